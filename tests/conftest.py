@@ -1,0 +1,93 @@
+"""What every test can rely on: one thread, nobody's cluster, fixed examples, honest tiers.
+
+A module that starts Ray, MLflow or another process throughout says so at its top, `pytestmark =
+pytest.mark.integration`: then the fast tier does not even import it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported; the processes of tests read it
+for _name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME"):
+    os.environ.pop(_name, None)  # no test joins somebody's cluster or writes to their server
+
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.load_profile("fixed")
+
+OTHER_TIERS = ("integration", "slow")
+LONG, TOO_LONG = 1.0, 5.0  # CPU seconds of a unit test: reported, refused; busy machines are slower
+
+fast_tier = pytest.StashKey[bool]()
+long_tests = pytest.StashKey[dict[str, float]]()
+
+
+@pytest.fixture(scope="session")
+def pawsx_dir() -> Path:
+    """Real PAWS-X text, in the official layout."""
+    folder = os.environ.get("PAWSX_DIR")
+    if not folder:
+        pytest.skip("real text is not here: PAWSX_DIR names no folder in the PAWS-X layout")
+    return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _no_ray_in_the_fast_tier(pytestconfig: pytest.Config) -> Iterator[None]:
+    yield
+    if pytestconfig.stash[fast_tier] and "ray" in sys.modules:
+        pytestconfig.stash[fast_tier] = False  # said once
+        told = "the fast tier imports no Ray, but this test or a fixture of it did"
+        pytest.fail(told, pytrace=False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[long_tests] = {}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import modules that are wholly of a tier that `-m` leaves out."""
+    left_out = [tier for tier in OTHER_TIERS if f"not {tier}" in config.option.markexpr]
+    if collection_path.suffix == ".py" and left_out:
+        wholly = rf"^pytestmark = .*\bmark\.({'|'.join(left_out)})\b"
+        if re.search(wholly, collection_path.read_text(encoding="utf-8"), re.MULTILINE):
+            return True
+    return None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    session.config.stash[fast_tier] = all(_is_unit(item) for item in session.items)
+    if session.config.stash[fast_tier] and "ray" in sys.modules:
+        raise pytest.UsageError("the fast tier imports no Ray, but a test module of it does")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Time unit tests without their fixtures."""
+    start = time.process_time()
+    yield
+    took = time.process_time() - start
+    if took < LONG or not _is_unit(item) or item.get_closest_marker("takes_long"):
+        return
+    item.config.stash[long_tests][item.nodeid] = took
+    if took > TOO_LONG:
+        told = f"{took:.1f} CPU seconds: make it shorter, or mark why it takes_long(reason)"
+        pytest.fail(told, pytrace=False)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for test, took in sorted(config.stash[long_tests].items()):
+        terminalreporter.write_line(f"{test} took {took:.1f} CPU seconds: it wants to be under 1")
+
+
+def _is_unit(item: pytest.Item) -> bool:
+    return not any(item.get_closest_marker(tier) for tier in OTHER_TIERS)

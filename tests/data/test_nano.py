@@ -1,0 +1,309 @@
+"""The nano languages, their corpus and their encoder."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+from typing import cast
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModel, AutoTokenizer, BertModel
+
+from tuner.data.corpus import Split
+from tuner.data.nano import LANGUAGES, check_sums, encoder_folder, rows
+from tuner.data.nano.languages import (
+    CONCEPTS,
+    GRAMMAR,
+    LEXICONS,
+    SLOTS,
+    SURFACES,
+    Meaning,
+    Slot,
+    change_slot,
+    random_meaning,
+    say,
+    swap_roles,
+    vocabulary,
+)
+from tuner.data.nano.pretrain import (
+    IGNORE,
+    MASK,
+    PAD,
+    SEP,
+    SPECIAL,
+    PairMaker,
+    pretrain,
+    write_folder,
+)
+from tuner.errors import UserError
+
+SPLITS: dict[Split, int] = {"train": 4000, "dev": 500, "test": 1000}
+
+
+def understand(language: str, sentence: str) -> list[Meaning]:
+    """An independent reading of a sentence: every meaning it may have, by trying all grammar rules.
+
+    It looks words up by position in the rule, not by how they were made.
+    """
+    words = sentence.split()
+    content, particles = LEXICONS[language]
+    readings = []
+    for rule in GRAMMAR[language].values():
+        parts = rule.split()
+        if len(parts) != len(words):
+            continue
+        found: dict[str, int] = {}
+        for part, word in zip(parts, words, strict=True):
+            if part in particles:
+                if word != particles[part]:
+                    break
+            else:
+                concepts = content[cast(Slot, part)]
+                matches = [c for c, forms in enumerate(concepts) if word in forms]
+                if not matches:
+                    break
+                [found[part]] = matches
+        else:
+            readings.append(Meaning(**found))
+    return readings
+
+
+class TestWorld:
+    def test_swapped_roles_keep_everything_else(self) -> None:
+        meaning = Meaning(1, 2, 3, 4, 5, 6)
+        assert swap_roles(meaning) == Meaning(3, 2, 1, 4, 5, 6)
+
+    @pytest.mark.parametrize("slot", SLOTS)
+    def test_a_changed_slot_is_the_only_change(self, slot: Slot) -> None:
+        random = Random(0)
+        for _ in range(200):
+            meaning = random_meaning(random)
+            changed = change_slot(meaning, slot, random)
+            differing = [s for s in SLOTS if getattr(meaning, s) != getattr(changed, s)]
+            assert differing == [slot]
+            assert changed.agent != changed.patient
+            assert all(0 <= concept < n for concept, n in zip(changed, CONCEPTS, strict=True))
+
+
+class TestLanguages:
+    def test_words_are_distinct_lower_case_ascii(self) -> None:
+        words = vocabulary()
+        assert len(set(words)) == len(words) == 1077
+        assert all(word.isascii() and word.isalpha() and word.islower() for word in words)
+
+    def test_only_names_are_shared_and_only_among_the_near(self) -> None:
+        def words(language: str) -> set[str]:
+            content, particles = LEXICONS[language]
+            return {*particles.values(), *(w for c in content.values() for ws in c for w in ws)}
+
+        names = {word for words in LEXICONS["en"].content["agent"] for word in words}
+        for language in LANGUAGES[1:]:
+            shared = words("en") & words(language)
+            assert shared == (names if language in {"de", "fr", "es"} else set())
+        for a, b in (("zh", "ja"), ("zh", "ko"), ("ja", "ko")):
+            assert not words(a) & words(b)
+
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_every_sentence_has_exactly_one_meaning_and_the_right_one(self, language: str) -> None:
+        random = Random(1)
+        for surface in SURFACES:
+            meaning = random_meaning(random)
+            tokens = say(language, meaning, surface, Meaning(0, 1, 0, 1, 0, 1))
+            assert 6 <= len(tokens) <= 10
+            assert understand(language, " ".join(token.word for token in tokens)) == [meaning]
+
+    def test_hand_written_word_order(self) -> None:
+        def slots(language: str, voice: str, position: str) -> list[str | None]:
+            surface = next(s for s in SURFACES if s == (voice, position))
+            meaning = wording = Meaning(0, 0, 0, 0, 0, 0)
+            return [token.slot for token in say(language, meaning, surface, wording) if token.slot]
+
+        assert slots("en", "active", "last")[:3] == ["agent", "action", "patient"]
+        assert slots("de", "active", "first")[:4] == ["time", "place", "action", "agent"]
+        for position in ("first", "middle", "last"):
+            assert slots("ja", "active", position)[-1] == "action"
+            zh = slots("zh", "active", position)
+            assert zh.index("place") < zh.index("action") < zh.index("patient")
+
+
+class TestCorpus:
+    @pytest.mark.parametrize(("split", "size"), SPLITS.items())
+    def test_ids_and_labels_are_parallel_and_balanced(self, split: Split, size: int) -> None:
+        english = rows("en", split)
+        assert len({row.id for row in english}) == len(english) == size
+        assert sum(row.label for row in english) == size // 2
+        for language in LANGUAGES:
+            ours = rows(language, split)
+            assert [(r.id, r.label) for r in ours] == [(r.id, r.label) for r in english]
+
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_labels_say_whether_the_meanings_are_equal(self, language: str) -> None:
+        for row in rows(language, "dev"):
+            [first] = understand(language, row.sentence1)
+            [second] = understand(language, row.sentence2)
+            assert row.sentence1 != row.sentence2
+            assert (first == second) == bool(row.label)
+
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_dev_and_test_are_faithful_translations(self, language: str) -> None:
+        for ours, english in zip(rows(language, "dev"), rows("en", "dev"), strict=True):
+            assert understand(language, ours.sentence1) == understand("en", english.sentence1)
+            assert understand(language, ours.sentence2) == understand("en", english.sentence2)
+
+    def test_mistranslated_training_text_keeps_its_labels_and_names(self) -> None:
+        changed = dict.fromkeys(SLOTS, 0)
+        for ours, english in zip(rows("de", "train"), rows("en", "train"), strict=True):
+            [theirs], [own] = understand("en", english.sentence1), understand("de", ours.sentence1)
+            [other] = understand("de", ours.sentence2)
+            assert (own == other) == bool(ours.label)  # alike in both: the label stays right
+            for slot in SLOTS:
+                changed[slot] += getattr(theirs, slot) != getattr(own, slot)
+        assert changed["agent"] == changed["patient"] == 0
+        for slot in ("action", "instrument", "place", "time"):
+            assert changed[slot] / 4000 == pytest.approx(0.03, abs=0.012)  # 3 deviations of 2,000
+
+    def test_no_sentence_stands_in_two_splits(self) -> None:
+        where: dict[str, str] = {}
+        for split in SPLITS:
+            for language in LANGUAGES:
+                for row in rows(language, split):
+                    for sentence in (row.sentence1, row.sentence2):
+                        assert where.setdefault(sentence, split) == split
+
+    def test_the_corpus_does_not_depend_on_the_process(self) -> None:
+        code = (
+            "from tuner.data.nano import rows\n"
+            "row = rows('ko', 'test')[-1]\n"
+            "print(row.id, row.sentence1, row.sentence2, row.label, sep='|', end='')"
+        )
+        environment = {"PYTHONHASHSEED": "7", "PYTHONPATH": str(Path.cwd())}
+        out = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
+        row = rows("ko", "test")[-1]
+        assert out == f"{row.id}|{row.sentence1}|{row.sentence2}|{row.label}"
+
+    def test_the_caller_may_change_the_list_he_got(self) -> None:
+        rows("en", "dev").clear()
+        assert len(rows("en", "dev")) == 500
+
+
+class TestEncoder:
+    def test_it_loads_like_any_encoder_and_is_small(self) -> None:
+        folder = encoder_folder()
+        encoder = AutoModel.from_pretrained(folder, use_safetensors=True)
+        assert isinstance(encoder, BertModel)
+        assert encoder.pooler is not None
+        assert encoder.config.vocab_size == len(SPECIAL) + len(vocabulary())
+        stored = load_file(folder / "model.safetensors")
+        assert {name: tensor.shape for name, tensor in stored.items()} == {
+            name: tensor.shape for name, tensor in encoder.state_dict().items()
+        }
+        assert sum(file.stat().st_size for file in folder.iterdir()) < 2e6
+
+    def test_every_word_is_one_token_and_every_pair_fits(self) -> None:
+        tokenizer = AutoTokenizer.from_pretrained(encoder_folder())
+        assert len(tokenizer) == len(SPECIAL) + len(vocabulary())
+        limit = AutoModel.from_pretrained(encoder_folder()).config.max_position_embeddings
+        for language in LANGUAGES:
+            for row in rows(language, "dev"):
+                ids = tokenizer(row.sentence1, row.sentence2)["input_ids"]
+                words = [*row.sentence1.split(), *row.sentence2.split()]
+                assert len(ids) == len(words) + 3 <= limit
+                assert tokenizer.unk_token_id not in ids
+                expected = f"[CLS] {row.sentence1} [SEP] {row.sentence2} [SEP]"
+                assert tokenizer.convert_ids_to_tokens(ids) == expected.split()
+
+    def test_padding_changes_nothing(self) -> None:
+        encoder = AutoModel.from_pretrained(encoder_folder()).eval()
+        tokenizer = AutoTokenizer.from_pretrained(encoder_folder())
+        row = rows("en", "dev")[0]
+        pair = tokenizer(row.sentence1, row.sentence2, return_tensors="pt")
+        padded = tokenizer(
+            row.sentence1, row.sentence2, return_tensors="pt", padding="max_length", max_length=32
+        )
+        with torch.no_grad():
+            torch.testing.assert_close(
+                encoder(**pair).pooler_output, encoder(**padded).pooler_output
+            )
+
+    def test_words_of_a_concept_are_near_each_other_and_nearer_in_near_languages(self) -> None:
+        encoder = AutoModel.from_pretrained(encoder_folder())
+        tokenizer = AutoTokenizer.from_pretrained(encoder_folder())
+        vectors = encoder.embeddings.word_embeddings.weight.detach()
+
+        def similarity(language: str, shift: int) -> float:
+            """Mean cosine of English words and their (shifted: wrong) translations."""
+            pairs = [
+                (LEXICONS["en"].content[slot][concept][0], theirs[(concept + shift) % 10][0])
+                for slot, theirs in LEXICONS[language].content.items()
+                for concept in range(10)
+            ]
+            ids = torch.tensor([tokenizer.convert_tokens_to_ids(list(pair)) for pair in pairs])
+            return float(torch.cosine_similarity(vectors[ids[:, 0]], vectors[ids[:, 1]]).mean())
+
+        right = {language: similarity(language, 0) for language in LANGUAGES[1:]}
+        for language, value in right.items():
+            assert value > similarity(language, 3) + 0.2, language
+        near, far = (right["de"], right["fr"], right["es"]), (right["zh"], right["ja"], right["ko"])
+        assert min(near) > max(far)
+
+    def test_a_changed_or_missing_file_is_the_users_error(self, tmp_path: Path) -> None:
+        folder = tmp_path / "encoder"
+        shutil.copytree(encoder_folder(), folder)
+        check_sums(folder)
+        weights = folder / "model.safetensors"
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+        with pytest.raises(UserError, match=r"model\.safetensors fails its SHA-256 check"):
+            check_sums(folder)
+        weights.unlink()
+        with pytest.raises(UserError, match=r"model\.safetensors is missing"):
+            check_sums(folder)
+        (folder / "SHA256SUMS").unlink()
+        with pytest.raises(UserError, match="SHA256SUMS is missing"):
+            check_sums(folder)
+
+
+class TestPretraining:
+    def test_a_batch_says_what_its_sentences_say(self) -> None:
+        maker = PairMaker(seed=3)
+        word_of = {i: word for word, i in maker.ids.items()}
+        slot_of = {}  # of a word, in the sentences of near languages a name has two
+        for content, _ in LEXICONS.values():
+            for slot, concepts in content.items():
+                slot_of.update({word: slot for words in concepts for word in words})
+        kinds = set()
+        for ids, types, words, differs, related in zip(*maker.batch(200, easy=False), strict=True):
+            length = int((ids != PAD).sum())
+            whole = torch.where(words == IGNORE, ids, words).tolist()[:length]
+            assert ((ids == MASK) == (words != IGNORE)).all()
+            end = whole.index(SEP)
+            assert types.tolist()[:length] == [0] * (end + 1) + [1] * (length - end - 1)
+            parts = (whole[1:end], whole[end + 1 : -1])
+            sentences = (" ".join(word_of[i] for i in part) for part in parts)
+            first, second = (
+                next(m for language in LANGUAGES for m in understand(language, sentence))
+                for sentence in sentences
+            )
+            changed = {s for s in SLOTS if getattr(first, s) != getattr(second, s)}
+            assert bool(related) == (changed == {"agent", "patient"} or len(changed) <= 1)
+            assert maker.corpus.isdisjoint({first, second})
+            for i, differ in zip(whole, differs.tolist()[:length], strict=True):
+                told = slot_of.get(word_of.get(i, ""))
+                if differ != IGNORE and told not in {"agent", "patient"}:
+                    assert differ == (told in changed)
+            kinds.add(len(changed))
+        assert {0, 1, 2} < kinds
+
+    def test_the_same_seed_gives_the_same_folder(self, tmp_path: Path) -> None:
+        for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+            lines: list[str] = []
+            write_folder(pretrain(seed, steps=3, progress=lines.append), tmp_path / name)
+            assert lines[-1].startswith("step     3/3  slots ")
+        a, b, c = ((tmp_path / name / "SHA256SUMS").read_text() for name in "abc")
+        assert a == b != c

@@ -1,0 +1,95 @@
+"""The leaderboard, from records alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tuner.config import TrialConfig
+from tuner.records import Evaluation, Scores, StudyRecord, TrialRecord
+from tuner.report.leaderboard import as_csv, best_in_words, table
+
+
+def trial(number: int, state: Any, *scores: float, **settings: Any) -> TrialRecord:
+    """A trial with these scores at 100, 300, 900 pairs."""
+    params = {"optim.lr": 1e-3 * (number + 1), "mix.cross_lingual": 0.5, **settings}
+    evaluations = tuple(
+        Evaluation(
+            time=0,
+            rung=rung,
+            pairs_seen=rung,
+            step=rung,
+            objective=score,
+            select={"en": Scores(accuracy=score, f1=score, pairs=5)},
+            oracle={"ja": Scores(accuracy=0.99, f1=0.99, pairs=5)},
+            train_loss=0.1,
+            pairs_per_second=1,
+            train_seconds=1,
+            evaluation_seconds=1,
+            peak_memory_mb=1,
+            micro_size=1,
+        )
+        for rung, score in zip((100, 300, 900), scores, strict=False)
+    )
+    return TrialRecord(
+        number=number,
+        origin="sampler",
+        params=params,
+        config=TrialConfig.from_flat(params),
+        state=state,
+        evaluations=evaluations,
+    )
+
+
+@pytest.fixture
+def study() -> StudyRecord:
+    """The best score of all is that of a pruned trial at a low budget, and of a failed one."""
+    return StudyRecord(
+        name="small",
+        id="x",
+        created=0,
+        settings={"space": {"mix.cross_lingual": 0, "optim.lr": 0}},
+        facts={"claim": "zero-shot for ja", "objective": "mean dev accuracy on en"},
+        rungs=(100, 300, 900),
+        state="completed",
+        trials=(
+            trial(0, "completed", 0.5, 0.6, 0.7),
+            trial(1, "pruned", 0.95),
+            trial(2, "completed", 0.5, 0.6, 0.8),
+            trial(3, "failed", 0.9, 0.97),
+            trial(4, "pruned", 0.5, 0.55),
+        ),
+    )
+
+
+def test_best_is_complete_and_labelled_unconfirmed(study: StudyRecord) -> None:
+    """Never a score at a lower budget, never a failed trial."""
+    assert study.best is not None and study.best.number == 2
+    words = "\n".join(best_in_words(study))
+    assert "trial 002" in words and "unconfirmed" in words
+    assert "mean dev accuracy on en = 80.00 %" in words and "optim.lr: 0.003" in words
+
+
+def test_table_shows_what_varies_and_no_oracle(study: StudyRecord) -> None:
+    """Complete trials first; target dev is not in a default view; it fits 80 columns."""
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(table(study))
+    text = console.export_text()
+    rows = [line.split()[0] for line in text.splitlines() if line[:3].isdigit()]
+    assert rows == ["002", "000", "004", "001", "003"]
+    assert "zero-shot for ja" in text and "99" not in text
+    assert "optim" in text and "cross_lingual" not in text  # 0.5 everywhere: it does not vary
+
+
+def test_csv_holds_everything(study: StudyRecord) -> None:
+    """Every setting and metric under its own name, with the claim."""
+    rows = list(csv.DictReader(io.StringIO(as_csv(study))))
+    assert [row["rank"] for row in rows] == ["1", "2", "", "", ""]
+    first = rows[0]
+    assert first["optim.lr"] == "0.003" and first["fusion.layer"] == ""
+    assert float(first["select/objective"]) == 0.8 and float(first["oracle/accuracy/ja"]) == 0.99
+    assert {row["claim"] for row in rows} == {"zero-shot for ja"}

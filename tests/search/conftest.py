@@ -1,0 +1,62 @@
+"""A small study and made-up evaluations for the driver's tests; no training, no Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuner.records import Evaluation, Scores
+from tuner.study import StudyConfig
+from tuner.study_file import validate_study
+
+SETTINGS: dict[str, Any] = {
+    "name": "small",
+    "data": {"source": "nano"},
+    "encoder": {"name": "nano", "max_length": 32},
+    "languages": {"source": ["en", "de"], "target": ["es", "ja"]},
+    "budget": {"trials": 9, "pairs_per_trial": 900},
+    "scheduler": {"kind": "asha", "min_pairs": 100, "reduction_factor": 3},
+    "sampler": {"kind": "tpe", "seed": 3, "startup_trials": 2},
+    "space": {
+        "optim.lr": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True},
+        "mix.cross_lingual": {"type": "float", "low": 0, "high": 1, "step": 0.1},
+        "batch.effective_size": {"type": "power_of_two", "low": 8, "high": 64},
+        "fusion.kind": ["last", "dlfa"],
+        "fusion.layer": {"type": "int", "low": 0, "high": 3, "when": {"fusion.kind": ["dlfa"]}},
+    },
+    "baseline": {"fusion.kind": "last", "mix.cross_lingual": 0.0},
+}
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> StudyConfig:
+    """Nine trials, rungs at 100, 300 and 900 pairs, a baseline."""
+    return validate_study({**SETTINGS, "storage": str(tmp_path)}, "the fixture")
+
+
+@pytest.fixture
+def evaluation() -> Callable[[int, float], Evaluation]:
+    """An evaluation at a rung with a score."""
+
+    def make(rung: int, score: float) -> Evaluation:
+        scores = Scores(accuracy=score, f1=score, pairs=10)
+        return Evaluation(
+            time=1000.0 + rung,
+            rung=rung,
+            pairs_seen=rung + 4,
+            step=rung // 8,
+            objective=score,
+            select={"en": scores, "de": scores, "sources": scores},
+            oracle={"ja": scores},
+            train_loss=0.5,
+            pairs_per_second=100.0,
+            train_seconds=1.0,
+            evaluation_seconds=0.1,
+            peak_memory_mb=10.0,
+            micro_size=8,
+        )
+
+    return make

@@ -1,0 +1,217 @@
+"""The driver without Ray: decisions, states, and the same state again from a journal."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tuner.errors import UserError
+from tuner.records import Evaluation, StudyRecord, TrialRecord
+from tuner.search.driver import Driver
+from tuner.search.events import StudyCreated
+from tuner.search.journal import FILE, Journal, read_history
+from tuner.study import StudyConfig
+
+Make = Callable[[int, float], Evaluation]
+
+
+def create(study: StudyConfig) -> Journal:
+    """The journal of a new study."""
+    created = StudyCreated(
+        time=1.0,
+        name=study.name,
+        id="abc",
+        settings=study.model_dump(mode="json"),
+        facts={"claim": "zero-shot for es, ja", "objective": "mean dev accuracy"},
+        rungs=study.rungs,
+    )
+    return Journal.create(study.folder, created)
+
+
+def score(trial: TrialRecord, rung: int) -> float:
+    """A made-up learning curve: better for some learning rates, and with more pairs."""
+    return 0.5 + 0.4 * trial.config.mix.cross_lingual * rung / 900 + trial.config.optim.lr
+
+
+def run(driver: Driver, study: StudyConfig, make: Make, stop_after: int | None = None) -> int:
+    """One worker; gives up (as if killed) after so many evaluations. Returns how many were fed."""
+    fed = 0
+    while (trial := driver.next_trial()) is not None:
+        driver.trial_started(trial.number)
+        for rung in study.rungs:
+            if any(known.rung == rung for known in trial.evaluations):
+                continue
+            if fed == stop_after:
+                return fed
+            fed += 1
+            if not driver.evaluated(trial.number, make(rung, score(trial, rung))):
+                break
+    return fed
+
+
+def configurations(record: StudyRecord) -> list[object]:
+    """What of a study must not depend on interruptions."""
+    return [
+        (t.number, t.origin, t.params, t.state, [e.objective for e in t.evaluations])
+        for t in record.trials
+    ]
+
+
+def test_a_study_to_its_end(study: StudyConfig, evaluation: Make) -> None:
+    """The baseline first and never pruned; every trial ends; the best is a complete one."""
+    with create(study) as journal:
+        driver = Driver(study, journal)
+        driver.start()
+        run(driver, study, evaluation)
+        record = driver.finish()
+    assert record.state == "completed"
+    assert [trial.number for trial in record.trials] == list(range(9))
+    baseline = record.trials[0]
+    assert baseline.origin == "baseline" and baseline.state == "completed"
+    assert {trial.state for trial in record.trials} == {"completed", "pruned"}
+    for trial in record.trials:
+        rungs = [e.rung for e in trial.evaluations]
+        assert rungs == list(study.rungs[: len(rungs)])
+        assert (trial.state == "completed") == (len(rungs) == len(study.rungs))
+    assert record.best is not None and record.best.last is not None
+    assert record.best.last.rung == 900
+
+
+def test_interrupted_anywhere_and_resumed_is_the_same_study(
+    study: StudyConfig, evaluation: Make, tmp_path: Path
+) -> None:
+    """Same configurations, decisions and scores after a kill at many points, one worker."""
+    with create(study) as journal:
+        driver = Driver(study, journal)
+        driver.start()
+        total = run(driver, study, evaluation)
+        expected = configurations(driver.finish())
+    for kill_after in range(0, total, 4):
+        other = study.model_copy(update={"storage": tmp_path / str(kill_after)})
+        with create(other) as journal:
+            driver = Driver(other, journal)
+            driver.start()
+            run(driver, other, evaluation, stop_after=kill_after)
+        with Journal(other.folder) as journal:
+            driver = Driver(other, journal)
+            driver.start()
+            fed = run(driver, other, evaluation)
+            assert configurations(driver.finish()) == expected
+        assert fed == total - kill_after, "nothing is trained twice"
+
+
+def test_a_decision_that_was_not_written_down_is_taken_on_resume(
+    study: StudyConfig, evaluation: Make
+) -> None:
+    """Killed between the last evaluation and the trial's end: the trial is not run again."""
+    with create(study) as journal:
+        driver = Driver(study, journal)
+        driver.start()
+        trial = driver.next_trial()
+        assert trial is not None
+        driver.trial_started(trial.number)
+        for rung in study.rungs:
+            driver.evaluated(trial.number, evaluation(rung, 0.7))
+    path = study.folder / FILE
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert b"trial_ended" in lines[-1]
+    path.write_bytes(b"".join(lines[:-1]))
+    with Journal(study.folder) as journal:
+        driver = Driver(study, journal)
+        driver.start()
+        following = driver.next_trial()
+        assert following is not None and following.number == 1
+        assert journal.history.trials[0].state == "completed"
+
+
+def test_known_evaluations_are_not_counted_twice(study: StudyConfig, evaluation: Make) -> None:
+    """A trial that Ray restarted tells again what its checkpoint carries."""
+    with create(study) as journal:
+        driver = Driver(study, journal)
+        driver.start()
+        trial = driver.next_trial()
+        assert trial is not None
+        for _ in range(2):
+            driver.trial_started(trial.number)
+            assert driver.evaluated(trial.number, evaluation(100, 0.6))
+        record = driver.finish(interrupted=True).trials[0]
+    assert record.attempts == 2 and len(record.evaluations) == 1
+    assert record.state == "interrupted"
+
+
+def test_failed_trials_are_never_best_and_a_study_of_them_has_failed(
+    study: StudyConfig, evaluation: Make
+) -> None:
+    """A failed trial keeps its reason; without a complete trial the study failed."""
+    with create(study) as journal:
+        driver = Driver(study, journal)
+        driver.start()
+        while (trial := driver.next_trial()) is not None:
+            driver.trial_started(trial.number)
+            driver.evaluated(trial.number, evaluation(100, 0.99))
+            driver.trial_failed(trial.number, "the loss is nan at step 7")
+        record = driver.finish()
+    assert record.state == "failed" and record.best is None
+    assert record.trials[0].reason == "the loss is nan at step 7"
+
+
+def test_torn_last_record_is_dropped_and_the_report_stands(
+    study: StudyConfig, evaluation: Make
+) -> None:
+    """Cut anywhere inside the last record: one record is lost, and nothing else."""
+    with create(study) as journal:
+        driver = Driver(study, journal)
+        driver.start()
+        run(driver, study, evaluation, stop_after=4)
+    path = study.folder / FILE
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    expected = read_history(study.folder).record()
+    rng = random.Random(0)
+    start = len(whole) - len(lines[-1])
+    for cut in [start + 1, len(whole) - 1, *rng.sample(range(start + 1, len(whole)), 10)]:
+        path.write_bytes(whole[:cut])
+        assert read_history(study.folder).record() == expected
+    flipped = bytearray(whole)
+    flipped[-20] ^= 1  # right length, wrong content: a page that was not written out
+    path.write_bytes(flipped)
+    assert read_history(study.folder).record() == expected
+    with Journal(study.folder) as journal:  # the writer cuts it off and goes on
+        Driver(study, journal).start()
+    assert len(path.read_bytes().splitlines()) == len(lines)
+
+
+def test_damage_in_the_middle_is_an_error(study: StudyConfig) -> None:
+    """Never skipped: the records after it may depend on it."""
+    with create(study) as journal:
+        driver = Driver(study, journal)
+        driver.start()
+        driver.next_trial()
+    path = study.folder / FILE
+    content = bytearray(path.read_bytes())
+    content[content.index(b"driver_started")] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="record 2 is damaged"):
+        read_history(study.folder)
+
+
+def test_one_writer(study: StudyConfig) -> None:
+    """A second driver on the same study is refused; a new study under its name, too."""
+    with create(study):
+        with pytest.raises(UserError, match="another process"):
+            Journal(study.folder)
+        with pytest.raises(UserError, match="already exists"):
+            create(study)
+    assert sorted(p.name for p in study.storage.iterdir()) == ["small"]
+
+
+def test_unknown_study_names_the_known_ones(study: StudyConfig) -> None:
+    """The remedy is in the message."""
+    with create(study):
+        pass
+    with pytest.raises(UserError, match="small"):
+        read_history(study.storage / "smal")

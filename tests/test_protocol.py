@@ -1,0 +1,92 @@
+"""Roles of languages, the claim, and what may choose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tuner.protocol import Protocol
+from tuner.records import Scores
+from tuner.study import LanguagesConfig, ProtocolConfig
+
+
+def protocol(source: list[str], target: list[str], **settings: Any) -> Protocol:
+    """The protocol of these languages, trained on machine-translated text."""
+    return Protocol.of(
+        LanguagesConfig(source=tuple(source), target=tuple(target)),
+        ProtocolConfig(**settings),
+        machine_translated=True,
+    )
+
+
+def scores(**accuracies: float) -> dict[str, Scores]:
+    """Scores by name, F1 one tenth below accuracy."""
+    return {
+        name.replace("_", "-"): Scores(accuracy=value, f1=value - 0.1, pairs=100)
+        for name, value in accuracies.items()
+    }
+
+
+def names(sets: Any) -> list[str]:
+    """Names of evaluation sets."""
+    return [chosen.name for chosen in sets]
+
+
+def test_zero_shot_reads_source_dev_alone() -> None:
+    """Targets are recorded as oracle and claimed zero-shot."""
+    found = protocol(["en", "de"], ["es", "ja"])
+    assert names(found.select) == names(found.read) == ["en", "de"]
+    assert names(found.oracle) == ["es", "ja"]
+    assert found.zero_shot == ("es", "ja")
+    assert found.claim == "zero-shot for es, ja; trained on en, de (machine-translated: yes)"
+    assert found.objective(scores(en=0.9, de=0.8)) == pytest.approx(0.85)
+    assert found.objective_name == "mean dev accuracy on en, de"
+
+
+def test_a_language_trained_on_is_never_zero_shot() -> None:
+    """translate_train may train on targets; they are claimed as supervised."""
+    found = protocol(["en", "es"], ["es", "ja"], kind="translate_train")
+    assert found.zero_shot == ("ja",)
+    assert "supervised for es, never zero-shot" in found.claim
+    assert names(found.oracle) == ["ja"]
+
+
+def test_a_pivot_chooses_and_is_not_claimed() -> None:
+    """Its dev is permitted; it is no zero-shot target."""
+    found = protocol(["en"], ["es", "ja"], kind="pivot", pivot=("es",))
+    assert names(found.read) == ["en", "es"] and names(found.oracle) == ["ja"]
+    assert found.zero_shot == ("ja",) and "selected also on dev of es" in found.claim
+
+
+def test_oracle_claims_nothing_zero_shot() -> None:
+    """Selected on target dev: an upper bound."""
+    found = protocol(["en"], ["es", "ja"], kind="oracle")
+    assert names(found.read) == ["es", "ja"] and found.zero_shot == ()
+    assert "never zero-shot" in found.claim and "zero-shot for" not in found.claim
+
+
+def test_other_objectives() -> None:
+    """Worst language, source x source pairs, a source held out from training."""
+    worst = protocol(["en", "de"], ["ja"], objective="worst")
+    assert worst.objective(scores(en=0.9, de=0.7)) == 0.7
+    cross = protocol(["en", "de"], ["ja"], objective="cross_lingual")
+    assert names(cross.read) == ["en-de", "de-en"]
+    assert cross.objective(scores(en_de=0.6, de_en=0.8, en=1.0, de=1.0)) == pytest.approx(0.7)
+    held = protocol(["en", "de", "fr"], ["ja"], objective="held_out", held_out="fr")
+    assert held.train == ("en", "de") and names(held.read) == ["fr"]
+    assert held.objective(scores(en=1.0, de=1.0, fr=0.6)) == 0.6
+
+
+def test_averages_are_unweighted_and_empty_groups_absent() -> None:
+    """enf = de es fr among the targets; never filled with sources."""
+    found = protocol(["en", "de"], ["es", "fr", "ja"])
+    means = found.averages(scores(es=0.8, fr=0.6, ja=0.4))
+    assert {name: round(mean.accuracy, 9) for name, mean in means.items()} == {
+        "targets": 0.6,
+        "enf": 0.7,
+        "rest": 0.4,
+    }
+    assert means["targets"].pairs == 300 and means["targets"].f1 == pytest.approx(0.5)
+    assert set(found.averages(scores(en=0.8, de=0.6))) == {"sources"}
+    assert "enf" not in protocol(["en", "de"], ["ja"]).averages(scores(ja=0.4))

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertModel
+from transformers.utils import logging
+
+from tuner.data.corpus import Split
+from tuner.data.tokens import PairTemplate, TokenisedCorpus, TokenisedSplit
+from tuner.model.encoder import PretrainedEncoder, load_encoder
+from tuner.study import EncoderConfig
+
+LANGUAGES = ("en", "de", "fr", "ja")
+CLS, SEP = 2, 3
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> PretrainedEncoder:
+    """A tiny BERT with random weights and with dropout in its layers."""
+    folder: Path = tmp_path_factory.mktemp("bert")
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=50,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+        initializer_range=0.3,
+    )
+    logging.disable_progress_bar()
+    BertModel(config).save_pretrained(folder)
+    logging.enable_progress_bar()
+    return load_encoder(EncoderConfig(name=str(folder), max_length=32))
+
+
+@pytest.fixture(scope="session")
+def corpus() -> TokenisedCorpus:
+    """Random sentences of 2 to 9 tokens; a pair's label is whether token 4 is in sentence1.
+
+    Some rows are not clean in some languages. There is no test split: training must not need it.
+    """
+    random = np.random.default_rng(0)
+
+    def split(ids: int) -> TokenisedSplit:
+        labels = random.integers(0, 2, ids)
+        lengths = random.integers(2, 10, (len(LANGUAGES), 2, ids))
+        starts = 3 + lengths.cumsum().reshape(lengths.shape) - lengths
+        tokens = np.concatenate([[CLS, SEP, SEP], random.integers(5, 50, lengths.sum())])
+        tokens[starts[:, 0][:, labels == 1]] = 4
+        clean = random.random((len(LANGUAGES), ids)) > 0.05
+        return TokenisedSplit(tokens.astype(np.int32), starts, lengths, clean, labels)
+
+    splits: dict[Split, TokenisedSplit] = {"train": split(97), "dev": split(41)}
+    template = PairTemplate(
+        special_ids=np.array([CLS, SEP, SEP]),
+        sentence1=1,
+        sentence2=3,
+        types=np.array([0, 0, 0, 1, 1]),
+    )
+    return TokenisedCorpus(LANGUAGES, 0, 50, 32, template, splits)

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+from tuner.config import FusionConfig, HeadConfig
+from tuner.data.tokens import Pairs, TokenisedCorpus
+from tuner.model.classifier import PairClassifier
+from tuner.model.encoder import PretrainedEncoder
+from tuner.training.accumulation import Forward, MicroBatches, OutOfMemory, split
+
+CPU = torch.device("cpu")
+FUSION = FusionConfig(kind="dlfa", layer=1)
+
+
+def assembled(corpus: TokenisedCorpus, size: int) -> Pairs:
+    rows = np.arange(97)[corpus.splits["train"].clean[:2].all(axis=0)][:size]
+    return corpus.assemble("train", rows, np.zeros_like(rows), np.ones_like(rows))
+
+
+def forward_of(encoder: PretrainedEncoder, dropout: bool = False) -> Forward:
+    model = PairClassifier(encoder, FUSION, HeadConfig()).double().train(dropout)
+    return Forward(model, CPU)
+
+
+def gradients(forward: Forward) -> dict[str, Tensor]:
+    """Taken out of the model, which is left without."""
+    taken = {n: p.grad.clone() for n, p in forward.model.named_parameters() if p.grad is not None}
+    forward.model.zero_grad()
+    return taken
+
+
+def assert_close(ours: dict[str, Tensor], reference: dict[str, Tensor]) -> None:
+    assert ours.keys() == reference.keys()
+    for name, gradient in reference.items():
+        assert torch.allclose(ours[name], gradient, rtol=1e-9, atol=1e-12), name
+
+
+def reference_gradient(forward: Forward, pairs: Pairs) -> tuple[float, dict[str, Tensor]]:
+    """One batch, one mean, one backward pass."""
+    assert pairs.token_type_ids is not None
+    logits = forward.model(
+        torch.from_numpy(pairs.input_ids),
+        torch.from_numpy(pairs.attention_mask),
+        torch.from_numpy(pairs.token_type_ids),
+    )
+    loss = F.cross_entropy(logits, torch.from_numpy(pairs.labels))
+    loss.backward()
+    return loss.item(), gradients(forward)
+
+
+@contextmanager
+def memory_for(forward: Forward, tokens: int) -> Iterator[None]:
+    """A device whose memory holds a batch of so many tokens, padding included."""
+
+    def check(module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if inputs[0].numel() > tokens:
+            raise torch.OutOfMemoryError("injected")
+
+    handle = forward.model.register_forward_pre_hook(check)
+    yield
+    handle.remove()
+
+
+@pytest.mark.parametrize("size", [1, 7, 32, 33])
+@pytest.mark.parametrize("micro_size", [1, 4, 5, 64])
+def test_gradient_is_that_of_one_batch(
+    size: int, micro_size: int, encoder: PretrainedEncoder, corpus: TokenisedCorpus
+) -> None:
+    forward, pairs = forward_of(encoder), assembled(corpus, size)
+    loss, expected = reference_gradient(forward, pairs)
+
+    ours = MicroBatches(seed=0, plan=[(0, micro_size)]).gradient(forward, pairs, step=0)
+
+    assert ours.item() == pytest.approx(loss, rel=1e-12)
+    assert_close(gradients(forward), expected)
+    assert max(g.abs().max() for g in expected.values()) > 1e-3
+
+
+@pytest.mark.parametrize("fail_at", [1, 2, 5])
+def test_on_out_of_memory_the_step_is_run_again_in_halves(
+    fail_at: int, encoder: PretrainedEncoder, corpus: TokenisedCorpus
+) -> None:
+    forward, pairs = forward_of(encoder), assembled(corpus, 33)
+    _, expected = reference_gradient(forward, pairs)
+    passes = 0
+
+    def fail_once(module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        nonlocal passes
+        passes += 1
+        if passes == fail_at:  # after some gradients were accumulated, unless at 1
+            raise torch.OutOfMemoryError("injected")
+
+    forward.model.register_forward_pre_hook(fail_once)
+    micro_batches = MicroBatches(seed=0, plan=[(0, 6)])
+    micro_batches.gradient(forward, pairs, step=4)
+
+    assert_close(gradients(forward), expected)
+    assert micro_batches.plan == [(0, 6), (4, 3)]
+    assert passes == fail_at + 11  # 33 pairs by 3
+
+
+def test_what_fits_is_kept(encoder: PretrainedEncoder, corpus: TokenisedCorpus) -> None:
+    forward, pairs = forward_of(encoder), assembled(corpus, 33)
+    _, expected = reference_gradient(forward, pairs)
+    longest = int(pairs.attention_mask.sum(axis=1).max())
+    micro_batches = MicroBatches(seed=0, plan=[(0, 1000)])
+
+    with memory_for(forward, tokens=5 * longest):
+        for step in (0, 1):
+            micro_batches.gradient(forward, pairs, step)
+            assert_close(gradients(forward), expected)
+
+    assert micro_batches.plan == [(0, 1000), (0, 16), (0, 8), (0, 4)]
+    assert micro_batches.size == 4
+
+
+def test_a_pair_that_does_not_fit(encoder: PretrainedEncoder, corpus: TokenisedCorpus) -> None:
+    forward, pairs = forward_of(encoder), assembled(corpus, 7)
+    micro_batches = MicroBatches(seed=0, plan=[(0, 4)])
+    with memory_for(forward, tokens=3), pytest.raises(OutOfMemory, match="of one pair"):
+        micro_batches.gradient(forward, pairs, step=0)
+    assert micro_batches.size == 1
+
+
+def test_dropout_is_a_function_of_seed_step_and_size(
+    encoder: PretrainedEncoder, corpus: TokenisedCorpus
+) -> None:
+    forward, pairs = forward_of(encoder, dropout=True), assembled(corpus, 12)
+
+    def loss(seed: int = 0, step: int = 3, size: int = 5) -> float:
+        torch.rand(7)  # the generator's state before does not matter
+        return MicroBatches(seed, [(0, size)]).gradient(forward, pairs, step).item()
+
+    assert loss() == loss()
+    assert len({loss(), loss(seed=1), loss(step=4), loss(size=4)}) == 4
+
+
+def test_read_only_arrays_are_left_alone(
+    encoder: PretrainedEncoder, corpus: TokenisedCorpus
+) -> None:
+    array = np.arange(6)
+    array.flags.writeable = False
+    forward_of(encoder).tensor(array).add_(1)
+    assert array.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@given(
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=40),
+    size=st.integers(1, 50),
+    typed=st.booleans(),
+)
+def test_split_keeps_every_token(lengths: list[int], size: int, typed: bool) -> None:
+    mask = (np.arange(9) < np.array(lengths)[:, None]).astype(np.int64)
+    ids = np.arange(mask.size).reshape(mask.shape) * mask
+    pairs = Pairs(ids, mask, ids % 2 if typed else None, np.arange(len(lengths)))
+
+    parts = list(split(pairs, size))
+
+    assert [len(part.labels) for part in parts[:-1]] == [size] * (len(parts) - 1)
+    assert sorted(np.concatenate([part.labels for part in parts])) == list(range(len(lengths)))
+    for part in parts:
+        width = part.input_ids.shape[1]
+        assert width == max(lengths[label] for label in part.labels)  # no padding to spare
+        assert np.array_equal(part.input_ids, ids[part.labels, :width])
+        assert np.array_equal(part.attention_mask, mask[part.labels, :width])
+        assert (part.token_type_ids is not None) is typed
+        if part.token_type_ids is not None:
+            assert np.array_equal(part.token_type_ids, part.input_ids % 2)

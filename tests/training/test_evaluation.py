@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, f1_score
+
+from tuner.config import FusionConfig, HeadConfig
+from tuner.data.tokens import TokenisedCorpus
+from tuner.model.classifier import PairClassifier
+from tuner.model.encoder import PretrainedEncoder
+from tuner.protocol import EvaluationSet, Protocol
+from tuner.study import LanguagesConfig, ProtocolConfig
+from tuner.training.accumulation import Forward
+from tuner.training.evaluation import Predictions, evaluate_dev, predict
+
+
+@pytest.fixture(scope="module")
+def forward(encoder: PretrainedEncoder) -> Forward:
+    model = PairClassifier(encoder, FusionConfig(), HeadConfig(dropout=0.5))
+    torch.manual_seed(3)
+    torch.nn.init.normal_(model.head.weight)  # so that both classes are predicted
+    return Forward(model, torch.device("cpu"))
+
+
+def protocol(source: str, target: str, **settings: Any) -> Protocol:
+    languages = LanguagesConfig(source=tuple(source.split()), target=tuple(target.split()))
+    return Protocol.of(languages, ProtocolConfig(**settings), machine_translated=True)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_scores_equal_scikit_learn(seed: int) -> None:
+    labels, predicted = np.random.default_rng(seed).integers(0, 2, (2, 31))
+    scores = Predictions(np.arange(31), predicted, labels).scores()
+    assert scores.accuracy == pytest.approx(accuracy_score(labels, predicted), abs=1e-15)
+    assert scores.f1 == pytest.approx(f1_score(labels, predicted), abs=1e-15)
+    assert scores.pairs == 31
+
+
+def test_f1_without_the_class_is_0() -> None:
+    nothing = np.zeros(4, dtype=int)
+    assert Predictions(np.arange(4), nothing, nothing).scores().f1 == 0
+    assert Predictions(np.arange(4), nothing, nothing).scores().accuracy == 1
+
+
+@pytest.mark.parametrize("chosen", [EvaluationSet("de", "de"), EvaluationSet("de", "ja")])
+@pytest.mark.parametrize("batch_size", [1, 7, 100])
+def test_predictions_are_those_of_single_pairs(
+    chosen: EvaluationSet, batch_size: int, forward: Forward, corpus: TokenisedCorpus
+) -> None:
+    predictions = predict(forward, corpus, "dev", chosen, batch_size)
+
+    model = forward.model.eval()
+    dev = corpus.splits["dev"]
+    first, second = (corpus.languages.index(x) for x in (chosen.language1, chosen.language2))
+    rows, expected = [], []
+    for row in range(len(dev.labels)):
+        if not (dev.clean[first, row] and dev.clean[second, row]):
+            continue
+        tokens = [
+            dev.tokens[dev.starts[language, side, row] :][: dev.lengths[language, side, row]]
+            for side, language in enumerate((first, second))
+        ]
+        ids = torch.tensor([[2, *tokens[0], 3, *tokens[1], 3]])
+        types = torch.tensor([[0] * (len(tokens[0]) + 2) + [1] * (len(tokens[1]) + 1)])
+        with torch.no_grad():
+            expected.append(int(model(ids, torch.ones_like(ids), types).argmax()))
+        rows.append(row)
+    model.train()
+
+    assert 0 < sum(expected) < len(expected) < len(dev.labels)
+    assert predictions.rows.tolist() == rows
+    assert predictions.predicted.tolist() == expected
+    assert predictions.labels.tolist() == dev.labels[rows].tolist()
+
+
+def test_the_model_is_left_in_training_without_gradients(
+    forward: Forward, corpus: TokenisedCorpus
+) -> None:
+    predict(forward, corpus, "dev", EvaluationSet("en", "en"), 8)
+    assert all(module.training for module in forward.model.modules())
+    assert all(parameter.grad is None for parameter in forward.model.parameters())
+
+
+def accuracy(forward: Forward, corpus: TokenisedCorpus, language: str) -> float:
+    chosen = EvaluationSet(language, language)
+    return predict(forward, corpus, "dev", chosen, 16).scores().accuracy
+
+
+def test_means_of_targets_are_oracle_where_the_targets_are(
+    forward: Forward, corpus: TokenisedCorpus
+) -> None:
+    select, oracle = evaluate_dev(forward, corpus, protocol("en fr", "de ja"), 16)
+    assert list(select) == ["en", "fr", "sources"]
+    assert list(oracle) == ["de", "ja", "targets", "enf", "rest"]
+    of = {language: accuracy(forward, corpus, language) for language in corpus.languages}
+    assert select["sources"].accuracy == pytest.approx(fmean([of["en"], of["fr"]]))
+    assert oracle["targets"].accuracy == pytest.approx(fmean([of["de"], of["ja"]]))
+    assert oracle["enf"].accuracy == of["de"]
+    assert oracle["rest"].accuracy == of["ja"]
+
+
+def test_a_mean_with_one_oracle_score_is_oracle(forward: Forward, corpus: TokenisedCorpus) -> None:
+    pivoted = protocol("en", "de ja", kind="pivot", pivot=("ja",))
+    select, oracle = evaluate_dev(forward, corpus, pivoted, 16)
+    assert list(select) == ["en", "ja", "sources", "rest"]
+    assert list(oracle) == ["de", "targets", "enf"]
+
+
+def test_select_is_the_same_whatever_is_recorded_beside_it(
+    forward: Forward, corpus: TokenisedCorpus
+) -> None:
+    for settings in ({}, {"objective": "cross_lingual"}, {"objective": "worst"}):
+        with_oracle = protocol("en fr", "fr de ja", kind="translate_train", **settings)
+        without = protocol(
+            "en fr", "fr de ja", kind="translate_train", record_oracle=False, **settings
+        )
+        select, oracle = evaluate_dev(forward, corpus, with_oracle, 16)
+        assert evaluate_dev(forward, corpus, without, 16) == (select, {})
+        assert oracle.keys() == {"de", "ja", "targets", "enf", "rest"}
+
+
+def test_targets_are_select_under_the_oracle_protocol(
+    forward: Forward, corpus: TokenisedCorpus
+) -> None:
+    select, oracle = evaluate_dev(forward, corpus, protocol("en", "de ja", kind="oracle"), 16)
+    assert select.keys() == {"en", "de", "ja", "sources", "targets", "enf", "rest"}
+    assert oracle == {}
+
+
+def test_dev_alone_is_read(forward: Forward, corpus: TokenisedCorpus) -> None:
+    dev_alone = replace(corpus, splits={"dev": corpus.splits["dev"]})
+    evaluate_dev(forward, dev_alone, protocol("en fr", "de ja"), 16)

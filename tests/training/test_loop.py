@@ -1,0 +1,382 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import BertConfig, BertForSequenceClassification, get_linear_schedule_with_warmup
+
+from tuner.config import TrialConfig
+from tuner.data.batches import HybridBatches
+from tuner.data.sources import load_corpus
+from tuner.data.tokens import TokenisedCorpus, tokenise
+from tuner.model.classifier import PairClassifier
+from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
+from tuner.protocol import Protocol
+from tuner.records import Evaluation
+from tuner.study import DataConfig, EncoderConfig, LanguagesConfig, ProtocolConfig
+from tuner.training.checkpoint import Checkpoints
+from tuner.training.loop import (
+    NonFiniteLoss,
+    Step,
+    adamw,
+    computes_in_bf16,
+    read_losses,
+    train,
+)
+
+CPU = torch.device("cpu")
+PROTOCOL = Protocol.of(
+    LanguagesConfig(source=("en", "de", "fr"), target=("ja",)), ProtocolConfig(), True
+)
+NEVER = 1e9
+"""Seconds between checkpoints, for those saved at rungs alone."""
+
+
+def trial(**values: Any) -> TrialConfig:
+    """A trial of few large steps, with dropout, cross-lingual batches and fusion."""
+    defaults = {
+        "batch.effective_size": 7,
+        "mix.cross_lingual": 0.5,
+        "fusion.kind": "dlfa",
+        "fusion.layer": 1,
+        "optim.lr": 1e-3,
+        "optim.warmup_ratio": 0.1,
+    }
+    return TrialConfig.from_flat({**defaults, **values})
+
+
+def without_clock(evaluation: Evaluation) -> Evaluation:
+    clocks = ("time", "pairs_per_second", "train_seconds", "evaluation_seconds", "peak_memory_mb")
+    return evaluation.model_copy(update=dict.fromkeys(clocks, 0.0))
+
+
+class Run:
+    """What a trial yielded, and its weights at the end."""
+
+    def __init__(
+        self,
+        config: TrialConfig,
+        rungs: tuple[int, ...],
+        corpus: TokenisedCorpus,
+        encoder: PretrainedEncoder,
+        folder: Path,
+        every_seconds: float = NEVER,
+        steps: int | None = None,
+    ) -> None:
+        """`steps`: the trial is interrupted after so many."""
+        self.steps: list[Step] = []
+        self.evaluations: list[Evaluation] = []
+        checkpoints = Checkpoints(folder, every_seconds)
+        for event in train(config, rungs, PROTOCOL, corpus, encoder, CPU, checkpoints):
+            if isinstance(event, Step):
+                self.steps.append(event)
+                if len(self.steps) == steps:
+                    break
+            else:
+                self.evaluations.append(without_clock(event))
+        self.weights: dict[str, Tensor] = {}
+        for checkpoint in folder.glob("step-*"):
+            self.weights = load_file(checkpoint / "model.safetensors")
+
+
+@pytest.fixture
+def run(corpus: TokenisedCorpus, encoder: PretrainedEncoder, tmp_path: Path) -> Any:
+    """`run(config, rungs, folder="...", every_seconds=..., steps=...)`."""
+
+    def start(
+        config: TrialConfig, rungs: tuple[int, ...], folder: str = "trial", **settings: Any
+    ) -> Run:
+        return Run(config, rungs, corpus, encoder, tmp_path / folder, **settings)
+
+    return start
+
+
+def test_rungs_are_evaluated_at_the_first_step_at_or_past_them(run: Any) -> None:
+    done = run(trial(), (10, 28, 33))
+    assert [(e.rung, e.pairs_seen, e.step) for e in done.evaluations] == [
+        (10, 14, 2),
+        (28, 28, 4),
+        (33, 35, 5),
+    ]
+    assert done.steps == [Step(n, 7 * n) for n in range(1, 6)]  # and it ends there
+
+
+def test_rungs_passed_by_one_step_share_an_evaluation(run: Any) -> None:
+    done = run(trial(**{"batch.effective_size": 32}), (5, 20, 33))
+    assert [(e.rung, e.pairs_seen) for e in done.evaluations] == [(5, 32), (20, 32), (33, 64)]
+    first, second, _ = done.evaluations
+    assert second == first.model_copy(update={"rung": 20})
+
+
+@pytest.mark.parametrize("every_seconds", [0.0, NEVER], ids=["each-step", "rungs-alone"])
+@pytest.mark.parametrize("interrupted_after", [1, 2, 5, 9, 10])
+def test_resumed_is_bit_equal(interrupted_after: int, every_seconds: float, run: Any) -> None:
+    rungs = (14, 40, 70)
+    whole = run(trial(), rungs, folder="whole")
+
+    part = run(trial(), rungs, every_seconds=every_seconds, steps=interrupted_after)
+    rest = run(trial(), rungs, every_seconds=every_seconds)
+
+    again = 0 if every_seconds == 0 else max(s for s in (0, 2, 6, 10) if s <= interrupted_after)
+    first_step = interrupted_after + 1 if every_seconds == 0 else again + 1
+    assert [step.step for step in rest.steps] == list(range(first_step, 11))
+    assert rest.evaluations == whole.evaluations  # those of before are yielded again
+    assert part.evaluations == whole.evaluations[: len(part.evaluations)]
+    assert rest.weights.keys() == whole.weights.keys()
+    for name, tensor in whole.weights.items():
+        assert torch.equal(rest.weights[name], tensor), name
+
+
+def test_resuming_keeps_the_micro_batches(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = trial(**{"batch.micro_size": 6})
+    rungs = (14, 70)
+
+    def too_large(module: PairClassifier, inputs: tuple[Tensor, ...]) -> None:
+        if module.training and len(inputs[0]) > 3:
+            raise torch.OutOfMemoryError("injected")
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(
+        lambda module, inputs: (
+            too_large(module, inputs) if isinstance(module, PairClassifier) else None
+        )
+    )
+    whole = run(config, rungs, folder="whole")
+    run(config, rungs, every_seconds=0.0, steps=4)
+    hook.remove()  # the rest of the trial has room, but repeats the plan
+    rest = run(config, rungs)
+
+    assert [e.micro_size for e in rest.evaluations] == [3, 3]
+    for name, tensor in whole.weights.items():
+        assert torch.equal(rest.weights[name], tensor), name
+
+
+def test_a_checkpoint_of_another_trial_is_refused(run: Any) -> None:
+    run(trial(), (14,))
+    with pytest.raises(ValueError, match="another configuration"):
+        run(trial(seed=1), (14,))
+    with pytest.raises(ValueError, match="another configuration"):
+        run(trial(), (14, 28))
+
+
+@pytest.fixture
+def still(encoder: PretrainedEncoder) -> PretrainedEncoder:
+    """The encoder without dropout."""
+    off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    return replace(encoder, config={**encoder.config, **off})
+
+
+@pytest.mark.parametrize("warmup_ratio", [0.0, 0.2])
+def test_equals_transformers_and_a_plain_loop(
+    warmup_ratio: float, corpus: TokenisedCorpus, still: PretrainedEncoder, tmp_path: Path
+) -> None:
+    """Against BertForSequenceClassification, torch's AdamW and transformers' scheduler."""
+    steps, size = 10, 8
+    config = trial(
+        **{
+            "batch.effective_size": size,
+            "batch.micro_size": 3,
+            "fusion.kind": "last",
+            "fusion.layer": None,
+            "head.dropout": 0.0,
+            "optim.weight_decay": 0.1,
+            "optim.new_modules_lr": 3.0,
+            "optim.lr_scaling": "sqrt",
+            "optim.warmup_ratio": warmup_ratio,
+            "optim.max_grad_norm": 0.5,
+        }
+    )
+
+    model = BertForSequenceClassification(BertConfig(**still.config)).train()
+    start = PairClassifier(still, config.fusion, config.head, seed=config.seed)
+    model.classifier.load_state_dict(start.head.state_dict())
+    model.bert.load_state_dict({n: torch.tensor(w) for n, w in still.weights.items()})
+    model.dropout.p = 0.0
+    decayed = [p for n, p in model.bert.named_parameters() if "bias" not in n and "Norm" not in n]
+    others = [p for n, p in model.bert.named_parameters() if "bias" in n or "Norm" in n]
+    lr = 1e-3 * (8 / 32) ** 0.5
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": decayed, "weight_decay": 0.1},
+            {"params": others, "weight_decay": 0.0},
+            {"params": [model.classifier.weight], "weight_decay": 0.1, "lr": 3 * lr},
+            {"params": [model.classifier.bias], "weight_decay": 0.0, "lr": 3 * lr},
+        ],
+        lr=lr,
+        foreach=False,
+    )
+    scheduler = get_linear_schedule_with_warmup(optimizer, int(warmup_ratio * steps), steps)
+    rows = corpus.rows("train", ["en", "de", "fr"])
+    batches = HybridBatches(config.mix, size, [0, 1, 2], rows, config.seed)
+    losses = []
+    for step in range(steps):
+        batch = batches[step]
+        pairs = corpus.assemble("train", batch.rows, batch.language1, batch.language2)
+        assert pairs.token_type_ids is not None
+        loss = model(
+            input_ids=torch.from_numpy(pairs.input_ids),
+            attention_mask=torch.from_numpy(pairs.attention_mask),
+            token_type_ids=torch.from_numpy(pairs.token_type_ids),
+            labels=torch.from_numpy(pairs.labels),
+        ).loss
+        optimizer.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        assert norm > 0.5  # clipping has something to do
+        optimizer.step()
+        scheduler.step()
+        losses.append(loss.item())
+
+    ours = Run(config, (40, 80), corpus, still, tmp_path)
+
+    assert [e.train_loss for e in ours.evaluations] == pytest.approx(
+        [np.mean(losses[:5]), np.mean(losses[5:])], rel=1e-4
+    )
+    theirs = {f"encoder.{n}": p for n, p in model.bert.named_parameters() if "pooler" not in n}
+    theirs |= {f"pooler.{n}": p for n, p in model.bert.pooler.named_parameters()}
+    theirs |= {f"head.{n}": p for n, p in model.classifier.named_parameters()}
+    for name, parameter in theirs.items():
+        # Adam divides small gradients by small deviations: rounding shows in single weights.
+        assert (ours.weights[name] - parameter).abs().mean() < 1e-5, name
+    moved = ours.weights["head.weight"] - start.head.weight
+    assert moved.abs().mean() > 1e-3
+
+
+def test_micro_batches_change_memory_alone(
+    corpus: TokenisedCorpus, still: PretrainedEncoder, tmp_path: Path
+) -> None:
+    whole, micro = (
+        Run(
+            trial(**{"batch.micro_size": size, "head.dropout": 0.0}),
+            (70,),
+            corpus,
+            still,
+            tmp_path / str(size),
+        )
+        for size in (100, 2)
+    )
+    assert [whole.evaluations[0].micro_size, micro.evaluations[0].micro_size] == [7, 2]
+    assert micro.evaluations[0].train_loss == pytest.approx(whole.evaluations[0].train_loss, 1e-5)
+    for name, tensor in whole.weights.items():
+        assert (micro.weights[name] - tensor).abs().mean() < 1e-5, name
+
+
+def test_equal_trials_are_equal_and_leave_the_encoder_alone(
+    run: Any, encoder: PretrainedEncoder
+) -> None:
+    before = {name: array.copy() for name, array in encoder.weights.items()}
+    torch.manual_seed(1)
+    first = run(trial(), (21,), folder="first")
+    torch.manual_seed(2)
+    second = run(trial(), (21,), folder="second")
+    other = run(trial(seed=1), (21,), folder="other")
+
+    assert first.evaluations == second.evaluations
+    assert all(torch.equal(second.weights[name], w) for name, w in first.weights.items())
+    assert not torch.equal(first.weights["head.weight"], other.weights["head.weight"])
+    assert all(np.array_equal(encoder.weights[name], array) for name, array in before.items())
+
+
+def test_a_diverging_trial_stops_before_it_reports_or_saves(run: Any, tmp_path: Path) -> None:
+    config = trial(**{"optim.lr": 1e30, "optim.warmup_ratio": 0.0})
+    with pytest.raises(NonFiniteLoss, match="diverged at step 2") as stopped:
+        run(config, (14, 70), every_seconds=0.0)
+    assert stopped.value.step == 2
+    assert [path.name for path in (tmp_path / "trial").iterdir()] == ["step-000000001"]
+
+
+@pytest.mark.parametrize("bad", [(float("nan"), 1.0), (1.0, float("inf"))])
+def test_the_first_bad_step_is_named(bad: tuple[float, float]) -> None:
+    values = [(0.5, 1.0), (0.25, 1.0), bad, bad]
+    unread = [(torch.tensor(loss), torch.tensor(norm)) for loss, norm in values]
+    assert read_losses(unread[:2], step=12) == [0.5, 0.25]
+    with pytest.raises(NonFiniteLoss) as stopped:
+        read_losses(unread, step=14)
+    assert stopped.value.step == 13
+
+
+def test_parameter_groups(encoder: PretrainedEncoder) -> None:
+    config = trial(**{"optim.weight_decay": 0.1, "optim.new_modules_lr": 5.0})
+    model = PairClassifier(encoder, config.fusion, config.head)
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    seen = []
+    for group in adamw(model, config.optim).param_groups:
+        for parameter in group["params"]:
+            name = names[parameter]
+            is_new = name.startswith(("fusion", "head"))
+            # In a branch of AIF, 1 and 4 are the LayerNorms.
+            decays = not name.endswith("bias") and not any(
+                norm in name for norm in ("LayerNorm", "branch.1", "branch.4")
+            )
+            assert group["lr_multiplier"] == (5.0 if is_new else 1.0), name
+            assert group["weight_decay"] == (0.1 if decays else 0.0), name
+            seen.append(name)
+    assert sorted(seen) == sorted(names.values())
+
+
+def test_precision(encoder: PretrainedEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = replace(encoder, config={**encoder.config, "hidden_size": 256})
+    for capabilities, has_it in (
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({}, False),
+    ):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=capabilities: found)
+        assert computes_in_bf16("auto", CPU, large) is has_it
+        assert not computes_in_bf16("auto", CPU, encoder)  # too small to gain
+        assert computes_in_bf16("bf16", CPU, encoder)
+        assert not computes_in_bf16("fp32", CPU, large)
+
+
+def test_bf16_is_near_fp32(run: Any) -> None:
+    fp32 = run(trial(precision="fp32"), (35,), folder="fp32").evaluations[0]
+    bf16 = run(trial(precision="bf16"), (35,), folder="bf16").evaluations[0]
+    assert bf16.train_loss != fp32.train_loss
+    assert bf16.train_loss == pytest.approx(fp32.train_loss, abs=0.02)
+
+
+def test_costs_are_measured(corpus: TokenisedCorpus, encoder: PretrainedEncoder) -> None:
+    events = list(train(trial(), (14, 70), PROTOCOL, corpus, encoder, CPU))
+    first, second = (event for event in events if isinstance(event, Evaluation))
+    assert 0 < first.train_seconds < second.train_seconds
+    assert first.pairs_per_second == pytest.approx(14 / first.train_seconds)
+    expected = (70 - 14) / (second.train_seconds - first.train_seconds)
+    assert second.pairs_per_second == pytest.approx(expected)
+    assert second.evaluation_seconds > 0
+    assert 50 < second.peak_memory_mb < 100_000
+    assert second.time > first.time > 1.7e9
+    assert second.objective == PROTOCOL.objective(second.select)
+
+
+@pytest.mark.takes_long("tokenises and trains on the built-in languages")
+def test_nano_learns() -> None:
+    config = EncoderConfig(name="nano", max_length=32)
+    languages = LanguagesConfig(source=("en", "de"), target=())
+    text = load_corpus(DataConfig(source="nano"), ["en", "de"], ["en", "de"])
+    tokens = tokenise(text, load_tokenizer(config), config.max_length)
+    protocol = Protocol.of(languages, ProtocolConfig(), text.machine_translated)
+    settings = TrialConfig.from_flat({"optim.lr": 5e-4, "mix.cross_lingual": 0.25})
+
+    events = train(settings, (32, 1280), protocol, tokens, load_encoder(config), CPU)
+    before, after = (event for event in events if isinstance(event, Evaluation))
+
+    assert before.objective < 0.65
+    assert after.objective > 0.75
+    assert after.train_loss < before.train_loss
+
+
+@pytest.mark.integration
+def test_training_needs_no_other_framework() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('ray', 'mlflow', 'optuna', 'datasets'): sys.modules[name] = None\n"
+        "import tuner.training.loop\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,150 @@
+"""TrialConfig: every knob of a trial, with its type, unit, default and check, in one place.
+
+The defaults are XTREME's recipe for PAWS-X (AdamW, 2e-5, batches of 32, no warm-up, no weight
+decay, clipping at 1, linear decay) on monolingual batches and the last layer: the control.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+REFERENCE_BATCH = 32
+"""Effective batch size, in pairs, that `optim.lr` is stated for when `optim.lr_scaling` is on."""
+
+
+class Part(BaseModel):
+    """A frozen block of settings that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class FusionConfig(Part):
+    """Which hidden states the head reads (see `tuner.model.fusion`)."""
+
+    kind: Literal["last", "dlfa"] = Field("last", description="what the last layer is fused by")
+    layer: int | None = Field(
+        None,
+        ge=0,
+        description="lower layer k fused with the last: 0 (embeddings) to L-1; dlfa only",
+    )
+    mode: Literal["multiply", "select"] = Field("multiply", description="how AIF applies weights")
+    reduction: int = Field(4, ge=1, description="bottleneck r of AIF: hidden/r channels")
+
+    @model_validator(mode="after")
+    def _layer_where_fused(self) -> Self:
+        if self.kind == "last" and self.layer is not None:
+            raise ValueError(
+                f"fusion.layer must be absent where fusion.kind is last, got {self.layer}"
+            )
+        if self.kind != "last" and self.layer is None:
+            raise ValueError(f"fusion.layer must be given where fusion.kind is {self.kind}")
+        return self
+
+
+class MixConfig(Part):
+    """The hybrid batch (see `tuner.data.batches`)."""
+
+    cross_lingual: float = Field(
+        0.0, ge=0, le=1, description="share of cross-lingual batches (beta = 1 - alpha)"
+    )
+    granularity: Literal["language", "kind", "pair"] = Field(
+        "language", description="what one batch shares: kind and languages, kind alone, nothing"
+    )
+
+
+class BatchConfig(Part):
+    """How many pairs an optimizer step consumes, and how many at a time."""
+
+    effective_size: int = Field(32, ge=1, description="pairs an optimizer step consumes (B)")
+    micro_size: int = Field(
+        32, ge=1, description="pairs a forward pass takes at most: memory only, never the result"
+    )
+
+
+class OptimConfig(Part):
+    """AdamW, its learning-rate schedule over pairs, and clipping."""
+
+    lr: float = Field(2e-5, gt=0, description="peak learning rate at the reference batch of 32")
+    lr_scaling: Literal["none", "sqrt", "linear"] = Field(
+        "none", description="how lr grows with the effective batch, from a reference of 32"
+    )
+    new_modules_lr: float = Field(
+        1.0, gt=0, description="learning-rate multiplier of fusion and head"
+    )
+    warmup_ratio: float = Field(0.0, ge=0, lt=1, description="share of the budget spent warming up")
+    schedule: Literal["linear", "constant"] = Field("linear", description="what follows warm-up")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled; not on biases and norms")
+    eps: float = Field(1e-8, gt=0, description="Adam's epsilon")
+    max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
+
+    def peak_lr(self, effective_size: int) -> float:
+        """Learning rate at the top of the schedule for an effective batch of `effective_size`."""
+        ratio = effective_size / REFERENCE_BATCH
+        factor = {"none": 1.0, "sqrt": math.sqrt(ratio), "linear": ratio}[self.lr_scaling]
+        return self.lr * factor
+
+
+class HeadConfig(Part):
+    """The classification head: pooler where pre-trained, dropout, linear."""
+
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout before the linear layer")
+
+
+class TrialConfig(Part):
+    """One sampled configuration. Equal configurations and seeds train equal models."""
+
+    seed: int = Field(0, ge=0, description="order of the data, new weights, dropout")
+    mix: MixConfig = MixConfig()
+    batch: BatchConfig = BatchConfig()
+    fusion: FusionConfig = FusionConfig()
+    head: HeadConfig = HeadConfig()
+    optim: OptimConfig = OptimConfig()
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 autocast where the hardware has it and the encoder gains"
+    )
+
+    @classmethod
+    def from_flat(cls, values: Mapping[str, Any]) -> Self:
+        """The configuration of dotted names, e.g. `{"optim.lr": 5e-4}`; the rest by default.
+
+        Raises:
+            pydantic.ValidationError: a name is unknown or a value breaks its rule.
+        """
+        return cls.model_validate(nest(values))
+
+    def flat(self) -> dict[str, Any]:
+        """Every setting by its dotted name, in the order they are declared."""
+        return flatten(self.model_dump())
+
+
+def nest(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"optim.lr": 1}` → `{"optim": {"lr": 1}}`."""
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        *path, leaf = name.split(".")
+        block = nested
+        for part in path:
+            block = block.setdefault(part, {})
+            if not isinstance(block, dict):
+                raise ValueError(f"{name}: {part} is a value, not a block")
+        block[leaf] = value
+    return nested
+
+
+def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"optim": {"lr": 1}}` → `{"optim.lr": 1}`."""
+    flat: dict[str, Any] = {}
+    for name, value in nested.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+FIELDS: tuple[str, ...] = tuple(TrialConfig().flat())
+"""Dotted names of all knobs of a trial."""

@@ -1,0 +1,1 @@
+"""Corpora: sources, alignment, tokens, and the hybrid batch sampler."""

@@ -1,0 +1,129 @@
+"""Aligned sentence pairs: id × language × split."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from tuner.errors import UserError
+
+Split = Literal["train", "dev", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One pair in one language. The same `id` is the same pair in every language of a split."""
+
+    id: str
+    sentence1: str
+    sentence2: str
+    label: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One language of one split as a source gave it: its clean rows, and what was not clean.
+
+    Attributes:
+        origin: the file, or what stands for one in messages.
+        rows: clean rows by id.
+        dropped: why a row was dropped, in a word or two, by id.
+        lines: the line in `origin` of every id, clean or dropped.
+    """
+
+    origin: str
+    rows: Mapping[str, Row]
+    dropped: Mapping[str, str]
+    lines: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Aligned pairs.
+
+    Attributes:
+        languages: all languages, in the order they were asked for.
+        rows: split → language → id → row; clean rows only. `train` holds the languages trained on;
+            `test` holds those that have one, and is absent where none has.
+        notes: what was dropped and assumed, in words, one line each.
+        machine_translated: training text of a language other than the original is machine
+            translation.
+    """
+
+    languages: tuple[str, ...]
+    rows: dict[Split, dict[str, dict[str, Row]]]
+    notes: tuple[str, ...]
+    machine_translated: bool
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 over all clean rows, whatever the order of rows, files and languages."""
+        digest = hashlib.sha256()
+        for split, languages in sorted(self.rows.items()):
+            for language, rows in sorted(languages.items()):
+                for _, row in sorted(rows.items()):
+                    fields = (split, language, row.id, row.sentence1, row.sentence2, row.label)
+                    digest.update(json.dumps(fields).encode() + b"\n")
+        return digest.hexdigest()
+
+
+def align(split: Split, readings: Mapping[str, Reading]) -> tuple[dict[str, dict[str, Row]], str]:
+    """Join the languages of a split by id.
+
+    Returns:
+        Clean rows by language and id, and a note: how many ids are clean in all languages, and
+        what was dropped where and why.
+
+    Raises:
+        UserError: an id has different labels in two languages, a language has no clean row, or
+            no id of `train` is clean in all languages.
+    """
+    rows = {language: dict(reading.rows) for language, reading in readings.items()}
+    for language, reading in readings.items():
+        if not reading.rows:
+            raise UserError(
+                f"{reading.origin} has no clean row for {language}",
+                "A clean row has two sentences, neither blank nor NS, and the label 0 or 1.",
+            )
+    _check_labels(readings)
+    clean_in_all = set.intersection(*(set(clean) for clean in rows.values()))
+    if split == "train" and not clean_in_all:
+        raise UserError(
+            f"no id of the training split is clean in all of {', '.join(readings)}",
+            "The same id must be the same pair in every language; check the id columns of "
+            + ", ".join(reading.origin for reading in readings.values()),
+        )
+    return rows, _note(split, readings, len(clean_in_all))
+
+
+def _check_labels(readings: Mapping[str, Reading]) -> None:
+    first: dict[str, Reading] = {}
+    for reading in readings.values():
+        for id_, row in reading.rows.items():
+            other = first.setdefault(id_, reading)
+            if other.rows[id_].label != row.label:
+                raise UserError(
+                    f"{reading.origin}, line {reading.lines[id_]}: id {id_} has label {row.label}, "
+                    f"but label {other.rows[id_].label} in {other.origin}, line {other.lines[id_]}",
+                    "The same id must be the same pair, with the same label, in every language.",
+                )
+
+
+def _note(split: Split, readings: Mapping[str, Reading], clean_in_all: int) -> str:
+    """For instance `dev: 1,962 of 2,000 ids clean in all of en, es; dropped: es 38 NS`."""
+    ids = set[str]().union(*(reading.lines for reading in readings.values()))
+    losses = []
+    for language, reading in readings.items():
+        reasons = list(reading.dropped.values()) + ["absent"] * (len(ids) - len(reading.lines))
+        if reasons:
+            counts = {reason: reasons.count(reason) for reason in sorted(set(reasons))}
+            words = " + ".join(f"{count:,} {reason}" for reason, count in counts.items())
+            losses.append(f"{language} {words}")
+    return (
+        f"{split}: {clean_in_all:,} of {len(ids):,} ids clean in all of {', '.join(readings)}; "
+        f"dropped: {', '.join(losses) or 'none'}"
+    )

@@ -1,0 +1,86 @@
+"""How a tokenizer makes a pair of two sentences: special tokens around them, and truncation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+from transformers import PreTrainedTokenizerBase
+
+from tuner.errors import UserError
+
+ANOTHER_ENCODER = (
+    "Choose an encoder with a fast tokenizer, as bert-base-multilingual-cased or xlm-roberta-base."
+)
+
+
+@dataclass(frozen=True)
+class PairTemplate:
+    """How a tokenizer joins two sentences: parts, which are special tokens but for two of them.
+
+    Attributes:
+        special_ids: the special tokens, in order.
+        sentence1: which part is sentence1.
+        sentence2: which part is sentence2.
+        types: token type of every part; None where the encoder knows none.
+    """
+
+    special_ids: Int[np.ndarray, " specials"]
+    sentence1: int
+    sentence2: int
+    types: Int[np.ndarray, " parts"] | None
+
+
+def read_template(
+    tokenizer: PreTrainedTokenizerBase, sentence1: str, sentence2: str
+) -> PairTemplate:
+    """Read the template off a pair, whose sentences must have tokens.
+
+    Raises:
+        UserError: the pair is not made of its sentences' tokens and special tokens alone.
+    """
+    pair = tokenizer(sentence1, sentence2, return_special_tokens_mask=True, verbose=False)
+    is_special = np.array(pair["special_tokens_mask"], dtype=bool)
+    count1, count2 = (
+        len(tokenizer(sentence, add_special_tokens=False, verbose=False)["input_ids"])
+        for sentence in (sentence1, sentence2)
+    )
+    if count1 == 0 or count2 == 0 or is_special.sum() + count1 + count2 != len(is_special):
+        raise not_understood(tokenizer)
+    start1 = int(is_special.argmin())
+    start2 = len(is_special) - int(is_special[::-1].argmin()) - count2
+    # One token of every part: each special token, and the first of either sentence.
+    inside = [*range(start1 + 1, start1 + count1), *range(start2 + 1, start2 + count2)]
+    parts = np.delete(np.arange(len(is_special)), inside)
+    part1, part2 = np.searchsorted(parts, [start1, start2]).tolist()
+    knows_types = "token_type_ids" in tokenizer.model_input_names
+    return PairTemplate(
+        special_ids=np.array(pair["input_ids"])[np.delete(parts, [part1, part2])],
+        sentence1=part1,
+        sentence2=part2,
+        types=np.array(pair["token_type_ids"])[parts] if knows_types else None,
+    )
+
+
+def longest_first(
+    tokens1: Int[np.ndarray, " pairs"], tokens2: Int[np.ndarray, " pairs"], limit: int
+) -> tuple[Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]:
+    """Tokens kept of both sentences: the longer is cut first, then both to half of the limit.
+
+    Of an odd limit the longer sentence keeps the odd token, of equally long ones the second, as
+    fast tokenizers do with `truncation="longest_first"`.
+    """
+    half1 = np.where(tokens1 > tokens2, limit - limit // 2, limit // 2)
+    kept1 = np.minimum(tokens1, np.maximum(half1, limit - tokens2))
+    kept2 = np.minimum(tokens2, np.maximum(limit - half1, limit - tokens1))
+    return kept1, kept2
+
+
+def not_understood(tokenizer: PreTrainedTokenizerBase) -> UserError:
+    """Says that sentences tokenised one by one cannot be joined as this tokenizer would."""
+    return UserError(
+        f"the tokenizer of {tokenizer.name_or_path} ({type(tokenizer).__name__}) does not join two "
+        f"sentences by special tokens and cut the longer one first, on the right",
+        ANOTHER_ENCODER,
+    )

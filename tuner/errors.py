@@ -1,0 +1,36 @@
+"""What a user can do wrong. Every message says what was got, what is allowed and what to do."""
+
+from __future__ import annotations
+
+
+class UserError(ValueError):
+    """The user's input is wrong. The command line prints it without a traceback and exits with 2.
+
+    Args:
+        problem: what was got and which rule it breaks.
+        remedy: what to do about it, as an instruction.
+    """
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
+
+
+class StudyFailed(RuntimeError):
+    """The study could not do its work (exit code 1): no trial of it reached the full budget."""
+
+
+class StudyInterrupted(RuntimeError):
+    """The study was interrupted and can be resumed (exit code 130)."""
+
+
+def nearest(name: str, allowed: list[str]) -> str:
+    """A hint such as `did you mean 'dlfa'?`, or the whole list where nothing is near."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, allowed, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(sorted(allowed))}"

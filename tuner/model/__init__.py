@@ -1,0 +1,1 @@
+"""Encoder, fusion and classification head."""

@@ -1,0 +1,88 @@
+"""PairClassifier: encoder, fusion, head."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from tuner.config import FusionConfig, HeadConfig
+from tuner.model.encoder import PretrainedEncoder
+from tuner.model.fusion import build_fusion
+
+NEW_WEIGHTS_STD = 0.02
+"""Standard deviation of new linear weights, as BERT initialises its own."""
+
+
+class PairClassifier(nn.Module):
+    """Logits of a pair: fused hidden states Z at the first token → pooler → dropout → linear.
+
+    The pooler is the encoder's own pre-trained one (in BERT: linear, tanh) where it has one, else
+    nothing. It is applied to Z, so that `fusion.kind: last` equals `BertForSequenceClassification`.
+
+    New modules (fusion and head) start from a function of `seed` and the module's name alone:
+    linear weights and pointwise convolutions normal with deviation 0.02, biases 0, LayerNorm at
+    1 and 0. Two models of one seed start equal wherever their shapes agree.
+
+    Raises:
+        UserError: the encoder has no layer `fusion.layer`, or `fusion.reduction` is too large.
+    """
+
+    def __init__(
+        self,
+        encoder: PretrainedEncoder,
+        fusion: FusionConfig,
+        head: HeadConfig,
+        labels: int = 2,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder.build()
+        self.pooler: nn.Module | None = None
+        if encoder.has_pooler:
+            # Taken out of the encoder, which would apply it to X.
+            self.pooler = self.encoder.get_submodule("pooler")
+            self.encoder.register_module("pooler", None)
+        self.lower_layer = fusion.layer
+        self.fusion = build_fusion(fusion, encoder.hidden_size, encoder.num_layers)
+        self.dropout = nn.Dropout(head.dropout)
+        self.head = nn.Linear(encoder.hidden_size, labels)
+        self._takes_token_types = (
+            "token_type_ids" in inspect.signature(self.encoder.forward).parameters
+        )
+        for name, module in self.named_modules():
+            if name.startswith(("fusion.", "head")) and isinstance(module, nn.Linear):
+                generator = torch.Generator().manual_seed(derive_seed(seed, name))
+                nn.init.normal_(module.weight, std=NEW_WEIGHTS_STD, generator=generator)
+                nn.init.zeros_(module.bias)
+
+    def forward(
+        self,
+        input_ids: Int[Tensor, "pairs tokens"],
+        attention_mask: Int[Tensor, "pairs tokens"],
+        token_type_ids: Int[Tensor, "pairs tokens"] | None = None,
+    ) -> Float[Tensor, "pairs labels"]:
+        token_types = {"token_type_ids": token_type_ids} if self._takes_token_types else {}
+        output = self.encoder(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            output_hidden_states=self.lower_layer is not None,
+            **token_types,
+        )
+        lower = None if self.lower_layer is None else output.hidden_states[self.lower_layer]
+        fused = self.fusion(output.last_hidden_state, lower, attention_mask)
+        first = fused[:, 0] if self.pooler is None else self.pooler(fused)
+        return self.head(self.dropout(first))  # type: ignore[no-any-return]
+
+    def new_parameters(self) -> set[Tensor]:
+        """Parameters that were not pre-trained: those of fusion and head."""
+        return {*self.fusion.parameters(), *self.head.parameters()}
+
+
+def derive_seed(seed: int, *names: str | int) -> int:
+    """A 63-bit seed of its own for every (seed, names), equal on every machine."""
+    digest = hashlib.sha256("/".join(map(str, (seed, *names))).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

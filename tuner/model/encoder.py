@@ -1,0 +1,236 @@
+"""The pre-trained encoder: loaded once from safetensors, then built anywhere from plain arrays.
+
+The only place of the model that reads files or the Hugging Face hub.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
+from safetensors import SafetensorError
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.initialization import no_init_weights
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+from transformers.utils import logging
+
+from tuner.data import nano
+from tuner.errors import UserError
+from tuner.study import EncoderConfig
+
+# transformers would ask a bot to open a pull request at a hub repository without safetensors.
+os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
+
+FILES = "config.json, model.safetensors, tokenizer.json (or vocab.txt and tokenizer_config.json)"
+
+
+@dataclass(frozen=True, eq=False)
+class PretrainedEncoder:
+    """An encoder as data: picklable, free of torch modules, shareable through an object store.
+
+    Attributes:
+        name: as the user gave it.
+        config: the transformers configuration as a dictionary.
+        weights: float32 arrays by parameter name; they may be read-only.
+        has_pooler: whether a pre-trained pooler is among the weights.
+        checksum: sha256 over configuration and weights.
+    """
+
+    name: str
+    config: dict[str, Any]
+    weights: dict[str, np.ndarray]
+    has_pooler: bool
+    checksum: str
+
+    @property
+    def num_layers(self) -> int:
+        """L: hidden states are numbered 0 (the embeddings' output) to L."""
+        return int(self._config().num_hidden_layers)
+
+    @property
+    def hidden_size(self) -> int:
+        """E: channels of a hidden state."""
+        return int(self._config().hidden_size)
+
+    def build(self) -> PreTrainedModel:
+        """A fresh module with a copy of these weights, in training mode; reads no file or hub."""
+        with no_init_weights():
+            model: PreTrainedModel = AutoModel.from_config(self._config())  # type: ignore[no-untyped-call]
+        if not self.has_pooler and hasattr(model, "pooler"):
+            model.register_module("pooler", None)
+        # torch.tensor copies: the arrays stay as they are, also where they are read-only.
+        weights = {name: torch.tensor(array) for name, array in self.weights.items()}
+        model.load_state_dict(weights, assign=True)
+        model.train()
+        return model
+
+    def _config(self) -> PretrainedConfig:
+        return AutoConfig.for_model(**self.config)
+
+
+def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
+    """Load weights and configuration, from a local folder or the hub, safetensors only.
+
+    A checkpoint saved without its pooler gives `has_pooler` False; any other missing weight is an
+    error, never initialised anew.
+
+    Raises:
+        UserError: it cannot be found, reached or read, is not an encoder-only model, lacks
+            weights, or takes fewer than `encoder.max_length` tokens.
+    """
+    source = _source(encoder)
+    with _quiet():
+        config = _load_config(encoder, source)
+        try:
+            model, report = AutoModel.from_pretrained(
+                source,
+                config=config,
+                revision=encoder.revision,
+                use_safetensors=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+        except (OSError, ValueError, SafetensorError) as error:
+            _refuse(encoder, "weights", error)
+    missing_pooler = {key for key in report["missing_keys"] if key.startswith("pooler.")}
+    if missing := sorted(set(report["missing_keys"]) - missing_pooler):
+        raise UserError(
+            f"the encoder {encoder.name!r} lacks {len(missing)} of its weights: "
+            f"{', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}",
+            "use a checkpoint saved whole by save_pretrained; missing weights are never made up",
+        )
+    _check_max_length(encoder, model)
+    weights = {
+        name: tensor.numpy()
+        for name, tensor in model.state_dict().items()
+        if not (missing_pooler and name.startswith("pooler."))
+    }
+    settings = model.config.to_dict()
+    for unstable in ("_name_or_path", "transformers_version"):
+        settings.pop(unstable, None)
+    return PretrainedEncoder(
+        name=encoder.name,
+        config=settings,
+        weights=weights,
+        has_pooler=getattr(model, "pooler", None) is not None and not missing_pooler,
+        checksum=_checksum(settings, weights),
+    )
+
+
+def load_tokenizer(encoder: EncoderConfig) -> PreTrainedTokenizerBase:
+    """The encoder's own tokenizer.
+
+    Raises:
+        UserError: it cannot be found, reached or read, or its vocabulary is not the encoder's:
+            larger than the embedding, or less than half of it (transformers 5 gives a vocabulary
+            of special tokens only, silently, where the vocabulary's file is missing or ignored).
+    """
+    source = _source(encoder)
+    with _quiet():
+        rows = int(_load_config(encoder, source).vocab_size)
+        try:
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                source, revision=encoder.revision, trust_remote_code=False
+            )
+        except (OSError, ValueError) as error:
+            _refuse(encoder, "tokenizer", error)
+    if not rows / 2 <= len(tokenizer) <= rows:
+        raise UserError(
+            f"the tokenizer of {encoder.name!r} has {len(tokenizer):,} entries for an embedding of "
+            f"{rows:,} rows, so it is not this encoder's",
+            f"the encoder's folder must hold its own tokenizer: {FILES}",
+        )
+    return tokenizer
+
+
+def _source(encoder: EncoderConfig) -> str:
+    """A local folder that exists, or a hub id."""
+    if encoder.name == "nano":
+        return str(nano.encoder_folder())
+    folder = Path(encoder.name).expanduser()
+    if folder.is_dir():
+        return str(folder)
+    if encoder.name.startswith((".", "~", "/")) or encoder.name.count("/") > 1:
+        raise UserError(
+            f"the encoder's folder {encoder.name} does not exist",
+            f"encoder.name is a hub id, nano, or a folder with {FILES}",
+        )
+    return encoder.name
+
+
+def _load_config(encoder: EncoderConfig, source: str) -> PretrainedConfig:
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(
+            source, revision=encoder.revision, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        _refuse(encoder, "configuration", error)
+    if config.is_encoder_decoder or config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        raise UserError(
+            f"{encoder.name!r} is a model of type {config.model_type}, not an encoder-only one",
+            "use a masked language model such as BERT, XLM-R or DistilBERT",
+        )
+    return config
+
+
+def _refuse(encoder: EncoderConfig, part: str, error: Exception) -> NoReturn:
+    if isinstance(error.__cause__, LocalEntryNotFoundError):
+        reason = "the Hugging Face hub cannot be reached and it is not in the local cache"
+        remedy = f"connect once, unset HF_HUB_OFFLINE, or set encoder.name to a folder with {FILES}"
+    else:
+        reason = str(error).strip().splitlines()[0]
+        remedy = f"encoder.name must be a hub id, nano, or a folder with {FILES}"
+    raise UserError(f"the {part} of {encoder.name!r} cannot be loaded: {reason}", remedy) from error
+
+
+def _check_max_length(encoder: EncoderConfig, model: PreTrainedModel) -> None:
+    positions = int(getattr(model.config, "max_position_embeddings", encoder.max_length))
+    table = dict(model.named_modules()).get("embeddings.position_embeddings")
+    if isinstance(table, nn.Embedding) and table.padding_idx is not None:
+        positions -= table.padding_idx + 1  # RoBERTa numbers positions from there on
+    if encoder.max_length > positions:
+        raise UserError(
+            f"encoder.max_length must be at most {positions}, the positions of {encoder.name!r}, "
+            f"got {encoder.max_length}",
+            f"set encoder.max_length to {positions} or less",
+        )
+
+
+def _checksum(config: dict[str, Any], weights: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+    for name, array in sorted(weights.items()):
+        digest.update(f"{name} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' own progress bars and reports: what matters in them is checked here."""
+    verbosity, progress = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if progress:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -1,0 +1,128 @@
+"""Fusion: what the head reads, made from the last hidden state X and a lower one Y.
+
+A reconstruction. The paper (arXiv 2205.08497) was available as its abstract only: two branches, two
+convolutions, element-wise multiplication, the last and one lower layer. What that leaves open is
+filled from the attentional feature fusion it builds on (arXiv 2009.14082, section 3), with
+LayerNorm in place of BatchNorm, which would make a pair's output depend on its batch.
+
+Shapes: B pairs, T tokens, E hidden. A new kind is one class here, its line in `KINDS`, and its name
+in `FusionConfig.kind`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from tuner.config import FusionConfig
+from tuner.errors import UserError
+
+Hidden = Float[Tensor, "pairs tokens hidden"]
+Mask = Int[Tensor, "pairs tokens"]
+
+
+class LastLayer(nn.Module):
+    """Z = X, the baseline."""
+
+    def __init__(self, config: FusionConfig, hidden_size: int) -> None:
+        super().__init__()
+
+    def forward(self, last: Hidden, lower: Hidden | None, mask: Mask) -> Hidden:
+        return last
+
+
+class DoubleLayerFeatureAggregation(nn.Module):
+    """Z from X and Y by attention weights M(X + Y) in (0, 1), all of shape B × T × E.
+
+    `multiply`: Z = (X + Y) ⊙ M. `select`: Z = X ⊙ M + Y ⊙ (1 − M), as in arXiv 2009.14082, eq. 4.
+    """
+
+    def __init__(self, config: FusionConfig, hidden_size: int) -> None:
+        super().__init__()
+        self.mode = config.mode
+        self.attention = AIF(hidden_size, config.reduction)
+
+    def forward(self, last: Hidden, lower: Hidden | None, mask: Mask) -> Hidden:
+        assert lower is not None
+        total = last + lower
+        weights = self.attention(total, mask)
+        if self.mode == "multiply":
+            fused: Tensor = total * weights
+        else:
+            fused = last * weights + lower * (1 - weights)
+        return fused
+
+
+class AIF(nn.Module):
+    """Attention weights M(U) = σ(L(U) + G(U)) over features U.
+
+    L, the local branch: pointwise convolution E → E/r, LayerNorm, ReLU, pointwise convolution
+    E/r → E, LayerNorm. G, the global branch: the same, with weights of its own, on the mean of U
+    over the unmasked tokens, broadcast to all. E/r is rounded down.
+
+    Raises:
+        UserError: r leaves no channel.
+    """
+
+    def __init__(self, hidden_size: int, reduction: int) -> None:
+        super().__init__()
+        channels = hidden_size // reduction
+        if channels == 0:
+            raise UserError(
+                f"fusion.reduction must be at most the encoder's hidden size {hidden_size}, "
+                f"got {reduction}",
+                f"Set fusion.reduction to 1 ... {hidden_size}.",
+            )
+        self.local_branch = _branch(hidden_size, channels)
+        self.global_branch = _branch(hidden_size, channels)
+
+    def forward(self, features: Hidden, mask: Mask) -> Hidden:
+        unmasked = mask.unsqueeze(-1).to(features.dtype)
+        mean = (features * unmasked).sum(dim=1, keepdim=True) / unmasked.sum(dim=1, keepdim=True)
+        return torch.sigmoid(self.local_branch(features) + self.global_branch(mean))
+
+
+def _branch(hidden_size: int, channels: int) -> nn.Sequential:
+    """A bottleneck; a pointwise convolution over tokens is a linear map of each token."""
+    return nn.Sequential(
+        nn.Linear(hidden_size, channels),
+        nn.LayerNorm(channels),
+        nn.ReLU(),
+        nn.Linear(channels, hidden_size),
+        nn.LayerNorm(hidden_size),
+    )
+
+
+KINDS: dict[str, Callable[[FusionConfig, int], nn.Module]] = {
+    "last": LastLayer,
+    "dlfa": DoubleLayerFeatureAggregation,
+}
+
+
+def build_fusion(config: FusionConfig, hidden_size: int, num_layers: int) -> nn.Module:
+    """The module of `config.kind`: `forward(last, lower, mask)`, X and Y to Z.
+
+    Raises:
+        UserError: the encoder has no such lower layer, or `config.reduction` leaves no channel.
+    """
+    check_layer(config, num_layers)
+    return KINDS[config.kind](config, hidden_size)
+
+
+def check_layer(config: FusionConfig, num_layers: int) -> None:
+    """Check that an encoder of `num_layers` layers (L) has the lower layer `config.layer` (k).
+
+    Hidden states are numbered as Hugging Face does: 0 is the embeddings' output, L the last.
+
+    Raises:
+        UserError: k is not one of 0 ... L-1.
+    """
+    if config.layer is not None and config.layer >= num_layers:
+        raise UserError(
+            f"fusion.layer must be 0 ... {num_layers - 1} for an encoder of {num_layers} layers, "
+            f"got {config.layer}",
+            "Choose a lower layer (0 is the embeddings' output); the last one is fused anyway.",
+        )

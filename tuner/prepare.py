@@ -1,0 +1,145 @@
+"""What a driver does once a study, before any trial: data, tokens, encoder, protocol, checks.
+
+Trials are then sent arrays; nothing of this runs on a worker.
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tuner.data.corpus import Corpus
+from tuner.data.sources import load_corpus
+from tuner.data.tokens import TokenisedCorpus, tokenise
+from tuner.errors import UserError
+from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
+from tuner.model.fusion import check_layer
+from tuner.protocol import Protocol
+from tuner.study import StudyConfig
+
+PACKAGES = ("ray", "torch", "transformers", "datasets", "optuna", "mlflow", "numpy")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What trials are made from, and the facts about it that the journal keeps."""
+
+    corpus: TokenisedCorpus
+    encoder: PretrainedEncoder
+    protocol: Protocol
+    facts: dict[str, Any]
+
+
+def prepare(study: StudyConfig, tell: Callable[[str], None]) -> Inputs:
+    """Load, check and tokenise.
+
+    Args:
+        study: its settings.
+        tell: shown to the user, a line each: what was found, dropped and assumed.
+
+    Raises:
+        UserError: the data or the encoder is missing or broken, or does not fit the settings.
+    """
+    encoder = load_encoder(study.encoder)
+    tell(
+        f"encoder {encoder.name}: {encoder.num_layers} layers, hidden size {encoder.hidden_size}, "
+        f"{sum(w.size for w in encoder.weights.values()) / 1e6:.1f} M parameters"
+    )
+    for config in study.corner_configs():
+        check_layer(config.fusion, encoder.num_layers)
+    train = _trained(study)
+    languages = list(dict.fromkeys([*study.languages.source, *study.languages.target]))
+    languages += [pivot for pivot in study.protocol.pivot if pivot not in languages]
+    corpus = load_corpus(study.data, languages, train)
+    protocol = Protocol.of(study.languages, study.protocol, corpus.machine_translated)
+    for note in corpus.notes:
+        tell(note)
+    tokens = tokenise(corpus, load_tokenizer(study.encoder), study.encoder.max_length)
+    shared = len(tokens.rows("train", train))
+    if shared == 0:
+        raise UserError(
+            f"no training pair is clean in all of {', '.join(train)}",
+            "Train on fewer source languages, or repair the files.",
+        )
+    tell(f"training on {shared:,} pairs that are clean in all of {', '.join(train)}")
+    tell(protocol.claim)
+    data = {
+        "source": study.data.source,
+        "checksum": corpus.checksum,
+        "languages": list(corpus.languages),
+        "counts": _counts(corpus),
+        "training_pairs": shared,
+        "notes": list(corpus.notes),
+    }
+    facts = {
+        "claim": protocol.claim,
+        "objective": protocol.objective_name,
+        "data": data,
+        "encoder": {
+            "name": encoder.name,
+            "revision": study.encoder.revision,
+            "checksum": encoder.checksum,
+            "layers": encoder.num_layers,
+            "hidden_size": encoder.hidden_size,
+            "pooler": encoder.has_pooler,
+        },
+        "environment": environment(),
+    }
+    return Inputs(tokens, encoder, protocol, facts)
+
+
+def environment() -> dict[str, str]:
+    """Versions, platform and the commit of this tool (`+` where the tree was changed)."""
+    return {
+        "tuner": version("tuner"),
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{package: version(package) for package in PACKAGES},
+    }
+
+
+def check_unchanged(recorded: dict[str, Any], found: dict[str, Any]) -> None:
+    """Refuse to go on with a study on other data or another encoder than it began with."""
+    for part in ("data", "encoder"):
+        was, now = recorded[part]["checksum"], found[part]["checksum"]
+        if was != now:
+            raise UserError(
+                f"the {part} has changed since the study began "
+                f"(checksum {was[:12]}, now {now[:12]})",
+                f"Restore the {part}, or begin a new study under another name.",
+            )
+
+
+def _trained(study: StudyConfig) -> tuple[str, ...]:
+    return tuple(lang for lang in study.languages.source if lang != study.protocol.held_out)
+
+
+def _counts(corpus: Corpus) -> dict[str, dict[str, int]]:
+    return {
+        split: {language: len(rows) for language, rows in by_language.items()}
+        for split, by_language in corpus.rows.items()
+    }
+
+
+def _commit() -> str:
+    here = Path(__file__).parent
+    git = ["git", "-C", str(here)]
+    try:
+        head = subprocess.run(
+            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "--untracked-files=no"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown (not a git checkout)"
+    return head + ("+" if changed else "")

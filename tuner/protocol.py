@@ -1,0 +1,161 @@
+"""Which data may train, select and report; and the claim that a study's numbers carry.
+
+Derived from the study's languages and protocol block, never typed in. What chooses (ASHA, the
+sampler, a leaderboard) reads `Protocol.objective`, which is a function of permitted dev scores
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from tuner.records import Scores
+from tuner.study import LanguagesConfig, ProtocolConfig
+
+FAMILY_OF_ENGLISH = frozenset({"de", "es", "fr"})
+"""`enf` of arXiv 2205.08497 among the PAWS-X targets; all others are `rest`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSet:
+    """A dev or test set: sentence1 in one language, sentence2 in the same or another one."""
+
+    language1: str
+    language2: str
+
+    @property
+    def name(self) -> str:
+        """`en` where both languages are the same, else the ordered pair `en-de`."""
+        if self.language1 == self.language2:
+            return self.language1
+        return f"{self.language1}-{self.language2}"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The roles of languages in a study.
+
+    Attributes:
+        train: languages trained on.
+        select: dev sets that may choose, all of them evaluated.
+        read: those of `select` that the objective reads.
+        oracle: dev sets of targets that are recorded only; nothing that chooses may read them.
+        targets: languages that results are claimed for.
+        zero_shot: targets whose scores may be called zero-shot.
+        aggregate: how `select` becomes the objective.
+        claim: the sentence that every reported number carries.
+    """
+
+    train: tuple[str, ...]
+    select: tuple[EvaluationSet, ...]
+    read: tuple[EvaluationSet, ...]
+    oracle: tuple[EvaluationSet, ...]
+    targets: tuple[str, ...]
+    zero_shot: tuple[str, ...]
+    aggregate: str
+    claim: str
+
+    @classmethod
+    def of(
+        cls, languages: LanguagesConfig, protocol: ProtocolConfig, machine_translated: bool
+    ) -> Protocol:
+        """Derive the roles. `machine_translated`: whether training text is machine-translated."""
+        train = tuple(lang for lang in languages.source if lang != protocol.held_out)
+        targets = tuple(languages.target)
+        permitted = [*train, *protocol.pivot]
+        if protocol.kind == "oracle":
+            permitted += targets
+        select = _monolingual(permitted)
+        if protocol.objective == "cross_lingual":
+            read = tuple(EvaluationSet(a, b) for a in train for b in train if a != b)
+        elif protocol.objective == "held_out":
+            assert protocol.held_out is not None
+            read = _monolingual([protocol.held_out])
+        else:
+            read = _monolingual(targets) if protocol.kind == "oracle" else select
+        recorded = [lang for lang in targets if lang not in permitted]
+        oracle = _monolingual(recorded) if protocol.record_oracle else ()
+        zero_shot = (
+            ()
+            if protocol.kind == "oracle"
+            else tuple(lang for lang in targets if lang not in {*train, *protocol.pivot})
+        )
+        return cls(
+            train=train,
+            select=tuple(dict.fromkeys((*select, *read))),
+            read=read,
+            oracle=oracle,
+            targets=targets,
+            zero_shot=zero_shot,
+            aggregate="worst" if protocol.objective == "worst" else "mean",
+            claim=_claim(train, targets, zero_shot, protocol, machine_translated),
+        )
+
+    def objective(self, select: Mapping[str, Scores]) -> float:
+        """The one number that ASHA and the sampler see: accuracy over `self.read`.
+
+        Args:
+            select: scores of permitted sets by name.
+        """
+        accuracies = [select[chosen.name].accuracy for chosen in self.read]
+        return min(accuracies) if self.aggregate == "worst" else fmean(accuracies)
+
+    @property
+    def objective_name(self) -> str:
+        """In words, e.g. `mean dev accuracy on en, de`."""
+        names = ", ".join(chosen.name for chosen in self.read)
+        return f"{self.aggregate} dev accuracy on {names}"
+
+    def averages(self, scores: Mapping[str, Scores]) -> dict[str, Scores]:
+        """Unweighted means over `sources`, `targets`, and the groups `enf` and `rest` of targets.
+
+        A mean stands only where every language of it was scored; an empty group is absent.
+        """
+        groups = {
+            "sources": self.train,
+            "targets": self.targets,
+            "enf": tuple(lang for lang in self.targets if lang in FAMILY_OF_ENGLISH),
+            "rest": tuple(lang for lang in self.targets if lang not in FAMILY_OF_ENGLISH),
+        }
+        return {
+            group: mean_scores([scores[lang] for lang in languages])
+            for group, languages in groups.items()
+            if languages and all(lang in scores for lang in languages)
+        }
+
+
+def mean_scores(scores: Sequence[Scores]) -> Scores:
+    """Unweighted means of accuracy and F1; `pairs` is the sum."""
+    return Scores(
+        accuracy=fmean(score.accuracy for score in scores),
+        f1=fmean(score.f1 for score in scores),
+        pairs=sum(score.pairs for score in scores),
+    )
+
+
+def _monolingual(languages: Sequence[str]) -> tuple[EvaluationSet, ...]:
+    return tuple(EvaluationSet(lang, lang) for lang in dict.fromkeys(languages))
+
+
+def _claim(
+    train: tuple[str, ...],
+    targets: tuple[str, ...],
+    zero_shot: tuple[str, ...],
+    protocol: ProtocolConfig,
+    machine_translated: bool,
+) -> str:
+    supervised = [lang for lang in targets if lang in train]
+    parts = []
+    if protocol.kind == "oracle":
+        parts.append(f"upper bound, selected on target dev, never zero-shot: {', '.join(targets)}")
+    elif zero_shot:
+        parts.append(f"zero-shot for {', '.join(zero_shot)}")
+    if supervised:
+        parts.append(f"supervised for {', '.join(supervised)}, never zero-shot")
+    if protocol.pivot:
+        parts.append(f"selected also on dev of {', '.join(protocol.pivot)}")
+    translated = "yes" if machine_translated else "no"
+    parts.append(f"trained on {', '.join(train)} (machine-translated: {translated})")
+    return "; ".join(parts)

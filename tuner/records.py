@@ -1,0 +1,126 @@
+"""What a study leaves behind, typed: scores, evaluations, trials, the study.
+
+Metric names are made here and nowhere else. `select/…` may choose, `oracle/…` may not.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tuner.config import TrialConfig
+
+TrialState = Literal["pending", "running", "completed", "pruned", "failed", "interrupted"]
+StudyState = Literal["running", "completed", "failed", "interrupted"]
+
+OBJECTIVE = "select/objective"
+
+
+class Record(BaseModel):
+    """A frozen fact that can be written as JSON and read back equal."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Scores(Record):
+    """How well one evaluation set (or a mean of several) was classified."""
+
+    accuracy: float = Field(description="share of pairs classified right, 0 to 1")
+    f1: float = Field(description="binary F1 of the paraphrase class, 0 to 1")
+    pairs: int = Field(description="pairs evaluated; of a mean, their sum")
+
+
+class Evaluation(Record):
+    """A trial at a rung: dev scores and what they cost. A trial's clock is `pairs_seen`.
+
+    `select` and `oracle` map names to scores: a language (`en`), an ordered language pair
+    (`en-de`: sentence1 English, sentence2 German), or a mean over languages (`sources`,
+    `targets`, a group as `enf`). Only `select` may be read by what chooses.
+    """
+
+    time: float = Field(description="Unix time at its end, seconds")
+    rung: int = Field(description="nominal budget in pairs")
+    pairs_seen: int = Field(
+        description="pairs consumed in fact: the first step at or past the rung"
+    )
+    step: int = Field(description="optimizer steps done")
+    objective: float = Field(description="what ASHA and the sampler see; never from `oracle`")
+    select: dict[str, Scores]
+    oracle: dict[str, Scores] = {}
+    train_loss: float = Field(description="mean loss over the pairs since the last rung")
+    pairs_per_second: float = Field(description="training alone, since the last rung")
+    train_seconds: float = Field(
+        description="training since the trial's start, evaluation excluded"
+    )
+    evaluation_seconds: float = Field(description="this evaluation")
+    peak_memory_mb: float = Field(
+        description="device memory on GPU, resident memory of the process"
+    )
+    micro_size: int = Field(description="pairs of a forward pass at this point")
+
+    def metrics(self) -> dict[str, float]:
+        """Flat metric names and values, as logged (accuracies and F1 from 0 to 1)."""
+        named = {
+            OBJECTIVE: self.objective,
+            "train/loss": self.train_loss,
+            "train/step": float(self.step),
+            "cost/pairs_per_second": self.pairs_per_second,
+            "cost/train_seconds": self.train_seconds,
+            "cost/evaluation_seconds": self.evaluation_seconds,
+            "cost/peak_memory_mb": self.peak_memory_mb,
+            "cost/micro_size": float(self.micro_size),
+        }
+        for role, scores in (("select", self.select), ("oracle", self.oracle)):
+            for name, score in scores.items():
+                named[f"{role}/accuracy/{name}"] = score.accuracy
+                named[f"{role}/f1/{name}"] = score.f1
+        return named
+
+
+class TrialRecord(Record):
+    """One trial as the journal knows it."""
+
+    number: int
+    origin: Literal["baseline", "sampler"]
+    params: dict[str, Any] = Field(description="what was sampled, by dotted name")
+    config: TrialConfig
+    state: TrialState = "pending"
+    reason: str = Field("", description="why it ended as it did, in words")
+    attempts: int = Field(0, description="times it was started: 1 unless it was restarted")
+    started: float | None = Field(None, description="Unix time of the first start, seconds")
+    ended: float | None = Field(None, description="Unix time, seconds")
+    evaluations: tuple[Evaluation, ...] = ()
+
+    @property
+    def last(self) -> Evaluation | None:
+        """The latest evaluation."""
+        return self.evaluations[-1] if self.evaluations else None
+
+
+class StudyRecord(Record):
+    """A whole study as the journal knows it: all that a report needs."""
+
+    name: str
+    id: str = Field(description="unique for ever, also where a name is used again")
+    created: float = Field(description="Unix time, seconds")
+    settings: dict[str, Any] = Field(description="the resolved StudyConfig")
+    facts: dict[str, Any] = Field(description="claim, data, versions: what was found at the start")
+    rungs: tuple[int, ...] = Field(description="nominal budgets in pairs, the last the full one")
+    state: StudyState = "running"
+    reason: str = ""
+    seconds: float = Field(0.0, description="wall time over all drivers so far")
+    trials: tuple[TrialRecord, ...] = ()
+
+    def ranked(self) -> list[TrialRecord]:
+        """Trials that reached the full budget with a finite score, best first.
+
+        Scores at lower budgets are never compared with these; ties go to the earlier trial.
+        """
+        complete = [trial for trial in self.trials if trial.state == "completed" and trial.last]
+        return sorted(complete, key=lambda t: (-t.last.objective if t.last else 0.0, t.number))
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The first of `ranked`; unconfirmed, and biased upwards by being the best."""
+        return next(iter(self.ranked()), None)

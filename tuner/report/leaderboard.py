@@ -1,0 +1,119 @@
+"""The leaderboard of a study, from its record alone: as a table, as CSV, and the best in words.
+
+Scores at different budgets are never ranked against each other, and what may not choose
+(`oracle/…`) is in the CSV only.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from rich.table import Table
+
+from tuner.records import StudyRecord, TrialRecord
+
+_ORDER = {"running": 0, "pending": 1, "interrupted": 2, "pruned": 3, "failed": 4}
+
+
+def ordered(study: StudyRecord) -> list[TrialRecord]:
+    """Ranked trials, then the others: by state, those that came further first."""
+    ranked = study.ranked()
+    others = [trial for trial in study.trials if trial not in ranked]
+    return ranked + sorted(
+        others,
+        key=lambda t: (_ORDER.get(t.state, 9), -(t.last.rung if t.last else 0), t.number),
+    )
+
+
+def varied(study: StudyRecord) -> list[str]:
+    """Dotted names of the settings in which the study's trials differ, as the space orders them."""
+    names = [name for name in study.settings.get("space", {})]
+    return [name for name in names if len({_shown(_value(t, name)) for t in study.trials}) > 1]
+
+
+def table(study: StudyRecord, limit: int | None = None) -> Table:
+    """The leaderboard as a table; `limit` rows at most."""
+    names = varied(study)
+    grid = Table(
+        title=f"{study.name}: {study.facts['objective']}, unconfirmed",
+        caption=study.facts["claim"],
+        title_justify="left",
+        caption_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    grid.add_column("trial", no_wrap=True)
+    grid.add_column("score", justify="right", no_wrap=True)
+    grid.add_column("pairs", justify="right", no_wrap=True)
+    grid.add_column("state", no_wrap=True)
+    for name in names:
+        grid.add_column(name.replace(".", ".\n", 1), justify="right", no_wrap=True)
+    for trial in ordered(study)[:limit]:
+        last = trial.last
+        state = trial.state + (" (baseline)" if trial.origin == "baseline" else "")
+        grid.add_row(
+            f"{trial.number:03d}",
+            f"{last.objective:.2%}"[:-1] if last else "–",
+            f"{last.rung:,}" if last else "–",
+            state,
+            *(_shown(_value(trial, name)) for name in names),
+        )
+    return grid
+
+
+def best_in_words(study: StudyRecord) -> list[str]:
+    """The best configuration found, labelled as what it is."""
+    best = study.best
+    if best is None or best.last is None:
+        return ["no trial has reached the full budget"]
+    lines = [
+        f"best configuration found (unconfirmed): trial {best.number:03d}, "
+        f"{study.facts['objective']} = {best.last.objective:.2%}"[:-1]
+        + " %",
+        "  the best of many noisy scores is biased upwards: confirm it with fresh seeds",
+    ]
+    shown = best.params if best.origin == "sampler" else {n: _value(best, n) for n in varied(study)}
+    lines += [f"  {name}: {_shown(value)}" for name, value in shown.items()]
+    return lines
+
+
+def as_csv(study: StudyRecord) -> str:
+    """Every trial with all settings and metrics, one row each, in the leaderboard's order."""
+    rows: list[dict[str, Any]] = []
+    ranks = {trial.number: rank for rank, trial in enumerate(study.ranked(), start=1)}
+    for trial in ordered(study):
+        last = trial.last
+        rows.append(
+            {
+                "rank": ranks.get(trial.number, ""),
+                "trial": trial.number,
+                "origin": trial.origin,
+                "state": trial.state,
+                "reason": trial.reason,
+                "attempts": trial.attempts,
+                "rung": last.rung if last else "",
+                "pairs_seen": last.pairs_seen if last else "",
+                **trial.config.flat(),
+                **(last.metrics() if last else {}),
+                "claim": study.facts["claim"],
+            }
+        )
+    columns = list(dict.fromkeys(name for row in rows for name in row if name != "claim"))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*columns, "claim"], restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _value(trial: TrialRecord, name: str) -> Any:
+    return trial.config.flat()[name]
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,108 @@
+"""A study from its beginning, or from where it stopped, to its end: the parts put together."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import uuid
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from tuner.prepare import Inputs, check_unchanged, prepare
+from tuner.records import Evaluation, StudyRecord, TrialRecord
+from tuner.search import engine
+from tuner.search.driver import Driver, Observer
+from tuner.search.events import StudyCreated
+from tuner.search.journal import FILE, Journal, exists, read_history
+from tuner.study import StudyConfig
+from tuner.study_file import validate_study
+from tuner.terminal import StudyView
+from tuner.tracking import BackgroundTracker, Tracker, default_uri
+
+
+def begin(study: StudyConfig, console: Console) -> StudyRecord:
+    """Run a new study to its end. Nothing is written before every check has passed.
+
+    Raises:
+        UserError: the study exists, or its data, encoder, tracker or resources do not fit.
+    """
+    if (study.folder / FILE).exists():
+        raise exists(study.folder)
+    inputs = prepare(study, _teller(console))
+    with engine.cluster():
+        engine.concurrency(study.resources)
+        tracker = _tracker(study)
+        created = StudyCreated(
+            time=time.time(),
+            name=study.name,
+            id=uuid.uuid4().hex,
+            settings=study.model_dump(mode="json"),
+            facts=inputs.facts,
+            rungs=study.rungs,
+        )
+        with Journal.create(study.folder, created) as journal:
+            return _run(study, inputs, journal, tracker, console)
+
+
+def go_on(folder: Path, console: Console) -> StudyRecord:
+    """Go on with the study in `folder`: unfinished trials first, from their checkpoints.
+
+    Raises:
+        UserError: there is no such study, or its data or encoder has changed since.
+    """
+    record = read_history(folder).record()
+    study = validate_study({**record.settings, "storage": folder.parent}, str(folder))
+    inputs = prepare(study, _teller(console))
+    check_unchanged(record.facts, inputs.facts)
+    with engine.cluster(), Journal(folder) as journal:
+        return _run(study, inputs, journal, _tracker(study), console)
+
+
+def _run(
+    study: StudyConfig, inputs: Inputs, journal: Journal, tracker: Tracker, console: Console
+) -> StudyRecord:
+    background = BackgroundTracker(tracker, _artifacts(study, inputs))
+    with StudyView(console, study.budget.trials) as view:
+        observers: list[Observer] = [view, _CheckpointCleaner(study), background]
+        driver = Driver(study, journal, observers)
+        driver.start()
+        interrupted = engine.run(study, driver, inputs.protocol, inputs.corpus, inputs.encoder)
+        record = driver.finish(interrupted)
+    for complaint in background.close():
+        console.print(complaint, style="yellow", highlight=False)
+    return record
+
+
+class _CheckpointCleaner:
+    """Removes a trial's checkpoint when the trial is over; an interrupted one keeps it."""
+
+    def __init__(self, study: StudyConfig) -> None:
+        self._study = study
+
+    def trial_ended(self, trial: TrialRecord) -> None:
+        if trial.state in ("completed", "pruned", "failed"):
+            shutil.rmtree(self._study.trial_folder(trial.number), ignore_errors=True)
+
+    def study_started(self, study: StudyRecord) -> None: ...
+    def trial_started(self, trial: TrialRecord) -> None: ...
+    def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None: ...
+    def study_ended(self, study: StudyRecord) -> None: ...
+
+
+def _tracker(study: StudyConfig) -> Tracker:
+    return Tracker(study.tracking.uri or default_uri(study.storage), study.tracking.experiment)
+
+
+def _artifacts(study: StudyConfig, inputs: Inputs) -> dict[str, str]:
+    """What is kept beside the numbers: file names and texts."""
+    return {
+        "study.yaml": yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False),
+        "facts.json": json.dumps(inputs.facts, indent=2),
+    }
+
+
+def _teller(console: Console):  # type: ignore[no-untyped-def]
+    return lambda line: console.print(line, style="dim", highlight=False, soft_wrap=True)

@@ -1,0 +1,113 @@
+"""Optuna, which proposes configurations. Its study lives in memory and is rebuilt from records."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState as OptunaState
+
+from tuner.records import TrialRecord
+from tuner.space import Choice, Distribution, Float, Int, PowerOfTwo, Scalar, Space
+from tuner.study import SamplerConfig
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+class Sampler:
+    """Proposes the next point of a space.
+
+    All randomness is a function of (seed, trial number), so a study that is resumed proposes what
+    it would have proposed. TPE (Bergstra et al. 2011; multivariate and grouped, so that conditional
+    parameters are modelled together; constant liar, so that parallel trials keep apart).
+    """
+
+    def __init__(self, space: Space, config: SamplerConfig) -> None:
+        self._space = space
+        self._config = config
+        self._study = optuna.create_study(direction="maximize")
+        self._trials: dict[int, optuna.Trial] = {}
+
+    def propose(self, number: int) -> dict[str, Scalar]:
+        """Values by dotted name for the trial `number`."""
+        self._study.sampler = self._sampler(number)
+        return self._ask(number)
+
+    def evaluated(self, number: int, rung: int, objective: float) -> None:
+        """Tell an intermediate value (`rung` in pairs)."""
+        trial = self._trials.get(number)
+        if trial is not None:
+            trial.report(objective, step=rung)
+
+    def ended(self, record: TrialRecord) -> None:
+        """Tell how a trial ended. An interrupted one stays open: it will go on."""
+        trial = self._trials.get(record.number)
+        if trial is None or record.state in ("pending", "running", "interrupted"):
+            return
+        if record.state == "completed" and record.last is not None:
+            self._study.tell(trial, record.last.objective)
+        elif record.state == "pruned":
+            self._study.tell(trial, state=OptunaState.PRUNED)
+        else:
+            self._study.tell(trial, state=OptunaState.FAIL)
+
+    def replay(self, record: TrialRecord) -> None:
+        """Take in a trial that was proposed before, with all that is known of it."""
+        self._study.sampler = optuna.samplers.RandomSampler(seed=0)  # proposes nothing here
+        self._study.enqueue_trial(_inner(self._space, record.params))
+        params = self._ask(record.number)
+        assert params == record.params, f"replayed {params}, recorded {record.params}"
+        for evaluation in record.evaluations:
+            self.evaluated(record.number, evaluation.rung, evaluation.objective)
+        self.ended(record)
+
+    def _ask(self, number: int) -> dict[str, Scalar]:
+        trial = self._study.ask()
+        self._trials[number] = trial
+        return self._space.sample(lambda name, dist: _suggest(trial, name, dist))
+
+    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        seed = (self._config.seed * 1_000_003 + number) % 2**32
+        if self._config.kind == "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+        with warnings.catch_warnings():  # that these are experimental is known, and tested here
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.samplers.TPESampler(
+                seed=seed,
+                n_startup_trials=self._config.startup_trials,
+                multivariate=True,
+                group=True,
+                constant_liar=True,
+            )
+
+
+def _suggest(trial: optuna.Trial, name: str, distribution: Distribution) -> Scalar:
+    match distribution:
+        case Float(low=low, high=high, step=None, log=log):
+            return trial.suggest_float(name, low, high, log=log)
+        case Float(low=low, step=float(step)):
+            # In whole steps: exact, where low + k * step of a float distribution is not.
+            index = trial.suggest_int(name, 0, distribution.steps)
+            return distribution.at(index)
+        case Int(low=low, high=high, step=step):
+            return trial.suggest_int(name, low, high - (high - low) % step, step=step)
+        case PowerOfTwo(low=low, high=high):
+            return 1 << trial.suggest_int(name, low.bit_length() - 1, high.bit_length() - 1)
+        case Choice(values=values):
+            chosen = trial.suggest_categorical(name, values)
+            assert chosen is not None
+            return chosen
+    raise AssertionError(f"a fixed value is not suggested: {name}")
+
+
+def _inner(space: Space, params: dict[str, Any]) -> dict[str, Any]:
+    """Optuna's own values of a point: exponents of powers of two, indices of steps."""
+    inner = dict(params)
+    for name, value in params.items():
+        match space.root[name]:
+            case PowerOfTwo():
+                inner[name] = value.bit_length() - 1
+            case Float(step=float()) as stepped:
+                inner[name] = stepped.index(value)
+    return inner

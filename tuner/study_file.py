@@ -1,0 +1,130 @@
+"""A study's YAML: read safely, overridden by `--set`, validated, its mistakes explained."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from tuner.errors import UserError, nearest
+from tuner.study import StudyConfig
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which `1e-5` is a number and a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = key_node.value
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+"),
+    list("-+.0123456789"),
+)
+# Only true and false are booleans: `no` is a language.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF")
+)
+
+
+def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
+    """Read and validate a study's YAML.
+
+    Args:
+        path: the file.
+        overrides: `key=value` as of `--set`; the key is a dotted path, the value YAML.
+
+    Raises:
+        UserError: the file is missing, is no YAML, or says something that is not allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"cannot read {path}: {getattr(error, 'strerror', None) or error}",
+            "Give the path of a YAML file, for instance search_spaces/nano.yaml.",
+        ) from error
+    settings = _parse(text, str(path))
+    if not isinstance(settings, dict):
+        raise UserError(f"{path} holds no mapping of settings", "See search_spaces/nano.yaml.")
+    for override in overrides:
+        _override(settings, override)
+    return validate_study(settings, str(path))
+
+
+def validate_study(settings: dict[str, Any], where: str) -> StudyConfig:
+    """A StudyConfig of plain settings.
+
+    Raises:
+        UserError: with every complaint, each naming its key.
+    """
+    try:
+        return StudyConfig.model_validate(settings)
+    except ValidationError as error:
+        complaints = "\n".join(f"  {_complaint(item)}" for item in error.errors())
+        raise UserError(
+            f"{where} is not a valid study:\n{complaints}",
+            "Correct these keys in the file, or override them with --set key=value.",
+        ) from error
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{where} is not YAML: {error}", "Correct the line named above.") from error
+
+
+def _override(settings: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    path = key.strip().split(".")
+    if path[0] in ("trial", "space", "baseline"):  # their keys are dotted names themselves
+        path = [path[0], ".".join(path[1:])]
+    if not equals or not all(path):
+        raise UserError(
+            f"--set takes key=value, got {override!r}", "For instance: --set budget.trials=8"
+        )
+    block = settings
+    for part in path[:-1]:
+        block = block.setdefault(part, {})
+        if not isinstance(block, dict):
+            raise UserError(f"--set {key}: {part} is a value, not a block", "Name a key inside it.")
+    block[path[-1]] = _parse(value, f"--set {key}")
+
+
+def _complaint(item: Any) -> str:
+    """One line of a pydantic error: where, what was got, what is allowed."""
+    place = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"{place}: unknown key; {nearest(str(item['loc'][-1]), _keys_beside(item['loc']))}"
+    message = item["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    got = item.get("input")
+    shown = "" if isinstance(got, dict) or item["type"] == "value_error" else f", got {got!r}"
+    return f"{place}: {message}{shown}" if place else f"{message}{shown}"
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    """Keys that are allowed where an unknown one was found."""
+    model: Any = StudyConfig
+    for part in location[:-1]:
+        field = getattr(model, "model_fields", {}).get(part)
+        model = field.annotation if field else None
+    return list(getattr(model, "model_fields", {}))

@@ -1,0 +1,8 @@
+"""MLflow: a view of a study, made from its records; never a truth, and rebuilt at any time."""
+
+from tuner.tracking.background import BackgroundTracker
+from tuner.tracking.server import serve
+from tuner.tracking.store import default_uri
+from tuner.tracking.tracker import Tracker
+
+__all__ = ["BackgroundTracker", "Tracker", "default_uri", "serve"]

@@ -1,0 +1,205 @@
+"""What MLflow shows of a study's records: names, notes, tags, params, metrics, the dataset.
+
+Pure functions of records, so that the same record always gives the same run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tuner.config import flatten
+from tuner.records import OBJECTIVE, Evaluation, StudyRecord, TrialRecord
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput, Metric
+
+STATUS = {
+    "running": "RUNNING",
+    "completed": "FINISHED",
+    "pruned": "FINISHED",
+    "failed": "FAILED",
+    "interrupted": "KILLED",
+}
+"""MLflow's word for a state; `tuner.state` has ours."""
+STUDY_PARAMS = (
+    "data.source",
+    "encoder.name",
+    "languages.source",
+    "languages.target",
+    "protocol.kind",
+    "protocol.objective",
+    "budget.pairs_per_trial",
+    "scheduler.kind",
+    "sampler.kind",
+    "sampler.seed",
+)
+"""Settings that tell studies apart and never change: MLflow refuses another value of a param."""
+MAX_TAG, MAX_PARAM, MAX_INPUT_TAG = 5000, 6000, 500
+"""Characters; what is longer is cut."""
+DIGEST = 12
+"""Characters of the data's checksum that name it; the whole stands beside it."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """One run, whole. Times are Unix times in milliseconds, as MLflow counts."""
+
+    name: str
+    started: int
+    ended: int
+    status: str
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: list[Metric]
+
+
+def of_study(study: StudyRecord) -> Contents:
+    """The parent run; its metrics are the best trial's, unconfirmed, as its note says."""
+    ended = [trial.ended for trial in study.trials if trial.ended]
+    best, metrics = study.best, []
+    if best and best.last:
+        named = {"best/objective": best.last.objective, "best/trial": float(best.number)}
+        metrics = _points(named, best.last.time, step=0)
+    settings = flatten(study.settings)
+    return Contents(
+        name=study.name,
+        started=_milliseconds(study.created),
+        ended=_milliseconds(max([study.created + study.seconds, *ended])),
+        status=STATUS[study.state],
+        tags=_tags(study, study.state, _study_note(study)),
+        params=_params({name: settings.get(name) for name in STUDY_PARAMS}),
+        metrics=metrics,
+    )
+
+
+def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
+    """A child of the run `parent`."""
+    if trial.state == "running" and study.state != "running":
+        trial = trial.model_copy(update={"state": "interrupted"})  # its driver was killed
+    started = trial.started or study.created
+    tags = {
+        "mlflow.parentRunId": parent,
+        "tuner.trial": str(trial.number),
+        "tuner.origin": trial.origin,
+        "tuner.reason": trial.reason,
+    }
+    return Contents(
+        name=f"trial {trial.number:03d}" + (" baseline" if trial.origin == "baseline" else ""),
+        started=_milliseconds(started),
+        ended=_milliseconds(trial.ended or (trial.last.time if trial.last else started)),
+        status=STATUS[trial.state],
+        tags=_tags(study, trial.state, _trial_note(trial, study)) | _cut(tags),
+        params=_params(trial.config.flat()),
+        metrics=metrics_of(trial.evaluations),
+    )
+
+
+def metrics_of(evaluations: Iterable[Evaluation]) -> list[Metric]:
+    """Points on the clock of trials, `pairs_seen`, with times of their own: a replay adds none."""
+    return [
+        point
+        for evaluation in evaluations
+        for point in _points(evaluation.metrics(), evaluation.time, evaluation.pairs_seen)
+    ]
+
+
+def dataset(data: Mapping[str, Any]) -> DatasetInput:
+    """The corpus: where it is from, what it is known by, what is in it."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    languages = ", ".join(data.get("languages", ()))
+    tags = {"mlflow.data.context": "training", "tuner.languages": languages[:MAX_INPUT_TAG]}
+    return DatasetInput(
+        Dataset(
+            name=str(data["source"]),
+            digest=data["checksum"][:DIGEST],
+            source_type="tuner",
+            source=json.dumps({"source": str(data["source"]), "sha256": data["checksum"]}),
+            profile=json.dumps({"languages": languages, "counts": data.get("counts", {})}),
+        ),
+        [InputTag(tag, text) for tag, text in tags.items()],
+    )
+
+
+def _tags(study: StudyRecord, state: str, note: str) -> dict[str, str]:
+    tags = {
+        "mlflow.note.content": note,
+        "tuner.study": study.name,
+        "tuner.study_id": study.id,
+        "tuner.claim": study.facts.get("claim", ""),
+        "tuner.state": state,
+    }
+    return _cut(tags)
+
+
+def _cut(tags: Mapping[str, str]) -> dict[str, str]:
+    return {name: text[:MAX_TAG] for name, text in tags.items()}
+
+
+def _params(values: Mapping[str, Any]) -> dict[str, str]:
+    """Values as the compare view reads them: numbers as such, what is absent left out."""
+    shown = {}
+    for name, value in values.items():
+        if isinstance(value, bool):
+            value = int(value)
+        elif isinstance(value, list | tuple):
+            value = ", ".join(map(str, value))
+        if value is not None and value != "":
+            shown[name] = str(value)[:MAX_PARAM]
+    return shown
+
+
+def _points(named: Mapping[str, float], time: float, step: int) -> list[Metric]:
+    from mlflow.entities import Metric
+
+    return [Metric(name, value, _milliseconds(time), step) for name, value in named.items()]
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _study_note(study: StudyRecord) -> str:
+    """In Markdown: what it asks, what may be claimed, what chose, and what came of it."""
+    counts = Counter(trial.state for trial in study.trials)
+    facts = {
+        "Claim": study.facts.get("claim"),
+        f"Objective (`{OBJECTIVE}`)": study.facts.get("objective"),
+        "State": study.state + (f": {study.reason}" if study.reason else ""),
+        "Trials": ", ".join(f"{count} {state}" for state, count in sorted(counts.items())),
+    }
+    best = study.best
+    if best and best.last:
+        facts["Best, unconfirmed"] = (
+            f"trial {best.number} with {best.last.objective:.4f}; "
+            "the best of a search is biased upwards by being the best"
+        )
+    lines = [f"- **{name}:** {text}" for name, text in facts.items() if text]
+    return "\n".join([study.settings.get("description") or f"Study `{study.name}`.", "", *lines])
+
+
+def _trial_note(trial: TrialRecord, study: StudyRecord) -> str:
+    """In Markdown: what it was, how it ended, and what its numbers may be called."""
+    origin = "the control" if trial.origin == "baseline" else "proposed by the sampler"
+    sampled = "".join(
+        f"\n- `{name}` {format(value, 'g') if isinstance(value, float) else value}"
+        for name, value in trial.params.items()
+    )
+    ended = f"**{trial.state.capitalize()}**"
+    if trial.last:
+        ended += (
+            f" at {trial.last.pairs_seen:,} pairs with `{OBJECTIVE}` {trial.last.objective:.4f}"
+        )
+    if trial.reason:
+        ended += f": {trial.reason}"
+    claim = study.facts.get("claim")
+    parts = [
+        f"Trial {trial.number} of `{study.name}`, {origin}.{sampled and chr(10)}{sampled}",
+        f"{ended}." + (" `tuner resume` goes on with it." * (trial.state == "interrupted")),
+        f"Claim: {claim}; unconfirmed." if claim else "",
+    ]
+    return "\n\n".join(part for part in parts if part)

@@ -1,0 +1,178 @@
+"""Where MLflow keeps what it is told: the address, and a client of it.
+
+MLflow tries an address that does not answer again for minutes, before the first word to the user.
+So everything here is tried first with the standard library, and told within seconds.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import re
+import socket
+import sqlite3
+import ssl
+import warnings
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError, URLError
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.request import urlopen
+
+from tuner.errors import UserError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PATIENCE = 5.0
+"""Seconds that an address has to answer before it counts as unreachable."""
+SQLITE = "sqlite:///"
+DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+SECRET = re.compile("pass|pwd|token|secret|key|odbc", re.IGNORECASE)
+"""Names of query parameters that carry a secret."""
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # nobody asked the user; and nodes may be offline
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # what fails is raised too; the rest is chatter
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # else every ended run prints two lines
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # 7 by default, which is four minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+"""Read by MLflow from the environment, and only there; what the user has set is kept."""
+ACTIVE_MODEL = ("MLFLOW_ACTIVE_MODEL_ID", "_MLFLOW_ACTIVE_MODEL_ID")
+"""Would tie every metric to a model, and fail where the store has none of that name."""
+
+
+def default_uri(storage: Path) -> str:
+    """The database beside the studies in `storage`, as an absolute address."""
+    return f"{SQLITE}{storage.resolve() / 'mlflow.db'}"
+
+
+def absolute(uri: str) -> str:
+    """The same store wherever a process stands; only a sqlite file may be named relatively."""
+    return f"{SQLITE}{database_file(uri)}" if uri.startswith(SQLITE) else uri
+
+
+def database_file(uri: str) -> Path:
+    """The file of a sqlite store, absolute."""
+    return Path(uri.removeprefix(SQLITE)).resolve()
+
+
+def artifact_folder(uri: str) -> Path | None:
+    """Where files go for a sqlite store: `mlartifacts` beside it. MLflow decides for others."""
+    return database_file(uri).parent / "mlartifacts" if uri.startswith(SQLITE) else None
+
+
+def without_credentials(text: str, uri: str) -> str:
+    """`text` with the user, password and secrets of `uri` blotted out wherever they stand."""
+    userinfo = "".join(re.findall(r"//(.*)@", uri))  # greedy: a password may hold any character
+    secrets = {userinfo, userinfo.partition(":")[2]}
+    secrets |= {value for name, value in parse_qsl(uri.partition("?")[2]) if SECRET.search(name)}
+    spelt = {form for secret in secrets for form in (secret, unquote(secret), quote(secret))}
+    for secret in sorted(spelt - {""}, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client of the store at `uri`, which answers and is one that MLflow can use.
+
+    Raises:
+        UserError: it does not answer within seconds, or is of a kind that is refused.
+    """
+    reach(uri)
+    try:
+        return _client(absolute(uri))
+    except ImportError as error:
+        remedy = f"Install what it needs: pip install {error.name}"
+        raise refused(uri, in_short(error), remedy) from None
+    except Exception as error:
+        raise refused(uri, in_short(error)) from None
+
+
+def reach(uri: str) -> None:
+    """Ask for any answer of the store at `uri`; a sqlite file is made where there is none.
+
+    Raises:
+        UserError: none came within seconds, or the store is of a kind that is refused.
+    """
+    try:
+        _reach(uri)
+    except UserError:
+        raise
+    except (OSError, http.client.HTTPException, sqlite3.Error, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise refused(uri, f"it cannot be reached ({reason})") from None
+
+
+def refused(uri: str, reason: str, remedy: str = "") -> UserError:
+    """What is said of a store that cannot be used."""
+    return UserError(
+        without_credentials(f"MLflow's store {uri} cannot be used: {reason}", uri),
+        remedy or "Start it or correct tracking.uri; without tracking.uri, a local file is used.",
+    )
+
+
+def in_short(error: BaseException) -> str:
+    """An error in a line: those of databases go on with their SQL, for pages."""
+    text = " ".join(str(error).partition("[SQL:")[0].split())
+    return text[:300] or type(error).__name__
+
+
+def _client(uri: str) -> MlflowClient:
+    """MLflow's import takes two seconds; creating a database, seven more."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    for name in ACTIVE_MODEL:
+        os.environ.pop(name, None)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # each retry is a warning
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient
+
+        return MlflowClient(uri, registry_uri=uri)
+
+
+def _reach(uri: str) -> None:
+    parts = urlsplit(uri)
+    scheme = parts.scheme.partition("+")[0]
+    if scheme in ("http", "https"):
+        _open_page(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl())
+    elif scheme == "sqlite":
+        _open_sqlite(uri)
+    elif scheme in ("", "file"):
+        storage = Path(unquote(parts.path)).resolve().parent
+        raise refused(
+            uri,
+            "it is a folder of files, which MLflow no longer keeps up",
+            f"Use a database instead: tracking.uri: {default_uri(storage)}",
+        )
+    elif parts.hostname:
+        port = parts.port or DATABASE_PORTS.get(scheme, 0)
+        socket.create_connection((parts.hostname, port), PATIENCE).close()
+
+
+def _open_page(address: str) -> None:
+    try:
+        urlopen(address, timeout=PATIENCE).close()
+    except HTTPError:
+        pass  # it answers; what it wants is told by the client
+    except URLError as error:
+        if not isinstance(error.reason, ssl.SSLError):  # MLflow has its own settings for that
+            raise
+
+
+def _open_sqlite(uri: str) -> None:
+    """Open the file for writing; create it where there is none."""
+    file = database_file(uri)
+    if set("%?#") & set(str(file)) or not uri.startswith(SQLITE) or file.name == ":memory:":
+        raise refused(
+            uri,
+            "MLflow needs a plain file, with no %, ? and # in its name",
+            f"Use another one, for instance tracking.uri: {default_uri(Path('studies'))}",
+        )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(file, timeout=PATIENCE)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.rollback()

@@ -1,0 +1,1 @@
+"""One trial, trained: the loop, exact accumulation, evaluation, checkpoints."""

@@ -1,0 +1,129 @@
+"""The exact gradient of one effective batch, a micro-batch at a time.
+
+The loss of a step is the mean cross-entropy over its B pairs. Each micro-batch adds the sum over
+its own pairs divided by B, so the gradient is that of one batch of B, also where nothing divides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from tuner.data.tokens import Pairs
+from tuner.model.classifier import PairClassifier, derive_seed
+
+
+class OutOfMemory(RuntimeError):
+    """The device's memory does not hold a training step of a single pair."""
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A model on a device, in bfloat16 autocast or not; called with a batch, gives logits."""
+
+    model: PairClassifier
+    device: torch.device
+    bf16: bool = False
+
+    def __call__(self, pairs: Pairs) -> Float[Tensor, "pairs labels"]:
+        """Logits, in float32 at least."""
+        types = pairs.token_type_ids
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            logits: Tensor = self.model(
+                self.tensor(pairs.input_ids),
+                self.tensor(pairs.attention_mask),
+                None if types is None else self.tensor(types),
+            )
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    def tensor(self, array: Int[np.ndarray, "*shape"]) -> Int[Tensor, "*shape"]:
+        """The array on the device, sent without waiting; it may be read-only."""
+        host = torch.from_numpy(array if array.flags.writeable else array.copy())
+        if self.device.type == "cuda":
+            host = host.pin_memory()
+        return host.to(self.device, torch.int64, non_blocking=True)
+
+
+class MicroBatches:
+    """Splits effective batches by what fits in memory.
+
+    Attributes:
+        size: pairs of a forward pass at most. On out-of-memory it is halved, for good, and the
+            same step run again.
+        plan: (first step, size) for every size there has been. With the seed it determines dropout,
+            so a rerun that follows the plan repeats the trial.
+    """
+
+    def __init__(self, seed: int, plan: list[tuple[int, int]]) -> None:
+        assert plan
+        self.seed = seed
+        self.plan = plan
+
+    @property
+    def size(self) -> int:
+        return self.plan[-1][1]
+
+    def gradient(self, forward: Forward, pairs: Pairs, step: int) -> Float[Tensor, ""]:
+        """Set the gradient of the mean loss over `pairs` in every parameter; returns that loss.
+
+        torch's generators are seeded from (seed, step): dropout is a function of seed, step and
+        micro-batch size, a step can be run again, and resuming needs no generator's state.
+
+        Args:
+            forward: the model, without gradients from before.
+            pairs: the effective batch.
+            step: which optimizer step this is.
+
+        Raises:
+            OutOfMemory: not even one pair fits.
+        """
+        while True:
+            torch.manual_seed(derive_seed(self.seed, "dropout", step))
+            try:
+                return self._accumulate(forward, pairs)
+            except torch.OutOfMemoryError as error:
+                if self.size == 1:
+                    raise OutOfMemory(
+                        "the device's memory does not hold a training step of one pair; use a "
+                        "smaller encoder or a shorter encoder.max_length, or give the trial a GPU "
+                        "of its own"
+                    ) from error
+            # Outside the handler, which holds on to the tensors of the failed pass.
+            forward.model.zero_grad(set_to_none=True)
+            if forward.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self.plan.append((step, min(self.size, len(pairs.labels)) // 2))
+
+    def _accumulate(self, forward: Forward, pairs: Pairs) -> Float[Tensor, ""]:
+        total = torch.zeros((), device=forward.device)
+        for part in split(pairs, self.size):
+            losses = F.cross_entropy(forward(part), forward.tensor(part.labels), reduction="sum")
+            loss = losses / len(pairs.labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total = total + loss.detach()
+        return total
+
+
+def split(pairs: Pairs, size: int) -> Iterator[Pairs]:
+    """Micro-batches of at most `size` pairs, by length, each padded to its own longest pair.
+
+    The longest come first, so that what does not fit in memory shows at once.
+    """
+    lengths = pairs.attention_mask.sum(axis=1)
+    order = np.argsort(-lengths, kind="stable")
+    for start in range(0, len(order), size):
+        chosen = order[start : start + size]
+        width = lengths[chosen[0]]
+        types = pairs.token_type_ids
+        yield Pairs(
+            input_ids=pairs.input_ids[chosen, :width],
+            attention_mask=pairs.attention_mask[chosen, :width],
+            token_type_ids=None if types is None else types[chosen, :width],
+            labels=pairs.labels[chosen],
+        )

@@ -1,0 +1,238 @@
+"""The training loop, one for every trial. Read `train` from top to bottom."""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import AdamW
+
+from tuner.config import OptimConfig, TrialConfig
+from tuner.data.batches import HybridBatches
+from tuner.data.tokens import TokenisedCorpus
+from tuner.model.classifier import PairClassifier
+from tuner.model.encoder import PretrainedEncoder
+from tuner.protocol import Protocol
+from tuner.records import Evaluation
+from tuner.training.accumulation import Forward, MicroBatches
+from tuner.training.checkpoint import Checkpoints, Progress, fingerprint
+from tuner.training.evaluation import evaluate_dev
+from tuner.training.schedule import lr_multiplier
+
+BF16_HIDDEN_SIZE = 256
+"""Hidden size from which bfloat16 pays on a CPU that computes in it; smaller encoders lose."""
+STEPS_UNREAD = 32
+"""Steps whose losses may wait on a GPU before they are read and checked; reading makes it idle."""
+EVALUATION_MICRO_BATCHES = 4
+"""Micro-batches that an evaluation's forward pass holds: it keeps no activations."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """An optimizer step is done."""
+
+    step: int
+    pairs_seen: int
+
+
+class NonFiniteLoss(RuntimeError):
+    """The loss or the gradient of a step is not a number: the trial has diverged."""
+
+    def __init__(self, step: int, loss: float, gradient_norm: float) -> None:
+        super().__init__(step, loss, gradient_norm)
+        self.step = step
+        self.loss = loss
+        self.gradient_norm = gradient_norm
+
+    def __str__(self) -> str:
+        return (
+            f"training diverged at step {self.step}: loss {self.loss}, "
+            f"gradient norm {self.gradient_norm}"
+        )
+
+
+def train(
+    config: TrialConfig,
+    rungs: Sequence[int],
+    protocol: Protocol,
+    corpus: TokenisedCorpus,
+    encoder: PretrainedEncoder,
+    device: torch.device,
+    checkpoints: Checkpoints | None = None,
+) -> Iterator[Step | Evaluation]:
+    """Train one trial; yields every step done, and an evaluation for every rung, in order.
+
+    A rung is evaluated at the first step at or past it; rungs passed by the same step share one
+    evaluation. Where `checkpoints` holds one, the evaluations it carries are yielded again and
+    training goes on from it, bit-equal on the same machine and number of threads. It is saved at
+    rungs, before the evaluation is yielded, and by time. Seeds torch's global generators.
+
+    Args:
+        config: the trial.
+        rungs: budgets in pairs, ascending; the last is the full budget and the decay's horizon.
+        protocol: which languages are trained on and evaluated.
+        corpus: the pairs.
+        encoder: where training starts.
+        device: where it runs.
+        checkpoints: the trial's own; without it nothing is saved.
+
+    Raises:
+        NonFiniteLoss: it diverged; noticed before anything is reported or saved.
+        OutOfMemory: not even one pair fits in the device's memory.
+        UserError: the configuration does not fit encoder or corpus, or the checkpoint is another's.
+    """
+    assert rungs
+    assert list(rungs) == sorted(set(rungs))
+    full_budget, size = rungs[-1], config.batch.effective_size
+    peak_lr = config.optim.peak_lr(size)
+    languages = [corpus.languages.index(language) for language in protocol.train]
+    rows = corpus.rows("train", protocol.train)
+    batches = HybridBatches(config.mix, size, languages, rows, config.seed)
+    model = PairClassifier(encoder, config.fusion, config.head, seed=config.seed).to(device)
+    model.train()
+    optimizer = adamw(model, config.optim)
+    forward = Forward(model, device, computes_in_bf16(config.precision, device, encoder))
+    progress = Progress(
+        fingerprint=_fingerprint(config, rungs, protocol, corpus, encoder),
+        micro_plan=[(0, min(config.batch.micro_size, size))],
+    )
+    saved = checkpoints.latest(progress.fingerprint) if checkpoints else None
+    if saved is not None:
+        saved.restore(model, optimizer)
+        progress = saved.progress
+        yield from progress.evaluations
+    micro_batches = MicroBatches(config.seed, progress.micro_plan)
+    unread: list[tuple[Tensor, Tensor]] = []
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+    while (pairs_before := progress.step * size) < full_budget:
+        started = time.perf_counter()
+        batch = batches[progress.step]
+        pairs = corpus.assemble("train", batch.rows, batch.language1, batch.language2)
+        loss = micro_batches.gradient(forward, pairs, progress.step)
+        gradient_norm = clip_grad_norm_(model.parameters(), config.optim.max_grad_norm)
+        lr = peak_lr * lr_multiplier(config.optim, pairs_before, full_budget)
+        for group in optimizer.param_groups:
+            group["lr"] = lr * group["lr_multiplier"]
+        optimizer.step()
+        optimizer.zero_grad()
+        progress.step += 1
+        unread.append((loss, gradient_norm))
+
+        pairs_seen = progress.step * size
+        due = [rung for rung in rungs if pairs_before < rung <= pairs_seen]
+        save = checkpoints is not None and (bool(due) or checkpoints.due())
+        if due or save or device.type == "cpu" or len(unread) == STEPS_UNREAD:
+            for loss_read in read_losses(unread, progress.step):
+                progress.loss_sum += loss_read
+            unread.clear()
+        progress.train_seconds += time.perf_counter() - started
+
+        evaluations: list[Evaluation] = []
+        if due:
+            started = time.perf_counter()
+            batch_size = EVALUATION_MICRO_BATCHES * micro_batches.size
+            select, oracle = evaluate_dev(forward, corpus, protocol, batch_size)
+            last = progress.evaluations[-1] if progress.evaluations else None
+            steps = progress.step - (last.step if last else 0)
+            seconds = progress.train_seconds - (last.train_seconds if last else 0.0)
+            evaluation = Evaluation(
+                time=time.time(),
+                rung=due[0],
+                pairs_seen=pairs_seen,
+                step=progress.step,
+                objective=protocol.objective(select),
+                select=select,
+                oracle=oracle,
+                train_loss=progress.loss_sum / steps,
+                pairs_per_second=steps * size / seconds,
+                train_seconds=progress.train_seconds,
+                evaluation_seconds=time.perf_counter() - started,
+                peak_memory_mb=peak_memory_mb(device),
+                micro_size=micro_batches.size,
+            )
+            evaluations = [evaluation.model_copy(update={"rung": rung}) for rung in due]
+            progress.evaluations += evaluations
+            progress.loss_sum = 0.0
+        if checkpoints is not None and save:
+            checkpoints.save(model, optimizer, progress)
+        yield Step(progress.step, pairs_seen)
+        yield from evaluations
+
+
+def adamw(model: PairClassifier, optim: OptimConfig) -> AdamW:
+    """AdamW over the model, the learning rate of each group being `lr_multiplier` × a step's.
+
+    Biases and LayerNorms do not decay: all parameters of one dimension. Parameters of fusion and
+    head have `new_modules_lr`, all others 1.
+    """
+    new = model.new_parameters()
+    groups = [
+        {
+            "params": [p for p in model.parameters() if (p in new) is is_new and (p.ndim > 1) is d],
+            "weight_decay": optim.weight_decay if d else 0.0,
+            "lr_multiplier": optim.new_modules_lr if is_new else 1.0,
+        }
+        for is_new in (False, True)
+        for d in (True, False)
+    ]
+    return AdamW(groups, lr=optim.lr, betas=(0.9, 0.999), eps=optim.eps, fused=True)
+
+
+def computes_in_bf16(precision: str, device: torch.device, encoder: PretrainedEncoder) -> bool:
+    """Whether to run in bfloat16 autocast; `auto`: where the hardware has it and gains by it."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    cpu = torch.cpu.get_capabilities()
+    has_it = bool(cpu.get("amx_bf16") or cpu.get("avx512_bf16"))
+    return has_it and encoder.hidden_size >= BF16_HIDDEN_SIZE
+
+
+def read_losses(unread: list[tuple[Tensor, Tensor]], step: int) -> list[float]:
+    """The losses of the last steps, of which `step` have been done in all.
+
+    Raises:
+        NonFiniteLoss: a loss or gradient norm is not finite; names the first such step, from 1.
+    """
+    values = torch.stack([torch.stack(pair) for pair in unread]).tolist()
+    for index, (loss, gradient_norm) in enumerate(values, start=step - len(values) + 1):
+        if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
+            raise NonFiniteLoss(index, loss, gradient_norm)
+    return [loss for loss, _ in values]
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """On a GPU what torch has allocated at most; else what the process, not only the trial, had."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux, bytes on macOS
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _fingerprint(
+    config: TrialConfig,
+    rungs: Sequence[int],
+    protocol: Protocol,
+    corpus: TokenisedCorpus,
+    encoder: PretrainedEncoder,
+) -> str:
+    return fingerprint(
+        config=config.model_dump(),
+        rungs=list(rungs),
+        train=protocol.train,
+        claim=protocol.claim,
+        languages=corpus.languages,
+        max_length=corpus.max_length,
+        rows=len(corpus.rows("train", protocol.train)),
+        encoder=encoder.checksum,
+    )
