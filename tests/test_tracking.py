@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from tuner.config import TrialConfig
 from tuner.errors import UserError
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 BEGAN = 1_700_000_000.0
 CHECKSUM = "0123456789abcdef" * 4
-ARTIFACTS = {"study.yaml": "name: demo\n", "environment.json": "{}"}
 PASSWORD = "hunter2-of-the-store"
 
 
@@ -52,7 +52,8 @@ def evaluation(trial: int, rung: int, languages: int = 2) -> Evaluation:
         train_seconds=10.0,
         evaluation_seconds=1.0,
         peak_memory_mb=512.0,
-        micro_size=32,
+        micro_plan=((0, 32),),
+        precision="fp32",
     )
 
 
@@ -185,7 +186,7 @@ def test_the_first_use_is_silent_and_stays_beside_the_studies(first_use) -> None
 
 @pytest.mark.integration
 def test_a_study_with_every_state(store: Store) -> None:
-    Tracker(store.uri, "demo").sync(study(*EVERY_STATE), ARTIFACTS)
+    Tracker(store.uri, "demo").sync(study(*EVERY_STATE))
 
     parent, *children = store.runs()
     assert parent.info.run_name == "demo"
@@ -237,7 +238,7 @@ def test_a_study_with_every_state(store: Store) -> None:
 
 @pytest.mark.integration
 def test_data_and_artifacts(store: Store) -> None:
-    Tracker(store.uri, "demo").sync(study(), ARTIFACTS)
+    Tracker(store.uri, "demo").sync(study())
 
     run = store.client.get_run(store.runs()[0].info.run_id)
     (used,) = run.inputs.dataset_inputs
@@ -249,7 +250,10 @@ def test_data_and_artifacts(store: Store) -> None:
         "tuner.languages": "en, de, es",
     }
     folder = store.folder / "mlartifacts" / run.info.run_id / "artifacts"
-    assert {path.name: path.read_text() for path in folder.iterdir()} == ARTIFACTS
+    texts = {path.name: path.read_text() for path in folder.iterdir()}
+    assert set(texts) == {"study.yaml", "data.json"}
+    assert yaml.safe_load(texts["study.yaml"]) == study().settings
+    assert json.loads(texts["data.json"]) == study().facts["data"]
 
 
 @pytest.mark.integration
@@ -257,7 +261,7 @@ def test_events_one_by_one_and_a_sync_give_the_same(store: Store) -> None:
     tracker = Tracker(store.uri, "demo")
     whole = study(*(t for t in EVERY_STATE if t.state != "running"), state="completed")
     for _ in range(2):  # the second time is a replay
-        tracker.study_started(study(), ARTIFACTS)
+        tracker.study_started(study())
         for ended in whole.trials:
             tracker.trial_started(ended.model_copy(update={"state": "running", "evaluations": ()}))
             for point in ended.evaluations:
@@ -269,18 +273,18 @@ def test_events_one_by_one_and_a_sync_give_the_same(store: Store) -> None:
     assert len(events["latest_metrics"]) < len(events["metrics"])  # a point a rung
 
     for _ in range(2):
-        Tracker(store.uri, "demo").sync(whole, ARTIFACTS)
+        Tracker(store.uri, "demo").sync(whole)
         assert store.rows() == events
 
 
 @pytest.mark.integration
 def test_a_trial_that_goes_on_keeps_its_run(store: Store) -> None:
     interrupted = trial(1, "interrupted", (1000,))
-    Tracker(store.uri, "demo").sync(study(interrupted, state="interrupted"), ARTIFACTS)
+    Tracker(store.uri, "demo").sync(study(interrupted, state="interrupted"))
     assert [run.info.status for run in store.runs()] == ["KILLED", "KILLED"]
 
     again = Tracker(store.uri, "demo")
-    again.study_started(study(interrupted), ARTIFACTS)
+    again.study_started(study(interrupted))
     running = interrupted.model_copy(update={"state": "running"})
     again.trial_started(running)
     parent, child = store.runs()
@@ -297,7 +301,7 @@ def test_a_trial_that_goes_on_keeps_its_run(store: Store) -> None:
 @pytest.mark.integration
 def test_sync_repairs_what_a_killed_driver_left(store: Store) -> None:
     left = Tracker(store.uri, "demo")
-    left.study_started(study(), ARTIFACTS)
+    left.study_started(study())
     left.trial_started(trial(1, "running", ()))
     left.trial_started(trial(2, "running", ()))
     twin = store.runs()[1]  # as when an answer is lost, and its request sent again
@@ -306,7 +310,7 @@ def test_sync_repairs_what_a_killed_driver_left(store: Store) -> None:
     )
 
     record = study(trial(1), trial(2, "running", (1000,)), state="interrupted")
-    Tracker(store.uri, "demo").sync(record, ARTIFACTS)
+    Tracker(store.uri, "demo").sync(record)
     parent, first, second = store.runs()
     assert first.info.run_id == twin.info.run_id
     assert [run.info.status for run in (parent, first, second)] == ["KILLED", "FINISHED", "KILLED"]
@@ -314,11 +318,31 @@ def test_sync_repairs_what_a_killed_driver_left(store: Store) -> None:
 
 
 @pytest.mark.integration
+def test_a_tracker_goes_on_after_an_error(store: Store) -> None:
+    writer = Tracker(store.uri, "demo")
+    store.statement("ALTER TABLE runs RENAME TO away")
+    with pytest.raises(UserError, match="no such table: runs") as told:
+        writer.study_started(study())
+    assert "[SQL" not in str(told.value)
+    store.statement("ALTER TABLE away RENAME TO runs")
+    writer.trial_started(trial(1, "running", ()))
+    writer.evaluated(trial(2, "running", ()), evaluation(2, 1000))
+    assert [run.info.run_name for run in store.runs()] == ["demo", "trial 001", "trial 002"]
+
+
+@pytest.mark.integration
+def test_a_trial_that_never_started_has_no_run(store: Store) -> None:
+    created = trial(1, "running", ()).model_copy(update={"started": None})
+    Tracker(store.uri, "demo").sync(study(created))
+    assert [run.info.run_name for run in store.runs()] == ["demo"]
+
+
+@pytest.mark.integration
 def test_many_trials_are_found_page_by_page(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracker, "PAGE", 2)
     record = study(*(trial(number, "failed", ()) for number in range(6)))
     for _ in range(2):
-        Tracker(store.uri, "demo").sync(record, {})
+        Tracker(store.uri, "demo").sync(record)
     assert len(store.runs()) == 7
 
 
@@ -332,7 +356,7 @@ def test_the_limits_of_mlflow_are_kept(store: Store) -> None:
     )
     assert len(long.evaluations[0].metrics()) > 1000
     settings = {"encoder": {"name": "e" * 20_000}}
-    Tracker(store.uri, "demo").sync(study(long, settings=settings), {})
+    Tracker(store.uri, "demo").sync(study(long, settings=settings))
     parent, child = store.runs()
     assert parent.data.params["encoder.name"] == "e" * 6000
     assert child.data.tags["tuner.reason"] == "r" * 5000
@@ -347,7 +371,7 @@ def test_what_is_not_finite_is_written_once_too(store: Store) -> None:
     started = trial(1, "running", ())
     ended = trial(1, "failed").model_copy(update={"evaluations": (diverged,)})
     writer = Tracker(store.uri, "demo")
-    writer.study_started(study(), {})
+    writer.study_started(study())
     writer.trial_started(started)
     writer.evaluated(started, diverged)
     writer.trial_ended(ended)
@@ -371,7 +395,7 @@ def test_the_environment_does_not_come_in_between(
     monkeypatch.setenv("MLFLOW_ACTIVE_MODEL_ID", "m-0")
     monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_LOGGING", "true")
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    behind = BackgroundTracker(Tracker(store.uri, "demo"), ARTIFACTS)  # MLflow reads it per thread
+    behind = BackgroundTracker(store.uri, "demo")  # MLflow reads it per thread
     behind.study_started(study(trial(1)))
     assert behind.close() == []
     monkeypatch.undo()
@@ -409,7 +433,7 @@ def test_where_the_default_store_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("file:///tmp/mlruns", "folder of files"),
         ("sqlite:///:memory:", "plain file"),
         ("sqlite:///50%/mlflow.db", "plain file"),
-        ("sqlite:////proc/none/mlflow.db", "cannot be reached"),
+        ("sqlite:////proc/none/mlflow.db", "No such file or directory"),
     ],
 )
 def test_a_store_that_cannot_be_used(uri: str, reason: str) -> None:
@@ -502,7 +526,7 @@ def until_idle(to: BackgroundTracker) -> None:
 @pytest.mark.usefixtures("no_pause")
 def test_what_is_lost_while_the_store_is_broken_is_made_good(store: Store) -> None:
     whole = study(*(trial(number) for number in range(6)), state="completed")
-    behind = BackgroundTracker(Tracker(store.uri, "demo"), ARTIFACTS)
+    behind = BackgroundTracker(store.uri, "demo")
     behind.study_started(study())
     deliver(behind, whole.trials[:2])
     until_idle(behind)
@@ -518,7 +542,7 @@ def test_what_is_lost_while_the_store_is_broken_is_made_good(store: Store) -> No
     assert len(seen["runs"]) == 7
     points = 6 * 2 * len(evaluation(0, 1000).metrics()) + 2
     assert len(seen["metrics"]) == points
-    Tracker(store.uri, "demo").sync(whole, ARTIFACTS)
+    Tracker(store.uri, "demo").sync(whole)
     assert store.rows() == seen
 
 
@@ -526,7 +550,7 @@ def test_what_is_lost_while_the_store_is_broken_is_made_good(store: Store) -> No
 @pytest.mark.usefixtures("no_pause")
 def test_what_stays_lost_is_told(store: Store) -> None:
     whole = study(trial(1), state="completed")
-    behind = BackgroundTracker(Tracker(store.uri, "demo"), ARTIFACTS)
+    behind = BackgroundTracker(store.uri, "demo")
     behind.study_started(study())
     until_idle(behind)
     store.statement("ALTER TABLE metrics RENAME TO away")
@@ -535,14 +559,14 @@ def test_what_stays_lost_is_told(store: Store) -> None:
     what, why, remedy = behind.close()
     assert "lacks a part of the study demo" in what
     assert "no such table: metrics" in why
-    assert remedy.endswith("tuner resume demo")
+    assert remedy.endswith("tuner sync demo")
 
 
 @pytest.mark.integration
 def test_a_search_never_waits_for_mlflow(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "CAPACITY", 3)
     whole = study(*(trial(number) for number in range(6)), state="completed")
-    behind = BackgroundTracker(Tracker(store.uri, "demo"), ARTIFACTS)
+    behind = BackgroundTracker(store.uri, "demo")
     began = time.monotonic()
     behind.study_started(study())
     deliver(behind, whole.trials)
@@ -607,7 +631,7 @@ def test_through_a_server_that_is_ended_in_between(
     assert url.startswith("http://127.0.0.1:")
     uri = url.replace("//", f"//somebody:{PASSWORD}@")
     whole = study(trial(0), trial(1, "pruned", (1000,)), state="completed", reason=f"at {uri}")
-    behind = BackgroundTracker(Tracker(uri, "demo"), {"study.yaml": f"uri: {uri}\n"})
+    behind = BackgroundTracker(uri, "demo")
     behind.study_started(study())
     deliver(behind, whole.trials)
     behind.study_ended(whole)
@@ -616,13 +640,13 @@ def test_through_a_server_that_is_ended_in_between(
     assert [child.data.tags["tuner.state"] for child in children] == ["completed", "pruned"]
     assert parent.info.status == "FINISHED"
     seen = store.rows()
-    Tracker(uri, "demo").sync(whole, {})
+    Tracker(uri, "demo").sync(whole)
     assert store.rows() == seen
     files = [path for path in store.folder.rglob("*") if path.is_file()]
     assert {"mlflow.db", "study.yaml"} <= {path.name for path in files}
     assert [path for path in files if PASSWORD.encode() in path.read_bytes()] == []
 
-    later = BackgroundTracker(Tracker(uri, "demo"), {})
+    later = BackgroundTracker(uri, "demo")
     later.study_started(whole)
     until_idle(later)
     (group,) = (int(pid) for pid in children_of(process.pid))

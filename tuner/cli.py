@@ -81,6 +81,20 @@ def report(study: Study, storage: Storage = Path("studies"), as_json: Json = Fal
 
 
 @app.command()
+def sync(study: Study, storage: Storage = Path("studies")) -> None:
+    """Write a study into MLflow again, from its journal; what is there already stays as it is."""
+    from tuner.search.journal import read_history
+    from tuner.study_file import reopened_study
+    from tuner.tracking import Tracker, store_of
+
+    folder = _folder(study, storage)
+    record = read_history(folder).record()
+    config = reopened_study(record.settings, folder)
+    Tracker(store_of(config), config.tracking.experiment).sync(record)
+    print(f"{record.name}: {len(record.trials)} trials are in MLflow")
+
+
+@app.command()
 def ui(
     storage: Storage = Path("studies"),
     uri: Annotated[str | None, typer.Option(help="tracking URI, if not the default")] = None,
@@ -129,7 +143,7 @@ def _finish(record: Any, storage: Path, as_json: bool) -> None:
         console.print()
         console.print(table(record, limit=10))
         console.print("\n".join(["", *best_in_words(record)]), highlight=False)
-    option = "" if storage == Path("studies") else f" --storage {storage}"
+    option = "" if storage.absolute() == Path("studies").absolute() else f" --storage {storage}"
     if as_json:
         print(json.dumps(record.model_dump(mode="json")))
     if record.state == "interrupted":

@@ -15,7 +15,8 @@ from typing import Any
 
 from tuner.data.corpus import Corpus
 from tuner.data.sources import load_corpus
-from tuner.data.tokens import TokenisedCorpus, tokenise
+from tuner.data.tokenise import tokenise
+from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
 from tuner.model.fusion import check_layer

@@ -57,7 +57,11 @@ class Evaluation(Record):
     peak_memory_mb: float = Field(
         description="device memory on GPU, resident memory of the process"
     )
-    micro_size: int = Field(description="pairs of a forward pass at this point")
+    micro_plan: tuple[tuple[int, int], ...] = Field(
+        description="(first step, pairs of a forward pass) for every size so far: with dropout, "
+        "a rerun needs the same"
+    )
+    precision: Literal["fp32", "bf16"] = Field(description="computed in; what `auto` came to")
 
     def metrics(self) -> dict[str, float]:
         """Flat metric names and values, as logged (accuracies and F1 from 0 to 1)."""
@@ -69,7 +73,7 @@ class Evaluation(Record):
             "cost/train_seconds": self.train_seconds,
             "cost/evaluation_seconds": self.evaluation_seconds,
             "cost/peak_memory_mb": self.peak_memory_mb,
-            "cost/micro_size": float(self.micro_size),
+            "cost/micro_size": float(self.micro_plan[-1][1]),
         }
         for role, scores in (("select", self.select), ("oracle", self.oracle)):
             for name, score in scores.items():

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -25,6 +26,11 @@ class DataConfig(Part):
         description="nano: the built-in artificial languages; directory: the official PAWS-X layout"
     )
     path: Path | None = Field(None, description="the folder, where source is directory")
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return path.expanduser().absolute() if path else None
 
     @model_validator(mode="after")
     def _path_where_needed(self) -> Self:
@@ -127,13 +133,25 @@ class TrackingConfig(Part):
     uri: str | None = Field(None, description="default: sqlite beside the studies")
     experiment: str = Field("tuner", min_length=1)
 
+    @field_validator("uri")
+    @classmethod
+    def _without_password(cls, uri: str | None) -> str | None:
+        if uri and urlsplit(uri).password is not None:
+            raise ValueError(
+                "tracking.uri holds a password, which would be kept with the study: give it as "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment"
+            )
+        return uri
+
 
 class StudyConfig(Part):
     """One study: what a file of `search_spaces/` says."""
 
     name: str = Field(description="names the study's folder and its MLflow run")
     description: str = Field("", description="what the study asks, in a sentence or two")
-    storage: Path = Field(Path("studies"), description="folder that holds the studies")
+    storage: Path = Field(
+        Path("studies"), validate_default=True, description="folder that holds the studies"
+    )
     data: DataConfig
     encoder: EncoderConfig = EncoderConfig()
     languages: LanguagesConfig
@@ -154,6 +172,11 @@ class StudyConfig(Part):
         if not NAME.fullmatch(name):
             raise ValueError(f"name must be letters, digits, - and _, at most 64, got {name!r}")
         return name
+
+    @field_validator("storage")
+    @classmethod
+    def _absolute(cls, storage: Path) -> Path:
+        return storage.expanduser().absolute()  # workers and a later resume stand elsewhere
 
     @field_validator("trial", "baseline", mode="before")
     @classmethod
@@ -182,7 +205,7 @@ class StudyConfig(Part):
 
     def trial_folder(self, number: int) -> Path:
         """Where a trial keeps its checkpoint, on storage that every worker reaches."""
-        return self.folder.absolute() / "trials" / f"{number:04d}"
+        return self.folder / "trials" / f"{number:04d}"
 
     @property
     def rungs(self) -> tuple[int, ...]:

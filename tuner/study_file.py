@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,15 @@ def validate_study(settings: dict[str, Any], where: str) -> StudyConfig:
             f"{where} is not a valid study:\n{complaints}",
             "Correct these keys in the file, or override them with --set key=value.",
         ) from error
+
+
+def reopened_study(settings: Mapping[str, Any], folder: Path) -> StudyConfig:
+    """The settings that a study began with, in the folder where it stands now.
+
+    Raises:
+        UserError: this version no longer accepts them.
+    """
+    return validate_study({**settings, "storage": folder.absolute().parent}, str(folder))
 
 
 def _parse(text: str, where: str) -> Any:

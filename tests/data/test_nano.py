@@ -31,11 +31,13 @@ from tuner.data.nano.languages import (
     vocabulary,
 )
 from tuner.data.nano.pretrain import (
+    CLS,
     IGNORE,
     MASK,
     PAD,
     SEP,
     SPECIAL,
+    Batch,
     PairMaker,
     pretrain,
     write_folder,
@@ -114,7 +116,7 @@ class TestLanguages:
         for surface in SURFACES:
             meaning = random_meaning(random)
             tokens = say(language, meaning, surface, Meaning(0, 1, 0, 1, 0, 1))
-            assert 6 <= len(tokens) <= 10
+            assert 8 <= len(tokens) <= 10
             assert understand(language, " ".join(token.word for token in tokens)) == [meaning]
 
     def test_hand_written_word_order(self) -> None:
@@ -269,36 +271,69 @@ class TestEncoder:
             check_sums(folder)
 
 
+def whole(batch: Batch) -> list[list[tuple[int, int]]]:
+    """Every pair's token ids, with the words that are under the masks, and its `differs`."""
+    ids = torch.where(batch.words == IGNORE, batch.input_ids, batch.words)
+    return [
+        [(i, d) for i, d in zip(row, differs, strict=True) if i != PAD]
+        for row, differs in zip(ids.tolist(), batch.differs.tolist(), strict=True)
+    ]
+
+
+def read(maker: PairMaker, batch: Batch) -> list[tuple[Meaning, Meaning]]:
+    """What the two sentences of every pair mean."""
+    word_of = {i: word for word, i in maker.ids.items()}
+    pairs = []
+    for row, types in zip(whole(batch), batch.token_type_ids.tolist(), strict=True):
+        ids = [i for i, _ in row]
+        end = ids.index(SEP)
+        assert ids[0] == CLS
+        assert types[: len(ids)] == [0] * (end + 1) + [1] * (len(ids) - end - 1)
+        sentences = [" ".join(word_of[i] for i in part) for part in (ids[1:end], ids[end + 1 : -1])]
+        first, second = (
+            next(meaning for language in LANGUAGES for meaning in understand(language, sentence))
+            for sentence in sentences
+        )
+        pairs.append((first, second))
+    return pairs
+
+
 class TestPretraining:
     def test_a_batch_says_what_its_sentences_say(self) -> None:
-        maker = PairMaker(seed=3)
-        word_of = {i: word for word, i in maker.ids.items()}
-        slot_of = {}  # of a word, in the sentences of near languages a name has two
+        slot_of: dict[str, Slot] = {}  # in near languages a name has two slots: not looked at
         for content, _ in LEXICONS.values():
             for slot, concepts in content.items():
                 slot_of.update({word: slot for words in concepts for word in words})
-        kinds = set()
-        for ids, types, words, differs, related in zip(*maker.batch(200, easy=False), strict=True):
-            length = int((ids != PAD).sum())
-            whole = torch.where(words == IGNORE, ids, words).tolist()[:length]
-            assert ((ids == MASK) == (words != IGNORE)).all()
-            end = whole.index(SEP)
-            assert types.tolist()[:length] == [0] * (end + 1) + [1] * (length - end - 1)
-            parts = (whole[1:end], whole[end + 1 : -1])
-            sentences = (" ".join(word_of[i] for i in part) for part in parts)
-            first, second = (
-                next(m for language in LANGUAGES for m in understand(language, sentence))
-                for sentence in sentences
-            )
+        maker = PairMaker(seed=3)
+        word_of = {i: word for word, i in maker.ids.items()}
+        batch = maker.batch(400, easy=False)
+        assert ((batch.input_ids == MASK) == (batch.words != IGNORE)).all()
+        how_many_changed = set()
+        for row, pair, related in zip(whole(batch), read(maker, batch), batch.related, strict=True):
+            first, second = pair
             changed = {s for s in SLOTS if getattr(first, s) != getattr(second, s)}
+            how_many_changed.add(len(changed))
             assert bool(related) == (changed == {"agent", "patient"} or len(changed) <= 1)
-            assert maker.corpus.isdisjoint({first, second})
-            for i, differ in zip(whole, differs.tolist()[:length], strict=True):
+            for i, differs in row:
                 told = slot_of.get(word_of.get(i, ""))
-                if differ != IGNORE and told not in {"agent", "patient"}:
-                    assert differ == (told in changed)
-            kinds.add(len(changed))
-        assert {0, 1, 2} < kinds
+                if differs != IGNORE and told not in {"agent", "patient"}:
+                    assert differs == (told in changed)
+        assert {0, 1, 2, 5} <= how_many_changed
+
+    def test_easy_batches_hold_no_near_misses(self) -> None:
+        maker = PairMaker(seed=4)
+        batch = maker.batch(200, easy=True)
+        same = [first == second for first, second in read(maker, batch)]
+        assert same == batch.related.bool().tolist()
+        assert 70 <= sum(same) <= 130
+
+    def test_no_first_meaning_is_one_of_the_corpus(self) -> None:
+        maker = PairMaker(seed=5)
+        assert len(maker.corpus) == 5500  # a meaning and its near miss for every two pairs
+        drawn = {first for first, _ in read(maker, maker.batch(20, easy=False))}
+        again = PairMaker(seed=5)
+        again.corpus = drawn
+        assert drawn.isdisjoint(first for first, _ in read(again, again.batch(20, easy=False)))
 
     def test_the_same_seed_gives_the_same_folder(self, tmp_path: Path) -> None:
         for name, seed in (("a", 5), ("b", 5), ("c", 6)):

@@ -19,7 +19,8 @@ from transformers import (
 from tuner.data import nano
 from tuner.data.corpus import Corpus, Row, Split
 from tuner.data.sources import load_corpus
-from tuner.data.tokens import TokenisedCorpus, tokenise
+from tuner.data.tokenise import tokenise
+from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
 from tuner.study import DataConfig
 

@@ -31,7 +31,8 @@ def trial(number: int, state: Any, *scores: float, **settings: Any) -> TrialReco
             train_seconds=1,
             evaluation_seconds=1,
             peak_memory_mb=1,
-            micro_size=1,
+            micro_plan=((0, 1),),
+            precision="fp32",
         )
         for rung, score in zip((100, 300, 900), scores, strict=False)
     )

@@ -56,7 +56,8 @@ def evaluation() -> Callable[[int, float], Evaluation]:
             train_seconds=1.0,
             evaluation_seconds=0.1,
             peak_memory_mb=10.0,
-            micro_size=8,
+            micro_plan=((0, 8),),
+            precision="fp32",
         )
 
     return make

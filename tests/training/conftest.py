@@ -9,7 +9,8 @@ from transformers import BertConfig, BertModel
 from transformers.utils import logging
 
 from tuner.data.corpus import Split
-from tuner.data.tokens import PairTemplate, TokenisedCorpus, TokenisedSplit
+from tuner.data.template import PairTemplate
+from tuner.data.tokens import TokenisedCorpus, TokenisedSplit
 from tuner.model.encoder import PretrainedEncoder, load_encoder
 from tuner.study import EncoderConfig
 

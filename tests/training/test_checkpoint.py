@@ -24,7 +24,8 @@ EVALUATION = Evaluation(
     train_seconds=1.4,
     evaluation_seconds=0.1,
     peak_memory_mb=100.0,
-    micro_size=7,
+    micro_plan=((0, 7),),
+    precision="fp32",
 )
 
 

@@ -16,7 +16,8 @@ from transformers import BertConfig, BertForSequenceClassification, get_linear_s
 from tuner.config import TrialConfig
 from tuner.data.batches import HybridBatches
 from tuner.data.sources import load_corpus
-from tuner.data.tokens import TokenisedCorpus, tokenise
+from tuner.data.tokenise import tokenise
+from tuner.data.tokens import TokenisedCorpus
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
 from tuner.protocol import Protocol
@@ -38,6 +39,10 @@ PROTOCOL = Protocol.of(
 )
 NEVER = 1e9
 """Seconds between checkpoints, for those saved at rungs alone."""
+
+EPS = 1e-4
+"""Adam's epsilon where floats are compared: with less, gradients that are zero but for rounding (of
+attention's key biases) move weights."""
 
 
 def trial(**values: Any) -> TrialConfig:
@@ -153,7 +158,7 @@ def test_resuming_keeps_the_micro_batches(run: Any, monkeypatch: pytest.MonkeyPa
     hook.remove()  # the rest of the trial has room, but repeats the plan
     rest = run(config, rungs)
 
-    assert [e.micro_size for e in rest.evaluations] == [3, 3]
+    assert [e.micro_plan[-1][1] for e in rest.evaluations] == [3, 3]
     for name, tensor in whole.weights.items():
         assert torch.equal(rest.weights[name], tensor), name
 
@@ -190,7 +195,8 @@ def test_equals_transformers_and_a_plain_loop(
             "optim.new_modules_lr": 3.0,
             "optim.lr_scaling": "sqrt",
             "optim.warmup_ratio": warmup_ratio,
-            "optim.max_grad_norm": 0.5,
+            "optim.max_grad_norm": 0.05,
+            "optim.eps": EPS,
         }
     )
 
@@ -210,6 +216,7 @@ def test_equals_transformers_and_a_plain_loop(
             {"params": [model.classifier.bias], "weight_decay": 0.0, "lr": 3 * lr},
         ],
         lr=lr,
+        eps=EPS,
         foreach=False,
     )
     scheduler = get_linear_schedule_with_warmup(optimizer, int(warmup_ratio * steps), steps)
@@ -228,8 +235,8 @@ def test_equals_transformers_and_a_plain_loop(
         ).loss
         optimizer.zero_grad()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
-        assert norm > 0.5  # clipping has something to do
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 0.05)
+        assert norm > 0.05  # clipping has something to do
         optimizer.step()
         scheduler.step()
         losses.append(loss.item())
@@ -243,8 +250,7 @@ def test_equals_transformers_and_a_plain_loop(
     theirs |= {f"pooler.{n}": p for n, p in model.bert.pooler.named_parameters()}
     theirs |= {f"head.{n}": p for n, p in model.classifier.named_parameters()}
     for name, parameter in theirs.items():
-        # Adam divides small gradients by small deviations: rounding shows in single weights.
-        assert (ours.weights[name] - parameter).abs().mean() < 1e-5, name
+        assert torch.allclose(ours.weights[name], parameter, rtol=0, atol=1e-6), name
     moved = ours.weights["head.weight"] - start.head.weight
     assert moved.abs().mean() > 1e-3
 
@@ -254,7 +260,7 @@ def test_micro_batches_change_memory_alone(
 ) -> None:
     whole, micro = (
         Run(
-            trial(**{"batch.micro_size": size, "head.dropout": 0.0}),
+            trial(**{"batch.micro_size": size, "head.dropout": 0.0, "optim.eps": EPS}),
             (70,),
             corpus,
             still,
@@ -262,10 +268,10 @@ def test_micro_batches_change_memory_alone(
         )
         for size in (100, 2)
     )
-    assert [whole.evaluations[0].micro_size, micro.evaluations[0].micro_size] == [7, 2]
+    assert [run.evaluations[0].micro_plan[-1][1] for run in (whole, micro)] == [7, 2]
     assert micro.evaluations[0].train_loss == pytest.approx(whole.evaluations[0].train_loss, 1e-5)
     for name, tensor in whole.weights.items():
-        assert (micro.weights[name] - tensor).abs().mean() < 1e-5, name
+        assert torch.allclose(micro.weights[name], tensor, rtol=0, atol=1e-6), name
 
 
 def test_equal_trials_are_equal_and_leave_the_encoder_alone(
@@ -323,13 +329,9 @@ def test_parameter_groups(encoder: PretrainedEncoder) -> None:
 
 def test_precision(encoder: PretrainedEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
     large = replace(encoder, config={**encoder.config, "hidden_size": 256})
-    for capabilities, has_it in (
-        ({"avx512_bf16": True}, True),
-        ({"amx_bf16": True}, True),
-        ({}, False),
-    ):
+    for capabilities in ({"avx512_bf16": True}, {"amx_bf16": True}, {"avx2": True}):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=capabilities: found)
-        assert computes_in_bf16("auto", CPU, large) is has_it
+        assert computes_in_bf16("auto", CPU, large) is ("avx2" not in capabilities)
         assert not computes_in_bf16("auto", CPU, encoder)  # too small to gain
         assert computes_in_bf16("bf16", CPU, encoder)
         assert not computes_in_bf16("fp32", CPU, large)

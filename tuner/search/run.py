@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 import uuid
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 
 from tuner.prepare import Inputs, check_unchanged, prepare
@@ -18,9 +16,9 @@ from tuner.search.driver import Driver, Observer
 from tuner.search.events import StudyCreated
 from tuner.search.journal import FILE, Journal, exists, read_history
 from tuner.study import StudyConfig
-from tuner.study_file import validate_study
+from tuner.study_file import reopened_study
 from tuner.terminal import StudyView
-from tuner.tracking import BackgroundTracker, Tracker, default_uri
+from tuner.tracking import BackgroundTracker, store_of
 
 
 def begin(study: StudyConfig, console: Console) -> StudyRecord:
@@ -54,7 +52,7 @@ def go_on(folder: Path, console: Console) -> StudyRecord:
         UserError: there is no such study, or its data or encoder has changed since.
     """
     record = read_history(folder).record()
-    study = validate_study({**record.settings, "storage": folder.parent}, str(folder))
+    study = reopened_study(record.settings, folder)
     inputs = prepare(study, _teller(console))
     check_unchanged(record.facts, inputs.facts)
     with engine.cluster(), Journal(folder) as journal:
@@ -62,16 +60,19 @@ def go_on(folder: Path, console: Console) -> StudyRecord:
 
 
 def _run(
-    study: StudyConfig, inputs: Inputs, journal: Journal, tracker: Tracker, console: Console
+    study: StudyConfig,
+    inputs: Inputs,
+    journal: Journal,
+    tracker: BackgroundTracker,
+    console: Console,
 ) -> StudyRecord:
-    background = BackgroundTracker(tracker, _artifacts(study, inputs))
     with StudyView(console, study.budget.trials) as view:
-        observers: list[Observer] = [view, _CheckpointCleaner(study), background]
+        observers: list[Observer] = [view, _CheckpointCleaner(study), tracker]
         driver = Driver(study, journal, observers)
         driver.start()
         interrupted = engine.run(study, driver, inputs.protocol, inputs.corpus, inputs.encoder)
         record = driver.finish(interrupted)
-    for complaint in background.close():
+    for complaint in tracker.close():
         console.print(complaint, style="yellow", highlight=False)
     return record
 
@@ -92,16 +93,8 @@ class _CheckpointCleaner:
     def study_ended(self, study: StudyRecord) -> None: ...
 
 
-def _tracker(study: StudyConfig) -> Tracker:
-    return Tracker(study.tracking.uri or default_uri(study.storage), study.tracking.experiment)
-
-
-def _artifacts(study: StudyConfig, inputs: Inputs) -> dict[str, str]:
-    """What is kept beside the numbers: file names and texts."""
-    return {
-        "study.yaml": yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False),
-        "facts.json": json.dumps(inputs.facts, indent=2),
-    }
+def _tracker(study: StudyConfig) -> BackgroundTracker:
+    return BackgroundTracker(store_of(study), study.tracking.experiment)
 
 
 def _teller(console: Console):  # type: ignore[no-untyped-def]

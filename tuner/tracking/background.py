@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
 
 from tuner.records import Evaluation, StudyRecord, TrialRecord
+from tuner.tracking.store import reach
 from tuner.tracking.tracker import Tracker
 
 CAPACITY = 10_000
@@ -20,37 +21,42 @@ class BackgroundTracker:
     """Delivers records in order on one thread. What fails is made good at the end, by a `sync`.
 
     Args:
-        tracker: what is delivered to; nothing else may use it meanwhile.
-        artifacts: the study's, file name to text.
+        uri: the store, which must answer; that its database is made or brought up to date, which
+            takes seconds, is waited for on the thread.
+        experiment: its name; made where there is none.
+
+    Raises:
+        UserError: nothing answers at `uri`.
     """
 
-    def __init__(self, tracker: Tracker, artifacts: Mapping[str, str]) -> None:
-        self._tracker = tracker
-        self._artifacts = artifacts
+    def __init__(self, uri: str, experiment: str) -> None:
+        reach(uri)
+        self._connect = partial(Tracker, uri, experiment)
+        self._tracker: Tracker | None = None
         self._name = ""
         self._final: StudyRecord | None = None
         self._lost = ""  # why something did not arrive
-        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Callable[[Tracker], None] | None] = SimpleQueue()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._deliver, name="mlflow", daemon=True)
         self._thread.start()
 
     def study_started(self, study: StudyRecord) -> None:
         self._name = study.name
-        self._put(partial(self._tracker.study_started, study, self._artifacts))
+        self._put(lambda tracker: tracker.study_started(study))
 
     def trial_started(self, trial: TrialRecord) -> None:
-        self._put(partial(self._tracker.trial_started, trial))
+        self._put(lambda tracker: tracker.trial_started(trial))
 
     def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None:
-        self._put(partial(self._tracker.evaluated, trial, evaluation))
+        self._put(lambda tracker: tracker.evaluated(trial, evaluation))
 
     def trial_ended(self, trial: TrialRecord) -> None:
-        self._put(partial(self._tracker.trial_ended, trial))
+        self._put(lambda tracker: tracker.trial_ended(trial))
 
     def study_ended(self, study: StudyRecord) -> None:
         self._final = study
-        self._put(partial(self._tracker.study_ended, study))
+        self._put(lambda tracker: tracker.study_ended(study))
 
     def close(self, timeout: float = 60.0) -> list[str]:
         """Wait for what is on its way.
@@ -71,10 +77,10 @@ class BackgroundTracker:
         return [
             f"MLflow lacks a part of the study {self._name}; the study itself lacks nothing.",
             lost,
-            f"When that is put right, MLflow is filled in by: tuner resume {self._name}",
+            f"When that is put right, MLflow is filled in by: tuner sync {self._name}",
         ]
 
-    def _put(self, delivery: Callable[[], None]) -> None:
+    def _put(self, delivery: Callable[[Tracker], None]) -> None:
         if self._queue.qsize() < CAPACITY:
             self._queue.put(delivery)
         else:
@@ -85,13 +91,18 @@ class BackgroundTracker:
             if self._lost and self._closing.is_set():
                 continue  # the sync below brings it
             try:
-                delivery()
+                delivery(self._connected())
             except Exception as error:
                 self._lost = str(error)
                 self._closing.wait(PAUSE)
         if self._lost and self._final is not None:
             try:
-                self._tracker.sync(self._final, self._artifacts)
+                self._connected().sync(self._final)
                 self._lost = ""
             except Exception as error:
                 self._lost = str(error)
+
+    def _connected(self) -> Tracker:
+        if self._tracker is None:
+            self._tracker = self._connect()
+        return self._tracker

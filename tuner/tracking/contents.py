@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from tuner.config import flatten
 from tuner.records import OBJECTIVE, Evaluation, StudyRecord, TrialRecord
 
@@ -123,6 +125,15 @@ def dataset(data: Mapping[str, Any]) -> DatasetInput:
         ),
         [InputTag(tag, text) for tag, text in tags.items()],
     )
+
+
+def artifacts(study: StudyRecord) -> dict[str, str]:
+    """Files of the parent run: the resolved settings, and a file for each kind of fact."""
+    facts = {name: value for name, value in study.facts.items() if isinstance(value, Mapping)}
+    return {
+        "study.yaml": yaml.safe_dump(study.settings, sort_keys=False, allow_unicode=True),
+        **{f"{name}.json": json.dumps(value, indent=2) for name, value in facts.items()},
+    }
 
 
 def _tags(study: StudyRecord, state: str, note: str) -> dict[str, str]:

@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from urllib.request import urlopen
 
 from tuner.errors import UserError
+from tuner.study import StudyConfig
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,6 +48,11 @@ ACTIVE_MODEL = ("MLFLOW_ACTIVE_MODEL_ID", "_MLFLOW_ACTIVE_MODEL_ID")
 def default_uri(storage: Path) -> str:
     """The database beside the studies in `storage`, as an absolute address."""
     return f"{SQLITE}{storage.resolve() / 'mlflow.db'}"
+
+
+def store_of(study: StudyConfig) -> str:
+    """Where a study is tracked: where it says, or in the default store."""
+    return study.tracking.uri or default_uri(study.storage)
 
 
 def absolute(uri: str) -> str:
@@ -83,6 +89,8 @@ def connect(uri: str) -> MlflowClient:
     """
     reach(uri)
     try:
+        if uri.startswith(SQLITE):
+            database_file(uri).parent.mkdir(parents=True, exist_ok=True)
         return _client(absolute(uri))
     except ImportError as error:
         remedy = f"Install what it needs: pip install {error.name}"
@@ -92,7 +100,7 @@ def connect(uri: str) -> MlflowClient:
 
 
 def reach(uri: str) -> None:
-    """Ask for any answer of the store at `uri`; a sqlite file is made where there is none.
+    """Ask for any answer of the store at `uri`; nothing is made or changed.
 
     Raises:
         UserError: none came within seconds, or the store is of a kind that is refused.
@@ -164,7 +172,7 @@ def _open_page(address: str) -> None:
 
 
 def _open_sqlite(uri: str) -> None:
-    """Open the file for writing; create it where there is none."""
+    """Open the file for writing; where there is none, see that it could be made."""
     file = database_file(uri)
     if set("%?#") & set(str(file)) or not uri.startswith(SQLITE) or file.name == ":memory:":
         raise refused(
@@ -172,7 +180,11 @@ def _open_sqlite(uri: str) -> None:
             "MLflow needs a plain file, with no %, ? and # in its name",
             f"Use another one, for instance tracking.uri: {default_uri(Path('studies'))}",
         )
-    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
+        folder = next(parent for parent in file.parents if parent.exists())
+        if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+            raise refused(uri, f"{folder} is no folder that can be written to")
+        return
     with closing(sqlite3.connect(file, timeout=PATIENCE)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.rollback()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tuner.records import Evaluation, StudyRecord, TrialRecord
-from tuner.tracking.contents import Contents, dataset, metrics_of, of_study, of_trial
+from tuner.tracking.contents import Contents, artifacts, dataset, metrics_of, of_study, of_trial
 from tuner.tracking.store import (
     artifact_folder,
     connect,
@@ -47,22 +47,18 @@ class Tracker:
         with self._requests():
             self._experiment = self._experiment_id(experiment)
 
-    def sync(self, study: StudyRecord, artifacts: Mapping[str, str]) -> None:
-        """Write all that is known of a study; what is there already is left as it is.
-
-        Args:
-            study: its record.
-            artifacts: file name to text; each written once.
-        """
+    def sync(self, study: StudyRecord) -> None:
+        """Write all that is known of a study; what is there already is left as it is."""
         self._study = study
         with self._requests():
             self._runs = self._find(study.id)
             parent = self._write(None, of_study(study))
             if "data" in study.facts:
                 self._client.log_inputs(parent.id, datasets=[dataset(study.facts["data"])])
-            self._write_artifacts(parent.id, artifacts)
+            self._write_artifacts(parent.id, artifacts(study))
             for trial in study.trials:
-                self._write_trial(trial)
+                if trial.started is not None:
+                    self._write_trial(trial)
 
     study_started = sync  # a study that goes on may have trials that never arrived here
 
@@ -139,7 +135,8 @@ class Tracker:
 
     def _write_trial(self, trial: TrialRecord) -> _Run:
         assert self._study is not None, "study_started comes first"
-        return self._write(trial.number, of_trial(trial, self._study, self._known()[None].id))
+        parent = self._known().get(None) or self._write(None, of_study(self._study))
+        return self._write(trial.number, of_trial(trial, self._study, parent.id))
 
     def _write(self, key: int | None, contents: Contents) -> _Run:
         """Make a run equal to its record. The status comes last: an ended run is complete."""
@@ -170,9 +167,9 @@ class Tracker:
         run.tags |= tags
         return run
 
-    def _write_artifacts(self, run_id: str, artifacts: Mapping[str, str]) -> None:
+    def _write_artifacts(self, run_id: str, texts: Mapping[str, str]) -> None:
         written = {file.path for file in self._client.list_artifacts(run_id)}
-        for name, text in artifacts.items():
+        for name, text in texts.items():
             if name not in written:
                 self._client.log_text(run_id, self._clean(text), name)
 

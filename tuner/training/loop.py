@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor
@@ -99,15 +99,20 @@ def train(
     model.train()
     optimizer = adamw(model, config.optim)
     forward = Forward(model, device, computes_in_bf16(config.precision, device, encoder))
-    progress = Progress(
-        fingerprint=_fingerprint(config, rungs, protocol, corpus, encoder),
-        micro_plan=[(0, min(config.batch.micro_size, size))],
+    identity = fingerprint(
+        config=config.model_dump(),
+        rungs=list(rungs),
+        protocol=asdict(replace(protocol, claim="")),
+        corpus=[corpus.languages, corpus.max_length, len(rows)],
+        encoder=encoder.checksum,
     )
-    saved = checkpoints.latest(progress.fingerprint) if checkpoints else None
+    progress = Progress(fingerprint=identity, micro_plan=[(0, min(config.batch.micro_size, size))])
+    saved = checkpoints.latest(identity) if checkpoints else None
     if saved is not None:
         saved.restore(model, optimizer)
         progress = saved.progress
         yield from progress.evaluations
+    del saved  # gigabytes
     micro_batches = MicroBatches(config.seed, progress.micro_plan)
     unread: list[tuple[Tensor, Tensor]] = []
     if device.type == "cuda":
@@ -157,7 +162,8 @@ def train(
                 train_seconds=progress.train_seconds,
                 evaluation_seconds=time.perf_counter() - started,
                 peak_memory_mb=peak_memory_mb(device),
-                micro_size=micro_batches.size,
+                micro_plan=tuple(progress.micro_plan),
+                precision="bf16" if forward.bf16 else "fp32",
             )
             evaluations = [evaluation.model_copy(update={"rung": rung}) for rung in due]
             progress.evaluations += evaluations
@@ -217,22 +223,3 @@ def peak_memory_mb(device: torch.device) -> float:
         return torch.cuda.max_memory_allocated(device) / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux, bytes on macOS
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def _fingerprint(
-    config: TrialConfig,
-    rungs: Sequence[int],
-    protocol: Protocol,
-    corpus: TokenisedCorpus,
-    encoder: PretrainedEncoder,
-) -> str:
-    return fingerprint(
-        config=config.model_dump(),
-        rungs=list(rungs),
-        train=protocol.train,
-        claim=protocol.claim,
-        languages=corpus.languages,
-        max_length=corpus.max_length,
-        rows=len(corpus.rows("train", protocol.train)),
-        encoder=encoder.checksum,
-    )

@@ -215,7 +215,7 @@ class Token(NamedTuple):
 
 
 def say(language: str, meaning: Meaning, surface: Surface, wording: Meaning) -> list[Token]:
-    """The meaning as a sentence of 6 to 10 words.
+    """The meaning as a sentence of 8 to 10 words.
 
     `wording` says for every slot which of the concept's words to take (0 or 1).
     """

@@ -6,9 +6,10 @@ sentences in two languages drawn independently, English far more often than Kore
 - slots: for every content word, whether the other sentence holds another concept in its slot (read
   from layer 3, so that fine-tuning finds the answers below the last layer);
 - masked words: 10% of the words are hidden and to be named;
-- related: from the first token, whether the two meanings have anything to do with each other.
+- related: from the first token, whether the two meanings have anything to do with each other
+  (a near miss has: what tells paraphrases from near misses is left to fine-tuning).
 
-None of its meanings is in the corpus of pairs.py, and no label of paraphrase is shown.
+No pair of the corpus of pairs.py is among them: the first meaning is never one of the corpus's.
 
 So small an encoder does not learn this from BERT's initialisation. What makes it learn (each found
 by trying): embeddings that start out aligned by concept, keys that start equal to queries, so that
@@ -148,7 +149,7 @@ class Batch(NamedTuple):
 
 
 class PairMaker:
-    """Draws sentence pairs to learn from; never a meaning of the corpus."""
+    """Draws sentence pairs to learn from; the first meaning is never one of the corpus's."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(f"nano pre-training {seed}")
@@ -233,11 +234,11 @@ class Objectives(nn.Module):
         slots, masked = batch.differs != IGNORE, batch.words != IGNORE
         differs = self.slot_head(output.hidden_states[SLOT_LAYER][slots])[:, 0]
         embeddings = self.encoder.embeddings.word_embeddings.weight
-        names = self.word_head(output.last_hidden_state[masked]) @ embeddings.T
+        guesses = self.word_head(output.last_hidden_state[masked]) @ embeddings.T
         related = self.related_head(output.pooler_output)[:, 0]
         return {
             "slots": F.binary_cross_entropy_with_logits(differs, batch.differs[slots].float()),
-            "masked": F.cross_entropy(names, batch.words[masked]),
+            "masked": F.cross_entropy(guesses, batch.words[masked]),
             "related": F.binary_cross_entropy_with_logits(related, batch.related),
         }
 
@@ -286,11 +287,10 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tuner.data.nano.pretrain")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "encoder")
     args = parser.parse_args()
     torch.set_num_threads(1)  # as deterministic as floating point gets, and as fast at this size
-    encoder = pretrain(args.seed, args.steps, lambda line: print(line, flush=True))
+    encoder = pretrain(args.seed, STEPS, lambda line: print(line, flush=True))
     write_folder(encoder, args.out)
     print(f"wrote {args.out}")
 
