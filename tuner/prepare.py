@@ -21,6 +21,7 @@ from tuner.errors import UserError
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
 from tuner.model.fusion import check_layer
 from tuner.protocol import Protocol
+from tuner.records import Scores
 from tuner.study import StudyConfig
 
 PACKAGES = ("ray", "torch", "transformers", "datasets", "optuna", "mlflow", "numpy")
@@ -80,6 +81,7 @@ def prepare(study: StudyConfig, tell: Callable[[str], None]) -> Inputs:
     facts = {
         "claim": protocol.claim,
         "objective": protocol.objective_name,
+        "majority_accuracy": _majority_accuracy(tokens, protocol),
         "data": data,
         "encoder": {
             "name": encoder.name,
@@ -119,6 +121,16 @@ def check_unchanged(recorded: dict[str, Any], found: dict[str, Any]) -> None:
 
 def _trained(study: StudyConfig) -> tuple[str, ...]:
     return tuple(lang for lang in study.languages.source if lang != study.protocol.held_out)
+
+
+def _majority_accuracy(tokens: TokenisedCorpus, protocol: Protocol) -> float:
+    """The objective of always answering the more frequent label; below it nothing was learnt."""
+    scores = {}
+    for chosen in protocol.read:
+        rows = tokens.rows("dev", (chosen.language1, chosen.language2))
+        positive = float(tokens.splits["dev"].labels[rows].mean())
+        scores[chosen.name] = Scores(accuracy=max(positive, 1 - positive), f1=0.0, pairs=len(rows))
+    return protocol.objective(scores)
 
 
 def _counts(corpus: Corpus) -> dict[str, dict[str, int]]:

@@ -54,7 +54,11 @@ def study() -> StudyRecord:
         id="x",
         created=0,
         settings={"space": {"mix.cross_lingual": 0, "optim.lr": 0}},
-        facts={"claim": "zero-shot for ja", "objective": "mean dev accuracy on en"},
+        facts={
+            "claim": "zero-shot for ja",
+            "objective": "mean dev accuracy on en",
+            "majority_accuracy": 0.55,
+        },
         rungs=(100, 300, 900),
         state="completed",
         trials=(
@@ -72,7 +76,14 @@ def test_best_is_complete_and_labelled_unconfirmed(study: StudyRecord) -> None:
     assert study.best is not None and study.best.number == 2
     words = "\n".join(best_in_words(study))
     assert "trial 002" in words and "unconfirmed" in words
-    assert "mean dev accuracy on en = 80.00 %" in words and "optim.lr: 0.003" in words
+    assert "mean dev accuracy on en: 80.00 %" in words and "optim.lr: 0.003" in words
+
+
+def test_a_score_at_the_majority_class_is_called_what_it_is(study: StudyRecord) -> None:
+    warning = "nothing was learnt"
+    assert warning not in "\n".join(best_in_words(study))
+    poor = study.model_copy(update={"facts": {**study.facts, "majority_accuracy": 0.8}})
+    assert warning in "\n".join(best_in_words(poor))
 
 
 def test_table_shows_what_varies_and_no_oracle(study: StudyRecord) -> None:

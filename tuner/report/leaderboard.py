@@ -36,9 +36,12 @@ def varied(study: StudyRecord) -> list[str]:
 def table(study: StudyRecord, limit: int | None = None) -> Table:
     """The leaderboard as a table; `limit` rows at most."""
     names = varied(study)
+    caption = study.facts["claim"]
+    if any(trial.origin == "baseline" for trial in study.trials):
+        caption = f"* the baseline\n{caption}"
     grid = Table(
         title=f"{study.name}: {study.facts['objective']}, unconfirmed",
-        caption=study.facts["claim"],
+        caption=caption,
         title_justify="left",
         caption_justify="left",
         box=None,
@@ -49,16 +52,16 @@ def table(study: StudyRecord, limit: int | None = None) -> Table:
     grid.add_column("score", justify="right", no_wrap=True)
     grid.add_column("pairs", justify="right", no_wrap=True)
     grid.add_column("state", no_wrap=True)
-    for name in names:
-        grid.add_column(name.replace(".", ".\n", 1), justify="right", no_wrap=True)
+    for name in names:  # a narrow header: a line a word
+        header = name.replace(".", ".\n").replace("_", "_\n")
+        grid.add_column(header, justify="right", no_wrap=True)
     for trial in ordered(study)[:limit]:
         last = trial.last
-        state = trial.state + (" (baseline)" if trial.origin == "baseline" else "")
         grid.add_row(
-            f"{trial.number:03d}",
-            f"{last.objective:.2%}"[:-1] if last else "–",
+            f"{trial.number:03d}" + ("*" if trial.origin == "baseline" else ""),
+            _percent(last.objective) if last else "–",
             f"{last.rung:,}" if last else "–",
-            state,
+            trial.state,
             *(_shown(_value(trial, name)) for name in names),
         )
     return grid
@@ -69,12 +72,14 @@ def best_in_words(study: StudyRecord) -> list[str]:
     best = study.best
     if best is None or best.last is None:
         return ["no trial has reached the full budget"]
+    score = best.last.objective
     lines = [
-        f"best configuration found (unconfirmed): trial {best.number:03d}, "
-        f"{study.facts['objective']} = {best.last.objective:.2%}"[:-1]
-        + " %",
+        f"best configuration found (unconfirmed): trial {best.number:03d}",
+        f"  {study.facts['objective']}: {_percent(score)} %",
         "  the best of many noisy scores is biased upwards: confirm it with fresh seeds",
     ]
+    if score <= study.facts["majority_accuracy"]:
+        lines.append("  nothing was learnt: always giving the more frequent label does as well")
     shown = best.params if best.origin == "sampler" else {n: _value(best, n) for n in varied(study)}
     lines += [f"  {name}: {_shown(value)}" for name, value in shown.items()]
     return lines
@@ -107,6 +112,10 @@ def as_csv(study: StudyRecord) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}"
 
 
 def _value(trial: TrialRecord, name: str) -> Any:

@@ -7,14 +7,14 @@ sentences in two languages drawn independently, English far more often than Kore
   from layer 3, so that fine-tuning finds the answers below the last layer);
 - masked words: 10% of the words are hidden and to be named;
 - related: from the first token, whether the two meanings have anything to do with each other
-  (a near miss has: what tells paraphrases from near misses is left to fine-tuning).
+  (a near miss has; that the first token tells it from a paraphrase is left to fine-tuning).
 
 No pair of the corpus of pairs.py is among them: the first meaning is never one of the corpus's.
 
-So small an encoder does not learn this from BERT's initialisation. What makes it learn (each found
-by trying): embeddings that start out aligned by concept, keys that start equal to queries, so that
-a word attends to its counterpart from the first step on, a larger initial deviation, and a
-curriculum that begins with meanings that are the same or unrelated.
+So small an encoder did not learn this from BERT's initialisation. What made it learn, found in a
+trial and not taken apart since: embeddings that start out aligned by concept; keys that start equal
+to queries, so that a word attends to its counterpart from the first step on; a larger initial
+deviation; a curriculum that begins with meanings that are the same or unrelated.
 """
 
 from __future__ import annotations
