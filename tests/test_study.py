@@ -72,6 +72,10 @@ def test_numbers_without_a_dot_are_numbers_and_no_is_a_language() -> None:
         ("space.batch.effective_size={type: power_of_two, low: 12, high: 64}", "power of two"),
         ("space.fusion.layer={type: int, low: 0, high: 3}", "must be absent where fusion.kind"),
         ("space.fusion.layer={type: int, low: 0, high: 3, when: {optim.eps: [1]}}", "not in the"),
+        (
+            "baseline.optim.lr=-1",
+            "the baseline is no valid trial: optim.lr: Input should be",
+        ),
         ("languages.source=[en]", "cross-lingual batches need two source languages"),
         ("languages.target=[en]", "cannot be source and target"),
         ("languages.source=[en, en]", "must be distinct"),
@@ -110,6 +114,11 @@ def test_broken_files(tmp_path: Path, content: str, message: str) -> None:
         load_study(path)
     with pytest.raises(UserError, match="cannot read"):
         load_study(tmp_path / "missing.yaml")
+
+
+def test_a_whole_block_can_be_set() -> None:
+    study = load_study(NANO, ["space={optim.lr: 1e-3}", "baseline=null"])
+    assert list(study.space.root) == ["optim.lr"] and study.baseline is None
 
 
 def test_rungs_are_in_pairs_and_do_not_depend_on_the_batch(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
-from tuner.config import TrialConfig
+from tuner.errors import UserError
 from tuner.prepare import prepare
 from tuner.records import Evaluation
+from tuner.space import compose
 from tuner.study import StudyConfig
 from tuner.training.loop import train
 
@@ -23,8 +24,11 @@ def train_one(study: StudyConfig, console: Console) -> Evaluation:
     Raises:
         UserError: the settings, the data or the encoder do not fit.
     """
-    config = TrialConfig.from_flat(study.trial)
-    study.check_mix(config)
+    try:
+        config = compose(study.trial, "the `trial:` block alone is no valid trial")
+        study.check_mix(config)
+    except ValueError as error:
+        raise UserError(str(error), "Complete it: --set trial.KEY=VALUE") from error
     inputs = prepare(study, lambda line: console.print(line, style="dim", highlight=False))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     events = train(config, study.rungs, inputs.protocol, inputs.corpus, inputs.encoder, device)

@@ -239,10 +239,19 @@ class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="typ
         Raises:
             ValueError: the point is no valid trial.
         """
-        try:
-            return TrialConfig.from_flat({**fixed, **params})
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            message = first["msg"].removeprefix("Value error, ")
-            raise ValueError(f"the space can propose {dict(params)}: {place}: {message}") from error
+        return compose({**fixed, **params}, f"the space can propose {dict(params)}")
+
+
+def compose(values: Mapping[str, Any], whence: str) -> TrialConfig:
+    """A TrialConfig of dotted names; `whence` says in messages where they come from.
+
+    Raises:
+        ValueError: they make no valid trial.
+    """
+    try:
+        return TrialConfig.from_flat(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{whence}: {place}: {message}") from error

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tuner.config import FIELDS, Part, TrialConfig
 from tuner.errors import nearest
-from tuner.space import Space
+from tuner.space import Space, compose
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 Language = str
@@ -219,7 +219,7 @@ class StudyConfig(Part):
 
     def baseline_config(self) -> TrialConfig:
         """The control's configuration: the fixed settings with the baseline's on top."""
-        return TrialConfig.from_flat({**self.trial, **(self.baseline or {})})
+        return compose({**self.trial, **(self.baseline or {})}, "the baseline is no valid trial")
 
     def corner_configs(self) -> Iterator[TrialConfig]:
         """What every check of a trial is held against before anything starts.

@@ -9,14 +9,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from tuner.records import StudyRecord
+from tuner.cli import main
+from tuner.prepare import prepare
+from tuner.records import Evaluation, StudyRecord
 from tuner.search.journal import FILE, read_history
+from tuner.study_file import load_study
+from tuner.training.loop import train
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -99,16 +104,14 @@ def runs_in_mlflow(place: Path) -> tuple[Any, list[Any]]:
 STATUS = {"completed": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 
 
-def scores(study: StudyRecord) -> dict[int, list[tuple[int, float]]]:
-    """What a trial's evaluations say, without clocks."""
-    return {
-        t.number: [(e.rung, e.objective, e.train_loss) for e in t.evaluations]  # type: ignore[misc]
-        for t in study.trials
-    }
+def scores(evaluations: Sequence[Evaluation]) -> list[tuple[int, float, float]]:
+    """What evaluations say, without clocks."""
+    return [(e.rung, e.objective, e.train_loss) for e in evaluations]
 
 
 def test_a_study_to_its_end_and_what_it_leaves(tuner: Command, place: Path) -> None:
-    code, printed = finish(tuner("search", str(SMOKE)))
+    useless = ["--set", "space.optim.lr=1e-9"]  # all but the baseline: ASHA has something to stop
+    code, printed = finish(tuner("search", str(SMOKE), *useless))
     assert code == 0, printed
     study = record(place)
     assert study.state == "completed" and len(study.trials) == 4
@@ -161,11 +164,14 @@ def test_interrupted_and_resumed(tuner: Command, place: Path) -> None:
     _, children = runs_in_mlflow(place)
     assert [run.info.status for run in children] == ["FINISHED", "FINISHED"]
 
-    code, printed = finish(tuner("search", str(SMOKE), *longer, "--set", "name=whole"))
-    assert code == 0, printed
-    assert scores(after)[0] == scores(record(place, "whole"))[0], (
-        "bit-equal to an uninterrupted one"
-    )
+    overrides = [longer[i] for i in (1, 3)]
+    study = load_study(SMOKE, overrides)
+    inputs = prepare(study, lambda line: None)
+    for trial in after.trials:
+        arguments = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
+        events = train(trial.config, study.rungs, *arguments)
+        whole = [event for event in events if isinstance(event, Evaluation)]
+        assert scores(trial.evaluations) == scores(whole)[: len(trial.evaluations)]
 
 
 def test_a_killed_worker_goes_on_from_its_checkpoint(tuner: Command, place: Path) -> None:
@@ -173,31 +179,34 @@ def test_a_killed_worker_goes_on_from_its_checkpoint(tuner: Command, place: Path
     one = ["--set", "budget.pairs_per_trial=6400", "--set", "budget.trials=1"]
     process = tuner("search", str(SMOKE), *one)
     wait_for(place, lambda s: any(len(t.evaluations) >= 2 for t in s.trials), process)
-    workers = subprocess.run(
-        ["pgrep", "-s", str(process.pid), "-f", "ray::.*TrialActor"], capture_output=True, text=True
-    ).stdout.split()
-    if not workers:  # Ray's processes may be in sessions of their own
-        workers = subprocess.run(
-            ["pgrep", "-f", "ray::.*TrialActor"], capture_output=True, text=True
-        ).stdout.split()
-        workers = [pid for pid in workers if str(place) in environment_of(pid)]
-    assert len(workers) == 1
-    os.kill(int(workers[0]), signal.SIGKILL)
+    (worker,) = busy_workers(place)
+    os.kill(worker, signal.SIGKILL)
     code, printed = finish(process)
     assert code == 0, printed
     (trial,) = record(place).trials
     assert trial.state == "completed" and trial.attempts == 2
-    events = [json.loads(line) for line in (place / "studies/smoke" / FILE).open()]
+    journal = (place / "studies" / "smoke" / FILE).read_text(encoding="utf-8")
+    events = [json.loads(line) for line in journal.splitlines()]
     rungs = [e["evaluation"]["rung"] for e in events if e["event"] == "evaluated"]
     assert rungs == [400, 800, 1600, 3200, 6400]
 
 
-def environment_of(pid: str) -> str:
-    """Its environment as the system tells it; empty where it is gone."""
-    try:
-        return Path(f"/proc/{pid}/environ").read_text(errors="replace")
-    except OSError:
-        return ""
+def busy_workers(place: Path) -> list[int]:
+    """Ray's workers that hold an actor, of the cluster whose temporary folder is in `place`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            title = (process / "cmdline").read_bytes()
+            environment = (process / "environ").read_bytes()
+        except OSError:  # it has gone
+            continue
+        if (
+            title.startswith(b"ray::")
+            and b"IDLE" not in title
+            and os.fsencode(place) in environment
+        ):
+            found.append(int(process.name))
+    return found
 
 
 def test_a_diverging_trial_fails_at_once_and_the_others_go_on(tuner: Command, place: Path) -> None:
@@ -232,10 +241,9 @@ def test_a_diverging_trial_fails_at_once_and_the_others_go_on(tuner: Command, pl
                 "--set",
                 "space.fusion.layer={type: int, low: 0, high: 4, when: {fusion.kind: [dlfa]}}",
             ],
-            "0 to 3",
+            "must be 0 ... 3",
         ),
         (["search", str(SMOKE), "--set", "tracking.uri=http://127.0.0.1:9"], "cannot be reached"),
-        (["search", str(SMOKE), "--set", "resources.cpus_per_trial=4096"], "asks for 4096 CPU"),
         (["search", str(SMOKE), "--set", "encoder.name=./nothing"], "nothing"),
         (["resume", "nothing"], "there is no study nothing"),
         (["report", "nothing"], "there is no study nothing"),
@@ -244,10 +252,26 @@ def test_a_diverging_trial_fails_at_once_and_the_others_go_on(tuner: Command, pl
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_mistakes_exit_with_2_and_leave_nothing(
-    tuner: Command, place: Path, arguments: list[str], message: str
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """One clear message, no traceback, before anything starts."""
-    code, printed = finish(tuner(*arguments))
-    assert code == 2, printed
-    assert message in printed and "Traceback" not in printed
+    """One clear message, before anything starts."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["tuner", *arguments])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    told = capsys.readouterr().err
+    assert message in told and "Traceback" not in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trial_that_fits_nowhere_is_refused(tuner: Command, place: Path) -> None:
+    """The cluster has been asked by then, and still nothing is left."""
+    code, printed = finish(tuner("search", str(SMOKE), "--set", "resources.cpus_per_trial=4096"))
+    assert code == 2
+    assert "a trial asks for 4096 CPU" in printed and "Traceback" not in printed
     assert not (place / "studies").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +19,7 @@ from tuner.search.journal import FILE, Journal, exists, read_history
 from tuner.study import StudyConfig
 from tuner.study_file import reopened_study
 from tuner.terminal import StudyView
-from tuner.tracking import BackgroundTracker, store_of
+from tuner.tracking import BackgroundTracker, reach, store_of
 
 
 def begin(study: StudyConfig, console: Console) -> StudyRecord:
@@ -29,10 +30,10 @@ def begin(study: StudyConfig, console: Console) -> StudyRecord:
     """
     if (study.folder / FILE).exists():
         raise exists(study.folder)
+    reach(store_of(study))
     inputs = prepare(study, _teller(console))
     with engine.cluster():
         engine.concurrency(study.resources)
-        tracker = _tracker(study)
         created = StudyCreated(
             time=time.time(),
             name=study.name,
@@ -42,7 +43,7 @@ def begin(study: StudyConfig, console: Console) -> StudyRecord:
             rungs=study.rungs,
         )
         with Journal.create(study.folder, created) as journal:
-            return _run(study, inputs, journal, tracker, console)
+            return _run(study, inputs, journal, console)
 
 
 def go_on(folder: Path, console: Console) -> StudyRecord:
@@ -53,19 +54,15 @@ def go_on(folder: Path, console: Console) -> StudyRecord:
     """
     record = read_history(folder).record()
     study = reopened_study(record.settings, folder)
+    reach(store_of(study))
     inputs = prepare(study, _teller(console))
     check_unchanged(record.facts, inputs.facts)
     with engine.cluster(), Journal(folder) as journal:
-        return _run(study, inputs, journal, _tracker(study), console)
+        return _run(study, inputs, journal, console)
 
 
-def _run(
-    study: StudyConfig,
-    inputs: Inputs,
-    journal: Journal,
-    tracker: BackgroundTracker,
-    console: Console,
-) -> StudyRecord:
+def _run(study: StudyConfig, inputs: Inputs, journal: Journal, console: Console) -> StudyRecord:
+    tracker = BackgroundTracker(store_of(study), study.tracking.experiment)
     with StudyView(console, study.budget.trials) as view:
         observers: list[Observer] = [view, _CheckpointCleaner(study), tracker]
         driver = Driver(study, journal, observers)
@@ -93,9 +90,5 @@ class _CheckpointCleaner:
     def study_ended(self, study: StudyRecord) -> None: ...
 
 
-def _tracker(study: StudyConfig) -> BackgroundTracker:
-    return BackgroundTracker(store_of(study), study.tracking.experiment)
-
-
-def _teller(console: Console):  # type: ignore[no-untyped-def]
+def _teller(console: Console) -> Callable[[str], None]:
     return lambda line: console.print(line, style="dim", highlight=False, soft_wrap=True)
