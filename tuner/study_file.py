@@ -103,11 +103,9 @@ def _parse(text: str, where: str) -> Any:
 
 def _override(settings: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
-    path = key.strip().split(".")
-    if (
-        path[0] in ("trial", "space", "baseline") and len(path) > 1
-    ):  # their keys are dotted names themselves
-        path = path[:1] + [".".join(path[1:])] * (len(path) > 1)
+    block_name, _, name = key.strip().partition(".")
+    dotted = block_name in ("trial", "space", "baseline")  # their keys are dotted names themselves
+    path = [block_name, *([name] if dotted else name.split("."))] if name else [block_name]
     if not equals or not all(path):
         raise UserError(
             f"--set takes key=value, got {override!r}", "For instance: --set budget.trials=8"
