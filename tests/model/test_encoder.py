@@ -15,6 +15,7 @@ from transformers import (
     AutoModel,
     BertConfig,
     BertForMaskedLM,
+    BertForPreTraining,
     GPT2Config,
     T5Config,
 )
@@ -24,6 +25,13 @@ from tuner.errors import UserError
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
 from tuner.study import EncoderConfig
 
+SIZES = {
+    "vocab_size": 50,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+}
 ARCHITECTURES = ("bert", "xlm-roberta", "distilbert")
 INPUT = {"input_ids": torch.tensor([[2, 5, 9, 3]]), "attention_mask": torch.tensor([[1, 1, 1, 1]])}
 
@@ -95,6 +103,25 @@ def test_missing_pooler_is_no_pooler(tmp_path: Path) -> None:
     assert not encoder.has_pooler
     assert not any("pooler" in name for name in encoder.weights)
     assert encoder.build().pooler is None
+
+
+def test_a_checkpoint_as_googles_of_mbert(tmp_path: Path) -> None:
+    """Whole pre-training model, prefixed names, LayerNorm's weights as gamma and beta."""
+    config = BertConfig(**SIZES, max_position_embeddings=20)
+    BertForPreTraining(config).save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    weights = {name: tensor + 0.25 for name, tensor in load_file(file).items()}
+    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    renamed = {}
+    for name, tensor in weights.items():
+        ending = ".".join(name.split(".")[-2:])
+        renamed[name.removesuffix(ending) + old.get(ending, ending)] = tensor
+    save_file(renamed, file, metadata={"format": "pt"})
+    encoder = load_encoder(at(tmp_path))
+    assert encoder.has_pooler
+    assert encoder.weights
+    for name, array in encoder.weights.items():
+        assert np.array_equal(array, weights[f"bert.{name}"].numpy()), name
 
 
 def test_other_missing_weights_are_refused(bert: Path) -> None:
