@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -179,7 +180,7 @@ def test_a_killed_worker_goes_on_from_its_checkpoint(tuner: Command, place: Path
     one = ["--set", "budget.pairs_per_trial=6400", "--set", "budget.trials=1"]
     process = tuner("search", str(SMOKE), *one)
     wait_for(place, lambda s: any(len(t.evaluations) >= 2 for t in s.trials), process)
-    (worker,) = busy_workers(place)
+    (worker,) = workers_of_trials(place)
     os.kill(worker, signal.SIGKILL)
     code, printed = finish(process)
     assert code == 0, printed
@@ -191,8 +192,8 @@ def test_a_killed_worker_goes_on_from_its_checkpoint(tuner: Command, place: Path
     assert rungs == [400, 800, 1600, 3200, 6400]
 
 
-def busy_workers(place: Path) -> list[int]:
-    """Ray's workers that hold an actor, of the cluster whose temporary folder is in `place`."""
+def workers_of_trials(place: Path) -> list[int]:
+    """Processes of trials, of the cluster whose temporary folder is in `place`."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -200,11 +201,7 @@ def busy_workers(place: Path) -> list[int]:
             environment = (process / "environ").read_bytes()
         except OSError:  # it has gone
             continue
-        if (
-            title.startswith(b"ray::")
-            and b"IDLE" not in title
-            and os.fsencode(place) in environment
-        ):
+        if re.match(rb"ray::\w*Trainable", title) and os.fsencode(place) in environment:
             found.append(int(process.name))
     return found
 
