@@ -12,6 +12,7 @@ from tuner.prepare import prepare
 from tuner.records import Evaluation
 from tuner.space import compose
 from tuner.study import StudyConfig
+from tuner.terminal import say
 from tuner.training.loop import train
 
 
@@ -29,7 +30,7 @@ def train_one(study: StudyConfig, console: Console) -> Evaluation:
         study.check_mix(config)
     except ValueError as error:
         raise UserError(str(error), "Complete it: --set trial.KEY=VALUE") from error
-    inputs = prepare(study, lambda line: console.print(line, style="dim", highlight=False))
+    inputs = prepare(study, lambda line: say(console, line, style="dim"))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     events = train(config, study.rungs, inputs.protocol, inputs.corpus, inputs.encoder, device)
     columns = ("pairs", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

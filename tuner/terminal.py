@@ -88,10 +88,8 @@ class StudyView:
         """A trial is over."""
         self._trials[trial.number] = trial
         score = f" {trial.last.objective:.2%}" if trial.last else ""
-        self._say(
-            f"trial {trial.number:03d} {trial.state}{score}: {trial.reason} "
-            f"[{self._ended()}/{self._budget}]"
-        )
+        count = "" if self._live else f" [{self._ended()}/{self._budget}]"
+        self._say(f"trial {trial.number:03d} {trial.state}{score}: {trial.reason}{count}")
 
     def study_ended(self, study: StudyRecord) -> None:
         """The driver is done."""
@@ -100,7 +98,7 @@ class StudyView:
 
     def _say(self, line: str) -> None:
         stamp = _clock(time.monotonic() - self._began)
-        self._console.print(f"[dim]{stamp}[/dim] {line}", highlight=False, soft_wrap=True)
+        say(self._console, Text.assemble((stamp, "dim"), " ", line))
 
     def _ended(self) -> int:
         return sum(trial.state in DONE for trial in self._trials.values())
@@ -131,6 +129,12 @@ class StudyView:
             )
             lines.append(Text(f"trials at {reached} pairs", style="dim"))
         return Group(*lines)
+
+
+def say(console: Console, line: str | Text, style: str | None = None) -> None:
+    """One line, wrapped at words in a terminal and left whole in a log."""
+    whole = not console.is_terminal
+    console.print(line, style=style, markup=False, highlight=False, soft_wrap=whole)
 
 
 def _reached(trial: TrialRecord, rung: int) -> bool:

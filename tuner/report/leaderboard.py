@@ -76,7 +76,7 @@ def best_in_words(study: StudyRecord) -> list[str]:
     lines = [
         f"best configuration found (unconfirmed): trial {best.number:03d}",
         f"  {study.facts['objective']}: {_percent(score)} %",
-        "  the best of many noisy scores is biased upwards: confirm it with fresh seeds",
+        "  the best of many noisy scores is biased upwards: not yet a result",
     ]
     if score <= study.facts["majority_accuracy"]:
         lines.append("  nothing was learnt: always giving the more frequent label does as well")

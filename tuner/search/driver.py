@@ -167,7 +167,7 @@ class Driver:
         last = self._trial(number).last
         assert last is not None
         if last.rung == self._full:
-            self._end(number, "completed", f"reached the full budget of {self._full:,} pairs")
+            self._end(number, "completed", f"full budget of {self._full:,} pairs")
         else:
             self._end(number, "pruned", f"stopped by ASHA at {last.rung:,} pairs")
 

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -152,12 +152,13 @@ class _Interrupt(tune.Stopper):
 
 
 @contextmanager
-def cluster() -> Iterator[None]:
+def cluster(tell: Callable[[str], None]) -> Iterator[None]:
     """Join the cluster that RAY_ADDRESS names (as in a Ray job), or start one on this machine."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     address = os.environ.get("RAY_ADDRESS") or "local"
+    tell("starting Ray on this machine" if address == "local" else f"joining Ray at {address}")
     ray.init(
         address=address,
         include_dashboard=False if address == "local" else None,

@@ -18,7 +18,7 @@ from tuner.search.events import StudyCreated
 from tuner.search.journal import FILE, Journal, exists, read_history
 from tuner.study import StudyConfig
 from tuner.study_file import reopened_study
-from tuner.terminal import StudyView
+from tuner.terminal import StudyView, say
 from tuner.tracking import BackgroundTracker, reach, store_of
 
 
@@ -32,7 +32,7 @@ def begin(study: StudyConfig, console: Console) -> StudyRecord:
         raise exists(study.folder)
     reach(store_of(study))
     inputs = prepare(study, _teller(console))
-    with engine.cluster():
+    with engine.cluster(_teller(console)):
         engine.concurrency(study.resources)
         created = StudyCreated(
             time=time.time(),
@@ -57,7 +57,7 @@ def go_on(folder: Path, console: Console) -> StudyRecord:
     reach(store_of(study))
     inputs = prepare(study, _teller(console))
     check_unchanged(record.facts, inputs.facts)
-    with engine.cluster(), Journal(folder) as journal:
+    with engine.cluster(_teller(console)), Journal(folder) as journal:
         return _run(study, inputs, journal, console)
 
 
@@ -70,7 +70,7 @@ def _run(study: StudyConfig, inputs: Inputs, journal: Journal, console: Console)
         interrupted = engine.run(study, driver, inputs.protocol, inputs.corpus, inputs.encoder)
         record = driver.finish(interrupted)
     for complaint in tracker.close():
-        console.print(complaint, style="yellow", highlight=False)
+        say(console, complaint, style="yellow")
     return record
 
 
@@ -91,4 +91,4 @@ class _CheckpointCleaner:
 
 
 def _teller(console: Console) -> Callable[[str], None]:
-    return lambda line: console.print(line, style="dim", highlight=False, soft_wrap=True)
+    return lambda line: say(console, line, style="dim")
