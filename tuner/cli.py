@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import sys
+from os.path import relpath
 from pathlib import Path
+from shutil import which
 from typing import Annotated, Any
 
 import typer
@@ -146,13 +148,22 @@ def _finish(record: Any, storage: Path, as_json: bool) -> None:
     option = "" if storage.absolute() == Path("studies").absolute() else f" --storage {storage}"
     if as_json:
         print(json.dumps(record.model_dump(mode="json")))
+    command = _command()
     if record.state == "interrupted":
-        raise StudyInterrupted(f"go on with: tuner resume {record.name}{option}")
+        raise StudyInterrupted(f"go on with: {command} resume {record.name}{option}")
     if record.state == "failed":
-        raise StudyFailed(f"{record.reason}; see: tuner report {record.name}{option}")
+        raise StudyFailed(f"{record.reason}; see: {command} report {record.name}{option}")
     console.print(
         f"\nnext:\n"
-        f"  tuner report {record.name}{option}   # every trial, and a CSV\n"
-        f"  tuner ui{option}   # compare the trials in MLflow",
+        f"  {command} report {record.name}{option}   # every trial, and a CSV\n"
+        f"  {command} ui{option}   # compare the trials in MLflow",
         highlight=False,
     )
+
+
+def _command() -> str:
+    """How this program was called, so that what is printed can be copied."""
+    if which("tuner"):
+        return "tuner"
+    program = Path(sys.argv[0])
+    return "python -m tuner" if program.name == "__main__.py" else relpath(program)
