@@ -120,8 +120,11 @@ def main() -> None:
     except StudyFailed as error:
         print(f"failed: {error}", file=sys.stderr)
         sys.exit(1)
-    except (StudyInterrupted, KeyboardInterrupt) as error:
+    except StudyInterrupted as error:
         print(f"interrupted: {error}", file=sys.stderr)
+        sys.exit(130)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         sys.exit(130)
 
 

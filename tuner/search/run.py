@@ -53,6 +53,9 @@ def go_on(folder: Path, console: Console) -> StudyRecord:
         UserError: there is no such study, or its data or encoder has changed since.
     """
     record = read_history(folder).record()
+    if record.state == "completed":
+        say(console, f"study {record.name} is complete: nothing is left to do")
+        return record
     study = reopened_study(record.settings, folder)
     reach(store_of(study))
     inputs = prepare(study, _teller(console))
