@@ -1,0 +1,32 @@
+"""The default trial on nano, through the real loop: learnable, in seconds, with its claim."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tuner.single import train_one
+from tuner.study_file import load_study
+
+NANO = Path(__file__).parent.parent / "search_spaces" / "nano.yaml"
+
+
+@pytest.mark.integration
+def test_the_default_trial_learns_nano() -> None:
+    """85% on the source languages, in at most 10 s on 2 cores; CPU seconds, as others may run."""
+    study = load_study(NANO)
+    console = Console(file=io.StringIO(), width=80)
+    before = time.process_time()
+    evaluation = train_one(study, console)
+    assert time.process_time() - before < 20
+    assert evaluation.rung == study.budget.pairs_per_trial
+    assert evaluation.select["sources"].accuracy == pytest.approx(evaluation.objective)
+    assert evaluation.objective >= 0.85
+    near, far = evaluation.oracle["es"].accuracy, evaluation.oracle["rest"].accuracy
+    assert near - far >= 0.05
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "zero-shot for es, zh, ja, ko" in printed and "oracle/ja" in printed
