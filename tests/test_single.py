@@ -17,12 +17,12 @@ NANO = Path(__file__).parent.parent / "search_spaces" / "nano.yaml"
 
 @pytest.mark.integration
 def test_the_default_trial_learns_nano() -> None:
-    """85% on the source languages, in at most 10 s on 2 cores; CPU seconds, as others may run."""
+    """85% on the source languages; about 6 s of training and evaluation on 2 idle cores."""
     study = load_study(NANO)
     console = Console(file=io.StringIO(), width=80)
     before = time.process_time()
     evaluation = train_one(study, console)
-    assert time.process_time() - before < 20
+    assert time.process_time() - before < 30  # CPU seconds, data and tokens included
     assert evaluation.rung == study.budget.pairs_per_trial
     assert evaluation.select["sources"].accuracy == pytest.approx(evaluation.objective)
     assert evaluation.objective >= 0.85
