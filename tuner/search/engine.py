@@ -153,19 +153,30 @@ class _Interrupt(tune.Stopper):
 
 @contextmanager
 def cluster(tell: Callable[[str], None]) -> Iterator[None]:
-    """Join the cluster that RAY_ADDRESS names (as in a Ray job), or start one on this machine."""
+    """Join the cluster that RAY_ADDRESS names (as in a Ray job), or start one on this machine.
+
+    Raises:
+        UserError: the cluster does not answer, or wants a token that it was not given.
+    """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     address = os.environ.get("RAY_ADDRESS") or "local"
     tell("starting Ray on this machine" if address == "local" else f"joining Ray at {address}")
-    ray.init(
-        address=address,
-        include_dashboard=False if address == "local" else None,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        runtime_env={"env_vars": {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}},
-    )
+    try:
+        ray.init(
+            address=address,
+            include_dashboard=False if address == "local" else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}},
+        )
+    except ConnectionError as error:
+        raise UserError(
+            f"no Ray cluster at {address} takes us in",
+            "Start it, or unset RAY_ADDRESS to run on this machine. Where it wants a token: "
+            "RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token.",
+        ) from error
     try:
         yield
     finally:
