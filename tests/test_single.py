@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tuner.records import Evaluation
 from tuner.single import train_one
 from tuner.study_file import load_study
 
@@ -21,7 +22,9 @@ def test_the_default_trial_learns_nano() -> None:
     study = load_study(NANO)
     console = Console(file=io.StringIO(), width=80)
     before = time.process_time()
-    evaluation = train_one(study, console)
+    result = train_one(study, console)
+    evaluation = Evaluation.model_validate(result["evaluation"])
+    assert result["claim"].startswith("zero-shot for es, zh, ja, ko; trained on en, de, fr")
     assert time.process_time() - before < 30  # CPU seconds, data and tokens included
     assert evaluation.rung == study.budget.pairs_per_trial
     assert evaluation.select["sources"].accuracy == pytest.approx(evaluation.objective)

@@ -67,15 +67,24 @@ def test_numbers_without_a_dot_are_numbers_and_no_is_a_language() -> None:
         ("trial.optim.lr=fast", "optim.lr"),
         ("space.optim.lr={type: float, low: 2, high: 1}", "low <= high must hold.*low=2"),
         ("space.optim.lr={type: float, low: 0, high: 1, log: true}", "low > 0 must hold"),
-        ("space.optim.lr={type: flaot, low: 0, high: 1}", "'float'.*'int'"),
+        (
+            "space.optim.lr={type: flaot, low: 0, high: 1}",
+            "type: float, int, power_of_two or choice",
+        ),
         ("space.mix.cross_lingual={type: float, low: 0, high: 1.5}", "less than or equal to 1"),
         ("space.batch.effective_size={type: power_of_two, low: 12, high: 64}", "power of two"),
         ("space.fusion.layer={type: int, low: 0, high: 3}", "must be absent where fusion.kind"),
         ("space.fusion.layer={type: int, low: 0, high: 3, when: {optim.eps: [1]}}", "not in the"),
         (
             "baseline.optim.lr=-1",
-            "the baseline is no valid trial: optim.lr: Input should be",
+            "baseline: optim.lr: input should be greater than 0, got -1",
         ),
+        ("trial.optim.lr=abc", "trial: optim.lr: input should be a valid number.*got 'abc'"),
+        ("space.fusion.layer.when={fusion.kind: [dlaf]}", "fusion.kind: .*got 'dlaf'"),
+        ("space.fusion.layer.low=5", "low <= high must hold, but got low=5, high=3"),
+        ("baseline={fusion.kind: dlfa}", "the baseline is no valid trial: .*fusion.layer must be"),
+        ("trial.optim.learning_rate=1", "allowed: optim.eps, optim.lr, "),
+        ("budget.trials=", "--set takes key=value"),
         ("languages.source=[en]", "cross-lingual batches need two source languages"),
         ("languages.target=[en]", "cannot be source and target"),
         ("languages.source=[en, en]", "must be distinct"),
@@ -119,6 +128,23 @@ def test_broken_files(tmp_path: Path, content: str, message: str) -> None:
 def test_a_whole_block_can_be_set() -> None:
     study = load_study(NANO, ["space={optim.lr: 1e-3}", "baseline=null"])
     assert list(study.space.root) == ["optim.lr"] and study.baseline is None
+
+
+def test_what_is_set_for_every_trial_varies_no_longer() -> None:
+    """Also where other parameters depend on it."""
+    study = load_study(NANO, ["trial.optim.lr=1e-3", "trial.fusion.kind=dlfa"])
+    points = [study.space.draw(seed) for seed in range(20)]
+    assert {point["optim.lr"] for point in points} == {1e-3}
+    assert {point["fusion.kind"] for point in points} == {"dlfa"}
+    assert {point["fusion.layer"] for point in points} == {0, 1, 2, 3}
+    assert study.baseline_config().fusion.kind == "last"
+    one = load_study(NANO, ["trial.fusion.kind=dlfa", "trial.fusion.layer=2"])
+    assert {config.fusion.layer for config in one.corner_configs()} == {None, 2}
+
+
+def test_an_end_of_a_range_can_be_set() -> None:
+    study = load_study(NANO, ["space.fusion.layer.high=1"])
+    assert {study.space.draw(seed).get("fusion.layer") for seed in range(50)} == {None, 0, 1}
 
 
 def test_rungs_are_in_pairs_and_do_not_depend_on_the_batch(tmp_path: Path) -> None:

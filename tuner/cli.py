@@ -15,10 +15,10 @@ from typing import Annotated, Any
 
 import typer
 
+from tuner import __version__
 from tuner.errors import StudyFailed, StudyInterrupted, UserError
 
 app = typer.Typer(
-    help="Searches over hybrid-batch fine-tuning of multilingual encoders.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,7 +26,8 @@ app = typer.Typer(
 
 SpaceFile = Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="a study's YAML file")]
 Overrides = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a key of the YAML")
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="override a key of the YAML; repeatable"),
 ]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="name of a study, or its folder")]
 Storage = Annotated[Path, typer.Option(help="folder that holds the studies")]
@@ -58,15 +59,15 @@ def train(space: SpaceFile, overrides: Overrides = [], as_json: Json = False) ->
     from tuner.single import train_one
     from tuner.study_file import load_study
 
-    evaluation = train_one(load_study(space, overrides), _console(as_json))
+    result = train_one(load_study(space, overrides), _console(as_json))
     if as_json:
-        print(evaluation.model_dump_json())
+        print(json.dumps(result))
 
 
 @app.command()
 def report(study: Study, storage: Storage = Path("studies"), as_json: Json = False) -> None:
     """Print the leaderboard of a study from its journal alone, and write it as CSV."""
-    from tuner.report.leaderboard import as_csv, best_in_words, table
+    from tuner.report.leaderboard import as_csv, show
     from tuner.search.journal import read_history
 
     folder = _folder(study, storage)
@@ -75,8 +76,7 @@ def report(study: Study, storage: Storage = Path("studies"), as_json: Json = Fal
         print(record.model_dump_json())
         return
     console = _console(False)
-    console.print(table(record))
-    console.print("\n".join(["", *best_in_words(record)]), highlight=False)
+    show(record, console)
     path = folder / "leaderboard.csv"
     path.write_text(as_csv(record), encoding="utf-8")
     console.print(f"\nall settings and metrics: {path}", highlight=False, soft_wrap=True)
@@ -105,7 +105,17 @@ def ui(
     """Open MLflow on the studies' store, on this machine only."""
     from tuner.tracking import default_uri, serve
 
-    serve(uri or default_uri(storage), storage, port, announce=print)
+    serve(uri or default_uri(storage), storage, port, announce=_announce)
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", help="print the version and exit")] = False,
+) -> None:
+    """Searches over hybrid-batch fine-tuning of multilingual encoders."""
+    if version:
+        print(__version__)
+        raise typer.Exit
 
 
 def main() -> None:
@@ -128,6 +138,10 @@ def main() -> None:
         sys.exit(130)
 
 
+def _announce(address: str) -> None:
+    print(f"MLflow: {address}   (Ctrl-C ends it)", flush=True)
+
+
 def _console(as_json: bool) -> Any:
     """Where people read: stderr where a program reads stdout."""
     from rich.console import Console
@@ -141,13 +155,12 @@ def _folder(study: str, storage: Path) -> Path:
 
 def _finish(record: Any, storage: Path, as_json: bool) -> None:
     """Leaderboard, best configuration, next commands; and the exit code that fits."""
-    from tuner.report.leaderboard import best_in_words, table
+    from tuner.report.leaderboard import show
 
     console = _console(as_json)
     if record.trials:
         console.print()
-        console.print(table(record, limit=10))
-        console.print("\n".join(["", *best_in_words(record)]), highlight=False)
+        show(record, console, limit=10)
     option = "" if storage.absolute() == Path("studies").absolute() else f" --storage {storage}"
     if as_json:
         print(json.dumps(record.model_dump(mode="json")))
@@ -158,9 +171,10 @@ def _finish(record: Any, storage: Path, as_json: bool) -> None:
         raise StudyFailed(f"{record.reason}; see: {command} report {record.name}{option}")
     console.print(
         f"\nnext:\n"
-        f"  {command} report {record.name}{option}   # every trial, and a CSV\n"
-        f"  {command} ui{option}   # compare the trials in MLflow",
+        f"  {command} report {record.name}{option}\n    every trial, and a CSV\n"
+        f"  {command} ui{option}\n    compare the trials in MLflow",
         highlight=False,
+        soft_wrap=True,
     )
 
 

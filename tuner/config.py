@@ -10,7 +10,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tuner.errors import nearest
 
 REFERENCE_BATCH = 32
 """Effective batch size, in pairs, that `optim.lr` is stated for when `optim.lr_scaling` is on."""
@@ -119,6 +121,23 @@ class TrialConfig(Part):
     def flat(self) -> dict[str, Any]:
         """Every setting by its dotted name, in the order they are declared."""
         return flatten(self.model_dump())
+
+
+def check_value(name: str, value: Any) -> None:
+    """Check one setting by itself; rules between settings are left to the whole configuration.
+
+    Raises:
+        ValueError: there is no such setting, or it does not take this value.
+    """
+    if name not in FIELDS:
+        raise ValueError(f"unknown setting {name!r}: {nearest(name, list(FIELDS))}")
+    try:
+        TrialConfig.from_flat({name: value})
+    except ValidationError as error:
+        for item in error.errors():
+            if ".".join(str(part) for part in item["loc"]) == name:
+                message = item["msg"][:1].lower() + item["msg"][1:]
+                raise ValueError(f"{name}: {message}, got {value!r}") from None
 
 
 def nest(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,5 +32,8 @@ def nearest(name: str, allowed: list[str]) -> str:
     """A hint such as `did you mean 'dlfa'?`, or the whole list where nothing is near."""
     from difflib import get_close_matches
 
-    close = get_close_matches(name, allowed, n=1, cutoff=0.5)
+    close = get_close_matches(name, allowed, n=1, cutoff=0.65)
+    beside = [other for other in allowed if other.startswith(name.rpartition(".")[0] + ".")]
+    if "." in name and beside and not close:
+        allowed = beside
     return f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(sorted(allowed))}"

@@ -52,8 +52,8 @@ def prepare(study: StudyConfig, tell: Callable[[str], None]) -> Inputs:
         f"encoder {encoder.name}: {encoder.num_layers} layers, hidden size {encoder.hidden_size}, "
         f"{sum(w.size for w in encoder.weights.values()) / 1e6:.1f} M parameters"
     )
-    for config in study.corner_configs():
-        check_layer(config.fusion, encoder.num_layers)
+    for config in sorted(study.corner_configs(), key=lambda c: -(c.fusion.layer or 0))[:1]:
+        check_layer(config.fusion, encoder.num_layers)  # of the highest layer there can be
     train = _trained(study)
     languages = list(dict.fromkeys([*study.languages.source, *study.languages.target]))
     languages += [pivot for pivot in study.protocol.pivot if pivot not in languages]

@@ -13,8 +13,7 @@ from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import Field, RootModel, ValidationError, field_validator, model_validator
 
-from tuner.config import FIELDS, Part, TrialConfig
-from tuner.errors import nearest
+from tuner.config import Part, TrialConfig, check_value
 
 Scalar = bool | int | float | str
 Condition = dict[str, list[Scalar]]
@@ -177,11 +176,13 @@ class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="typ
     @model_validator(mode="after")
     def _names(self) -> Self:
         for name, distribution in self.root.items():
-            if name not in FIELDS:
-                raise ValueError(f"unknown setting {name!r}: {nearest(name, list(FIELDS))}")
-            for other in distribution.when:
+            for end in distribution.ends():
+                check_value(name, end)
+            for other, allowed in distribution.when.items():
                 if other not in self.root:
                     raise ValueError(f"{name}: `when` names {other!r}, which is not in the space")
+                for value in allowed:
+                    check_value(other, value)
         self.ordered()
         return self
 
@@ -239,15 +240,26 @@ class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="typ
         Raises:
             ValueError: the point is no valid trial.
         """
-        return compose({**fixed, **params}, f"the space can propose {dict(params)}")
+        return compose(fixed, params, f"the space can propose {dict(params)}")
 
 
-def compose(values: Mapping[str, Any], whence: str) -> TrialConfig:
-    """A TrialConfig of dotted names; `whence` says in messages where they come from.
+def compose(fixed: Mapping[str, Any], params: Mapping[str, Any], whence: str) -> TrialConfig:
+    """A TrialConfig of dotted names, `params` on top of what is fixed for every trial.
+
+    A fixed `fusion.layer` is for the trials that fuse: where `params` choose the last layer alone,
+    it does not apply.
+
+    Args:
+        fixed: settings of every trial.
+        params: settings of this one.
+        whence: says in messages where they come from.
 
     Raises:
         ValueError: they make no valid trial.
     """
+    values = {**fixed, **params}
+    if params.get("fusion.kind") == "last" and "fusion.layer" not in params:
+        values.pop("fusion.layer", None)
     try:
         return TrialConfig.from_flat(values)
     except ValidationError as error:

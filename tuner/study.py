@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from tuner.config import FIELDS, Part, TrialConfig
-from tuner.errors import nearest
+from tuner.config import Part, TrialConfig, check_value
 from tuner.space import Space, compose
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -181,9 +180,8 @@ class StudyConfig(Part):
     @field_validator("trial", "baseline", mode="before")
     @classmethod
     def _known_fields(cls, values: Any) -> Any:
-        for name in values if isinstance(values, dict) else ():
-            if name not in FIELDS:
-                raise ValueError(f"unknown setting {name!r}: {nearest(str(name), list(FIELDS))}")
+        for name, value in values.items() if isinstance(values, dict) else ():
+            check_value(str(name), value)
         return values
 
     @model_validator(mode="after")
@@ -219,7 +217,7 @@ class StudyConfig(Part):
 
     def baseline_config(self) -> TrialConfig:
         """The control's configuration: the fixed settings with the baseline's on top."""
-        return compose({**self.trial, **(self.baseline or {})}, "the baseline is no valid trial")
+        return compose(self.trial, self.baseline or {}, "the baseline is no valid trial")
 
     def corner_configs(self) -> Iterator[TrialConfig]:
         """What every check of a trial is held against before anything starts.

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from tuner.config import FIELDS
 from tuner.errors import UserError, nearest
 from tuner.study import StudyConfig
 
@@ -81,7 +82,7 @@ def validate_study(settings: dict[str, Any], where: str) -> StudyConfig:
         complaints = "\n".join(f"  {_complaint(item)}" for item in error.errors())
         raise UserError(
             f"{where} is not a valid study:\n{complaints}",
-            "Correct these keys in the file, or override them with --set key=value.",
+            "Correct these keys in the file or in --set.",
         ) from error
 
 
@@ -103,10 +104,8 @@ def _parse(text: str, where: str) -> Any:
 
 def _override(settings: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
-    block_name, _, name = key.strip().partition(".")
-    dotted = block_name in ("trial", "space", "baseline")  # their keys are dotted names themselves
-    path = [block_name, *([name] if dotted else name.split("."))] if name else [block_name]
-    if not equals or not all(path):
+    path = _path(key.strip())
+    if not equals or not value.strip() or not all(path):
         raise UserError(
             f"--set takes key=value, got {override!r}", "For instance: --set budget.trials=8"
         )
@@ -116,15 +115,34 @@ def _override(settings: dict[str, Any], override: str) -> None:
         if not isinstance(block, dict):
             raise UserError(f"--set {key}: {part} is a value, not a block", "Name a key inside it.")
     block[path[-1]] = _parse(value, f"--set {key}")
+    varied = settings.get("space")
+    if path[0] == "trial" and isinstance(varied, dict) and path[-1] in varied:
+        varied[path[-1]] = block[path[-1]]  # fixed in every trial, so it varies no longer
+
+
+def _path(key: str) -> list[str]:
+    """`space.optim.lr.high` → space, optim.lr, high: keys of these blocks are dotted themselves."""
+    block, *parts = key.split(".")
+    if block not in ("trial", "space", "baseline"):
+        return [block, *parts]
+    for end in range(len(parts) - 1, 0, -1):
+        if ".".join(parts[:end]) in FIELDS:
+            return [block, ".".join(parts[:end]), *parts[end:]]
+    return [block, ".".join(parts)] if parts else [block]
 
 
 def _complaint(item: Any) -> str:
     """One line of a pydantic error: where, what was got, what is allowed."""
-    place = ".".join(str(part) for part in item["loc"])
+    tags = ("float", "int", "power_of_two", "choice", "fixed")  # pydantic's, not in the file
+    place = ".".join(str(part) for part in item["loc"] if part not in tags)
     if item["type"] == "extra_forbidden":
         return f"{place}: unknown key; {nearest(str(item['loc'][-1]), _keys_beside(item['loc']))}"
     message = item["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
+    message = message.replace("valid tuple", "list, as [en, de]").replace("dictionary", "mapping")
+    if item["type"].startswith("union_tag"):
+        message = "must be a value, a list of values, or a mapping with type: float, int, "
+        message += "power_of_two or choice"
     got = item.get("input")
     shown = "" if isinstance(got, dict) or item["type"] == "value_error" else f", got {got!r}"
     return f"{place}: {message}{shown}" if place else f"{message}{shown}"

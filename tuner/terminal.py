@@ -72,8 +72,8 @@ class StudyView:
         """A trial began, or began again."""
         self._trials[trial.number] = trial
         if not self._live:
-            again = f", attempt {trial.attempts}" if trial.attempts > 1 else ""
-            self._say(f"trial {trial.number:03d} started{again}: {_settings(trial)}")
+            again = f" again after {trial.last.rung:,} pairs" if trial.last else ""
+            self._say(f"trial {trial.number:03d} started{again}: {self._settings(trial)}")
 
     def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None:
         """A trial reached a rung."""
@@ -95,6 +95,18 @@ class StudyView:
         """The driver is done."""
         self._study = study
         self._say(f"study {study.name} {study.state}: {study.reason}")
+
+    def _settings(self, trial: TrialRecord) -> str:
+        """What distinguishes it from the others."""
+        assert self._study is not None
+        values = trial.config.flat()
+        shown = {name: values[name] for name in self._study.settings["space"]}
+        settings = ", ".join(
+            f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in shown.items()
+            if value is not None
+        )
+        return f"the baseline, {settings}" if trial.origin == "baseline" else settings
 
     def _say(self, line: str) -> None:
         stamp = _clock(time.monotonic() - self._began)
@@ -143,15 +155,6 @@ def _reached(trial: TrialRecord, rung: int) -> bool:
 
 def _rungs(study: StudyRecord) -> str:
     return ", ".join(f"{rung:,}" for rung in study.rungs) + " pairs"
-
-
-def _settings(trial: TrialRecord) -> str:
-    if trial.origin == "baseline":
-        return "the baseline"
-    return ", ".join(
-        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
-        for name, value in trial.params.items()
-    )
 
 
 def _clock(seconds: float) -> str:

@@ -124,5 +124,6 @@ def check_layer(config: FusionConfig, num_layers: int) -> None:
         raise UserError(
             f"fusion.layer must be 0 ... {num_layers - 1} for an encoder of {num_layers} layers, "
             f"got {config.layer}",
-            "Choose a lower layer (0 is the embeddings' output); the last one is fused anyway.",
+            "Choose a lower layer (0 is the embeddings' output), for instance "
+            f"--set space.fusion.layer.high={num_layers - 1}; the last one is fused anyway.",
         )

@@ -10,6 +10,7 @@ import csv
 import io
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from tuner.records import StudyRecord, TrialRecord
@@ -18,12 +19,16 @@ _ORDER = {"running": 0, "pending": 1, "interrupted": 2, "pruned": 3, "failed": 4
 
 
 def ordered(study: StudyRecord) -> list[TrialRecord]:
-    """Ranked trials, then the others: by state, those that came further first."""
+    """Ranked trials, then the others: by state, rung (further first) and score."""
     ranked = study.ranked()
     others = [trial for trial in study.trials if trial not in ranked]
     return ranked + sorted(
         others,
-        key=lambda t: (_ORDER.get(t.state, 9), -(t.last.rung if t.last else 0), t.number),
+        key=lambda t: (
+            _ORDER.get(t.state, 9),
+            *((-t.last.rung, -t.last.objective) if t.last else (0, 0.0)),
+            t.number,
+        ),
     )
 
 
@@ -33,21 +38,26 @@ def varied(study: StudyRecord) -> list[str]:
     return [name for name in names if len({_shown(_value(t, name)) for t in study.trials}) > 1]
 
 
-def table(study: StudyRecord, limit: int | None = None) -> Table:
-    """The leaderboard as a table; `limit` rows at most."""
-    names = varied(study)
-    caption = study.facts["claim"]
+def show(study: StudyRecord, console: Console, limit: int | None = None) -> None:
+    """Print the leaderboard, `limit` rows at most, and the best configuration found."""
+    lines = [f"{study.name}, unconfirmed: {study.facts['objective']}, in %"]
+    console.print(*lines, highlight=False)
+    console.print(_table(study, limit))
+    notes = []
+    if limit is not None and len(study.trials) > limit:
+        notes.append(f"… and {len(study.trials) - limit} more trials")
     if any(trial.origin == "baseline" for trial in study.trials):
-        caption = f"* the baseline\n{caption}"
-    grid = Table(
-        title=f"{study.name}: {study.facts['objective']}, unconfirmed",
-        caption=caption,
-        title_justify="left",
-        caption_justify="left",
-        box=None,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
+        notes.append("* the baseline")
+    notes.append(
+        f"always giving the more frequent label: {_percent(study.facts['majority_accuracy'])}"
     )
+    notes.append(study.facts["claim"])
+    console.print("\n".join([*notes, "", *best_in_words(study)]), highlight=False)
+
+
+def _table(study: StudyRecord, limit: int | None) -> Table:
+    names = varied(study)
+    grid = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     grid.add_column("trial", no_wrap=True)
     grid.add_column("score", justify="right", no_wrap=True)
     grid.add_column("pairs", justify="right", no_wrap=True)
@@ -78,10 +88,10 @@ def best_in_words(study: StudyRecord) -> list[str]:
         f"  {study.facts['objective']}: {_percent(score)} %",
         "  the best of many noisy scores is biased upwards: not yet a result",
     ]
-    if score <= study.facts["majority_accuracy"]:
+    if score < study.facts["majority_accuracy"] + 1e-9:
         lines.append("  nothing was learnt: always giving the more frequent label does as well")
     shown = best.params if best.origin == "sampler" else {n: _value(best, n) for n in varied(study)}
-    lines += [f"  {name}: {_shown(value)}" for name, value in shown.items()]
+    lines += [f"  {n}: {_shown(value)}" for n, value in shown.items() if value is not None]
     return lines
 
 

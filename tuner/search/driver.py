@@ -137,7 +137,7 @@ class Driver:
         state: StudyState = "completed"
         reason = f"{len(record.trials)} trials"
         if interrupted:
-            state, reason = "interrupted", "interrupted by the user; resume goes on with it"
+            state, reason = "interrupted", "resume goes on with it"
         elif record.best is None:
             state, reason = "failed", "no trial reached the full budget"
         self._write(DriverEnded(time=time.time(), state=state, reason=reason))

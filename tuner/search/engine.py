@@ -124,8 +124,9 @@ class _Watcher(_NotPickled, tune.Callback):
 class _Interrupt(tune.Stopper):
     """Ends the run in an orderly way on the first SIGINT or SIGTERM; the second one kills."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None]) -> None:
         self.received = False
+        self._tell = tell
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False  # results of trials always reach the driver
@@ -139,6 +140,7 @@ class _Interrupt(tune.Stopper):
 
         def receive(number: int, frame: FrameType | None) -> None:
             self.received = True
+            self._tell("stopping after the steps under way; once more to stop at once")
             signal.signal(number, signal.default_int_handler)
 
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -209,6 +211,7 @@ def run(
     protocol: Protocol,
     corpus: TokenisedCorpus,
     encoder: PretrainedEncoder,
+    tell: Callable[[str], None],
 ) -> bool:
     """Run the driver's trials on the cluster until none is left.
 
@@ -219,7 +222,7 @@ def run(
     trainable = tune.with_parameters(
         TrialActor, study=study, protocol=protocol, corpus=corpus, encoder=encoder
     )
-    interrupt = _Interrupt()
+    interrupt = _Interrupt(tell)
     with tempfile.TemporaryDirectory(prefix="tuner-ray-") as scratch, interrupt.installed():
         tune.Tuner(
             tune.with_resources(

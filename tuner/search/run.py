@@ -70,7 +70,9 @@ def _run(study: StudyConfig, inputs: Inputs, journal: Journal, console: Console)
         observers: list[Observer] = [view, _CheckpointCleaner(study), tracker]
         driver = Driver(study, journal, observers)
         driver.start()
-        interrupted = engine.run(study, driver, inputs.protocol, inputs.corpus, inputs.encoder)
+        interrupted = engine.run(
+            study, driver, inputs.protocol, inputs.corpus, inputs.encoder, _teller(console)
+        )
         record = driver.finish(interrupted)
     for complaint in tracker.close():
         say(console, complaint, style="yellow")
