@@ -42,8 +42,6 @@ _QUIET = {
 class _NotPickled:
     """Ray writes its adapters to a snapshot that we never read: they go there empty."""
 
-    _driver: Driver
-
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         return object, ()
 
@@ -121,7 +119,7 @@ class _Watcher(_NotPickled, tune.Callback):
         self._driver.trial_failed(number, f"{said.splitlines()[-1].strip()} (see {path})")
 
 
-class _Interrupt(tune.Stopper):
+class _Interrupt(_NotPickled, tune.Stopper):
     """Ends the run in an orderly way on the first SIGINT or SIGTERM; the second one kills."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
