@@ -24,6 +24,13 @@ def test_shipped_spaces_load_and_propose_valid_trials(path: Path) -> None:
     assert StudyConfig.model_validate(study.model_dump(mode="json")) == study
 
 
+def test_the_example_of_the_readme_is_a_study(tmp_path: Path) -> None:
+    readme = (NANO.parents[1] / "README.md").read_text(encoding="utf-8")
+    path = tmp_path / "mine.yaml"
+    path.write_text(readme.partition("```yaml")[2].partition("```")[0], encoding="utf-8")
+    assert load_study(path).name == "mine"
+
+
 def test_defaults_are_the_recipe_of_xtreme() -> None:
     """AdamW, 2e-5, batches of 32, no warm-up, no decay of weights, clipping at 1, linear."""
     config = TrialConfig()
