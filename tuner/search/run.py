@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tuner.errors import StudyInterrupted
 from tuner.prepare import Inputs, check_unchanged, prepare
 from tuner.records import Evaluation, StudyRecord, TrialRecord
 from tuner.search import engine
@@ -70,9 +71,13 @@ def _run(study: StudyConfig, inputs: Inputs, journal: Journal, console: Console)
         observers: list[Observer] = [view, _CheckpointCleaner(study), tracker]
         driver = Driver(study, journal, observers)
         driver.start()
-        interrupted = engine.run(
-            study, driver, inputs.protocol, inputs.corpus, inputs.encoder, _teller(console)
-        )
+        try:
+            interrupted = engine.run(
+                study, driver, inputs.protocol, inputs.corpus, inputs.encoder, _teller(console)
+            )
+        except KeyboardInterrupt:  # the second one: nothing more is written
+            told = f"stopped at once; the study goes on with: tuner resume {study.name}"
+            raise StudyInterrupted(told) from None
         record = driver.finish(interrupted)
     for complaint in tracker.close():
         say(console, complaint, style="yellow")
