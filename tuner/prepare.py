@@ -22,7 +22,7 @@ from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
 from tuner.model.fusion import check_layer
 from tuner.protocol import Protocol
 from tuner.records import Scores
-from tuner.study import StudyConfig
+from tuner.study import StudyConfig, trained_on
 
 PACKAGES = ("ray", "torch", "transformers", "datasets", "optuna", "mlflow", "numpy")
 
@@ -52,9 +52,9 @@ def prepare(study: StudyConfig, tell: Callable[[str], None]) -> Inputs:
         f"encoder {encoder.name}: {encoder.num_layers} layers, hidden size {encoder.hidden_size}, "
         f"{sum(w.size for w in encoder.weights.values()) / 1e6:.1f} M parameters"
     )
-    for config in sorted(study.corner_configs(), key=lambda c: -(c.fusion.layer or 0))[:1]:
-        check_layer(config.fusion, encoder.num_layers)  # of the highest layer there can be
-    train = _trained(study)
+    highest = max(study.corner_configs(), key=lambda config: config.fusion.layer or 0)
+    check_layer(highest.fusion, encoder.num_layers)
+    train = trained_on(study.languages, study.protocol)
     languages = list(dict.fromkeys([*study.languages.source, *study.languages.target]))
     languages += [pivot for pivot in study.protocol.pivot if pivot not in languages]
     corpus = load_corpus(study.data, languages, train)
@@ -117,10 +117,6 @@ def check_unchanged(recorded: dict[str, Any], found: dict[str, Any]) -> None:
                 f"(checksum {was[:12]}, now {now[:12]})",
                 f"Restore the {part}, or begin a new study under another name.",
             )
-
-
-def _trained(study: StudyConfig) -> tuple[str, ...]:
-    return tuple(lang for lang in study.languages.source if lang != study.protocol.held_out)
 
 
 def _majority_accuracy(tokens: TokenisedCorpus, protocol: Protocol) -> float:

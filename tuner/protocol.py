@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from tuner.records import Scores
-from tuner.study import LanguagesConfig, ProtocolConfig
+from tuner.study import LanguagesConfig, ProtocolConfig, trained_on
 
 FAMILY_OF_ENGLISH = frozenset({"de", "es", "fr"})
 """`enf` of arXiv 2205.08497 among the PAWS-X targets; all others are `rest`."""
@@ -62,7 +62,7 @@ class Protocol:
         cls, languages: LanguagesConfig, protocol: ProtocolConfig, machine_translated: bool
     ) -> Protocol:
         """Derive the roles. `machine_translated`: whether training text is machine-translated."""
-        train = tuple(lang for lang in languages.source if lang != protocol.held_out)
+        train = trained_on(languages, protocol)
         targets = tuple(languages.target)
         permitted = [*train, *protocol.pivot]
         if protocol.kind == "oracle":

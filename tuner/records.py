@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from tuner.config import TrialConfig
 
 TrialState = Literal["pending", "running", "completed", "pruned", "failed", "interrupted"]
+ENDED: tuple[TrialState, ...] = ("completed", "pruned", "failed")
+"""States that a trial does not leave again."""
 StudyState = Literal["running", "completed", "failed", "interrupted"]
 
 OBJECTIVE = "select/objective"

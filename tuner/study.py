@@ -233,13 +233,18 @@ class StudyConfig(Part):
 
     def check_mix(self, trial: TrialConfig) -> None:
         """Refuse cross-lingual batches without two languages to train on."""
-        trained = [lang for lang in self.languages.source if lang != self.protocol.held_out]
+        trained = trained_on(self.languages, self.protocol)
         if trial.mix.cross_lingual > 0 and len(trained) < 2:
             raise ValueError(
                 f"mix.cross_lingual is {trial.mix.cross_lingual:g}, but cross-lingual batches need "
                 f"two source languages and there is one ({', '.join(trained)}): "
                 f"add a source language or fix mix.cross_lingual at 0"
             )
+
+
+def trained_on(languages: LanguagesConfig, protocol: ProtocolConfig) -> tuple[Language, ...]:
+    """The source languages but the one that is held out."""
+    return tuple(language for language in languages.source if language != protocol.held_out)
 
 
 def _check_languages(languages: LanguagesConfig, protocol: ProtocolConfig) -> None:

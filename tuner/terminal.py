@@ -13,9 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tuner.records import Evaluation, StudyRecord, TrialRecord
-
-DONE = ("completed", "pruned", "failed")
+from tuner.records import ENDED, Evaluation, StudyRecord, TrialRecord
 
 
 class StudyView:
@@ -113,7 +111,7 @@ class StudyView:
         say(self._console, Text.assemble((stamp, "dim"), " ", line))
 
     def _ended(self) -> int:
-        return sum(trial.state in DONE for trial in self._trials.values())
+        return sum(trial.state in ENDED for trial in self._trials.values())
 
     def _render(self) -> Group:
         """Trials by state, the best so far, rungs and budget."""

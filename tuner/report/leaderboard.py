@@ -40,8 +40,8 @@ def varied(study: StudyRecord) -> list[str]:
 
 def show(study: StudyRecord, console: Console, limit: int | None = None) -> None:
     """Print the leaderboard, `limit` rows at most, and the best configuration found."""
-    lines = [f"{study.name}, unconfirmed: {study.facts['objective']}, in %"]
-    console.print(*lines, highlight=False)
+    title = f"{study.name}, unconfirmed: {study.facts['objective']}, in %"
+    console.print(title, highlight=False)
     console.print(_table(study, limit))
     notes = []
     if limit is not None and len(study.trials) > limit:

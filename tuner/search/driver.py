@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from tuner.config import TrialConfig
-from tuner.records import Evaluation, StudyRecord, StudyState, TrialRecord, TrialState
+from tuner.records import ENDED, Evaluation, StudyRecord, StudyState, TrialRecord, TrialState
 from tuner.search.asha import Asha
 from tuner.search.events import (
     DriverEnded,
@@ -29,8 +29,6 @@ from tuner.search.sampler import Sampler
 from tuner.space import Scalar
 from tuner.study import StudyConfig
 
-ENDED = ("completed", "pruned", "failed")
-"""States that a trial does not leave again."""
 BASELINE = 0
 """Number of the baseline trial, where a study has one."""
 

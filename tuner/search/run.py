@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tuner.errors import StudyInterrupted
 from tuner.prepare import Inputs, check_unchanged, prepare
-from tuner.records import Evaluation, StudyRecord, TrialRecord
+from tuner.records import ENDED, Evaluation, StudyRecord, TrialRecord
 from tuner.search import engine
 from tuner.search.driver import Driver, Observer
 from tuner.search.events import StudyCreated
@@ -91,7 +91,7 @@ class _CheckpointCleaner:
         self._study = study
 
     def trial_ended(self, trial: TrialRecord) -> None:
-        if trial.state in ("completed", "pruned", "failed"):
+        if trial.state in ENDED:
             shutil.rmtree(self._study.trial_folder(trial.number), ignore_errors=True)
 
     def study_started(self, study: StudyRecord) -> None: ...
