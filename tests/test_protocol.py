@@ -8,7 +8,7 @@ import pytest
 
 from tuner.protocol import Protocol
 from tuner.records import Scores
-from tuner.study import LanguagesConfig, ProtocolConfig
+from tuner.study.parts import LanguagesConfig, ProtocolConfig
 
 
 def protocol(source: list[str], target: list[str], **settings: Any) -> Protocol:

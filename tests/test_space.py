@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tuner.search.sampler import Sampler
 from tuner.space import Space
-from tuner.study import SamplerConfig
+from tuner.study.parts import SamplerConfig
 
 SPACE = Space.model_validate(
     {

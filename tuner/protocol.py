@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from tuner.records import Scores
-from tuner.study import LanguagesConfig, ProtocolConfig, trained_on
+from tuner.study import trained_on
+from tuner.study.parts import LanguagesConfig, ProtocolConfig
 
 FAMILY_OF_ENGLISH = frozenset({"de", "es", "fr"})
 """`enf` of arXiv 2205.08497 among the PAWS-X targets; all others are `rest`."""

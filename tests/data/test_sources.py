@@ -9,7 +9,7 @@ from tuner.data import nano
 from tuner.data.corpus import Corpus, Row
 from tuner.data.sources import load_corpus
 from tuner.errors import UserError
-from tuner.study import DataConfig
+from tuner.study.data import DataConfig
 
 HEADER = "id\tsentence1\tsentence2\tlabel\n"
 PAWSX_LANGUAGES = ["de", "en", "es", "fr", "ja", "ko", "zh"]

@@ -22,7 +22,7 @@ from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
-from tuner.study import DataConfig
+from tuner.study.data import DataConfig
 
 WORDS = ["a", "b", "c", "##b", "##c", "x", "y"]
 

@@ -18,7 +18,7 @@ from transformers import (
 from transformers.utils import logging
 
 from tuner.model.encoder import PretrainedEncoder, load_encoder
-from tuner.study import EncoderConfig
+from tuner.study.parts import EncoderConfig
 
 SIZES: dict[str, Any] = {
     "vocab_size": 50,

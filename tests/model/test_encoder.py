@@ -23,7 +23,7 @@ from transformers import (
 from tuner.data import nano
 from tuner.errors import UserError
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
-from tuner.study import EncoderConfig
+from tuner.study.parts import EncoderConfig
 
 SIZES = {
     "vocab_size": 50,

@@ -12,7 +12,7 @@ from tuner.data.corpus import Split
 from tuner.data.template import PairTemplate
 from tuner.data.tokens import TokenisedCorpus, TokenisedSplit
 from tuner.model.encoder import PretrainedEncoder, load_encoder
-from tuner.study import EncoderConfig
+from tuner.study.parts import EncoderConfig
 
 LANGUAGES = ("en", "de", "fr", "ja")
 CLS, SEP = 2, 3

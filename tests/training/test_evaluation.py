@@ -14,7 +14,7 @@ from tuner.data.tokens import TokenisedCorpus
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
 from tuner.protocol import EvaluationSet, Protocol
-from tuner.study import LanguagesConfig, ProtocolConfig
+from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.training.accumulation import Forward
 from tuner.training.evaluation import Predictions, evaluate_dev, predict
 

@@ -22,7 +22,8 @@ from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
 from tuner.protocol import Protocol
 from tuner.records import Evaluation
-from tuner.study import DataConfig, EncoderConfig, LanguagesConfig, ProtocolConfig
+from tuner.study.data import DataConfig
+from tuner.study.parts import EncoderConfig, LanguagesConfig, ProtocolConfig
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.loop import (
     NonFiniteLoss,

@@ -15,7 +15,7 @@ from pathlib import Path
 from tuner.data import nano
 from tuner.data.corpus import Corpus, Reading, Row, Split, align
 from tuner.errors import UserError
-from tuner.study import DataConfig
+from tuner.study.data import DataConfig
 
 FILES: dict[Split, tuple[str, ...]] = {
     "train": ("train.tsv", "translated_train.tsv"),

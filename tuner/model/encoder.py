@@ -34,7 +34,7 @@ from transformers.utils import logging
 
 from tuner.data import nano
 from tuner.errors import UserError
-from tuner.study import EncoderConfig
+from tuner.study.parts import EncoderConfig
 
 # transformers would ask a bot to open a pull request at a hub repository without safetensors.
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")

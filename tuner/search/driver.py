@@ -26,7 +26,7 @@ from tuner.search.events import (
 )
 from tuner.search.journal import Journal
 from tuner.search.sampler import Sampler
-from tuner.space import Scalar
+from tuner.space.distributions import Scalar
 from tuner.study import StudyConfig
 
 BASELINE = 0

@@ -29,7 +29,8 @@ from tuner.protocol import Protocol
 from tuner.records import Evaluation
 from tuner.search.driver import Driver
 from tuner.search.trainable import CONFIG, EVALUATION, FAILURE, NUMBER, TrialActor
-from tuner.study import ResourcesConfig, StudyConfig
+from tuner.study import StudyConfig
+from tuner.study.parts import ResourcesConfig
 
 _QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the journal and our view replace Ray's

@@ -9,8 +9,9 @@ import optuna
 from optuna.trial import TrialState as OptunaState
 
 from tuner.records import TrialRecord
-from tuner.space import Choice, Distribution, Float, Int, PowerOfTwo, Scalar, Space
-from tuner.study import SamplerConfig
+from tuner.space import Space
+from tuner.space.distributions import Choice, Distribution, Float, Int, PowerOfTwo, Scalar
+from tuner.study.parts import SamplerConfig
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

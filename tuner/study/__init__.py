@@ -1,4 +1,4 @@
-"""StudyConfig: what a YAML of `search_spaces/` says; every key, its type, default and check."""
+"""StudyConfig: what a YAML of `search_spaces/` says, as a whole."""
 
 from __future__ import annotations
 
@@ -6,141 +6,27 @@ import re
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from tuner.config import Part, TrialConfig, check_value
 from tuner.space import Space, compose
+from tuner.study.data import DataConfig
+from tuner.study.parts import (
+    BudgetConfig,
+    CheckpointConfig,
+    EncoderConfig,
+    Language,
+    LanguagesConfig,
+    ProtocolConfig,
+    ResourcesConfig,
+    SamplerConfig,
+    SchedulerConfig,
+    TrackingConfig,
+)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-Language = str
-
-
-class DataConfig(Part):
-    """Where the pairs come from."""
-
-    source: Literal["nano", "directory"] = Field(
-        description="nano: the built-in artificial languages; directory: the official PAWS-X layout"
-    )
-    path: Path | None = Field(None, description="the folder, where source is directory")
-
-    @field_validator("path")
-    @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        return path.expanduser().absolute() if path else None
-
-    @model_validator(mode="after")
-    def _path_where_needed(self) -> Self:
-        if (self.source == "directory") != (self.path is not None):
-            raise ValueError("data.path belongs to data.source: directory, and is needed there")
-        return self
-
-
-class EncoderConfig(Part):
-    """The pre-trained multilingual encoder."""
-
-    name: str = Field(
-        "bert-base-multilingual-cased", description="hub id, local folder, or nano (built in)"
-    )
-    revision: str | None = Field(None, description="commit of the hub's repository; pin it")
-    max_length: int = Field(128, ge=8, description="tokens of a pair, special tokens included")
-
-
-class LanguagesConfig(Part):
-    """Languages by role, as ISO 639-1 codes."""
-
-    source: tuple[Language, ...] = Field(min_length=1, description="trained on")
-    target: tuple[Language, ...] = Field((), description="only evaluated")
-
-    @field_validator("source", "target")
-    @classmethod
-    def _distinct(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(languages)) != len(languages):
-            raise ValueError(f"languages must be distinct, got {', '.join(languages)}")
-        return languages
-
-
-class ProtocolConfig(Part):
-    """What may choose, and so what may be claimed."""
-
-    kind: Literal["zero_shot", "pivot", "translate_train", "oracle"] = "zero_shot"
-    objective: Literal["mean", "worst", "cross_lingual", "held_out"] = Field(
-        "mean", description="of permitted dev: mean, worst language, source x source, held out"
-    )
-    pivot: tuple[Language, ...] = Field((), description="languages whose dev may choose")
-    held_out: Language | None = Field(None, description="a source language not trained on")
-    record_oracle: bool = Field(
-        True, description="record target dev as oracle/...; nothing that chooses reads it"
-    )
-
-    @model_validator(mode="after")
-    def _parts_fit(self) -> Self:
-        if (self.kind == "pivot") != bool(self.pivot):
-            raise ValueError("protocol.pivot belongs to protocol.kind: pivot, and is needed there")
-        if (self.objective == "held_out") != (self.held_out is not None):
-            raise ValueError("protocol.held_out belongs to objective: held_out and is needed there")
-        if self.kind == "oracle" and self.objective in ("cross_lingual", "held_out"):
-            raise ValueError("protocol.kind oracle selects on target dev: objective mean or worst")
-        return self
-
-
-class BudgetConfig(Part):
-    """What the study may spend."""
-
-    trials: int = Field(ge=1, description="trials in all, the baseline included")
-    pairs_per_trial: int = Field(ge=1, description="full budget of a trial, in pairs")
-
-
-class SchedulerConfig(Part):
-    """ASHA (arXiv 1810.05934), stopping variant, over rungs in pairs."""
-
-    kind: Literal["asha", "none"] = "asha"
-    min_pairs: int = Field(1, ge=1, description="the first rung, in pairs")
-    reduction_factor: int = Field(3, ge=2, description="eta: one in eta goes on at a rung")
-
-
-class SamplerConfig(Part):
-    """How configurations are proposed."""
-
-    kind: Literal["tpe", "random"] = "tpe"
-    seed: int = Field(0, ge=0, description="with the trial's number, all the sampler's randomness")
-    startup_trials: int = Field(8, ge=1, description="random trials before TPE models the space")
-
-
-class ResourcesConfig(Part):
-    """What one trial is given, and how many may run at once."""
-
-    cpus_per_trial: float = Field(1, gt=0)
-    gpus_per_trial: float = Field(0, ge=0)
-    max_concurrent_trials: int | None = Field(
-        None, ge=1, description="default: what the cluster can hold at its declared maximum"
-    )
-    max_failures: int = Field(2, ge=0, description="restarts of a trial that failed unexpectedly")
-
-
-class CheckpointConfig(Part):
-    """When a running trial is saved, beside its rungs."""
-
-    every_seconds: float = Field(300, gt=0)
-
-
-class TrackingConfig(Part):
-    """MLflow."""
-
-    uri: str | None = Field(None, description="default: sqlite beside the studies")
-    experiment: str = Field("tuner", min_length=1)
-
-    @field_validator("uri")
-    @classmethod
-    def _without_password(cls, uri: str | None) -> str | None:
-        if uri and urlsplit(uri).password is not None:
-            raise ValueError(
-                "tracking.uri holds a password, which would be kept with the study: give it as "
-                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment"
-            )
-        return uri
 
 
 class StudyConfig(Part):
