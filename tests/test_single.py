@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tuner.errors import UserError
 from tuner.records import Evaluation
 from tuner.single import train_one
 from tuner.study_file import load_study
@@ -33,3 +34,11 @@ def test_the_default_trial_learns_nano() -> None:
     assert near - far >= 0.05
     printed = console.file.getvalue()  # type: ignore[attr-defined]
     assert "zero-shot for es, zh, ja, ko" in printed and "oracle/ja" in printed
+
+
+def test_a_trial_that_breaks_a_requirement_is_refused() -> None:
+    overrides = ["trial.optim.lr=2e-3", "baseline.optim.lr=1e-3", "space.seed=[0, 1]"]
+    overrides += ["require=['optim.lr <= 1e-3 or seed == 1']"]
+    study = load_study(NANO, overrides)
+    with pytest.raises(UserError, match=r"does not hold: optim\.lr is 0\.002, seed is 0"):
+        train_one(study, Console(file=io.StringIO()))

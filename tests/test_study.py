@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tuner.config import TrialConfig
 from tuner.errors import UserError
 from tuner.study import StudyConfig
+from tuner.study.data import DirectoryData, HubData
 from tuner.study_file import load_study
 
 SPACES = sorted((Path(__file__).parent.parent / "search_spaces").glob("*.yaml"))
@@ -97,10 +99,61 @@ def test_numbers_without_a_dot_are_numbers_and_no_is_a_language() -> None:
         ("languages.source=[en, en]", "must be distinct"),
         ("protocol.kind=pivot", "protocol.pivot belongs"),
         ("protocol.objective=held_out", "protocol.held_out belongs"),
-        ("data.source=directory", "data.path belongs"),
+        ("data.source=directory", "data.path: is needed: the folder that holds one folder a lang"),
+        ("data.source=hube", "data.source: must be one of nano, directory, files, hub, got 'hube'"),
+        ("data={path: x}", "data.source: must be one of nano, directory, files, hub, got None"),
+        ("data.path=x", "data.path: unknown key where data.source is nano; allowed: source"),
+        ("data={source: hub, nam: x}", "data.nam: unknown key where .* hub; did you mean 'name'"),
+        ("data={source: hub, name: x}", "data.machine_translated: is needed: .*the claim of every"),
+        (
+            "data={source: hub, name: x, machine_translated: [], columns: {idd: x}}",
+            r"data\.columns\.idd: unknown key .*; did you mean 'id'",
+        ),
+        (
+            "data={source: hub, name: x, machine_translated: [], labels: [a, a]}",
+            r"data\.labels: labels must be two or more, all different, got \[a, a\]",
+        ),
+        (
+            "data={source: hub, name: x, machine_translated: [], subset: null}",
+            r"data.subset has no \{language\} in it.*name the column",
+        ),
+        (
+            "data={source: hub, name: ./x, machine_translated: [], revision: y}",
+            "data.revision is of a repository on the hub, but data.name a folder",
+        ),
+        (
+            "data={source: files, train: x, dev: '{language}', machine_translated: []}",
+            r"data.train has no \{language\} in it",
+        ),
+        (
+            "data={source: files, train: '{language}', dev: '{language}', machine_translated: [], "
+            "columns: {language: x}}",
+            "data.columns.language is for one table of all languages",
+        ),
         ("name=../elsewhere", "letters, digits"),
         ("scheduler.min_pairs=10000000", "must not exceed"),
         ("budget", "--set takes key=value"),
+        ("trial.optim.lr='1e-3'", "optim.lr: input should be a valid number, got '1e-3'"),
+        ("trial.batch.effective_size=true", "should be a valid integer, got True"),
+        ("space.batch.effective_size={type: float, low: 8, high: 64}", "valid integer, got 8.0"),
+        ("space.fusion.kind=[last, last]", "values must be distinct, got .'last', 'last'"),
+        ("budget.trials=null", "budget.trials must be given: only sampler.kind grid"),
+        ("sampler.kind=grid", "optim.lr has infinitely many: give it a step, or a list"),
+        ("require=seed > 0", "require: input should be a list"),
+        ("require=[seed > 0, true]", "require.1: input should be a valid string, got True"),
+        (
+            "require=[seed >= 0, fusion.layr > 1]",
+            "require.1: 'fusion.layr > 1': unknown setting 'fusion.layr': did you mean",
+        ),
+        ("require=[fusion.kind > 3]", "cannot compare fusion.kind .a string. with 3 .a number."),
+        (
+            "require=[batch.effective_size > 64]",
+            "the baseline breaks a requirement: .* does not hold: batch.effective_size is 32",
+        ),
+        (
+            "require=[seed < 1, optim.lr == 5e-4, fusion.kind == 'last' or mix.cross_lingual > 0]",
+            "none of 2,000 random points of the space keeps the requirements; 'optim.lr == 5e-4'",
+        ),
         ("name.x=1", "is a value, not a block"),
     ],
 )
@@ -137,6 +190,15 @@ def test_a_whole_block_can_be_set() -> None:
     assert list(study.space.root) == ["optim.lr"] and study.baseline is None
 
 
+def test_a_folder_can_take_the_place_of_the_hub() -> None:
+    """As the comment of the file says: the whole block is replaced, with its pinned revision."""
+    path = NANO.with_name("pawsx_mbert.yaml")
+    study = load_study(path, ["data={source: directory, path: /where/pawsx/is}"])
+    assert study.data == DirectoryData(source="directory", path=Path("/where/pawsx/is"))
+    pinned = load_study(path).data
+    assert isinstance(pinned, HubData) and len(pinned.revision or "") == 40
+
+
 def test_what_is_set_for_every_trial_varies_no_longer() -> None:
     """Also where other parameters depend on it."""
     study = load_study(NANO, ["trial.optim.lr=1e-3", "trial.fusion.kind=dlfa"])
@@ -159,3 +221,82 @@ def test_rungs_are_in_pairs_and_do_not_depend_on_the_batch(tmp_path: Path) -> No
     assert load_study(NANO).rungs == (1600, 4800, 9600)
     assert load_study(NANO, ["scheduler.reduction_factor=2"]).rungs == (1600, 3200, 6400, 9600)
     assert load_study(NANO, ["scheduler.kind=none"]).rungs == (9600,)
+
+
+def test_requirements_can_be_set_and_hold_everywhere() -> None:
+    """Also for what is checked before anything starts: an infeasible corner is no corner."""
+    small = "optim.lr * batch.effective_size <= 0.02"
+    study = load_study(NANO, [f"require=['{small}', 'fusion.layer in [1, 2]']", "baseline=null"])
+    assert study.require == (small, "fusion.layer in [1, 2]")
+    corners = list(study.corner_configs())
+    assert {config.fusion.layer for config in corners} == {None, 1, 2}
+    assert all(c.optim.lr * c.batch.effective_size <= 0.02 for c in corners)
+    assert {8, 128} <= {config.batch.effective_size for config in corners}
+    assert max(config.optim.lr for config in corners) == 2e-3
+    assert StudyConfig.model_validate(study.model_dump(mode="json")) == study
+
+
+def test_corners_of_a_finite_space_are_never_missed() -> None:
+    """Each value, though one point in thirty keeps the requirements."""
+    study = load_study(NANO.with_name("nano_axes.yaml"))
+    for name in study.space.root:
+        ends = set(study.space.root[name].ends())
+        assert ends <= {config.flat()[name] for config in study.corner_configs()}
+
+
+def test_a_finite_space_without_a_feasible_point_is_refused() -> None:
+    """Enumerated, so that nothing is missed; the requirement that excludes most is named."""
+    space = "space={fusion.kind: [last, dlfa], fusion.layer: 1, seed: [0, 1, 2, 3]}"
+    space = space.replace("1,", "{type: fixed, value: 1, when: {fusion.kind: [dlfa]}},", 1)
+    require = ["fusion.layer != 1", "fusion.kind != 'last'", "seed > 2"]
+    message = "none of the 8 points of the space keeps the requirements; 'seed > 2' excludes most"
+    with pytest.raises(UserError, match=rf"{message} \(6\)"):
+        load_study(NANO, [space, f"require={require}", "baseline=null"])
+    study = load_study(NANO, [space, f"require={require[1:]}", "baseline=null"])
+    assert study.distinct() == 1
+    assert study.infeasible() == {"fusion.kind != 'last'": 4, "seed > 2": 6}
+
+
+def test_how_many_trials_there_are() -> None:
+    """Given, or of a grid with its baseline; a grid that is larger than the budget is cut."""
+    assert load_study(NANO).trials == 24 and load_study(NANO).distinct() is None
+    layers = NANO.with_name("fusion_layers.yaml")
+    assert load_study(layers).trials == load_study(layers).distinct() == (1 + 3 * 4) * 5
+    assert load_study(layers, ["baseline={fusion.kind: last}"]).trials == 66
+    assert load_study(layers, ["budget.trials=10"]).trials == 10
+    assert load_study(layers, ["budget.trials=1000"]).trials == 65
+    assert load_study(layers, ["require=[fusion.layer >= 2, seed < 3]"]).trials == (1 + 3 * 2) * 3
+    mbert = [
+        "encoder={name: bert-base-multilingual-cased, max_length: 128}",
+        "space.fusion.layer.high=11",
+    ]
+    assert load_study(layers, mbert).trials == (1 + 3 * 12) * 5
+
+
+def test_the_points_of_a_large_grid_are_counted_in_a_second() -> None:
+    """Beyond 100,000 they are not counted; what requirements exclude is then a sample's share."""
+    layers = NANO.with_name("fusion_layers.yaml")
+    require = "require=[fusion.layer >= 1, batch.effective_size * optim.lr < 1]"
+    study = load_study(layers, ["space.seed={type: int, low: 0, high: 1499}", require])
+    started = time.process_time()
+    assert study.distinct() == (1 + 3 * 3) * 1500
+    assert study.infeasible() == {"fusion.layer >= 1": 3 * 1500, study.require[1]: 0}
+    assert time.process_time() - started < 1  # 19,500 points, twice: a tenth on an idle machine
+    larger = load_study(
+        layers,
+        [
+            "space.seed={type: int, low: 0, high: 99999}",
+            require,
+            "sampler.kind=random",
+            "budget.trials=5",
+        ],
+    )
+    assert larger.distinct() is None
+    assert larger.infeasible()["fusion.layer >= 1"] == pytest.approx(1000 * 3 / 4 / 4, abs=60)
+
+
+def test_a_setting_that_is_fixed_keeps_its_condition() -> None:
+    """`--set trial.fusion.layer=2` fixes it where a lower layer is fused."""
+    study = load_study(NANO, ["trial.fusion.layer=2"])
+    configs = [study.space.trial_config(study.trial, study.space.draw(seed)) for seed in range(20)]
+    assert {(c.fusion.kind, c.fusion.layer) for c in configs} == {("last", None), ("dlfa", 2)}

@@ -25,12 +25,13 @@ import yaml
 from tuner.config import TrialConfig
 from tuner.errors import UserError
 from tuner.records import Evaluation, Scores, StudyRecord, TrialRecord, TrialState
-from tuner.tracking import BackgroundTracker, Tracker, background, default_uri, serve, tracker
+from tuner.tracking import BackgroundTracker, Tracker, background, default_uri, serve, tracker, view
+from tuner.tracking.contents import metrics_of
 from tuner.tracking.store import artifact_folder, without_credentials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 BEGAN = 1_700_000_000.0
 CHECKSUM = "0123456789abcdef" * 4
@@ -88,6 +89,8 @@ def study(*trials: TrialRecord, **changes: Any) -> StudyRecord:
         facts={
             "claim": "zero-shot for es; trained on en, de (machine-translated: no)",
             "objective": "mean dev accuracy on en, de",
+            "encoder": {"layers": 4},
+            "environment": {"tuner": "0.0.1", "commit": "0ddba11"},
             "data": {
                 "source": "nano",
                 "checksum": CHECKSUM,
@@ -127,13 +130,14 @@ class Store:
 
         return MlflowClient(self.uri)
 
+    def experiment(self) -> Experiment:
+        (experiment,) = self.client.search_experiments(filter_string="name = 'demo'")
+        return experiment
+
     def runs(self) -> list[Run]:
         """The runs that are not deleted, parents and children, as started."""
-        client = self.client
-        (experiment,) = client.search_experiments(filter_string="name = 'demo'")
-        return list(
-            client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
-        )
+        ids = [self.experiment().experiment_id]
+        return list(self.client.search_runs(ids, order_by=["attributes.start_time ASC"]))
 
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """Everything that is in the database."""
@@ -172,6 +176,7 @@ def store(first_use: tuple[Path, subprocess.CompletedProcess], tmp_path: Path) -
     """An empty store; making one takes MLflow seven seconds, copying it none."""
     shutil.copy(first_use[0] / "studies" / "mlflow.db", tmp_path / "mlflow.db")
     made = Store(tmp_path)
+    made.statement("DELETE FROM experiment_tags")
     made.statement("DELETE FROM experiments WHERE name = 'demo'")
     return made
 
@@ -201,6 +206,8 @@ def test_a_study_with_every_state(store: Store) -> None:
     for words in ("What does mixing do?", "zero-shot for es", "mean dev accuracy on en, de"):
         assert words in parent.data.tags["mlflow.note.content"]
     assert "**Best, unconfirmed:** trial 5 with 0.6530" in parent.data.tags["mlflow.note.content"]
+    assert parent.data.tags["mlflow.source.name"] == "tuner 0.0.1"
+    assert parent.data.tags["mlflow.source.git.commit"] == "0ddba11"
 
     assert [child.info.run_name for child in children] == [
         "trial 000 baseline",
@@ -225,7 +232,8 @@ def test_a_study_with_every_state(store: Store) -> None:
     assert float(dlfa["optim.lr"]) == 5e-4
     assert float(dlfa["fusion.layer"]) == 2
     assert "fusion.layer" not in control  # `last` has none
-    assert set(dlfa) == set(TrialConfig.from_flat(trial(5).params).flat())
+    assert (float(control["fusion.lowest_layer"]), float(dlfa["fusion.lowest_layer"])) == (4, 2)
+    assert set(dlfa) == {*TrialConfig.from_flat(trial(5).params).flat(), "fusion.lowest_layer"}
 
     for name, value in evaluation(5, 3000).metrics().items():
         points = store.client.get_metric_history(children[5].info.run_id, name)
@@ -234,6 +242,41 @@ def test_a_study_with_every_state(store: Store) -> None:
             (3007, (BEGAN + 303) * 1000),
         ]
         assert points[1].value == pytest.approx(value)
+    seen = store.client.get_metric_history(children[5].info.run_id, "train/pairs_seen")
+    assert [(point.step, point.value) for point in seen] == [(1007, 1007), (3007, 3007)]
+    scores = [child.data.metrics.get("select/score") for child in children]
+    assert scores == [pytest.approx(0.603), *4 * [None], pytest.approx(0.653)]  # of full budgets
+
+
+@pytest.mark.integration
+def test_views_are_made_once_and_then_the_users(store: Store) -> None:
+    Tracker(store.uri, "demo").sync(study())
+    tags = store.experiment().tags
+    ours, all_studies = f"{view.OURS}4f0c2b", view.STUDIES
+    assert json.loads(tags[ours])["name"] == "demo"
+    assert json.loads(tags[all_studies])["name"] == "all studies"
+    assert "`oracle/…`" in tags["mlflow.note.content"]
+
+    changed = {ours: tags[ours].replace("demo", "mine"), "mlflow.note.content": "mine"}
+    for tag, text in changed.items():
+        store.client.set_experiment_tag(store.experiment().experiment_id, tag, text)
+    store.client.delete_experiment_tag(store.experiment().experiment_id, all_studies)
+    Tracker(store.uri, "demo").sync(study(state="completed"))
+    assert store.experiment().tags == tags | changed
+
+
+@pytest.mark.integration
+def test_views_do_not_pile_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view, "KEPT", 2)
+    studies = [study(id=f"study{number}", created=BEGAN + number) for number in range(4)]
+    for record in (studies[1], studies[0], studies[3], studies[2]):
+        Tracker(store.uri, "demo").sync(record)
+    seen = store.rows()
+    kept = {tag for tag in store.experiment().tags if tag.startswith(view.SAVED)}
+    assert kept == {view.STUDIES, f"{view.OURS}study2", f"{view.OURS}study3"}
+    for record in studies:
+        Tracker(store.uri, "demo").sync(record)
+    assert store.rows() == seen
 
 
 @pytest.mark.integration
@@ -251,7 +294,7 @@ def test_data_and_artifacts(store: Store) -> None:
     }
     folder = store.folder / "mlartifacts" / run.info.run_id / "artifacts"
     texts = {path.name: path.read_text() for path in folder.iterdir()}
-    assert set(texts) == {"study.yaml", "data.json"}
+    assert set(texts) == {"study.yaml", "data.json", "encoder.json", "environment.json"}
     assert yaml.safe_load(texts["study.yaml"]) == study().settings
     assert json.loads(texts["data.json"]) == study().facts["data"]
 
@@ -360,7 +403,7 @@ def test_the_limits_of_mlflow_are_kept(store: Store) -> None:
     parent, child = store.runs()
     assert parent.data.params["encoder.name"] == "e" * 6000
     assert child.data.tags["tuner.reason"] == "r" * 5000
-    assert len(child.data.metrics) == len(long.evaluations[0].metrics())
+    assert len(child.data.metrics) == len(metrics_of(long.evaluations)) + 1
 
 
 @pytest.mark.integration
@@ -376,7 +419,7 @@ def test_what_is_not_finite_is_written_once_too(store: Store) -> None:
     writer.evaluated(started, diverged)
     writer.trial_ended(ended)
     seen = store.rows()
-    assert len(seen["metrics"]) == len(diverged.metrics())
+    assert len(seen["metrics"]) == len(metrics_of([diverged]))
     writer.trial_started(started)
     writer.evaluated(started, diverged)
     writer.trial_ended(ended)
@@ -540,7 +583,7 @@ def test_what_is_lost_while_the_store_is_broken_is_made_good(store: Store) -> No
 
     seen = store.rows()
     assert len(seen["runs"]) == 7
-    points = 6 * 2 * len(evaluation(0, 1000).metrics()) + 2
+    points = 6 * (2 * len(metrics_of([evaluation(0, 1000)])) + 1) + 2  # a score, and the best two
     assert len(seen["metrics"]) == points
     Tracker(store.uri, "demo").sync(whole)
     assert store.rows() == seen
@@ -589,18 +632,22 @@ def members(group: int) -> list[str]:
 
 
 def test_the_interface_says_what_it_cannot_do(tmp_path: Path) -> None:
-    announced: list[str] = []
-    serve(f"http://somebody:{PASSWORD}@host:5000/mlflow", tmp_path, 5000, announced.append)
-    assert announced == ["http://***@host:5000/mlflow"]
+    announced: list[tuple[str, str]] = []
+
+    def announce(address: str, view: str) -> None:
+        announced.append((address, view))
+
+    serve(f"http://somebody:{PASSWORD}@host:5000/mlflow", tmp_path, 5000, announce)
+    assert announced == [("http://***@host:5000/mlflow", "")]
     with pytest.raises(UserError, match="no MLflow store") as told:
-        serve(default_uri(tmp_path), tmp_path, 5000, announced.append)
+        serve(default_uri(tmp_path), tmp_path, 5000, announce)
     assert "--storage" in told.value.remedy
     (tmp_path / "mlflow.db").touch()
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(UserError, match="Address already in use") as told,
     ):
-        serve(default_uri(tmp_path), tmp_path, taken.getsockname()[1], announced.append)
+        serve(default_uri(tmp_path), tmp_path, taken.getsockname()[1], announce)
     assert "--port" in told.value.remedy
 
 

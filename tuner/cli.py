@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
-from os.path import relpath
 from pathlib import Path
-from shutil import which
 from typing import Annotated, Any
 
 import typer
 
 from tuner import __version__
 from tuner.errors import StudyFailed, StudyInterrupted, UserError
+from tuner.invocation import command, program, storage_option
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,36 +36,76 @@ Json = Annotated[bool, typer.Option("--json", help="print the result as JSON, pr
 @app.command()
 def search(space: SpaceFile, overrides: Overrides = [], as_json: Json = False) -> None:  # noqa: B006
     """Run a search to its end: schedule, train, stop, track, and print the leaderboard."""
-    from tuner.search.run import begin
     from tuner.study_file import load_study
 
+    study, console = load_study(space, overrides), _console(as_json)
+    with _loading(console):
+        from tuner.search.run import begin
+    _finish(begin(study, console), study.folder, as_json)
+
+
+@app.command()
+def plan(
+    space: SpaceFile,
+    overrides: Overrides = [],  # noqa: B006
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="time a few steps on this machine")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what a search would run and cost; nothing is started."""
+    from tuner.plan.command import plan_study
+    from tuner.plan.show import show
+    from tuner.study_file import load_study
+    from tuner.terminal.progress import ConsoleProgress
+
     study = load_study(space, overrides)
-    _finish(begin(study, _console(as_json)), study.storage, as_json)
+    console = _console(as_json)
+    planned = plan_study(study, calibrate, ConsoleProgress(console))
+    if as_json:
+        print(planned.model_dump_json())
+    else:
+        show(planned, study, console)
 
 
 @app.command()
 def resume(study: Study, storage: Storage = Path("studies"), as_json: Json = False) -> None:
     """Go on with a study that was interrupted; finished trials are not run again."""
-    from tuner.search.run import go_on
-
-    folder = _folder(study, storage)
-    _finish(go_on(folder, _console(as_json)), folder.parent, as_json)
+    folder, console = _folder(study, storage), _console(as_json)
+    with _loading(console):
+        from tuner.search.run import go_on
+    _finish(go_on(folder, console), folder, as_json)
 
 
 @app.command()
 def train(space: SpaceFile, overrides: Overrides = [], as_json: Json = False) -> None:  # noqa: B006
     """Train one configuration here, without a cluster: the YAML's `trial:` block."""
-    from tuner.single import train_one
     from tuner.study_file import load_study
 
-    result = train_one(load_study(space, overrides), _console(as_json))
+    study, console = load_study(space, overrides), _console(as_json)
+    with _loading(console):
+        from tuner.single import train_one
+    result = train_one(study, console)
     if as_json:
         print(json.dumps(result))
 
 
 @app.command()
-def report(study: Study, storage: Storage = Path("studies"), as_json: Json = False) -> None:
+def report(
+    study: Study,
+    storage: Storage = Path("studies"),
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="SETTING", help="what this setting does, over seeds; and a figure"),
+    ] = None,
+    metrics: Annotated[
+        list[str],
+        typer.Option("--metric", help="for --against: other metrics than the objective"),
+    ] = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
     """Print the leaderboard of a study from its journal alone, and write it as CSV."""
+    from tuner.report.against import show_against
     from tuner.report.leaderboard import as_csv, show
     from tuner.search.journal import read_history
 
@@ -76,10 +115,42 @@ def report(study: Study, storage: Storage = Path("studies"), as_json: Json = Fal
         print(record.model_dump_json())
         return
     console = _console(False)
+    if against is not None:
+        show_against(record, against, metrics, folder / "figures", console)
+        return
     show(record, console)
     path = folder / "leaderboard.csv"
     path.write_text(as_csv(record), encoding="utf-8")
     console.print(f"\nall settings and metrics: {path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def status(
+    study: Study,
+    watching: Annotated[bool, typer.Option("--watch", help="until no driver is at work")] = False,
+    storage: Storage = Path("studies"),
+    as_json: Json = False,
+) -> None:
+    """Say how a study stands: its trials, its rungs, the best so far, and whether it runs."""
+    from tuner.report.status import look_at, show, watch
+
+    folder, console = _folder(study, storage), _console(as_json)
+    standing = watch(folder, console) if watching else look_at(folder)
+    if as_json:
+        print(json.dumps(standing.as_json()))
+    elif not watching:
+        show(standing, console)
+
+
+@app.command("list")
+def list_(storage: Storage = Path("studies"), as_json: Json = False) -> None:
+    """List the studies of a folder, the newest first."""
+    from tuner.report.status import all_studies, show_all
+
+    if as_json:
+        print(json.dumps([study.as_json() for study in all_studies(storage)]))
+    else:
+        show_all(storage, _console(False))
 
 
 @app.command()
@@ -94,6 +165,14 @@ def sync(study: Study, storage: Storage = Path("studies")) -> None:
     config = reopened_study(record.settings, folder)
     Tracker(store_of(config), config.tracking.experiment).sync(record)
     print(f"{record.name}: {len(record.trials)} trials are in MLflow")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a study's YAML, from which editors complete and check it."""
+    from tuner.schema import study_schema
+
+    print(json.dumps(study_schema(), indent=2))
 
 
 @app.command()
@@ -138,8 +217,10 @@ def main() -> None:
         sys.exit(130)
 
 
-def _announce(address: str) -> None:
+def _announce(address: str, view: str) -> None:
     print(f"MLflow: {address}   (Ctrl-C ends it)", flush=True)
+    if view:
+        print(f"the newest study, its trials ranked: {view}", flush=True)
 
 
 def _console(as_json: bool) -> Any:
@@ -149,11 +230,18 @@ def _console(as_json: bool) -> Any:
     return Console(stderr=as_json)
 
 
+def _loading(console: Any) -> Any:
+    """Shown while the heavy libraries are imported."""
+    from tuner.terminal.progress import ConsoleProgress
+
+    return ConsoleProgress(console).task("loading libraries")
+
+
 def _folder(study: str, storage: Path) -> Path:
     return Path(study) if "/" in study else storage / study
 
 
-def _finish(record: Any, storage: Path, as_json: bool) -> None:
+def _finish(record: Any, folder: Path, as_json: bool) -> None:
     """Leaderboard, best configuration, next commands; and the exit code that fits."""
     from tuner.report.leaderboard import show
 
@@ -161,26 +249,16 @@ def _finish(record: Any, storage: Path, as_json: bool) -> None:
     if record.trials:
         console.print()
         show(record, console, limit=10)
-    option = "" if storage.absolute() == Path("studies").absolute() else f" --storage {storage}"
     if as_json:
         print(json.dumps(record.model_dump(mode="json")))
-    command = _command()
     if record.state == "interrupted":
-        raise StudyInterrupted(f"go on with: {command} resume {record.name}{option}")
+        raise StudyInterrupted(f"go on with: {command('resume', folder)}")
     if record.state == "failed":
-        raise StudyFailed(f"{record.reason}; see: {command} report {record.name}{option}")
+        raise StudyFailed(f"{record.reason}; see: {command('report', folder)}")
     console.print(
         f"\nnext:\n"
-        f"  {command} report {record.name}{option}\n    every trial, and a CSV\n"
-        f"  {command} ui{option}\n    compare the trials in MLflow",
+        f"  {command('report', folder)}\n    every trial, and a CSV\n"
+        f"  {program()} ui{storage_option(folder.parent)}\n    compare the trials in MLflow",
         highlight=False,
         soft_wrap=True,
     )
-
-
-def _command() -> str:
-    """How this program was called, so that what is printed can be copied."""
-    if which("tuner"):
-        return "tuner"
-    program = Path(sys.argv[0])
-    return "python -m tuner" if program.name == "__main__.py" else relpath(program)

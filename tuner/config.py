@@ -8,9 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from functools import cache
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
 
 from tuner.errors import nearest
 
@@ -27,14 +36,18 @@ class Part(BaseModel):
 class FusionConfig(Part):
     """Which hidden states the head reads (see `tuner.model.fusion`)."""
 
-    kind: Literal["last", "dlfa"] = Field("last", description="what the last layer is fused by")
+    kind: Literal["last", "sum", "concat", "dlfa"] = Field(
+        "last", description="how the last layer and a lower one become one; last: the last alone"
+    )
     layer: int | None = Field(
         None,
         ge=0,
-        description="lower layer k fused with the last: 0 (embeddings) to L-1; dlfa only",
+        description="lower layer k fused with the last: 0 (embeddings) to L-1; every kind but last",
     )
-    mode: Literal["multiply", "select"] = Field("multiply", description="how AIF applies weights")
-    reduction: int = Field(4, ge=1, description="bottleneck r of AIF: hidden/r channels")
+    mode: Literal["multiply", "select"] = Field(
+        "multiply", description="how AIF's weights are applied; dlfa only"
+    )
+    reduction: int = Field(4, ge=1, description="bottleneck r of AIF: hidden/r channels; dlfa only")
 
     @model_validator(mode="after")
     def _layer_where_fused(self) -> Self:
@@ -126,18 +139,31 @@ class TrialConfig(Part):
 def check_value(name: str, value: Any) -> None:
     """Check one setting by itself; rules between settings are left to the whole configuration.
 
+    A number is no string: what passes here is compared and multiplied as it stands.
+
     Raises:
         ValueError: there is no such setting, or it does not take this value.
     """
     if name not in FIELDS:
         raise ValueError(f"unknown setting {name!r}: {nearest(name, list(FIELDS))}")
     try:
-        TrialConfig.from_flat({name: value})
+        _adapter(name).validate_python(value)
     except ValidationError as error:
-        for item in error.errors():
-            if ".".join(str(part) for part in item["loc"]) == name:
-                message = item["msg"][:1].lower() + item["msg"][1:]
-                raise ValueError(f"{name}: {message}, got {value!r}") from None
+        message = error.errors()[0]["msg"]
+        message = message[:1].lower() + message[1:]
+        raise ValueError(f"{name}: {message}, got {value!r}") from None
+
+
+def value_schema(name: str) -> dict[str, Any]:
+    """JSON Schema of what `check_value` accepts, with default and description."""
+    return _adapter(name).json_schema()
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    field = FIELDS[name]
+    type_: Any = Annotated[field.annotation, field]
+    return TypeAdapter(type_, config=ConfigDict(strict=True, allow_inf_nan=False))
 
 
 def nest(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,5 +191,15 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-FIELDS: tuple[str, ...] = tuple(TrialConfig().flat())
-"""Dotted names of all knobs of a trial."""
+def _fields(block: type[BaseModel], prefix: str = "") -> dict[str, FieldInfo]:
+    fields: dict[str, FieldInfo] = {}
+    for name, field in block.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            fields |= _fields(field.annotation, f"{prefix}{name}.")
+        else:
+            fields[f"{prefix}{name}"] = field
+    return fields
+
+
+FIELDS: dict[str, FieldInfo] = _fields(TrialConfig)
+"""Every knob of a trial by its dotted name, in the order in which they are declared."""

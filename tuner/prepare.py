@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tuner.data.corpus import Corpus
 from tuner.data.sources import load_corpus
@@ -20,6 +21,7 @@ from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
 from tuner.model.fusion import check_layer
+from tuner.progress import Progress
 from tuner.protocol import Protocol
 from tuner.records import Scores
 from tuner.study import StudyConfig, trained_on
@@ -37,18 +39,19 @@ class Inputs:
     facts: dict[str, Any]
 
 
-def prepare(study: StudyConfig, tell: Callable[[str], None]) -> Inputs:
+def prepare(study: StudyConfig, progress: Progress) -> Inputs:
     """Load, check and tokenise.
 
     Args:
         study: its settings.
-        tell: shown to the user, a line each: what was found, dropped and assumed.
+        progress: is told what was found, dropped and assumed, a line each.
 
     Raises:
         UserError: the data or the encoder is missing or broken, or does not fit the settings.
     """
-    encoder = load_encoder(study.encoder)
-    tell(
+    with progress.task(f"loading the encoder {study.encoder.name}"):
+        encoder = load_encoder(study.encoder)
+    progress.tell(
         f"encoder {encoder.name}: {encoder.num_layers} layers, hidden size {encoder.hidden_size}, "
         f"{sum(w.size for w in encoder.weights.values()) / 1e6:.1f} M parameters"
     )
@@ -57,23 +60,27 @@ def prepare(study: StudyConfig, tell: Callable[[str], None]) -> Inputs:
     train = trained_on(study.languages, study.protocol)
     languages = list(dict.fromkeys([*study.languages.source, *study.languages.target]))
     languages += [pivot for pivot in study.protocol.pivot if pivot not in languages]
-    corpus = load_corpus(study.data, languages, train)
+    with progress.task("reading the corpus", "tables") as advance:
+        corpus = load_corpus(study.data, languages, train, advance)
     protocol = Protocol.of(study.languages, study.protocol, corpus.machine_translated)
     for note in corpus.notes:
-        tell(note)
-    tokens = tokenise(corpus, load_tokenizer(study.encoder), study.encoder.max_length)
+        progress.tell(note)
+    with progress.task("tokenising", "sentences") as advance:
+        tokenizer = load_tokenizer(study.encoder)
+        tokens = tokenise(corpus, tokenizer, study.encoder.max_length, advance)
     shared = len(tokens.rows("train", train))
     if shared == 0:
         raise UserError(
             f"no training pair is clean in all of {', '.join(train)}",
             "Train on fewer source languages, or repair the files.",
         )
-    tell(f"training on {shared:,} pairs that are clean in all of {', '.join(train)}")
-    tell(protocol.claim)
+    progress.tell(f"training on {shared:,} pairs that are clean in all of {', '.join(train)}")
+    progress.tell(protocol.claim)
     data = {
         "source": study.data.source,
         "checksum": corpus.checksum,
         "languages": list(corpus.languages),
+        "labels": list(corpus.labels),
         "counts": _counts(corpus),
         "training_pairs": shared,
         "notes": list(corpus.notes),
@@ -120,12 +127,12 @@ def check_unchanged(recorded: dict[str, Any], found: dict[str, Any]) -> None:
 
 
 def _majority_accuracy(tokens: TokenisedCorpus, protocol: Protocol) -> float:
-    """The objective of always answering the more frequent label; below it nothing was learnt."""
+    """The objective of always answering the most frequent label; below it nothing was learnt."""
     scores = {}
     for chosen in protocol.read:
         rows = tokens.rows("dev", (chosen.language1, chosen.language2))
-        positive = float(tokens.splits["dev"].labels[rows].mean())
-        scores[chosen.name] = Scores(accuracy=max(positive, 1 - positive), f1=0.0, pairs=len(rows))
+        most = np.bincount(tokens.splits["dev"].labels[rows], minlength=tokens.num_labels).max()
+        scores[chosen.name] = Scores(accuracy=most / len(rows), f1=0.0, pairs=len(rows))
     return protocol.objective(scores)
 
 

@@ -19,6 +19,11 @@ StudyState = Literal["running", "completed", "failed", "interrupted"]
 OBJECTIVE = "select/objective"
 
 
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share of pairs, from 0 to 1, which people read in percent."""
+    return metric.startswith(("select/", "oracle/"))
+
+
 class Record(BaseModel):
     """A frozen fact that can be written as JSON and read back equal."""
 
@@ -29,7 +34,10 @@ class Scores(Record):
     """How well one evaluation set (or a mean of several) was classified."""
 
     accuracy: float = Field(description="share of pairs classified right, 0 to 1")
-    f1: float = Field(description="binary F1 of the paraphrase class, 0 to 1")
+    f1: float = Field(
+        description="F1 of class 1 (in PAWS-X: paraphrases) where there are two classes, of more "
+        "the macro-average, 0 to 1"
+    )
     pairs: int = Field(description="pairs evaluated; of a mean, their sum")
 
 

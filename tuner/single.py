@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
 from tuner.errors import UserError
 from tuner.prepare import prepare
+from tuner.progress import Advance
 from tuner.records import Evaluation
 from tuner.space import compose
 from tuner.study import StudyConfig
-from tuner.terminal import say
-from tuner.training.loop import train
+from tuner.terminal.progress import ConsoleProgress, say
+from tuner.training.evaluation import Evaluating
+from tuner.training.loop import Step, train
 
 
 def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
@@ -30,37 +32,51 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
     try:
         config = compose({}, study.trial, "the `trial:` block is no valid trial")
         study.check_mix(config)
+        if complaint := study.feasible.complaint({}):
+            raise ValueError(f"the `trial:` block breaks a requirement: {complaint}")
     except ValueError as error:
         raise UserError(str(error), "Complete or correct it: --set trial.KEY=VALUE") from error
-    inputs = prepare(study, lambda line: say(console, line, style="dim"))
+    progress = ConsoleProgress(console)
+    inputs = prepare(study, progress)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     events = train(config, study.rungs, inputs.protocol, inputs.corpus, inputs.encoder, device)
-    columns = ("pairs", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    evaluation: Evaluation | None = None
-    with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task("training", total=study.rungs[-1])
+    full_budget = study.rungs[-1]
+    last: Evaluation | None = None
+    with progress.task("training", "pairs") as trained, ExitStack() as evaluation:
+        evaluated: Advance
         for event in events:
-            progress.update(bar, completed=event.pairs_seen)
-            if isinstance(event, Evaluation):
-                evaluation = event
-                console.print(
-                    f"at {event.rung:,} pairs: {inputs.protocol.objective_name} "
-                    f"{event.objective:.2%}, {event.pairs_per_second:,.0f} pairs/s",
-                    highlight=False,
-                )
-    assert evaluation is not None
-    console.print(_scores(evaluation, inputs.protocol.claim))
+            match event:
+                case Step():
+                    trained(min(event.pairs_seen, full_budget), full_budget)
+                case Evaluating():
+                    if event.pairs_done == 0:
+                        evaluated = evaluation.enter_context(progress.task("evaluating", "pairs"))
+                    evaluated(event.pairs_done, event.pairs_total)
+                case Evaluation():
+                    evaluation.close()
+                    last = event
+                    say(console, _in_words(event, inputs.protocol.objective_name))
+    assert last is not None
+    console.print(_scores(last))
+    say(console, inputs.protocol.claim)
     return {
         "claim": inputs.protocol.claim,
         "objective": inputs.protocol.objective_name,
         "config": config.model_dump(mode="json"),
-        "evaluation": evaluation.model_dump(mode="json"),
+        "evaluation": last.model_dump(mode="json"),
     }
 
 
-def _scores(evaluation: Evaluation, claim: str) -> Table:
+def _in_words(evaluation: Evaluation, objective: str) -> str:
+    return (
+        f"at {evaluation.rung:,} pairs: {evaluation.objective:.2%} {objective} "
+        f"({evaluation.pairs_per_second:,.0f} pairs/s)"
+    )
+
+
+def _scores(evaluation: Evaluation) -> Table:
     """Dev scores by language; target dev is shown under its own name, `oracle`."""
-    grid = Table(title="dev", caption=claim, caption_justify="left", box=None)
+    grid = Table(title="dev", box=None)
     for column in ("", "accuracy %", "F1 %", "pairs"):
         grid.add_column(column, justify="right" if column else "left")
     for role, scores in (("select", evaluation.select), ("oracle", evaluation.oracle)):

@@ -9,10 +9,12 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from tuner.config import FIELDS
 from tuner.errors import UserError, nearest
 from tuner.study import StudyConfig
+from tuner.study.data import SOURCES
 
 
 class _Loader(yaml.SafeLoader):
@@ -117,7 +119,9 @@ def _override(settings: dict[str, Any], override: str) -> None:
     block[path[-1]] = _parse(value, f"--set {key}")
     varied = settings.get("space")
     if path[0] == "trial" and isinstance(varied, dict) and path[-1] in varied:
-        varied[path[-1]] = block[path[-1]]  # fixed in every trial, so it varies no longer
+        when = varied[path[-1]].get("when") if isinstance(varied[path[-1]], dict) else None
+        value = block[path[-1]]  # fixed in every trial, so it varies no longer
+        varied[path[-1]] = {"type": "fixed", "value": value, "when": when} if when else value
 
 
 def _path(key: str) -> list[str]:
@@ -133,13 +137,23 @@ def _path(key: str) -> list[str]:
 
 def _complaint(item: Any) -> str:
     """One line of a pydantic error: where, what was got, what is allowed."""
-    tags = ("float", "int", "power_of_two", "choice", "fixed")  # pydantic's, not in the file
+    # Not in the file, but pydantic's: which model of a union it took.
+    tags = ("float", "int", "power_of_two", "choice", "fixed", *SOURCES)
     place = ".".join(str(part) for part in item["loc"] if part not in tags)
     if item["type"] == "extra_forbidden":
-        return f"{place}: unknown key; {nearest(str(item['loc'][-1]), _keys_beside(item['loc']))}"
+        source = item["loc"][1] if item["loc"][0] == "data" and len(item["loc"]) > 2 else None
+        where = f" where data.source is {source}" if source else ""
+        hint = nearest(str(item["loc"][-1]), list(_fields_beside(item["loc"])))
+        return f"{place}: unknown key{where}; {hint}"
     message = item["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     message = message.replace("valid tuple", "list, as [en, de]").replace("dictionary", "mapping")
+    if item["type"].startswith("union_tag") and place == "data":
+        got = item["input"].get("source")
+        return f"data.source: must be one of {', '.join(map(str, SOURCES))}, got {got!r}"
+    if item["type"] == "missing":
+        field = _fields_beside(item["loc"]).get(item["loc"][-1])
+        message = "is needed" + (f": {field.description}" if field and field.description else "")
     if item["type"].startswith("union_tag"):
         message = "must be a value, a list of values, or a mapping with type: float, int, "
         message += "power_of_two or choice"
@@ -148,10 +162,10 @@ def _complaint(item: Any) -> str:
     return f"{place}: {message}{shown}" if place else f"{message}{shown}"
 
 
-def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    """Keys that are allowed where an unknown one was found."""
+def _fields_beside(location: tuple[int | str, ...]) -> dict[Any, FieldInfo]:
+    """The keys that are allowed where one was unknown or missing."""
     model: Any = StudyConfig
     for part in location[:-1]:
         field = getattr(model, "model_fields", {}).get(part)
-        model = field.annotation if field else None
-    return list(getattr(model, "model_fields", {}))
+        model = SOURCES.get(part) or (field.annotation if field else None)
+    return dict(getattr(model, "model_fields", {}))

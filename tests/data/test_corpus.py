@@ -7,6 +7,8 @@ import pytest
 from tuner.data.corpus import Corpus, Reading, Row, align
 from tuner.errors import UserError
 
+LABELS = ("no", "yes")
+
 
 def row(id_: str, label: int = 0, text: str = "a b") -> Row:
     return Row(id_, text, f"{text} c", label)
@@ -27,6 +29,7 @@ def test_rows_are_joined_by_id_and_losses_counted() -> None:
             "en": reading("en.tsv", [row("1"), row("2", 1), row("3"), row("4"), row("9")]),
             "de": reading("de.tsv", [row("2", 1), row("1")], {"3": "NS", "4": "NS", "5": "blank"}),
         },
+        LABELS,
     )
     assert list(rows["de"]) == ["2", "1"]
     assert rows["en"]["2"].label == rows["de"]["2"].label == 1
@@ -44,8 +47,9 @@ def test_labels_must_agree() -> None:
                 "en": reading("en.tsv", [row("1"), row("2", 1)]),
                 "de": reading("de.tsv", [row("1"), row("7"), row("2", 0)]),
             },
+            LABELS,
         )
-    problem = "de.tsv, line 4: id 2 has label 0, but label 1 in en.tsv, line 3"
+    problem = "de.tsv, line 4: id 2 has label no, but label yes in en.tsv, line 3"
     assert raised.value.problem == problem
 
 
@@ -56,6 +60,7 @@ def test_labels_of_dropped_rows_need_not_agree() -> None:
             "en": reading("en.tsv", [row("1"), row("2", 1)]),
             "de": reading("de.tsv", [row("1")], {"2": "NS"}),  # NS rows have the label 0
         },
+        LABELS,
     )
     assert set(rows["de"]) == {"1"}
 
@@ -63,19 +68,20 @@ def test_labels_of_dropped_rows_need_not_agree() -> None:
 def test_training_needs_an_id_in_all_languages_and_dev_does_not() -> None:
     readings = {"en": reading("en.tsv", [row("1")]), "de": reading("de.tsv", [row("2")])}
     with pytest.raises(UserError, match=r"no id .* clean in all of en, de"):
-        align("train", readings)
-    _, note = align("dev", readings)
+        align("train", readings, LABELS)
+    _, note = align("dev", readings, LABELS)
     assert note.startswith("dev: 0 of 2 ids clean in all of en, de;")
 
 
 def test_a_language_without_clean_rows_is_an_error() -> None:
     with pytest.raises(UserError, match=r"de\.tsv has no clean row for de"):
-        align("dev", {"de": reading("de.tsv", [], {"1": "NS"})})
+        align("dev", {"de": reading("de.tsv", [], {"1": "NS"})}, LABELS)
 
 
 def test_checksum_is_of_the_rows_whatever_their_order() -> None:
     corpus = Corpus(
         ("en", "de"),
+        LABELS,
         {
             "train": {"en": {"1": row("1"), "2": row("2", 1)}, "de": {"2": row("2", 1)}},
             "dev": {"de": {"5": row("5")}},
@@ -85,6 +91,7 @@ def test_checksum_is_of_the_rows_whatever_their_order() -> None:
     )
     same = Corpus(
         ("de", "en"),
+        LABELS,
         {
             "dev": {"de": {"5": row("5")}},
             "train": {"de": {"2": row("2", 1)}, "en": {"2": row("2", 1), "1": row("1")}},

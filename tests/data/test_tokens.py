@@ -22,7 +22,7 @@ from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
-from tuner.study.data import DataConfig
+from tuner.study.data import DirectoryData, NanoData
 
 WORDS = ["a", "b", "c", "##b", "##c", "x", "y"]
 
@@ -71,7 +71,7 @@ def corpus_of(**languages: list[tuple[str, str]]) -> Corpus:
         language: {str(n): Row(str(n), *pair, n % 2) for n, pair in enumerate(pairs)}
         for language, pairs in languages.items()
     }
-    return Corpus(tuple(languages), {"dev": rows}, (), machine_translated=False)
+    return Corpus(tuple(languages), ("0", "1"), {"dev": rows}, (), machine_translated=False)
 
 
 def made_corpus() -> Corpus:
@@ -154,7 +154,8 @@ def test_rows_are_those_clean_in_all_languages_in_the_order_of_ids(tmp_path: Pat
     texts = {"9": "a", "10": "b", "2": "c", "x1": "a"}
     of_ab = {id_: Row(id_, text, text, 0) for id_, text in texts.items()}
     of_xy = {id_: Row(id_, "x", "y", 0) for id_ in ("10", "11", "9")}
-    corpus = Corpus(("ab", "xy"), {"dev": {"ab": of_ab, "xy": of_xy}}, (), machine_translated=False)
+    splits: dict[Split, dict[str, dict[str, Row]]] = {"dev": {"ab": of_ab, "xy": of_xy}}
+    corpus = Corpus(("ab", "xy"), ("0", "1"), splits, (), machine_translated=False)
     tokenised = tokenise(corpus, wordpiece(tmp_path), 16)  # ids: 2 9 10 11 x1
     assert tokenised.rows("dev", ["ab"]).tolist() == [0, 1, 2, 4]
     assert tokenised.rows("dev", ["xy"]).tolist() == [1, 2, 3]
@@ -168,7 +169,7 @@ def test_rows_are_those_clean_in_all_languages_in_the_order_of_ids(tmp_path: Pat
 def test_a_split_may_lack_a_language(tmp_path: Path) -> None:
     rows = {language: {"1": Row("1", "a", "b", 1)} for language in ("ab", "xy")}
     splits: dict[Split, dict[str, dict[str, Row]]] = {"train": {"xy": rows["xy"]}, "dev": rows}
-    corpus = Corpus(("ab", "xy"), splits, (), machine_translated=False)
+    corpus = Corpus(("ab", "xy"), ("0", "1"), splits, (), machine_translated=False)
     tokenised = tokenise(corpus, wordpiece(tmp_path), 16)
     assert tokenised.rows("train", ["xy"]).tolist() == [0]
     with pytest.raises(UserError, match="no train split for ab"):
@@ -212,7 +213,7 @@ def test_a_vocabulary_that_transformers_did_not_load_is_refused() -> None:
     tokenizer = BertTokenizerFast(vocab_file=str(vocabulary))
     if len(tokenizer) > 5:
         pytest.skip("transformers loads a vocabulary file again")
-    corpus = load_corpus(DataConfig(source="nano"), ["en"], [])
+    corpus = load_corpus(NanoData(source="nano"), ["en"], [])
     with pytest.raises(UserError, match=r"100% of the tokens of en are unknown.*\(5 entries\)"):
         tokenise(corpus, tokenizer, 32)
 
@@ -233,7 +234,7 @@ def test_pairs_longer_than_the_encoder_takes_are_refused() -> None:
 
 @pytest.fixture(scope="module")
 def nano_tokens() -> tuple[TokenisedCorpus, Corpus, PreTrainedTokenizerBase]:
-    corpus = load_corpus(DataConfig(source="nano"), ["en", "ja"], [])
+    corpus = load_corpus(NanoData(source="nano"), ["en", "ja"], [])
     tokenizer = AutoTokenizer.from_pretrained(nano.encoder_folder())
     return tokenise(corpus, tokenizer, 32), corpus, tokenizer
 
@@ -263,7 +264,7 @@ def test_real_text_equals_mbert(pawsx_dir: Path, tmp_path: Path) -> None:
     languages = ["de", "en", "es", "fr", "ja", "ko", "zh"]
     tokenizer = wordpiece(tmp_path, pawsx_dir.parent / "mbert" / "vocab.txt")
     assert len(tokenizer) == 119_547
-    data = DataConfig(source="directory", path=pawsx_dir / "x-final")
+    data = DirectoryData(source="directory", path=pawsx_dir / "x-final")
     corpus = load_corpus(data, languages, [])
     wide = tokenise(corpus, tokenizer, 512)
     tokenised = replace(wide, max_length=128)

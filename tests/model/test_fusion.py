@@ -1,16 +1,24 @@
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 
-from tuner.config import FusionConfig
+from tuner.config import FusionConfig, HeadConfig
 from tuner.errors import UserError
+from tuner.model.classifier import PairClassifier
+from tuner.model.encoder import PretrainedEncoder
 from tuner.model.fusion import build_fusion
 
 HIDDEN = 8
+FUSED = {
+    "sum": FusionConfig(kind="sum", layer=1),
+    "concat": FusionConfig(kind="concat", layer=1),
+    "multiply": FusionConfig(kind="dlfa", layer=1),
+    "select": FusionConfig(kind="dlfa", layer=1, mode="select"),
+}
 
 
 def randomised(config: FusionConfig) -> torch.nn.Module:
@@ -69,9 +77,66 @@ def test_last_is_the_last_layer() -> None:
     assert not list(fusion.parameters())
 
 
-@pytest.mark.parametrize("mode", ["multiply", "select"])
-def test_neither_masked_tokens_nor_other_pairs_influence_a_pair(mode: Any) -> None:
-    fusion = randomised(FusionConfig(kind="dlfa", layer=1, mode=mode))
+def test_sum_adds_the_layers() -> None:
+    last, lower, mask = states()
+    fusion = randomised(FUSED["sum"])
+    fused = fusion(torch.tensor(last), torch.tensor(lower), torch.tensor(mask)).numpy()
+    assert np.array_equal(fused, last + lower)
+    assert not list(fusion.parameters())
+
+
+def test_concat_projects_both_layers_back() -> None:
+    last, lower, mask = states()
+    fusion = randomised(FUSED["concat"])
+    fused = fusion(torch.tensor(last), torch.tensor(lower), torch.tensor(mask)).detach().numpy()
+    weight, bias = (parameter.detach().numpy() for parameter in fusion.parameters())
+    assert weight.shape == (HIDDEN, 2 * HIDDEN)
+    of_last, of_lower = weight[:, :HIDDEN], weight[:, HIDDEN:]
+    for pair, token in np.ndindex(3, 5):
+        expected = of_last @ last[pair, token] + of_lower @ lower[pair, token] + bias
+        assert np.allclose(fused[pair, token], expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("config", FUSED.values(), ids=FUSED)
+def test_the_lower_layer_learns(config: FusionConfig) -> None:
+    """Its gradient is that of finite differences, and nowhere zero at a token that is read."""
+    fusion = randomised(config)
+    last, lower, mask = map(torch.tensor, states())
+    lower.requires_grad_()
+    probe = torch.randn(last.shape, dtype=last.dtype, generator=torch.Generator().manual_seed(0))
+    (fusion(last, lower, mask) * probe).sum().backward()
+    assert lower.grad is not None and bool((lower.grad[:, 0] != 0).all())
+    step = torch.zeros_like(last)
+    step[0, 0, 3] = 1e-6
+    with torch.no_grad():
+        up, down = (((fusion(last, lower + s, mask)) * probe).sum() for s in (step, -step))
+    assert lower.grad[0, 0, 3].item() == pytest.approx(((up - down) / 2e-6).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["sum", "concat"])
+def test_new_weights_of_the_controls(kind: str, encoders: dict[str, PretrainedEncoder]) -> None:
+    """concat's projection is new: trained as such, and drawn as BERT draws its own."""
+    hidden = encoders["bert"].hidden_size
+    first, second = (
+        PairClassifier(encoders["bert"], FUSED[kind], HeadConfig(), seed=seed) for seed in (1, 2)
+    )
+    new = first.new_parameters()
+    names = {name for name, parameter in first.named_parameters() if parameter in new}
+    projection = (
+        {"fusion.projection.weight", "fusion.projection.bias"} if kind == "concat" else set()
+    )
+    assert names == {"head.weight", "head.bias"} | projection
+    if kind == "concat":
+        weight = first.fusion.get_parameter("projection.weight")
+        assert weight.shape == (hidden, 2 * hidden)
+        assert weight.std().item() == pytest.approx(0.02, rel=0.15)
+        assert bool((first.fusion.get_parameter("projection.bias") == 0).all())
+        assert not torch.equal(weight, second.fusion.get_parameter("projection.weight"))
+
+
+@pytest.mark.parametrize("config", FUSED.values(), ids=FUSED)
+def test_neither_masked_tokens_nor_other_pairs_influence_a_pair(config: FusionConfig) -> None:
+    fusion = randomised(config)
     last, lower, mask = map(torch.tensor, states())
     changed = [torch.where(mask[:, :, None] == 1, state, 1e4) for state in (last, lower)]
     unmasked = mask == 1
@@ -86,8 +151,9 @@ def test_neither_masked_tokens_nor_other_pairs_influence_a_pair(mode: Any) -> No
 def test_layers_below_the_last_are_allowed() -> None:
     for layer in range(3):
         build_fusion(FusionConfig(kind="dlfa", layer=layer), HIDDEN, num_layers=3)
-    with pytest.raises(UserError, match=r"must be 0 \.\.\. 2 for an encoder of 3 layers, got 3"):
-        build_fusion(FusionConfig(kind="dlfa", layer=3), HIDDEN, num_layers=3)
+    for kind in ("sum", "concat", "dlfa"):
+        with pytest.raises(UserError, match=r"be 0 \.\.\. 2 for an encoder of 3 layers, got 3"):
+            build_fusion(FusionConfig(kind=kind, layer=3), HIDDEN, num_layers=3)
 
 
 def test_reduction_leaves_a_channel() -> None:

@@ -16,12 +16,14 @@ from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 
 from tuner.cli import main
 from tuner.prepare import prepare
 from tuner.records import Evaluation, StudyRecord
 from tuner.search.journal import FILE, read_history
 from tuner.study_file import load_study
+from tuner.terminal.progress import ConsoleProgress
 from tuner.training.loop import train
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -167,7 +169,7 @@ def test_interrupted_and_resumed(tuner: Command, place: Path) -> None:
 
     overrides = [longer[i] for i in (1, 3)]
     study = load_study(SMOKE, overrides)
-    inputs = prepare(study, lambda line: None)
+    inputs = prepare(study, ConsoleProgress(Console(quiet=True)))
     for trial in after.trials:
         arguments = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
         events = train(trial.config, study.rungs, *arguments)

@@ -62,4 +62,4 @@ def corpus() -> TokenisedCorpus:
         sentence2=3,
         types=np.array([0, 0, 0, 1, 1]),
     )
-    return TokenisedCorpus(LANGUAGES, 0, 50, 32, template, splits)
+    return TokenisedCorpus(LANGUAGES, 0, 50, 32, template, splits, num_labels=2)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
+from itertools import accumulate
 from statistics import fmean
 from typing import Any
 
@@ -16,7 +18,7 @@ from tuner.model.encoder import PretrainedEncoder
 from tuner.protocol import EvaluationSet, Protocol
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.training.accumulation import Forward
-from tuner.training.evaluation import Predictions, evaluate_dev, predict
+from tuner.training.evaluation import Evaluating, Predictions, evaluate_dev, predict
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,16 @@ def forward(encoder: PretrainedEncoder) -> Forward:
 def protocol(source: str, target: str, **settings: Any) -> Protocol:
     languages = LanguagesConfig(source=tuple(source.split()), target=tuple(target.split()))
     return Protocol.of(languages, ProtocolConfig(**settings), machine_translated=True)
+
+
+def returned(events: Generator[Evaluating, None, Any]) -> Any:
+    """What is returned after all events; none of them leaves the caller in inference mode."""
+    while True:
+        try:
+            next(events)
+        except StopIteration as stop:
+            return stop.value
+        assert not torch.is_inference_mode_enabled()
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -52,7 +64,7 @@ def test_f1_without_the_class_is_0() -> None:
 def test_predictions_are_those_of_single_pairs(
     chosen: EvaluationSet, batch_size: int, forward: Forward, corpus: TokenisedCorpus
 ) -> None:
-    predictions = predict(forward, corpus, "dev", chosen, batch_size)
+    (predictions,) = returned(predict(forward, corpus, "dev", [chosen], batch_size))
 
     model = forward.model.eval()
     dev = corpus.splits["dev"]
@@ -81,20 +93,33 @@ def test_predictions_are_those_of_single_pairs(
 def test_the_model_is_left_in_training_without_gradients(
     forward: Forward, corpus: TokenisedCorpus
 ) -> None:
-    predict(forward, corpus, "dev", EvaluationSet("en", "en"), 8)
+    returned(predict(forward, corpus, "dev", [EvaluationSet("en", "en")], 8))
     assert all(module.training for module in forward.model.modules())
     assert all(parameter.grad is None for parameter in forward.model.parameters())
 
 
+@pytest.mark.parametrize("batch_size", [5, 1000])
+def test_progress_counts_all_sets_together(
+    batch_size: int, forward: Forward, corpus: TokenisedCorpus
+) -> None:
+    sets = [EvaluationSet("en", "en"), EvaluationSet("de", "ja")]
+    pairs = [len(corpus.rows("dev", [each.language1, each.language2])) for each in sets]
+    told = list(predict(forward, corpus, "dev", sets, batch_size))
+    batches = [min(batch_size, n - start) for n in pairs for start in range(0, n, batch_size)]
+    assert [t.pairs_done for t in told] == [0, *accumulate(batches)]
+    assert {t.pairs_total for t in told} == {sum(pairs)} == {told[-1].pairs_done}
+
+
 def accuracy(forward: Forward, corpus: TokenisedCorpus, language: str) -> float:
     chosen = EvaluationSet(language, language)
-    return predict(forward, corpus, "dev", chosen, 16).scores().accuracy
+    (predictions,) = returned(predict(forward, corpus, "dev", [chosen], 16))
+    return predictions.scores().accuracy
 
 
 def test_means_of_targets_are_oracle_where_the_targets_are(
     forward: Forward, corpus: TokenisedCorpus
 ) -> None:
-    select, oracle = evaluate_dev(forward, corpus, protocol("en fr", "de ja"), 16)
+    select, oracle = returned(evaluate_dev(forward, corpus, protocol("en fr", "de ja"), 16))
     assert list(select) == ["en", "fr", "sources"]
     assert list(oracle) == ["de", "ja", "targets", "enf", "rest"]
     of = {language: accuracy(forward, corpus, language) for language in corpus.languages}
@@ -106,7 +131,7 @@ def test_means_of_targets_are_oracle_where_the_targets_are(
 
 def test_a_mean_with_one_oracle_score_is_oracle(forward: Forward, corpus: TokenisedCorpus) -> None:
     pivoted = protocol("en", "de ja", kind="pivot", pivot=("ja",))
-    select, oracle = evaluate_dev(forward, corpus, pivoted, 16)
+    select, oracle = returned(evaluate_dev(forward, corpus, pivoted, 16))
     assert list(select) == ["en", "ja", "sources", "rest"]
     assert list(oracle) == ["de", "targets", "enf"]
 
@@ -119,19 +144,21 @@ def test_select_is_the_same_whatever_is_recorded_beside_it(
         without = protocol(
             "en fr", "fr de ja", kind="translate_train", record_oracle=False, **settings
         )
-        select, oracle = evaluate_dev(forward, corpus, with_oracle, 16)
-        assert evaluate_dev(forward, corpus, without, 16) == (select, {})
+        select, oracle = returned(evaluate_dev(forward, corpus, with_oracle, 16))
+        assert returned(evaluate_dev(forward, corpus, without, 16)) == (select, {})
         assert oracle.keys() == {"de", "ja", "targets", "enf", "rest"}
 
 
 def test_targets_are_select_under_the_oracle_protocol(
     forward: Forward, corpus: TokenisedCorpus
 ) -> None:
-    select, oracle = evaluate_dev(forward, corpus, protocol("en", "de ja", kind="oracle"), 16)
+    select, oracle = returned(
+        evaluate_dev(forward, corpus, protocol("en", "de ja", kind="oracle"), 16)
+    )
     assert select.keys() == {"en", "de", "ja", "sources", "targets", "enf", "rest"}
     assert oracle == {}
 
 
 def test_dev_alone_is_read(forward: Forward, corpus: TokenisedCorpus) -> None:
     dev_alone = replace(corpus, splits={"dev": corpus.splits["dev"]})
-    evaluate_dev(forward, dev_alone, protocol("en fr", "de ja"), 16)
+    returned(evaluate_dev(forward, dev_alone, protocol("en fr", "de ja"), 16))

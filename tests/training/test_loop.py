@@ -22,9 +22,10 @@ from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
 from tuner.protocol import Protocol
 from tuner.records import Evaluation
-from tuner.study.data import DataConfig
+from tuner.study.data import NanoData
 from tuner.study.parts import EncoderConfig, LanguagesConfig, ProtocolConfig
 from tuner.training.checkpoint import Checkpoints
+from tuner.training.evaluation import Evaluating
 from tuner.training.loop import (
     NonFiniteLoss,
     Step,
@@ -77,7 +78,7 @@ class Run:
         every_seconds: float = NEVER,
         steps: int | None = None,
     ) -> None:
-        """`steps`: the trial is interrupted after so many."""
+        """`steps`: the trial is interrupted at this one, done but not saved."""
         self.steps: list[Step] = []
         self.evaluations: list[Evaluation] = []
         checkpoints = Checkpoints(folder, every_seconds)
@@ -86,7 +87,7 @@ class Run:
                 self.steps.append(event)
                 if len(self.steps) == steps:
                     break
-            else:
+            elif isinstance(event, Evaluation):
                 self.evaluations.append(without_clock(event))
         self.weights: dict[str, Tensor] = {}
         for checkpoint in folder.glob("step-*"):
@@ -123,17 +124,16 @@ def test_rungs_passed_by_one_step_share_an_evaluation(run: Any) -> None:
 
 
 @pytest.mark.parametrize("every_seconds", [0.0, NEVER], ids=["each-step", "rungs-alone"])
-@pytest.mark.parametrize("interrupted_after", [1, 2, 5, 9, 10])
-def test_resumed_is_bit_equal(interrupted_after: int, every_seconds: float, run: Any) -> None:
+@pytest.mark.parametrize("interrupted_at", [1, 2, 5, 9, 10, 11])
+def test_resumed_is_bit_equal(interrupted_at: int, every_seconds: float, run: Any) -> None:
     rungs = (14, 40, 70)
     whole = run(trial(), rungs, folder="whole")
 
-    part = run(trial(), rungs, every_seconds=every_seconds, steps=interrupted_after)
+    part = run(trial(), rungs, every_seconds=every_seconds, steps=interrupted_at)
     rest = run(trial(), rungs, every_seconds=every_seconds)
 
-    again = 0 if every_seconds == 0 else max(s for s in (0, 2, 6, 10) if s <= interrupted_after)
-    first_step = interrupted_after + 1 if every_seconds == 0 else again + 1
-    assert [step.step for step in rest.steps] == list(range(first_step, 11))
+    saved = max(s for s in ((0, 2, 6, 10) if every_seconds else range(11)) if s < interrupted_at)
+    assert [step.step for step in rest.steps] == list(range(saved + 1, 11))
     assert rest.evaluations == whole.evaluations  # those of before are yielded again
     assert part.evaluations == whole.evaluations[: len(part.evaluations)]
     assert rest.weights.keys() == whole.weights.keys()
@@ -358,11 +358,27 @@ def test_costs_are_measured(corpus: TokenisedCorpus, encoder: PretrainedEncoder)
     assert second.objective == PROTOCOL.objective(second.select)
 
 
+def test_an_evaluation_says_how_far_it_is(
+    corpus: TokenisedCorpus, encoder: PretrainedEncoder
+) -> None:
+    """Between the step that reached the rung and its evaluation, over all sets together."""
+    events = list(train(trial(), (14, 21), PROTOCOL, corpus, encoder, CPU))
+    assert [type(event) for event in events[:3]] == [Step, Step, Evaluating]
+    first = events.index(next(event for event in events if isinstance(event, Evaluation)))
+    told = [event for event in events[:first] if isinstance(event, Evaluating)]
+    last = events[first]
+    assert isinstance(last, Evaluation)
+    pairs = sum(last.select[name].pairs for name in ("en", "de", "fr")) + last.oracle["ja"].pairs
+    done = [event.pairs_done for event in told]
+    assert {event.pairs_total for event in told} == {pairs}
+    assert done[0] == 0 and done[-1] == pairs and done == sorted(set(done)) and len(done) > 4
+
+
 @pytest.mark.takes_long("tokenises and trains on the built-in languages")
 def test_nano_learns() -> None:
     config = EncoderConfig(name="nano", max_length=32)
     languages = LanguagesConfig(source=("en", "de"), target=())
-    text = load_corpus(DataConfig(source="nano"), ["en", "de"], ["en", "de"])
+    text = load_corpus(NanoData(source="nano"), ["en", "de"], ["en", "de"])
     tokens = tokenise(text, load_tokenizer(config), config.max_length)
     protocol = Protocol.of(languages, ProtocolConfig(), text.machine_translated)
     settings = TrialConfig.from_flat({"optim.lr": 5e-4, "mix.cross_lingual": 0.25})

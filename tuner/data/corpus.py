@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -12,11 +12,15 @@ from typing import Literal
 from tuner.errors import UserError
 
 Split = Literal["train", "dev", "test"]
+Unit = Literal["line", "row"]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One pair in one language. The same `id` is the same pair in every language of a split."""
+    """One pair in one language. The same `id` is the same pair in every language of a split.
+
+    `label` is the number of its class, from 0.
+    """
 
     id: str
     sentence1: str
@@ -32,13 +36,19 @@ class Reading:
         origin: the file, or what stands for one in messages.
         rows: clean rows by id.
         dropped: why a row was dropped, in a word or two, by id.
-        lines: the line in `origin` of every id, clean or dropped.
+        places: the line or row of `origin` of every id, clean or dropped.
+        unit: what `places` count.
     """
 
     origin: str
     rows: Mapping[str, Row]
     dropped: Mapping[str, str]
-    lines: Mapping[str, int]
+    places: Mapping[str, int]
+    unit: Unit = "line"
+
+    def place(self, id_: str) -> str:
+        """For messages."""
+        return f"{self.origin}, {self.unit} {self.places[id_]}"
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,7 @@ class Corpus:
 
     Attributes:
         languages: all languages, in the order they were asked for.
+        labels: names of the classes, in their order; two or more.
         rows: split → language → id → row; clean rows only. `train` holds the languages trained on;
             `test` holds those that have one, and is absent where none has.
         notes: what was dropped and assumed, in words, one line each.
@@ -55,6 +66,7 @@ class Corpus:
     """
 
     languages: tuple[str, ...]
+    labels: tuple[str, ...]
     rows: dict[Split, dict[str, dict[str, Row]]]
     notes: tuple[str, ...]
     machine_translated: bool
@@ -71,8 +83,15 @@ class Corpus:
         return digest.hexdigest()
 
 
-def align(split: Split, readings: Mapping[str, Reading]) -> tuple[dict[str, dict[str, Row]], str]:
+def align(
+    split: Split, readings: Mapping[str, Reading], labels: Sequence[str]
+) -> tuple[dict[str, dict[str, Row]], str]:
     """Join the languages of a split by id.
+
+    Args:
+        split: which of the three.
+        readings: what was read, by language.
+        labels: names of the classes.
 
     Returns:
         Clean rows by language and id, and a note: how many ids are clean in all languages, and
@@ -87,9 +106,9 @@ def align(split: Split, readings: Mapping[str, Reading]) -> tuple[dict[str, dict
         if not reading.rows:
             raise UserError(
                 f"{reading.origin} has no clean row for {language}",
-                "A clean row has two sentences, neither blank nor NS, and the label 0 or 1.",
+                "A clean row has two sentences, neither blank nor NS, and a known label.",
             )
-    _check_labels(readings)
+    _check_labels(readings, labels)
     clean_in_all = set.intersection(*(set(clean) for clean in rows.values()))
     if split == "train" and not clean_in_all:
         raise UserError(
@@ -100,25 +119,25 @@ def align(split: Split, readings: Mapping[str, Reading]) -> tuple[dict[str, dict
     return rows, _note(split, readings, len(clean_in_all))
 
 
-def _check_labels(readings: Mapping[str, Reading]) -> None:
+def _check_labels(readings: Mapping[str, Reading], labels: Sequence[str]) -> None:
     first: dict[str, Reading] = {}
     for reading in readings.values():
         for id_, row in reading.rows.items():
             other = first.setdefault(id_, reading)
             if other.rows[id_].label != row.label:
                 raise UserError(
-                    f"{reading.origin}, line {reading.lines[id_]}: id {id_} has label {row.label}, "
-                    f"but label {other.rows[id_].label} in {other.origin}, line {other.lines[id_]}",
+                    f"{reading.place(id_)}: id {id_} has label {labels[row.label]}, "
+                    f"but label {labels[other.rows[id_].label]} in {other.place(id_)}",
                     "The same id must be the same pair, with the same label, in every language.",
                 )
 
 
 def _note(split: Split, readings: Mapping[str, Reading], clean_in_all: int) -> str:
     """For instance `dev: 1,962 of 2,000 ids clean in all of en, es; dropped: es 38 NS`."""
-    ids = set[str]().union(*(reading.lines for reading in readings.values()))
+    ids = set[str]().union(*(reading.places for reading in readings.values()))
     losses = []
     for language, reading in readings.items():
-        reasons = list(reading.dropped.values()) + ["absent"] * (len(ids) - len(reading.lines))
+        reasons = list(reading.dropped.values()) + ["absent"] * (len(ids) - len(reading.places))
         if reasons:
             counts = {reason: reasons.count(reason) for reason in sorted(set(reasons))}
             words = " + ".join(f"{count:,} {reason}" for reason, count in counts.items())

@@ -62,6 +62,7 @@ def tokenise(
         max_length=max_length,
         template=template,
         splits={split: _lay_out(corpus, split, template, encoded) for split in corpus.rows},
+        num_labels=len(corpus.labels),
     )
     _check_fits_encoder(tokenised, tokenizer)
     _check_against(tokenizer, tokenised, corpus)

@@ -28,7 +28,7 @@ class Pairs:
         input_ids: token ids, padded on the right.
         attention_mask: 1 for tokens, 0 for padding.
         token_type_ids: which sentence a token belongs to; None where the encoder knows none.
-        labels: 1 for paraphrases, 0 for others.
+        labels: classes, from 0; in PAWS-X 1 for paraphrases, 0 for others.
     """
 
     input_ids: Int[np.ndarray, "pairs tokens"]
@@ -46,7 +46,7 @@ class TokenisedSplit:
         starts: where a sentence begins in `tokens`; by language, side and row.
         lengths: its number of tokens.
         clean: whether the language has the row.
-        labels: 1 for paraphrases, 0 for others.
+        labels: classes, from 0; in PAWS-X 1 for paraphrases, 0 for others.
     """
 
     tokens: Int[np.ndarray, " tokens"]
@@ -67,6 +67,7 @@ class TokenisedCorpus:
         max_length: tokens of a pair at most, special tokens included.
         template: how sentences are joined.
         splits: those that the corpus has.
+        num_labels: how many classes there are, two or more.
     """
 
     languages: tuple[str, ...]
@@ -75,6 +76,7 @@ class TokenisedCorpus:
     max_length: int
     template: PairTemplate
     splits: dict[Split, TokenisedSplit]
+    num_labels: int
 
     def rows(self, split: Split, languages: Sequence[str]) -> Int[np.ndarray, " ids"]:
         """Row indices that are clean in all the given languages, ascending.
@@ -87,7 +89,7 @@ class TokenisedCorpus:
             if clean is None or not clean[self.languages.index(language)].any():
                 raise UserError(
                     f"the corpus has no {split} split for {language}",
-                    "Add its file to data.path, or leave the language out.",
+                    "Add it to the data, or leave the language out.",
                 )
         assert clean is not None
         indices = [self.languages.index(language) for language in languages]

@@ -86,6 +86,32 @@ class PretrainedEncoder:
         return AutoConfig.for_model(**self.config)
 
 
+@dataclass(frozen=True)
+class EncoderShape:
+    """What an encoder's configuration says of it; its weights were not looked at."""
+
+    num_layers: int
+    hidden_size: int
+    parameters: int
+
+
+def describe_encoder(encoder: EncoderConfig) -> EncoderShape:
+    """The shape of an encoder, from its configuration alone: no weights are read or fetched.
+
+    Raises:
+        UserError: the configuration cannot be found, reached or read, or is not an encoder-only
+            model's.
+    """
+    with _quiet(), torch.device("meta"), no_init_weights():
+        config = _load_config(encoder, _source(encoder))
+        model: PreTrainedModel = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
+    return EncoderShape(
+        num_layers=int(config.num_hidden_layers),
+        hidden_size=int(config.hidden_size),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+    )
+
+
 def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
     """Load weights and configuration, from a local folder or the hub, safetensors only.
 

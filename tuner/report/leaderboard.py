@@ -35,7 +35,7 @@ def ordered(study: StudyRecord) -> list[TrialRecord]:
 def varied(study: StudyRecord) -> list[str]:
     """Dotted names of the settings in which the study's trials differ, as the space orders them."""
     names = [name for name in study.settings.get("space", {})]
-    return [name for name in names if len({_shown(_value(t, name)) for t in study.trials}) > 1]
+    return [name for name in names if len({shown(_value(t, name)) for t in study.trials}) > 1]
 
 
 def show(study: StudyRecord, console: Console, limit: int | None = None) -> None:
@@ -49,7 +49,7 @@ def show(study: StudyRecord, console: Console, limit: int | None = None) -> None
     if any(trial.origin == "baseline" for trial in study.trials):
         notes.append("* the baseline")
     notes.append(
-        f"always giving the more frequent label: {_percent(study.facts['majority_accuracy'])}"
+        f"always giving the most frequent label: {percent(study.facts['majority_accuracy'])}"
     )
     notes.append(study.facts["claim"])
     console.print("\n".join([*notes, "", *best_in_words(study)]), highlight=False)
@@ -69,10 +69,10 @@ def _table(study: StudyRecord, limit: int | None) -> Table:
         last = trial.last
         grid.add_row(
             f"{trial.number:03d}" + ("*" if trial.origin == "baseline" else ""),
-            _percent(last.objective) if last else "–",
+            percent(last.objective) if last else "–",
             f"{last.rung:,}" if last else "–",
             trial.state,
-            *(_shown(_value(trial, name)) for name in names),
+            *(shown(_value(trial, name)) for name in names),
         )
     return grid
 
@@ -85,13 +85,13 @@ def best_in_words(study: StudyRecord) -> list[str]:
     score = best.last.objective
     lines = [
         f"best configuration found (unconfirmed): trial {best.number:03d}",
-        f"  {study.facts['objective']}: {_percent(score)} %",
+        f"  {study.facts['objective']}: {percent(score)} %",
         "  the best of many noisy scores is biased upwards: not yet a result",
     ]
     if score < study.facts["majority_accuracy"] + 1e-9:
-        lines.append("  nothing was learnt: always giving the more frequent label does as well")
-    shown = best.params if best.origin == "sampler" else {n: _value(best, n) for n in varied(study)}
-    lines += [f"  {n}: {_shown(value)}" for n, value in shown.items() if value is not None]
+        lines.append("  nothing was learnt: always giving the most frequent label does as well")
+    told = best.params if best.origin == "sampler" else {n: _value(best, n) for n in varied(study)}
+    lines += [f"  {n}: {shown(value)}" for n, value in told.items() if value is not None]
     return lines
 
 
@@ -124,7 +124,8 @@ def as_csv(study: StudyRecord) -> str:
     return text.getvalue()
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share of 1 as people write it, without the sign."""
     return f"{100 * share:.2f}"
 
 
@@ -132,7 +133,8 @@ def _value(trial: TrialRecord, name: str) -> Any:
     return trial.config.flat()[name]
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A setting as a table shows it."""
     if value is None:
         return "–"
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from tuner.config import TrialConfig
+from tuner.progress import Phase
 from tuner.records import ENDED, Evaluation, StudyRecord, StudyState, TrialRecord, TrialState
 from tuner.search.asha import Asha
 from tuner.search.events import (
@@ -34,10 +35,14 @@ BASELINE = 0
 
 
 class Observer(Protocol):
-    """Who watches a study: told of facts after they are journalled; must not block."""
+    """Who watches a study: told of facts after they are journalled; must not block.
+
+    How far a trial is between two rungs (`progressed`) is told on the way, and not journalled.
+    """
 
     def study_started(self, study: StudyRecord) -> None: ...
     def trial_started(self, trial: TrialRecord) -> None: ...
+    def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None: ...
     def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None: ...
     def trial_ended(self, trial: TrialRecord) -> None: ...
     def study_ended(self, study: StudyRecord) -> None: ...
@@ -59,7 +64,8 @@ class Driver:
         self._journal = journal
         self._observers = observers
         self._full = study.rungs[-1]
-        self._sampler = Sampler(study.space, study.sampler)
+        self._budget = study.trials
+        self._sampler = Sampler(study.feasible, study.sampler)
         protected = frozenset({BASELINE} if study.baseline is not None else ())
         self._asha = (
             Asha(study.rungs, study.scheduler.reduction_factor, protected)
@@ -81,16 +87,18 @@ class Driver:
     def next_trial(self) -> TrialRecord | None:
         """The next trial to run: an unfinished one, the baseline, or a new proposal.
 
-        None where the budget of trials is spent.
+        None where the budget of trials is spent, or the grid exhausted.
         """
         if self._waiting:
             return self._trial(self._waiting.popleft())
         number = len(self._journal.history.trials)
-        if number >= self._study.budget.trials:
+        if number >= self._budget:
             return None
         if number == BASELINE and self._study.baseline is not None:
             return self._create("baseline", self._study.baseline, self._study.baseline_config())
         params = self._sampler.propose(number)
+        if params is None:
+            return None
         config = self._study.space.trial_config(self._study.trial, params)
         return self._create("sampler", params, config)
 
@@ -104,6 +112,11 @@ class Driver:
         self._write(TrialStarted(time=time.time(), number=number))
         for observer in self._observers:
             observer.trial_started(self._trial(number))
+
+    def progressed(self, number: int, pairs_seen: int, phase: Phase) -> None:
+        """A running trial says how far it is, between two rungs."""
+        for observer in self._observers:
+            observer.progressed(self._trial(number), pairs_seen, phase)
 
     def evaluated(self, number: int, evaluation: Evaluation) -> bool:
         """Take in an evaluation and decide: True where the trial goes on.

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -25,10 +25,19 @@ from ray.tune.search import Searcher
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
 from tuner.model.encoder import PretrainedEncoder
+from tuner.progress import Progress
 from tuner.protocol import Protocol
 from tuner.records import Evaluation
 from tuner.search.driver import Driver
-from tuner.search.trainable import CONFIG, EVALUATION, FAILURE, NUMBER, TrialActor
+from tuner.search.trainable import (
+    CONFIG,
+    EVALUATION,
+    FAILURE,
+    NUMBER,
+    PAIRS_SEEN,
+    PHASE,
+    TrialActor,
+)
 from tuner.study import StudyConfig
 from tuner.study.parts import ResourcesConfig
 
@@ -86,6 +95,8 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         if FAILURE in result:
             self._driver.trial_failed(number, result[FAILURE])
             return TrialScheduler.STOP
+        if PHASE in result:
+            self._driver.progressed(number, result[PAIRS_SEEN], result[PHASE])
         if EVALUATION not in result:
             return TrialScheduler.CONTINUE
         evaluation = Evaluation.model_validate_json(result[EVALUATION])
@@ -123,9 +134,9 @@ class _Watcher(_NotPickled, tune.Callback):
 class _Interrupt(_NotPickled, tune.Stopper):
     """Ends the run in an orderly way on the first SIGINT or SIGTERM; the second one kills."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, progress: Progress) -> None:
         self.received = False
-        self._tell = tell
+        self._progress = progress
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False  # results of trials always reach the driver
@@ -139,7 +150,7 @@ class _Interrupt(_NotPickled, tune.Stopper):
 
         def receive(number: int, frame: FrameType | None) -> None:
             self.received = True
-            self._tell("stopping after the steps under way; once more to stop at once")
+            self._progress.tell("stopping after the steps under way; once more to stop at once")
             signal.signal(number, signal.default_int_handler)
 
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -153,7 +164,7 @@ class _Interrupt(_NotPickled, tune.Stopper):
 
 
 @contextmanager
-def cluster(tell: Callable[[str], None]) -> Iterator[None]:
+def cluster(progress: Progress) -> Iterator[None]:
     """Join the cluster that RAY_ADDRESS names (as in a Ray job), or start one on this machine.
 
     Raises:
@@ -163,15 +174,20 @@ def cluster(tell: Callable[[str], None]) -> Iterator[None]:
         os.environ.setdefault(name, value)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     address = os.environ.get("RAY_ADDRESS") or "local"
-    tell("starting Ray on this machine" if address == "local" else f"joining Ray at {address}")
+    at = "on this machine" if address == "local" else f"at {address}"
     try:
-        ray.init(
-            address=address,
-            include_dashboard=False if address == "local" else None,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}},
-        )
+        with progress.task(f"{'starting' if address == 'local' else 'joining'} Ray {at}"):
+            ray.init(
+                address=address,
+                include_dashboard=False if address == "local" else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={
+                    "env_vars": {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+                },
+            )
+        held = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        progress.tell(f"Ray {at}: {held.get('CPU', 0):g} CPUs, {held.get('GPU', 0):g} GPUs")
     except ConnectionError as error:
         raise UserError(
             f"no Ray cluster at {address} takes us in",
@@ -181,7 +197,8 @@ def cluster(tell: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        ray.shutdown()
+        with progress.task("stopping Ray" if address == "local" else "leaving Ray"):
+            ray.shutdown()
 
 
 def concurrency(resources: ResourcesConfig) -> int:
@@ -210,7 +227,7 @@ def run(
     protocol: Protocol,
     corpus: TokenisedCorpus,
     encoder: PretrainedEncoder,
-    tell: Callable[[str], None],
+    progress: Progress,
 ) -> bool:
     """Run the driver's trials on the cluster until none is left.
 
@@ -221,7 +238,7 @@ def run(
     trainable = tune.with_parameters(
         TrialActor, study=study, protocol=protocol, corpus=corpus, encoder=encoder
     )
-    interrupt = _Interrupt(tell)
+    interrupt = _Interrupt(progress)
     with tempfile.TemporaryDirectory(prefix="tuner-ray-") as scratch, interrupt.installed():
         tune.Tuner(
             tune.with_resources(

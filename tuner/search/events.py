@@ -152,10 +152,15 @@ class History:
             case TrialEnded():
                 self._update(event.number, state=event.state, reason=event.reason, ended=event.time)
 
-    def record(self) -> StudyRecord:
-        """The study as it stands."""
+    def record(self, now: float | None = None) -> StudyRecord:
+        """The study as it stands.
+
+        Args:
+            now: Unix time, seconds, up to which a driver works on it; else up to the last event.
+        """
         assert self._created is not None, "the journal does not begin with the study's creation"
-        running = self._latest - self._driver_since if self._driver_since is not None else 0.0
+        until = self._latest if now is None else now
+        running = until - self._driver_since if self._driver_since is not None else 0.0
         return StudyRecord(
             name=self._created.name,
             id=self._created.id,

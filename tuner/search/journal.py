@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 import zlib
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +19,12 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from tuner.errors import UserError
+from tuner.invocation import command
 from tuner.search.events import EVENT, Event, History, StudyCreated
 
 FILE = "journal.jsonl"
+PATIENCE = 0.5
+"""Seconds that a writer waits for the lock: a look at it (`being_written`) is over at once."""
 
 
 class Journal:
@@ -36,14 +40,13 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._file = open(self._path, "r+b")  # noqa: SIM115 (closed by __exit__)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not self._locked(time.monotonic() + PATIENCE):
             self._file.close()
             raise UserError(
                 f"study {folder.name} is being worked on by another process",
-                "Wait until it has ended, or stop it with Ctrl-C, then run the command again.",
-            ) from error
+                f"Watch it by `{command('status', folder)} --watch`; when it has ended or was "
+                "stopped by Ctrl-C, run this command again.",
+            )
         try:
             events, self._number, end = _parse(self._path, self._file.read())
             self._file.truncate(end)
@@ -79,6 +82,17 @@ class Journal:
         self._number += 1
         self.history.apply(event)
 
+    def _locked(self, deadline: float) -> bool:
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(PATIENCE / 10)
+            else:
+                return True
+
     def __enter__(self) -> Self:
         return self
 
@@ -95,9 +109,27 @@ def exists(folder: Path) -> UserError:
     """The refusal to begin a study whose name is taken."""
     return UserError(
         f"study {folder.name} already exists in {folder.parent}",
-        f"Go on with it by `tuner resume {folder.name}`, or choose another name: "
+        f"Go on with it by `{command('resume', folder)}`, or choose another name: "
         f"--set name={folder.name}-2",
     )
+
+
+def being_written(folder: Path) -> bool:
+    """Whether a driver is at work on the study: it holds the journal's lock as long as it lives."""
+    if not (folder / FILE).exists():
+        return False
+    with open(folder / FILE, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def studies_in(storage: Path) -> list[Path]:
+    """The folders of all studies."""
+    found = (path.parent for path in storage.glob(f"*/{FILE}"))
+    return sorted(folder for folder in found if not folder.name.startswith("."))
 
 
 def read_history(folder: Path) -> History:
@@ -110,7 +142,7 @@ def read_history(folder: Path) -> History:
     try:
         content = path.read_bytes()
     except OSError as error:
-        known = sorted(found.parent.name for found in folder.parent.glob(f"*/{FILE}"))
+        known = [found.name for found in studies_in(folder.parent)]
         raise UserError(
             f"there is no study {folder.name} in {folder.parent}",
             f"Known there: {', '.join(known)}." if known else "No study is there at all.",

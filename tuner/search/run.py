@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
 from tuner.errors import StudyInterrupted
+from tuner.invocation import command
 from tuner.prepare import Inputs, check_unchanged, prepare
+from tuner.progress import Phase, Progress
 from tuner.records import ENDED, Evaluation, StudyRecord, TrialRecord
 from tuner.search import engine
 from tuner.search.driver import Driver, Observer
@@ -19,7 +20,8 @@ from tuner.search.events import StudyCreated
 from tuner.search.journal import FILE, Journal, exists, read_history
 from tuner.study import StudyConfig
 from tuner.study_file import reopened_study
-from tuner.terminal import StudyView, say
+from tuner.terminal.progress import ConsoleProgress, say
+from tuner.terminal.view import StudyView
 from tuner.tracking import BackgroundTracker, reach, store_of
 
 
@@ -32,8 +34,9 @@ def begin(study: StudyConfig, console: Console) -> StudyRecord:
     if (study.folder / FILE).exists():
         raise exists(study.folder)
     reach(store_of(study))
-    inputs = prepare(study, _teller(console))
-    with engine.cluster(_teller(console)):
+    progress = ConsoleProgress(console)
+    inputs = prepare(study, progress)
+    with engine.cluster(progress):
         engine.concurrency(study.resources)
         created = StudyCreated(
             time=time.time(),
@@ -44,7 +47,7 @@ def begin(study: StudyConfig, console: Console) -> StudyRecord:
             rungs=study.rungs,
         )
         with Journal.create(study.folder, created) as journal:
-            return _run(study, inputs, journal, console)
+            return _run(study, inputs, journal, console, progress)
 
 
 def go_on(folder: Path, console: Console) -> StudyRecord:
@@ -57,29 +60,35 @@ def go_on(folder: Path, console: Console) -> StudyRecord:
     if record.state == "completed":
         say(console, f"study {record.name} is complete: nothing is left to do")
         return record
-    study = reopened_study(record.settings, folder)
-    reach(store_of(study))
-    inputs = prepare(study, _teller(console))
-    check_unchanged(record.facts, inputs.facts)
-    with engine.cluster(_teller(console)), Journal(folder) as journal:
-        return _run(study, inputs, journal, console)
+    progress = ConsoleProgress(console)
+    with Journal(folder) as journal:  # from here on the study is ours
+        study = reopened_study(record.settings, folder)
+        reach(store_of(study))
+        inputs = prepare(study, progress)
+        check_unchanged(record.facts, inputs.facts)
+        with engine.cluster(progress):
+            return _run(study, inputs, journal, console, progress)
 
 
-def _run(study: StudyConfig, inputs: Inputs, journal: Journal, console: Console) -> StudyRecord:
+def _run(
+    study: StudyConfig, inputs: Inputs, journal: Journal, console: Console, progress: Progress
+) -> StudyRecord:
     tracker = BackgroundTracker(store_of(study), study.tracking.experiment)
-    with StudyView(console, study.budget.trials) as view:
+    with StudyView(console, study.trials) as view:
         observers: list[Observer] = [view, _CheckpointCleaner(study), tracker]
         driver = Driver(study, journal, observers)
         driver.start()
         try:
             interrupted = engine.run(
-                study, driver, inputs.protocol, inputs.corpus, inputs.encoder, _teller(console)
+                study, driver, inputs.protocol, inputs.corpus, inputs.encoder, progress
             )
         except KeyboardInterrupt:  # the second one: nothing more is written
-            told = f"stopped at once; the study goes on with: tuner resume {study.name}"
+            told = f"stopped at once; the study goes on with: {command('resume', study.folder)}"
             raise StudyInterrupted(told) from None
         record = driver.finish(interrupted)
-    for complaint in tracker.close():
+    with progress.task("writing the rest to MLflow"):
+        complaints = tracker.close()
+    for complaint in complaints:
         say(console, complaint, style="yellow")
     return record
 
@@ -96,9 +105,6 @@ class _CheckpointCleaner:
 
     def study_started(self, study: StudyRecord) -> None: ...
     def trial_started(self, trial: TrialRecord) -> None: ...
+    def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None: ...
     def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None: ...
     def study_ended(self, study: StudyRecord) -> None: ...
-
-
-def _teller(console: Console) -> Callable[[str], None]:
-    return lambda line: say(console, line, style="dim")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import warnings
 from typing import Any
 
@@ -11,29 +12,57 @@ from optuna.trial import TrialState as OptunaState
 from tuner.records import TrialRecord
 from tuner.space import Space
 from tuner.space.distributions import Choice, Distribution, Float, Int, PowerOfTwo, Scalar
+from tuner.space.feasible import Feasible
 from tuner.study.parts import SamplerConfig
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
+ASKED = 100
+"""Proposals of Optuna that are looked at for a trial before a uniform draw is taken instead."""
+
+
 class Sampler:
-    """Proposes the next point of a space.
+    """Proposes the next feasible point of a space.
 
     All randomness is a function of (seed, trial number), so a study that is resumed proposes what
-    it would have proposed. TPE (Bergstra et al. 2011; multivariate and grouped, so that conditional
-    parameters are modelled together; constant liar, so that parallel trials keep apart).
+    it would have proposed.
+
+    `random`: independent draws. `tpe`: Bergstra et al. 2011; multivariate and grouped, so that
+    conditional parameters are modelled together; constant liar, so that parallel trials keep apart.
+    Of their proposals the first is taken that keeps the requirements; where 100 in a row do not,
+    a uniform draw of those that do.
+
+    `grid`: every feasible point once, shuffled by the seed. The first n points are then a random
+    sample of the grid, with every value of every parameter in about its share: a study that ends
+    early has still seen them all, and what ASHA compares at a rung is not all of one kind, as it
+    would be in the order in which a grid is written down.
     """
 
-    def __init__(self, space: Space, config: SamplerConfig) -> None:
-        self._space = space
+    def __init__(self, feasible: Feasible, config: SamplerConfig) -> None:
+        self._feasible = feasible
+        self._space = feasible.space
         self._config = config
         self._study = optuna.create_study(direction="maximize")
         self._trials: dict[int, optuna.Trial] = {}
+        self._grid: list[dict[str, Scalar]] = []  # what no trial has had yet
+        if config.kind == "grid":
+            self._grid = feasible.grid()
+            random.Random(config.seed).shuffle(self._grid)
 
-    def propose(self, number: int) -> dict[str, Scalar]:
-        """Values by dotted name for the trial `number`."""
-        self._study.sampler = self._sampler(number)
-        return self._ask(number)
+    def propose(self, number: int) -> dict[str, Scalar] | None:
+        """Values by dotted name for the trial `number`; None where the grid is exhausted.
+
+        Raises:
+            UserError: no feasible point was found.
+        """
+        if self._config.kind == "grid":
+            params = next(iter(self._grid), None)
+        else:
+            params = self._first_feasible(number)
+        if params is not None:
+            self._add(number, params)
+        return params
 
     def evaluated(self, number: int, rung: int, objective: float) -> None:
         """Tell an intermediate value (`rung` in pairs)."""
@@ -55,21 +84,41 @@ class Sampler:
 
     def replay(self, record: TrialRecord) -> None:
         """Take in a trial that was proposed before, with all that is known of it."""
-        self._study.sampler = optuna.samplers.RandomSampler(seed=0)  # proposes nothing here
-        self._study.enqueue_trial(_inner(self._space, record.params))
-        params = self._ask(record.number)
-        assert params == record.params, f"replayed {params}, recorded {record.params}"
+        self._add(record.number, record.params)
         for evaluation in record.evaluations:
             self.evaluated(record.number, evaluation.rung, evaluation.objective)
         self.ended(record)
 
-    def _ask(self, number: int) -> dict[str, Scalar]:
+    def _first_feasible(self, number: int) -> dict[str, Scalar]:
+        """What Optuna proposes; it forgets what it was asked, so a replay leaves it the same."""
+        self._study.sampler = self._sampler(number)
+        for _ in range(ASKED):
+            trial = self._study.ask()
+            params = self._point(trial)
+            self._study.tell(trial, state=OptunaState.FAIL)
+            if self._feasible.keeps(params):
+                return params
+        return self._feasible.draw(self._seed(number))
+
+    def _add(self, number: int, params: dict[str, Any]) -> None:
+        """A trial with these values, proposed now or replayed, becomes known to Optuna."""
+        self._study.sampler = optuna.samplers.RandomSampler(seed=0)  # proposes nothing here
+        self._study.enqueue_trial(_inner(self._space, params))
         trial = self._study.ask()
+        taken = self._point(trial)
+        assert taken == params, f"Optuna took {taken} for {params}"
         self._trials[number] = trial
+        if params in self._grid:
+            self._grid.remove(params)
+
+    def _point(self, trial: optuna.Trial) -> dict[str, Scalar]:
         return self._space.sample(lambda name, dist: _suggest(trial, name, dist))
 
+    def _seed(self, number: int) -> int:
+        return (self._config.seed * 1_000_003 + number) % 2**32
+
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        seed = (self._config.seed * 1_000_003 + number) % 2**32
+        seed = self._seed(number)
         if self._config.kind == "random":
             return optuna.samplers.RandomSampler(seed=seed)
         with warnings.catch_warnings():  # that these are experimental is known, and tested here

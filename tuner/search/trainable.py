@@ -16,17 +16,20 @@ from ray import tune
 from tuner.config import TrialConfig
 from tuner.data.tokens import TokenisedCorpus
 from tuner.model.encoder import PretrainedEncoder
+from tuner.progress import Phase
 from tuner.protocol import Protocol
 from tuner.records import Evaluation
 from tuner.study import StudyConfig
 from tuner.training.accumulation import OutOfMemory
 from tuner.training.checkpoint import Checkpoints
+from tuner.training.evaluation import Evaluating
 from tuner.training.loop import NonFiniteLoss, Step, train
 
 NUMBER, CONFIG = "number", "config"
 """Keys of what a trial is sent: its number, and its TrialConfig as plain values."""
-EVALUATION, FAILURE, PAIRS_SEEN = "evaluation", "failure", "pairs_seen"
-"""Keys of what it reports: an Evaluation as JSON (Ray flattens mappings), or why it failed."""
+PAIRS_SEEN, PHASE, EVALUATION, FAILURE = "pairs_seen", "phase", "evaluation", "failure"
+"""Keys of what it reports: how far it is, and at what; at a rung an Evaluation as JSON (Ray
+flattens mappings); or why it failed."""
 
 HEARTBEAT_SECONDS = 2.0
 """Longest time without a word to the driver, so that a stop takes effect between two steps."""
@@ -50,7 +53,7 @@ class TrialActor(tune.Trainable):
         on_gpu = study.resources.gpus_per_trial > 0
         self._device = torch.device("cuda" if on_gpu else "cpu")
         torch.set_num_threads(max(1, int(study.resources.cpus_per_trial)))
-        self._events: Iterator[Step | Evaluation] = iter(())
+        self._events: Iterator[Step | Evaluating | Evaluation] = iter(())
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -60,19 +63,20 @@ class TrialActor(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train up to the next rung, or until the heartbeat is due."""
+        """Train and evaluate up to the next rung, or until the heartbeat is due."""
         deadline = time.monotonic() + HEARTBEAT_SECONDS
-        pairs_seen = 0
         try:
             for event in self._events:
                 if isinstance(event, Evaluation):
                     return {EVALUATION: event.model_dump_json(), PAIRS_SEEN: event.pairs_seen}
-                pairs_seen = event.pairs_seen
+                if isinstance(event, Step):
+                    self._pairs_seen = event.pairs_seen
                 if time.monotonic() > deadline:
-                    return {PAIRS_SEEN: pairs_seen}
+                    phase: Phase = "training" if isinstance(event, Step) else "evaluating"
+                    return {PAIRS_SEEN: self._pairs_seen, PHASE: phase}
         except (NonFiniteLoss, OutOfMemory) as error:  # the configuration's fault: no retry
-            return {FAILURE: str(error), PAIRS_SEEN: pairs_seen, "done": True}
-        return {PAIRS_SEEN: pairs_seen, "done": True}
+            return {FAILURE: str(error), PAIRS_SEEN: self._pairs_seen, "done": True}
+        return {PAIRS_SEEN: self._pairs_seen, "done": True}
 
     def cleanup(self) -> None:
         """Let go of the trial and of the memory it held."""
@@ -82,6 +86,7 @@ class TrialActor(tune.Trainable):
             torch.cuda.empty_cache()
 
     def _begin(self, config: dict[str, Any]) -> None:
+        self._pairs_seen = 0
         folder = self._study.trial_folder(config[NUMBER])
         self._events = train(
             TrialConfig.model_validate(config[CONFIG]),

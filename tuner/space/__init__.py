@@ -6,13 +6,14 @@ A sample becomes a TrialConfig here and nowhere else.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import islice
 from typing import Annotated, Any, Protocol, Self
 
 from pydantic import Field, RootModel, ValidationError, model_validator
 
 from tuner.config import TrialConfig, check_value
-from tuner.space.distributions import Distribution, Fixed, Scalar, spelt_out
+from tuner.space.distributions import Distribution, Fixed, Scalar, possible, spelt_out
 
 
 class Suggest(Protocol):
@@ -22,7 +23,10 @@ class Suggest(Protocol):
 
 
 class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="type")]]]):
-    """Distributions by dotted name. A parameter follows those that its `when` names."""
+    """Distributions by dotted name. A parameter follows those that its `when` names.
+
+    It is drawn where they are drawn and have one of the values that `when` lists: conditions nest.
+    """
 
     root: dict[str, Annotated[Distribution, Field(discriminator="type")]] = {}
 
@@ -68,10 +72,11 @@ class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="typ
         params: dict[str, Scalar] = {}
         for name in self.ordered():
             distribution = self.root[name]
-            active = all(params.get(k) in allowed for k, allowed in distribution.when.items())
-            if active and isinstance(distribution, Fixed):
+            if not self._active(name, params):
+                continue
+            if isinstance(distribution, Fixed):
                 params[name] = distribution.value
-            elif active:
+            else:
                 params[name] = suggest(name, distribution)
         return params
 
@@ -80,19 +85,52 @@ class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="typ
         generator = random.Random(seed)
         return self.sample(lambda name, distribution: distribution.draw(generator))
 
-    def extremes(self) -> Iterator[dict[str, Scalar]]:
-        """Points at the ends of every parameter, its conditions fulfilled, the rest at random."""
-        for number, (name, distribution) in enumerate(self.root.items()):
-            for end in distribution.ends():
-                yield self._draw_with({name: end}, random.Random(number))
+    def draw_with(
+        self, name: str, value: Scalar, generator: random.Random
+    ) -> dict[str, Scalar] | None:
+        """A random point in which a parameter has this value, so that its conditions hold.
 
-    def _draw_with(self, forced: dict[str, Scalar], generator: random.Random) -> dict[str, Scalar]:
-        """A point with these values, and with whatever their conditions ask for."""
-        for name in reversed(self.ordered()):
-            if name in forced:
-                for other, allowed in self.root[name].when.items():
-                    forced.setdefault(other, generator.choice(allowed))
+        Their own conditions hold too, to any depth. None where there is no such point.
+        """
+        allowed = {name: [value]}
+        for dependent in reversed(self.ordered()):  # all that ask something of it stood before it
+            if dependent in allowed:
+                for other, values in self.root[dependent].when.items():
+                    asked = allowed.get(other, values)
+                    allowed[other] = [value for value in values if value in asked]
+        forced = {}
+        for other, values in allowed.items():
+            values = [value for value in values if possible(self.root[other], value)]
+            if not values:
+                return None
+            forced[other] = generator.choice(values)
         return self.sample(lambda name, dist: forced.get(name, dist.draw(generator)))
+
+    def points(self, at_most: int) -> list[dict[str, Scalar]] | None:
+        """Every point, by value in the order of the file; None where there are more than these."""
+        points: list[dict[str, Scalar]] = [{}]
+        for name in self.ordered():
+            active = [self._active(name, point) for point in points]
+            if not any(active):
+                continue
+            grid = self.root[name].grid()
+            if grid is None:
+                return None
+            values = list(islice(grid, at_most + 1))
+            grown = (
+                longer
+                for point, is_active in zip(points, active, strict=True)
+                for longer in (({**point, name: v} for v in values) if is_active else [point])
+            )
+            points = list(islice(grown, at_most + 1))
+            if len(points) > at_most:
+                return None
+        return points
+
+    def _active(self, name: str, point: Mapping[str, Scalar]) -> bool:
+        """Whether the conditions of a parameter hold in a point that has them already."""
+        when = self.root[name].when
+        return all(other in point and point[other] in when[other] for other in when)
 
     def trial_config(self, fixed: Mapping[str, Any], params: Mapping[str, Any]) -> TrialConfig:
         """The configuration of a point: fixed settings, then the sampled ones on top.
@@ -106,9 +144,6 @@ class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="typ
 def compose(fixed: Mapping[str, Any], params: Mapping[str, Any], whence: str) -> TrialConfig:
     """A TrialConfig of dotted names, `params` on top of what is fixed for every trial.
 
-    A fixed `fusion.layer` is for the trials that fuse: where `params` choose the last layer alone,
-    it does not apply.
-
     Args:
         fixed: settings of every trial.
         params: settings of this one.
@@ -117,13 +152,22 @@ def compose(fixed: Mapping[str, Any], params: Mapping[str, Any], whence: str) ->
     Raises:
         ValueError: they make no valid trial.
     """
-    values = {**fixed, **params}
-    if params.get("fusion.kind") == "last" and "fusion.layer" not in params:
-        values.pop("fusion.layer", None)
     try:
-        return TrialConfig.from_flat(values)
+        return TrialConfig.from_flat(merged(fixed, params))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         raise ValueError(f"{whence}: {place}: {message}") from error
+
+
+def merged(fixed: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """`params` on top of what is fixed for every trial, by dotted name.
+
+    A fixed `fusion.layer` is for the trials that fuse: where `params` choose the last layer alone,
+    it does not apply.
+    """
+    values = {**fixed, **params}
+    if params.get("fusion.kind") == "last" and "fusion.layer" not in params:
+        values.pop("fusion.layer", None)
+    return values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Literal, Self
 
@@ -33,11 +34,11 @@ class _Range(Part):
 class Float(_Range):
     """A real number from low to high, both included; in steps, or on a log scale."""
 
-    type: Literal["float"]
-    low: float
-    high: float
-    step: float | None = Field(None, gt=0)
-    log: bool = False
+    type: Literal["float"] = Field(description="a real number in a range")
+    low: float = Field(description="the lowest value")
+    high: float = Field(description="the highest value")
+    step: float | None = Field(None, gt=0, description="low, low + step, low + 2 step, ...")
+    log: bool = Field(False, description="uniform in the logarithm")
 
     def draw(self, random: random.Random) -> float:
         """A uniform draw (uniform in the logarithm where `log`)."""
@@ -58,6 +59,10 @@ class Float(_Range):
         """The lowest and the highest value that can be drawn."""
         return [self.low, self.high if self.step is None else self.at(self.steps)]
 
+    def grid(self) -> Iterable[Scalar] | None:
+        """Every value, lowest first; None without a step: there are infinitely many."""
+        return None if self.step is None else map(self.at, range(self.steps + 1))
+
     def at(self, index: int) -> float:
         """The value `index` steps above low, as it is written: 0.3, not 0.30000000000000004."""
         assert self.step is not None
@@ -72,10 +77,10 @@ class Float(_Range):
 class Int(_Range):
     """A whole number from low to high, both included."""
 
-    type: Literal["int"]
-    low: int
-    high: int
-    step: int = Field(1, ge=1)
+    type: Literal["int"] = Field(description="a whole number in a range")
+    low: int = Field(description="the lowest value")
+    high: int = Field(description="the highest value")
+    step: int = Field(1, ge=1, description="low, low + step, low + 2 step, ...")
 
     def draw(self, random: random.Random) -> int:
         """A uniform draw."""
@@ -85,13 +90,17 @@ class Int(_Range):
         """The lowest and the highest value that can be drawn."""
         return [self.low, self.high - (self.high - self.low) % self.step]
 
+    def grid(self) -> Iterable[Scalar]:
+        """Every value, lowest first."""
+        return range(self.low, self.high + 1, self.step)
+
 
 class PowerOfTwo(_Range):
     """A power of two from low to high, both included, uniform in the exponent."""
 
-    type: Literal["power_of_two"]
-    low: int = Field(ge=1)
-    high: int = Field(ge=1)
+    type: Literal["power_of_two"] = Field(description="8, 16, 32, ... in a range")
+    low: int = Field(ge=1, description="the lowest value, a power of two")
+    high: int = Field(ge=1, description="the highest value, a power of two")
 
     @field_validator("low", "high")
     @classmethod
@@ -108,12 +117,23 @@ class PowerOfTwo(_Range):
         """The lowest and the highest value."""
         return [self.low, self.high]
 
+    def grid(self) -> Iterable[Scalar]:
+        """Every value, lowest first."""
+        return [1 << e for e in range(self.low.bit_length() - 1, self.high.bit_length())]
+
 
 class Choice(_Range):
     """One of a list of values, without order."""
 
-    type: Literal["choice"]
-    values: list[Scalar] = Field(min_length=1)
+    type: Literal["choice"] = Field(description="one of a list; the list alone means it too")
+    values: list[Scalar] = Field(min_length=1, description="what it may be")
+
+    @field_validator("values")
+    @classmethod
+    def _distinct(cls, values: list[Scalar]) -> list[Scalar]:
+        if len(set(values)) < len(values):
+            raise ValueError(f"values must be distinct, got {values}")
+        return values
 
     def draw(self, random: random.Random) -> Scalar:
         """A uniform draw."""
@@ -123,12 +143,16 @@ class Choice(_Range):
         """All values: they have no order."""
         return self.values
 
+    def grid(self) -> Iterable[Scalar]:
+        """All values."""
+        return self.values
+
 
 class Fixed(_Range):
     """One value: what a plain scalar in the YAML means."""
 
-    type: Literal["fixed"]
-    value: Scalar
+    type: Literal["fixed"] = Field(description="one value; the value alone means it too")
+    value: Scalar = Field(description="the value")
 
     def draw(self, random: random.Random) -> Scalar:
         """The value."""
@@ -138,8 +162,21 @@ class Fixed(_Range):
         """The value."""
         return [self.value]
 
+    def grid(self) -> Iterable[Scalar]:
+        """The value."""
+        return [self.value]
+
 
 Distribution = Float | Int | PowerOfTwo | Choice | Fixed
+
+
+def possible(distribution: Distribution, value: Scalar) -> bool:
+    """Whether a distribution can give this value."""
+    if not isinstance(distribution, Float):
+        return value in distribution.grid()
+    if not isinstance(value, int | float) or not distribution.low <= value <= distribution.high:
+        return False
+    return distribution.step is None or distribution.at(distribution.index(value)) == value
 
 
 def spelt_out(value: Any) -> Any:

@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tuner.config import Part, TrialConfig, check_value
 from tuner.space import Space, compose
+from tuner.space.feasible import AT_ONCE, LARGEST_GRID, Feasible, Tally
+from tuner.space.requirements import parse
 from tuner.study.data import DataConfig
 from tuner.study.parts import (
     BudgetConfig,
@@ -29,15 +31,23 @@ from tuner.study.parts import (
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
+def _parsed(text: str) -> str:
+    parse(text)
+    return text
+
+
 class StudyConfig(Part):
     """One study: what a file of `search_spaces/` says."""
 
-    name: str = Field(description="names the study's folder and its MLflow run")
+    name: str = Field(
+        description="names the study's folder and its MLflow run",
+        json_schema_extra={"pattern": f"^{NAME.pattern}$"},
+    )
     description: str = Field("", description="what the study asks, in a sentence or two")
     storage: Path = Field(
         Path("studies"), validate_default=True, description="folder that holds the studies"
     )
-    data: DataConfig
+    data: DataConfig = Field(description="where the pairs come from; its keys follow `source`")
     encoder: EncoderConfig = EncoderConfig()
     languages: LanguagesConfig
     protocol: ProtocolConfig = ProtocolConfig()
@@ -46,6 +56,11 @@ class StudyConfig(Part):
     sampler: SamplerConfig = SamplerConfig()
     trial: dict[str, Any] = Field({}, description="fixed settings of every trial, by dotted name")
     space: Space = Field(Space(), description="what varies, by dotted name")
+    require: tuple[Annotated[str, AfterValidator(_parsed)], ...] = Field(
+        (),
+        description="what has to hold between the settings of a trial, as in "
+        "batch.effective_size >= batch.micro_size",
+    )
     baseline: dict[str, Any] | None = Field(None, description="run first, protected from ASHA")
     resources: ResourcesConfig = ResourcesConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
@@ -73,6 +88,7 @@ class StudyConfig(Part):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _check_languages(self.languages, self.protocol)
+        self._check_requirements()
         for config in self.corner_configs():
             self.check_mix(config)
         if self.scheduler.kind == "asha" and self.scheduler.min_pairs > self.budget.pairs_per_trial:
@@ -80,6 +96,10 @@ class StudyConfig(Part):
                 f"scheduler.min_pairs ({self.scheduler.min_pairs}) must not exceed "
                 f"budget.pairs_per_trial ({self.budget.pairs_per_trial})"
             )
+        if self.sampler.kind == "grid":
+            self.feasible.grid()
+        elif self.budget.trials is None:
+            raise ValueError("budget.trials must be given: only sampler.kind grid ends by itself")
         return self
 
     @property
@@ -90,6 +110,36 @@ class StudyConfig(Part):
     def trial_folder(self, number: int) -> Path:
         """Where a trial keeps its checkpoint, on storage that every worker reaches."""
         return self.folder / "trials" / f"{number:04d}"
+
+    @property
+    def feasible(self) -> Feasible:
+        """The points that trials are sampled from."""
+        return Feasible(self.space, self.trial, self.require)
+
+    @property
+    def trials(self) -> int:
+        """How many trials the study runs in all, the baseline included.
+
+        A grid is enumerated each time: keep the answer where it is asked for often.
+        """
+        if self.sampler.kind != "grid":
+            assert self.budget.trials is not None
+            return self.budget.trials
+        whole = len(self.feasible.grid()) + (self.baseline is not None)
+        return whole if self.budget.trials is None else min(self.budget.trials, whole)
+
+    def distinct(self) -> int | None:
+        """How many points can be sampled; None where infinitely many, or more than 100,000."""
+        tally = self.feasible.tally(LARGEST_GRID, draws=0)
+        return tally.feasible if tally.complete else None
+
+    def infeasible(self) -> dict[str, int]:
+        """How many points each requirement excludes, whether or not others do so too.
+
+        Of all combinations of a finite space, or of 1,000 random points where it is infinite or
+        has more than 100,000.
+        """
+        return self.feasible.tally(LARGEST_GRID, draws=1_000).excluded
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -108,14 +158,24 @@ class StudyConfig(Part):
     def corner_configs(self) -> Iterator[TrialConfig]:
         """What every check of a trial is held against before anything starts.
 
-        The baseline, every end of the space, and a sample of its inside.
+        The baseline, every end of the space, and a sample of its inside, all feasible.
         """
         if self.baseline is not None:
             yield self.baseline_config()
-        for point in self.space.extremes():
+        feasible = self.feasible
+        inside = (self.space.draw(seed) for seed in range(32))
+        for point in (*feasible.extremes(), *filter(feasible.keeps, inside)):
             yield self.space.trial_config(self.trial, point)
-        for number in range(32):
-            yield self.space.trial_config(self.trial, self.space.draw(seed=number))
+
+    def _check_requirements(self) -> None:
+        """Refuse a baseline that breaks a requirement, and a space without a feasible point."""
+        if not self.require:
+            return
+        if self.baseline is not None and (complaint := self.feasible.complaint(self.baseline)):
+            raise ValueError(f"the baseline breaks a requirement: {complaint}")
+        tally = self.feasible.tally(AT_ONCE, draws=2_000)
+        if tally.feasible == 0:
+            raise ValueError(_none_feasible(tally))
 
     def check_mix(self, trial: TrialConfig) -> None:
         """Refuse cross-lingual batches without two languages to train on."""
@@ -126,6 +186,16 @@ class StudyConfig(Part):
                 f"two source languages and there is one ({', '.join(trained)}): "
                 f"add a source language or fix mix.cross_lingual at 0"
             )
+
+
+def _none_feasible(tally: Tally) -> str:
+    most = max(tally.excluded, key=lambda text: tally.excluded[text])
+    looked_at = f"{'the ' if tally.complete else ''}{tally.points:,}"
+    looked_at += "" if tally.complete else " random"
+    return (
+        f"none of {looked_at} points of the space keeps the requirements; {most!r} excludes most "
+        f"({tally.excluded[most]:,})"
+    )
 
 
 def trained_on(languages: LanguagesConfig, protocol: ProtocolConfig) -> tuple[Language, ...]:

@@ -39,7 +39,9 @@ class LanguagesConfig(Part):
 class ProtocolConfig(Part):
     """What may choose, and so what may be claimed."""
 
-    kind: Literal["zero_shot", "pivot", "translate_train", "oracle"] = "zero_shot"
+    kind: Literal["zero_shot", "pivot", "translate_train", "oracle"] = Field(
+        "zero_shot", description="which data may choose, and so what may be claimed for targets"
+    )
     objective: Literal["mean", "worst", "cross_lingual", "held_out"] = Field(
         "mean", description="of permitted dev: mean, worst language, source x source, held out"
     )
@@ -63,31 +65,44 @@ class ProtocolConfig(Part):
 class BudgetConfig(Part):
     """What the study may spend."""
 
-    trials: int = Field(ge=1, description="trials in all, the baseline included")
+    trials: int | None = Field(
+        None,
+        ge=1,
+        description="trials in all, the baseline included; with sampler.kind grid at most so many, "
+        "by default the whole grid",
+    )
     pairs_per_trial: int = Field(ge=1, description="full budget of a trial, in pairs")
 
 
 class SchedulerConfig(Part):
     """ASHA (arXiv 1810.05934), stopping variant, over rungs in pairs."""
 
-    kind: Literal["asha", "none"] = "asha"
+    kind: Literal["asha", "none"] = Field(
+        "asha", description="none: every trial runs to the full budget"
+    )
     min_pairs: int = Field(1, ge=1, description="the first rung, in pairs")
     reduction_factor: int = Field(3, ge=2, description="eta: one in eta goes on at a rung")
 
 
 class SamplerConfig(Part):
-    """How configurations are proposed."""
+    """How configurations are proposed; all of them keep what `require` asks."""
 
-    kind: Literal["tpe", "random"] = "tpe"
-    seed: int = Field(0, ge=0, description="with the trial's number, all the sampler's randomness")
+    kind: Literal["tpe", "random", "grid"] = Field(
+        "tpe",
+        description="tpe: modelled on the trials so far; random: independent draws; "
+        "grid: every point of the space once, shuffled",
+    )
+    seed: int = Field(
+        0, ge=0, description="all the sampler's randomness, with the trial's number; a grid's order"
+    )
     startup_trials: int = Field(8, ge=1, description="random trials before TPE models the space")
 
 
 class ResourcesConfig(Part):
     """What one trial is given, and how many may run at once."""
 
-    cpus_per_trial: float = Field(1, gt=0)
-    gpus_per_trial: float = Field(0, ge=0)
+    cpus_per_trial: float = Field(1, gt=0, description="CPU cores")
+    gpus_per_trial: float = Field(0, ge=0, description="GPUs; a fraction shares one")
     max_concurrent_trials: int | None = Field(
         None, ge=1, description="default: what the cluster can hold at its declared maximum"
     )
@@ -97,14 +112,16 @@ class ResourcesConfig(Part):
 class CheckpointConfig(Part):
     """When a running trial is saved, beside its rungs."""
 
-    every_seconds: float = Field(300, gt=0)
+    every_seconds: float = Field(
+        300.0, gt=0, description="training that an interruption may cost, seconds"
+    )
 
 
 class TrackingConfig(Part):
     """MLflow."""
 
     uri: str | None = Field(None, description="default: sqlite beside the studies")
-    experiment: str = Field("tuner", min_length=1)
+    experiment: str = Field("tuner", min_length=1, description="MLflow experiment of the runs")
 
     @field_validator("uri")
     @classmethod

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
 
+from tuner.progress import Phase
 from tuner.records import Evaluation, StudyRecord, TrialRecord
 from tuner.tracking.store import reach
 from tuner.tracking.tracker import Tracker
@@ -47,6 +48,9 @@ class BackgroundTracker:
 
     def trial_started(self, trial: TrialRecord) -> None:
         self._put(lambda tracker: tracker.trial_started(trial))
+
+    def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None:
+        """Nothing: MLflow shows rungs."""
 
     def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None:
         self._put(lambda tracker: tracker.evaluated(trial, evaluation))

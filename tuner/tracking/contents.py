@@ -1,6 +1,7 @@
 """What MLflow shows of a study's records: names, notes, tags, params, metrics, the dataset.
 
-Pure functions of records, so that the same record always gives the same run.
+Pure functions of records, so that the same record always gives the same run. Beside what the
+records hold, trials get two metrics and a param that MLflow's table and plots need: see below.
 """
 
 from __future__ import annotations
@@ -40,6 +41,17 @@ STUDY_PARAMS = (
     "sampler.seed",
 )
 """Settings that tell studies apart and never change: MLflow refuses another value of a param."""
+SCORE = "select/score"
+"""A metric: the objective at the full budget, of completed trials alone, which may be ranked."""
+PAIRS_SEEN = "train/pairs_seen"
+"""A metric: the step again, for columns and axes, where MLflow shows no steps."""
+LOWEST_LAYER = "fusion.lowest_layer"
+"""A param: the lowest layer that the head reads: k where it is fused, the last where it is not.
+
+`fusion.layer` is absent in the latter, which plots leave out or draw among the others.
+"""
+DECIMALS = 6
+"""Of a metric; the journal has all of them."""
 MAX_TAG, MAX_PARAM, MAX_INPUT_TAG = 5000, 6000, 500
 """Characters; what is longer is cut."""
 DIGEST = 12
@@ -89,14 +101,21 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
         "tuner.origin": trial.origin,
         "tuner.reason": trial.reason,
     }
+    params = trial.config.flat()
+    last_layer = study.facts.get("encoder", {}).get("layers")
+    params[LOWEST_LAYER] = last_layer if params["fusion.kind"] == "last" else params["fusion.layer"]
+    metrics = metrics_of(trial.evaluations)
+    if trial.state == "completed" and trial.last:
+        score = {SCORE: trial.last.objective}
+        metrics += _points(score, trial.last.time, trial.last.pairs_seen)
     return Contents(
         name=f"trial {trial.number:03d}" + (" baseline" if trial.origin == "baseline" else ""),
         started=_milliseconds(started),
         ended=_milliseconds(trial.ended or (trial.last.time if trial.last else started)),
         status=STATUS[trial.state],
         tags=_tags(study, trial.state, _trial_note(trial, study)) | _cut(tags),
-        params=_params(trial.config.flat()),
-        metrics=metrics_of(trial.evaluations),
+        params=_params(params),
+        metrics=metrics,
     )
 
 
@@ -105,7 +124,11 @@ def metrics_of(evaluations: Iterable[Evaluation]) -> list[Metric]:
     return [
         point
         for evaluation in evaluations
-        for point in _points(evaluation.metrics(), evaluation.time, evaluation.pairs_seen)
+        for point in _points(
+            {**evaluation.metrics(), PAIRS_SEEN: float(evaluation.pairs_seen)},
+            evaluation.time,
+            evaluation.pairs_seen,
+        )
     ]
 
 
@@ -137,8 +160,11 @@ def artifacts(study: StudyRecord) -> dict[str, str]:
 
 
 def _tags(study: StudyRecord, state: str, note: str) -> dict[str, str]:
+    environment = study.facts.get("environment", {})
     tags = {
         "mlflow.note.content": note,
+        "mlflow.source.name": f"tuner {environment.get('tuner', '')}".strip(),
+        "mlflow.source.git.commit": environment.get("commit", ""),
         "tuner.study": study.name,
         "tuner.study_id": study.id,
         "tuner.claim": study.facts.get("claim", ""),
@@ -167,7 +193,10 @@ def _params(values: Mapping[str, Any]) -> dict[str, str]:
 def _points(named: Mapping[str, float], time: float, step: int) -> list[Metric]:
     from mlflow.entities import Metric
 
-    return [Metric(name, value, _milliseconds(time), step) for name, value in named.items()]
+    return [
+        Metric(name, round(value, DECIMALS), _milliseconds(time), step)
+        for name, value in named.items()
+    ]
 
 
 def _milliseconds(seconds: float) -> int:
@@ -175,31 +204,36 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _study_note(study: StudyRecord) -> str:
-    """In Markdown: what it asks, what may be claimed, what chose, and what came of it."""
+    """In Markdown: how it stands, what came of it, what it asks, what may be claimed.
+
+    How it stands comes first: MLflow folds all but the first lines.
+    """
     counts = Counter(trial.state for trial in study.trials)
+    trials = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    lines = [f"**{study.state.capitalize()}**" + (f": {study.reason}" if study.reason else "")]
+    lines[0] += f" ({trials})." * bool(trials)
+    if (best := study.best) and best.last:
+        lines.append(
+            f"**Best, unconfirmed:** trial {best.number} with {best.last.objective:.4f}; "
+            "the best of a search is biased upwards by being the best."
+        )
     facts = {
         "Claim": study.facts.get("claim"),
         f"Objective (`{OBJECTIVE}`)": study.facts.get("objective"),
-        "State": study.state + (f": {study.reason}" if study.reason else ""),
-        "Trials": ", ".join(f"{count} {state}" for state, count in sorted(counts.items())),
     }
-    best = study.best
-    if best and best.last:
-        facts["Best, unconfirmed"] = (
-            f"trial {best.number} with {best.last.objective:.4f}; "
-            "the best of a search is biased upwards by being the best"
-        )
-    lines = [f"- **{name}:** {text}" for name, text in facts.items() if text]
-    return "\n".join([study.settings.get("description") or f"Study `{study.name}`.", "", *lines])
+    return "\n".join(
+        [
+            "  \n".join(lines),  # two spaces: a new line of the same paragraph
+            "",
+            study.settings.get("description") or f"Study `{study.name}`.",
+            "",
+            *(f"- **{name}:** {text}" for name, text in facts.items() if text),
+        ]
+    )
 
 
 def _trial_note(trial: TrialRecord, study: StudyRecord) -> str:
-    """In Markdown: what it was, how it ended, and what its numbers may be called."""
-    origin = "the control" if trial.origin == "baseline" else "proposed by the sampler"
-    sampled = "".join(
-        f"\n- `{name}` {format(value, 'g') if isinstance(value, float) else value}"
-        for name, value in trial.params.items()
-    )
+    """In Markdown: how it ended, what it was, and what its numbers may be called."""
     ended = f"**{trial.state.capitalize()}**"
     if trial.last:
         ended += (
@@ -207,10 +241,15 @@ def _trial_note(trial: TrialRecord, study: StudyRecord) -> str:
         )
     if trial.reason:
         ended += f": {trial.reason}"
+    origin = "the control" if trial.origin == "baseline" else "proposed by the sampler"
+    sampled = ", ".join(
+        f"`{name}` {format(value, '.4g') if isinstance(value, float) else value}"
+        for name, value in trial.params.items()
+    )
     claim = study.facts.get("claim")
     parts = [
-        f"Trial {trial.number} of `{study.name}`, {origin}.{sampled and chr(10)}{sampled}",
         f"{ended}." + (" `tuner resume` goes on with it." * (trial.state == "interrupted")),
+        f"Trial {trial.number} of `{study.name}`, {origin}" + (f": {sampled}." if sampled else "."),
         f"Claim: {claim}; unconfirmed." if claim else "",
     ]
     return "\n\n".join(part for part in parts if part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from types import FrameType
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 from urllib.parse import urlsplit
 
 from tuner.errors import UserError
@@ -27,25 +28,27 @@ from tuner.tracking.store import (
     reach,
     without_credentials,
 )
+from tuner.tracking.view import newest
 
 STARTUP = 120.0
 """Seconds that MLflow's server has to start; about 18 are usual."""
 
 
-def serve(uri: str, storage: Path, port: int, announce: Callable[[str], None]) -> None:
+def serve(uri: str, storage: Path, port: int, announce: Callable[[str, str], None]) -> None:
     """Run MLflow's user interface on `uri` until Ctrl-C, for this machine alone.
 
     Args:
         uri: the store; of a server that already runs, its address is announced, and that is all.
         storage: folder of the studies; what is uploaded through the interface stays in it.
         port: where it listens, on 127.0.0.1.
-        announce: is told the address once it answers.
+        announce: is told the address once it answers, and that of the newest study's view (empty
+            where there is none, or the server is not ours).
 
     Raises:
         UserError: there is no store, the port is taken, or the server ended by itself.
     """
     if urlsplit(uri).scheme in ("http", "https"):
-        announce(without_credentials(uri, uri))
+        announce(without_credentials(uri, uri), "")
         return
     uri = absolute(uri)  # the server stands elsewhere
     if uri.startswith(SQLITE) and not database_file(uri).exists():
@@ -84,7 +87,9 @@ def serve(uri: str, storage: Path, port: int, announce: Callable[[str], None]) -
         )
         try:
             if _answers(server, port):
-                announce(f"http://127.0.0.1:{port}")
+                root = f"http://127.0.0.1:{port}"
+                view = newest(_experiments(port))
+                announce(root, root + view if view else "")
                 server.wait()
             raise _failed(log, uri)
         except KeyboardInterrupt:
@@ -113,6 +118,16 @@ def _answers(server: subprocess.Popen[bytes], port: int) -> bool:
             return connection.getresponse().status == 200
         time.sleep(0.2)
     return False
+
+
+def _experiments(port: int) -> list[Any]:
+    """All experiments with their tags, asked of the server itself."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        body = json.dumps({"max_results": 1000})
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", "/api/2.0/mlflow/experiments/search", body, headers)
+        found: list[Any] = json.load(connection.getresponse()).get("experiments", [])
+        return found
 
 
 def _failed(log: IO[bytes], uri: str) -> UserError:

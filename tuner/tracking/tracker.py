@@ -20,12 +20,25 @@ from tuner.tracking.store import (
     refused,
     without_credentials,
 )
+from tuner.tracking.view import changes, studies_view, study_view
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 PAGE = 1000
 """Runs that one request reads."""
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",  # what MLflow else guesses, and asks
+    "mlflow.note.content": (
+        "A study is one run, its trials are nested under it; steps are `pairs_seen`. "
+        "**Views** (above, right) has a table and charts prepared for each study.\n\n"
+        "`select/…` may choose; `oracle/…` (dev sets of target languages) is recorded beside it, "
+        "chose nothing, and may choose nothing: a configuration picked by it is not zero-shot. "
+        "`select/score` is the objective at the full budget; scores at lower budgets are not "
+        "ranked against it."
+    ),
+}
+"""Written where an experiment is made; from then on they are the user's."""
 
 
 class Tracker:
@@ -59,6 +72,7 @@ class Tracker:
             for trial in study.trials:
                 if trial.started is not None:
                     self._write_trial(trial)
+            self._write_views(study)
 
     study_started = sync  # a study that goes on may have trials that never arrived here
 
@@ -96,7 +110,8 @@ class Tracker:
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             folder = artifact_folder(self._uri)
-            return self._client.create_experiment(name, folder.as_uri() if folder else None)
+            where = folder.as_uri() if folder else None
+            return self._client.create_experiment(name, where, EXPERIMENT_TAGS)
         if experiment.lifecycle_stage != "active":
             raise ValueError(
                 f"its experiment {name!r} was deleted; set another tracking.experiment"
@@ -172,6 +187,14 @@ class Tracker:
         for name, text in texts.items():
             if name not in written:
                 self._client.log_text(run_id, self._clean(text), name)
+
+    def _write_views(self, study: StudyRecord) -> None:
+        tags = self._client.get_experiment(self._experiment).tags
+        written, expired = changes(tags, [studies_view(study.created), study_view(study)])
+        for view in written:
+            self._client.set_experiment_tag(self._experiment, view.tag, view.value)
+        for tag in expired:
+            self._client.delete_experiment_tag(self._experiment, tag)
 
     def _clean(self, text: str) -> str:
         return without_credentials(text, self._uri)

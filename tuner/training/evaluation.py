@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,80 +17,108 @@ from tuner.training.accumulation import Forward
 
 
 @dataclass(frozen=True)
+class Evaluating:
+    """An evaluation is under way: so many pairs of all its sets are done."""
+
+    pairs_done: int
+    pairs_total: int
+
+
+@dataclass(frozen=True)
 class Predictions:
     """What a model says of the pairs of an evaluation set, in ascending order of rows.
 
     Attributes:
         rows: row indices of the split, those clean in both languages.
-        predicted: classes, 1 for paraphrases.
+        predicted: classes; in PAWS-X 1 for paraphrases.
         labels: what is right.
+        num_labels: how many classes there are.
     """
 
     rows: Int[np.ndarray, " pairs"]
     predicted: Int[np.ndarray, " pairs"]
     labels: Int[np.ndarray, " pairs"]
+    num_labels: int = 2
 
     def scores(self) -> Scores:
-        """Accuracy, and binary F1 of class 1 (0 where nothing is of class 1 on either side)."""
-        hits = int(np.sum((self.predicted == 1) & (self.labels == 1)))
-        positives = int(np.sum(self.predicted == 1) + np.sum(self.labels == 1))
+        """Accuracy, and F1: of class 1 where there are two classes, else the macro-average.
+
+        The macro-average is the unweighted mean over the classes that occur on either side. F1 of
+        a class that occurs on neither is 0.
+        """
+        found = np.union1d(self.predicted, self.labels)
+        classes = [1] if self.num_labels == 2 else found.tolist()
         return Scores(
             accuracy=float(np.mean(self.predicted == self.labels)),
-            f1=2 * hits / positives if positives else 0.0,
+            f1=float(np.mean([self._f1(number) for number in classes])),
             pairs=len(self.labels),
         )
+
+    def _f1(self, number: int) -> float:
+        predicted, right = self.predicted == number, self.labels == number
+        either = int(predicted.sum() + right.sum())
+        return 2 * int((predicted & right).sum()) / either if either else 0.0
 
 
 def predict(
     forward: Forward,
     corpus: TokenisedCorpus,
     split: Split,
-    chosen: EvaluationSet,
+    chosen: Sequence[EvaluationSet],
     batch_size: int,
-) -> Predictions:
-    """Classify every pair of a set, without dropout and gradients; the model is in training after.
+) -> Generator[Evaluating, None, list[Predictions]]:
+    """Classify every pair of some sets, without dropout and gradients.
+
+    Yields how far it is, at the beginning and after every forward pass; returns what each set's
+    pairs are taken for. The model is in training after.
 
     Args:
         forward: the model.
         corpus: where the pairs are.
         split: `test` is for `confirm` alone.
-        chosen: the languages of sentence1 and sentence2.
+        chosen: the sets: the languages of sentence1 and sentence2.
         batch_size: pairs of a forward pass; batches are of similar length.
 
     Raises:
         UserError: the corpus lacks the split in one of the languages.
     """
-    rows = corpus.rows(split, [chosen.language1, chosen.language2])
-    language1 = np.full_like(rows, corpus.languages.index(chosen.language1))
-    language2 = np.full_like(rows, corpus.languages.index(chosen.language2))
-    by_length = np.argsort(corpus.lengths(split, rows, language1, language2), kind="stable")
-    predicted, labels = np.empty_like(rows), np.empty_like(rows)
+    rows_of = [corpus.rows(split, [each.language1, each.language2]) for each in chosen]
+    done, total = 0, sum(map(len, rows_of))
+    yield Evaluating(done, total)
+    predictions = []
     forward.model.eval()
-    with torch.inference_mode():
+    for each, rows in zip(chosen, rows_of, strict=True):
+        language1 = np.full_like(rows, corpus.languages.index(each.language1))
+        language2 = np.full_like(rows, corpus.languages.index(each.language2))
+        by_length = np.argsort(corpus.lengths(split, rows, language1, language2), kind="stable")
+        predicted, labels = np.empty_like(rows), np.empty_like(rows)
         for start in range(0, len(rows), batch_size):
             batch = by_length[start : start + batch_size]
             pairs = corpus.assemble(split, rows[batch], language1[batch], language2[batch])
-            predicted[batch] = forward(pairs).argmax(dim=1).cpu().numpy()
+            with torch.inference_mode():  # never across a yield: it would hold for the caller too
+                predicted[batch] = forward(pairs).argmax(dim=1).cpu().numpy()
             labels[batch] = pairs.labels
+            done += len(batch)
+            yield Evaluating(done, total)
+        predictions.append(Predictions(rows, predicted, labels, corpus.num_labels))
     forward.model.train()
-    return Predictions(rows, predicted, labels)
+    return predictions
 
 
 def evaluate_dev(
     forward: Forward, corpus: TokenisedCorpus, protocol: Protocol, batch_size: int
-) -> tuple[dict[str, Scores], dict[str, Scores]]:
-    """Dev scores by name, and the means over languages: (`select`, `oracle`).
+) -> Generator[Evaluating, None, tuple[dict[str, Scores], dict[str, Scores]]]:
+    """Dev scores by name, and the means over languages: returns (`select`, `oracle`).
 
-    `select` is computed from permitted sets alone, before any other is looked at. A mean that needs
-    a score of `oracle` is in `oracle`.
+    `select` is computed from permitted sets alone. A mean that needs a score of `oracle` is in
+    `oracle`. Yields as `predict` does, the sets of both together.
     """
-
-    def scores(chosen: EvaluationSet) -> Scores:
-        return predict(forward, corpus, "dev", chosen, batch_size).scores()
-
-    select = {chosen.name: scores(chosen) for chosen in protocol.select}
+    sets = (*protocol.select, *protocol.oracle)
+    predictions = yield from predict(forward, corpus, "dev", sets, batch_size)
+    scores = {each.name: found.scores() for each, found in zip(sets, predictions, strict=True)}
+    select = {chosen.name: scores[chosen.name] for chosen in protocol.select}
     select |= protocol.averages(select)
-    oracle = {chosen.name: scores(chosen) for chosen in protocol.oracle}
+    oracle = {chosen.name: scores[chosen.name] for chosen in protocol.oracle}
     averages = protocol.averages(select | oracle)
     oracle |= {name: score for name, score in averages.items() if name not in select}
     return select, oracle

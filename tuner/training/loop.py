@@ -23,7 +23,7 @@ from tuner.protocol import Protocol
 from tuner.records import Evaluation
 from tuner.training.accumulation import Forward, MicroBatches
 from tuner.training.checkpoint import Checkpoints, Progress, fingerprint
-from tuner.training.evaluation import evaluate_dev
+from tuner.training.evaluation import Evaluating, evaluate_dev
 from tuner.training.schedule import lr_multiplier
 
 BF16_HIDDEN_SIZE = 256
@@ -66,13 +66,14 @@ def train(
     encoder: PretrainedEncoder,
     device: torch.device,
     checkpoints: Checkpoints | None = None,
-) -> Iterator[Step | Evaluation]:
+) -> Iterator[Step | Evaluating | Evaluation]:
     """Train one trial; yields every step done, and an evaluation for every rung, in order.
 
-    A rung is evaluated at the first step at or past it; rungs passed by the same step share one
-    evaluation. Where `checkpoints` holds one, the evaluations it carries are yielded again and
-    training goes on from it, bit-equal on the same machine and number of threads. It is saved at
-    rungs, before the evaluation is yielded, and by time. Seeds torch's global generators.
+    A rung is evaluated at the first step at or past it, which is yielded before; rungs passed by
+    the same step share one evaluation, in the course of which it yields how far that is. Where
+    `checkpoints` holds one, the evaluations it carries are yielded again and training goes on from
+    it, bit-equal on the same machine and number of threads. It is saved at rungs, before the
+    evaluation is yielded, and by time. Seeds torch's global generators.
 
     Args:
         config: the trial.
@@ -95,7 +96,8 @@ def train(
     languages = [corpus.languages.index(language) for language in protocol.train]
     rows = corpus.rows("train", protocol.train)
     batches = HybridBatches(config.mix, size, languages, rows, config.seed)
-    model = PairClassifier(encoder, config.fusion, config.head, seed=config.seed).to(device)
+    model = PairClassifier(encoder, config.fusion, config.head, corpus.num_labels, config.seed)
+    model.to(device)
     model.train()
     optimizer = adamw(model, config.optim)
     forward = Forward(model, device, computes_in_bf16(config.precision, device, encoder))
@@ -103,7 +105,7 @@ def train(
         config=config.model_dump(),
         rungs=list(rungs),
         protocol=asdict(replace(protocol, claim="")),
-        corpus=[corpus.languages, corpus.max_length, len(rows)],
+        corpus=[corpus.languages, corpus.max_length, len(rows), corpus.num_labels],
         encoder=encoder.checksum,
     )
     progress = Progress(fingerprint=identity, micro_plan=[(0, min(config.batch.micro_size, size))])
@@ -140,12 +142,13 @@ def train(
                 progress.loss_sum += loss_read
             unread.clear()
         progress.train_seconds += time.perf_counter() - started
+        yield Step(progress.step, pairs_seen)
 
         evaluations: list[Evaluation] = []
         if due:
             started = time.perf_counter()
             batch_size = EVALUATION_MICRO_BATCHES * micro_batches.size
-            select, oracle = evaluate_dev(forward, corpus, protocol, batch_size)
+            select, oracle = yield from evaluate_dev(forward, corpus, protocol, batch_size)
             last = progress.evaluations[-1] if progress.evaluations else None
             steps = progress.step - (last.step if last else 0)
             seconds = progress.train_seconds - (last.train_seconds if last else 0.0)
@@ -170,7 +173,6 @@ def train(
             progress.loss_sum = 0.0
         if checkpoints is not None and save:
             checkpoints.save(model, optimizer, progress)
-        yield Step(progress.step, pairs_seen)
         yield from evaluations
 
 

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tuner.data import nano
 from tuner.data.corpus import Corpus, Row
 from tuner.data.sources import load_corpus
 from tuner.errors import UserError
-from tuner.study.data import DataConfig
+from tuner.study.data import DirectoryData
 
 HEADER = "id\tsentence1\tsentence2\tlabel\n"
 PAWSX_LANGUAGES = ["de", "en", "es", "fr", "ja", "ko", "zh"]
@@ -35,7 +34,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def load(folder: Path, languages: str = "en de", train: str = "en de") -> Corpus:
-    data = DataConfig(source="directory", path=folder)
+    data = DirectoryData(source="directory", path=folder)
     return load_corpus(data, languages.split(), train.split())
 
 
@@ -57,7 +56,7 @@ def test_official_layout(write: Write, tmp_path: Path) -> None:
         "train: 2 of 2 ids clean in all of en, de; dropped: none",
         "dev: 2 of 2 ids clean in all of en, de; dropped: none",
         "test: 1 of 1 ids clean in all of de; dropped: none",
-        "test: no file for en",
+        "test: none for en",
     )
 
 
@@ -106,8 +105,8 @@ def test_without_ids_rows_must_be_equally_many(write: Write, tmp_path: Path) -> 
     write("en/dev_2k.tsv", header + "a\tb\t0\nc\td\t1\n")
     write("de/dev_2k.tsv", header + "A\tB\t0\nNS\tD\t0\nE\tF\t1\n")
     problem = refused(tmp_path).problem
-    assert "en/dev_2k.tsv, line 1: no id column, and 2 rows, but" in problem
-    assert problem.endswith("de/dev_2k.tsv has 3")
+    assert "en/dev_2k.tsv, line 1: no id column, and 2 rows for en, but 3 for de in" in problem
+    assert problem.endswith("de/dev_2k.tsv")
 
 
 def test_a_file_without_ids_takes_those_of_the_others_by_row(write: Write, tmp_path: Path) -> None:
@@ -132,6 +131,8 @@ def test_row_order_is_not_trusted_where_the_ids_of_others_differ(
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
+        (HEADER + "1\ta\tb\tyes\n2\ta\tb\tno\n", "no label is 0 or 1; labels there: 'no', 'yes'"),
+        (HEADER + "\ta\tb\t0\n", "line 2: a blank id"),
         (HEADER + "1\ta\tb\t0\n2\ta\tb\n", "line 3: 3 columns, expected 4"),
         (HEADER + "1\ta\tb\t0\t\n", "line 2: 5 columns, expected 4"),
         (HEADER + "1\ta\tb\t0\n\n2\ta\tb\t0\n", "line 3: 1 columns, expected 4"),
@@ -181,25 +182,6 @@ def test_missing_folders_and_files_are_named(write: Write, tmp_path: Path) -> No
     write("en/dev_2k.tsv/file", "")
     (tmp_path / "en/translated_train.tsv").unlink()
     assert f"cannot read {tmp_path / 'en/dev_2k.tsv'}" in refused(tmp_path, "en", "en").problem
-
-
-def test_nano() -> None:
-    corpus = load_corpus(DataConfig(source="nano"), ["en", "ja", "de"], ["en", "de"])
-    assert corpus.languages == ("en", "ja", "de")
-    assert set(corpus.rows["train"]) == {"en", "de"}
-    assert set(corpus.rows["dev"]) == set(corpus.rows["test"]) == {"en", "ja", "de"}
-    assert list(corpus.rows["dev"]["ja"].values()) == nano.rows("ja", "dev")
-    assert corpus.machine_translated
-    assert corpus.notes[0] == "train: 4,000 of 4,000 ids clean in all of en, de; dropped: none"
-
-
-def test_english_nano_is_original_text() -> None:
-    assert not load_corpus(DataConfig(source="nano"), ["en", "de"], ["en"]).machine_translated
-
-
-def test_nano_names_its_languages() -> None:
-    with pytest.raises(UserError, match=r"(?s)no language it, pt.*en, de, fr, es, zh, ja, ko"):
-        load_corpus(DataConfig(source="nano"), ["en", "it", "pt"], ["en"])
 
 
 def test_official_dev_and_test(pawsx_dir: Path) -> None:

@@ -1,0 +1,162 @@
+"""Plans: what each batch size makes of the rungs, space, time, and what they warn of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from tuner.config import TrialConfig
+from tuner.data.sources import load_corpus
+from tuner.data.tokenise import tokenise
+from tuner.errors import UserError
+from tuner.model.encoder import describe_encoder, load_encoder, load_tokenizer
+from tuner.plan.command import plan_study
+from tuner.plan.pace import Pace
+from tuner.plan.plan import calibrated, make_plan
+from tuner.plan.show import show
+from tuner.protocol import Protocol
+from tuner.study import StudyConfig
+from tuner.study_file import validate_study
+from tuner.terminal.progress import ConsoleProgress
+from tuner.training.checkpoint import Checkpoints
+from tuner.training.loop import train
+
+PACE = Pace(1e-3, 8e-3, {"last": 1.0, "dlfa": 1.5}, 0.5, 7.0, 1.0, "recorded by earlier: 3 trials")
+
+
+def changed(study: StudyConfig, **settings: Any) -> StudyConfig:
+    return validate_study(study.model_dump(mode="json") | settings, "the fixture")
+
+
+def printed(study: StudyConfig, pace: Pace | None, width: int = 80) -> str:
+    console = Console(width=width, record=True, force_terminal=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    with console.file:
+        show(make_plan(study, pace, parameters=1_000_000), study, console)
+    return console.export_text()
+
+
+def test_batches_and_their_overshoot(study: StudyConfig) -> None:
+    plan = make_plan(study, PACE, parameters=None)
+    assert [batch.effective_size for batch in plan.batches] == [8, 16, 32, 64]
+    largest = plan.batches[-1]
+    assert largest.steps == 15  # 15 x 64 = 960 pairs
+    assert largest.pairs_seen == (128, 320, 960)
+    assert (largest.overshoot, largest.at_rung) == (pytest.approx(0.28), 100)
+    assert plan.batches[0].pairs_per_second == pytest.approx(1 / 2e-3)
+    assert plan.evaluation_sets == 4 and plan.trials == 9 and plan.distinct == 4
+    assert plan.checkpoints is None
+
+
+def test_time_is_that_of_the_study_played_through(study: StudyConfig) -> None:
+    """One configuration, nothing stopped: nine trials of 1.8 s training and 2 s evaluation."""
+    fixed = changed(
+        study,
+        space={"batch.effective_size": 10},
+        baseline={"batch.effective_size": 10},
+        scheduler={"kind": "none"},
+        resources={"max_concurrent_trials": 3},
+    )
+    plan = make_plan(fixed, PACE, parameters=None)
+    assert plan.at_once == 3
+    assert plan.time is not None
+    trial = 900 * 1e-3 + 90 * 8e-3 + 4 * 0.5
+    assert plan.time.trial_seconds == pytest.approx(9 * trial)
+    assert plan.time.seconds == pytest.approx(7 + 3 * trial + 2 * 1.0)
+    assert plan.time.low_seconds == pytest.approx(plan.time.high_seconds)
+    assert plan.pairs == 8100 and plan.reached == (9,)
+
+
+def test_warnings_name_the_cause_and_the_remedy(study: StudyConfig) -> None:
+    told = " ".join(printed(study, None).split())
+    assert "B = 8, 16, 32, 64; the worst is B = 64, 28.0% past 100 pairs" in told
+    assert "multiples of 64" in told
+    assert "--calibrate times a few steps" in told
+    assert "4 configurations for 9 trials" in told
+    even = changed(
+        study,
+        budget={"trials": 9, "pairs_per_trial": 5760},
+        scheduler={"kind": "asha", "min_pairs": 640, "reduction_factor": 3},
+        space={
+            "batch.effective_size": {"type": "power_of_two", "low": 8, "high": 64},
+            "optim.lr": {"type": "float", "low": 1e-5, "high": 1e-3},
+        },
+    )
+    told = printed(even, PACE)
+    assert (
+        "evaluated late" not in told and "--calibrate" not in told and "more than once" not in told
+    )
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_no_line_is_longer_than_the_terminal(study: StudyConfig, width: int) -> None:
+    required = changed(study, require=["batch.effective_size <= 32"])
+    lines = printed(required, PACE, width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert any("excluded" in line and "1 by batch" in line for line in lines)
+
+
+def test_what_is_timed_covers_sizes_and_kinds(study: StudyConfig) -> None:
+    space = {
+        "batch.effective_size": [8, 16, 64],
+        "fusion.kind": ["last", "dlfa"],
+        "fusion.layer": {"type": "int", "low": 0, "high": 3, "when": {"fusion.kind": ["dlfa"]}},
+    }
+    chosen = calibrated(changed(study, space=space))
+    sizes = {config.batch.effective_size for config in chosen}
+    assert {8, 64} <= sizes and {c.fusion.kind for c in chosen} == {"last", "dlfa"}
+    assert len(chosen) <= 4
+
+
+@pytest.mark.takes_long("tokenises the built-in corpus and saves a trial")
+def test_checkpoints_are_as_large_as_planned(study: StudyConfig, tmp_path: Path) -> None:
+    """Against the files of a real one."""
+    encoder = load_encoder(study.encoder)
+    corpus = load_corpus(study.data, ["en", "de"], ["en"])
+    tokens = tokenise(corpus, load_tokenizer(study.encoder), 32)
+    protocol = Protocol.of(study.languages, study.protocol, False)
+    protocol = Protocol(("en",), protocol.select, protocol.read, (), (), (), "mean", "")
+    config = TrialConfig.from_flat({"fusion.kind": "dlfa", "fusion.layer": 1})
+    parts = (protocol, tokens, encoder, torch.device("cpu"))
+    for _ in train(config, [32], *parts, Checkpoints(tmp_path / "trial", 1e9)):
+        pass
+    files = sum(path.stat().st_size for path in (tmp_path / "trial").rglob("*") if path.is_file())
+    layered = changed(study, trial={"fusion.kind": "dlfa", "fusion.layer": 1})
+    plan = plan_study(layered, False, ConsoleProgress(Console(quiet=True)))
+    assert plan.checkpoints is not None
+    assert plan.checkpoints.trial_mb * 1e6 == pytest.approx(files, rel=0.02)
+    assert plan.checkpoints.peak_mb == pytest.approx(2 * plan.at_once * plan.checkpoints.trial_mb)
+
+
+def test_an_encoders_shape_is_read_without_its_weights(study: StudyConfig) -> None:
+    shape, encoder = describe_encoder(study.encoder), load_encoder(study.encoder)
+    weights = sum(array.size for array in encoder.weights.values())
+    assert (shape.num_layers, shape.hidden_size) == (encoder.num_layers, encoder.hidden_size)
+    assert shape.parameters == pytest.approx(weights, rel=0.02)
+
+
+def test_a_layer_that_the_encoder_lacks_is_refused_as_by_search(study: StudyConfig) -> None:
+    deep = changed(
+        study, trial={"fusion.kind": "sum"}, space={"fusion.layer": [1, 4]}, baseline=None
+    )
+    with pytest.raises(UserError, match=r"fusion\.layer must be 0 \.\.\. 3"):
+        plan_study(deep, False, ConsoleProgress(Console(quiet=True)))
+
+
+def test_measuring_needs_what_a_trial_needs(study: StudyConfig) -> None:
+    large = changed(study, resources={"cpus_per_trial": 4096.0})
+    with pytest.raises(UserError, match="does not hold a trial of 4096 CPU"):
+        plan_study(large, True, ConsoleProgress(Console(quiet=True)))
+
+
+@pytest.mark.integration
+def test_a_calibration_is_near_what_training_takes(study: StudyConfig) -> None:
+    """One process alone, against the loop itself."""
+    alone = changed(study, resources={"max_concurrent_trials": 1})
+    plan = plan_study(alone, True, ConsoleProgress(Console(quiet=True)))
+    assert plan.time is not None and "measured now" in plan.time.source
+    speeds = [batch.pairs_per_second or 0.0 for batch in plan.batches]
+    assert speeds == sorted(speeds) and 100 < speeds[0] < speeds[-1] < 20_000

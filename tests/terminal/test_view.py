@@ -1,0 +1,78 @@
+"""What is said of a study while it runs."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from tuner.records import StudyRecord, TrialRecord
+from tuner.terminal import view as module
+from tuner.terminal.view import StudyView
+
+Trial = Callable[..., TrialRecord]
+
+
+def run(console: Console, study: StudyRecord, trial: Trial) -> str:
+    """Two trials run; one ends."""
+    empty = study.model_copy(update={"trials": ()})
+    with StudyView(console, trials=24) as view:
+        view.study_started(empty)
+        view.trial_started(trial(0, "running"))
+        view.trial_started(trial(1, "running"))
+        view.progressed(trial(0, "running"), 800, "training")
+        first = trial(1, "running", 0.7)
+        assert first.last is not None
+        view.progressed(trial(1, "running"), 1600, "evaluating")
+        time.sleep(0.1 if console.is_interactive else 0)  # until it has been drawn
+        view.evaluated(first, first.last)
+        ended = trial(1, "pruned", 0.7).model_copy(update={"reason": "stopped by ASHA"})
+        view.trial_ended(ended)
+        view.progressed(trial(0, "running"), 1000, "training")
+        view.study_ended(empty.model_copy(update={"state": "completed", "reason": "2 trials"}))
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.fixture
+def log() -> Console:
+    return Console(file=io.StringIO(), width=80, force_terminal=False)
+
+
+def test_a_log_has_a_line_for_each_fact(log: Console, study: StudyRecord, trial: Trial) -> None:
+    assert run(log, study, trial).splitlines() == [
+        "0:00:00 study nano: 24 trials, rungs at 1,600, 4,800, 9,600 pairs",
+        "0:00:00 trial 000 started: cross_lingual=0.25, lr=0.0001, kind=last",
+        "0:00:00 trial 001 started: cross_lingual=0.25, lr=0.0002, kind=last",
+        "0:00:00 trial 001 at 1,600 pairs: 70.00% (1,000 pairs/s)",
+        "0:00:00 trial 001 pruned 70.00%: stopped by ASHA [1/24]",
+        "0:00:00 study nano completed: 2 trials",
+    ]
+
+
+def test_a_quiet_log_says_what_runs(
+    log: Console, study: StudyRecord, trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a minute without a line; here at once."""
+    monkeypatch.setattr(module, "QUIET", -1.0)
+    running = [line for line in run(log, study, trial).splitlines() if "running:" in line]
+    assert running[0].endswith("000 training at 800 pairs, 001 starting at 0 pairs [0/24]")
+    assert "001 evaluating at 1,600 pairs" in running[1]
+    assert "running: 000 training at 1,000 pairs [1/24, about " in running[2]
+
+
+def test_a_terminal_has_lines_for_ended_trials_above_a_summary(
+    study: StudyRecord, trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REFRESHES", 1000)
+    console = Console(
+        file=io.StringIO(), width=80, height=24, force_terminal=True, force_interactive=True,
+        no_color=True,
+    )  # fmt: skip
+    text = run(console, study, trial)
+    assert "trial 001 pruned 70.00%: stopped by ASHA\n" in text.replace("\x1b[0m", "")
+    assert "trial 000 started" not in text  # the summary shows it
+    assert "800 of 9,600 pairs" in text and "waiting 22" in text
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1  # the cursor is shown again

@@ -1,0 +1,137 @@
+"""From tables to clean rows: labels become classes, rows get ids, what is not clean is dropped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from tuner.data.corpus import Reading, Row, Split
+from tuner.data.sources.tables import Table
+from tuner.errors import UserError
+
+UNTRANSLATED = "NS"
+"""What PAWS-X has where a sentence could not be translated."""
+
+MOST_CLASSES = 20
+"""Labels that may be taken from the data without being listed; more are hardly classes."""
+
+
+def declared_classes(tables: Sequence[Table]) -> tuple[str, ...]:
+    """Labels in class order as the source declares them; empty where it does not.
+
+    Raises:
+        UserError: two tables declare different ones.
+    """
+    first = tables[0]
+    for table in tables:
+        if table.classes != first.classes:
+            raise UserError(
+                f"{table.origin} has the labels {', '.join(table.classes) or '(undeclared)'}, "
+                f"but {first.origin} {', '.join(first.classes) or '(undeclared)'}",
+                "Every language and split must have the same labels: list them in data.labels.",
+            )
+    return first.classes
+
+
+def found_classes(tables: Sequence[Table]) -> tuple[str, ...]:
+    """The labels that occur: sorted, whole numbers as numbers; blank and negative ones are none.
+
+    Raises:
+        UserError: there is but one, or there are too many for classes.
+    """
+    values = set[str]().union(*(table.labels for table in tables)) - {""}
+    if all(re.fullmatch(r"-?\d+", value) for value in values):
+        classes = sorted((value for value in values if not value.startswith("-")), key=int)
+    else:
+        classes = sorted(values)
+    if not 2 <= len(classes) <= MOST_CLASSES:
+        shown = ", ".join(map(repr, classes[:MOST_CLASSES])) or "none"
+        raise UserError(
+            f"{tables[0].origin} has {len(classes):,} different labels ({shown:.200})",
+            "Name the column of the classes in data.columns.label, and list them in data.labels.",
+        )
+    return tuple(classes)
+
+
+def identify(
+    split: Split, tables: Mapping[str, Table]
+) -> tuple[dict[str, Sequence[str]], tuple[str, ...]]:
+    """Ids of every language's rows, and a note on how they were come by.
+
+    Tables without ids get them by row: those of the others, or numbers.
+
+    Raises:
+        UserError: the order of rows cannot stand for ids.
+    """
+    without = {language: table for language, table in tables.items() if table.ids is None}
+    known = {language: table.ids for language, table in tables.items() if table.ids is not None}
+    if not without:
+        return known, ()
+    orphan = next(iter(without.values()))
+    begin = f"{orphan.origin}, {orphan.unit} 1: no id column, and"
+    remedy = "Add the id column; without it pairs can only be joined by an equal order of rows."
+    for other in tables.values():
+        if len(other.places) != len(orphan.places):
+            raise UserError(
+                f"{begin} {len(orphan.places):,} rows for {orphan.language}, but "
+                f"{len(other.places):,} for {other.language} in {other.origin}",
+                remedy,
+            )
+    first = next((tables[language] for language in known), None)
+    ids = [str(number) for number in range(1, len(orphan.places) + 1)]
+    if first is not None and first.ids is not None:
+        ids = list(first.ids)
+        for language, others in known.items():
+            for place, id_, other_id in zip(first.places, ids, others, strict=True):
+                if id_ != other_id:
+                    raise UserError(
+                        f"{begin} the order of rows is not the same: {first.unit} {place} is id "
+                        f"{id_} in {first.origin}, {other_id} in {tables[language].origin}",
+                        remedy,
+                    )
+    note = f"{split}: no ids in {', '.join(without)}; their rows were joined by order"
+    return {language: known.get(language, ids) for language in tables}, (note,)
+
+
+def clean(table: Table, ids: Sequence[str], classes: Sequence[str]) -> Reading:
+    """The clean rows of a table, and why the others were dropped.
+
+    Args:
+        table: the rows.
+        ids: one for each row.
+        classes: labels in class order.
+
+    Raises:
+        UserError: an id is blank or there twice, or no label at all is one of `classes`.
+    """
+    class_of = {label: number for number, label in enumerate(classes)}
+    known = f"{', '.join(classes[:-1])} or {classes[-1]}"
+    if table.labels and class_of.keys().isdisjoint(table.labels):
+        there = sorted(set(table.labels))
+        raise UserError(
+            f"{table.origin}: no label is {known}; labels there: "
+            f"{', '.join(map(repr, there[:MOST_CLASSES])):.200}",
+            "Labels must read the same everywhere: correct them, or the list in data.labels. "
+            "Leave out a split whose labels are withheld.",
+        )
+    rows: dict[str, Row] = {}
+    dropped: dict[str, str] = {}
+    places: dict[str, int] = {}
+    cells = zip(ids, table.sentences1, table.sentences2, table.labels, table.places, strict=True)
+    for id_, sentence1, sentence2, label, place in cells:
+        if id_ in places or not id_:
+            what = f"id {id_} again, first in {table.unit} {places[id_]}" if id_ else "a blank id"
+            raise UserError(
+                f"{table.origin}, {table.unit} {place}: {what}",
+                "An id must name one pair of a language's split.",
+            )
+        places[id_] = place
+        if UNTRANSLATED in (sentence1.strip(), sentence2.strip()):
+            dropped[id_] = UNTRANSLATED
+        elif not sentence1.strip() or not sentence2.strip():
+            dropped[id_] = "blank"
+        elif label not in class_of:
+            dropped[id_] = f"label not {known}"
+        else:
+            rows[id_] = Row(id_, sentence1, sentence2, class_of[label])
+    return Reading(table.origin, rows, dropped, places, table.unit)

@@ -1,0 +1,235 @@
+"""Datasets of the Hugging Face hub, or a folder in the layout of one: all that touches `datasets`.
+
+No script of a dataset is ever run: `datasets` 5 refuses them. The hub is asked once, at the start,
+which commit it has; where it does not answer, what is in the cache (`HF_HOME`) is taken at once,
+as with `HF_HUB_OFFLINE=1`, instead of retrying.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn
+
+import datasets  # type: ignore[import-untyped]
+import huggingface_hub
+from huggingface_hub.errors import (
+    HFValidationError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from tuner.data.corpus import Split
+from tuner.data.sources.tables import Cells, Table, check_columns, tables_of
+from tuner.errors import UserError
+from tuner.study.data import LANGUAGE, HubData
+
+ANSWER_SECONDS = 5.0
+"""How long the hub may take to accept a connection, and then to answer."""
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def tables(data: HubData, languages: list[str], train: list[str]) -> Iterator[Table]:
+    """All tables, one language after another; of a language without test, none.
+
+    Raises:
+        UserError: the dataset can neither be reached nor is cached, or a subset, split, column or
+            language is missing.
+    """
+    if data.is_folder and not Path(data.name).is_dir():
+        raise UserError(
+            f"data.name is no folder: {data.name}",
+            "A name from / ~ or . is a folder in the hub's layout; an id on the hub has none.",
+        )
+    subsets = {data.subset: languages}
+    if data.subset is not None and LANGUAGE in data.subset:
+        subsets = {data.subset.replace(LANGUAGE, language): [language] for language in languages}
+    commit, silence = ("", "") if data.is_folder else _ask(data)
+    tested = False
+    for subset, of_subset in subsets.items():
+        with _quiet(), _offline(bool(silence)), TemporaryDirectory() as scratch:
+            cache = scratch if data.is_folder else None  # a folder's Parquet needs no second copy
+            splits, revision = _load(data, subset, commit, silence, cache)
+            origin = f"{data.name}{revision and '@' + revision[:7]} {subset or 'default'}"
+            pinned = not revision or COMMIT.fullmatch(data.revision or "")
+            remark = "" if pinned else f"{data.name}: revision {revision} (data.revision pins it)"
+            of_train = [language for language in of_subset if language in train]
+            found = list(_read(data, splits, origin, remark, of_subset, of_train))
+        tested |= any(table.split == "test" for table in found)
+        yield from found
+    if data.splits.test is not None and not tested:
+        raise UserError(
+            f"{data.name} has no split {data.splits.test!r}",
+            "Correct data.splits.test, or set it to null.",
+        )
+
+
+def _ask(data: HubData) -> tuple[str, str]:
+    """The commit that the hub has, and "" where it answered; else "" and why it did not.
+
+    Raises:
+        UserError: the hub answered that there is no such dataset or revision.
+    """
+    if huggingface_hub.is_offline_mode() or datasets.config.HF_HUB_OFFLINE:
+        return "", "is not asked (offline mode is set)"
+    try:
+        with _quiet():
+            info = huggingface_hub.HfApi().dataset_info(
+                data.name, revision=data.revision, timeout=ANSWER_SECONDS
+            )
+    except HFValidationError as error:
+        raise UserError(
+            f"data.name is no id of a dataset on the hub: {data.name!r}",
+            "Ids read owner/name. A folder is named from / ~ or .",
+        ) from error
+    except RevisionNotFoundError as error:
+        raise UserError(
+            f"{data.name} has no revision {data.revision!r} on the hub",
+            "Name a commit of its repository in data.revision, or null for the newest.",
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise UserError(
+            f"the hub has no dataset {data.name!r} that it would show you",
+            "Check data.name; for a private or gated one give HF_TOKEN.",
+        ) from error
+    except Exception as error:  # of the hub's HTTP library, whatever that is
+        return "", f"did not answer ({_reason(error)})"
+    assert info.sha is not None
+    return info.sha, ""
+
+
+def _load(
+    data: HubData, subset: str | None, commit: str, silence: str, cache: str | None
+) -> tuple[Any, str]:
+    """The splits of a subset by name, and the commit that they are of ("" for a folder).
+
+    Raises:
+        UserError: it cannot be had, or not in the revision that was asked for.
+    """
+    path = data.name if data.is_folder else f"hf://datasets/{data.name}"
+    try:
+        builder = datasets.load_dataset_builder(
+            path, subset, revision=commit or data.revision, cache_dir=cache
+        )
+        builder.download_and_prepare()
+        splits = builder.as_dataset()
+    except Exception as error:  # of any library that reads one of the hub's many formats
+        _refuse(data, subset, silence, error)
+    if data.is_folder:
+        return splits, ""
+    found: str = builder.hash
+    expected = commit or (data.revision if COMMIT.fullmatch(data.revision or "") else found)
+    if found != expected:  # `datasets` takes whatever it has where it cannot ask
+        raise UserError(
+            f"the cache holds {data.name} {subset or ''} at revision {found}, not at {expected}, "
+            f"and the hub {silence or 'no longer answers'}",
+            "Connect once, or name the cached one in data.revision.",
+        )
+    return splits, found
+
+
+def _refuse(data: HubData, subset: str | None, silence: str, error: Exception) -> NoReturn:
+    named = f"{data.name} {subset}" if subset else data.name
+    listed = re.search(r"vailable[\w ]*: \[(.*?)\]", str(error))  # in both messages of `datasets`
+    if silence and (listed or isinstance(error, ConnectionError | FileNotFoundError)):
+        cached = f" (cached of it: {listed[1]})" if listed else ""
+        raise UserError(
+            f"{named} is not in the cache{cached}, and the hub {silence}",
+            f"Load it once where the hub can be reached and bring HF_HOME here (it is now "
+            f"{datasets.config.HF_CACHE_HOME}; HF_HUB_OFFLINE=1 uses it without asking), or give "
+            f"the data as a folder or files: data.source: directory or files.",
+        ) from error
+    if isinstance(error, ValueError) and listed:
+        raise UserError(
+            f"{data.name} has {f'no subset {subset!r}' if subset else 'several subsets'}",
+            f"Name one of {listed[1]} in data.subset; {LANGUAGE} in it stands for a language.",
+        ) from error
+    raise UserError(
+        f"{named} cannot be loaded: {_reason(error)}",
+        "It must hold data alone (Parquet, CSV, JSON), whole, and no script.",
+    ) from error
+
+
+def _read(
+    data: HubData, splits: Any, origin: str, remark: str, languages: list[str], train: list[str]
+) -> Iterator[Table]:
+    shared = LANGUAGE not in (data.subset or "")
+    plan: list[tuple[Split, str | None, list[str]]] = [
+        ("train", data.splits.train, train),
+        ("dev", data.splits.dev, languages),
+        ("test", data.splits.test, languages),
+    ]
+    for split, name, of_split in plan:
+        if name is None or not of_split or (split == "test" and name not in splits):
+            continue
+        if name not in splits:
+            raise UserError(
+                f"{origin} has no split {name!r}",
+                f"Splits there: {', '.join(splits)}. Name yours in data.splits.",
+            )
+        cells, classes = _cells(f"{origin}/{name}", splits[name], data, shared)
+        yield from tables_of(cells, data, split, of_split, shared, classes, remark)
+
+
+def _cells(origin: str, dataset: Any, data: HubData, shared: bool) -> tuple[Cells, tuple[str, ...]]:
+    """The columns wanted; and the names of the labels, in class order, if the column has them."""
+    names = data.wanted(shared)
+    check_columns(origin, names, dataset.column_names)
+    table = dataset.select_columns(names).with_format("arrow")[:]
+    columns = {name: table.column(name).to_pylist() for name in names}
+    classes: tuple[str, ...] = ()
+    label = dataset.features[data.columns.label]
+    if isinstance(label, datasets.ClassLabel):
+        classes = tuple(label.names)
+        columns[data.columns.label] = [
+            value if value is None or value < 0 else classes[value]  # -1: the label is withheld
+            for value in columns[data.columns.label]
+        ]
+    return Cells(origin, columns, range(1, table.num_rows + 1), "row"), classes
+
+
+def _reason(error: BaseException) -> str:
+    """What was first raised, in a line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+
+
+@contextmanager
+def _offline(on: bool) -> Iterator[None]:
+    """As with HF_HUB_OFFLINE=1, for a while: nothing is asked of the hub, nothing retried."""
+    before = datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE
+    if on:
+        datasets.config.HF_HUB_OFFLINE = huggingface_hub.constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE = before
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without progress bars and logs of `datasets` and the hub: what matters is raised or noted."""
+    loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
+    levels = [logger.level for logger in loggers]
+    bars = [
+        library
+        for library in (datasets.utils, huggingface_hub.utils)
+        if not library.are_progress_bars_disabled()
+    ]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    for library in bars:
+        library.disable_progress_bars()
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        for library in bars:
+            library.enable_progress_bars()

@@ -1,0 +1,35 @@
+"""Commands as they are shown to the user: they can be copied and run."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from os.path import relpath
+from pathlib import Path
+from shutil import which
+
+
+def command(name: str, folder: Path) -> str:
+    """A command on a study, for instance `tuner resume nano --storage elsewhere`.
+
+    Args:
+        name: the command, for instance `resume`.
+        folder: the study's own.
+    """
+    return f"{program()} {name} {shlex.quote(folder.name)}{storage_option(folder.parent)}"
+
+
+def storage_option(storage: Path) -> str:
+    """What names the folder of studies, after a space; nothing where it is the default one."""
+    if storage.absolute() == Path("studies").absolute():
+        return ""
+    inside = storage.absolute().is_relative_to(Path.cwd())
+    return f" --storage {shlex.quote(relpath(storage) if inside else str(storage.absolute()))}"
+
+
+def program() -> str:
+    """How this program was called."""
+    if which("tuner"):
+        return "tuner"
+    called = Path(sys.argv[0])
+    return "python -m tuner" if called.name == "__main__.py" else relpath(called)

@@ -1,0 +1,1 @@
+"""`tuner plan`: what a study would run and cost; nothing is started."""

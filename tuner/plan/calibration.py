@@ -1,0 +1,99 @@
+"""A few steps, measured: how fast this machine trains, where no earlier study has shown it.
+
+The training loop itself is timed, in as many processes side by side as trials would run: trials
+that share a machine slow each other down.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from statistics import fmean
+
+import torch
+
+from tuner.config import TrialConfig
+from tuner.plan.pace import Observation
+from tuner.prepare import Inputs
+from tuner.records import Evaluation
+from tuner.study import StudyConfig
+from tuner.training.evaluation import Evaluating
+from tuner.training.loop import Step, train
+
+LEAST_SECONDS, LEAST_STEPS = 1.0, 3
+"""How long a configuration is timed at least, after a first step that is not."""
+ENDLESS = 2**62
+"""A budget in pairs that no calibration reaches."""
+
+
+def calibrate(
+    study: StudyConfig, inputs: Inputs, configs: Sequence[TrialConfig], processes: int
+) -> tuple[list[Observation], float]:
+    """Time training steps of some configurations, and an evaluation with the first of them.
+
+    Args:
+        study: its resources.
+        inputs: corpus, encoder, protocol.
+        configs: what is timed, one after the other.
+        processes: how many measure side by side.
+
+    Returns:
+        What all processes saw, and the seconds of an evaluation of all dev sets.
+    """
+    spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
+        jobs = [pool.submit(_measure, study, inputs, configs) for _ in range(processes)]
+        found = [job.result() for job in jobs]
+    observations = [seen for observed, _ in found for seen in observed]
+    return observations, fmean(seconds for _, seconds in found)
+
+
+def _measure(
+    study: StudyConfig, inputs: Inputs, configs: Sequence[TrialConfig]
+) -> tuple[list[Observation], float]:
+    torch.set_num_threads(max(1, int(study.resources.cpus_per_trial)))
+    device = torch.device("cuda" if study.resources.gpus_per_trial > 0 else "cpu")
+    observations = [_time_steps(config, inputs, device) for config in configs]
+    return observations, _time_evaluation(configs[0], inputs, device)
+
+
+def _time_steps(config: TrialConfig, inputs: Inputs, device: torch.device) -> Observation:
+    """Seconds of a pair, from steps after the first, which warms up."""
+    began = time.perf_counter()
+    for event in _events(config, inputs, device, ENDLESS):
+        assert isinstance(event, Step)
+        if event.step == 1:
+            began = time.perf_counter()
+        seconds = time.perf_counter() - began
+        if event.step > LEAST_STEPS and seconds >= LEAST_SECONDS:
+            pairs = event.pairs_seen - config.batch.effective_size
+            return Observation(config.batch.effective_size, config.fusion.kind, seconds / pairs)
+    raise AssertionError("the budget has no end")
+
+
+def _time_evaluation(config: TrialConfig, inputs: Inputs, device: torch.device) -> float:
+    """Seconds of an evaluation, from as many pairs as one dev set has, short and long ones."""
+    share = 1 / len({*inputs.protocol.select, *inputs.protocol.oracle})
+    began = time.perf_counter()
+    for event in _events(config, inputs, device, 1):
+        if not isinstance(event, Evaluating):
+            continue
+        if event.pairs_done == 0:
+            began = time.perf_counter()
+        seconds, done = time.perf_counter() - began, event.pairs_done / event.pairs_total
+        if done == 1 or (done >= share and seconds >= LEAST_SECONDS):
+            return seconds / done
+    raise AssertionError("a trial ends with an evaluation")
+
+
+def _events(
+    config: TrialConfig, inputs: Inputs, device: torch.device, rung: int
+) -> Iterator[Step | Evaluating | Evaluation]:
+    """What the training loop says, each time when the device is done with it."""
+    parts = (inputs.protocol, inputs.corpus, inputs.encoder, device)
+    for event in train(config, [rung], *parts):
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        yield event

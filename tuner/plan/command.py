@@ -1,0 +1,98 @@
+"""From a study's settings to its plan: what is looked up, read or measured for it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from tuner.errors import UserError
+from tuner.model.encoder import EncoderShape, describe_encoder
+from tuner.model.fusion import build_fusion, check_layer
+from tuner.plan.calibration import calibrate
+from tuner.plan.pace import BETWEEN_SECONDS, STARTUP_SECONDS, Pace, recorded_pace
+from tuner.plan.plan import (
+    StudyPlan,
+    calibrated,
+    evaluation_sets,
+    fit_here,
+    fusions,
+    make_plan,
+    trials_at_once,
+)
+from tuner.prepare import prepare
+from tuner.progress import Progress
+from tuner.records import StudyRecord
+from tuner.search.journal import FILE, read_history
+from tuner.study import StudyConfig
+
+
+def plan_study(study: StudyConfig, measure: bool, progress: Progress) -> StudyPlan:
+    """Plan a study; nothing is started or written.
+
+    Args:
+        study: its settings.
+        measure: time a few steps here, rather than rely on earlier studies.
+        progress: told what could not be looked up.
+
+    Raises:
+        UserError: the settings do not fit the encoder, or cannot be measured here.
+    """
+    recorded = recorded_pace(study, platform.platform(), _records(study.storage))
+    pace = _measured(study, recorded, progress) if measure else recorded
+    return make_plan(study, pace, _parameters(study, progress))
+
+
+def _measured(study: StudyConfig, recorded: Pace | None, progress: Progress) -> Pace:
+    at_once, _ = trials_at_once(study)
+    processes = min(at_once, fit_here(study))
+    if processes == 0:
+        raise UserError(
+            f"--calibrate measures on this machine, which does not hold a trial of "
+            f"{study.resources.cpus_per_trial:g} CPU and {study.resources.gpus_per_trial:g} GPU",
+            "Run it on a machine of the cluster, or plan for this one, as with "
+            "--set resources.gpus_per_trial=0",
+        )
+    inputs = prepare(study, progress)
+    configs = calibrated(study)
+    with progress.task(f"timing {len(configs)} configurations, {processes} side by side"):
+        observations, evaluation = calibrate(study, inputs, configs, processes)
+    return Pace.fitted(
+        observations,
+        evaluation / evaluation_sets(study),
+        f"measured now, {processes} side by side",
+        recorded.startup if recorded else STARTUP_SECONDS,
+        recorded.between if recorded else BETWEEN_SECONDS,
+    )
+
+
+def _parameters(study: StudyConfig, progress: Progress) -> int | None:
+    """Of the largest model in the space; None where the encoder cannot be looked at."""
+    try:
+        shape = describe_encoder(study.encoder)
+    except UserError as error:
+        progress.tell(f"layers and checkpoints are not checked: {error.problem}")
+        return None
+    for fusion in fusions(study):
+        check_layer(fusion, shape.num_layers)
+    return shape.parameters + max(_added(study, shape))
+
+
+def _added(study: StudyConfig, shape: EncoderShape) -> Iterator[int]:
+    """Parameters that each kind of fusion adds, and the head's (of two labels)."""
+    head = 2 * shape.hidden_size + 2
+    for fusion in fusions(study):
+        with torch.device("meta"):
+            module = build_fusion(fusion, shape.hidden_size, shape.num_layers)
+        yield head + sum(parameter.numel() for parameter in module.parameters())
+
+
+def _records(storage: Path) -> Iterator[StudyRecord]:
+    """Earlier studies; a damaged one tells nothing here (`tuner list` names it)."""
+    for path in sorted(storage.glob(f"*/{FILE}")):
+        try:
+            yield read_history(path.parent).record()
+        except UserError:
+            continue

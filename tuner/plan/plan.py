@@ -1,0 +1,192 @@
+"""What a study would run and cost: a pure function of its settings, a pace, and a model's size."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from math import floor
+from statistics import fmean, quantiles
+
+from pydantic import Field
+
+from tuner.config import FusionConfig, TrialConfig
+from tuner.plan.pace import Pace
+from tuner.plan.simulation import Outcome, pairs_at, play, proposals
+from tuner.protocol import Protocol
+from tuner.records import Record
+from tuner.study import StudyConfig
+
+PLAYED, TRIALS_PLAYED = 40, 4000
+"""How many times a study is played through, and how many trials of it about in all."""
+OVERSHOOT = 0.02
+"""Share of a rung by which its evaluation may come late before a plan warns."""
+BYTES = 3 * 4
+"""Of a checkpoint for each parameter: the weight and Adam's two moments, in float32."""
+MEGABYTE = 1e6
+
+
+class BatchPlan(Record):
+    """What an effective batch size makes of the rungs."""
+
+    effective_size: int = Field(description="B, in pairs")
+    steps: int = Field(description="optimizer steps to the full budget")
+    pairs_seen: tuple[int, ...] = Field(description="when each rung is evaluated, in pairs")
+    overshoot: float = Field(description="the latest such evaluation, as a share of its rung")
+    at_rung: int = Field(description="that rung, in pairs")
+    pairs_per_second: float | None = Field(None, description="of training, with the last layer")
+
+
+class CheckpointPlan(Record):
+    """The space that checkpoints take, in MB."""
+
+    parameters: int = Field(description="of the largest model that the space holds")
+    trial_mb: float
+    peak_mb: float = Field(description="all trials that run at once, each replacing its own")
+
+
+class TimePlan(Record):
+    """What the study takes, played through with random scores."""
+
+    source: str = Field(description="where the speeds come from, in words")
+    seconds: float = Field(description="from the first worker's start to the last trial's end")
+    low_seconds: float = Field(description="a tenth of the times it was shorter")
+    high_seconds: float = Field(description="a tenth of the times it was longer")
+    trial_seconds: float = Field(description="of all trials together")
+    gpu_hours: float
+
+
+class StudyPlan(Record):
+    """What a study would run and cost."""
+
+    name: str
+    trials: int
+    at_once: int
+    at_once_since: str = Field(description="why so many run at once, in words")
+    distinct: int | None = Field(description="configurations in the space; None: endlessly many")
+    infeasible: dict[str, int] = Field(
+        description="combinations that each requirement excludes; of an endless space, of 1,000"
+    )
+    rungs: tuple[int, ...]
+    reached: tuple[float, ...] = Field(description="trials expected at each rung")
+    pairs: float = Field(description="trained on by all trials together")
+    evaluation_sets: int = Field(description="dev sets of an evaluation")
+    batches: tuple[BatchPlan, ...]
+    checkpoints: CheckpointPlan | None = None
+    time: TimePlan | None = None
+
+
+def make_plan(study: StudyConfig, pace: Pace | None, parameters: int | None) -> StudyPlan:
+    """Plan a study.
+
+    Args:
+        study: its settings.
+        pace: how long trials take, where it is known.
+        parameters: of the largest model, where the encoder's shape is known.
+    """
+    sets = evaluation_sets(study)
+    at_once, since = trials_at_once(study)
+    guess = pace or Pace(1.0, 0.0, {"last": 1.0}, 0.0, 0.0, 0.0, "")  # a second a pair: who is next
+    outcomes, sizes = [], set()
+    propose, trials = proposals(study), study.trials
+    for seed in range(max(4, min(PLAYED, TRIALS_PLAYED // trials))):
+        configs = propose(seed)
+        sizes |= {config.batch.effective_size for config in configs}
+        outcomes.append(play(study, configs, at_once, guess, sets, seed))
+    peak = None
+    if parameters is not None:
+        trial_mb = parameters * BYTES / MEGABYTE
+        peak = CheckpointPlan(
+            parameters=parameters, trial_mb=trial_mb, peak_mb=2 * at_once * trial_mb
+        )
+    return StudyPlan(
+        name=study.name,
+        trials=trials,
+        at_once=at_once,
+        at_once_since=since,
+        distinct=study.distinct(),
+        infeasible=study.infeasible(),
+        rungs=study.rungs,
+        reached=tuple(map(fmean, zip(*(outcome.reached for outcome in outcomes), strict=True))),
+        pairs=fmean(outcome.pairs for outcome in outcomes),
+        evaluation_sets=sets,
+        batches=tuple(_batch_plan(study, size, pace) for size in sorted(sizes)),
+        checkpoints=peak,
+        time=_time_plan(study, outcomes, pace) if pace else None,
+    )
+
+
+def evaluation_sets(study: StudyConfig) -> int:
+    """How many dev sets an evaluation goes through."""
+    protocol = Protocol.of(study.languages, study.protocol, machine_translated=False)
+    return len({*protocol.select, *protocol.oracle})
+
+
+def calibrated(study: StudyConfig) -> list[TrialConfig]:
+    """What to time: the smallest, a middle and the largest B, and every kind of fusion."""
+    propose = proposals(study)
+    configs = [config for seed in range(8) for config in propose(seed)]
+    by_size = sorted(configs, key=lambda config: config.batch.effective_size)
+    chosen = [by_size[0], by_size[len(by_size) // 2], by_size[-1]]
+    seen = {config.fusion.kind for config in chosen}
+    for config in by_size:
+        if config.fusion.kind not in seen:
+            seen.add(config.fusion.kind)
+            chosen.append(config)
+    return chosen
+
+
+def trials_at_once(study: StudyConfig) -> tuple[int, str]:
+    """How many trials would run side by side, and why.
+
+    As many as `resources.max_concurrent_trials` says; without it, as many as this machine holds.
+    """
+    declared, fits = study.resources.max_concurrent_trials, fit_here(study)
+    if declared is not None:
+        return min(declared, study.trials), "as the study declares"
+    if fits == 0:
+        return 1, "since this machine holds none: set resources.max_concurrent_trials"
+    return min(fits, study.trials), "as many as this machine holds"
+
+
+def fit_here(study: StudyConfig) -> int:
+    """How many trials this machine has the resources for, side by side."""
+    resources = study.resources
+    fits = floor(len(os.sched_getaffinity(0)) / resources.cpus_per_trial)
+    if resources.gpus_per_trial > 0:
+        from torch.cuda import device_count
+
+        fits = min(fits, floor(device_count() / resources.gpus_per_trial))
+    return fits
+
+
+def fusions(study: StudyConfig) -> list[FusionConfig]:
+    """Every different fusion among the trials that the study may run."""
+    found = [config.fusion for config in study.corner_configs()]
+    return [fusion for number, fusion in enumerate(found) if fusion not in found[:number]]
+
+
+def _batch_plan(study: StudyConfig, size: int, pace: Pace | None) -> BatchPlan:
+    seen = tuple(pairs_at(rung, size) for rung in study.rungs)
+    late = {rung: pairs / rung - 1 for rung, pairs in zip(study.rungs, seen, strict=True)}
+    at_rung = max(late, key=lambda rung: late[rung])
+    return BatchPlan(
+        effective_size=size,
+        steps=seen[-1] // size,
+        pairs_seen=seen,
+        overshoot=late[at_rung],
+        at_rung=at_rung,
+        pairs_per_second=1 / (pace.per_pair + pace.per_step / size) if pace else None,
+    )
+
+
+def _time_plan(study: StudyConfig, outcomes: Sequence[Outcome], pace: Pace) -> TimePlan:
+    tenths = quantiles((outcome.seconds for outcome in outcomes), n=10)
+    busy = fmean(outcome.busy for outcome in outcomes)
+    return TimePlan(
+        source=pace.source,
+        seconds=fmean(outcome.seconds for outcome in outcomes),
+        low_seconds=tenths[0],
+        high_seconds=tenths[-1],
+        trial_seconds=busy,
+        gpu_hours=busy / 3600 * study.resources.gpus_per_trial,
+    )

@@ -1,0 +1,124 @@
+"""A plan as a person reads it."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from tuner.plan.plan import OVERSHOOT, StudyPlan
+from tuner.study import StudyConfig
+from tuner.terminal.progress import clock, say
+
+MOST_ROWS = 12
+"""Batch sizes shown; of more, these many spread evenly, the ends among them."""
+
+
+def show(plan: StudyPlan, study: StudyConfig, console: Console) -> None:
+    """Print a plan: trials, space, rungs, batches, checkpoints, time, and what to mind."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    for name, text in _facts(plan, study):
+        grid.add_row(name, text)
+    console.print(grid, highlight=False)
+    console.print()
+    console.print(_rungs(plan), highlight=False)
+    console.print()
+    console.print(_batches(plan), highlight=False)
+    for warning in warnings(plan, study):
+        console.print()
+        say(console, warning, style="yellow")
+
+
+def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
+    """What deserves a second look before the study starts."""
+    told = []
+    late = [batch for batch in plan.batches if batch.overshoot > OVERSHOOT]
+    if late:
+        worst = max(late, key=lambda batch: (batch.overshoot, batch.effective_size))
+        sizes = ", ".join(str(batch.effective_size) for batch in late)
+        told.append(
+            f"evaluated late by more than {OVERSHOOT:.0%} of a rung: B = {sizes}; the worst is "
+            f"B = {worst.effective_size}, {worst.overshoot:.1%} past {worst.at_rung:,} pairs. "
+            f"Rungs that B divides avoid it: choose scheduler.min_pairs and "
+            f"budget.pairs_per_trial as multiples of {max(batch.effective_size for batch in late)}."
+        )
+    if plan.time is None:
+        told.append(
+            "no time is predicted: no earlier study here had this encoder, data and resources. "
+            "--calibrate times a few steps on this machine."
+        )
+    if plan.distinct is not None and plan.distinct < plan.trials - (study.baseline is not None):
+        told.append(
+            f"the space holds {plan.distinct:,} configurations for {plan.trials:,} trials: some "
+            f"will run more than once, with the same seed. Make seed an axis, or lower "
+            f"budget.trials."
+        )
+    return told
+
+
+def _facts(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
+    sampler = {"tpe": "proposed by TPE", "random": "drawn at random", "grid": "a whole grid"}
+    baseline = ", the baseline first" if study.baseline is not None else ""
+    stops = (
+        f"; ASHA lets 1 in {study.scheduler.reduction_factor} go on at a rung"
+        if study.scheduler.kind == "asha"
+        else ", each to the full budget"
+    )
+    facts = [
+        ("trials", f"{plan.trials:,}{baseline}, {sampler[study.sampler.kind]}{stops}"),
+        ("at once", f"{plan.at_once:,}, {plan.at_once_since}"),
+        ("configurations", f"{plan.distinct:,}" if plan.distinct else "endless"),
+    ]
+    for requirement, count in plan.infeasible.items():
+        excluded = f"{count:,}" if plan.distinct else f"{count / 1000:.1%} of random points"
+        facts.append(("excluded", f"{excluded} by {requirement}"))
+    facts.append(("evaluation", f"{plan.evaluation_sets} dev sets at each rung"))
+    if plan.checkpoints is not None:
+        size = plan.checkpoints
+        facts.append(
+            (
+                "checkpoints",
+                f"{_megabytes(size.trial_mb)} each ({size.parameters / 1e6:.1f} M parameters and "
+                f"Adam's moments), {_megabytes(size.peak_mb)} at most at once",
+            )
+        )
+    if plan.time is not None:
+        time = plan.time
+        gpu = f", {time.gpu_hours:.1f} GPU-hours" if time.gpu_hours else ""
+        span = f"{clock(time.low_seconds)} to {clock(time.high_seconds)}"
+        facts += [
+            ("time", f"about {clock(time.seconds)} ({span} as luck has it){gpu}"),
+            ("speed", time.source),
+        ]
+    return facts
+
+
+def _rungs(plan: StudyPlan) -> Table:
+    grid = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for column in ("rung, pairs", "trials expected there"):
+        grid.add_column(column, justify="right")
+    for rung, reached in zip(plan.rungs, plan.reached, strict=True):
+        grid.add_row(f"{rung:,}", f"{reached:.0f}")
+    return grid
+
+
+def _batches(plan: StudyPlan) -> Table:
+    grid = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    columns = ["B", "steps", "pairs seen", "latest after a rung"]
+    timed = plan.time is not None
+    for column in [*columns, "pairs/s"] if timed else columns:
+        grid.add_column(column, justify="right")
+    last = len(plan.batches) - 1
+    rows = sorted({round(last * row / (MOST_ROWS - 1)) for row in range(MOST_ROWS)})
+    for batch in (plan.batches[row] for row in rows):
+        late = f"{batch.overshoot:.1%}" + (" !" if batch.overshoot > OVERSHOOT else "")
+        row = [f"{batch.effective_size:,}", f"{batch.steps:,}", f"{batch.pairs_seen[-1]:,}", late]
+        if timed:
+            row.append(f"{batch.pairs_per_second:,.0f}")
+        grid.add_row(*row)
+    return grid
+
+
+def _megabytes(size: float) -> str:
+    return f"{size / 1000:.1f} GB" if size >= 1000 else f"{size:.1f} MB"

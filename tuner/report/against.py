@@ -1,0 +1,65 @@
+"""What one setting does, over seeds: as a table and as a figure, from a study's record alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tuner.records import OBJECTIVE, StudyRecord, is_share
+from tuner.report.figure import draw
+from tuner.report.leaderboard import percent, shown
+from tuner.report.seeds import Group, curves, selected
+
+
+def show_against(
+    study: StudyRecord, setting: str, metrics: list[str], folder: Path, console: Console
+) -> None:
+    """Print means and deviations over seeds, and write the figure into `folder`.
+
+    Args:
+        study: its record.
+        setting: dotted name of a setting in which trials differ.
+        metrics: what is shown; the objective where none is named.
+        folder: where the figure goes.
+        console: where the table goes.
+
+    Raises:
+        UserError: there is nothing to compare.
+    """
+    metrics = metrics or [OBJECTIVE]
+    found = curves(study, setting, metrics)
+    alone = len(found) == 1  # the other settings are a line, not columns
+    columns = [] if alone else list(found[0].settings)
+    grid = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in (*columns, setting, "seeds"):
+        grid.add_column(name.replace(".", ".\n"), justify="right", no_wrap=True)
+    for metric in metrics:
+        grid.add_column(metric.replace("/", "/\n"), justify="right")  # folded, never cut
+    for curve in found:
+        for value, group in curve.points.items():
+            cells = [*(curve.settings[name] for name in columns), value, group.seeds]
+            scores = [_mean_and_deviation(group, metric) for metric in metrics]
+            grid.add_row(*map(shown, cells), *scores)
+    console.print(f"{study.name}, unconfirmed: mean ± sample standard deviation over seeds")
+    if alone and found[0].settings:
+        others = ", ".join(f"{name} {shown(v)}" for name, v in found[0].settings.items())
+        console.print(f"the others at {others}", highlight=False)
+    console.print(grid)
+    if selected(study):
+        told = "ASHA stopped other trials early: those complete are not a fair sample"
+        console.print(told, style="yellow", highlight=False)
+    console.print(study.facts["claim"], highlight=False)
+    path = folder / f"{setting}.svg"
+    draw(study, setting, metrics, found, path)
+    console.print(f"\nfigure: {path}", highlight=False, soft_wrap=True)
+
+
+def _mean_and_deviation(group: Group, metric: str) -> str:
+    deviation = group.deviation(metric)
+    if not is_share(metric):
+        spread = "" if deviation is None else f" ± {deviation:.3g}"
+        return f"{group.mean(metric):.4g}{spread}"
+    spread = "" if deviation is None else f" ± {percent(deviation)}"
+    return f"{percent(group.mean(metric))}{spread}"

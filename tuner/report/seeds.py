@@ -1,0 +1,128 @@
+"""Trials that differ in their seed alone, taken together: what a setting does, and how surely.
+
+Only trials at full budget count. Where ASHA stopped others, those that it let live are not a
+fair sample of anything: `selected` says so, and whoever shows these numbers shows that too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from tuner.errors import UserError, nearest
+from tuner.records import StudyRecord, TrialRecord
+
+SEED = "seed"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Trials of one configuration, whatever their seed.
+
+    Attributes:
+        metrics: the values of each metric, in the order of trials.
+    """
+
+    metrics: Mapping[str, tuple[float, ...]]
+
+    @property
+    def seeds(self) -> int:
+        """How many trials there are."""
+        return len(next(iter(self.metrics.values())))
+
+    def mean(self, metric: str) -> float:
+        """Over seeds; a collapsed seed counts like the others."""
+        return fmean(self.metrics[metric])
+
+    def deviation(self, metric: str) -> float | None:
+        """The sample standard deviation over seeds; None of a single one."""
+        values = self.metrics[metric]
+        return stdev(values) if len(values) > 1 else None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One setting varied, the others as they are.
+
+    Attributes:
+        settings: the other settings in which the study's trials differ, but the seed.
+        points: groups by the value of the setting, ascending; None where it does not apply.
+    """
+
+    settings: Mapping[str, Any]
+    points: Mapping[Any, Group]
+
+
+def curves(study: StudyRecord, setting: str, metrics: list[str]) -> list[Curve]:
+    """What `setting` does to `metrics`, for every combination of the other settings.
+
+    Combinations that were tried with a single value of it say nothing about it and are left out.
+
+    Args:
+        study: its record.
+        setting: dotted name of a setting in which trials differ.
+        metrics: names of metrics, as `select/objective`.
+
+    Raises:
+        UserError: trials do not differ in the setting, none has the metric, or none is complete.
+    """
+    complete = study.ranked()
+    if not complete:
+        raise UserError(f"no trial of {study.name} has reached the full budget", "Let it run on.")
+    named = [dict(t.last.metrics()) if t.last else {} for t in complete]
+    for metric in metrics:
+        if metric not in named[0]:
+            raise UserError(
+                f"unknown metric {metric!r}: {nearest(metric, list(named[0]))}",
+                "Name one of them with --metric.",
+            )
+    varied = [name for name in complete[0].config.flat() if _values(complete, name) > 1]
+    if setting not in varied or setting == SEED:
+        differ = ", ".join(name for name in varied if name != SEED)
+        raise UserError(
+            f"the complete trials of {study.name} do not differ in {setting!r}",
+            f"They differ in: {differ or 'nothing'}.",
+        )
+    others = [name for name in varied if name not in (SEED, setting)]
+    collected: dict[tuple[Any, ...], dict[Any, list[dict[str, float]]]] = {}
+    for trial, values in sorted(zip(complete, named, strict=True), key=lambda pair: pair[0].number):
+        flat = trial.config.flat()
+        points = collected.setdefault(tuple(flat[name] for name in others), {})
+        points.setdefault(flat[setting], []).append(values)
+    return [
+        Curve(
+            dict(zip(others, combination, strict=True)),
+            {x: _group(points[x], metrics) for x in sorted(points, key=_order)},
+        )
+        for combination, points in sorted(
+            collected.items(),
+            key=lambda item: [_place(study, *pair) for pair in zip(others, item[0], strict=True)],
+        )
+        if len(points) > 1 or None in points
+    ]
+
+
+def selected(study: StudyRecord) -> bool:
+    """Whether the complete trials are those that a scheduler let live."""
+    return any(trial.state == "pruned" for trial in study.trials)
+
+
+def _group(values: list[dict[str, float]], metrics: list[str]) -> Group:
+    return Group({metric: tuple(named[metric] for named in values) for metric in metrics})
+
+
+def _values(trials: list[TrialRecord], name: str) -> int:
+    return len({trial.config.flat()[name] for trial in trials})
+
+
+def _place(study: StudyRecord, name: str, value: Any) -> tuple[int, tuple[bool, bool, Any]]:
+    """Where a value stands among those of a setting: as the space lists them, else in order."""
+    listed = study.settings.get("space", {}).get(name, {}).get("values", ())
+    return listed.index(value) if value in listed else len(listed), _order(value)
+
+
+def _order(value: Any) -> tuple[bool, bool, Any]:
+    """Numbers ascending, words in their order, what does not apply first."""
+    return value is not None, isinstance(value, str), value if value is not None else 0

@@ -1,0 +1,238 @@
+"""A study at a glance: what the live view shows, and `tuner status`.
+
+Every line has its place, whatever happens: nothing moves while a study runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+from rich.columns import Columns
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.constrain import Constrain
+from rich.table import Table
+from rich.text import Text
+
+from tuner.records import ENDED, StudyRecord, TrialRecord
+from tuner.terminal.progress import MARGIN, bar, clock
+
+WIDEST = 100
+"""Columns beyond which a line is no easier to read."""
+MOST_RUNNING = 8
+"""Running trials that are shown one by one."""
+COLOURS = {
+    "running": "cyan",
+    "completed": "green",
+    "failed": "red",
+    "interrupted": "yellow",
+    "driver died": "red",
+}
+"""Of states, where there is one of them; the others are as plain as text."""
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """Where a running trial is; `phase` says at what."""
+
+    pairs_seen: int
+    phase: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A study at a glance.
+
+    Attributes:
+        study: what its journal says.
+        state: what is shown as its state, in a word or two.
+        working: whether a driver is at work on it now.
+        trials: how many it runs in all.
+        seconds: how long it has taken.
+        now: Unix time, seconds.
+        heartbeats: by trial number; where there is none, a running trial is past its last rung.
+        running_rows: lines kept free for running trials.
+    """
+
+    study: StudyRecord
+    state: str
+    working: bool
+    trials: int
+    seconds: float
+    now: float
+    heartbeats: Mapping[int, Heartbeat]
+    running_rows: int = 0
+
+    @property
+    def ended(self) -> int:
+        """Trials that are over."""
+        return sum(trial.state in ENDED for trial in self.study.trials)
+
+    @property
+    def running(self) -> list[TrialRecord]:
+        """Trials that are being trained, by number."""
+        return [trial for trial in self.study.trials if trial.state == "running" and self.working]
+
+    @property
+    def seconds_left(self) -> float | None:
+        """From how long trials took so far; None before the first ended, and without a driver."""
+        durations = [took for trial in self.study.trials if (took := _duration(trial)) is not None]
+        if not durations or not self.working:
+            return None
+        each = fmean(durations)
+        ages = [self.now - trial.started for trial in self.running if trial.started is not None]
+        left = [max(each - age, 0.0) for age in ages]
+        waiting = self.trials - self.ended - len(left)
+        if waiting == 0:
+            return max(left, default=0.0)
+        return (sum(left) + waiting * each) / self._at_once()
+
+    def _at_once(self) -> int:
+        """How many trials ran when the last one started: steadier than how many run now."""
+        trials = [(t.started, t.ended) for t in self.study.trials if t.started is not None]
+        last = max(started for started, _ in trials)
+        return sum(
+            started <= last and (ended is None or ended >= last) for started, ended in trials
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Trials by state, always the same states in the same order."""
+        states = [trial.state for trial in self.study.trials]
+        under_way = states.count("running") + (0 if self.working else states.count("interrupted"))
+        return {
+            "running" if self.working else "interrupted": under_way,
+            "waiting": self.trials - self.ended - under_way,
+            **{state: states.count(state) for state in ("completed", "pruned", "failed")},
+        }
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        options = options.update(width=min(options.max_width - MARGIN, WIDEST))
+        claim = Text(self.study.facts["claim"], style="dim")
+        above: list[RenderableType] = [*self._head(), self._states(), Text(), *self._best(), claim]
+        above += [Text(), self._rungs()]
+        lines = sum(len(console.render_lines(part, options)) for part in above)
+        room = options.max_height - lines - 4 if console.is_interactive else MOST_RUNNING
+        yield Constrain(Group(*above, *self._rows(room)), options.max_width)
+
+    def _head(self) -> tuple[Table, Table]:
+        """Name, state and times; a bar of trials."""
+        left = self.seconds_left
+        times = clock(self.seconds) + (f", about {clock(left)} left" if left is not None else "")
+        ended = f"{self.ended:>{len(str(self.trials))}} of {self.trials} trials ended"
+        name = Text.assemble((self.study.name, "bold"), ": ", (self.state, _colour(self.state)))
+        return _line(name, times), _line(bar(self.ended, self.trials), ended)
+
+    def _states(self) -> Columns:
+        digits = len(str(self.trials))
+        return Columns(
+            [
+                Text(f"{state} {count:>{digits}}", _colour(state) if count else "dim")
+                for state, count in self.counts().items()
+            ],
+            padding=(0, 2),
+        )
+
+    def _best(self) -> list[Text]:
+        """The best at full budget and its settings, in two lines."""
+        best = self.study.best
+        if best is None or best.last is None:
+            none = f"no trial has reached the full budget of {self.study.rungs[-1]:,} pairs"
+            return [Text(none + (" yet" if self.working else "")), Text()]
+        so_far = " so far" if self.working else ""
+        score = Text.assemble(
+            f"best{so_far} (unconfirmed): trial {best.number:03d}, ",
+            (f"{best.last.objective:.2%}", "bold"),
+            f" {self.study.facts['objective']}",
+        )
+        lines = [score, Text("  " + settings_in_short(best, self.study))]
+        for line in lines:
+            line.no_wrap, line.overflow = True, "ellipsis"
+        return lines
+
+    def _rungs(self) -> Table:
+        """What happened at each rung."""
+        table = Table.grid(padding=(0, 3))
+        headings = ("pairs", "reached", "stopped", "  best")
+        for _ in headings:
+            table.add_column(justify="right", no_wrap=True)
+        table.add_row(*headings, style="dim")
+        for rung in self.study.rungs:
+            at = [(t, e) for t in self.study.trials for e in t.evaluations if e.rung == rung]
+            stopped = sum(trial.state == "pruned" and trial.last is e for trial, e in at)
+            table.add_row(
+                f"{rung:,}",
+                str(len(at)),
+                "–" if rung == self.study.rungs[-1] else str(stopped),
+                f"{max(e.objective for _, e in at):.2%}" if at else "–",
+            )
+        return table
+
+    def _rows(self, room: int) -> list[RenderableType]:
+        """A line for each running trial, as far as there is room; empty ones that are kept free."""
+        running = self.running
+        lines = max(len(running), self.running_rows)
+        if lines == 0:
+            return []
+        shown = max(1, min(lines, MOST_RUNNING, room - 1))
+        rows: list[RenderableType] = [self._row(trial) for trial in running[:shown]]
+        if not rows:
+            rows.append(Text("waiting for a worker", style="dim"))
+        if len(running) > shown:
+            rows.append(Text(f"… and {len(running) - shown} more", style="dim"))
+        rows += [Text()] * (shown + (lines > shown) - len(rows))
+        return [Text(), *rows]
+
+    def _row(self, trial: TrialRecord) -> Table:
+        beat, full = self.heartbeats.get(trial.number), self.study.rungs[-1]
+        if beat is not None:
+            what, seen, past = beat.phase, beat.pairs_seen, ""
+        else:  # the journal knows rungs alone
+            assert trial.started is not None
+            what, past = f"for {clock(self.now - trial.started)}", "past "
+            seen = trial.last.rung if trial.last else 0
+        count = f"{past}{seen:,}".rjust(len(f"{past}{full:,}"))
+        return _line(
+            f"{trial.number:03d} {what:<11}", bar(seen, full), f"{count} of {full:,} pairs"
+        )
+
+
+def settings_in_short(trial: TrialRecord, study: StudyRecord) -> str:
+    """What distinguishes a trial from the others: `lr=0.0003, kind=dlfa, layer=2`."""
+    names = list(study.settings["space"])
+    values = trial.config.flat()
+    short = {name: name.rpartition(".")[2] for name in names}
+    unique = [name for name in names if list(short.values()).count(short[name]) == 1]
+    settings = [
+        f"{short[name] if name in unique else name}={_shown(values[name])}"
+        for name in names
+        if values[name] is not None
+    ]
+    return ", ".join(["the baseline"] * (trial.origin == "baseline") + settings)
+
+
+def _shown(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _duration(trial: TrialRecord) -> float | None:
+    """Seconds that a trial took which came to its end at one go."""
+    if trial.state not in ("completed", "pruned") or trial.attempts != 1:
+        return None
+    assert trial.started is not None
+    assert trial.ended is not None
+    return trial.ended - trial.started
+
+
+def _colour(state: str) -> str:
+    return COLOURS.get(state, "")
+
+
+def _line(*parts: RenderableType) -> Table:
+    """A line that fills the width: the last part but one takes what the others leave."""
+    line = Table.grid(padding=(0, 1), expand=True)
+    for place in range(len(parts)):
+        wide = place == len(parts) - 2
+        line.add_column(ratio=1 if wide else None, no_wrap=True, overflow="ellipsis")
+    line.add_row(*parts)
+    return line

@@ -1,0 +1,144 @@
+"""A study while it runs: a live view in a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from tuner.progress import Phase
+from tuner.records import Evaluation, StudyRecord, TrialRecord
+from tuner.terminal.progress import REFRESHES, clock, say
+from tuner.terminal.summary import Heartbeat, Summary, settings_in_short
+
+QUIET = 60.0
+"""Seconds without a line after which a log says what runs."""
+NAMED = 4
+"""Running trials that such a line names."""
+
+
+class StudyView:
+    """Watches a study; use as a context manager around its run.
+
+    In a terminal: a summary that stays at the bottom, and a line above it for each trial that
+    ended. Elsewhere: a line for each fact.
+
+    Args:
+        console: where to print.
+        trials: how many the study runs.
+    """
+
+    def __init__(self, console: Console, trials: int) -> None:
+        self._console = console
+        self._budget = trials
+        self._began = self._said = time.monotonic()
+        self._study: StudyRecord | None = None
+        self._trials: dict[int, TrialRecord] = {}
+        self._heartbeats: dict[int, Heartbeat] = {}
+        self._most_running = 1
+        self._live = (
+            Live(
+                console=console,
+                get_renderable=self._render,
+                refresh_per_second=REFRESHES,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            if console.is_interactive
+            else None
+        )
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def study_started(self, study: StudyRecord) -> None:
+        """Begin with what a resumed study has already."""
+        self._study = study
+        self._trials = {trial.number: trial for trial in study.trials}
+        rungs = ", ".join(f"{rung:,}" for rung in study.rungs)
+        self._say(f"study {study.name}: {self._budget} trials, rungs at {rungs} pairs")
+
+    def trial_started(self, trial: TrialRecord) -> None:
+        """A trial began, or began again."""
+        self._trials[trial.number] = trial
+        self._heartbeats[trial.number] = Heartbeat(trial.last.rung if trial.last else 0, "starting")
+        self._most_running = max(self._most_running, len(self._summary().running))
+        if not self._live:
+            assert self._study is not None
+            again = f" again after {trial.last.rung:,} pairs" if trial.last else ""
+            settings = settings_in_short(trial, self._study)
+            self._say(f"trial {trial.number:03d} started{again}: {settings}")
+
+    def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None:
+        """A trial goes on."""
+        self._heartbeats[trial.number] = Heartbeat(pairs_seen, phase)
+        if not self._live and time.monotonic() - self._said > QUIET:
+            self._say(self._running_in_words())
+
+    def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None:
+        """A trial reached a rung."""
+        self._trials[trial.number] = trial
+        if not self._live:
+            self._say(
+                f"trial {trial.number:03d} at {evaluation.rung:,} pairs: "
+                f"{evaluation.objective:.2%} ({evaluation.pairs_per_second:,.0f} pairs/s)"
+            )
+
+    def trial_ended(self, trial: TrialRecord) -> None:
+        """A trial is over."""
+        self._trials[trial.number] = trial
+        score = f" {trial.last.objective:.2%}" if trial.last else ""
+        count = "" if self._live else f" [{self._summary().ended}/{self._budget}]"
+        self._say(f"trial {trial.number:03d} {trial.state}{score}: {trial.reason}{count}")
+
+    def study_ended(self, study: StudyRecord) -> None:
+        """The driver is done."""
+        self._study = study
+        self._say(f"study {study.name} {study.state}: {study.reason}")
+
+    def _say(self, line: str) -> None:
+        self._said = time.monotonic()
+        stamp = clock(self._said - self._began)
+        say(self._console, Text.assemble((stamp, "dim"), " ", line))
+
+    def _running_in_words(self) -> str:
+        summary = self._summary()
+        beats = [(t.number, self._heartbeats[t.number]) for t in summary.running]
+        named = [f"{n:03d} {beat.phase} at {beat.pairs_seen:,} pairs" for n, beat in beats[:NAMED]]
+        if len(beats) > NAMED:
+            named.append(f"and {len(beats) - NAMED} more")
+        left = summary.seconds_left
+        about = f", about {clock(left)} left" if left is not None else ""
+        return f"running: {', '.join(named)} [{summary.ended}/{self._budget}{about}]"
+
+    def _summary(self) -> Summary:
+        assert self._study is not None
+        return Summary(
+            study=self._study.model_copy(update={"trials": tuple(self._trials.values())}),
+            state="running",
+            working=True,
+            trials=self._budget,
+            seconds=self._study.seconds + time.monotonic() - self._began,
+            now=time.time(),
+            heartbeats=self._heartbeats,
+            running_rows=self._most_running,
+        )
+
+    def _render(self) -> RenderableType:
+        return Text() if self._study is None else self._summary()
