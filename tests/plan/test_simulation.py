@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tuner.config import TrialConfig
 from tuner.plan.pace import Pace
-from tuner.plan.simulation import pairs_at, play, proposals
+from tuner.plan.simulation import Landscape, pairs_at, play
+from tuner.space import Space
 from tuner.study import StudyConfig
 from tuner.study_file import validate_study
 
@@ -28,10 +28,6 @@ def changed(study: StudyConfig, **settings: Any) -> StudyConfig:
     return validate_study(study.model_dump(mode="json") | settings, "the fixture")
 
 
-def config(size: int) -> TrialConfig:
-    return TrialConfig.from_flat({"batch.effective_size": size})
-
-
 @pytest.mark.parametrize(
     ("rung", "size", "seen"), [(100, 8, 104), (100, 50, 100), (100, 512, 512), (1, 1, 1)]
 )
@@ -41,52 +37,88 @@ def test_a_rung_is_evaluated_at_the_first_step_past_it(rung: int, size: int, see
 
 def test_without_asha_every_second_is_accounted_for(study: StudyConfig) -> None:
     """Three trials of 900 pairs on two places: the third follows the first that ends."""
-    whole = changed(study, scheduler={"kind": "none"})
-    configs = [config(10), config(20), config(30)]  # all divide 900: 9 s, and 4 sets of .5 s
-    outcome = play(whole, configs, at_once=2, pace=PACE, sets=4, seed=0)
+    whole = changed(
+        study,
+        scheduler={"kind": "none"},
+        budget={"trials": 3, "pairs_per_trial": 900},
+        space={"batch.effective_size": [10, 20, 30]},  # all divide 900: 9 s, and 4 sets of .5 s
+        baseline={"batch.effective_size": 20},
+    )
+    outcome = play(whole, at_once=2, pace=PACE, sets=4, seed=0)
     assert outcome.reached == (3,)
-    assert outcome.pairs == 2700
+    assert outcome.pairs == 2700 and outcome.sizes <= {10, 20, 30}
     assert outcome.busy == pytest.approx(33.0)
     assert outcome.seconds == pytest.approx(7 + 11 + 1 + 11)
 
 
 def test_rungs_that_one_step_passes_share_its_evaluation(study: StudyConfig) -> None:
     """B = 512 passes 100 and 300 pairs at once; 900 are passed at 1,024."""
-    outcome = play(study, [config(512)], at_once=1, pace=PACE, sets=4, seed=0)
+    only = changed(
+        study, baseline={"batch.effective_size": 512}, budget={"trials": 1, "pairs_per_trial": 900}
+    )
+    outcome = play(only, at_once=1, pace=PACE, sets=4, seed=0)
     assert outcome.reached == (1, 1, 1)
     assert outcome.pairs == 1024
     assert outcome.busy == pytest.approx(0.01 * 1024 + 2 * 4 * 0.5)
 
 
-def test_all_reach_the_first_rung_and_about_one_in_eta_the_next(study: StudyConfig) -> None:
-    large = changed(study, budget={"trials": 90, "pairs_per_trial": 900})
-    played = [play(large, proposals(large)(seed), 4, PACE, 4, seed).reached for seed in range(8)]
-    first, second, third = (fmean(reached) for reached in zip(*played, strict=True))
-    assert first == 90
-    assert 30 <= second <= 40  # asynchronous: early arrivals are judged by few
-    assert second / 3 <= third <= second / 2
+def test_all_reach_the_first_rung_and_more_go_on_where_the_sampler_learns(
+    study: StudyConfig,
+) -> None:
+    def reached(kind: str) -> list[float]:
+        large = changed(
+            study,
+            budget={"trials": 60, "pairs_per_trial": 900},
+            sampler={"kind": kind},
+            space={
+                "optim.lr": {"type": "float", "low": 1e-5, "high": 1e-2, "log": True},
+                "mix.cross_lingual": {"type": "float", "low": 0, "high": 1},
+            },
+        )
+        played = [play(large, 4, PACE, 4, seed).reached for seed in range(8)]
+        return [fmean(numbers) for numbers in zip(*played, strict=True)]
+
+    blind, learning = reached("random"), reached("tpe")
+    assert blind[0] == learning[0] == 60
+    assert 20 <= blind[1] < learning[1] < 60  # one in three, ties and early arrivals besides
+    assert blind[2] < blind[1] and blind[2] < learning[2] < learning[1]
 
 
-def test_the_baseline_is_never_stopped(study: StudyConfig) -> None:
-    for seed in range(20):
-        alone = play(study, [config(32), config(8), config(8), config(8)], 1, PACE, 4, seed)
-        assert alone.reached[-1] >= 1
+def test_a_study_is_played_alike_each_time(study: StudyConfig) -> None:
+    assert play(study, 2, PACE, 4, 3) == play(study, 2, PACE, 4, 3) != play(study, 2, PACE, 4, 4)
 
 
-def test_proposals_are_those_of_the_study(study: StudyConfig) -> None:
-    propose = proposals(study)
-    assert propose(3) == propose(3) != propose(4)
-    assert len(propose(0)) == 9
-    assert propose(0)[0] == study.baseline_config()
-    space = {"batch.effective_size": [8, 16, 24], "seed": [0, 1]}
+def test_a_grid_is_played_whole(study: StudyConfig) -> None:
     grid = changed(
         study,
         sampler={"kind": "grid"},
+        scheduler={"kind": "none"},
         budget={"pairs_per_trial": 900},
-        space=space,
+        space={"batch.effective_size": [8, 16, 24], "seed": [0, 1]},
         baseline=None,
         require=["batch.effective_size != 24 or seed == 0"],
     )
-    found = proposals(grid)(0)
-    assert len(found) == 5
-    assert len({config.model_dump_json() for config in found}) == 5
+    outcome = play(grid, 2, PACE, 4, 0)
+    assert outcome.reached == (5,)
+    assert outcome.pairs == 2 * 904 + 2 * 912 + 912
+    assert outcome.sizes == {8, 16, 24}
+
+
+def test_a_landscape_has_its_best_value_inside_or_at_an_end(study: StudyConfig) -> None:
+    """Quality is a function of the values alone, on the scale that the space has."""
+    space = Space.model_validate(
+        {
+            "optim.lr": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True},
+            "fusion.kind": ["last", "sum"],
+        }
+    )
+    landscape = Landscape(space, seed=1)
+    grid = [1e-4 * 10 ** (k / 50) for k in range(101)]
+    qualities = [landscape.quality({"optim.lr": lr, "fusion.kind": "last"}) for lr in grid]
+    turns = sum(
+        (b - a) * (c - b) < 0
+        for a, b, c in zip(qualities, qualities[1:], qualities[2:], strict=False)
+    )
+    assert turns <= 1 and len(set(qualities)) > 50
+    assert landscape.quality({"fusion.kind": "last"}) != landscape.quality({"fusion.kind": "sum"})
+    assert landscape.quality({"seed": 3}) == 0.0, "what the space does not vary has no weight"

@@ -68,7 +68,7 @@ class Told:
         evaluations = (self._make(rung, score),) if state != "failed" else ()
         record = record.model_copy(update={"evaluations": evaluations, "state": state})
         self.records[number] = record
-        self.sampler.ended(record)
+        self.sampler.ended(number, state, score if evaluations else None)
 
     def replayed(self) -> Sampler:
         sampler = sampler_of(self._kind, self.feasible)
@@ -115,10 +115,9 @@ def test_proposals_of_the_shipped_spaces_are_valid(path: Path, kind: Kind, seed:
         config = study.space.trial_config(study.trial, params)
         assert TrialConfig.model_validate_json(config.model_dump_json()) == config
         assert not any(parse(text).broken_by(config.flat()) for text in study.require)
-        ended = TrialRecord(number=number, origin="sampler", params=params, config=config)
         for sampler in (first, second):
             sampler.evaluated(number, 100, config.mix.cross_lingual)
-            sampler.ended(ended.model_copy(update={"state": "pruned"}))
+            sampler.ended(number, "pruned", config.mix.cross_lingual)
 
 
 def rare(share: str) -> Feasible:

@@ -11,12 +11,12 @@ from pydantic import Field
 
 from tuner.config import FusionConfig, TrialConfig
 from tuner.plan.pace import Pace
-from tuner.plan.simulation import Outcome, pairs_at, play, proposals
+from tuner.plan.simulation import Outcome, pairs_at, play
 from tuner.protocol import Protocol
 from tuner.records import Record
 from tuner.study import StudyConfig
 
-PLAYED, TRIALS_PLAYED = 40, 4000
+MOST_PLAYS, FEWEST_PLAYS, TRIALS_PLAYED = 40, 4, 600
 """How many times a study is played through, and how many trials of it about in all."""
 OVERSHOOT = 0.02
 """Share of a rung by which its evaluation may come late before a plan warns."""
@@ -86,12 +86,10 @@ def make_plan(study: StudyConfig, pace: Pace | None, parameters: int | None) -> 
     sets = evaluation_sets(study)
     at_once, since = trials_at_once(study)
     guess = pace or Pace(1.0, 0.0, {"last": 1.0}, 0.0, 0.0, 0.0, "")  # a second a pair: who is next
-    outcomes, sizes = [], set()
-    propose, trials = proposals(study), study.trials
-    for seed in range(max(4, min(PLAYED, TRIALS_PLAYED // trials))):
-        configs = propose(seed)
-        sizes |= {config.batch.effective_size for config in configs}
-        outcomes.append(play(study, configs, at_once, guess, sets, seed))
+    trials = study.trials
+    plays = max(FEWEST_PLAYS, min(MOST_PLAYS, TRIALS_PLAYED // trials))
+    outcomes = [play(study, at_once, guess, sets, seed) for seed in range(plays)]
+    sizes = frozenset[int]().union(*(outcome.sizes for outcome in outcomes))
     peak = None
     if parameters is not None:
         trial_mb = parameters * BYTES / MEGABYTE
@@ -123,8 +121,7 @@ def evaluation_sets(study: StudyConfig) -> int:
 
 def calibrated(study: StudyConfig) -> list[TrialConfig]:
     """What to time: the smallest, a middle and the largest B, and every kind of fusion."""
-    propose = proposals(study)
-    configs = [config for seed in range(8) for config in propose(seed)]
+    configs = list(study.corner_configs())
     by_size = sorted(configs, key=lambda config: config.batch.effective_size)
     chosen = [by_size[0], by_size[len(by_size) // 2], by_size[-1]]
     seen = {config.fusion.kind for config in chosen}

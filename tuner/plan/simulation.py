@@ -1,22 +1,35 @@
-"""A study played through before it runs: the real scheduler and space, scores by chance.
+"""A study played through before it runs: its own sampler and scheduler, a made-up objective.
 
-A trial's quality is drawn at random and is the same at all its rungs. Proposals are uniform over
-the space: a sampler that learns will come to favour some batch sizes, which cannot be known.
+What a study costs depends on what survives, and more does than one in eta at each rung. A sampler
+that learns proposes better and better trials; and trials that have learnt nothing yet tie, so that
+ASHA lets them go on. So the objective is a landscape: each setting has a best value and a weight,
+by chance, that the sampler can find, and for some share of the budget, by chance again, a trial is
+on a plateau. Several landscapes are played; none favours large batches or small ones.
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from math import ceil
+from typing import Any
 
 from tuner.config import TrialConfig
 from tuner.plan.pace import Pace
 from tuner.search.asha import Asha
+from tuner.search.sampler import Sampler
+from tuner.space import Space
+from tuner.space.distributions import Choice, Fixed, Float, PowerOfTwo, Scalar
 from tuner.study import StudyConfig
+
+NOISE = 0.1
+"""Standard deviation of a score around the landscape, whose weights have 1: what seeds do."""
+PLATEAU, LONGEST_PLATEAU = -100.0, 0.5
+"""The score of a trial that has learnt nothing, and for how much of the budget that lasts in the
+mean of a study's trials: a share from 0 to this."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +38,14 @@ class Outcome:
 
     Attributes:
         reached: trials evaluated at each rung, in the rungs' order.
+        sizes: effective batch sizes of its trials.
         pairs: trained on by all trials together.
         seconds: from the study's start to the last trial's end.
         busy: seconds that trials took together.
     """
 
     reached: tuple[int, ...]
+    sizes: frozenset[int]
     pairs: int
     seconds: float
     busy: float
@@ -41,81 +56,119 @@ def pairs_at(rung: int, effective_size: int) -> int:
     return ceil(rung / effective_size) * effective_size
 
 
-def proposals(study: StudyConfig) -> Callable[[int], list[TrialConfig]]:
-    """Trials that the study might run, the baseline first: a function of a seed."""
-    baseline = [study.baseline_config()] if study.baseline is not None else []
-    count, feasible = study.trials - len(baseline), study.feasible
-    grid = feasible.grid() if study.sampler.kind == "grid" else None
-
-    def propose(seed: int) -> list[TrialConfig]:
-        chance = random.Random(seed)
-        if grid is None:
-            points = [feasible.draw(chance.getrandbits(64)) for _ in range(count)]
-        else:
-            points = chance.sample(grid, count)
-        return [*baseline, *(study.space.trial_config(study.trial, point) for point in points)]
-
-    return propose
-
-
-def play(
-    study: StudyConfig,
-    configs: Sequence[TrialConfig],
-    at_once: int,
-    pace: Pace,
-    sets: int,
-    seed: int,
-) -> Outcome:
-    """Run trials in order, `at_once` side by side.
+def play(study: StudyConfig, at_once: int, pace: Pace, sets: int, seed: int) -> Outcome:
+    """Run a study on a landscape.
 
     Args:
-        study: its rungs and its scheduler.
-        configs: the trials' configurations; where the study has a baseline, it is the first.
+        study: its space, sampler, scheduler and budget.
         at_once: how many trials run side by side.
         pace: how long they take.
         sets: dev sets of an evaluation.
-        seed: of the trials' qualities.
+        seed: of landscape, noise and sampler.
     """
-    chance = random.Random(seed)
-    qualities = [chance.random() for _ in configs]
-    asha = _asha(study)
-    reached = dict.fromkeys(study.rungs, 0)
-    pairs, busy, now = 0, 0.0, pace.startup
-    waiting = iter(range(len(configs)))
-    arrivals: list[tuple[float, int, int]] = []  # when, which trial, at which of the rungs
+    return _Play(study, pace, sets, seed).run(at_once)
 
-    def send(trial: int, index: int) -> None:
+
+class _Play:
+    """A study in progress, its clock in simulated seconds."""
+
+    def __init__(self, study: StudyConfig, pace: Pace, sets: int, seed: int) -> None:
+        self._study, self._pace, self._sets = study, pace, sets
+        self._rungs, self._trials = study.rungs, study.trials
+        sampler = study.sampler.model_copy(update={"seed": seed})
+        self._sampler = Sampler(study.feasible, sampler)
+        protected = frozenset({0} if study.baseline is not None else ())
+        self._asha = Asha(study.rungs, study.scheduler.reduction_factor, protected)
+        self._landscape, self._chance = Landscape(study.space, seed), random.Random(seed)
+        self._plateau = self._chance.uniform(0, LONGEST_PLATEAU)
+        self._configs: list[TrialConfig] = []
+        self._qualities: list[float] = []
+        self._learns: list[float] = []  # from which share of the budget
+        self._arrivals: list[tuple[float, int, int]] = []  # when, which trial, at which rung
+        self._pairs, self._busy = 0, 0.0
+
+    def run(self, at_once: int) -> Outcome:
+        now = self._pace.startup
+        reached = dict.fromkeys(self._rungs, 0)
+        for _ in range(at_once):
+            self._begin(now)
+        while self._arrivals:
+            now, trial, index = heapq.heappop(self._arrivals)
+            rung = self._rungs[index]
+            score = self._score(trial, rung)
+            reached[rung] += 1
+            self._sampler.evaluated(trial, rung, score)
+            if rung == self._rungs[-1]:
+                self._sampler.ended(trial, "completed", score)
+                self._begin(now + self._pace.between)
+            elif self._goes_on(trial, rung, score):
+                self._send(now, trial, index + 1)
+            else:
+                self._sampler.ended(trial, "pruned", score)
+                self._begin(now + self._pace.between)
+        sizes = frozenset(config.batch.effective_size for config in self._configs)
+        return Outcome(tuple(reached.values()), sizes, self._pairs, now, self._busy)
+
+    def _begin(self, now: float) -> None:
+        """Start the next trial, where there is one."""
+        number, study = len(self._configs), self._study
+        if number == self._trials:
+            return
+        if number == 0 and study.baseline is not None:
+            params, config = dict(study.baseline), study.baseline_config()
+        else:
+            proposed = self._sampler.propose(number)
+            assert proposed is not None, "a grid has as many points as the study has trials"
+            params, config = proposed, study.space.trial_config(study.trial, proposed)
+        self._configs.append(config)
+        self._qualities.append(self._landscape.quality(params))
+        self._learns.append(self._chance.uniform(0, 2 * self._plateau))
+        self._send(now, number, 0)
+
+    def _send(self, now: float, trial: int, index: int) -> None:
         """Let a trial train up to a rung."""
-        nonlocal pairs, busy
-        more = _pairs_between(study.rungs, index, configs[trial].batch.effective_size)
-        seconds = pace.training(configs[trial], more) + (pace.per_set * sets if more else 0.0)
-        pairs, busy = pairs + more, busy + seconds
-        heapq.heappush(arrivals, (now + seconds, trial, index))
+        size = self._configs[trial].batch.effective_size
+        before = pairs_at(self._rungs[index - 1], size) if index else 0
+        pairs = pairs_at(self._rungs[index], size) - before  # 0 where one step passes both
+        seconds = self._pace.training(self._configs[trial], pairs)
+        seconds += self._pace.per_set * self._sets if pairs else 0.0
+        self._pairs, self._busy = self._pairs + pairs, self._busy + seconds
+        heapq.heappush(self._arrivals, (now + seconds, trial, index))
 
-    for trial in islice(waiting, at_once):
-        send(trial, 0)
-    while arrivals:
-        now, trial, index = heapq.heappop(arrivals)
-        rung = study.rungs[index]
-        reached[rung] += 1
-        if rung != study.rungs[-1] and (
-            asha is None or asha.goes_on(trial, rung, qualities[trial])
+    def _score(self, trial: int, rung: int) -> float:
+        if rung < self._learns[trial] * self._rungs[-1]:
+            return PLATEAU
+        return self._qualities[trial] + self._chance.gauss(0, NOISE)
+
+    def _goes_on(self, trial: int, rung: int, score: float) -> bool:
+        return self._study.scheduler.kind == "none" or self._asha.goes_on(trial, rung, score)
+
+
+class Landscape:
+    """A made-up objective: each setting has a best value and a weight, by chance."""
+
+    def __init__(self, space: Space, seed: int) -> None:
+        self._space = space
+        chance = random.Random(seed)
+        self._best = {name: (chance.random(), chance.gauss(0, 1)) for name in space.root}
+        self._seed = seed
+
+    def quality(self, params: Mapping[str, Any]) -> float:
+        """Of a trial at full budget, in standard deviations of a weight; higher is better."""
+        score = 0.0
+        for name in sorted(params.keys() & self._best.keys()):
+            best, weight = self._best[name]
+            score += weight * abs(self._place(name, params[name]) - best)
+        return score
+
+    def _place(self, name: str, value: Scalar) -> float:
+        """Where a value lies in its range, from 0 to 1; of words, anywhere."""
+        distribution = self._space.root[name]
+        if isinstance(distribution, Choice | Fixed) or isinstance(value, str):
+            return random.Random(f"{self._seed} {name} {value}").random()
+        low, high = distribution.low, distribution.high
+        if isinstance(distribution, PowerOfTwo) or (
+            isinstance(distribution, Float) and distribution.log
         ):
-            send(trial, index + 1)
-        elif (following := next(waiting, None)) is not None:
-            now += pace.between
-            send(following, 0)
-    return Outcome(tuple(reached.values()), pairs, now, busy)
-
-
-def _asha(study: StudyConfig) -> Asha | None:
-    if study.scheduler.kind != "asha":
-        return None
-    protected = frozenset({0} if study.baseline is not None else ())
-    return Asha(study.rungs, study.scheduler.reduction_factor, protected)
-
-
-def _pairs_between(rungs: Sequence[int], index: int, effective_size: int) -> int:
-    """Pairs trained on from the rung before to this one; 0 where one step passes both."""
-    before = pairs_at(rungs[index - 1], effective_size) if index else 0
-    return pairs_at(rungs[index], effective_size) - before
+            low, high, value = math.log(low), math.log(high), math.log(value)
+        return (value - low) / (high - low) if high > low else 0.0

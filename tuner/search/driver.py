@@ -196,7 +196,7 @@ class Driver:
     def _end(self, number: int, state: TrialState, reason: str) -> None:
         self._write(TrialEnded(time=time.time(), number=number, state=state, reason=reason))
         trial = self._trial(number)
-        self._sampler.ended(trial)
+        self._sampler.ended(number, state, trial.last.objective if trial.last else None)
         for observer in self._observers:
             observer.trial_ended(trial)
 

@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState as OptunaState
 
-from tuner.records import TrialRecord
+from tuner.records import ENDED, TrialRecord, TrialState
 from tuner.space import Space
 from tuner.space.distributions import Choice, Distribution, Float, Int, PowerOfTwo, Scalar
 from tuner.space.feasible import Feasible
@@ -70,14 +70,14 @@ class Sampler:
         if trial is not None:
             trial.report(objective, step=rung)
 
-    def ended(self, record: TrialRecord) -> None:
-        """Tell how a trial ended. An interrupted one stays open: it will go on."""
-        trial = self._trials.get(record.number)
-        if trial is None or record.state in ("pending", "running", "interrupted"):
+    def ended(self, number: int, state: TrialState, objective: float | None) -> None:
+        """Tell how a trial ended. One that has not ended, or is interrupted, stays open."""
+        trial = self._trials.get(number)
+        if trial is None or state not in ENDED:
             return
-        if record.state == "completed" and record.last is not None:
-            self._study.tell(trial, record.last.objective)
-        elif record.state == "pruned":
+        if state == "completed" and objective is not None:
+            self._study.tell(trial, objective)
+        elif state == "pruned":
             self._study.tell(trial, state=OptunaState.PRUNED)
         else:
             self._study.tell(trial, state=OptunaState.FAIL)
@@ -87,7 +87,7 @@ class Sampler:
         self._add(record.number, record.params)
         for evaluation in record.evaluations:
             self.evaluated(record.number, evaluation.rung, evaluation.objective)
-        self.ended(record)
+        self.ended(record.number, record.state, record.last.objective if record.last else None)
 
     def _first_feasible(self, number: int) -> dict[str, Scalar]:
         """What Optuna proposes; it forgets what it was asked, so a replay leaves it the same."""
