@@ -34,6 +34,7 @@ from transformers.utils import logging
 
 from tuner.data import nano
 from tuner.errors import UserError
+from tuner.hub import ask, offline
 from tuner.study.parts import EncoderConfig
 
 # transformers would ask a bot to open a pull request at a hub repository without safetensors.
@@ -102,8 +103,9 @@ def describe_encoder(encoder: EncoderConfig) -> EncoderShape:
         UserError: the configuration cannot be found, reached or read, or is not an encoder-only
             model's.
     """
-    with _quiet(), torch.device("meta"), no_init_weights():
-        config = _load_config(encoder, _source(encoder))
+    source = _source(encoder)
+    with _quietly(encoder, source), torch.device("meta"), no_init_weights():
+        config = _load_config(encoder, source)
         model: PreTrainedModel = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
     return EncoderShape(
         num_layers=int(config.num_hidden_layers),
@@ -123,7 +125,7 @@ def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
             weights, or takes fewer than `encoder.max_length` tokens.
     """
     source = _source(encoder)
-    with _quiet():
+    with _quietly(encoder, source):
         config = _load_config(encoder, source)
         try:
             model, report = AutoModel.from_pretrained(
@@ -171,7 +173,7 @@ def load_tokenizer(encoder: EncoderConfig) -> PreTrainedTokenizerBase:
             of special tokens only, silently, where the vocabulary's file is missing or ignored).
     """
     source = _source(encoder)
-    with _quiet():
+    with _quietly(encoder, source):
         rows = int(_load_config(encoder, source).vocab_size)
         try:
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
@@ -250,8 +252,10 @@ def _checksum(config: dict[str, Any], weights: dict[str, np.ndarray]) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' own progress bars and reports: what matters in them is checked here."""
+def _quietly(encoder: EncoderConfig, source: str) -> Iterator[None]:
+    """Without progress bars and reports, and without retries where the hub does not answer."""
+    local = Path(source).is_dir()
+    silent = not local and bool(ask("model", source, encoder.revision).silence)
     verbosity, progress = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     hub = getLogger("huggingface_hub")
@@ -259,7 +263,8 @@ def _quiet() -> Iterator[None]:
     hub.setLevel(ERROR)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        yield
+        with offline(silent):
+            yield
     finally:
         logging.set_verbosity(verbosity)
         hub.setLevel(hub_level)

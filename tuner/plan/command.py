@@ -26,7 +26,7 @@ from tuner.plan.plan import (
 from tuner.prepare import prepare
 from tuner.progress import Progress
 from tuner.records import StudyRecord
-from tuner.search.journal import FILE, read_history
+from tuner.search.journal import read_history, studies_in
 from tuner.study import StudyConfig
 
 DRIVER_LOAD = 1.1
@@ -98,8 +98,8 @@ def _added(study: StudyConfig, shape: EncoderShape) -> Iterator[int]:
 
 def _records(storage: Path) -> Iterator[StudyRecord]:
     """Earlier studies; a damaged one tells nothing here (`tuner list` names it)."""
-    for path in sorted(storage.glob(f"*/{FILE}")):
+    for folder in studies_in(storage):
         try:
-            yield read_history(path.parent).record()
+            yield read_history(folder).record()
         except UserError:
             continue

@@ -17,19 +17,12 @@ from typing import Any, NoReturn
 
 import datasets  # type: ignore[import-untyped]
 import huggingface_hub
-from huggingface_hub.errors import (
-    HFValidationError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 
 from tuner.data.corpus import Split
 from tuner.data.sources.tables import Cells, Table, check_columns, tables_of
 from tuner.errors import UserError
+from tuner.hub import Answer, ask, offline, reason
 from tuner.study.data import LANGUAGE, HubData
-
-ANSWER_SECONDS = 5.0
-"""How long the hub may take to accept a connection, and then to answer."""
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -49,12 +42,12 @@ def tables(data: HubData, languages: list[str], train: list[str]) -> Iterator[Ta
     subsets = {data.subset: languages}
     if data.subset is not None and LANGUAGE in data.subset:
         subsets = {data.subset.replace(LANGUAGE, language): [language] for language in languages}
-    commit, silence = ("", "") if data.is_folder else _ask(data)
+    answer = Answer("", "") if data.is_folder else ask("dataset", data.name, data.revision)
     tested = False
     for subset, of_subset in subsets.items():
-        with _quiet(), _offline(bool(silence)), TemporaryDirectory() as scratch:
+        with _quiet(), _offline(bool(answer.silence)), TemporaryDirectory() as scratch:
             cache = scratch if data.is_folder else None  # a folder's Parquet needs no second copy
-            splits, revision = _load(data, subset, commit, silence, cache)
+            splits, revision = _load(data, subset, answer, cache)
             origin = f"{data.name}{revision and '@' + revision[:7]} {subset or 'default'}"
             pinned = not revision or COMMIT.fullmatch(data.revision or "")
             remark = "" if pinned else f"{data.name}: revision {revision} (data.revision pins it)"
@@ -69,43 +62,7 @@ def tables(data: HubData, languages: list[str], train: list[str]) -> Iterator[Ta
         )
 
 
-def _ask(data: HubData) -> tuple[str, str]:
-    """The commit that the hub has, and "" where it answered; else "" and why it did not.
-
-    Raises:
-        UserError: the hub answered that there is no such dataset or revision.
-    """
-    if huggingface_hub.is_offline_mode() or datasets.config.HF_HUB_OFFLINE:
-        return "", "is not asked (offline mode is set)"
-    try:
-        with _quiet():
-            info = huggingface_hub.HfApi().dataset_info(
-                data.name, revision=data.revision, timeout=ANSWER_SECONDS
-            )
-    except HFValidationError as error:
-        raise UserError(
-            f"data.name is no id of a dataset on the hub: {data.name!r}",
-            "Ids read owner/name. A folder is named from / ~ or .",
-        ) from error
-    except RevisionNotFoundError as error:
-        raise UserError(
-            f"{data.name} has no revision {data.revision!r} on the hub",
-            "Name a commit of its repository in data.revision, or null for the newest.",
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise UserError(
-            f"the hub has no dataset {data.name!r} that it would show you",
-            "Check data.name; for a private or gated one give HF_TOKEN.",
-        ) from error
-    except Exception as error:  # of the hub's HTTP library, whatever that is
-        return "", f"did not answer ({_reason(error)})"
-    assert info.sha is not None
-    return info.sha, ""
-
-
-def _load(
-    data: HubData, subset: str | None, commit: str, silence: str, cache: str | None
-) -> tuple[Any, str]:
+def _load(data: HubData, subset: str | None, answer: Answer, cache: str | None) -> tuple[Any, str]:
     """The splits of a subset by name, and the commit that they are of ("" for a folder).
 
     Raises:
@@ -114,20 +71,20 @@ def _load(
     path = data.name if data.is_folder else f"hf://datasets/{data.name}"
     try:
         builder = datasets.load_dataset_builder(
-            path, subset, revision=commit or data.revision, cache_dir=cache
+            path, subset, revision=answer.commit or data.revision, cache_dir=cache
         )
         builder.download_and_prepare()
         splits = builder.as_dataset()
     except Exception as error:  # of any library that reads one of the hub's many formats
-        _refuse(data, subset, silence, error)
+        _refuse(data, subset, answer.silence, error)
     if data.is_folder:
         return splits, ""
     found: str = builder.hash
-    expected = commit or (data.revision if COMMIT.fullmatch(data.revision or "") else found)
+    expected = answer.commit or (data.revision if COMMIT.fullmatch(data.revision or "") else found)
     if found != expected:  # `datasets` takes whatever it has where it cannot ask
         raise UserError(
             f"the cache holds {data.name} {subset or ''} at revision {found}, not at {expected}, "
-            f"and the hub {silence or 'no longer answers'}",
+            f"and the hub {answer.silence or 'no longer answers'}",
             "Connect once, or name the cached one in data.revision.",
         )
     return splits, found
@@ -150,7 +107,7 @@ def _refuse(data: HubData, subset: str | None, silence: str, error: Exception) -
             f"Name one of {listed[1]} in data.subset; {LANGUAGE} in it stands for a language.",
         ) from error
     raise UserError(
-        f"{named} cannot be loaded: {_reason(error)}",
+        f"{named} cannot be loaded: {reason(error)}",
         "It must hold data alone (Parquet, CSV, JSON), whole, and no script.",
     ) from error
 
@@ -193,23 +150,16 @@ def _cells(origin: str, dataset: Any, data: HubData, shared: bool) -> tuple[Cell
     return Cells(origin, columns, range(1, table.num_rows + 1), "row"), classes
 
 
-def _reason(error: BaseException) -> str:
-    """What was first raised, in a line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-
-
 @contextmanager
 def _offline(on: bool) -> Iterator[None]:
-    """As with HF_HUB_OFFLINE=1, for a while: nothing is asked of the hub, nothing retried."""
-    before = datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE
-    if on:
-        datasets.config.HF_HUB_OFFLINE = huggingface_hub.constants.HF_HUB_OFFLINE = True
+    """The hub's library and `datasets`, which keeps its own switch, ask nothing for a while."""
+    before = datasets.config.HF_HUB_OFFLINE
+    datasets.config.HF_HUB_OFFLINE = before or on
     try:
-        yield
+        with offline(on):
+            yield
     finally:
-        datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE = before
+        datasets.config.HF_HUB_OFFLINE = before
 
 
 @contextmanager

@@ -1,0 +1,98 @@
+"""The Hugging Face hub, asked once and briefly: whether it answers, and which commit it has.
+
+The hub's libraries retry for some 25 seconds before they say that it cannot be reached. So it is
+asked here first, and where it does not answer they are kept from asking: what is in the cache
+(`HF_HOME`) is taken at once, as with `HF_HUB_OFFLINE=1`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import huggingface_hub
+from huggingface_hub.errors import (
+    HFValidationError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from tuner.errors import UserError
+
+ANSWER_SECONDS = 5.0
+"""How long the hub may take to accept a connection, and then to answer."""
+BLOCK = {"dataset": "data", "model": "encoder"}
+"""Which block of a study names a repository of each kind."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the hub said of a repository.
+
+    Attributes:
+        commit: what the revision is; "" where it did not answer.
+        silence: why it did not answer, as in "the hub ..."; "" where it did.
+    """
+
+    commit: str
+    silence: str
+
+
+def ask(kind: Literal["dataset", "model"], name: str, revision: str | None) -> Answer:
+    """Ask for a repository; once a process where the hub answers.
+
+    Raises:
+        UserError: it answered that there is no such repository or revision.
+    """
+    if huggingface_hub.is_offline_mode():
+        return Answer("", "is not asked (offline mode is set)")
+    return _asked(kind, name, revision)
+
+
+@contextmanager
+def offline(on: bool) -> Iterator[None]:
+    """As with HF_HUB_OFFLINE=1, for a while: nothing is asked of the hub, nothing retried."""
+    before = huggingface_hub.constants.HF_HUB_OFFLINE
+    huggingface_hub.constants.HF_HUB_OFFLINE = before or on
+    try:
+        yield
+    finally:
+        huggingface_hub.constants.HF_HUB_OFFLINE = before
+
+
+def reason(error: BaseException) -> str:
+    """What was first raised, in a line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+
+
+@cache
+def _asked(kind: Literal["dataset", "model"], name: str, revision: str | None) -> Answer:
+    block = BLOCK[kind]
+    api = huggingface_hub.HfApi()
+    info = api.dataset_info if kind == "dataset" else api.model_info
+    try:
+        commit = info(name, revision=revision, timeout=ANSWER_SECONDS).sha
+    except HFValidationError as error:
+        raise UserError(
+            f"{block}.name is no id of a {kind} on the hub: {name!r}",
+            "Ids read owner/name. A folder is named from / ~ or .",
+        ) from error
+    except RevisionNotFoundError as error:
+        raise UserError(
+            f"{name} has no revision {revision!r} on the hub",
+            f"Name a commit of its repository in {block}.revision, or null for the newest.",
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise UserError(
+            f"the hub has no {kind} {name!r} that it would show you",
+            f"Check {block}.name; for a private or gated one give HF_TOKEN.",
+        ) from error
+    except Exception as error:  # of the hub's HTTP library, whatever that is
+        return Answer("", f"did not answer ({reason(error)})")
+    assert commit is not None
+    return Answer(commit, "")
