@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tuner.invocation import command
+from tuner.invocation import command, search_command
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,10 @@ def test_a_command_names_the_storage_where_it_must(
     for folder in (Path(storage) / "mine", Path(storage).absolute() / "mine"):
         words = shlex.split(command("resume", folder))
         assert words[words.index("resume") :] == ["resume", "mine", *option]
+
+
+def test_a_search_is_shown_with_its_overrides_quoted() -> None:
+    overrides = ["name=b", "require=[seed == 0]"]
+    words = shlex.split(search_command(Path("my spaces/a.yaml"), overrides))
+    expected = ["search", "my spaces/a.yaml", "--set", "name=b", "--set", "require=[seed == 0]"]
+    assert words[words.index("search") :] == expected

@@ -15,7 +15,7 @@ import typer
 
 from tuner import __version__
 from tuner.errors import StudyFailed, StudyInterrupted, UserError
-from tuner.invocation import command, program, storage_option
+from tuner.invocation import command, program, search_command, storage_option
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -54,18 +54,21 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say what a search would run and cost; nothing is started."""
-    from tuner.plan.command import plan_study
-    from tuner.plan.show import show
     from tuner.study_file import load_study
     from tuner.terminal.progress import ConsoleProgress
 
-    study = load_study(space, overrides)
-    console = _console(as_json)
+    study, console = load_study(space, overrides), _console(as_json)
+    with _loading(console):
+        from tuner.plan.command import plan_study
+        from tuner.plan.show import show
     planned = plan_study(study, calibrate, ConsoleProgress(console))
     if as_json:
         print(planned.model_dump_json())
     else:
         show(planned, study, console)
+        console.print(
+            f"\nstart it: {search_command(space, overrides)}", highlight=False, soft_wrap=True
+        )
 
 
 @app.command()

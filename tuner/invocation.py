@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from os.path import relpath
 from pathlib import Path
 from shutil import which
@@ -17,6 +18,12 @@ def command(name: str, folder: Path) -> str:
         folder: the study's own.
     """
     return f"{program()} {name} {shlex.quote(folder.name)}{storage_option(folder.parent)}"
+
+
+def search_command(space: Path, overrides: Sequence[str]) -> str:
+    """The command that runs a study's file as it is overridden."""
+    options = [option for override in overrides for option in ("--set", override)]
+    return f"{program()} search {shlex.join([str(space), *options])}"
 
 
 def storage_option(storage: Path) -> str:

@@ -44,11 +44,18 @@ def test_without_asha_every_second_is_accounted_for(study: StudyConfig) -> None:
         space={"batch.effective_size": [10, 20, 30]},  # all divide 900: 9 s, and 4 sets of .5 s
         baseline={"batch.effective_size": 20},
     )
-    outcome = play(whole, at_once=2, pace=PACE, sets=4, seed=0)
+    outcome = play(whole, 3, at_once=2, pace=PACE, sets=4, seed=0)
     assert outcome.reached == (3,)
     assert outcome.pairs == 2700 and outcome.sizes <= {10, 20, 30}
     assert outcome.busy == pytest.approx(33.0)
     assert outcome.seconds == pytest.approx(7 + 11 + 1 + 11)
+
+
+def test_a_longer_study_is_like_what_was_played(study: StudyConfig) -> None:
+    played = play(study, 9, 3, PACE, 4, 0)
+    twice = played.extended(2.0, PACE.startup)
+    assert twice.reached[0] == 18 and twice.pairs == 2 * played.pairs
+    assert twice.seconds - 7 == pytest.approx(2 * (played.seconds - 7))
 
 
 def test_rungs_that_one_step_passes_share_its_evaluation(study: StudyConfig) -> None:
@@ -56,7 +63,7 @@ def test_rungs_that_one_step_passes_share_its_evaluation(study: StudyConfig) -> 
     only = changed(
         study, baseline={"batch.effective_size": 512}, budget={"trials": 1, "pairs_per_trial": 900}
     )
-    outcome = play(only, at_once=1, pace=PACE, sets=4, seed=0)
+    outcome = play(only, 1, at_once=1, pace=PACE, sets=4, seed=0)
     assert outcome.reached == (1, 1, 1)
     assert outcome.pairs == 1024
     assert outcome.busy == pytest.approx(0.01 * 1024 + 2 * 4 * 0.5)
@@ -75,7 +82,7 @@ def test_all_reach_the_first_rung_and_more_go_on_where_the_sampler_learns(
                 "mix.cross_lingual": {"type": "float", "low": 0, "high": 1},
             },
         )
-        played = [play(large, 4, PACE, 4, seed).reached for seed in range(8)]
+        played = [play(large, 40, 4, PACE, 4, seed).reached for seed in range(8)]
         return [fmean(numbers) for numbers in zip(*played, strict=True)]
 
     blind, learning = reached("random"), reached("tpe")
@@ -85,7 +92,11 @@ def test_all_reach_the_first_rung_and_more_go_on_where_the_sampler_learns(
 
 
 def test_a_study_is_played_alike_each_time(study: StudyConfig) -> None:
-    assert play(study, 2, PACE, 4, 3) == play(study, 2, PACE, 4, 3) != play(study, 2, PACE, 4, 4)
+    assert (
+        play(study, 9, 2, PACE, 4, 3)
+        == play(study, 9, 2, PACE, 4, 3)
+        != play(study, 9, 2, PACE, 4, 4)
+    )
 
 
 def test_a_grid_is_played_whole(study: StudyConfig) -> None:
@@ -98,7 +109,7 @@ def test_a_grid_is_played_whole(study: StudyConfig) -> None:
         baseline=None,
         require=["batch.effective_size != 24 or seed == 0"],
     )
-    outcome = play(grid, 2, PACE, 4, 0)
+    outcome = play(grid, 5, 2, PACE, 4, 0)
     assert outcome.reached == (5,)
     assert outcome.pairs == 2 * 904 + 2 * 912 + 912
     assert outcome.sizes == {8, 16, 24}

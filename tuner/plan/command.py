@@ -45,7 +45,7 @@ def plan_study(study: StudyConfig, measure: bool, progress: Progress) -> StudyPl
     Raises:
         UserError: the settings do not fit the encoder, or cannot be measured here.
     """
-    recorded = recorded_pace(study, platform.platform(), _records(study.storage))
+    recorded = recorded_pace(study, platform.platform(), _records(study.storage, progress))
     pace = _measured(study, recorded, progress) if measure else recorded
     return make_plan(study, pace, _parameters(study, progress))
 
@@ -96,10 +96,10 @@ def _added(study: StudyConfig, shape: EncoderShape) -> Iterator[int]:
         yield head + sum(parameter.numel() for parameter in module.parameters())
 
 
-def _records(storage: Path) -> Iterator[StudyRecord]:
-    """Earlier studies; a damaged one tells nothing here (`tuner list` names it)."""
+def _records(storage: Path, progress: Progress) -> Iterator[StudyRecord]:
+    """Earlier studies, whatever they were about."""
     for folder in studies_in(storage):
         try:
             yield read_history(folder).record()
-        except UserError:
-            continue
+        except UserError as error:
+            progress.tell(f"{folder.name} tells nothing of speeds: {error.problem}")

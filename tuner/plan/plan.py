@@ -16,8 +16,10 @@ from tuner.protocol import Protocol
 from tuner.records import Record
 from tuner.study import StudyConfig
 
-MOST_PLAYS, FEWEST_PLAYS, TRIALS_PLAYED = 40, 4, 600
-"""How many times a study is played through, and how many trials of it about in all."""
+MOST_PLAYS, TRIALS_PLAYED = 40, 600
+"""How many times a study is played at most, and how many trials of it in all."""
+LONGEST_PLAY = 100
+"""Trials of a study that are played; the others are taken to be like them."""
 OVERSHOOT = 0.02
 """Share of a rung by which its evaluation may come late before a plan warns."""
 BYTES = 3 * 4
@@ -87,9 +89,12 @@ def make_plan(study: StudyConfig, pace: Pace | None, parameters: int | None) -> 
     at_once, since = trials_at_once(study)
     guess = pace or Pace(1.0, 0.0, {"last": 1.0}, 0.0, 0.0, 0.0, "")  # a second a pair: who is next
     trials = study.trials
-    plays = max(FEWEST_PLAYS, min(MOST_PLAYS, TRIALS_PLAYED // trials))
-    outcomes = [play(study, at_once, guess, sets, seed) for seed in range(plays)]
-    sizes = frozenset[int]().union(*(outcome.sizes for outcome in outcomes))
+    played = min(trials, LONGEST_PLAY)
+    plays = min(MOST_PLAYS, TRIALS_PLAYED // played)
+    outcomes = [play(study, played, at_once, guess, sets, seed) for seed in range(plays)]
+    outcomes = [outcome.extended(trials / played, guess.startup) for outcome in outcomes]
+    sizes = {config.batch.effective_size for config in study.corner_configs()}
+    sizes |= frozenset[int]().union(*(outcome.sizes for outcome in outcomes))
     peak = None
     if parameters is not None:
         trial_mb = parameters * BYTES / MEGABYTE

@@ -73,7 +73,10 @@ def _facts(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
     for requirement, count in plan.infeasible.items():
         excluded = f"{count:,}" if plan.distinct else f"{count / 1000:.1%} of random points"
         facts.append(("excluded", f"{excluded} by {requirement}"))
-    facts.append(("evaluation", f"{plan.evaluation_sets} dev sets at each rung"))
+    facts += [
+        ("training", f"about {plan.pairs:,.0f} pairs, all trials together"),
+        ("evaluation", f"{plan.evaluation_sets} dev sets at each rung"),
+    ]
     if plan.checkpoints is not None:
         size = plan.checkpoints
         facts.append(

@@ -44,11 +44,21 @@ class Outcome:
         busy: seconds that trials took together.
     """
 
-    reached: tuple[int, ...]
+    reached: tuple[float, ...]
     sizes: frozenset[int]
-    pairs: int
+    pairs: float
     seconds: float
     busy: float
+
+    def extended(self, factor: float, startup: float) -> Outcome:
+        """The outcome of a study of so many times the trials, the others like these."""
+        return Outcome(
+            reached=tuple(factor * trials for trials in self.reached),
+            sizes=self.sizes,
+            pairs=factor * self.pairs,
+            seconds=startup + factor * (self.seconds - startup),
+            busy=factor * self.busy,
+        )
 
 
 def pairs_at(rung: int, effective_size: int) -> int:
@@ -56,25 +66,28 @@ def pairs_at(rung: int, effective_size: int) -> int:
     return ceil(rung / effective_size) * effective_size
 
 
-def play(study: StudyConfig, at_once: int, pace: Pace, sets: int, seed: int) -> Outcome:
+def play(
+    study: StudyConfig, trials: int, at_once: int, pace: Pace, sets: int, seed: int
+) -> Outcome:
     """Run a study on a landscape.
 
     Args:
         study: its space, sampler, scheduler and budget.
+        trials: how many of its trials are played.
         at_once: how many trials run side by side.
         pace: how long they take.
         sets: dev sets of an evaluation.
         seed: of landscape, noise and sampler.
     """
-    return _Play(study, pace, sets, seed).run(at_once)
+    return _Play(study, trials, pace, sets, seed).run(at_once)
 
 
 class _Play:
     """A study in progress, its clock in simulated seconds."""
 
-    def __init__(self, study: StudyConfig, pace: Pace, sets: int, seed: int) -> None:
+    def __init__(self, study: StudyConfig, trials: int, pace: Pace, sets: int, seed: int) -> None:
         self._study, self._pace, self._sets = study, pace, sets
-        self._rungs, self._trials = study.rungs, study.trials
+        self._rungs, self._trials = study.rungs, trials
         sampler = study.sampler.model_copy(update={"seed": seed})
         self._sampler = Sampler(study.feasible, sampler)
         protected = frozenset({0} if study.baseline is not None else ())
