@@ -81,6 +81,7 @@ def study(*trials: TrialRecord, **changes: Any) -> StudyRecord:
         id="4f0c2b",
         created=BEGAN - 10,
         settings={
+            "storage": "/kept",
             "description": "What does mixing do?",
             "encoder": {"name": "nano", "revision": None},
             "languages": {"source": ["en", "de"], "target": []},
@@ -602,7 +603,7 @@ def test_what_stays_lost_is_told(store: Store) -> None:
     what, why, remedy = behind.close()
     assert "lacks a part of the study demo" in what
     assert "no such table: metrics" in why
-    assert remedy.endswith("tuner sync demo")
+    assert remedy.endswith("tuner sync demo --storage /kept")
 
 
 @pytest.mark.integration

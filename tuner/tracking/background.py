@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
 
+from tuner.invocation import command
 from tuner.progress import Phase
 from tuner.records import Evaluation, StudyRecord, TrialRecord
 from tuner.tracking.store import reach
@@ -34,7 +36,7 @@ class BackgroundTracker:
         reach(uri)
         self._connect = partial(Tracker, uri, experiment)
         self._tracker: Tracker | None = None
-        self._name = ""
+        self._folder = Path()
         self._final: StudyRecord | None = None
         self._lost = ""  # why something did not arrive
         self._queue: SimpleQueue[Callable[[Tracker], None] | None] = SimpleQueue()
@@ -43,7 +45,7 @@ class BackgroundTracker:
         self._thread.start()
 
     def study_started(self, study: StudyRecord) -> None:
-        self._name = study.name
+        self._folder = Path(study.settings["storage"]) / study.name
         self._put(lambda tracker: tracker.study_started(study))
 
     def trial_started(self, trial: TrialRecord) -> None:
@@ -79,9 +81,9 @@ class BackgroundTracker:
         if not lost:
             return []
         return [
-            f"MLflow lacks a part of the study {self._name}; the study itself lacks nothing.",
+            f"MLflow lacks a part of the study {self._folder.name}; the study itself is whole.",
             lost,
-            f"When that is put right, MLflow is filled in by: tuner sync {self._name}",
+            f"When that is put right, MLflow is filled in by: {command('sync', self._folder)}",
         ]
 
     def _put(self, delivery: Callable[[Tracker], None]) -> None:
