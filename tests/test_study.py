@@ -300,3 +300,9 @@ def test_a_setting_that_is_fixed_keeps_its_condition() -> None:
     study = load_study(NANO, ["trial.fusion.layer=2"])
     configs = [study.space.trial_config(study.trial, study.space.draw(seed)) for seed in range(20)]
     assert {(c.fusion.kind, c.fusion.layer) for c in configs} == {("last", None), ("dlfa", 2)}
+
+
+@pytest.mark.parametrize("override", ["batch.effective_size=16", "seed=1"])
+def test_a_knob_is_set_in_trial_or_space(override: str) -> None:
+    with pytest.raises(UserError, match=f"--set trial.{override}"):
+        load_study(NANO, [override])

@@ -36,9 +36,11 @@ Json = Annotated[bool, typer.Option("--json", help="print the result as JSON, pr
 @app.command()
 def search(space: SpaceFile, overrides: Overrides = [], as_json: Json = False) -> None:  # noqa: B006
     """Run a search to its end: schedule, train, stop, track, and print the leaderboard."""
+    from tuner.search.journal import check_free
     from tuner.study_file import load_study
 
     study, console = load_study(space, overrides), _console(as_json)
+    check_free(study.folder)  # here too: the libraries take seconds
     with _loading(console):
         from tuner.search.run import begin
     _finish(begin(study, console), study.folder, as_json)
@@ -247,6 +249,7 @@ def _folder(study: str, storage: Path) -> Path:
 def _finish(record: Any, folder: Path, as_json: bool) -> None:
     """Leaderboard, best configuration, next commands; and the exit code that fits."""
     from tuner.report.leaderboard import show
+    from tuner.report.seeds import compared
 
     console = _console(as_json)
     if record.trials:
@@ -258,8 +261,14 @@ def _finish(record: Any, folder: Path, as_json: bool) -> None:
         raise StudyInterrupted(f"go on with: {command('resume', folder)}")
     if record.state == "failed":
         raise StudyFailed(f"{record.reason}; see: {command('report', folder)}")
+    setting = compared(record)
+    over_seeds = (
+        f"  {command('report', folder)} --against {setting}\n    mean and deviation over seeds\n"
+        if setting
+        else ""
+    )
     console.print(
-        f"\nnext:\n"
+        f"\nnext:\n{over_seeds}"
         f"  {command('report', folder)}\n    every trial, and a CSV\n"
         f"  {program()} ui{storage_option(folder.parent)}\n    compare the trials in MLflow",
         highlight=False,

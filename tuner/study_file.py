@@ -111,6 +111,11 @@ def _override(settings: dict[str, Any], override: str) -> None:
         raise UserError(
             f"--set takes key=value, got {override!r}", "For instance: --set budget.trials=8"
         )
+    if key.strip() in FIELDS:
+        raise UserError(
+            f"--set {key.strip()}: this is a setting of trials, not of the study",
+            f"Fix it in every trial with --set trial.{override}, or vary it in the space.",
+        )
     block = settings
     for part in path[:-1]:
         block = block.setdefault(part, {})

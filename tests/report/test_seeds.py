@@ -14,7 +14,7 @@ from tuner.config import TrialConfig
 from tuner.errors import UserError
 from tuner.records import OBJECTIVE, Evaluation, Scores, StudyRecord, TrialRecord, TrialState
 from tuner.report.against import show_against
-from tuner.report.seeds import curves, selected
+from tuner.report.seeds import compared, curves, selected
 
 FAR = "oracle/accuracy/ja"
 
@@ -118,6 +118,22 @@ def test_what_cannot_be_shown_is_refused(
         curves(layers, setting, [metric])
 
 
+def test_values_that_differ_in_other_settings_too_are_not_compared() -> None:
+    """As in a search: each configuration is another in more ways than one."""
+    study = study_of(
+        trial(0, 0.5, optim_lr=1e-3, mix_cross_lingual=0.5),
+        trial(1, 0.6, optim_lr=2e-3, mix_cross_lingual=0.0),
+    )
+    with pytest.raises(UserError, match=r"differ in mix\.cross_lingual alone(.|\n)*fusion_layers"):
+        curves(study, "mix.cross_lingual", [OBJECTIVE])
+
+
+def test_a_study_over_seeds_knows_what_it_compares(layers: StudyRecord) -> None:
+    assert compared(layers) == ""
+    space = {"seed": {}, "fusion.kind": {}, "fusion.layer": {}}
+    assert compared(layers.model_copy(update={"settings": {"space": space}})) == "fusion.kind"
+
+
 def test_a_study_without_complete_trials_is_refused() -> None:
     with pytest.raises(UserError, match="no trial of small has reached the full budget"):
         curves(study_of(trial(0, 0.5, "pruned")), "optim.lr", [OBJECTIVE])
@@ -132,7 +148,8 @@ def test_the_table_and_the_figure(layers: StudyRecord, tmp_path: Path) -> None:
     assert ["sum", "2", "2", "75.00", "±", "7.07", "37.50", "±", "3.54"] in rows
     assert ["last", "–", "2", "91.00", "±", "1.41", "45.50", "±", "0.71"] in rows
     assert "ASHA stopped other trials" in printed and "zero-shot for ja" in printed
-    path = tmp_path / "figures" / "fusion.layer.svg"
+    (path,) = (tmp_path / "figures").iterdir()
+    assert path.name == "fusion.layer--select-objective--oracle-accuracy-ja.svg"
     drawn = path.read_bytes()
     ElementTree.fromstring(drawn)
     show_against(

@@ -133,7 +133,7 @@ def test_a_driver_at_work_and_one_that_was_killed(make: Make) -> None:
         assert running.state == "running" and being_written(folder)
         text = shown(lambda console: show(running, console))
         assert "mine: running" in text and "status mine --storage" in text and "--watch" in text
-        assert "running 1" in text and "waiting 1" in text and "past 0 of 800 pairs" in text
+        assert "running 1" in text and "waiting 1" in text and " 0 of 800 pairs" in text
         assert running.study.seconds > 1e6, "its clock goes on"
         with pytest.raises(UserError, match="another process"):
             Journal(folder)

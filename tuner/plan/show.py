@@ -23,6 +23,13 @@ def show(plan: StudyPlan, study: StudyConfig, console: Console) -> None:
     console.print(grid, highlight=False)
     console.print()
     console.print(_rungs(plan), highlight=False)
+    if study.scheduler.kind == "asha":
+        say(
+            console,
+            "more go on than that share: trials that tie, come early, or are proposed by a "
+            "sampler that has learnt",
+            style="dim",
+        )
     console.print()
     console.print(_batches(plan), highlight=False)
     for warning in warnings(plan, study):
@@ -61,7 +68,7 @@ def _facts(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
     sampler = {"tpe": "proposed by TPE", "random": "drawn at random", "grid": "a whole grid"}
     baseline = ", the baseline first" if study.baseline is not None else ""
     stops = (
-        f"; ASHA lets 1 in {study.scheduler.reduction_factor} go on at a rung"
+        f"; ASHA stops those below the best 1 in {study.scheduler.reduction_factor} so far"
         if study.scheduler.kind == "asha"
         else ", each to the full budget"
     )
@@ -91,7 +98,7 @@ def _facts(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
         gpu = f", {time.gpu_hours:.1f} GPU-hours" if time.gpu_hours else ""
         span = f"{clock(time.low_seconds)} to {clock(time.high_seconds)}"
         facts += [
-            ("time", f"about {clock(time.seconds)} ({span} as luck has it){gpu}"),
+            ("time", f"about {clock(time.seconds)} ({span} as luck has it){gpu}, start-up apart"),
             ("speed", time.source),
         ]
     return facts

@@ -28,6 +28,7 @@ def show_against(
     Raises:
         UserError: there is nothing to compare.
     """
+    path = folder / f"{'--'.join([setting, *metrics]).replace('/', '-')}.svg"
     metrics = metrics or [OBJECTIVE]
     found = curves(study, setting, metrics)
     alone = len(found) == 1  # the other settings are a line, not columns
@@ -51,7 +52,6 @@ def show_against(
         told = "ASHA stopped other trials early: those complete are not a fair sample"
         console.print(told, style="yellow", highlight=False)
     console.print(study.facts["claim"], highlight=False)
-    path = folder / f"{setting}.svg"
     draw(study, setting, metrics, found, path)
     console.print(f"\nfigure: {path}", highlight=False, soft_wrap=True)
 

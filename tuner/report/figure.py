@@ -18,7 +18,7 @@ LOGARITHMIC = {"optim.lr": 10, "batch.effective_size": 2}
 """Settings drawn on a logarithmic axis, and its base."""
 MOST_UPRIGHT = 6
 """Values that have room on an axis without being turned."""
-SPREAD = 0.5
+SPREAD = 0.15
 """Share of the space between two values on the axis that the curves at one value take."""
 
 
@@ -45,7 +45,8 @@ def draw(
     for axis, metric in zip(axes, metrics, strict=True):
         _panel(axis, study, setting, metric, found)
     if axes[0].get_legend_handles_labels()[1]:
-        axes[0].legend(frameon=False, fontsize=8)
+        title = ", ".join(found[0].settings) if len(found) > 1 else None
+        axes[0].legend(frameon=False, fontsize=8, title=title, title_fontsize=8)
     note = "unconfirmed; bars: 1 standard deviation over seeds"
     if len(found) == 1:
         note += "".join(f"; {name} {shown(value)}" for name, value in found[0].settings.items())
@@ -87,6 +88,7 @@ def _panel(
     if metric == OBJECTIVE:
         majority = scale * study.facts["majority_accuracy"]
         axis.axhline(majority, color="0.6", ls=":", lw=1, label="the most frequent label")
+    axis.margins(x=0.08)  # the ends of the axis are values too
     axis.set_xlabel(setting)
     axis.set_title(f"{metric}{', %' if scale == 100 else ''}", fontsize=9)
     axis.grid(axis="y", color="0.9")

@@ -66,7 +66,7 @@ def curves(study: StudyRecord, setting: str, metrics: list[str]) -> list[Curve]:
         metrics: names of metrics, as `select/objective`.
 
     Raises:
-        UserError: trials do not differ in the setting, none has the metric, or none is complete.
+        UserError: no trials differ in the setting alone, none has the metric, or none is complete.
     """
     complete = study.ranked()
     if not complete:
@@ -91,7 +91,7 @@ def curves(study: StudyRecord, setting: str, metrics: list[str]) -> list[Curve]:
         flat = trial.config.flat()
         points = collected.setdefault(tuple(flat[name] for name in others), {})
         points.setdefault(flat[setting], []).append(values)
-    return [
+    found = [
         Curve(
             dict(zip(others, combination, strict=True)),
             {x: _group(points[x], metrics) for x in sorted(points, key=_order)},
@@ -102,6 +102,20 @@ def curves(study: StudyRecord, setting: str, metrics: list[str]) -> list[Curve]:
         )
         if len(points) > 1 or None in points
     ]
+    if not any(len(curve.points) > 1 for curve in found):
+        raise UserError(
+            f"no two complete trials of {study.name} differ in {setting} alone, seeds aside",
+            "What it does is seen in a study that tries its values with all else equal: "
+            "sampler.kind grid and scheduler.kind none, as in search_spaces/fusion_layers.yaml.",
+        )
+    return found
+
+
+def compared(study: StudyRecord) -> str:
+    """The first setting that the study was made to compare over seeds; "" where it was not."""
+    varied = list(study.settings.get("space", {}))
+    settings = [name for name in varied if name != SEED]
+    return settings[0] if SEED in varied and settings else ""
 
 
 def selected(study: StudyRecord) -> bool:

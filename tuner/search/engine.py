@@ -150,7 +150,10 @@ class _Interrupt(_NotPickled, tune.Stopper):
 
         def receive(number: int, frame: FrameType | None) -> None:
             self.received = True
-            self._progress.tell("stopping after the steps under way; once more to stop at once")
+            self._progress.tell(
+                "stopping: unfinished trials will go on from their last checkpoint (a rung, or "
+                "what checkpoint.every_seconds says); Ctrl-C again stops at once"
+            )
             signal.signal(number, signal.default_int_handler)
 
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

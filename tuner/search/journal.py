@@ -105,8 +105,18 @@ class Journal:
         self._file.close()
 
 
+def check_free(folder: Path) -> None:
+    """Refuse to begin a study whose name is taken.
+
+    Raises:
+        UserError: there is a study in the folder.
+    """
+    if (folder / FILE).exists():
+        raise exists(folder)
+
+
 def exists(folder: Path) -> UserError:
-    """The refusal to begin a study whose name is taken."""
+    """What is wrong where a name is taken."""
     return UserError(
         f"study {folder.name} already exists in {folder.parent}",
         f"Go on with it by `{command('resume', folder)}`, or choose another name: "
@@ -144,8 +154,9 @@ def read_history(folder: Path) -> History:
     except OSError as error:
         known = [found.name for found in studies_in(folder.parent)]
         raise UserError(
-            f"there is no study {folder.name} in {folder.parent}",
-            f"Known there: {', '.join(known)}." if known else "No study is there at all.",
+            f"there is no study {folder.name} in {folder.parent.absolute()}",
+            (f"Known there: {', '.join(known)}." if known else "No study is there at all.")
+            + " Studies elsewhere: --storage FOLDER.",
         ) from error
     return History(_parse(path, content)[0])
 

@@ -17,7 +17,7 @@ from tuner.records import ENDED, Evaluation, StudyRecord, TrialRecord
 from tuner.search import engine
 from tuner.search.driver import Driver, Observer
 from tuner.search.events import StudyCreated
-from tuner.search.journal import FILE, Journal, exists, read_history
+from tuner.search.journal import Journal, check_free, read_history
 from tuner.study import StudyConfig
 from tuner.study_file import reopened_study
 from tuner.terminal.progress import ConsoleProgress, say
@@ -31,8 +31,7 @@ def begin(study: StudyConfig, console: Console) -> StudyRecord:
     Raises:
         UserError: the study exists, or its data, encoder, tracker or resources do not fit.
     """
-    if (study.folder / FILE).exists():
-        raise exists(study.folder)
+    check_free(study.folder)
     reach(store_of(study))
     progress = ConsoleProgress(console)
     inputs = prepare(study, progress)

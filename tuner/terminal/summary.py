@@ -189,9 +189,9 @@ class Summary:
             what, seen, past = beat.phase, beat.pairs_seen, ""
         else:  # the journal knows rungs alone
             assert trial.started is not None
-            what, past = f"for {clock(self.now - trial.started)}", "past "
+            what, past = f"for {clock(self.now - trial.started)}", "past " if trial.last else ""
             seen = trial.last.rung if trial.last else 0
-        count = f"{past}{seen:,}".rjust(len(f"{past}{full:,}"))
+        count = f"{past}{seen:,}".rjust(len(f"{'' if beat else 'past '}{full:,}"))
         return _line(
             f"{trial.number:03d} {what:<11}", bar(seen, full), f"{count} of {full:,} pairs"
         )

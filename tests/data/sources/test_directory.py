@@ -86,7 +86,8 @@ def test_rows_that_are_not_clean_are_dropped_and_counted(write: Write, tmp_path:
     assert set(corpus.rows["dev"]["de"]) == {"7"}
     assert set(corpus.rows["dev"]["en"]) == set("1234567")
     assert corpus.notes[1] == (
-        "dev: 1 of 7 ids clean in all of en, de; dropped: de 2 NS + 2 blank + 2 label not 0 or 1"
+        "dev: 1 of 7 ids clean in all of en, de; "
+        "dropped: de 2 NS + 2 blank + 1 label '2' + 1 no label"
     )
 
 

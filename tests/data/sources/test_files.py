@@ -93,9 +93,9 @@ def test_every_format_gives_the_same_corpus(written: Callable[..., FilesData]) -
     assert [row.label for row in corpus.rows["train"]["en"].values()] == [0, 1, 2, 0, 1, 2, 0, 2]
     assert corpus.notes[0] == (
         "train: 7 of 9 ids clean in all of en, de, ja; "
-        "dropped: en 1 label not entailment, neutral or contradiction, "
-        "de 1 label not entailment, neutral or contradiction, "
-        "ja 1 NS + 1 label not entailment, neutral or contradiction"
+        "dropped: en 1 label '-', "
+        "de 1 label '-', "
+        "ja 1 NS + 1 label '-'"
     )
 
 
@@ -248,3 +248,21 @@ def test_real_text_as_files_is_the_real_corpus(pawsx_dir: Path) -> None:
     assert corpus.checksum == official.checksum
     assert corpus.labels == official.labels and corpus.machine_translated
     assert corpus.notes[:3] == official.notes[:3]
+
+
+def test_a_class_that_nothing_is_trained_on_is_a_mistake(tmp_path: Path) -> None:
+    """One language misspells it: no pair of it is clean in both."""
+    for language, second in (("en", "neutral"), ("de", "neutrall")):
+        for split in ("train", "dev"):
+            rows = ["1,a,b,yes", f"2,c,d,{second}", "3,e,f,no"]
+            text = "\n".join(["id,sentence1,sentence2,label", *rows])
+            (tmp_path / f"{language}-{split}.csv").write_text(text)
+    data = FilesData(
+        source="files",
+        train=str(tmp_path / "{language}-train.csv"),
+        dev=str(tmp_path / "{language}-dev.csv"),
+        labels=("yes", "neutral", "no"),
+        machine_translated=(),
+    )
+    with pytest.raises(UserError, match=r"has the label neutral; .* label 'neutrall'"):
+        load_corpus(data, ["en", "de"], ["en", "de"])

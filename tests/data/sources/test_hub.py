@@ -78,10 +78,10 @@ def test_one_table_of_all_languages_and_labels_with_names(tmp_path: Path) -> Non
         }
     )
     rows = {
-        "premise": ["a", "b", "c", "A", None, "C"],
-        "hypothesis": ["x", "y", "z", "X", "Y", "Z"],
-        "label": [2, 0, -1, 2, 0, 1],
-        "language": ["en"] * 3 + ["de"] * 3,
+        "premise": ["a", "b", "c", "d", "A", None, "C", "D"],
+        "hypothesis": ["x", "y", "z", "u", "X", "Y", "Z", "U"],
+        "label": [2, 0, -1, 1, 2, 0, 1, 1],
+        "language": ["en"] * 4 + ["de"] * 4,
     }
     with hub._quiet():
         for split in ("train", "validation"):
@@ -96,11 +96,10 @@ def test_one_table_of_all_languages_and_labels_with_names(tmp_path: Path) -> Non
     corpus = load_corpus(asked(tmp_path, **settings), ["de", "en"], ["en"])
     assert corpus.labels == tuple(names)
     dev = {lang: [row.label for row in rows.values()] for lang, rows in corpus.rows["dev"].items()}
-    assert dev == {"de": [2, 1], "en": [2, 0]}
+    assert dev == {"de": [2, 1, 1], "en": [2, 0, 1]}
     assert not corpus.machine_translated
     assert corpus.notes[1] == (
-        "dev: 1 of 3 ids clean in all of de, en; dropped: de 1 blank, "
-        "en 1 label not entailment, neutral or contradiction"
+        "dev: 2 of 4 ids clean in all of de, en; dropped: de 1 blank, en 1 label '-1'"
     )
     other = asked(tmp_path, labels=names[::-1], **settings)
     assert load_corpus(other, ["en"], ["en"]).labels == tuple(names[::-1])

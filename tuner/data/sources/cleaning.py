@@ -131,7 +131,7 @@ def clean(table: Table, ids: Sequence[str], classes: Sequence[str]) -> Reading:
         elif not sentence1.strip() or not sentence2.strip():
             dropped[id_] = "blank"
         elif label not in class_of:
-            dropped[id_] = f"label not {known}"
+            dropped[id_] = f"label {label[:40]!r}" if label else "no label"
         else:
             rows[id_] = Row(id_, sentence1, sentence2, class_of[label])
     return Reading(table.origin, rows, dropped, places, table.unit)
