@@ -157,6 +157,7 @@ def test_names_are_those_that_are_read() -> None:
         ("seed > 1e999", "too large"),
         ("seed > " + 400 * "9", "too large"),
         ("seed >", "is no expression"),
+        ("seed = 1", "equality is written =="),
         ("", "is no expression"),
         ('fusion.kind == "\\d"', "is no expression"),
         ("seed > 0 # " + LENGTH * "x", f"longer than {LENGTH} characters"),

@@ -15,6 +15,8 @@ from rich.table import Table
 
 from tuner.records import StudyRecord, TrialRecord
 
+WIDE = 140
+"""Columns from which the names of settings have room in one line."""
 _ORDER = {"running": 0, "pending": 1, "interrupted": 2, "pruned": 3, "failed": 4}
 
 
@@ -42,7 +44,7 @@ def show(study: StudyRecord, console: Console, limit: int | None = None) -> None
     """Print the leaderboard, `limit` rows at most, and the best configuration found."""
     title = f"{study.name}, unconfirmed: {study.facts['objective']}, in %"
     console.print(title, highlight=False)
-    console.print(_table(study, limit))
+    console.print(_table(study, limit, wide=console.width >= WIDE))
     notes = []
     if limit is not None and len(study.trials) > limit:
         notes.append(f"… and {len(study.trials) - limit} more trials")
@@ -55,15 +57,15 @@ def show(study: StudyRecord, console: Console, limit: int | None = None) -> None
     console.print("\n".join([*notes, "", *best_in_words(study)]), highlight=False)
 
 
-def _table(study: StudyRecord, limit: int | None) -> Table:
+def _table(study: StudyRecord, limit: int | None, wide: bool) -> Table:
     names = varied(study)
     grid = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     grid.add_column("trial", no_wrap=True)
     grid.add_column("score", justify="right", no_wrap=True)
     grid.add_column("pairs", justify="right", no_wrap=True)
     grid.add_column("state", no_wrap=True)
-    for name in names:  # a narrow header: a line a word
-        header = name.replace(".", ".\n").replace("_", "_\n")
+    for name in names:  # where there is little room, a line a word
+        header = name if wide else name.replace(".", ".\n").replace("_", "_\n")
         grid.add_column(header, justify="right", no_wrap=True)
     for trial in ordered(study)[:limit]:
         last = trial.last

@@ -22,6 +22,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -92,6 +93,8 @@ def parse(text: str) -> Requirement:
             tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         said = error.msg if isinstance(error, SyntaxError) else str(error)
+        if re.search(r"(?<![=!<>])=(?!=)", text):
+            said = "equality is written =="
         raise ValueError(f"{text!r}: is no expression ({said}): write {LANGUAGE}") from None
     level, depth = [*ast.iter_child_nodes(tree)], 0
     while level:
