@@ -18,7 +18,7 @@ import pytest
 from hypothesis import settings
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported; the processes of tests read it
-# In the background of a shell SIGINT is ignored, and would be in the processes that tests interrupt.
+# A shell ignores SIGINT in its background, and so would the processes that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for _name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME"):
     os.environ.pop(_name, None)  # no test joins somebody's cluster or writes to their server
