@@ -18,6 +18,9 @@ from tuner.study.parts import LanguagesConfig, ProtocolConfig
 FAMILY_OF_ENGLISH = frozenset({"de", "es", "fr"})
 """`enf` of arXiv 2205.08497 among the PAWS-X targets; all others are `rest`."""
 
+MEANS = ("sources", "targets", "enf", "rest")
+"""Names of the means over languages that stand beside the languages' own scores."""
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSet:
@@ -114,15 +117,12 @@ class Protocol:
 
         A mean stands only where every language of it was scored; an empty group is absent.
         """
-        groups = {
-            "sources": self.train,
-            "targets": self.targets,
-            "enf": tuple(lang for lang in self.targets if lang in FAMILY_OF_ENGLISH),
-            "rest": tuple(lang for lang in self.targets if lang not in FAMILY_OF_ENGLISH),
-        }
+        family = tuple(lang for lang in self.targets if lang in FAMILY_OF_ENGLISH)
+        rest = tuple(lang for lang in self.targets if lang not in FAMILY_OF_ENGLISH)
+        groups = (self.train, self.targets, family, rest)
         return {
             group: mean_scores([scores[lang] for lang in languages])
-            for group, languages in groups.items()
+            for group, languages in zip(MEANS, groups, strict=True)
             if languages and all(lang in scores for lang in languages)
         }
 

@@ -13,6 +13,7 @@ from statistics import median
 import numpy as np
 
 from tuner.config import TrialConfig
+from tuner.protocol import MEANS
 from tuner.records import Scores, StudyRecord, TrialRecord
 from tuner.study import StudyConfig
 
@@ -145,8 +146,7 @@ def _observed(trial: TrialRecord) -> Iterable[Observation]:
 
 
 def _sets(select: Mapping[str, Scores], oracle: Mapping[str, Scores]) -> int:
-    means = {"sources", "targets", "enf", "rest"}
-    return len({*select, *oracle} - means)
+    return len({*select, *oracle} - {*MEANS})
 
 
 def _in_one_go(record: StudyRecord) -> bool:
