@@ -20,6 +20,19 @@ class UserError(ValueError):
         return f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
 
 
+class StorageFull(UserError):
+    """No space is left where the study is kept; what was written before is whole.
+
+    Args:
+        where: the folder.
+    """
+
+    def __init__(self, where: object) -> None:
+        super().__init__(
+            f"no space is left for {where}", "Free some, or give the storage more; then resume."
+        )
+
+
 class StudyFailed(RuntimeError):
     """The study could not do its work (exit code 1): no trial of it reached the full budget."""
 

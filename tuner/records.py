@@ -15,6 +15,14 @@ TrialState = Literal["pending", "running", "completed", "pruned", "failed", "int
 ENDED: tuple[TrialState, ...] = ("completed", "pruned", "failed")
 """States that a trial does not leave again."""
 StudyState = Literal["running", "completed", "failed", "interrupted"]
+FailureKind = Literal["out_of_memory", "non_finite", "lost", "disk_full", "user_error", "error"]
+"""Why an attempt at a trial failed.
+
+`out_of_memory`: the micro-batch is halved and the trial goes on, no retry spent; where one pair
+does not fit it fails. `non_finite`: it diverged, and fails at once. `lost`: its node or process
+has gone; it goes on from its checkpoint, not counted. `disk_full`, `user_error`: no trial can go
+on, so the study pauses. `error`: anything else, tried again `resources.max_failures` times.
+"""
 
 OBJECTIVE = "select/objective"
 
@@ -92,6 +100,14 @@ class Evaluation(Record):
         return named
 
 
+class Failure(Record):
+    """An attempt at a trial that failed; whether the trial did is its state's to say."""
+
+    time: float = Field(description="Unix time, seconds")
+    kind: FailureKind
+    reason: str = Field(description="in a line")
+
+
 class TrialRecord(Record):
     """One trial as the journal knows it."""
 
@@ -105,6 +121,10 @@ class TrialRecord(Record):
     started: float | None = Field(None, description="Unix time of the first start, seconds")
     ended: float | None = Field(None, description="Unix time, seconds")
     evaluations: tuple[Evaluation, ...] = ()
+    failures: tuple[Failure, ...] = Field((), description="attempts that failed, in order")
+    pairs_seen: int = Field(0, description="how far it is known to have come, in pairs")
+    repeated_pairs: int = Field(0, description="trained, lost with an attempt, and trained again")
+    seconds: float = Field(0.0, description="on a worker, over all attempts")
 
     @property
     def last(self) -> Evaluation | None:

@@ -16,7 +16,7 @@ from rich.text import Text
 from tuner.errors import UserError
 from tuner.invocation import command, program
 from tuner.records import StudyRecord
-from tuner.search.events import History
+from tuner.search.history import History
 from tuner.search.journal import FILE, being_written, read_history, studies_in
 from tuner.study_file import reopened_study
 from tuner.terminal.progress import WIDE, clock, say

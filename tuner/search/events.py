@@ -1,8 +1,7 @@
-"""What is written to the journal, and the study that these events add up to."""
+"""What is written to the journal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
@@ -10,10 +9,9 @@ from pydantic import Field, TypeAdapter
 from tuner.config import TrialConfig
 from tuner.records import (
     Evaluation,
+    Failure,
     Record,
-    StudyRecord,
     StudyState,
-    TrialRecord,
     TrialState,
 )
 
@@ -47,6 +45,13 @@ class DriverEnded(_Event):
     reason: str = ""
 
 
+class SettingsChanged(_Event):
+    """A `resume` with a larger budget, or with other resources: blocks of settings, whole."""
+
+    event: Literal["settings_changed"] = "settings_changed"
+    settings: dict[str, dict[str, Any]]
+
+
 class TrialCreated(_Event):
     """A configuration was chosen."""
 
@@ -62,6 +67,30 @@ class TrialStarted(_Event):
 
     event: Literal["trial_started"] = "trial_started"
     number: int
+
+
+class TrialRestored(_Event):
+    """An attempt after the first goes on from a checkpoint, or, at 0 pairs, from the beginning."""
+
+    event: Literal["trial_restored"] = "trial_restored"
+    number: int
+    pairs_seen: int
+
+
+class Progressed(_Event):
+    """How far the running trials are: every few seconds, for the ledger of a driver that dies."""
+
+    event: Literal["progressed"] = "progressed"
+    pairs_seen: dict[int, int]
+
+
+class AttemptFailed(_Event):
+    """An attempt at a trial failed. The trial goes on, unless it ends right after."""
+
+    event: Literal["attempt_failed"] = "attempt_failed"
+    number: int
+    failure: Failure
+    pairs_seen: int
 
 
 class Evaluated(_Event):
@@ -85,99 +114,13 @@ Event = (
     StudyCreated
     | DriverStarted
     | DriverEnded
+    | SettingsChanged
     | TrialCreated
     | TrialStarted
+    | TrialRestored
+    | Progressed
+    | AttemptFailed
     | Evaluated
     | TrialEnded
 )
 EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
-
-
-class History:
-    """Events folded into the study they describe. Folding an evaluation twice changes nothing.
-
-    Attributes:
-        trials: by number, as they stand.
-        arrivals: (trial, evaluation) in the order in which they came in.
-    """
-
-    def __init__(self, events: Iterable[Event] = ()) -> None:
-        self._created: StudyCreated | None = None
-        self._state: StudyState = "running"
-        self._reason = ""
-        self._seconds = 0.0
-        self._driver_since: float | None = None
-        self._latest = 0.0
-        self.trials: dict[int, TrialRecord] = {}
-        self.arrivals: list[tuple[int, Evaluation]] = []
-        for event in events:
-            self.apply(event)
-
-    def apply(self, event: Event) -> None:
-        """Take one more event, in the journal's order."""
-        if isinstance(event, DriverStarted):
-            self._close_driver(self._latest)  # the driver before was killed
-            self._driver_since = event.time
-            self._state, self._reason = "running", ""
-        self._latest = max(self._latest, event.time)
-        match event:
-            case StudyCreated():
-                self._created = event
-            case DriverEnded():
-                self._close_driver(event.time)
-                self._state, self._reason = event.state, event.reason
-            case TrialCreated():
-                self.trials[event.number] = TrialRecord(
-                    number=event.number,
-                    origin=event.origin,
-                    params=event.params,
-                    config=event.config,
-                )
-            case TrialStarted():
-                trial = self.trials[event.number]
-                self._update(
-                    event.number,
-                    state="running",
-                    reason="",
-                    attempts=trial.attempts + 1,
-                    started=event.time if trial.started is None else trial.started,
-                    ended=None,
-                )
-            case Evaluated():
-                trial = self.trials[event.number]
-                if all(event.evaluation.rung != known.rung for known in trial.evaluations):
-                    self.arrivals.append((event.number, event.evaluation))
-                    evaluations = (*trial.evaluations, event.evaluation)
-                    self._update(event.number, evaluations=evaluations)
-            case TrialEnded():
-                self._update(event.number, state=event.state, reason=event.reason, ended=event.time)
-
-    def record(self, now: float | None = None) -> StudyRecord:
-        """The study as it stands.
-
-        Args:
-            now: Unix time, seconds, up to which a driver works on it; else up to the last event.
-        """
-        assert self._created is not None, "the journal does not begin with the study's creation"
-        until = self._latest if now is None else now
-        running = until - self._driver_since if self._driver_since is not None else 0.0
-        return StudyRecord(
-            name=self._created.name,
-            id=self._created.id,
-            created=self._created.time,
-            settings=self._created.settings,
-            facts=self._created.facts,
-            rungs=self._created.rungs,
-            state=self._state,
-            reason=self._reason,
-            seconds=self._seconds + running,
-            trials=tuple(self.trials.values()),
-        )
-
-    def _update(self, number: int, **changes: Any) -> None:
-        self.trials[number] = self.trials[number].model_copy(update=changes)
-
-    def _close_driver(self, time: float) -> None:
-        if self._driver_since is not None:
-            self._seconds += time - self._driver_since
-            self._driver_since = None

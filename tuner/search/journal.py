@@ -20,7 +20,8 @@ from pydantic import ValidationError
 
 from tuner.errors import UserError
 from tuner.invocation import command
-from tuner.search.events import EVENT, Event, History, StudyCreated
+from tuner.search.events import EVENT, Event, StudyCreated
+from tuner.search.history import History
 
 FILE = "journal.jsonl"
 PATIENCE = 0.5

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+import re
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from tuner.config import Part
 
 Language = str
+
+
+UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+def seconds_of(duration: str) -> float:
+    """`90m`, `1h30m`, `45s`, `2d` in seconds.
+
+    Raises:
+        ValueError: it is no duration, or none at all.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", duration)
+    seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
+    if "".join(map("".join, parts)) != duration or not seconds:
+        raise ValueError(f"a duration is written as 90m, 1h30m or 45s, got {duration!r}")
+    return seconds
+
+
+def _a_duration(text: str) -> str:
+    seconds_of(text)
+    return text
+
+
+Duration = Annotated[
+    str,
+    AfterValidator(_a_duration),
+    WithJsonSchema({"type": "string", "pattern": r"^(\d+(\.\d+)?[dhms])+$"}),
+]
+"""Kept as it was written."""
 
 
 class EncoderConfig(Part):
@@ -72,6 +102,21 @@ class BudgetConfig(Part):
         "by default the whole grid",
     )
     pairs_per_trial: int = Field(ge=1, description="full budget of a trial, in pairs")
+    total_pairs: int | None = Field(
+        None, ge=1, description="pairs trained in all, repeated ones included; default: no limit"
+    )
+    gpu_hours: float | None = Field(
+        None, gt=0, description="hours of GPUs held by trials; default: no limit"
+    )
+    wall: Duration | None = Field(
+        None, description="how long the study may work, as in 90m or 1h30m; default: no limit"
+    )
+    confirm_share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of total_pairs, gpu_hours and wall that the search leaves for confirm",
+    )
 
 
 class SchedulerConfig(Part):

@@ -1,0 +1,159 @@
+"""The study that a journal's events add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tuner.records import Evaluation, StudyRecord, StudyState, TrialRecord
+from tuner.search.events import (
+    AttemptFailed,
+    DriverEnded,
+    DriverStarted,
+    Evaluated,
+    Event,
+    Progressed,
+    SettingsChanged,
+    StudyCreated,
+    TrialCreated,
+    TrialEnded,
+    TrialRestored,
+    TrialStarted,
+)
+
+
+class History:
+    """Events folded into the study they describe. Folding an evaluation twice changes nothing.
+
+    Attributes:
+        trials: by number, as they stand.
+        arrivals: (trial, evaluation) in the order in which they came in.
+    """
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self._created: StudyCreated | None = None
+        self._settings: dict[str, Any] = {}
+        self._state: StudyState = "running"
+        self._reason = ""
+        self._seconds = 0.0
+        self._driver_since: float | None = None
+        self._attempt_since: dict[int, float] = {}
+        self._latest = 0.0
+        self.trials: dict[int, TrialRecord] = {}
+        self.arrivals: list[tuple[int, Evaluation]] = []
+        for event in events:
+            self.apply(event)
+
+    def apply(self, event: Event) -> None:
+        """Take one more event, in the journal's order."""
+        match event:
+            case StudyCreated():
+                self._created, self._settings = event, dict(event.settings)
+            case SettingsChanged():
+                self._settings |= event.settings
+            case DriverStarted():
+                self._end_driver(self._latest)  # where there was one, it was killed
+                self._driver_since = event.time
+                self._state, self._reason = "running", ""
+            case DriverEnded():
+                self._end_driver(event.time)
+                self._state, self._reason = event.state, event.reason
+            case TrialCreated():
+                self.trials[event.number] = TrialRecord(
+                    number=event.number,
+                    origin=event.origin,
+                    params=event.params,
+                    config=event.config,
+                )
+            case Progressed():
+                for number, pairs_seen in event.pairs_seen.items():
+                    self._seen(number, pairs_seen)
+            case _:
+                self._apply_to_trial(event)
+        self._latest = max(self._latest, event.time)
+
+    def _apply_to_trial(
+        self, event: TrialStarted | TrialRestored | AttemptFailed | Evaluated | TrialEnded
+    ) -> None:
+        number = event.number
+        trial = self.trials[number]
+        match event:
+            case TrialStarted():
+                self._attempt_since[number] = event.time
+                self._update(
+                    number,
+                    state="running",
+                    reason="",
+                    attempts=trial.attempts + 1,
+                    started=event.time if trial.started is None else trial.started,
+                    ended=None,
+                )
+            case TrialRestored():
+                lost = max(0, trial.pairs_seen - event.pairs_seen)
+                self._update(
+                    number,
+                    pairs_seen=event.pairs_seen,
+                    repeated_pairs=trial.repeated_pairs + lost,
+                )
+            case AttemptFailed():
+                self._seen(number, event.pairs_seen)
+                self._end_attempt(number, event.time)
+                self._update(
+                    number,
+                    state="interrupted",
+                    reason=event.failure.reason,
+                    failures=(*trial.failures, event.failure),
+                )
+            case Evaluated():
+                self._seen(number, event.evaluation.pairs_seen)
+                if all(event.evaluation.rung != known.rung for known in trial.evaluations):
+                    self.arrivals.append((number, event.evaluation))
+                    self._update(number, evaluations=(*trial.evaluations, event.evaluation))
+            case TrialEnded():
+                self._end_attempt(number, event.time)
+                self._update(number, state=event.state, reason=event.reason, ended=event.time)
+
+    def record(self, now: float | None = None) -> StudyRecord:
+        """The study as it stands.
+
+        Args:
+            now: Unix time, seconds, up to which a driver works on it; else up to the last event.
+        """
+        assert self._created is not None, "the journal does not begin with the study's creation"
+        until = self._latest if now is None else now
+        running = until - self._driver_since if self._driver_since is not None else 0.0
+        trials = dict(self.trials)
+        for number, since in self._attempt_since.items():
+            seconds = trials[number].seconds + until - since
+            trials[number] = trials[number].model_copy(update={"seconds": seconds})
+        return StudyRecord(
+            name=self._created.name,
+            id=self._created.id,
+            created=self._created.time,
+            settings=self._settings,
+            facts=self._created.facts,
+            rungs=self._created.rungs,
+            state=self._state,
+            reason=self._reason,
+            seconds=self._seconds + running,
+            trials=tuple(trials.values()),
+        )
+
+    def _seen(self, number: int, pairs_seen: int) -> None:
+        self._update(number, pairs_seen=max(pairs_seen, self.trials[number].pairs_seen))
+
+    def _update(self, number: int, **changes: Any) -> None:
+        self.trials[number] = self.trials[number].model_copy(update=changes)
+
+    def _end_attempt(self, number: int, time: float) -> None:
+        since = self._attempt_since.pop(number, None)
+        if since is not None:
+            self._update(number, seconds=self.trials[number].seconds + time - since)
+
+    def _end_driver(self, time: float) -> None:
+        if self._driver_since is not None:
+            self._seconds += time - self._driver_since
+            self._driver_since = None
+        for number in list(self._attempt_since):
+            self._end_attempt(number, time)
+            self._update(number, state="interrupted", reason="its driver died")
