@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class UserError(ValueError):
     """The user's input is wrong. The command line prints it without a traceback and exits with 2.
@@ -18,6 +20,10 @@ class UserError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
+
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a full disk, a spent quota or a limit on files is to the operating system."""
 
 
 class StorageFull(UserError):

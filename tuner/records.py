@@ -15,14 +15,10 @@ TrialState = Literal["pending", "running", "completed", "pruned", "failed", "int
 ENDED: tuple[TrialState, ...] = ("completed", "pruned", "failed")
 """States that a trial does not leave again."""
 StudyState = Literal["running", "completed", "failed", "interrupted"]
-FailureKind = Literal["out_of_memory", "non_finite", "lost", "disk_full", "user_error", "error"]
-"""Why an attempt at a trial failed.
-
-`out_of_memory`: the micro-batch is halved and the trial goes on, no retry spent; where one pair
-does not fit it fails. `non_finite`: it diverged, and fails at once. `lost`: its node or process
-has gone; it goes on from its checkpoint, not counted. `disk_full`, `user_error`: no trial can go
-on, so the study pauses. `error`: anything else, tried again `resources.max_failures` times.
-"""
+FailureKind = Literal[
+    "out_of_memory", "infeasible", "non_finite", "lost", "disk_full", "user_error", "error"
+]
+"""Why an attempt at a trial failed; what follows from it is told in `tuner.search.failures`."""
 
 OBJECTIVE = "select/objective"
 
@@ -106,6 +102,7 @@ class Failure(Record):
     time: float = Field(description="Unix time, seconds")
     kind: FailureKind
     reason: str = Field(description="in a line")
+    pairs_seen: int = Field(0, description="how far it is known to have come, in pairs")
 
 
 class TrialRecord(Record):
@@ -125,6 +122,7 @@ class TrialRecord(Record):
     pairs_seen: int = Field(0, description="how far it is known to have come, in pairs")
     repeated_pairs: int = Field(0, description="trained, lost with an attempt, and trained again")
     seconds: float = Field(0.0, description="on a worker, over all attempts")
+    gpu_seconds: float = Field(0.0, description="the same, times the GPUs that were held")
 
     @property
     def last(self) -> Evaluation | None:

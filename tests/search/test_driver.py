@@ -152,7 +152,7 @@ def test_failed_trials_are_never_best_and_a_study_of_them_has_failed(
         while (trial := driver.next_trial()) is not None:
             driver.trial_started(trial.number)
             driver.evaluated(trial.number, evaluation(100, 0.99))
-            driver.trial_failed(trial.number, "the loss is nan at step 7")
+            driver.attempt_failed(trial.number, "non_finite", "the loss is nan at step 7")
         record = driver.finish()
     assert record.state == "failed" and record.best is None
     assert record.trials[0].reason == "the loss is nan at step 7"

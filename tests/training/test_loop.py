@@ -27,6 +27,7 @@ from tuner.study.parts import EncoderConfig, LanguagesConfig, ProtocolConfig
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Evaluating
 from tuner.training.loop import (
+    Begun,
     NonFiniteLoss,
     Step,
     adamw,
@@ -362,7 +363,8 @@ def test_an_evaluation_says_how_far_it_is(
     corpus: TokenisedCorpus, encoder: PretrainedEncoder
 ) -> None:
     """Between the step that reached the rung and its evaluation, over all sets together."""
-    events = list(train(trial(), (14, 21), PROTOCOL, corpus, encoder, CPU))
+    begun, *events = train(trial(), (14, 21), PROTOCOL, corpus, encoder, CPU)
+    assert begun == Begun(0)
     assert [type(event) for event in events[:3]] == [Step, Step, Evaluating]
     first = events.index(next(event for event in events if isinstance(event, Evaluation)))
     told = [event for event in events[:first] if isinstance(event, Evaluating)]

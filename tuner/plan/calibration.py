@@ -20,7 +20,7 @@ from tuner.prepare import Inputs
 from tuner.records import Evaluation
 from tuner.study import StudyConfig
 from tuner.training.evaluation import Evaluating
-from tuner.training.loop import Step, train
+from tuner.training.loop import Begun, Step, train
 
 LEAST_SECONDS, LEAST_STEPS = 1.0, 3
 """How long a configuration is timed at least, after a first step that is not."""
@@ -90,7 +90,7 @@ def _time_evaluation(config: TrialConfig, inputs: Inputs, device: torch.device) 
 
 def _events(
     config: TrialConfig, inputs: Inputs, device: torch.device, rung: int
-) -> Iterator[Step | Evaluating | Evaluation]:
+) -> Iterator[Begun | Step | Evaluating | Evaluation]:
     """What the training loop says, each time when the device is done with it."""
     parts = (inputs.protocol, inputs.corpus, inputs.encoder, device)
     for event in train(config, [rung], *parts):

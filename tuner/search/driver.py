@@ -10,42 +10,46 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 from tuner.config import TrialConfig
+from tuner.errors import UserError
+from tuner.ledger import Limits
 from tuner.progress import Phase
-from tuner.records import ENDED, Evaluation, StudyRecord, StudyState, TrialRecord, TrialState
+from tuner.records import (
+    ENDED,
+    Evaluation,
+    Failure,
+    FailureKind,
+    StudyRecord,
+    TrialRecord,
+    TrialState,
+)
+from tuner.search import failures
 from tuner.search.asha import Asha
 from tuner.search.events import (
+    AttemptFailed,
     DriverEnded,
     DriverStarted,
     Evaluated,
     Event,
+    Progressed,
     TrialCreated,
     TrialEnded,
+    TrialRestored,
     TrialStarted,
 )
 from tuner.search.journal import Journal
+from tuner.search.observer import Observer
+from tuner.search.outcome import Outcome
 from tuner.search.sampler import Sampler
 from tuner.space.distributions import Scalar
 from tuner.study import StudyConfig
 
 BASELINE = 0
 """Number of the baseline trial, where a study has one."""
-
-
-class Observer(Protocol):
-    """Who watches a study: told of facts after they are journalled; must not block.
-
-    How far a trial is between two rungs (`progressed`) is told on the way, and not journalled.
-    """
-
-    def study_started(self, study: StudyRecord) -> None: ...
-    def trial_started(self, trial: TrialRecord) -> None: ...
-    def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None: ...
-    def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None: ...
-    def trial_ended(self, trial: TrialRecord) -> None: ...
-    def study_ended(self, study: StudyRecord) -> None: ...
+PROGRESS_SECONDS = 10.0
+"""How often it is journalled how far running trials are: what the ledger knows if a driver dies."""
 
 
 class Driver:
@@ -55,6 +59,9 @@ class Driver:
         study: its settings.
         journal: open for writing; what it holds already is replayed.
         observers: told of every fact from now on.
+
+    Raises:
+        UserError: from every method, where the journal cannot be written; `outcome` keeps it.
     """
 
     def __init__(
@@ -66,6 +73,7 @@ class Driver:
         self._full = study.rungs[-1]
         self._budget = study.trials
         self._sampler = Sampler(study.feasible, study.sampler)
+        self._limits = Limits.of(study)
         protected = frozenset({BASELINE} if study.baseline is not None else ())
         self._asha = (
             Asha(study.rungs, study.scheduler.reduction_factor, protected)
@@ -73,7 +81,13 @@ class Driver:
             else None
         )
         self._waiting: deque[int] = deque()
+        self._under_way: set[int] = set()  # given out, and neither ended nor back in the queue
+        self._exhausted = False  # the sampler has no other point
+        self._seen: dict[int, int] = {}  # pairs of running trials, newer than what is journalled
+        self._seen_written = time.monotonic()
         self._replay()
+        self.outcome: Outcome | None = None
+        """Why the study stops before its trials have ended; None as long as it goes on."""
 
     def start(self) -> None:
         """Begin to work; trials that a killed driver left are taken up again."""
@@ -87,20 +101,27 @@ class Driver:
     def next_trial(self) -> TrialRecord | None:
         """The next trial to run: an unfinished one, the baseline, or a new proposal.
 
-        None where the budget of trials is spent, or the grid exhausted.
+        None where there is none now; `done` says whether there may be one later.
         """
+        if self.should_stop() or not (self._waiting or self._may_create()):
+            return None
         if self._waiting:
-            return self._trial(self._waiting.popleft())
-        number = len(self._journal.history.trials)
-        if number >= self._budget:
-            return None
-        if number == BASELINE and self._study.baseline is not None:
-            return self._create("baseline", self._study.baseline, self._study.baseline_config())
-        params = self._sampler.propose(number)
-        if params is None:
-            return None
-        config = self._study.space.trial_config(self._study.trial, params)
-        return self._create("sampler", params, config)
+            number = self._waiting.popleft()
+        else:
+            created = self._create_next()
+            if created is None:
+                self._exhausted = True
+                return None
+            number = created.number
+        self._under_way.add(number)
+        return self._trial(number)
+
+    @property
+    def done(self) -> bool:
+        """Whether no trial is left to run, none that runs can come back, and none is to be made."""
+        if self.should_stop():
+            return True
+        return not (self._under_way or self._waiting or self._may_create())
 
     def trial_started(self, number: int) -> None:
         """A worker begins to train the trial, for the first time or again.
@@ -109,12 +130,22 @@ class Driver:
         """
         if self._trial(number).state in ENDED:
             return
-        self._write(TrialStarted(time=time.time(), number=number))
+        gpus = self._study.resources.gpus_per_trial
+        self._write(TrialStarted(time=time.time(), number=number, gpus=gpus))
         for observer in self._observers:
             observer.trial_started(self._trial(number))
 
+    def restored(self, number: int, pairs_seen: int) -> None:
+        """An attempt begins where its checkpoint was written; at 0 pairs, from the beginning."""
+        if self._trial(number).attempts > 1:
+            self._write(TrialRestored(time=time.time(), number=number, pairs_seen=pairs_seen))
+        self._seen[number] = pairs_seen
+
     def progressed(self, number: int, pairs_seen: int, phase: Phase) -> None:
         """A running trial says how far it is, between two rungs."""
+        self._seen[number] = pairs_seen
+        if time.monotonic() - self._seen_written > PROGRESS_SECONDS:
+            self._write_progress()
         for observer in self._observers:
             observer.progressed(self._trial(number), pairs_seen, phase)
 
@@ -130,30 +161,46 @@ class Driver:
             self._sampler.evaluated(number, evaluation.rung, evaluation.objective)
             for observer in self._observers:
                 observer.evaluated(self._trial(number), evaluation)
+        self._seen[number] = max(evaluation.pairs_seen, self._seen.get(number, 0))
         if trial.state == "running" and not self._goes_on(number):
             self._conclude(number)
         return self._trial(number).state == "running"
 
-    def trial_failed(self, number: int, reason: str) -> None:
-        """The trial ended without a score."""
-        if self._trial(number).state not in ENDED:
-            self._end(number, "failed", reason)
+    def attempt_failed(self, number: int, kind: FailureKind, reason: str) -> None:
+        """An attempt failed: the trial is tried again, fails, or the whole study pauses."""
+        if self._trial(number).state in ENDED:
+            return
+        seen = max(self._seen.pop(number, 0), self._trial(number).pairs_seen)
+        failure = Failure(time=time.time(), kind=kind, reason=reason, pairs_seen=seen)
+        self._write(AttemptFailed(time=failure.time, number=number, failure=failure))
+        self._under_way.discard(number)
+        verdict, why = failures.verdict(self._trial(number), self._study.resources.max_failures)
+        if verdict == "failed":
+            self._end(number, "failed", why)
+            if why := failures.all_alike(self._journal.history.trials.values()):
+                self.outcome = Outcome("failed", why)
+            return
+        self._waiting.appendleft(number)
+        if verdict == "pause":
+            self.outcome = Outcome.paused(self._study.folder, number, kind, why)
+
+    def should_stop(self) -> bool:
+        """Whether what runs is to be stopped: the study pauses, has failed, or spent its budget."""
+        if self.outcome is None and (spent := self._limits.spent(self._record())):
+            self.outcome = Outcome("completed", spent)
+        return self.outcome is not None
 
     def finish(self, interrupted: bool = False) -> StudyRecord:
         """End this driver's work, orderly; what still ran is marked interrupted."""
-        for number, trial in list(self._journal.history.trials.items()):
-            if trial.state == "running":
-                self._end(number, "interrupted", "the study was interrupted")
-        record = self._journal.history.record()
-        state: StudyState = "completed"
-        reason = f"{len(record.trials)} trials"
-        if interrupted:
-            state, reason = "interrupted", "resume goes on with it"
-        elif record.best is None:
-            state, reason = "failed", "no trial reached the full budget"
-        self._write(DriverEnded(time=time.time(), state=state, reason=reason))
+        if self.outcome is None or self.outcome.journalled:
+            self._write_progress()
+            for number, trial in list(self._journal.history.trials.items()):
+                if trial.state == "running":
+                    self._end(number, "interrupted", "the study was interrupted")
+            outcome = (self.outcome or Outcome.at_the_end(interrupted)).of(self._record())
+            self._write(DriverEnded(time=time.time(), state=outcome.state, reason=outcome.reason))
         self._tell_study("study_ended")
-        return self._journal.history.record()
+        return self._record()
 
     def _replay(self) -> None:
         """Rebuild rungs, sampler and the queue of unfinished trials from the journal."""
@@ -182,6 +229,22 @@ class Driver:
         else:
             self._end(number, "pruned", f"stopped by ASHA at {last.rung:,} pairs")
 
+    def _may_create(self) -> bool:
+        created = len(self._journal.history.trials)
+        if self._exhausted or created >= self._budget:
+            return False
+        return self._limits.room(self._record())
+
+    def _create_next(self) -> TrialRecord | None:
+        number = len(self._journal.history.trials)
+        if number == BASELINE and self._study.baseline is not None:
+            return self._create("baseline", self._study.baseline, self._study.baseline_config())
+        params = self._sampler.propose(number)
+        if params is None:
+            return None
+        config = self._study.space.trial_config(self._study.trial, params)
+        return self._create("sampler", params, config)
+
     def _create(
         self, origin: Literal["baseline", "sampler"], params: dict[str, Scalar], config: TrialConfig
     ) -> TrialRecord:
@@ -195,18 +258,33 @@ class Driver:
 
     def _end(self, number: int, state: TrialState, reason: str) -> None:
         self._write(TrialEnded(time=time.time(), number=number, state=state, reason=reason))
+        self._under_way.discard(number)
+        self._seen.pop(number, None)
         trial = self._trial(number)
         self._sampler.ended(number, state, trial.last.objective if trial.last else None)
         for observer in self._observers:
             observer.trial_ended(trial)
 
     def _tell_study(self, what: str) -> None:
-        record = self._journal.history.record()
+        record = self._record()
         for observer in self._observers:
             getattr(observer, what)(record)
 
+    def _write_progress(self) -> None:
+        running = {n: seen for n, seen in self._seen.items() if self._trial(n).state == "running"}
+        if any(seen > self._trial(number).pairs_seen for number, seen in running.items()):
+            self._write(Progressed(time=time.time(), pairs_seen=running))
+        self._seen_written = time.monotonic()
+
     def _write(self, event: Event) -> None:
-        self._journal.append(event)
+        try:
+            self._journal.append(event)
+        except UserError as error:
+            self.outcome = Outcome("interrupted", error.problem, error, journalled=False)
+            raise
+
+    def _record(self) -> StudyRecord:
+        return self._journal.history.record(time.time())
 
     def _trial(self, number: int) -> TrialRecord:
         return self._journal.history.trials[number]

@@ -6,8 +6,6 @@ Ray's own state is thrown away after a run.
 
 from __future__ import annotations
 
-import logging
-import os
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -16,37 +14,34 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import ray
 from ray import tune
+from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from tuner.data.tokens import TokenisedCorpus
-from tuner.errors import UserError
+from tuner.errors import NO_SPACE, StorageFull
 from tuner.model.encoder import PretrainedEncoder
 from tuner.progress import Progress
 from tuner.protocol import Protocol
-from tuner.records import Evaluation
+from tuner.records import Evaluation, FailureKind
+from tuner.search.cluster import concurrency
 from tuner.search.driver import Driver
+from tuner.search.failures import micro_size
 from tuner.search.trainable import (
+    BEGUN,
     CONFIG,
     EVALUATION,
     FAILURE,
+    MICRO_SIZE,
     NUMBER,
     PAIRS_SEEN,
     PHASE,
+    REASON,
     TrialActor,
 )
 from tuner.study import StudyConfig
-from tuner.study.parts import ResourcesConfig
-
-_QUIET = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the journal and our view replace Ray's
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # we have our own
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
 
 
 class _NotPickled:
@@ -64,10 +59,12 @@ class _Searcher(_NotPickled, Searcher):
         self._driver = driver
 
     def suggest(self, trial_id: str) -> Any:
+        """A trial; FINISHED for good; or None, where one that runs may have to be tried again."""
         trial = self._driver.next_trial()
         if trial is None:
-            return Searcher.FINISHED
-        return {NUMBER: trial.number, CONFIG: trial.config.model_dump(mode="json")}
+            return Searcher.FINISHED if self._driver.done else None
+        config = trial.config.model_dump(mode="json")
+        return {NUMBER: trial.number, CONFIG: config, MICRO_SIZE: micro_size(trial)}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -93,8 +90,11 @@ class _Scheduler(_NotPickled, FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         number = trial.config[NUMBER]
         if FAILURE in result:
-            self._driver.trial_failed(number, result[FAILURE])
+            self._driver.progressed(number, result[PAIRS_SEEN], "training")
+            self._driver.attempt_failed(number, result[FAILURE], result[REASON])
             return TrialScheduler.STOP
+        if BEGUN in result:
+            self._driver.restored(number, result[PAIRS_SEEN])
         if PHASE in result:
             self._driver.progressed(number, result[PAIRS_SEEN], result[PHASE])
         if EVALUATION not in result:
@@ -109,7 +109,7 @@ class _Scheduler(_NotPickled, FIFOScheduler):
 
 
 class _Watcher(_NotPickled, tune.Callback):
-    """Tells the driver of starts and failures; keeps what a failed worker said in `errors`."""
+    """Tells the driver of starts and of lost workers; keeps what these said in `errors`."""
 
     def __init__(self, driver: Driver, errors: Path) -> None:
         self._driver = driver
@@ -124,25 +124,57 @@ class _Watcher(_NotPickled, tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         number = trial.config[NUMBER]
-        said = str(trial.get_error() or "the worker was lost").strip()
-        self._errors.mkdir(exist_ok=True)
+        error = trial.get_pickled_error()  # from Ray's own scratch, of this run
+        kind = _kind(error)
+        said = str(trial.get_error() or error or "nothing was said").strip()
+        if kind == "lost":
+            reason = "its node was taken away" if _preempted(error) else "its worker has gone"
+        else:
+            reason = said.splitlines()[-1].strip()
+        if kind == "error":
+            reason += f" (see {self._keep(number, said)})"
+        self._driver.attempt_failed(number, kind, reason)
+
+    def _keep(self, number: int, said: str) -> Path | str:
+        """Where the whole of it can be read; why not, where there is no space."""
         path = self._errors / f"{number:04d}.txt"
-        path.write_text(said + "\n", encoding="utf-8")
-        self._driver.trial_failed(number, f"{said.splitlines()[-1].strip()} (see {path})")
+        try:
+            self._errors.mkdir(exist_ok=True)
+            path.write_text(said + "\n", encoding="utf-8")
+        except OSError as error:
+            return f"nothing: {path} cannot be written, {error.strerror}"
+        return path
+
+
+def _kind(error: Exception | None) -> FailureKind:
+    """Of a failure that ended the worker: the others are told by the worker itself."""
+    out_of_memory = isinstance(error, OutOfMemoryError) or "low on memory" in str(error)
+    if out_of_memory:
+        return "out_of_memory"
+    gone = isinstance(error, RayActorError) and not error.actor_init_failed
+    return "lost" if gone else "error"
+
+
+def _preempted(error: Exception | None) -> bool:
+    return isinstance(error, RayActorError) and error.preempted
 
 
 class _Interrupt(_NotPickled, tune.Stopper):
-    """Ends the run in an orderly way on the first SIGINT or SIGTERM; the second one kills."""
+    """Ends the run in an orderly way where the driver says so, or on the first SIGINT or SIGTERM.
 
-    def __init__(self, progress: Progress) -> None:
+    The second one kills.
+    """
+
+    def __init__(self, driver: Driver, progress: Progress) -> None:
         self.received = False
+        self._driver = driver
         self._progress = progress
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False  # results of trials always reach the driver
 
     def stop_all(self) -> bool:
-        return self.received
+        return self.received or self._driver.should_stop()
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -166,64 +198,6 @@ class _Interrupt(_NotPickled, tune.Stopper):
                 signal.signal(number, handler)
 
 
-@contextmanager
-def cluster(progress: Progress) -> Iterator[None]:
-    """Join the cluster that RAY_ADDRESS names (as in a Ray job), or start one on this machine.
-
-    Raises:
-        UserError: the cluster does not answer, or wants a token that it was not given.
-    """
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    address = os.environ.get("RAY_ADDRESS") or "local"
-    at = "on this machine" if address == "local" else f"at {address}"
-    try:
-        with progress.task(f"{'starting' if address == 'local' else 'joining'} Ray {at}"):
-            ray.init(
-                address=address,
-                include_dashboard=False if address == "local" else None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                runtime_env={
-                    "env_vars": {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
-                },
-            )
-        held = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        progress.tell(f"Ray {at}: {held.get('CPU', 0):g} CPUs, {held.get('GPU', 0):g} GPUs")
-    except ConnectionError as error:
-        raise UserError(
-            f"no Ray cluster at {address} takes us in",
-            "Start it, or unset RAY_ADDRESS to run on this machine. Where it wants a token: "
-            "RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token.",
-        ) from error
-    try:
-        yield
-    finally:
-        with progress.task("stopping Ray" if address == "local" else "leaving Ray"):
-            ray.shutdown()
-
-
-def concurrency(resources: ResourcesConfig) -> int:
-    """How many trials run at once: as declared, or as many as the cluster can grow to hold.
-
-    Raises:
-        UserError: not even one fits.
-    """
-    declared = ray._private.state.state.get_max_resources_from_cluster_config() or {}
-    present = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    held = {kind: max(declared.get(kind, 0), present.get(kind, 0)) for kind in ("CPU", "GPU")}
-    asked = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
-    fits = min(int(held[kind] // amount) for kind, amount in asked.items() if amount > 0)
-    if fits == 0:
-        short = next(kind for kind, amount in asked.items() if amount > held[kind])
-        raise UserError(
-            f"a trial asks for {asked[short]:g} {short} and there are {held[short]:g}",
-            f"Lower it: --set resources.{short.lower()}s_per_trial={held[short]:g}",
-        )
-    return min(fits, resources.max_concurrent_trials or fits)
-
-
 def run(
     study: StudyConfig,
     driver: Driver,
@@ -232,18 +206,21 @@ def run(
     encoder: PretrainedEncoder,
     progress: Progress,
 ) -> bool:
-    """Run the driver's trials on the cluster until none is left.
+    """Run the driver's trials on the cluster until none is left, or the driver has had enough.
 
     Returns:
         True where it was interrupted.
+
+    Raises:
+        StorageFull: Ray's own scratch folder cannot be written.
     """
     resources = study.resources
     trainable = tune.with_parameters(
         TrialActor, study=study, protocol=protocol, corpus=corpus, encoder=encoder
     )
-    interrupt = _Interrupt(progress)
+    interrupt = _Interrupt(driver, progress)
     with tempfile.TemporaryDirectory(prefix="tuner-ray-") as scratch, interrupt.installed():
-        tune.Tuner(
+        tuner = tune.Tuner(
             tune.with_resources(
                 trainable, {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
             ),
@@ -259,9 +236,16 @@ def run(
                 storage_path=scratch,
                 callbacks=[_Watcher(driver, study.folder / "errors")],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # ours are enough
-                failure_config=tune.FailureConfig(max_failures=resources.max_failures),
+                failure_config=tune.FailureConfig(max_failures=0),  # what follows is the driver's
                 stop=interrupt,
                 verbose=0,
             ),
-        ).fit()
+        )
+        try:
+            tuner.fit()
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in NO_SPACE:
+                raise StorageFull(scratch) from error
+            if driver.outcome is None:
+                raise
     return interrupt.received

@@ -67,6 +67,7 @@ class TrialStarted(_Event):
 
     event: Literal["trial_started"] = "trial_started"
     number: int
+    gpus: float = 0.0
 
 
 class TrialRestored(_Event):
@@ -90,7 +91,6 @@ class AttemptFailed(_Event):
     event: Literal["attempt_failed"] = "attempt_failed"
     number: int
     failure: Failure
-    pairs_seen: int
 
 
 class Evaluated(_Event):

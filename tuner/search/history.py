@@ -37,7 +37,7 @@ class History:
         self._reason = ""
         self._seconds = 0.0
         self._driver_since: float | None = None
-        self._attempt_since: dict[int, float] = {}
+        self._attempts: dict[int, TrialStarted] = {}  # those under way
         self._latest = 0.0
         self.trials: dict[int, TrialRecord] = {}
         self.arrivals: list[tuple[int, Evaluation]] = []
@@ -79,7 +79,7 @@ class History:
         trial = self.trials[number]
         match event:
             case TrialStarted():
-                self._attempt_since[number] = event.time
+                self._attempts[number] = event
                 self._update(
                     number,
                     state="running",
@@ -96,7 +96,7 @@ class History:
                     repeated_pairs=trial.repeated_pairs + lost,
                 )
             case AttemptFailed():
-                self._seen(number, event.pairs_seen)
+                self._seen(number, event.failure.pairs_seen)
                 self._end_attempt(number, event.time)
                 self._update(
                     number,
@@ -122,10 +122,7 @@ class History:
         assert self._created is not None, "the journal does not begin with the study's creation"
         until = self._latest if now is None else now
         running = until - self._driver_since if self._driver_since is not None else 0.0
-        trials = dict(self.trials)
-        for number, since in self._attempt_since.items():
-            seconds = trials[number].seconds + until - since
-            trials[number] = trials[number].model_copy(update={"seconds": seconds})
+        trials = {number: self._worked(number, until) for number in self.trials}
         return StudyRecord(
             name=self._created.name,
             id=self._created.id,
@@ -145,15 +142,26 @@ class History:
     def _update(self, number: int, **changes: Any) -> None:
         self.trials[number] = self.trials[number].model_copy(update=changes)
 
+    def _worked(self, number: int, until: float) -> TrialRecord:
+        """The trial with the time that the attempt under way, if any, has taken."""
+        trial, attempt = self.trials[number], self._attempts.get(number)
+        if attempt is None:
+            return trial
+        seconds = until - attempt.time
+        worked = {
+            "seconds": trial.seconds + seconds,
+            "gpu_seconds": trial.gpu_seconds + seconds * attempt.gpus,
+        }
+        return trial.model_copy(update=worked)
+
     def _end_attempt(self, number: int, time: float) -> None:
-        since = self._attempt_since.pop(number, None)
-        if since is not None:
-            self._update(number, seconds=self.trials[number].seconds + time - since)
+        self.trials[number] = self._worked(number, time)
+        self._attempts.pop(number, None)
 
     def _end_driver(self, time: float) -> None:
         if self._driver_since is not None:
             self._seconds += time - self._driver_since
             self._driver_since = None
-        for number in list(self._attempt_since):
+        for number in list(self._attempts):
             self._end_attempt(number, time)
             self._update(number, state="interrupted", reason="its driver died")

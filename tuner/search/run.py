@@ -15,9 +15,11 @@ from tuner.prepare import Inputs, check_unchanged, prepare
 from tuner.progress import Phase, Progress
 from tuner.records import ENDED, Evaluation, StudyRecord, TrialRecord
 from tuner.search import engine
-from tuner.search.driver import Driver, Observer
+from tuner.search.cluster import cluster, concurrency
+from tuner.search.driver import Driver
 from tuner.search.events import StudyCreated
 from tuner.search.journal import Journal, check_free, read_history
+from tuner.search.observer import Observer
 from tuner.study import StudyConfig
 from tuner.study_file import reopened_study
 from tuner.terminal.progress import ConsoleProgress, say
@@ -35,8 +37,8 @@ def begin(study: StudyConfig, console: Console) -> StudyRecord:
     reach(store_of(study))
     progress = ConsoleProgress(console)
     inputs = prepare(study, progress)
-    with engine.cluster(progress):
-        engine.concurrency(study.resources)
+    with cluster(progress):
+        concurrency(study.resources)
         created = StudyCreated(
             time=time.time(),
             name=study.name,
@@ -65,7 +67,7 @@ def go_on(folder: Path, console: Console) -> StudyRecord:
         reach(store_of(study))
         inputs = prepare(study, progress)
         check_unchanged(record.facts, inputs.facts)
-        with engine.cluster(progress):
+        with cluster(progress):
             return _run(study, inputs, journal, console, progress)
 
 
@@ -89,6 +91,8 @@ def _run(
         complaints = tracker.close()
     for complaint in complaints:
         say(console, complaint, style="yellow")
+    if driver.outcome is not None and driver.outcome.error is not None:
+        raise driver.outcome.error
     return record
 
 

@@ -15,21 +15,25 @@ from ray import tune
 
 from tuner.config import TrialConfig
 from tuner.data.tokens import TokenisedCorpus
+from tuner.errors import StorageFull, UserError
 from tuner.model.encoder import PretrainedEncoder
 from tuner.progress import Phase
 from tuner.protocol import Protocol
-from tuner.records import Evaluation
+from tuner.records import Evaluation, FailureKind
 from tuner.study import StudyConfig
 from tuner.training.accumulation import OutOfMemory
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Evaluating
-from tuner.training.loop import NonFiniteLoss, Step, train
+from tuner.training.loop import Begun, NonFiniteLoss, Step, train
 
-NUMBER, CONFIG = "number", "config"
-"""Keys of what a trial is sent: its number, and its TrialConfig as plain values."""
-PAIRS_SEEN, PHASE, EVALUATION, FAILURE = "pairs_seen", "phase", "evaluation", "failure"
-"""Keys of what it reports: how far it is, and at what; at a rung an Evaluation as JSON (Ray
-flattens mappings); or why it failed."""
+NUMBER, CONFIG, MICRO_SIZE = "number", "config", "micro_size"
+"""Keys of what a trial is sent: its number, its TrialConfig as plain values, and how many pairs a
+forward pass may hold."""
+PAIRS_SEEN, BEGUN, PHASE, EVALUATION = "pairs_seen", "begun", "phase", "evaluation"
+"""Keys of what it reports: how far it is; that it begins there; at what it is; at a rung an
+Evaluation as JSON (Ray flattens mappings)."""
+FAILURE, REASON = "failure", "reason"
+"""And why it failed, where the worker is sound: the kind, and the reason in words."""
 
 HEARTBEAT_SECONDS = 2.0
 """Longest time without a word to the driver, so that a stop takes effect between two steps."""
@@ -53,7 +57,7 @@ class TrialActor(tune.Trainable):
         on_gpu = study.resources.gpus_per_trial > 0
         self._device = torch.device("cuda" if on_gpu else "cpu")
         torch.set_num_threads(max(1, int(study.resources.cpus_per_trial)))
-        self._events: Iterator[Step | Evaluating | Evaluation] = iter(())
+        self._events: Iterator[Begun | Step | Evaluating | Evaluation] = iter(())
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -69,13 +73,18 @@ class TrialActor(tune.Trainable):
             for event in self._events:
                 if isinstance(event, Evaluation):
                     return {EVALUATION: event.model_dump_json(), PAIRS_SEEN: event.pairs_seen}
+                if isinstance(event, Begun):
+                    self._pairs_seen = event.pairs_seen
+                    return {BEGUN: True, PAIRS_SEEN: event.pairs_seen}
                 if isinstance(event, Step):
                     self._pairs_seen = event.pairs_seen
                 if time.monotonic() > deadline:
                     phase: Phase = "training" if isinstance(event, Step) else "evaluating"
                     return {PAIRS_SEEN: self._pairs_seen, PHASE: phase}
-        except (NonFiniteLoss, OutOfMemory) as error:  # the configuration's fault: no retry
-            return {FAILURE: str(error), PAIRS_SEEN: self._pairs_seen, "done": True}
+        except (NonFiniteLoss, OutOfMemory, UserError) as error:
+            self._events = iter(())
+            said = {FAILURE: _kind(error), REASON: str(error)}
+            return {**said, PAIRS_SEEN: self._pairs_seen, "done": True}
         return {PAIRS_SEEN: self._pairs_seen, "done": True}
 
     def cleanup(self) -> None:
@@ -96,4 +105,17 @@ class TrialActor(tune.Trainable):
             self._encoder,
             self._device,
             Checkpoints(folder, self._study.checkpoint.every_seconds),
+            config[MICRO_SIZE],
         )
+
+
+def _kind(error: NonFiniteLoss | OutOfMemory | UserError) -> FailureKind:
+    match error:
+        case NonFiniteLoss():
+            return "non_finite"
+        case OutOfMemory():
+            return "infeasible"
+        case StorageFull():
+            return "disk_full"
+        case _:
+            return "user_error"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import takewhile
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -96,6 +97,7 @@ class StudyConfig(Part):
                 f"scheduler.min_pairs ({self.scheduler.min_pairs}) must not exceed "
                 f"budget.pairs_per_trial ({self.budget.pairs_per_trial})"
             )
+        self._check_budget()
         if self.sampler.kind == "grid":
             self.feasible.grid()
         elif self.budget.trials is None:
@@ -166,6 +168,20 @@ class StudyConfig(Part):
         inside = (self.space.draw(seed) for seed in range(32))
         for point in (*feasible.extremes(), *filter(feasible.keeps, inside)):
             yield self.space.trial_config(self.trial, point)
+
+    def _check_budget(self) -> None:
+        budget = self.budget
+        if budget.gpu_hours is not None and self.resources.gpus_per_trial == 0:
+            raise ValueError(
+                "budget.gpu_hours limits GPUs, and resources.gpus_per_trial is 0: "
+                "limit budget.wall or budget.total_pairs"
+            )
+        searched = (budget.total_pairs or inf) * (1 - budget.confirm_share)
+        if searched < budget.pairs_per_trial:
+            raise ValueError(
+                f"budget.total_pairs leaves the search {searched:,.0f} pairs, less than one "
+                f"trial's budget.pairs_per_trial ({budget.pairs_per_trial:,})"
+            )
 
     def _check_requirements(self) -> None:
         """Refuse a baseline that breaks a requirement, and a space without a feasible point."""

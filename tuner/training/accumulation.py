@@ -7,6 +7,7 @@ its own pairs divided by B, so the gradient is that of one batch of B, also wher
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,33 @@ from tuner.model.classifier import PairClassifier, derive_seed
 
 
 class OutOfMemory(RuntimeError):
-    """The device's memory does not hold a training step of a single pair."""
+    """The device's memory does not hold what a trial needs at least."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return (
+            f"the device's memory does not hold {self.what}; use a smaller encoder or a shorter "
+            "encoder.max_length, or give the trial a GPU of its own"
+        )
+
+
+@contextmanager
+def none_to_spare(what: str) -> Iterator[None]:
+    """Where memory runs out in the block there is no smaller size to try.
+
+    Args:
+        what: does not fit, then.
+
+    Raises:
+        OutOfMemory: it ran out.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemory(what) from error
 
 
 @dataclass(frozen=True)
@@ -89,11 +116,7 @@ class MicroBatches:
                 return self._accumulate(forward, pairs)
             except torch.OutOfMemoryError as error:
                 if self.size == 1:
-                    raise OutOfMemory(
-                        "the device's memory does not hold a training step of one pair; use a "
-                        "smaller encoder or a shorter encoder.max_length, or give the trial a GPU "
-                        "of its own"
-                    ) from error
+                    raise OutOfMemory("a training step of one pair") from error
             # Outside the handler, which holds on to the tensors of the failed pass.
             forward.model.zero_grad(set_to_none=True)
             if forward.device.type == "cuda":

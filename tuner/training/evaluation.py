@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Int
 
 from tuner.data.corpus import Split
-from tuner.data.tokens import TokenisedCorpus
+from tuner.data.tokens import Pairs, TokenisedCorpus
 from tuner.protocol import EvaluationSet, Protocol
 from tuner.records import Scores
-from tuner.training.accumulation import Forward
+from tuner.training.accumulation import Forward, OutOfMemory
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,11 @@ def predict(
         corpus: where the pairs are.
         split: `test` is for `confirm` alone.
         chosen: the sets: the languages of sentence1 and sentence2.
-        batch_size: pairs of a forward pass; batches are of similar length.
+        batch_size: pairs of a forward pass; batches are of similar length. Halved where memory
+            runs out: the predictions stay the same.
 
     Raises:
+        OutOfMemory: not even one pair fits in the device's memory.
         UserError: the corpus lacks the split in one of the languages.
     """
     rows_of = [corpus.rows(split, [each.language1, each.language2]) for each in chosen]
@@ -92,17 +94,35 @@ def predict(
         language2 = np.full_like(rows, corpus.languages.index(each.language2))
         by_length = np.argsort(corpus.lengths(split, rows, language1, language2), kind="stable")
         predicted, labels = np.empty_like(rows), np.empty_like(rows)
-        for start in range(0, len(rows), batch_size):
+        start = 0
+        while start < len(rows):
             batch = by_length[start : start + batch_size]
             pairs = corpus.assemble(split, rows[batch], language1[batch], language2[batch])
-            with torch.inference_mode():  # never across a yield: it would hold for the caller too
-                predicted[batch] = forward(pairs).argmax(dim=1).cpu().numpy()
-            labels[batch] = pairs.labels
+            classes = _classes(forward, pairs)
+            if classes is None:  # out of memory
+                if batch_size == 1:
+                    raise OutOfMemory("an evaluation of one pair")
+                batch_size //= 2
+                continue
+            predicted[batch], labels[batch] = classes, pairs.labels
+            start += len(batch)
             done += len(batch)
             yield Evaluating(done, total)
         predictions.append(Predictions(rows, predicted, labels, corpus.num_labels))
     forward.model.train()
     return predictions
+
+
+def _classes(forward: Forward, pairs: Pairs) -> Int[np.ndarray, " pairs"] | None:
+    """What pairs are taken for; None where the device's memory does not hold them."""
+    try:
+        with torch.inference_mode():  # never across a yield: it would hold for the caller too
+            return forward(pairs).argmax(dim=1).cpu().numpy()
+    except torch.OutOfMemoryError:
+        pass  # outside the handler, which holds on to the tensors of the failed pass
+    if forward.device.type == "cuda":
+        torch.cuda.empty_cache()
+    return None
 
 
 def evaluate_dev(

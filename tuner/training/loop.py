@@ -21,7 +21,7 @@ from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
 from tuner.protocol import Protocol
 from tuner.records import Evaluation
-from tuner.training.accumulation import Forward, MicroBatches
+from tuner.training.accumulation import Forward, MicroBatches, none_to_spare
 from tuner.training.checkpoint import Checkpoints, Progress, fingerprint
 from tuner.training.evaluation import Evaluating, evaluate_dev
 from tuner.training.schedule import lr_multiplier
@@ -32,6 +32,13 @@ STEPS_UNREAD = 32
 """Steps whose losses may wait on a GPU before they are read and checked; reading makes it idle."""
 EVALUATION_MICRO_BATCHES = 4
 """Micro-batches that an evaluation's forward pass holds: it keeps no activations."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Training is about to begin, or to go on from a checkpoint at so many pairs."""
+
+    pairs_seen: int
 
 
 @dataclass(frozen=True)
@@ -66,8 +73,9 @@ def train(
     encoder: PretrainedEncoder,
     device: torch.device,
     checkpoints: Checkpoints | None = None,
-) -> Iterator[Step | Evaluating | Evaluation]:
-    """Train one trial; yields every step done, and an evaluation for every rung, in order.
+    micro_size: int | None = None,
+) -> Iterator[Begun | Step | Evaluating | Evaluation]:
+    """Train one trial; yields where it begins, every step done, and an evaluation for every rung.
 
     A rung is evaluated at the first step at or past it, which is yielded before; rungs passed by
     the same step share one evaluation, in the course of which it yields how far that is. Where
@@ -83,10 +91,12 @@ def train(
         encoder: where training starts.
         device: where it runs.
         checkpoints: the trial's own; without it nothing is saved.
+        micro_size: pairs of a forward pass at most, where that is less than the configuration's.
 
     Raises:
         NonFiniteLoss: it diverged; noticed before anything is reported or saved.
-        OutOfMemory: not even one pair fits in the device's memory.
+        OutOfMemory: model and optimizer, or not even one pair, fit in the device's memory.
+        StorageFull: a checkpoint cannot be written.
         UserError: the configuration does not fit encoder or corpus, or the checkpoint is another's.
     """
     assert rungs
@@ -97,9 +107,10 @@ def train(
     rows = corpus.rows("train", protocol.train)
     batches = HybridBatches(config.mix, size, languages, rows, config.seed)
     model = PairClassifier(encoder, config.fusion, config.head, corpus.num_labels, config.seed)
-    model.to(device)
+    with none_to_spare("the model and its optimizer's state"):
+        model.to(device)
+        optimizer = adamw(model, config.optim)
     model.train()
-    optimizer = adamw(model, config.optim)
     forward = Forward(model, device, computes_in_bf16(config.precision, device, encoder))
     identity = fingerprint(
         config=config.model_dump(),
@@ -113,9 +124,12 @@ def train(
     if saved is not None:
         saved.restore(model, optimizer)
         progress = saved.progress
-        yield from progress.evaluations
     del saved  # gigabytes
+    yield Begun(progress.step * size)
+    yield from progress.evaluations
     micro_batches = MicroBatches(config.seed, progress.micro_plan)
+    if micro_size is not None and micro_size < micro_batches.size:
+        micro_batches.plan.append((progress.step, micro_size))
     unread: list[tuple[Tensor, Tensor]] = []
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -192,7 +206,16 @@ def adamw(model: PairClassifier, optim: OptimConfig) -> AdamW:
         for is_new in (False, True)
         for d in (True, False)
     ]
-    return AdamW(groups, lr=optim.lr, betas=(0.9, 0.999), eps=optim.eps, fused=True)
+    optimizer = AdamW(groups, lr=optim.lr, betas=(0.9, 0.999), eps=optim.eps, fused=True)
+    for parameter in model.parameters():
+        # As the first step would, but now: there, memory could run out with some parameters
+        # updated and others not. On out-of-memory only a forward or backward pass is run again.
+        optimizer.state[parameter] = {
+            "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
+            "exp_avg": torch.zeros_like(parameter),
+            "exp_avg_sq": torch.zeros_like(parameter),
+        }
+    return optimizer
 
 
 def computes_in_bf16(precision: str, device: torch.device, encoder: PretrainedEncoder) -> bool:

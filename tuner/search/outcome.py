@@ -1,0 +1,57 @@
+"""How a driver's work ends, and what the user is told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from tuner.errors import StorageFull, UserError
+from tuner.invocation import command
+from tuner.records import ENDED, FailureKind, StudyRecord, StudyState
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a driver's work ends.
+
+    Attributes:
+        state: the study's.
+        reason: in words.
+        error: what the user has to put right before the study can go on.
+        journalled: False where the journal cannot be written, so that nothing of this is in it.
+    """
+
+    state: StudyState
+    reason: str
+    error: UserError | None = None
+    journalled: bool = True
+
+    @classmethod
+    def paused(cls, folder: Path, number: int, kind: FailureKind, why: str) -> Self:
+        """A failure that every other trial would meet as well."""
+        if kind == "disk_full":
+            error: UserError = StorageFull(folder)
+        else:
+            go_on = f"Put that right, then go on with: {command('resume', folder)}"
+            error = UserError(f"trial {number} cannot be trained: {why}", go_on)
+        return cls("interrupted", error.problem, error)
+
+    @classmethod
+    def at_the_end(cls, interrupted: bool) -> Self:
+        """No trial is left, or somebody interrupted."""
+        if interrupted:
+            return cls("interrupted", "resume goes on with it")
+        return cls("completed", "")
+
+    def of(self, study: StudyRecord) -> Self:
+        """The same of a study as it stands: one without a result has failed, whatever ended it."""
+        if self.state != "completed":
+            return self
+        ended = sum(trial.state in ENDED for trial in study.trials)
+        left = len(study.trials) - ended
+        reason = f"{ended} trials" + (f", {left} unfinished" if left else "")
+        reason += f"; {self.reason}" if self.reason else ""
+        if study.best is None:
+            return replace(self, state="failed", reason=f"no trial reached full budget: {reason}")
+        return replace(self, reason=reason)
