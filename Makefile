@@ -1,7 +1,7 @@
 # Everything starts from here: `make search` and `make test` need Python 3.11 and make, no more.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search test test-fast test-slow lint types contracts format lock
+.PHONY: help setup search test test-fast test-slow chaos lint types contracts format lock
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,6 +29,9 @@ test-fast: $(INSTALLED) ## unit tests alone: no Ray, under a minute
 
 test-slow: $(INSTALLED) ## the tests that take minutes
 	$(PYTEST) -m slow
+
+chaos: $(INSTALLED) ## kill and tear studies at 64 random moments, count what is lost: 25 minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos --json benchmarks/results/chaos.json
 
 lint: $(INSTALLED) ## ruff
 	$(BIN)/ruff check --quiet

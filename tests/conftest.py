@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from hypothesis import settings
@@ -40,6 +42,27 @@ def pawsx_dir() -> Path:
     if not folder:
         pytest.skip("real text is not here: PAWSX_DIR names no folder in the PAWS-X layout")
     return Path(folder)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Callable[[str, str], str]:
+    """Runs Python code in a folder that is a file system of its own, of a size as `4m`."""
+    namespace = ["unshare", "--map-root-user", "--mount"]
+    mount = 'mount -t tmpfs -o size="$1" none "$2"'
+
+    def run(size: str, code: str) -> str:
+        folder = tmp_path / "disk"
+        folder.mkdir()
+        arguments = [size, str(folder), sys.executable, dedent(code)]
+        if subprocess.run(
+            [*namespace, "sh", "-c", mount, "sh", *arguments], check=False
+        ).returncode:
+            pytest.skip("this machine lets no user mount a file system of their own")
+        script = f'{mount} && cd "$2" && exec "$3" -c "$4"'
+        command = [*namespace, "sh", "-c", script, "sh", *arguments]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    return run
 
 
 @pytest.fixture(autouse=True)

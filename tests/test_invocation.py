@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tuner.invocation import command, search_command
+from tuner.storage.location import located
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,11 @@ def test_a_command_names_the_storage_where_it_must(
     for folder in (Path(storage) / "mine", Path(storage).absolute() / "mine"):
         words = shlex.split(command("resume", folder))
         assert words[words.index("resume") :] == ["resume", "mine", *option]
+
+
+def test_a_study_in_an_object_store_is_named_with_it() -> None:
+    words = shlex.split(command("resume", located("s3://bucket/studies") / "mine"))
+    assert words[words.index("resume") :] == ["resume", "mine", "--storage", "s3://bucket/studies"]
 
 
 def test_a_search_is_shown_with_its_overrides_quoted() -> None:

@@ -14,8 +14,8 @@ from jsonschema import Draft202012Validator
 from tuner.cli import main
 from tuner.config import FIELDS, TrialConfig
 from tuner.errors import UserError
+from tuner.plain_yaml import parse as parse_yaml
 from tuner.schema import study_schema
-from tuner.study_file import _parse as parse_yaml
 from tuner.study_file import load_study
 
 ROOT = Path(__file__).parent.parent

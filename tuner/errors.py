@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import errno
+from tuner.shown import without_secrets
 
 
 class UserError(ValueError):
     """The user's input is wrong. The command line prints it without a traceback and exits with 2.
+
+    Passwords in addresses are blotted out here: messages go to logs and to the journal.
 
     Args:
         problem: what was got and which rule it breaks.
@@ -14,16 +16,12 @@ class UserError(ValueError):
     """
 
     def __init__(self, problem: str, remedy: str = "") -> None:
-        super().__init__(problem, remedy)
-        self.problem = problem
-        self.remedy = remedy
+        self.problem = without_secrets(problem)
+        self.remedy = without_secrets(remedy)
+        super().__init__(self.problem, self.remedy)
 
     def __str__(self) -> str:
         return f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
-
-
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What a full disk, a spent quota or a limit on files is to the operating system."""
 
 
 class StorageFull(UserError):
@@ -51,7 +49,7 @@ def nearest(name: str, allowed: list[str]) -> str:
     """A hint such as `did you mean 'dlfa'?`, or the whole list where nothing is near."""
     from difflib import get_close_matches
 
-    close = get_close_matches(name, allowed, n=1, cutoff=0.65)
+    close = get_close_matches(name[:100], allowed, n=1, cutoff=0.65)
     beside = [other for other in allowed if other.startswith(name.rpartition(".")[0] + ".")]
     if "." in name and beside and not close:
         allowed = beside

@@ -8,9 +8,13 @@ from collections.abc import Sequence
 from os.path import relpath
 from pathlib import Path
 from shutil import which
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tuner.storage.folders import Place
 
 
-def command(name: str, folder: Path) -> str:
+def command(name: str, folder: Place) -> str:
     """A command on a study, for instance `tuner resume nano --storage elsewhere`.
 
     Args:
@@ -26,8 +30,10 @@ def search_command(space: Path, overrides: Sequence[str]) -> str:
     return f"{program()} search {shlex.join([str(space), *options])}"
 
 
-def storage_option(storage: Path) -> str:
+def storage_option(storage: Place) -> str:
     """What names the folder of studies, after a space; nothing where it is the default one."""
+    if not isinstance(storage, Path):
+        return f" --storage {shlex.quote(str(storage))}"
     if storage.absolute() == Path("studies").absolute():
         return ""
     inside = storage.absolute().is_relative_to(Path.cwd())

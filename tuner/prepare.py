@@ -117,11 +117,12 @@ def environment() -> dict[str, str]:
 def check_unchanged(recorded: dict[str, Any], found: dict[str, Any]) -> None:
     """Refuse to go on with a study on other data or another encoder than it began with."""
     for part in ("data", "encoder"):
-        was, now = recorded[part]["checksum"], found[part]["checksum"]
+        block, now = recorded.get(part), found[part]["checksum"]
+        was = str(block.get("checksum", "")) if isinstance(block, dict) else ""
         if was != now:
             raise UserError(
                 f"the {part} has changed since the study began "
-                f"(checksum {was[:12]}, now {now[:12]})",
+                f"(checksum {was[:12] or 'lost'}, now {now[:12]})",
                 f"Restore the {part}, or begin a new study under another name.",
             )
 

@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from tuner.config import FIELDS
 from tuner.errors import UserError, nearest
+from tuner.plain_yaml import parse, read
+from tuner.shown import SECRET, has_secret, is_printable
+from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.data import SOURCES
 
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which `1e-5` is a number and a key given twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = key_node.value
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is given twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+"),
-    list("-+.0123456789"),
-)
-# Only true and false are booleans: `no` is a language.
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:bool"]
-    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF")
-)
+LONGEST, MOST = 300, 20
+"""Characters of one complaint, and complaints about one study."""
 
 
 def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
@@ -57,18 +31,11 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
     Raises:
         UserError: the file is missing, is no YAML, or says something that is not allowed.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"cannot read {path}: {getattr(error, 'strerror', None) or error}",
-            "Give the path of a YAML file, for instance search_spaces/nano.yaml.",
-        ) from error
-    settings = _parse(text, str(path))
+    settings = read(path)
     if not isinstance(settings, dict):
         raise UserError(f"{path} holds no mapping of settings", "See search_spaces/nano.yaml.")
-    for override in overrides:
-        _override(settings, override)
+    for text in overrides:
+        override(settings, text)
     return validate_study(settings, str(path))
 
 
@@ -78,55 +45,86 @@ def validate_study(settings: dict[str, Any], where: str) -> StudyConfig:
     Raises:
         UserError: with every complaint, each naming its key.
     """
+    complaints = _unfit(settings)
     try:
-        return StudyConfig.model_validate(settings)
+        if not complaints:
+            return StudyConfig.model_validate(settings)
     except ValidationError as error:
-        complaints = "\n".join(f"  {_complaint(item)}" for item in error.errors())
-        raise UserError(
-            f"{where} is not a valid study:\n{complaints}",
-            "Correct these keys in the file or in --set.",
-        ) from error
+        complaints = [_complaint(item) for item in error.errors()]
+    lines = [" ".join(complaint.split()) for complaint in complaints[:MOST]]
+    told = [f"  {line[:LONGEST]}{'…' * (len(line) > LONGEST)}" for line in lines]
+    if len(complaints) > MOST:
+        told.append(f"  … and {len(complaints) - MOST:,} more")
+    raise UserError(
+        f"{where} is not a valid study:\n" + "\n".join(told),
+        "Correct these keys in the file or in --set.",
+    )
 
 
-def reopened_study(settings: Mapping[str, Any], folder: Path) -> StudyConfig:
+def reopened_study(settings: Mapping[str, Any], folder: Place) -> StudyConfig:
     """The settings that a study began with, in the folder where it stands now.
 
     Raises:
         UserError: this version no longer accepts them.
     """
-    return validate_study({**settings, "storage": folder.absolute().parent}, str(folder))
+    here = {"name": folder.name, "storage": folder.absolute().parent}
+    return validate_study({**settings, **here}, str(folder))
 
 
-def _parse(text: str, where: str) -> Any:
-    try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{where} is not YAML: {error}", "Correct the line named above.") from error
+def override(settings: dict[str, Any], text: str) -> None:
+    """Set one key of plain settings, in place.
 
+    Args:
+        settings: as they stand in the file.
+        text: `key=value`; the key is a dotted path, the value YAML.
 
-def _override(settings: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
+    Raises:
+        UserError: it is no such thing, or names what is no setting of a study.
+    """
+    key, equals, value = text.partition("=")
     path = _path(key.strip())
     if not equals or not value.strip() or not all(path):
+        got = f"{key}{equals}{'…' if value.strip() else ''}"  # a value may be a secret
         raise UserError(
-            f"--set takes key=value, got {override!r}", "For instance: --set budget.trials=8"
+            f"--set takes key=value, got {got!r}", "For instance: --set budget.trials=8"
         )
     if key.strip() in FIELDS:
         raise UserError(
             f"--set {key.strip()}: this is a setting of trials, not of the study",
-            f"Fix it in every trial with --set trial.{override}, or vary it in the space.",
+            f"Fix it in every trial with --set trial.{text}, or vary it in the space.",
         )
     block = settings
     for part in path[:-1]:
         block = block.setdefault(part, {})
         if not isinstance(block, dict):
             raise UserError(f"--set {key}: {part} is a value, not a block", "Name a key inside it.")
-    block[path[-1]] = _parse(value, f"--set {key}")
+    block[path[-1]] = parse(value, f"--set {key}")
     varied = settings.get("space")
     if path[0] == "trial" and isinstance(varied, dict) and path[-1] in varied:
         when = varied[path[-1]].get("when") if isinstance(varied[path[-1]], dict) else None
         value = block[path[-1]]  # fixed in every trial, so it varies no longer
         varied[path[-1]] = {"type": "fixed", "value": value, "when": when} if when else value
+
+
+def _unfit(settings: Mapping[str, Any]) -> list[str]:
+    """What no setting may hold, of whatever block: it goes to terminals, the journal and MLflow."""
+    complaints = []
+    waiting: list[tuple[str, Any]] = [("", settings)]
+    while waiting:
+        place, value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting += [(f"{place}.{key}" if place else str(key), value[key]) for key in value]
+        elif isinstance(value, list | tuple):
+            waiting += [(place, part) for part in value]
+        elif isinstance(value, str) and has_secret(value):
+            complaints.append(
+                f"{place}: holds an address with a password or token, which would be kept with the "
+                "study: give it in the environment, as MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or HF_TOKEN"
+            )
+        elif isinstance(value, str) and not is_printable(value):
+            complaints.append(f"{place}: holds control characters")
+    return complaints
 
 
 def _path(key: str) -> list[str]:
@@ -153,18 +151,28 @@ def _complaint(item: Any) -> str:
     message = item["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     message = message.replace("valid tuple", "list, as [en, de]").replace("dictionary", "mapping")
+    message = message.replace("tuple should", "list should")
     if item["type"].startswith("union_tag") and place == "data":
-        got = item["input"].get("source")
-        return f"data.source: must be one of {', '.join(map(str, SOURCES))}, got {got!r}"
+        got = _got(place, item["input"].get("source"))
+        return f"data.source: must be one of {', '.join(map(str, SOURCES))}{got}"
     if item["type"] == "missing":
         field = _fields_beside(item["loc"]).get(item["loc"][-1])
         message = "is needed" + (f": {field.description}" if field and field.description else "")
     if item["type"].startswith("union_tag"):
         message = "must be a value, a list of values, or a mapping with type: float, int, "
         message += "power_of_two or choice"
-    got = item.get("input")
-    shown = "" if isinstance(got, dict) or item["type"] == "value_error" else f", got {got!r}"
+    shown = "" if item["type"] == "value_error" else _got(place, item.get("input"))
     return f"{place}: {message}{shown}" if place else f"{message}{shown}"
+
+
+def _got(place: str, value: Any) -> str:
+    """What a key was given: only what a person typed for it alone, and no secret."""
+    parts = value if isinstance(value, list) else [value]
+    if SECRET.search(place) or any(isinstance(part, dict | list) for part in parts):
+        return ""
+    if len(parts) > MOST:
+        return f", got {len(parts):,} values"
+    return f", got {value!r}"
 
 
 def _fields_beside(location: tuple[int | str, ...]) -> dict[Any, FieldInfo]:

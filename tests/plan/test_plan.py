@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from rich.console import Console
 from tuner.config import TrialConfig
 from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
+from tuner.disk import used_bytes
 from tuner.errors import UserError
-from tuner.model.encoder import describe_encoder, load_encoder, load_tokenizer
+from tuner.model.encoder import EncoderShape, describe_encoder, load_encoder, load_tokenizer
 from tuner.plan.command import plan_study
 from tuner.plan.pace import Pace
 from tuner.plan.plan import calibrated, make_plan
-from tuner.plan.show import show
+from tuner.plan.show import show, warnings
 from tuner.protocol import Protocol
 from tuner.study import StudyConfig
 from tuner.study_file import validate_study
@@ -25,6 +27,7 @@ from tuner.terminal.progress import ConsoleProgress
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.loop import train
 
+SHAPE = EncoderShape(num_layers=4, hidden_size=64, parameters=1_000_000)
 PACE = Pace(1e-3, 8e-3, {"last": 1.0, "dlfa": 1.5}, 0.5, 7.0, 1.0, "recorded by earlier: 3 trials")
 
 
@@ -35,12 +38,12 @@ def changed(study: StudyConfig, **settings: Any) -> StudyConfig:
 def printed(study: StudyConfig, pace: Pace | None, width: int = 80) -> str:
     console = Console(width=width, record=True, force_terminal=True, file=open("/dev/null", "w"))  # noqa: SIM115
     with console.file:
-        show(make_plan(study, pace, parameters=1_000_000), study, console)
+        show(make_plan(study, pace, SHAPE), study, console)
     return console.export_text()
 
 
 def test_batches_and_their_overshoot(study: StudyConfig) -> None:
-    plan = make_plan(study, PACE, parameters=None)
+    plan = make_plan(study, PACE, encoder=None)
     assert [batch.effective_size for batch in plan.batches] == [8, 16, 32, 64]
     largest = plan.batches[-1]
     assert largest.steps == 15  # 15 x 64 = 960 pairs
@@ -48,7 +51,7 @@ def test_batches_and_their_overshoot(study: StudyConfig) -> None:
     assert (largest.overshoot, largest.at_rung) == (pytest.approx(0.28), 100)
     assert plan.batches[0].pairs_per_second == pytest.approx(1 / 2e-3)
     assert plan.evaluation_sets == 4 and plan.trials == 9 and plan.distinct == 4
-    assert plan.checkpoints is None
+    assert plan.disk is None
 
 
 def test_time_is_that_of_the_study_played_through(study: StudyConfig) -> None:
@@ -60,7 +63,7 @@ def test_time_is_that_of_the_study_played_through(study: StudyConfig) -> None:
         scheduler={"kind": "none"},
         resources={"max_concurrent_trials": 3},
     )
-    plan = make_plan(fixed, PACE, parameters=None)
+    plan = make_plan(fixed, PACE, encoder=None)
     assert plan.at_once == 3
     assert plan.time is not None
     trial = 900 * 1e-3 + 90 * 8e-3 + 4 * 0.5
@@ -112,23 +115,51 @@ def test_what_is_timed_covers_sizes_and_kinds(study: StudyConfig) -> None:
 
 
 @pytest.mark.takes_long("tokenises the built-in corpus and saves a trial")
-def test_checkpoints_are_as_large_as_planned(study: StudyConfig, tmp_path: Path) -> None:
-    """Against the files of a real one."""
+def test_the_files_of_a_trial_take_what_is_planned(
+    study: StudyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looked at before each checkpoint comes into place: two are whole, and one is written."""
     encoder = load_encoder(study.encoder)
     corpus = load_corpus(study.data, ["en", "de"], ["en"])
     tokens = tokenise(corpus, load_tokenizer(study.encoder), 32)
     protocol = Protocol.of(study.languages, study.protocol, False)
     protocol = Protocol(("en",), protocol.select, protocol.read, (), (), (), "mean", "")
     config = TrialConfig.from_flat({"fusion.kind": "dlfa", "fusion.layer": 1})
-    parts = (protocol, tokens, encoder, torch.device("cpu"))
-    for _ in train(config, [32], *parts, Checkpoints(tmp_path / "trial", 1e9)):
+    taken: list[int] = []
+    replace = os.replace
+
+    def look_and_replace(source: Path, target: Path) -> None:
+        taken.append(used_bytes(tmp_path))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", look_and_replace)
+    checkpoints = Checkpoints(tmp_path, 1e9)
+    parts = (protocol, tokens, encoder, torch.device("cpu"), checkpoints)
+    for _ in train(config, [32, 64, 96, 128], *parts):
         pass
-    files = sum(path.stat().st_size for path in (tmp_path / "trial").rglob("*") if path.is_file())
     layered = changed(study, trial={"fusion.kind": "dlfa", "fusion.layer": 1})
-    plan = plan_study(layered, False, ConsoleProgress(Console(quiet=True)))
-    assert plan.checkpoints is not None
-    assert plan.checkpoints.trial_mb * 1e6 == pytest.approx(files, rel=0.02)
-    assert plan.checkpoints.peak_mb == pytest.approx(2 * plan.at_once * plan.checkpoints.trial_mb)
+    need = plan_study(layered, False, ConsoleProgress(Console(quiet=True))).disk
+    assert need is not None
+    sizes = [count * need.checkpoint_bytes for count in (1, 2, 3, 3)]
+    assert taken == [pytest.approx(size, rel=0.02) for size in sizes]
+    weights = (tmp_path / "step-000000004" / "model.safetensors").stat().st_size
+    assert need.weights_bytes == pytest.approx(weights, rel=0.02)
+
+
+def test_the_disk_space_is_shown(study: StudyConfig) -> None:
+    told = " ".join(printed(study, PACE).split())
+    assert "12.0 MB each (1.0 M parameters and Adam's moments)" in told
+    assert "the best 3 weights of 4.0 MB" in told and "are free" in told
+    assert "search will refuse" not in told
+
+
+def test_a_lack_of_disk_space_is_told(study: StudyConfig) -> None:
+    plan = make_plan(study, PACE, SHAPE)
+    assert plan.disk is not None
+    disk = plan.disk.model_copy(update={"peak_bytes": 9 * 10**9, "free_bytes": 2 * 10**9})
+    told = " ".join(warnings(plan.model_copy(update={"disk": disk}), study))
+    assert f"may need 9.0 GB at once in {study.storage}, and 2.0 GB are free there" in told
+    assert "search will refuse. Free some" in told
 
 
 def test_an_encoders_shape_is_read_without_its_weights(study: StudyConfig) -> None:

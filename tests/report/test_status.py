@@ -30,7 +30,8 @@ from tuner.search.events import (
     TrialEnded,
     TrialStarted,
 )
-from tuner.search.journal import FILE, PATIENCE, Journal, being_written
+from tuner.search.journal import FILE, Journal, being_written
+from tuner.search.journal_file import PATIENCE
 
 CREATED = 1_700_000_000.0
 Make = Callable[..., Path]
@@ -45,8 +46,13 @@ def make(tmp_path: Path) -> Make:
             "space": {"optim.lr": 0},
             "budget": {"trials": 3},
             "sampler": {"kind": "tpe"},
+            "storage": str(tmp_path),
         }
-        facts = {"claim": "zero-shot for ja", "objective": "mean dev accuracy on en"}
+        facts = {
+            "claim": "zero-shot for ja",
+            "objective": "mean dev accuracy on en",
+            "majority_accuracy": 0.55,
+        }
         folder = tmp_path / name
         at = StudyCreated(
             time=created, name=name, id=name, settings=settings, facts=facts, rungs=(800,)

@@ -4,105 +4,33 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from rich.console import Console
 
+from tests.search.processes import (
+    SMOKE,
+    Command,
+    finish,
+    record,
+    runs_in_mlflow,
+    wait_for,
+    workers_of_trials,
+)
 from tuner.cli import main
 from tuner.prepare import prepare
 from tuner.records import Evaluation, StudyRecord
-from tuner.search.journal import FILE, read_history
+from tuner.search.journal import FILE
 from tuner.study_file import load_study
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.loop import train
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
-
-SMOKE = Path(__file__).parents[2] / "search_spaces" / "smoke.yaml"
-
-Command = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """An empty folder with a short name: Ray's sockets live below it, and their paths are short."""
-    with tempfile.TemporaryDirectory(prefix="t-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
-
-
-@pytest.fixture
-def tuner(place: Path) -> Iterator[Command]:
-    """Starts `tuner …` in a session of its own, with its own HOME and temporary folder."""
-    started: list[subprocess.Popen[str]] = []
-    environment = {**os.environ, "HOME": str(place), "RAY_TMPDIR": str(place / "ray")}
-    (place / "ray").mkdir()
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tuner", *arguments],
-            cwd=place,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
-
-
-def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Exit code and all that was printed."""
-    printed, _ = process.communicate(timeout=200)
-    return process.returncode, printed
-
-
-def record(place: Path, name: str = "smoke") -> StudyRecord:
-    """The study as its journal has it."""
-    return read_history(place / "studies" / name).record()
-
-
-def wait_for(place: Path, what: Callable[[StudyRecord], bool], process: Any) -> None:
-    """Until the journal says so."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if (place / "studies" / "smoke" / FILE).exists() and what(record(place)):
-            return
-        time.sleep(0.1)
-    raise AssertionError("the study did not come so far")
-
-
-def runs_in_mlflow(place: Path) -> tuple[Any, list[Any]]:
-    """The parent run, and its children by trial number."""
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{place / 'studies' / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name("tuner")
-    assert experiment is not None
-    runs = client.search_runs([experiment.experiment_id])
-    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    children = [run for run in runs if run is not parent]
-    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
-    return parent, sorted(children, key=lambda run: int(run.data.tags["tuner.trial"]))
-
 
 STATUS = {"completed": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 
@@ -125,7 +53,9 @@ def test_a_study_to_its_end_and_what_it_leaves(tuner: Command, place: Path) -> N
     assert "Traceback" not in printed and "WARNING" not in printed and "\x1b" not in printed
     folder = place / "studies" / "smoke"
     left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert left == {"journal.jsonl"}, "checkpoints go with their trials"
+    kept = [f"best/{trial.number:04d}" for trial in study.ranked()[:3]]
+    weights = {f"{trial}/{name}" for trial in kept for name in ("model.safetensors", "trial.json")}
+    assert left == {"journal.jsonl", *weights}, "checkpoints go with their trials"
 
     parent, children = runs_in_mlflow(place)
     assert parent.info.run_name == "smoke" and parent.info.status == "FINISHED"
@@ -188,24 +118,11 @@ def test_a_killed_worker_goes_on_from_its_checkpoint(tuner: Command, place: Path
     assert code == 0, printed
     (trial,) = record(place).trials
     assert trial.state == "completed" and trial.attempts == 2
+    assert [(f.kind, f.reason) for f in trial.failures] == [("lost", "its worker has gone")]
     journal = (place / "studies" / "smoke" / FILE).read_text(encoding="utf-8")
     events = [json.loads(line) for line in journal.splitlines()]
     rungs = [e["evaluation"]["rung"] for e in events if e["event"] == "evaluated"]
     assert rungs == [400, 800, 1600, 3200, 6400]
-
-
-def workers_of_trials(place: Path) -> list[int]:
-    """Processes of trials, of the cluster whose temporary folder is in `place`."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            title = (process / "cmdline").read_bytes()
-            environment = (process / "environ").read_bytes()
-        except OSError:  # it has gone
-            continue
-        if re.match(rb"ray::\w*Trainable", title) and os.fsencode(place) in environment:
-            found.append(int(process.name))
-    return found
 
 
 def test_a_diverging_trial_fails_at_once_and_the_others_go_on(tuner: Command, place: Path) -> None:

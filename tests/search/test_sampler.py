@@ -216,7 +216,14 @@ def test_a_grid_study_ends_with_its_grid_or_its_budget(
     """The baseline and every point once; killed and resumed, in the same order."""
     study = grid_study(tmp_path / "whole", **budget)
     assert study.trials == expected
-    created = StudyCreated(time=1.0, name="grid", id="a", settings={}, facts={}, rungs=study.rungs)
+    created = StudyCreated(
+        time=1.0,
+        name="grid",
+        id="a",
+        settings=study.model_dump(mode="json"),
+        facts={"claim": "zero-shot", "objective": "dev accuracy", "majority_accuracy": 0.5},
+        rungs=study.rungs,
+    )
     with Journal.create(study.folder, created) as journal:
         whole = run(study, journal, evaluation)
     assert len(whole) == len(set(whole)) == expected

@@ -1,12 +1,18 @@
-"""What a worker tells the driver: rungs, and heartbeats between them. No cluster."""
+"""What a worker tells the driver: rungs, heartbeats between them, and how it failed. No cluster."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import pytest
+import torch
 from rich.console import Console
 
 from tuner.config import TrialConfig
-from tuner.prepare import prepare
+from tuner.model.classifier import PairClassifier
+from tuner.prepare import Inputs, prepare
 from tuner.records import Evaluation
 from tuner.study import StudyConfig
 from tuner.terminal.progress import ConsoleProgress
@@ -14,35 +20,126 @@ from tuner.terminal.progress import ConsoleProgress
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture(scope="module")
+def inputs() -> dict[int, Inputs]:
+    """Of the small study, made by the first test."""
+    return {}
+
+
+@pytest.fixture
+def worker(study: StudyConfig, inputs: dict[int, Inputs]) -> Any:
+    """Makes a worker as Ray does, but for a logger's folder, and runs it to its last word."""
+    from tuner.search import trainable
+
+    if not inputs:
+        inputs[0] = prepare(study, ConsoleProgress(Console(quiet=True)))
+
+    def run(number: int = 0, micro_size: int = 32, **settings: Any) -> list[dict[str, Any]]:
+        flat = {"batch.effective_size": 64, "optim.lr": 1e-3, **settings}
+        actor = object.__new__(trainable.TrialActor)
+        sent = {
+            trainable.NUMBER: number,
+            trainable.CONFIG: TrialConfig.from_flat(flat).model_dump(mode="json"),
+            trainable.MICRO_SIZE: micro_size,
+        }
+        made = inputs[0]
+        actor.setup(
+            sent, study=study, protocol=made.protocol, corpus=made.corpus, encoder=made.encoder
+        )
+        told = [actor.step()]
+        while not told[-1].get("done"):
+            told.append(actor.step())
+        actor.cleanup()
+        return told
+
+    return run
+
+
+@contextmanager
+def memory_for(pairs: int, training: bool) -> Iterator[None]:
+    """A device whose memory holds so many pairs at once."""
+
+    def check(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        here = isinstance(module, PairClassifier) and module.training is training
+        if here and len(inputs[0]) > pairs:
+            raise torch.OutOfMemoryError("injected")
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(check)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def evaluations(told: list[dict[str, Any]]) -> list[Evaluation]:
+    """Those that were reported."""
+    return [Evaluation.model_validate_json(t["evaluation"]) for t in told if "evaluation" in t]
+
+
 def test_heartbeats_say_how_far_a_trial_is_and_at_what(
-    study: StudyConfig, monkeypatch: pytest.MonkeyPatch
+    worker: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also in the course of an evaluation, so that a stop takes effect there."""
     from tuner.search import trainable
 
     monkeypatch.setattr(trainable, "HEARTBEAT_SECONDS", 0.0)
-    inputs = prepare(study, ConsoleProgress(Console(quiet=True)))
-    config = TrialConfig.from_flat({"batch.effective_size": 64, "optim.lr": 1e-3})
-    actor = object.__new__(trainable.TrialActor)  # as Ray makes it, but for a logger's folder
-    actor.setup(
-        {trainable.NUMBER: 0, trainable.CONFIG: config.model_dump(mode="json")},
-        study=study,
-        protocol=inputs.protocol,
-        corpus=inputs.corpus,
-        encoder=inputs.encoder,
-    )
-    told = []
-    while not (result := actor.step()).get("done"):
-        told.append(result)
-    actor.cleanup()
-    beats = [result for result in told if trainable.PHASE in result]
-    pairs = [result[trainable.PAIRS_SEEN] for result in told]
+    *told, last = worker()
+    assert last == {"pairs_seen": 960, "done": True}
+    assert told[0] == {"begun": True, "pairs_seen": 0}
+    beats = [result for result in told if "phase" in result]
+    pairs = [result["pairs_seen"] for result in told]
     assert pairs == sorted(pairs) and pairs[-1] == 960
-    assert {beat[trainable.PAIRS_SEEN] for beat in beats if beat["phase"] == "training"} == {
+    assert {beat["pairs_seen"] for beat in beats if beat["phase"] == "training"} == {
         64 * step for step in range(1, 16)
     }
-    evaluating = {b[trainable.PAIRS_SEEN] for b in beats if b["phase"] == "evaluating"}
+    evaluating = {b["pairs_seen"] for b in beats if b["phase"] == "evaluating"}
     assert evaluating == {128, 320, 960}
-    reported = [result[trainable.EVALUATION] for result in told if trainable.EVALUATION in result]
-    assert [Evaluation.model_validate_json(text).rung for text in reported] == [100, 300, 900]
-    assert all(trainable.PHASE not in r for r in told if trainable.EVALUATION in r)
+    assert [evaluation.rung for evaluation in evaluations(told)] == [100, 300, 900]
+    assert all("phase" not in r for r in told if "evaluation" in r)
+
+
+def test_a_loss_that_is_no_number_is_told(worker: Any) -> None:
+    last = worker(**{"optim.lr": 1e30})[-1]
+    assert last["failure"] == "non_finite" and "diverged at step" in last["reason"]
+    assert last["done"]
+
+
+def test_what_fits_in_no_memory_is_told(worker: Any) -> None:
+    with memory_for(0, training=True):
+        last = worker()[-1]
+    assert last["failure"] == "infeasible" and "a training step of one pair" in last["reason"]
+    with memory_for(0, training=False):
+        last = worker(number=1)[-1]
+    assert last["failure"] == "infeasible" and "an evaluation of one pair" in last["reason"]
+    assert last["pairs_seen"] == 128, "the step is done, and counted"
+
+
+def test_out_of_memory_costs_time_and_nothing_else(worker: Any) -> None:
+    """The micro-batch is halved, B is not: no failure is told, the plan of sizes is."""
+    with memory_for(9, training=True):
+        told = worker()
+    assert all("failure" not in result for result in told)
+    last = evaluations(told)[-1]
+    assert [size for _, size in last.micro_plan] == [32, 16, 8]
+    assert last.pairs_seen == 960 and last.step == 15, "of 64 pairs each"
+
+
+def test_a_smaller_micro_batch_is_asked_for_from_outside(worker: Any) -> None:
+    """As after the host's memory ran out; the steps are the same ones."""
+    last = evaluations(worker(micro_size=4))[-1]
+    assert [size for _, size in last.micro_plan] == [32, 4] and last.step == 15
+
+
+def test_what_the_user_can_put_right_is_told(worker: Any) -> None:
+    """The folder holds another trial's checkpoint."""
+    worker()
+    last = worker(**{"optim.lr": 2e-3})[-1]
+    assert last["failure"] == "user_error" and "another configuration" in last["reason"]
+
+
+def test_an_attempt_begins_where_its_checkpoint_was_written(worker: Any) -> None:
+    """And tells again what it carries."""
+    told = worker()
+    again = worker()
+    assert again[0] == {"begun": True, "pairs_seen": 960}
+    assert evaluations(again) == evaluations(told)

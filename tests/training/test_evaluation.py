@@ -17,7 +17,7 @@ from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
 from tuner.protocol import EvaluationSet, Protocol
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
-from tuner.training.accumulation import Forward
+from tuner.training.accumulation import Forward, OutOfMemory
 from tuner.training.evaluation import Evaluating, Predictions, evaluate_dev, predict
 
 
@@ -162,3 +162,28 @@ def test_targets_are_select_under_the_oracle_protocol(
 def test_dev_alone_is_read(forward: Forward, corpus: TokenisedCorpus) -> None:
     dev_alone = replace(corpus, splits={"dev": corpus.splits["dev"]})
     returned(evaluate_dev(forward, dev_alone, protocol("en fr", "de ja"), 16))
+
+
+def test_an_evaluation_that_does_not_fit_takes_fewer_pairs_at_once(
+    forward: Forward, corpus: TokenisedCorpus
+) -> None:
+    """The predictions stay what they are; where not even one pair fits, the trial is told so."""
+    chosen = [EvaluationSet("en", "en"), EvaluationSet("de", "de")]
+    expected = returned(predict(forward, corpus, "dev", chosen, 16))
+    room, sizes = 5, []
+
+    def check(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        if len(inputs[0]) > room:
+            raise torch.OutOfMemoryError("injected")
+        sizes.append(len(inputs[0]))
+
+    hook = forward.model.register_forward_pre_hook(check)
+    found = returned(predict(forward, corpus, "dev", chosen, 16))
+    assert max(sizes) == 4, "16, 8, 4: halved until it fits"
+    for before, after in zip(expected, found, strict=True):
+        assert np.array_equal(before.predicted, after.predicted)
+        assert np.array_equal(before.labels, after.labels)
+    room = 0
+    with pytest.raises(OutOfMemory, match="an evaluation of one pair"):
+        returned(predict(forward, corpus, "dev", chosen, 16))
+    hook.remove()

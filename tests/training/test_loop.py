@@ -91,7 +91,7 @@ class Run:
             elif isinstance(event, Evaluation):
                 self.evaluations.append(without_clock(event))
         self.weights: dict[str, Tensor] = {}
-        for checkpoint in folder.glob("step-*"):
+        for checkpoint in sorted(folder.glob("step-*"))[-1:]:
             self.weights = load_file(checkpoint / "model.safetensors")
 
 

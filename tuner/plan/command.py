@@ -5,13 +5,10 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-
-import torch
 
 from tuner.errors import UserError
 from tuner.model.encoder import EncoderShape, describe_encoder
-from tuner.model.fusion import build_fusion, check_layer
+from tuner.model.fusion import check_layer
 from tuner.plan.calibration import calibrate
 from tuner.plan.pace import BETWEEN_SECONDS, STARTUP_SECONDS, Pace, recorded_pace
 from tuner.plan.plan import (
@@ -19,7 +16,6 @@ from tuner.plan.plan import (
     calibrated,
     evaluation_sets,
     fit_here,
-    fusions,
     make_plan,
     trials_at_once,
 )
@@ -27,6 +23,7 @@ from tuner.prepare import prepare
 from tuner.progress import Progress
 from tuner.records import StudyRecord
 from tuner.search.journal import read_history, studies_in
+from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 
 DRIVER_LOAD = 1.1
@@ -47,7 +44,7 @@ def plan_study(study: StudyConfig, measure: bool, progress: Progress) -> StudyPl
     """
     recorded = recorded_pace(study, platform.platform(), _records(study.storage, progress))
     pace = _measured(study, recorded, progress) if measure else recorded
-    return make_plan(study, pace, _parameters(study, progress))
+    return make_plan(study, pace, _shape(study, progress))
 
 
 def _measured(study: StudyConfig, recorded: Pace | None, progress: Progress) -> Pace:
@@ -75,28 +72,19 @@ def _measured(study: StudyConfig, recorded: Pace | None, progress: Progress) -> 
     )
 
 
-def _parameters(study: StudyConfig, progress: Progress) -> int | None:
-    """Of the largest model in the space; None where the encoder cannot be looked at."""
+def _shape(study: StudyConfig, progress: Progress) -> EncoderShape | None:
+    """Of the encoder, into which all trials fit; None where it cannot be looked at."""
     try:
         shape = describe_encoder(study.encoder)
     except UserError as error:
-        progress.tell(f"layers and checkpoints are not checked: {error.problem}")
+        progress.tell(f"layers and disk space are not checked: {error.problem}")
         return None
-    for fusion in fusions(study):
-        check_layer(fusion, shape.num_layers)
-    return shape.parameters + max(_added(study, shape))
+    for config in study.corner_configs():
+        check_layer(config.fusion, shape.num_layers)
+    return shape
 
 
-def _added(study: StudyConfig, shape: EncoderShape) -> Iterator[int]:
-    """Parameters that each kind of fusion adds, and the head's (of two labels)."""
-    head = 2 * shape.hidden_size + 2
-    for fusion in fusions(study):
-        with torch.device("meta"):
-            module = build_fusion(fusion, shape.hidden_size, shape.num_layers)
-        yield head + sum(parameter.numel() for parameter in module.parameters())
-
-
-def _records(storage: Path, progress: Progress) -> Iterator[StudyRecord]:
+def _records(storage: Place, progress: Progress) -> Iterator[StudyRecord]:
     """Earlier studies, whatever they were about."""
     for folder in studies_in(storage):
         try:

@@ -9,7 +9,9 @@ from statistics import fmean, quantiles
 
 from pydantic import Field
 
-from tuner.config import FusionConfig, TrialConfig
+from tuner.config import TrialConfig
+from tuner.disk import DiskNeed, disk_need
+from tuner.model.encoder import EncoderShape
 from tuner.plan.pace import Pace
 from tuner.plan.simulation import Outcome, pairs_at, play
 from tuner.protocol import Protocol
@@ -22,9 +24,6 @@ LONGEST_PLAY = 100
 """Trials of a study that are played; the others are taken to be like them."""
 OVERSHOOT = 0.02
 """Share of a rung by which its evaluation may come late before a plan warns."""
-BYTES = 3 * 4
-"""Of a checkpoint for each parameter: the weight and Adam's two moments, in float32."""
-MEGABYTE = 1e6
 
 
 class BatchPlan(Record):
@@ -36,14 +35,6 @@ class BatchPlan(Record):
     overshoot: float = Field(description="the latest such evaluation, as a share of its rung")
     at_rung: int = Field(description="that rung, in pairs")
     pairs_per_second: float | None = Field(None, description="of training, with the last layer")
-
-
-class CheckpointPlan(Record):
-    """The space that checkpoints take, in MB."""
-
-    parameters: int = Field(description="of the largest model that the space holds")
-    trial_mb: float
-    peak_mb: float = Field(description="all trials that run at once, each replacing its own")
 
 
 class TimePlan(Record):
@@ -73,17 +64,17 @@ class StudyPlan(Record):
     pairs: float = Field(description="trained on by all trials together")
     evaluation_sets: int = Field(description="dev sets of an evaluation")
     batches: tuple[BatchPlan, ...]
-    checkpoints: CheckpointPlan | None = None
+    disk: DiskNeed | None = None
     time: TimePlan | None = None
 
 
-def make_plan(study: StudyConfig, pace: Pace | None, parameters: int | None) -> StudyPlan:
+def make_plan(study: StudyConfig, pace: Pace | None, encoder: EncoderShape | None) -> StudyPlan:
     """Plan a study.
 
     Args:
         study: its settings.
         pace: how long trials take, where it is known.
-        parameters: of the largest model, where the encoder's shape is known.
+        encoder: what they start from, where its shape is known.
     """
     sets = evaluation_sets(study)
     at_once, since = trials_at_once(study)
@@ -95,12 +86,6 @@ def make_plan(study: StudyConfig, pace: Pace | None, parameters: int | None) -> 
     outcomes = [outcome.extended(trials / played, guess.startup) for outcome in outcomes]
     sizes = {config.batch.effective_size for config in study.corner_configs()}
     sizes |= frozenset[int]().union(*(outcome.sizes for outcome in outcomes))
-    peak = None
-    if parameters is not None:
-        trial_mb = parameters * BYTES / MEGABYTE
-        peak = CheckpointPlan(
-            parameters=parameters, trial_mb=trial_mb, peak_mb=2 * at_once * trial_mb
-        )
     return StudyPlan(
         name=study.name,
         trials=trials,
@@ -113,7 +98,7 @@ def make_plan(study: StudyConfig, pace: Pace | None, parameters: int | None) -> 
         pairs=fmean(outcome.pairs for outcome in outcomes),
         evaluation_sets=sets,
         batches=tuple(_batch_plan(study, size, pace) for size in sorted(sizes)),
-        checkpoints=peak,
+        disk=disk_need(study, encoder, at_once) if encoder else None,
         time=_time_plan(study, outcomes, pace) if pace else None,
     )
 
@@ -159,12 +144,6 @@ def fit_here(study: StudyConfig) -> int:
 
         fits = min(fits, floor(device_count() / resources.gpus_per_trial))
     return fits
-
-
-def fusions(study: StudyConfig) -> list[FusionConfig]:
-    """Every different fusion among the trials that the study may run."""
-    found = [config.fusion for config in study.corner_configs()]
-    return [fusion for number, fusion in enumerate(found) if fusion not in found[:number]]
 
 
 def _batch_plan(study: StudyConfig, size: int, pace: Pace | None) -> BatchPlan:

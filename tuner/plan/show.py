@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from tuner.disk import DiskNeed, in_words, shortage
 from tuner.plan.plan import OVERSHOOT, StudyPlan
 from tuner.study import StudyConfig
 from tuner.terminal.progress import clock, say
@@ -55,6 +56,8 @@ def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
             "no time is predicted: no earlier study here had this encoder, data and resources. "
             "--calibrate times a few steps on this machine."
         )
+    if plan.disk is not None and (lacking := shortage(plan.disk, study.storage)):
+        told.append(f"{lacking.problem}: search will refuse. {lacking.remedy}.")
     if plan.distinct is not None and plan.distinct < plan.trials - (study.baseline is not None):
         told.append(
             f"the space holds {plan.distinct:,} configurations for {plan.trials:,} trials: some "
@@ -84,15 +87,8 @@ def _facts(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
         ("training", f"about {plan.pairs:,.0f} pairs, all trials together"),
         ("evaluation", f"{plan.evaluation_sets} dev sets at each rung"),
     ]
-    if plan.checkpoints is not None:
-        size = plan.checkpoints
-        facts.append(
-            (
-                "checkpoints",
-                f"{_megabytes(size.trial_mb)} each ({size.parameters / 1e6:.1f} M parameters and "
-                f"Adam's moments), {_megabytes(size.peak_mb)} at most at once",
-            )
-        )
+    if plan.disk is not None:
+        facts += _disk(plan.disk, study)
     if plan.time is not None:
         time = plan.time
         gpu = f", {time.gpu_hours:.1f} GPU-hours" if time.gpu_hours else ""
@@ -102,6 +98,24 @@ def _facts(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
             ("speed", time.source),
         ]
     return facts
+
+
+def _disk(need: DiskNeed, study: StudyConfig) -> list[tuple[str, str]]:
+    checkpoints = need.checkpoints_at_once * need.at_once
+    free = "" if need.free_bytes is None else f"; {in_words(need.free_bytes)} are free"
+    best = f", the best {need.keep_best} weights of {in_words(need.weights_bytes)}"
+    return [
+        (
+            "checkpoints",
+            f"{in_words(need.checkpoint_bytes)} each ({need.parameters / 1e6:.1f} M parameters "
+            f"and Adam's moments)",
+        ),
+        (
+            "disk",
+            f"at most {in_words(need.peak_bytes)} at once, for {checkpoints} checkpoints"
+            f"{best if need.keep_best else ''} and the journal, in {study.storage}{free}",
+        ),
+    ]
 
 
 def _rungs(plan: StudyPlan) -> Table:
@@ -128,7 +142,3 @@ def _batches(plan: StudyPlan) -> Table:
             row.append(f"{batch.pairs_per_second:,.0f}")
         grid.add_row(*row)
     return grid
-
-
-def _megabytes(size: float) -> str:
-    return f"{size / 1000:.1f} GB" if size >= 1000 else f"{size:.1f} MB"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rich.console import Console
 from rich.table import Table
 
@@ -11,10 +9,11 @@ from tuner.records import OBJECTIVE, StudyRecord, is_share
 from tuner.report.figure import draw
 from tuner.report.leaderboard import percent, shown
 from tuner.report.seeds import Group, curves, selected
+from tuner.storage.folders import Place
 
 
 def show_against(
-    study: StudyRecord, setting: str, metrics: list[str], folder: Path, console: Console
+    study: StudyRecord, setting: str, metrics: list[str], folder: Place, console: Console
 ) -> None:
     """Print means and deviations over seeds, and write the figure into `folder`.
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.records import OBJECTIVE, StudyRecord, is_share
 from tuner.report.leaderboard import shown
 from tuner.report.seeds import Curve, selected
+from tuner.storage.access import write
+from tuner.storage.folders import Place
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +25,7 @@ SPREAD = 0.15
 
 
 def draw(
-    study: StudyRecord, setting: str, metrics: Sequence[str], found: Sequence[Curve], path: Path
+    study: StudyRecord, setting: str, metrics: Sequence[str], found: Sequence[Curve], path: Place
 ) -> None:
     """Write an SVG: a panel for each metric, a line for each curve, a dot for each trial.
 
@@ -53,9 +55,10 @@ def draw(
     if selected(study):
         note += "; ASHA chose which trials are complete"
     figure.suptitle(f"{study.name}: {study.facts['claim']}\n{note}", fontsize=8, color="0.35")
-    path.parent.mkdir(exist_ok=True)
+    drawn = BytesIO()
     with rc_context({"svg.hashsalt": study.id}):  # the same record gives the same file
-        figure.savefig(path, metadata={"Date": None})
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    write(path, drawn.getvalue())
 
 
 def _panel(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import asdict, dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console, Group
@@ -17,7 +17,8 @@ from tuner.errors import UserError
 from tuner.invocation import command, program
 from tuner.records import StudyRecord
 from tuner.search.history import History
-from tuner.search.journal import FILE, being_written, read_history, studies_in
+from tuner.search.journal import being_written, read_history, studies_in, version
+from tuner.storage.folders import Place
 from tuner.study_file import reopened_study
 from tuner.terminal.progress import WIDE, clock, say
 from tuner.terminal.summary import COLOURS, Summary
@@ -41,7 +42,7 @@ class Standing:
         study: what its journal says, a running one's time up to now.
     """
 
-    folder: Path
+    folder: Place
     state: State
     trials: int
     study: StudyRecord
@@ -89,6 +90,7 @@ class Standing:
             "seconds": self.study.seconds,
             "seconds_left": summary.seconds_left,
             "trials": {"of": self.trials, "ended": summary.ended, **summary.counts()},
+            "ledger": {**asdict(summary.ledger), "pairs": summary.ledger.pairs},
             "objective": self.study.facts["objective"],
             "best": best
             and best.last
@@ -103,14 +105,14 @@ class Standing:
         }
 
 
-def look_at(folder: Path) -> Standing:
+def look_at(folder: Place) -> Standing:
     """How the study in a folder stands now.
 
     Raises:
         UserError: there is no study, or its journal is damaged.
     """
     at_work = being_written(folder)  # first: a driver that ends in between has written so
-    record = _history(folder, _version(folder)).record(time.time() if at_work else None)
+    record = _history(folder, version(folder)).record(time.time() if at_work else None)
     state: State
     if record.state == "completed":
         state = "completed"
@@ -128,7 +130,7 @@ def show(standing: Standing, console: Console) -> None:
     _say_whole(console, standing.in_words())
 
 
-def watch(folder: Path, console: Console) -> Standing:
+def watch(folder: Place, console: Console) -> Standing:
     """Show a study until no driver is at work on it, or until Ctrl-C; how it stands then.
 
     Raises:
@@ -155,7 +157,7 @@ def watch(folder: Path, console: Console) -> Standing:
 class Unreadable:
     """A study whose journal cannot be read, and why."""
 
-    folder: Path
+    folder: Place
     error: UserError
 
     def as_json(self) -> dict[str, Any]:
@@ -169,7 +171,7 @@ class Unreadable:
         }
 
 
-def all_studies(storage: Path) -> list[Standing | Unreadable]:
+def all_studies(storage: Place) -> list[Standing | Unreadable]:
     """The studies in a folder, the newest first; those that cannot be read at the end."""
     read: list[Standing] = []
     damaged: list[Unreadable] = []
@@ -182,7 +184,7 @@ def all_studies(storage: Path) -> list[Standing | Unreadable]:
     return [*read, *damaged]
 
 
-def show_all(storage: Path, console: Console) -> None:
+def show_all(storage: Place, console: Console) -> None:
     """Print a table of the studies in a folder, and what to do next."""
     studies = all_studies(storage)
     if not studies:
@@ -229,20 +231,12 @@ def _table(studies: list[Standing | Unreadable], with_dates: bool) -> Table:
 
 
 @lru_cache(maxsize=1)
-def _history(folder: Path, version: tuple[int, int]) -> History:
+def _history(folder: Place, version: Hashable) -> History:
     """Read again only where something was written: a study that is watched is looked at often."""
     return read_history(folder)
 
 
-def _version(folder: Path) -> tuple[int, int]:
-    try:
-        stat = (folder / FILE).stat()
-    except OSError:
-        return 0, 0
-    return stat.st_size, stat.st_mtime_ns
-
-
-def _trials(record: StudyRecord, folder: Path) -> int:
+def _trials(record: StudyRecord, folder: Place) -> int:
     """How many trials the study runs in all."""
     trials = record.settings["budget"]["trials"]
     if record.settings["sampler"]["kind"] != "grid":

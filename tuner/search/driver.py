@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from tuner.config import TrialConfig
@@ -192,13 +192,16 @@ class Driver:
 
     def finish(self, interrupted: bool = False) -> StudyRecord:
         """End this driver's work, orderly; what still ran is marked interrupted."""
-        if self.outcome is None or self.outcome.journalled:
-            self._write_progress()
-            for number, trial in list(self._journal.history.trials.items()):
-                if trial.state == "running":
-                    self._end(number, "interrupted", "the study was interrupted")
-            outcome = (self.outcome or Outcome.at_the_end(interrupted)).of(self._record())
-            self._write(DriverEnded(time=time.time(), state=outcome.state, reason=outcome.reason))
+        if self.outcome is not None and not self.outcome.journalled:
+            told = {"state": self.outcome.state, "reason": self.outcome.reason}
+            self._tell_study("study_ended", told)
+            return self._record()
+        self._write_progress()
+        for number, trial in list(self._journal.history.trials.items()):
+            if trial.state == "running":
+                self._end(number, "interrupted", "the study was interrupted")
+        outcome = (self.outcome or Outcome.at_the_end(interrupted)).of(self._record())
+        self._write(DriverEnded(time=time.time(), state=outcome.state, reason=outcome.reason))
         self._tell_study("study_ended")
         return self._record()
 
@@ -265,8 +268,8 @@ class Driver:
         for observer in self._observers:
             observer.trial_ended(trial)
 
-    def _tell_study(self, what: str) -> None:
-        record = self._record()
+    def _tell_study(self, what: str, update: Mapping[str, str] | None = None) -> None:
+        record = self._record().model_copy(update=update)
         for observer in self._observers:
             getattr(observer, what)(record)
 

@@ -10,18 +10,18 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ray import tune
+from ray import cloudpickle, tune
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
+from rich.text import Text
 
 from tuner.data.tokens import TokenisedCorpus
-from tuner.errors import NO_SPACE, StorageFull
+from tuner.errors import StorageFull, UserError
 from tuner.model.encoder import PretrainedEncoder
 from tuner.progress import Progress
 from tuner.protocol import Protocol
@@ -41,6 +41,9 @@ from tuner.search.trainable import (
     REASON,
     TrialActor,
 )
+from tuner.shown import without_secrets
+from tuner.storage.access import write
+from tuner.storage.folders import FULL, Place
 from tuner.study import StudyConfig
 
 
@@ -111,7 +114,7 @@ class _Scheduler(_NotPickled, FIFOScheduler):
 class _Watcher(_NotPickled, tune.Callback):
     """Tells the driver of starts and of lost workers; keeps what these said in `errors`."""
 
-    def __init__(self, driver: Driver, errors: Path) -> None:
+    def __init__(self, driver: Driver, errors: Place) -> None:
         self._driver = driver
         self._errors = errors
 
@@ -124,9 +127,9 @@ class _Watcher(_NotPickled, tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         number = trial.config[NUMBER]
-        error = trial.get_pickled_error()  # from Ray's own scratch, of this run
+        error = _error_of(trial)
         kind = _kind(error)
-        said = str(trial.get_error() or error or "nothing was said").strip()
+        said = without_secrets(Text.from_ansi(str(error)).plain.strip())
         if kind == "lost":
             reason = "its node was taken away" if _preempted(error) else "its worker has gone"
         else:
@@ -135,27 +138,36 @@ class _Watcher(_NotPickled, tune.Callback):
             reason += f" (see {self._keep(number, said)})"
         self._driver.attempt_failed(number, kind, reason)
 
-    def _keep(self, number: int, said: str) -> Path | str:
+    def _keep(self, number: int, said: str) -> Place | str:
         """Where the whole of it can be read; why not, where there is no space."""
         path = self._errors / f"{number:04d}.txt"
         try:
-            self._errors.mkdir(exist_ok=True)
-            path.write_text(said + "\n", encoding="utf-8")
-        except OSError as error:
-            return f"nothing: {path} cannot be written, {error.strerror}"
+            write(path, f"{said}\n".encode())
+        except UserError as error:
+            return f"nothing: {error.problem}"
         return path
 
 
-def _kind(error: Exception | None) -> FailureKind:
+def _error_of(trial: Trial) -> Exception:
+    """What ended a worker, as Ray has just written it to the scratch folder of this very run."""
+    path = trial.pickled_error_file
+    if path is None:
+        return RuntimeError("the worker failed, and Ray does not say why")
+    with open(path, "rb") as file:
+        error = cloudpickle.load(file)
+    assert isinstance(error, Exception)
+    return error
+
+
+def _kind(error: Exception) -> FailureKind:
     """Of a failure that ended the worker: the others are told by the worker itself."""
-    out_of_memory = isinstance(error, OutOfMemoryError) or "low on memory" in str(error)
-    if out_of_memory:
+    if isinstance(error, OutOfMemoryError) or "low on memory" in str(error):
         return "out_of_memory"
     gone = isinstance(error, RayActorError) and not error.actor_init_failed
     return "lost" if gone else "error"
 
 
-def _preempted(error: Exception | None) -> bool:
+def _preempted(error: Exception) -> bool:
     return isinstance(error, RayActorError) and error.preempted
 
 
@@ -244,7 +256,7 @@ def run(
         try:
             tuner.fit()
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in NO_SPACE:
+            if isinstance(error, OSError) and error.errno in FULL:
                 raise StorageFull(scratch) from error
             if driver.outcome is None:
                 raise

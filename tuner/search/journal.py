@@ -1,98 +1,90 @@
-"""The journal: the only truth about a study. Append-only, one writer, one JSON record a line.
+"""The journal: the only truth about a study. Append-only, one writer, one JSON record each time.
 
-Every record carries a CRC-32 of itself and its number. A last record that was torn (the writer
-died in the middle of it) is recognised and dropped; anything else that does not add up is an
-error, never skipped.
+On a local disk it is one file, and its writer holds the file's lock; where other machines can write
+too, it is numbered files, and its writer holds a lease. A study that was copied from the one to the
+other can be read in either place.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-import time
-import zlib
+from collections.abc import Hashable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-from pydantic import ValidationError
+from typing import Literal, Self
 
 from tuner.errors import UserError
 from tuner.invocation import command
-from tuner.search.events import EVENT, Event, StudyCreated
+from tuner.progress import Progress
+from tuner.search import lease, segments
+from tuner.search.events import Event, StudyCreated
+from tuner.search.format import decode, encode
 from tuner.search.history import History
-
-FILE = "journal.jsonl"
-PATIENCE = 0.5
-"""Seconds that a writer waits for the lock: a look at it (`being_written`) is over at once."""
+from tuner.search.journal_file import (
+    FILE,
+    JournalFile,
+    create_file,
+    is_locked,
+    lines,
+    read_file,
+)
+from tuner.storage.access import listed, probe, reaching, read
+from tuner.storage.folders import Place
+from tuner.storage.location import is_shared
 
 
 class Journal:
     """The journal of one study, open for writing; use as a context manager.
 
+    Args:
+        folder: the study's own.
+        progress: where it is shown that another driver's lease is waited for, which may have died.
+            Without it, nothing is waited for.
+
     Attributes:
         history: what has been written so far, folded.
 
     Raises:
-        UserError: another process is writing it, or a record in the middle is damaged.
+        UserError: there is no study, another process is writing it, or a record is damaged.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
-        self._file = open(self._path, "r+b")  # noqa: SIM115 (closed by __exit__)
-        if not self._locked(time.monotonic() + PATIENCE):
-            self._file.close()
-            raise UserError(
-                f"study {folder.name} is being worked on by another process",
-                f"Watch it by `{command('status', folder)} --watch`; when it has ended or was "
-                "stopped by Ctrl-C, run this command again.",
-            )
+    def __init__(self, folder: Place, progress: Progress | None = None) -> None:
+        self._records = _opened(folder, progress)
         try:
-            events, self._number, end = _parse(self._path, self._file.read())
-            self._file.truncate(end)
-            self._file.seek(end)
-            self.history = History(events)
+            records = self._records.records()
+            self.history, self._number = decode(records, folder)
+            if self._number < len(records):
+                self._records.keep(records[: self._number])
         except BaseException:
-            self._file.close()
+            self._records.close()
             raise
 
     @classmethod
-    def create(cls, folder: Path, created: StudyCreated) -> Self:
-        """Begin the journal of a new study; the folder appears with its first record or not at all.
+    def create(cls, folder: Place, created: StudyCreated) -> Self:
+        """Begin the journal of a new study: it exists with its first record or not at all.
 
         Raises:
-            UserError: a study of that name exists.
+            UserError: a study of that name exists, or the storage cannot be used.
         """
-        staged = folder.with_name(f".{folder.name}.{os.getpid()}.new")
-        staged.mkdir(parents=True)
-        try:
-            (staged / FILE).write_bytes(_line(0, created))
-            staged.rename(folder)  # refuses a folder that is not empty
-        except OSError as error:
-            (staged / FILE).unlink(missing_ok=True)
-            staged.rmdir()
-            raise exists(folder) from error
+        record = encode(0, created)
+        if isinstance(folder, Path) and not is_shared(folder):
+            began = create_file(folder, record)
+        else:
+            began = _kind(folder) is None and segments.create_segments(folder, record)
+        if not began:
+            raise exists(folder)
         return cls(folder)
 
     def append(self, event: Event) -> None:
-        """Write one record and force it to the disk; only then does it count."""
-        self._file.write(_line(self._number, event))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Write one record, durably; only then does it count.
+
+        Raises:
+            StorageFull: no space is left; nothing of it stays.
+            UserError: it cannot be written, or another driver has taken over.
+        """
+        self._records.append(self._number, encode(self._number, event))
         self._number += 1
         self.history.apply(event)
-
-    def _locked(self, deadline: float) -> bool:
-        while True:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    return False
-                time.sleep(PATIENCE / 10)
-            else:
-                return True
 
     def __enter__(self) -> Self:
         return self
@@ -103,20 +95,22 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self._records.close()
 
 
-def check_free(folder: Path) -> None:
-    """Refuse to begin a study whose name is taken.
+def check_free(folder: Place) -> None:
+    """Refuse to begin a study whose name is taken, or whose storage cannot be used.
 
     Raises:
-        UserError: there is a study in the folder.
+        UserError: there is a study in the folder, or an object store cannot be written to.
     """
-    if (folder / FILE).exists():
+    if _kind(folder) is not None:
         raise exists(folder)
+    if not isinstance(folder, Path):
+        probe(folder.parent)
 
 
-def exists(folder: Path) -> UserError:
+def exists(folder: Place) -> UserError:
     """What is wrong where a name is taken."""
     return UserError(
         f"study {folder.name} already exists in {folder.parent}",
@@ -125,82 +119,97 @@ def exists(folder: Path) -> UserError:
     )
 
 
-def being_written(folder: Path) -> bool:
-    """Whether a driver is at work on the study: it holds the journal's lock as long as it lives."""
-    if not (folder / FILE).exists():
-        return False
-    with open(folder / FILE, "rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
+def being_written(folder: Place) -> bool:
+    """Whether a driver is at work on the study: it holds the file's lock, or the lease."""
+    match _kind(folder):
+        case "file":
+            return isinstance(folder, Path) and is_locked(folder)
+        case "segments":
+            return lease.at_work(folder)
+        case None:
+            return False
 
 
-def studies_in(storage: Path) -> list[Path]:
-    """The folders of all studies."""
-    found = (path.parent for path in storage.glob(f"*/{FILE}"))
-    return sorted(folder for folder in found if not folder.name.startswith("."))
+def studies_in(storage: Place) -> list[Place]:
+    """The folders of all studies, by name."""
+    found: list[Place] = []
+    for name in sorted(listed(storage)):
+        with suppress(UserError):  # not ours to read, as a disk's lost+found
+            if not name.startswith(".") and _kind(storage / name) is not None:
+                found.append(storage / name)
+    return found
 
 
-def read_history(folder: Path) -> History:
+def read_history(folder: Place) -> History:
     """The study in a folder, from its journal alone; also while another process writes it.
 
     Raises:
         UserError: there is no study, or its journal is damaged.
     """
-    path = folder / FILE
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        known = [found.name for found in studies_in(folder.parent)]
-        raise UserError(
-            f"there is no study {folder.name} in {folder.parent.absolute()}",
-            (f"Known there: {', '.join(known)}." if known else "No study is there at all.")
-            + " Studies elsewhere: --storage FOLDER.",
-        ) from error
-    return History(_parse(path, content)[0])
+    _check_no_links(folder)
+    match _kind(folder):
+        case "file" if isinstance(folder, Path):
+            records = read_file(folder)
+        case "file":
+            records = lines(read(folder, [FILE])[FILE])
+        case "segments":
+            records = segments.read_segments(folder)
+        case None:
+            raise _missing(folder)
+    return decode(records, folder)[0]
 
 
-def _line(number: int, event: Event) -> bytes:
-    body = {"n": number, **event.model_dump(mode="json")}
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False)
-    return f'{text[:-1]}, "crc": "{zlib.crc32(text.encode()):08x}"}}\n'.encode()
+def version(folder: Place) -> Hashable:
+    """Changes when something is written to the study's journal."""
+    return listed(folder).get(FILE) or segments.version(folder)
 
 
-def _parse(path: Path, content: bytes) -> tuple[list[Event], int, int]:
-    """Events, the next record's number, and where the sound part of the file ends, in bytes."""
-    events: list[Event] = []
-    end = 0
-    for number, line in enumerate(content.splitlines(keepends=True)):
-        try:
-            events.append(_event(number, line))
-        except (ValueError, ValidationError) as error:
-            if end + len(line) == len(content):  # the last record: torn while it was written
-                break
-            raise UserError(
-                f"{path}, record {number + 1} is damaged: {error}",
-                "Restore the file from a backup; the records before this one are sound.",
-            ) from error
-        end += len(line)
-    if not events or not isinstance(events[0], StudyCreated):
-        raise UserError(
-            f"{path} does not begin with the study's creation",
-            "This is no journal of this tool, or its beginning was cut off.",
-        )
-    return events, len(events), end
+def _kind(folder: Place) -> Literal["file", "segments"] | None:
+    """Which kind of journal is in a folder."""
+    names = listed(folder)
+    if FILE in names:
+        return "file"
+    return "segments" if segments.FOLDER in names else None
 
 
-def _event(number: int, line: bytes) -> Event:
-    if not line.endswith(b"\n"):
-        raise ValueError("the record is cut off")
-    body: dict[str, Any] = json.loads(line)
-    if not isinstance(body, dict):
-        raise ValueError("not a record")
-    crc = body.pop("crc", None)
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False)
-    if crc != f"{zlib.crc32(text.encode()):08x}":
-        raise ValueError("its checksum does not match")
-    if body.pop("n", None) != number:
-        raise ValueError(f"its number is not {number}")
-    return EVENT.validate_python(body)
+def _check_no_links(folder: Place) -> None:
+    """Refuse a study part of which is elsewhere: what is written and removed there is not its own.
+
+    Raises:
+        UserError: there is a link in its folder.
+    """
+    if not isinstance(folder, Path) or not folder.is_dir():
+        return
+    with reaching(folder):
+        for path in folder.iterdir():
+            if path.is_symlink():
+                raise UserError(
+                    f"{path} is a link, and a study keeps all that is its own in its folder",
+                    "Put there what it leads to, or remove it.",
+                )
+
+
+def _opened(folder: Place, progress: Progress | None) -> JournalFile | segments.Segments:
+    _check_no_links(folder)
+    match _kind(folder):
+        case None:
+            raise _missing(folder)
+        case "segments":
+            return segments.Segments(folder, lease.Lease(folder, progress))
+        case "file":
+            if not isinstance(folder, Path) or is_shared(folder):
+                raise UserError(
+                    f"the journal in {folder} is one file, which only a local disk keeps safe: "
+                    "here other machines can write it too",
+                    "Copy the study's folder to a local disk, and go on with it there.",
+                )
+            return JournalFile(folder)
+
+
+def _missing(folder: Place) -> UserError:
+    known = [found.name for found in studies_in(folder.parent)]
+    return UserError(
+        f"there is no study {folder.name} in {folder.parent.absolute()}",
+        (f"Known there: {', '.join(known)}." if known else "No study is there at all.")
+        + " Studies elsewhere: --storage FOLDER.",
+    )

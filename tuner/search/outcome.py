@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Self
 
 from tuner.errors import StorageFull, UserError
 from tuner.invocation import command
 from tuner.records import ENDED, FailureKind, StudyRecord, StudyState
+from tuner.storage.folders import Place
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Outcome:
     journalled: bool = True
 
     @classmethod
-    def paused(cls, folder: Path, number: int, kind: FailureKind, why: str) -> Self:
+    def paused(cls, folder: Place, number: int, kind: FailureKind, why: str) -> Self:
         """A failure that every other trial would meet as well."""
         if kind == "disk_full":
             error: UserError = StorageFull(folder)

@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 import uuid
-from pathlib import Path
 
 from rich.console import Console
 
+from tuner.disk import check_space
 from tuner.errors import StudyInterrupted
 from tuner.invocation import command
 from tuner.prepare import Inputs, check_unchanged, prepare
-from tuner.progress import Phase, Progress
-from tuner.records import ENDED, Evaluation, StudyRecord, TrialRecord
+from tuner.progress import Progress
+from tuner.records import StudyRecord
 from tuner.search import engine
+from tuner.search.changes import Extension, changed_blocks, check_new, extended, nothing_left
 from tuner.search.cluster import cluster, concurrency
 from tuner.search.driver import Driver
-from tuner.search.events import StudyCreated
-from tuner.search.journal import Journal, check_free, read_history
+from tuner.search.events import SettingsChanged, StudyCreated
+from tuner.search.journal import Journal, read_history
 from tuner.search.observer import Observer
+from tuner.search.trial_files import TrialFiles
+from tuner.storage.folders import Place
 from tuner.study import StudyConfig
-from tuner.study_file import reopened_study
 from tuner.terminal.progress import ConsoleProgress, say
 from tuner.terminal.view import StudyView
-from tuner.tracking import BackgroundTracker, reach, store_of
+from tuner.tracking import BackgroundTracker, store_of
 
 
-def begin(study: StudyConfig, console: Console) -> StudyRecord:
+def begin(study: StudyConfig, console: Console, tracking_later: bool = False) -> StudyRecord:
     """Run a new study to its end. Nothing is written before every check has passed.
 
     Raises:
-        UserError: the study exists, or its data, encoder, tracker or resources do not fit.
+        UserError: the study exists, or its data, encoder, tracker or resources do not fit; a
+            tracker that does not answer may do so later where `tracking_later` says so.
     """
-    check_free(study.folder)
-    reach(store_of(study))
+    check_new(study)
     progress = ConsoleProgress(console)
+    tracker = _tracker(study, progress, tracking_later)
     inputs = prepare(study, progress)
     with cluster(progress):
-        concurrency(study.resources)
+        check_space(study, inputs.encoder, concurrency(study.resources))
         created = StudyCreated(
             time=time.time(),
             name=study.name,
@@ -48,35 +50,47 @@ def begin(study: StudyConfig, console: Console) -> StudyRecord:
             rungs=study.rungs,
         )
         with Journal.create(study.folder, created) as journal:
-            return _run(study, inputs, journal, console, progress)
+            return _run(study, inputs, tracker, journal, console, progress)
 
 
-def go_on(folder: Path, console: Console) -> StudyRecord:
+def go_on(
+    folder: Place, extension: Extension, console: Console, tracking_later: bool = False
+) -> StudyRecord:
     """Go on with the study in `folder`: unfinished trials first, from their checkpoints.
 
     Raises:
-        UserError: there is no such study, or its data or encoder has changed since.
+        UserError: there is no such study, it is worked on, its data or encoder has changed since,
+            or the extension is none.
     """
-    record = read_history(folder).record()
-    if record.state == "completed":
-        say(console, f"study {record.name} is complete: nothing is left to do")
-        return record
     progress = ConsoleProgress(console)
-    with Journal(folder) as journal:  # from here on the study is ours
-        study = reopened_study(record.settings, folder)
-        reach(store_of(study))
+    read_history(folder)  # names the known ones where there is none
+    with Journal(folder, progress) as journal:  # from here on the study is ours
+        record = journal.history.record()
+        study = extended(record, folder, extension)
+        if told := nothing_left(record, study):
+            say(console, told)
+            return record
+        tracker = _tracker(study, progress, tracking_later)
         inputs = prepare(study, progress)
         check_unchanged(record.facts, inputs.facts)
         with cluster(progress):
-            return _run(study, inputs, journal, console, progress)
+            check_space(study, inputs.encoder, concurrency(study.resources))
+            if changed := changed_blocks(record, study):
+                journal.append(SettingsChanged(time=time.time(), settings=changed))
+            return _run(study, inputs, tracker, journal, console, progress)
 
 
 def _run(
-    study: StudyConfig, inputs: Inputs, journal: Journal, console: Console, progress: Progress
+    study: StudyConfig,
+    inputs: Inputs,
+    tracker: BackgroundTracker,
+    journal: Journal,
+    console: Console,
+    progress: Progress,
 ) -> StudyRecord:
-    tracker = BackgroundTracker(store_of(study), study.tracking.experiment)
     with StudyView(console, study.trials) as view:
-        observers: list[Observer] = [view, _CheckpointCleaner(study), tracker]
+        files = TrialFiles(study)
+        observers: list[Observer] = [view, files, tracker]
         driver = Driver(study, journal, observers)
         driver.start()
         try:
@@ -87,27 +101,12 @@ def _run(
             told = f"stopped at once; the study goes on with: {command('resume', study.folder)}"
             raise StudyInterrupted(told) from None
         record = driver.finish(interrupted)
-    with progress.task("writing the rest to MLflow"):
-        complaints = tracker.close()
-    for complaint in complaints:
+    for complaint in (*files.close(), *tracker.close()):
         say(console, complaint, style="yellow")
     if driver.outcome is not None and driver.outcome.error is not None:
         raise driver.outcome.error
     return record
 
 
-class _CheckpointCleaner:
-    """Removes a trial's checkpoint when the trial is over; an interrupted one keeps it."""
-
-    def __init__(self, study: StudyConfig) -> None:
-        self._study = study
-
-    def trial_ended(self, trial: TrialRecord) -> None:
-        if trial.state in ENDED:
-            shutil.rmtree(self._study.trial_folder(trial.number), ignore_errors=True)
-
-    def study_started(self, study: StudyRecord) -> None: ...
-    def trial_started(self, trial: TrialRecord) -> None: ...
-    def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None: ...
-    def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None: ...
-    def study_ended(self, study: StudyRecord) -> None: ...
+def _tracker(study: StudyConfig, progress: Progress, later: bool) -> BackgroundTracker:
+    return BackgroundTracker(store_of(study), study.tracking.experiment, progress, later)

@@ -83,7 +83,7 @@ class TrialActor(tune.Trainable):
                     return {PAIRS_SEEN: self._pairs_seen, PHASE: phase}
         except (NonFiniteLoss, OutOfMemory, UserError) as error:
             self._events = iter(())
-            said = {FAILURE: _kind(error), REASON: str(error)}
+            said = {FAILURE: _kind(error), REASON: " ".join(str(error).split())}
             return {**said, PAIRS_SEEN: self._pairs_seen, "done": True}
         return {PAIRS_SEEN: self._pairs_seen, "done": True}
 

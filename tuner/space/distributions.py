@@ -12,6 +12,9 @@ from pydantic import Field, field_validator, model_validator
 
 from tuner.config import Part
 
+WIDEST, MOST = 1e15, 1_000
+"""Steps of a range, or its width where it has none; values of a choice."""
+
 Scalar = bool | int | float | str
 Condition = dict[str, list[Scalar]]
 
@@ -28,6 +31,8 @@ class _Range(Part):
             raise ValueError(f"low > 0 must hold on a log scale, but got low={low}")
         if getattr(self, "log", False) and getattr(self, "step", None) is not None:
             raise ValueError("a step and a log scale exclude each other")
+        if not (high - low) / (getattr(self, "step", None) or 1) < WIDEST:
+            raise ValueError(f"the range has too many steps: low={low}, high={high}")
         return self
 
 
@@ -126,7 +131,7 @@ class Choice(_Range):
     """One of a list of values, without order."""
 
     type: Literal["choice"] = Field(description="one of a list; the list alone means it too")
-    values: list[Scalar] = Field(min_length=1, description="what it may be")
+    values: list[Scalar] = Field(min_length=1, max_length=MOST, description="what it may be")
 
     @field_validator("values")
     @classmethod

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import takewhile
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from upath import UPath
 
 from tuner.config import Part, TrialConfig, check_value
 from tuner.space import Space, compose
 from tuner.space.feasible import AT_ONCE, LARGEST_GRID, Feasible, Tally
 from tuner.space.requirements import parse
+from tuner.storage.folders import Place
+from tuner.storage.location import NAME, located
 from tuner.study.data import DataConfig
 from tuner.study.parts import (
     BudgetConfig,
@@ -29,12 +39,25 @@ from tuner.study.parts import (
     TrackingConfig,
 )
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
 
 def _parsed(text: str) -> str:
     parse(text)
     return text
+
+
+def _located(storage: Any) -> Place:
+    """Absolute: workers and a later resume stand elsewhere."""
+    if not isinstance(storage, str | Path | UPath):
+        raise ValueError(f"must be a folder or a URL, got {storage!r}")
+    return located(storage).absolute()
+
+
+Storage = Annotated[
+    Place,
+    PlainValidator(_located),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
 
 
 class StudyConfig(Part):
@@ -45,8 +68,10 @@ class StudyConfig(Part):
         json_schema_extra={"pattern": f"^{NAME.pattern}$"},
     )
     description: str = Field("", description="what the study asks, in a sentence or two")
-    storage: Path = Field(
-        Path("studies"), validate_default=True, description="folder that holds the studies"
+    storage: Storage = Field(
+        Path("studies"),
+        validate_default=True,
+        description="folder that holds the studies, or s3://bucket/folder, gs://bucket/folder",
     )
     data: DataConfig = Field(description="where the pairs come from; its keys follow `source`")
     encoder: EncoderConfig = EncoderConfig()
@@ -59,6 +84,7 @@ class StudyConfig(Part):
     space: Space = Field(Space(), description="what varies, by dotted name")
     require: tuple[Annotated[str, AfterValidator(_parsed)], ...] = Field(
         (),
+        max_length=100,
         description="what has to hold between the settings of a trial, as in "
         "batch.effective_size >= batch.micro_size",
     )
@@ -73,11 +99,6 @@ class StudyConfig(Part):
         if not NAME.fullmatch(name):
             raise ValueError(f"name must be letters, digits, - and _, at most 64, got {name!r}")
         return name
-
-    @field_validator("storage")
-    @classmethod
-    def _absolute(cls, storage: Path) -> Path:
-        return storage.expanduser().absolute()  # workers and a later resume stand elsewhere
 
     @field_validator("trial", "baseline", mode="before")
     @classmethod
@@ -105,11 +126,11 @@ class StudyConfig(Part):
         return self
 
     @property
-    def folder(self) -> Path:
+    def folder(self) -> Place:
         """The study's own folder."""
         return self.storage / self.name
 
-    def trial_folder(self, number: int) -> Path:
+    def trial_folder(self, number: int) -> Place:
         """Where a trial keeps its checkpoint, on storage that every worker reaches."""
         return self.folder / "trials" / f"{number:04d}"
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
 
 from tuner.config import Part
+from tuner.storage.location import local
 
 LANGUAGE = "{language}"
 """What a language's code takes the place of in a path or in the name of a subset."""
@@ -29,7 +30,7 @@ class DirectoryData(Part):
     @field_validator("path")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
-        return path.expanduser().absolute()  # a later resume stands elsewhere
+        return local(path).absolute()  # a later resume stands elsewhere
 
 
 class ColumnsConfig(Part):
@@ -108,7 +109,7 @@ class FilesData(AnyCorpus):
     @field_validator("train", "dev", "test")
     @classmethod
     def _absolute(cls, pattern: str | None) -> str | None:
-        return pattern and str(Path(pattern).expanduser().absolute())
+        return pattern and str(local(pattern).absolute())
 
     @model_validator(mode="after")
     def _languages_told_apart(self) -> Self:
@@ -140,7 +141,7 @@ class HubData(AnyCorpus):
     @field_validator("name")
     @classmethod
     def _absolute(cls, name: str) -> str:
-        return str(Path(name).expanduser().absolute()) if name[:1] in ("/", "~", ".") else name
+        return str(local(name).absolute()) if name[:1] in ("/", "~", ".") else name
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from tuner.config import Part
 
-Language = str
-
+Language = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,34}$")]
+"""A code: it is part of folders and of names of metrics."""
 
 UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+LONGEST = 1e10
+"""Seconds: some 300 years."""
 
 
 def seconds_of(duration: str) -> float:
     """`90m`, `1h30m`, `45s`, `2d` in seconds.
 
     Raises:
-        ValueError: it is no duration, or none at all.
+        ValueError: it is no duration, none at all, or longer than any study.
     """
     parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", duration)
     seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
-    if "".join(map("".join, parts)) != duration or not seconds:
+    if "".join(map("".join, parts)) != duration or not 0 < seconds < LONGEST:
         raise ValueError(f"a duration is written as 90m, 1h30m or 45s, got {duration!r}")
     return seconds
+
+
+def duration_of(seconds: float) -> str:
+    """The other way round, to the second."""
+    whole, text = round(seconds), ""
+    for unit, size in UNITS.items():
+        count, whole = divmod(whole, int(size))
+        text += f"{count}{unit}" if count else ""
+    return text or "1s"
 
 
 def _a_duration(text: str) -> str:
@@ -155,10 +165,13 @@ class ResourcesConfig(Part):
 
 
 class CheckpointConfig(Part):
-    """When a running trial is saved, beside its rungs."""
+    """When a running trial is saved, beside its rungs; and what stays of the best."""
 
     every_seconds: float = Field(
         300.0, gt=0, description="training that an interruption may cost, seconds"
+    )
+    keep_best: int = Field(
+        3, ge=0, description="trials whose final weights stay: the best at the full budget"
     )
 
 
@@ -167,13 +180,3 @@ class TrackingConfig(Part):
 
     uri: str | None = Field(None, description="default: sqlite beside the studies")
     experiment: str = Field("tuner", min_length=1, description="MLflow experiment of the runs")
-
-    @field_validator("uri")
-    @classmethod
-    def _without_password(cls, uri: str | None) -> str | None:
-        if uri and urlsplit(uri).password is not None:
-            raise ValueError(
-                "tracking.uri holds a password, which would be kept with the study: give it as "
-                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment"
-            )
-        return uri

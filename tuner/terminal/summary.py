@@ -15,6 +15,7 @@ from rich.constrain import Constrain
 from rich.table import Table
 from rich.text import Text
 
+from tuner.ledger import Ledger
 from tuner.records import ENDED, StudyRecord, TrialRecord
 from tuner.terminal.progress import MARGIN, bar, clock
 
@@ -106,11 +107,22 @@ class Summary:
             **{state: states.count(state) for state in ("completed", "pruned", "failed")},
         }
 
+    @property
+    def ledger(self) -> Ledger:
+        """Work so far, with what running trials have done since their last rung."""
+        trials = [
+            trial.model_copy(update={"pairs_seen": max(trial.pairs_seen, beat.pairs_seen)})
+            if trial.state == "running" and (beat := self.heartbeats.get(trial.number))
+            else trial
+            for trial in self.study.trials
+        ]
+        return Ledger.of(self.study.model_copy(update={"trials": tuple(trials)}))
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         options = options.update(width=min(options.max_width - MARGIN, WIDEST))
         claim = Text(self.study.facts["claim"], style="dim")
         above: list[RenderableType] = [*self._head(), self._states(), Text(), *self._best(), claim]
-        above += [Text(), self._rungs()]
+        above += [Text(), self._rungs(), Text(), self._work()]
         lines = sum(len(console.render_lines(part, options)) for part in above)
         room = options.max_height - lines - 4 if console.is_interactive else MOST_RUNNING
         yield Constrain(Group(*above, *self._rows(room)), options.max_width)
@@ -167,6 +179,18 @@ class Summary:
                 f"{max(e.objective for _, e in at):.2%}" if at else "–",
             )
         return table
+
+    def _work(self) -> Text:
+        """The ledger, in a line."""
+        ledger, budget = self.ledger, self.study.settings["budget"]
+        limit = budget.get("total_pairs")
+        parts = [f"work: {ledger.pairs:,}{f' of {limit:,}' if limit else ''} pairs"]
+        if ledger.gpu_hours:
+            hours = budget.get("gpu_hours")
+            parts.append(f"{ledger.gpu_hours:.2f}{f' of {hours:g}' if hours else ''} GPU-hours")
+        for what in ("useful", "pruned", "failed", "repeated"):
+            parts.append(f"{getattr(ledger, what) / max(ledger.pairs, 1):.0%} {what}")
+        return Text(", ".join(parts), "dim", no_wrap=True, overflow="ellipsis")
 
     def _rows(self, room: int) -> list[RenderableType]:
         """A line for each running trial, as far as there is room; empty ones that are kept free."""

@@ -79,11 +79,14 @@ class StudyView:
         self._trials[trial.number] = trial
         self._heartbeats[trial.number] = Heartbeat(trial.last.rung if trial.last else 0, "starting")
         self._most_running = max(self._most_running, len(self._summary().running))
-        if not self._live:
+        if trial.attempts > 1:
+            after = f" after {trial.last.rung:,} pairs" if trial.last else ""
+            why = f": {trial.failures[-1].reason}" if trial.failures else ""
+            self._say(f"trial {trial.number:03d} started again{after}{why}")
+        elif not self._live:
             assert self._study is not None
-            again = f" again after {trial.last.rung:,} pairs" if trial.last else ""
             settings = settings_in_short(trial, self._study)
-            self._say(f"trial {trial.number:03d} started{again}: {settings}")
+            self._say(f"trial {trial.number:03d} started: {settings}")
 
     def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None:
         """A trial goes on."""

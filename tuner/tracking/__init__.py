@@ -2,7 +2,7 @@
 
 from tuner.tracking.background import BackgroundTracker
 from tuner.tracking.server import serve
-from tuner.tracking.store import default_uri, reach, store_of
-from tuner.tracking.tracker import Tracker
+from tuner.tracking.store import default_uri, store_of
+from tuner.tracking.tracker import Synced, Tracker
 
-__all__ = ["BackgroundTracker", "Tracker", "default_uri", "reach", "serve", "store_of"]
+__all__ = ["BackgroundTracker", "Synced", "Tracker", "default_uri", "serve", "store_of"]

@@ -1,114 +1,190 @@
-"""Delivery to MLflow on a thread of its own: a search never waits for it, nor fails with it."""
+"""Delivery to MLflow on a thread of its own: a search never waits for it, nor fails with it.
+
+What waits is no queue of messages but the records that MLflow lacks, at most one of each trial and
+that of the study. So memory is bounded by the study itself, nothing is dropped, and what changes
+several times before it is delivered is delivered once.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
-from queue import SimpleQueue
+import time
 
-from tuner.invocation import command
-from tuner.progress import Phase
+from tuner.errors import UserError
+from tuner.invocation import command, program
+from tuner.progress import Phase, Progress
 from tuner.records import Evaluation, StudyRecord, TrialRecord
-from tuner.tracking.store import reach
-from tuner.tracking.tracker import Tracker
+from tuner.storage.location import located
+from tuner.tracking.store import SQLITE, Unreachable, reach
+from tuner.tracking.tracker import PARENT, Tracker
 
-CAPACITY = 10_000
-"""Deliveries that may wait; more are dropped, and made good at the end."""
-PAUSE = 5.0
-"""Seconds after a failed delivery before the next is tried."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds between a failed delivery and the next: doubled each time, up to the longest."""
+GIVE_UP = 10.0
+"""Seconds for which a store may go on failing once a study is over."""
+STALLED = 300.0
+"""Seconds without any sign of a store, not even a failure."""
 
 
 class BackgroundTracker:
-    """Delivers records in order on one thread. What fails is made good at the end, by a `sync`.
+    """Keeps MLflow equal to the records that it is told of, on one thread, as soon as it can.
 
     Args:
-        uri: the store, which must answer; that its database is made or brought up to date, which
-            takes seconds, is waited for on the thread.
+        uri: the store. A server is asked at once whether it lets us write; that a sqlite file is
+            made or brought up to date, which takes seconds, is waited for on the thread.
         experiment: its name; made where there is none.
+        progress: where the user reads.
+        later: go on, and say so, where a server does not answer; it is filled in once it does.
 
     Raises:
-        UserError: nothing answers at `uri`.
+        UserError: nothing answers at `uri`, or it does not let us write.
     """
 
-    def __init__(self, uri: str, experiment: str) -> None:
-        reach(uri)
-        self._connect = partial(Tracker, uri, experiment)
+    def __init__(self, uri: str, experiment: str, progress: Progress, later: bool = False) -> None:
+        self._uri = uri
+        self._experiment = experiment
+        self._progress = progress
         self._tracker: Tracker | None = None
-        self._folder = Path()
-        self._final: StudyRecord | None = None
-        self._lost = ""  # why something did not arrive
-        self._queue: SimpleQueue[Callable[[Tracker], None] | None] = SimpleQueue()
+        self._study: StudyRecord | None = None
+        self._trials: dict[int, TrialRecord] = {}
+        self._lacking: dict[int | None, StudyRecord | TrialRecord] = {}
+        self._changed = threading.Condition()  # of the three above
         self._closing = threading.Event()
+        self._closed = 0.0  # when; of the monotonic clock, as the next
+        self._sign = 0.0  # the last of the store
+        self._why = ""  # the last delivery failed
+        self._counts = (0, 0)  # trials compared and to be compared
+        try:
+            self._ask()
+        except Unreachable as error:
+            if not later:
+                remedy = "To begin without it and have it filled in later: --tracking-later"
+                raise UserError(error.problem, f"{error.remedy}\n{remedy}") from None
+            progress.tell(
+                f"{error.problem}; it is filled in once it answers, or by `{program()} sync`"
+            )
         self._thread = threading.Thread(target=self._deliver, name="mlflow", daemon=True)
         self._thread.start()
 
     def study_started(self, study: StudyRecord) -> None:
-        self._folder = Path(study.settings["storage"]) / study.name
-        self._put(lambda tracker: tracker.study_started(study))
+        self._tell_all(study)
 
     def trial_started(self, trial: TrialRecord) -> None:
-        self._put(lambda tracker: tracker.trial_started(trial))
+        self._tell(trial)
 
     def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None:
         """Nothing: MLflow shows rungs."""
 
     def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None:
-        self._put(lambda tracker: tracker.evaluated(trial, evaluation))
+        self._tell(trial)
 
     def trial_ended(self, trial: TrialRecord) -> None:
-        self._put(lambda tracker: tracker.trial_ended(trial))
+        self._tell(trial)
 
     def study_ended(self, study: StudyRecord) -> None:
-        self._final = study
-        self._put(lambda tracker: tracker.study_ended(study))
+        self._tell_all(study)
 
-    def close(self, timeout: float = 60.0) -> list[str]:
-        """Wait for what is on its way.
-
-        Args:
-            timeout: seconds to wait at most.
+    def close(self) -> list[str]:
+        """Wait for what is on its way: as long as something arrives, or until Ctrl-C.
 
         Returns:
             What the user must know: why MLflow lacks something and what to do, in lines; empty
             where everything arrived.
         """
+        self._closed = self._sign = time.monotonic()
         self._closing.set()
-        self._queue.put(None)
-        self._thread.join(timeout)
-        lost = f"it did not keep up within {timeout:g} s" if self._thread.is_alive() else self._lost
-        if not lost:
+        with self._changed:
+            self._changed.notify()
+        try:
+            name = "writing the rest to MLflow (Ctrl-C leaves it for later)"
+            with self._progress.task(name, "trials") as advance:
+                while self._thread.is_alive() and time.monotonic() - self._sign < STALLED:
+                    advance(*self._counts)
+                    self._thread.join(0.1)
+        except KeyboardInterrupt:
+            self._why = "the rest was not waited for"
+        if not self._lacking:
             return []
+        assert self._study is not None
+        folder = located(self._study.settings["storage"]) / self._study.name
         return [
-            f"MLflow lacks a part of the study {self._folder.name}; the study itself is whole.",
-            lost,
-            f"When that is put right, MLflow is filled in by: {command('sync', self._folder)}",
+            f"MLflow lacks a part of the study {folder.name}; the study itself is whole.",
+            self._why or f"it gave no sign for {STALLED:g} s",
+            f"When that is put right, MLflow is filled in by: {command('sync', folder)}",
         ]
 
-    def _put(self, delivery: Callable[[Tracker], None]) -> None:
-        if self._queue.qsize() < CAPACITY:
-            self._queue.put(delivery)
+    def _ask(self) -> None:
+        if self._uri.startswith(SQLITE):
+            reach(self._uri)
         else:
-            self._lost = f"more than {CAPACITY} messages were waiting"
+            with self._progress.task("asking MLflow"):
+                self._tracker = Tracker(self._uri, self._experiment)
+
+    def _tell(self, trial: TrialRecord) -> None:
+        with self._changed:
+            self._trials[trial.number] = self._lacking[trial.number] = trial
+            self._changed.notify()
+
+    def _tell_all(self, study: StudyRecord) -> None:
+        with self._changed:
+            self._study = study
+            self._trials = {trial.number: trial for trial in study.trials}
+            self._lacking = {PARENT: study}
+            self._changed.notify()
 
     def _deliver(self) -> None:
-        while (delivery := self._queue.get()) is not None:
-            if self._lost and self._closing.is_set():
-                continue  # the sync below brings it
+        failures, since = 0, 0.0
+        while self._wait():
+            written = self._tracker.written if self._tracker else 0
             try:
-                delivery(self._connected())
+                self._deliver_next()
+                self._why, failures = "", 0
             except Exception as error:
-                self._lost = str(error)
-                self._closing.wait(PAUSE)
-        if self._lost and self._final is not None:
-            try:
-                self._connected().sync(self._final)
-                self._lost = ""
-            except Exception as error:
-                self._lost = str(error)
+                self._why = str(error)
+                self._sign = now = time.monotonic()
+                if failures == 0 or (self._tracker and self._tracker.written > written):
+                    failures, since = 0, now
+                pause = min(FIRST_PAUSE * 2**failures, LONGEST_PAUSE)
+                failures += 1
+                with self._changed:  # what arrived is not known: all is compared
+                    assert self._study is not None
+                    self._lacking.setdefault(PARENT, self._study)
+                if not self._closing.is_set():
+                    if self._closing.wait(pause):
+                        failures = 0
+                elif now + pause > max(since, self._closed) + GIVE_UP:
+                    return
+                else:
+                    time.sleep(pause)
 
-    def _connected(self) -> Tracker:
+    def _wait(self) -> bool:
+        """Wait until something is lacking: whether it is, or else all is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._lacking or self._closing.is_set())
+            return bool(self._lacking)
+
+    def _deliver_next(self) -> None:
+        """The oldest of the records that are lacking, or all where the study itself is."""
         if self._tracker is None:
-            self._tracker = self._connect()
-        return self._tracker
+            self._tracker = Tracker(self._uri, self._experiment)
+        with self._changed:
+            lacking = dict(self._lacking)
+            if PARENT in lacking:
+                assert self._study is not None
+                study = self._study.model_copy(update={"trials": tuple(self._trials.values())})
+        if PARENT in lacking:
+            self._tracker.sync(study, self._advance)
+        else:
+            number, trial = next(iter(lacking.items()))
+            assert isinstance(trial, TrialRecord)
+            self._tracker.write(trial)
+            lacking = {number: trial}
+        self._sign = time.monotonic()
+        with self._changed:
+            for key, record in lacking.items():
+                if self._lacking.get(key) is record:  # it may have changed again in the meantime
+                    del self._lacking[key]
+
+    def _advance(self, done: int, total: int) -> None:
+        self._counts = (done, total)
+        self._sign = time.monotonic()

@@ -100,6 +100,8 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
         "tuner.trial": str(trial.number),
         "tuner.origin": trial.origin,
         "tuner.reason": trial.reason,
+        "tuner.attempts": str(trial.attempts),
+        "tuner.failures": _failures(trial),
     }
     params = trial.config.flat()
     last_layer = study.facts.get("encoder", {}).get("layers")
@@ -117,6 +119,19 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
         params=_params(params),
         metrics=metrics,
     )
+
+
+def _failures(trial: TrialRecord) -> str:
+    """Failures by kind, as in `lost 2, out_of_memory 1`; a halved micro-batch is one of the latter.
+
+    Out of memory on a device, the worker goes on by itself: its micro-batch plan tells.
+    """
+    counts = Counter[str](failure.kind for failure in trial.failures)
+    if trial.last:
+        counts["out_of_memory"] = max(
+            counts["out_of_memory"], len({size for _, size in trial.last.micro_plan}) - 1
+        )
+    return ", ".join(f"{kind} {count}" for kind, count in sorted(counts.items()) if count)
 
 
 def metrics_of(evaluations: Iterable[Evaluation]) -> list[Metric]:

@@ -14,6 +14,7 @@ import socket
 import sqlite3
 import ssl
 import warnings
+from base64 import b64encode
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from urllib.request import urlopen
 
 from tuner.errors import UserError
+from tuner.storage.folders import Place
+from tuner.storage.location import beside
 from tuner.study import StudyConfig
 
 if TYPE_CHECKING:
@@ -37,17 +40,29 @@ SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # nobody asked the user; and nodes may be offline
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # what fails is raised too; the rest is chatter
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # else every ended run prints two lines
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # 7 by default, which is four minutes
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # we look before a run is made again
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
 """Read by MLflow from the environment, and only there; what the user has set is kept."""
+USERNAME, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
+TOKEN = "MLFLOW_TRACKING_TOKEN"
+"""Where MLflow reads from who writes; nothing of it is kept or shown."""
+GATEWAY_ERRORS = (502, 503, 504)
+"""What is answered in place of a server that is away."""
 ACTIVE_MODEL = ("MLFLOW_ACTIVE_MODEL_ID", "_MLFLOW_ACTIVE_MODEL_ID")
 """Would tie every metric to a model, and fail where the store has none of that name."""
 
 
-def default_uri(storage: Path) -> str:
-    """The database beside the studies in `storage`, as an absolute address."""
-    return f"{SQLITE}{storage.resolve() / 'mlflow.db'}"
+class Unreachable(UserError):
+    """A server that does not answer now, and may do so later."""
+
+
+def default_uri(storage: Place) -> str:
+    """The database beside the studies in `storage`, as an absolute address.
+
+    Where they are in an object store, which holds no database, it is in ./studies.
+    """
+    return f"{SQLITE}{beside(storage).resolve() / 'mlflow.db'}"
 
 
 def store_of(study: StudyConfig) -> str:
@@ -71,10 +86,14 @@ def artifact_folder(uri: str) -> Path | None:
 
 
 def without_credentials(text: str, uri: str) -> str:
-    """`text` with the user, password and secrets of `uri` blotted out wherever they stand."""
+    """`text` with what lets us in blotted out wherever it stands: of `uri`, of the environment."""
     userinfo = "".join(re.findall(r"//(.*)@", uri))  # greedy: a password may hold any character
     secrets = {userinfo, userinfo.partition(":")[2]}
     secrets |= {value for name, value in parse_qsl(uri.partition("?")[2]) if SECRET.search(name)}
+    user, password, token = (os.environ.get(name, "") for name in (USERNAME, PASSWORD, TOKEN))
+    secrets |= {password, token}
+    for pair in (f"{user}:{password}", unquote(userinfo)):  # as a header has it
+        secrets |= {b64encode(pair.encode()).decode()} if pair.strip(":") else set()
     spelt = {form for secret in secrets for form in (secret, unquote(secret), quote(secret))}
     for secret in sorted(spelt - {""}, key=len, reverse=True):
         text = text.replace(secret, "***")
@@ -85,7 +104,8 @@ def connect(uri: str) -> MlflowClient:
     """A client of the store at `uri`, which answers and is one that MLflow can use.
 
     Raises:
-        UserError: it does not answer within seconds, or is of a kind that is refused.
+        Unreachable: it does not answer within seconds.
+        UserError: it is of a kind that is refused.
     """
     reach(uri)
     try:
@@ -103,29 +123,57 @@ def reach(uri: str) -> None:
     """Ask for any answer of the store at `uri`; nothing is made or changed.
 
     Raises:
-        UserError: none came within seconds, or the store is of a kind that is refused.
+        Unreachable: none came within seconds.
+        UserError: the store is of a kind that is refused.
     """
     try:
         _reach(uri)
     except UserError:
         raise
     except (OSError, http.client.HTTPException, sqlite3.Error, ValueError) as error:
+        kind = Unreachable if isinstance(error, OSError) and not _is_file(uri) else UserError
         reason = getattr(error, "reason", error)
-        raise refused(uri, f"it cannot be reached ({reason})") from None
+        raise refused(uri, f"it cannot be reached ({reason})", kind=kind) from None
 
 
-def refused(uri: str, reason: str, remedy: str = "") -> UserError:
+def refused(
+    uri: str, reason: str, remedy: str = "", kind: type[UserError] = UserError
+) -> UserError:
     """What is said of a store that cannot be used."""
-    return UserError(
+    return kind(
         without_credentials(f"MLflow's store {uri} cannot be used: {reason}", uri),
         remedy or "Start it or correct tracking.uri; without tracking.uri, a local file is used.",
     )
 
 
+def failed(uri: str, error: Exception) -> UserError:
+    """What is said of a request that failed."""
+    from mlflow.exceptions import MlflowException
+
+    status: int = 0
+    if isinstance(error, MlflowException):
+        status = error.get_http_status_code()  # type: ignore[no-untyped-call]
+    if status in (401, 403):
+        reason = "it asks for a login" if status == 401 else "this login may not write there"
+        return refused(
+            uri,
+            f"{reason} ({status})",
+            f"Set {USERNAME} and {PASSWORD}, or {TOKEN}, in the environment, for a login that may "
+            "edit the experiment.",
+        )
+    away = (status >= 500 or isinstance(error, ConnectionError)) and not _is_file(uri)
+    return refused(uri, in_short(error), kind=Unreachable if away else UserError)
+
+
+def _is_file(uri: str) -> bool:
+    return uri.startswith("sqlite")
+
+
 def in_short(error: BaseException) -> str:
-    """An error in a line: those of databases go on with their SQL, for pages."""
+    """An error in a line: databases go on with their SQL, and requests give the reason last."""
     text = " ".join(str(error).partition("[SQL:")[0].split())
-    return text[:300] or type(error).__name__
+    caused = re.search(r"\(Caused by (.*)\)", text)
+    return (caused[1] if caused else text)[:300] or type(error).__name__
 
 
 def _client(uri: str) -> MlflowClient:
@@ -134,7 +182,7 @@ def _client(uri: str) -> MlflowClient:
         os.environ.setdefault(name, value)
     for name in ACTIVE_MODEL:
         os.environ.pop(name, None)
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # each retry is a warning
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings are of what is tried again
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from mlflow import MlflowClient
@@ -164,8 +212,9 @@ def _reach(uri: str) -> None:
 def _open_page(address: str) -> None:
     try:
         urlopen(address, timeout=PATIENCE).close()
-    except HTTPError:
-        pass  # it answers; what it wants is told by the client
+    except HTTPError as error:  # it answers; what it wants is told by the client
+        if error.code in GATEWAY_ERRORS:
+            raise
     except URLError as error:
         if not isinstance(error.reason, ssl.SSLError):  # MLflow has its own settings for that
             raise

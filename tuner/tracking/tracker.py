@@ -11,24 +11,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tuner.records import Evaluation, StudyRecord, TrialRecord
-from tuner.tracking.contents import Contents, artifacts, dataset, metrics_of, of_study, of_trial
-from tuner.tracking.store import (
-    artifact_folder,
-    connect,
-    in_short,
-    refused,
-    without_credentials,
-)
+from tuner.errors import UserError
+from tuner.progress import Advance
+from tuner.records import StudyRecord, TrialRecord
+from tuner.tracking.contents import Contents, artifacts, dataset, of_study, of_trial
+from tuner.tracking.store import artifact_folder, connect, failed, reach, without_credentials
 from tuner.tracking.view import changes, studies_view, study_view
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-PAGE = 1000
+PAGE = 250
 """Runs that one request reads."""
+KIND = "mlflow.experimentKind"
 EXPERIMENT_TAGS = {
-    "mlflow.experimentKind": "custom_model_development",  # what MLflow else guesses, and asks
+    KIND: "custom_model_development",  # what MLflow else guesses, and asks
     "mlflow.note.content": (
         "A study is one run, its trials are nested under it; steps are `pairs_seen`. "
         "**Views** (above, right) has a table and charts prepared for each study.\n\n"
@@ -39,93 +36,145 @@ EXPERIMENT_TAGS = {
     ),
 }
 """Written where an experiment is made; from then on they are the user's."""
+IDENTITY = ("mlflow.parentRunId", "tuner.study_id", "tuner.trial")
+"""Tags by which runs are found: never changed, whatever a password looks like."""
+PARENT = None
+"""The study itself among its runs, which have numbers."""
+
+
+@dataclass
+class Synced:
+    """How many of a study's runs were made, brought up to date and left; duplicates deleted."""
+
+    made: int
+    updated: int
+    unchanged: int
+    duplicates: int
+
+    def in_words(self) -> str:
+        """In a line."""
+        said = f"{self.made} runs made, {self.updated} brought up to date, {self.unchanged} left"
+        return said + (f", {self.duplicates} duplicates deleted" if self.duplicates else "")
 
 
 class Tracker:
-    """Writes records into MLflow. Each call is idempotent: a replay changes nothing.
+    """Makes MLflow equal to records. Each call is idempotent: a replay changes nothing.
+
+    After an error nothing is known of what arrived: `sync` looks, and comes first again.
 
     Args:
         uri: the store.
         experiment: its name; made where there is none.
 
+    Attributes:
+        written: runs that were made or brought up to date so far, each time counted.
+
     Raises:
+        Unreachable: from every method, where a server does not answer.
         UserError: from every method, where the store does not take what it is told.
     """
 
     def __init__(self, uri: str, experiment: str) -> None:
+        self.written = 0
         self._uri = uri
+        self._name = experiment
         self._client = connect(uri)
         self._study: StudyRecord | None = None
-        self._runs: dict[int | None, _Run] | None = None  # by trial number; None: the study itself
+        self._runs: dict[int | None, _Run] | None = None  # by trial number; what MLflow has
+        self._made: set[int | None] = set()  # by the sync under way
+        self._updated: set[int | None] = set()
+        self._duplicates = 0
         with self._requests():
-            self._experiment = self._experiment_id(experiment)
+            self._experiment = self._experiment_id()
 
-    def sync(self, study: StudyRecord) -> None:
-        """Write all that is known of a study; what is there already is left as it is."""
+    def sync(self, study: StudyRecord, advance: Advance = lambda done, total: None) -> Synced:
+        """Make MLflow equal to all that is known of a study; what is so already is left alone.
+
+        Goes on after an error, unless nothing got through since the one before.
+
+        Args:
+            study: as it stands.
+            advance: is told of trials.
+        """
         self._study = study
-        with self._requests():
-            self._runs = self._find(study.id)
-            parent = self._write(None, of_study(study))
-            if "data" in study.facts:
-                self._client.log_inputs(parent.id, datasets=[dataset(study.facts["data"])])
-            self._write_artifacts(parent.id, artifacts(study))
-            for trial in study.trials:
-                if trial.started is not None:
-                    self._write_trial(trial)
-            self._write_views(study)
+        self._made, self._updated, self._duplicates = set(), set(), 0
+        whole = stuck = False
+        while not whole:
+            written = self.written
+            try:
+                with self._requests():
+                    whole = self._whole(study, advance)
+            except UserError:
+                if stuck and self.written == written:
+                    raise
+                stuck = self.written == written
+                reach(self._uri)
+        runs = {trial.number for trial in study.trials if trial.started is not None} | {PARENT}
+        made, updated = self._made, self._updated - self._made
+        return Synced(len(made), len(updated), len(runs - made - updated), self._duplicates)
 
-    study_started = sync  # a study that goes on may have trials that never arrived here
-
-    def trial_started(self, trial: TrialRecord) -> None:
-        """A trial began, or goes on after an interruption: in the run that it has."""
+    def write(self, trial: TrialRecord) -> None:
+        """Make a trial's run equal to its record, in one request but where it begins or ends."""
+        assert self._study is not None and self._runs is not None, "sync comes first"
         with self._requests():
-            self._write_trial(trial)
-
-    def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None:
-        """A trial was evaluated at a rung: one request."""
-        with self._requests():
-            run = self._known().get(trial.number) or self._write_trial(trial)
-            self._client.log_batch(run.id, metrics_of([evaluation]), synchronous=True)
-
-    def trial_ended(self, trial: TrialRecord) -> None:
-        """A trial ended; what of it did not arrive is written with it."""
-        with self._requests():
-            self._write_trial(trial)
-
-    def study_ended(self, study: StudyRecord) -> None:
-        """The study ended, in whichever state."""
-        self._study = study
-        with self._requests():
-            self._write(None, of_study(study))
+            parent = self._runs[PARENT]
+            self._write(trial.number, of_trial(trial, self._study, parent.id))
 
     @contextmanager
     def _requests(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            self._runs = None  # what arrived is not known: look again
-            raise refused(self._uri, in_short(error)) from None
+            self._runs, self._experiment = None, ""
+            raise failed(self._uri, error) from None
 
-    def _experiment_id(self, name: str) -> str:
-        experiment = self._client.get_experiment_by_name(name)
+    def _experiment_id(self) -> str:
+        experiment = self._client.get_experiment_by_name(self._name)
         if experiment is None:
             folder = artifact_folder(self._uri)
             where = folder.as_uri() if folder else None
-            return self._client.create_experiment(name, where, EXPERIMENT_TAGS)
+            return _given(self._client.create_experiment(self._name, where, EXPERIMENT_TAGS))
+        identifier = _given(experiment.experiment_id)
         if experiment.lifecycle_stage != "active":
             raise ValueError(
-                f"its experiment {name!r} was deleted; set another tracking.experiment"
+                f"its experiment {self._name!r} was deleted; set another tracking.experiment"
             )
-        return str(experiment.experiment_id)
+        kind = experiment.tags.get(KIND, EXPERIMENT_TAGS[KIND])
+        self._client.set_experiment_tag(identifier, KIND, kind)  # tells who may not write
+        return identifier
 
-    def _known(self) -> dict[int | None, _Run]:
-        assert self._study is not None, "study_started comes first"
-        if self._runs is None:
-            self._runs = self._find(self._study.id)
-        return self._runs
+    def _whole(self, study: StudyRecord, advance: Advance) -> bool:
+        """One go at all that is lacking; False where one of those that it made was there twice.
+
+        The study's run ends last: where it has ended, all of it is there.
+        """
+        self._experiment = self._experiment or self._experiment_id()
+        runs = self._runs = self._find(study.id)
+        there = set(runs)
+        parent = runs.get(PARENT) or self._make(PARENT, of_study(study))
+        started = [trial for trial in study.trials if trial.started is not None]
+        for done, trial in enumerate(started):
+            advance(done, len(started))
+            self._write(trial.number, of_trial(trial, study, parent.id))
+        advance(len(started), len(started))
+        if not parent.has_data and "data" in study.facts:
+            self._client.log_inputs(parent.id, datasets=[dataset(study.facts["data"])])
+            parent.has_data = True
+        self._write_artifacts(parent.id, artifacts(study))
+        self._write_views(study)
+        self._write(PARENT, of_study(study))
+        if set(runs) == there:
+            return True
+        found = self._find(study.id)
+        return {key: run.id for key, run in found.items()} == {
+            key: run.id for key, run in runs.items()
+        }
 
     def _find(self, study_id: str) -> dict[int | None, _Run]:
-        """All runs of a study that are in MLflow."""
+        """All runs of a study that are in MLflow; those that are there twice are deleted.
+
+        A request whose answer was lost is sent again, and a run then made again.
+        """
         found: list[Run] = []
         token = None
         while token != "":
@@ -133,7 +182,7 @@ class Tracker:
                 [self._experiment],
                 f"tags.`tuner.study_id` = '{study_id}'",
                 max_results=PAGE,
-                order_by=["attributes.start_time ASC"],
+                order_by=["attributes.start_time ASC"],  # and then by id: every look finds the same
                 page_token=token,
             )
             found += page
@@ -141,36 +190,47 @@ class Tracker:
         runs: dict[int | None, _Run] = {}
         for run in found:
             number = run.data.tags.get("tuner.trial")
-            key = int(number) if number else None
-            if key in runs:  # made twice: a request whose answer was lost is sent again
-                self._client.delete_run(run.info.run_id)
-            else:
-                runs[key] = _Run(run.info.run_id, run.info.status, dict(run.data.tags))
+            key = int(number) if number else PARENT
+            if key not in runs:
+                runs[key] = _Run.of(run)
+                continue
+            if run.info.status == "RUNNING":
+                self._client.set_terminated(run.info.run_id, "KILLED")
+            self._client.delete_run(run.info.run_id)
+            self._duplicates += 1
         return runs
 
-    def _write_trial(self, trial: TrialRecord) -> _Run:
-        assert self._study is not None, "study_started comes first"
-        parent = self._known().get(None) or self._write(None, of_study(self._study))
-        return self._write(trial.number, of_trial(trial, self._study, parent.id))
+    def _make(self, key: int | None, contents: Contents) -> _Run:
+        assert self._runs is not None
+        tags = self._cleaned(contents.tags)
+        made = self._client.create_run(
+            self._experiment, contents.started, dict(tags), contents.name
+        )
+        run = self._runs[key] = _Run(_given(made.info.run_id), made.info.status, tags)
+        self._made.add(key)
+        self.written += 1
+        return run
 
-    def _write(self, key: int | None, contents: Contents) -> _Run:
-        """Make a run equal to its record. The status comes last: an ended run is complete."""
+    def _write(self, key: int | None, contents: Contents) -> None:
+        """Make a run equal to its record. The status comes last: one that has ended is whole.
+
+        A trial's points only grow in number; of a study's, the best trial's, there are two.
+        """
         from mlflow.entities import Param, RunTag
 
-        tags = {name: self._clean(text) for name, text in contents.tags.items()}
-        run = self._known().get(key)
-        if run is None:
-            made = self._client.create_run(
-                self._experiment, contents.started, dict(tags), contents.name
-            )
-            run = self._known()[key] = _Run(made.info.run_id, made.info.status, dict(tags))
+        assert self._runs is not None
+        run = self._runs.get(key) or self._make(key, contents)
+        tags = self._cleaned(contents.tags)
         changed = {name: text for name, text in tags.items() if run.tags.get(name) != text}
-        if not changed and run.status == contents.status != "RUNNING":
-            return run
+        whole = run.status != "RUNNING" or run.points == len(contents.metrics)
+        if whole and run.status == contents.status and not changed:
+            return
+        metrics = contents.metrics if key is PARENT else contents.metrics[max(run.points, 0) :]
+        params = contents.params if run.points < 0 else {}
         self._client.log_batch(
             run.id,
-            contents.metrics,
-            [Param(name, value) for name, value in contents.params.items()],
+            metrics,
+            [Param(name, value) for name, value in params.items()],
             [RunTag(name, text) for name, text in changed.items()],
             synchronous=True,
         )
@@ -178,9 +238,10 @@ class Tracker:
             self._client.set_terminated(run.id, contents.status, contents.ended)
         elif run.status != "RUNNING":
             self._client.update_run(run.id, contents.status)
-        run.status = contents.status
+        run.status, run.points = contents.status, len(contents.metrics)
         run.tags |= tags
-        return run
+        self._updated.add(key)
+        self.written += 1
 
     def _write_artifacts(self, run_id: str, texts: Mapping[str, str]) -> None:
         written = {file.path for file in self._client.list_artifacts(run_id)}
@@ -196,14 +257,38 @@ class Tracker:
         for tag in expired:
             self._client.delete_experiment_tag(self._experiment, tag)
 
+    def _cleaned(self, tags: Mapping[str, str]) -> dict[str, str]:
+        return {
+            name: text if name in IDENTITY else self._clean(text) for name, text in tags.items()
+        }
+
     def _clean(self, text: str) -> str:
         return without_credentials(text, self._uri)
 
 
+def _given(identifier: str) -> str:
+    """What MLflow named something; an answer that broke off in its head reads as an empty one."""
+    if not identifier:
+        raise ConnectionError("its answer broke off")
+    return str(identifier)
+
+
 @dataclass
 class _Run:
-    """What is known of a run in MLflow."""
+    """What is known of a run in MLflow.
+
+    Attributes:
+        points: how many of its record's are there; -1: unknown, and so are its params.
+        has_data: whether it names the corpus.
+    """
 
     id: str
     status: str
     tags: dict[str, str]
+    points: int = -1
+    has_data: bool = False
+
+    @classmethod
+    def of(cls, run: Run) -> _Run:
+        has_data = bool(run.inputs and run.inputs.dataset_inputs)
+        return cls(run.info.run_id, run.info.status, dict(run.data.tags), has_data=has_data)

@@ -1,31 +1,45 @@
 """Checkpoints: all that a trial needs to go on bit-equal, in safetensors and JSON.
 
 A checkpoint is a folder `step-N`: `model.safetensors`, `optimizer.safetensors`, `progress.json`,
-and `manifest.json` with the sha256 of the other three. It is written under another name and renamed
-when it is complete; only then is the one before it removed.
+and `manifest.json` with the sha256 of the other three, without which it is none. Two are kept:
+where the last one is damaged, the trial goes on from the one before.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-import os
-import shutil
+import re
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+import torch
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from tuner.errors import UserError
+from tuner.errors import StorageFull, UserError
 from tuner.records import Evaluation
+from tuner.storage.folders import Place, fetched, names_in, remove, written
 
 MODEL, OPTIMIZER, PROGRESS = "model.safetensors", "optimizer.safetensors", "progress.json"
 MANIFEST = "manifest.json"
+NAME = re.compile(r"step-\d{9}")
+KEPT = 2
+"""Checkpoints of a trial that are kept; while one more is written, there are as many and one."""
+LARGEST_JSON = 2**26
+"""Bytes of a JSON file that is read."""
+DAMAGE = (FileNotFoundError, NotADirectoryError, ValueError, SafetensorError)
+"""What reading a checkpoint raises that is torn, or not one of ours."""
+
+_SUMS = TypeAdapter(dict[str, str])
 
 
 class Progress(BaseModel):
@@ -43,8 +57,8 @@ class Progress(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     fingerprint: str
-    micro_plan: list[tuple[int, int]]
-    step: int = 0
+    micro_plan: list[tuple[int, int]] = Field(min_length=1)
+    step: int = Field(0, ge=0)
     loss_sum: float = 0.0
     train_seconds: float = 0.0
     evaluations: list[Evaluation] = []
@@ -59,76 +73,100 @@ class Checkpoint:
     optimizer: dict[str, Tensor]
 
     def restore(self, model: nn.Module, optimizer: Optimizer) -> None:
-        """Put weights and optimizer state in place."""
-        model.load_state_dict(self.weights)
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in self.optimizer.items():
-            index, key = name.split(".")
-            state.setdefault(int(index), {})[key] = tensor
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": state, "param_groups": groups})
+        """Copy weights and optimizer state into place.
+
+        Args:
+            model: the trial's.
+            optimizer: its own, with a state for every parameter that had one.
+
+        Raises:
+            UserError: these tensors are not theirs, though the checkpoint says so.
+        """
+        pairs = [(model.state_dict(), self.weights), (_state(optimizer), self.optimizer)]
+        for own, saved in pairs:
+            if _shapes(own) != _shapes(saved):
+                raise UserError(
+                    f"the checkpoint at step {self.progress.step:,} holds other tensors than its "
+                    "trial: it was changed",
+                    "Remove it; the trial begins again.",
+                )
+        for own, saved in pairs:
+            for name, tensor in own.items():
+                tensor.detach().copy_(saved[name])
 
 
 class Checkpoints:
-    """The checkpoints of one trial, of which the latest is kept.
+    """The checkpoints of one trial, of which the two latest are kept.
 
     Args:
         folder: the trial's own; made when first needed.
         every_seconds: longest time of training that an interruption may cost.
     """
 
-    def __init__(self, folder: Path, every_seconds: float) -> None:
+    def __init__(self, folder: Place, every_seconds: float) -> None:
         self.folder = folder
         self.every_seconds = every_seconds
         self._saved = time.monotonic()
+        self._whole: str | None = None  # the latest that is known to be
 
     def due(self) -> bool:
         """Whether the last one is older than `every_seconds`."""
         return time.monotonic() - self._saved >= self.every_seconds
 
     def save(self, model: nn.Module, optimizer: Optimizer, progress: Progress) -> None:
-        """Write a checkpoint, then remove those before it."""
-        target = self.folder / f"step-{progress.step:09d}"
-        partial = self.folder / ".partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        save_file(_contiguous(model.state_dict()), partial / MODEL)
-        state: dict[int, dict[str, Tensor]] = optimizer.state_dict()["state"]
-        tensors = {f"{i}.{key}": value for i, kept in state.items() for key, value in kept.items()}
-        save_file(_contiguous(tensors), partial / OPTIMIZER)
-        (partial / PROGRESS).write_text(progress.model_dump_json())
-        sums = {name: _sha256(partial / name) for name in (MODEL, OPTIMIZER, PROGRESS)}
-        (partial / MANIFEST).write_text(json.dumps(sums))
-        for path in (*partial.iterdir(), partial):
-            _sync(path)
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(partial, target)
-        _sync(self.folder)
-        for old in self._steps():
-            if old != target:
-                shutil.rmtree(old, ignore_errors=True)
+        """Write a checkpoint; then remove all but the latest before it that is whole.
+
+        Raises:
+            StorageFull: no space is left; those before it stay.
+        """
+        target = self.folder / name_of(progress.step)
+        with written(target, last=MANIFEST) as folder, ThreadPoolExecutor(1) as thread:
+            sums: dict[str, Future[str]] = {}  # of one file while the next one is written
+            save_file(_contiguous(_state(optimizer)), folder / OPTIMIZER)
+            sums[OPTIMIZER] = thread.submit(sha256, folder / OPTIMIZER)
+            save_file(_contiguous(model.state_dict()), folder / MODEL)
+            sums[MODEL] = thread.submit(sha256, folder / MODEL)
+            (folder / PROGRESS).write_text(progress.model_dump_json())
+            sums[PROGRESS] = thread.submit(sha256, folder / PROGRESS)
+            manifest = {name: made.result() for name, made in sums.items()}
+            (folder / MANIFEST).write_text(json.dumps(manifest))
+        for name in names_in(self.folder):
+            if name not in (target.name, self._whole):
+                with suppress(OSError):  # the next time, or when the trial is over
+                    remove(self.folder / name, first=MANIFEST)
+        self._whole = target.name
         self._saved = time.monotonic()
 
     def latest(self, fingerprint: str) -> Checkpoint | None:
-        """The latest complete checkpoint; None where there is none.
+        """The latest checkpoint that is whole; None where there is none. Others are passed over.
 
         Raises:
             UserError: it belongs to another trial.
+            StorageFull: it cannot be fetched from an object store: no space is left here.
         """
-        for folder in reversed(self._steps()):
-            if not _is_complete(folder):
+        for name in reversed(names_in(self.folder)):
+            if not NAME.fullmatch(name):
                 continue
-            progress = Progress.model_validate_json((folder / PROGRESS).read_text())
-            if progress.fingerprint != fingerprint:
+            try:
+                with fetched(self.folder / name, (MANIFEST, PROGRESS, MODEL, OPTIMIZER)) as folder:
+                    checkpoint = _read(folder)
+            except StorageFull:  # where it is fetched to
+                raise
+            except DAMAGE:
+                continue
+            except OSError as error:
+                if error.errno != errno.EIO:  # not the disk's fault: it may be there again soon
+                    raise
+                continue
+            if checkpoint.progress.fingerprint != fingerprint:
                 raise UserError(
-                    f"the checkpoint {folder} belongs to another configuration, encoder or corpus",
+                    f"the checkpoint {self.folder / name} belongs to another configuration, "
+                    "encoder or corpus",
                     "Give this trial a folder of its own, or remove the checkpoint.",
                 )
-            return Checkpoint(progress, load_file(folder / MODEL), load_file(folder / OPTIMIZER))
+            self._whole = name
+            return checkpoint
         return None
-
-    def _steps(self) -> list[Path]:
-        return sorted(self.folder.glob("step-*"))
 
 
 def fingerprint(**parts: Any) -> str:
@@ -136,28 +174,86 @@ def fingerprint(**parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+def name_of(step: int) -> str:
+    """The name of the folder of a checkpoint after `step` optimizer steps."""
+    return f"step-{step:09d}"
 
 
-def _is_complete(folder: Path) -> bool:
-    """Whether all files are there and have the sums that the manifest lists."""
-    try:
-        sums = json.loads((folder / MANIFEST).read_text())
-        return all(_sha256(folder / name) == sums[name] for name in (MODEL, OPTIMIZER, PROGRESS))
-    except (OSError, ValueError, KeyError):
-        return False
+def sums_in(folder: Path) -> dict[str, str]:
+    """What a checkpoint's manifest says: the sha256 of each other file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged.
+    """
+    return _SUMS.validate_json(_bytes(folder / MANIFEST))
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
-    """Have the operating system write a file or folder to its disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+def check_covered(path: Path) -> None:
+    """Refuse a file of tensors that is longer or shorter than its head says; it is not read.
+
+    Raises:
+        SafetensorError: it is.
+    """
+    with safe_open(path, framework="pt"):
+        pass
+
+
+def remove_incomplete(folder: Place) -> None:
+    """Remove from a trial's folder what a process that died has left half-written.
+
+    Raises:
+        OSError: something cannot be removed.
+    """
+    if isinstance(folder, Path) and folder.is_symlink():
+        remove(folder)  # what is elsewhere is not the trial's
+    for name in names_in(folder):
+        if not (NAME.fullmatch(name) and MANIFEST in names_in(folder / name)):
+            remove(folder / name)
+
+
+def _read(folder: Path) -> Checkpoint:
+    """A checkpoint; what is quick to see comes first, gigabytes are summed last."""
+    sums = sums_in(folder)
+    checkpoint = Checkpoint(
+        Progress.model_validate_json(_bytes(folder / PROGRESS)),
+        _tensors(folder / MODEL),
+        _tensors(folder / OPTIMIZER),
+    )
+    for name in (PROGRESS, MODEL, OPTIMIZER):
+        if sums.get(name) != sha256(folder / name):
+            raise ValueError(f"{folder / name} is not what was written")
+    return checkpoint
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        return load_file(path)
+    except TypeError as error:  # what torch says of a shape beyond all numbers
+        raise ValueError(f"{path} holds no tensors") from error
+
+
+def _bytes(path: Path) -> bytes:
+    if path.stat().st_size > LARGEST_JSON:
+        raise ValueError(f"{path} is larger than any that was written")
+    return path.read_bytes()
+
+
+def _state(optimizer: Optimizer) -> dict[str, Tensor]:
+    """The optimizer's tensors by number of the parameter and name, as `7.exp_avg`."""
+    state: dict[int, dict[str, Tensor]] = optimizer.state_dict()["state"]
+    return {f"{i}.{key}": tensor for i, kept in state.items() for key, tensor in kept.items()}
+
+
+def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+
+def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}

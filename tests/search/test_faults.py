@@ -1,0 +1,134 @@
+"""Whole studies to which something happens, on a real Ray of their own: each failure kind once."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from tests.search.processes import SMOKE, Command, finish, record, runs_in_mlflow, wait_for
+from tuner.prepare import prepare
+from tuner.study_file import load_study
+from tuner.terminal.progress import ConsoleProgress
+from tuner.training.checkpoint import Checkpoints
+from tuner.training.loop import Step, train
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+TWO = ["--set", "budget.trials=2"]
+
+
+@pytest.fixture(scope="module")
+def anothers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trial's folder with a checkpoint, of a configuration that no study here has."""
+    folder = tmp_path_factory.mktemp("another") / "trial"
+    study = load_study(SMOKE)
+    inputs = prepare(study, ConsoleProgress(Console(quiet=True)))
+    config = study.baseline_config().model_copy(update={"seed": 99})
+    parts = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
+    events = train(config, study.rungs, *parts, Checkpoints(folder, every_seconds=0.0))
+    for event in events:
+        if isinstance(event, Step) and event.step == 3:
+            break
+    return folder
+
+
+def test_a_data_or_user_error_pauses_the_study_with_one_message(
+    tuner: Command, place: Path, anothers: Path
+) -> None:
+    """Here another study's checkpoint lies in a trial's folder; without it, all goes on."""
+    process = tuner("search", str(SMOKE), *TWO)
+    wait_for(place, lambda s: len(s.trials) >= 1, process)
+    planted = place / "studies" / "smoke" / "trials" / "0001"
+    shutil.copytree(anothers, planted)
+    code, printed = finish(process)
+    assert code == 2 and "Traceback" not in printed, printed
+    assert "error: trial 1 cannot be trained: the checkpoint" in printed
+    assert "belongs to another configuration" in printed and "tuner resume smoke" in printed
+    paused = record(place)
+    assert paused.state == "interrupted" and "cannot be trained" in paused.reason
+    assert "failed" not in {trial.state for trial in paused.trials}
+
+    shutil.rmtree(planted)
+    code, printed = finish(tuner("resume", "smoke"))
+    assert code == 0, printed
+    ended = record(place)
+    assert all(trial.state in ("completed", "pruned") for trial in ended.trials)
+    assert [failure.kind for failure in ended.trials[1].failures] == ["user_error"]
+    _, children = runs_in_mlflow(place)
+    assert children[1].data.tags["tuner.failures"] == "user_error 1"
+    assert children[1].data.tags["tuner.attempts"] == "2"
+
+
+def test_an_unknown_error_is_tried_again_and_then_the_trial_fails(
+    tuner: Command, place: Path
+) -> None:
+    """Here a file is in the place of a trial's folder."""
+    process = tuner("search", str(SMOKE), *TWO)
+    wait_for(place, lambda s: len(s.trials) >= 1, process)
+    trials = place / "studies" / "smoke" / "trials"
+    trials.mkdir(exist_ok=True)
+    (trials / "0001").write_text("in the way")
+    code, printed = finish(process)
+    assert code == 0, printed
+    baseline, failed = record(place).trials
+    assert baseline.state == "completed"
+    assert failed.state == "failed" and failed.reason.startswith("failed 3 times, the last time: ")
+    assert [failure.kind for failure in failed.failures] == ["error"] * 3 and failed.attempts == 3
+    said = (place / "studies" / "smoke" / "errors" / "0001.txt").read_text()
+    assert "NotADirectoryError" in said and "\x1b" not in said and "Traceback" not in printed
+    _, children = runs_in_mlflow(place)
+    assert children[1].info.status == "FAILED"
+    assert children[1].data.tags["tuner.failures"] == "error 3"
+    assert "failed 3 times" in children[1].data.tags["tuner.reason"]
+
+
+def test_a_study_whose_trials_all_fail_alike_stops_early(tuner: Command, place: Path) -> None:
+    """Five of eight trials diverge: exit code 1, and why."""
+    useless = ["--set", "space={optim.lr: 1e30}", "--set", "baseline=null"]
+    code, printed = finish(tuner("search", str(SMOKE), *useless, "--set", "budget.trials=8"))
+    assert code == 1, printed
+    study = record(place)
+    assert study.state == "failed" and "all failed alike: training diverged" in study.reason
+    assert 5 <= len(study.trials) <= 7, "what ran beside them was stopped"
+    assert "all failed alike" in printed
+
+
+def test_a_spent_budget_ends_a_study_which_may_be_extended(tuner: Command, place: Path) -> None:
+    """By time: what runs is stopped between two steps, and goes on when there is more."""
+    longer = ["--set", "budget.pairs_per_trial=12800"]
+    process = tuner("search", str(SMOKE), *TWO, *longer, "--set", "budget.wall=6s")
+    code, printed = finish(process)
+    assert code == 1, printed  # no trial came to its end in that time
+    first = record(place)
+    assert first.state == "failed" and "budget.wall is spent" in first.reason
+    spent = re.search(r"budget.wall is spent: (\d+) s", first.reason)
+    assert spent and int(spent[1]) <= 6 + 3, "noticed within a heartbeat"
+    assert {trial.state for trial in first.trials} <= {"interrupted", "pending"}
+
+    code, printed = finish(tuner("resume", "smoke"))
+    assert "budget.wall is spent" in printed and "--until +2h" in printed
+    code, printed = finish(tuner("resume", "smoke", "--until", "+1h", "--trials", "+1"))
+    assert code == 0, printed
+    study = record(place)
+    assert study.state == "completed" and len(study.trials) == 3
+    assert study.settings["budget"]["wall"] == "1h6s"
+    assert all(trial.state in ("completed", "pruned") for trial in study.trials)
+
+
+def test_what_a_resume_may_not_change_is_refused(tuner: Command, place: Path) -> None:
+    """With the difference; and a search of the same name names resume, and what differs."""
+    code, printed = finish(tuner("search", str(SMOKE), *TWO))
+    assert code == 0, printed
+    before = (place / "studies" / "smoke" / "journal.jsonl").read_bytes()
+    changed = ["--set", "space.optim.lr.high=0.5"]
+    code, printed = finish(tuner("resume", "smoke", "--trials", "+1", *changed))
+    assert code == 2 and "space.optim.lr.high: was 0.001, now 0.5" in printed
+    code, printed = finish(tuner("search", str(SMOKE), *TWO, *changed))
+    assert code == 2 and "already exists" in printed and "tuner resume smoke" in printed
+    assert "space.optim.lr.high: was 0.001, now 0.5" in printed
+    assert (place / "studies" / "smoke" / "journal.jsonl").read_bytes() == before

@@ -1,0 +1,200 @@
+"""The lease: who may work on a study that several machines can reach, and until when."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tuner.errors import UserError
+from tuner.progress import Advance
+from tuner.search import lease
+from tuner.search.lease import FOLDER, Holder, Lease, at_work
+from tuner.storage import access
+
+QUICK = {"renew_every": 0.05, "expiry": 1.5}
+"""Seconds."""
+
+
+class Shown:
+    """What a user would see."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def tell(self, line: str) -> None:
+        self.lines.append(line)
+
+    @contextmanager
+    def task(self, name: str, unit: str = "") -> Iterator[Advance]:
+        self.lines.append(name)
+        yield lambda done, total: None
+
+
+@pytest.fixture(autouse=True)
+def _exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This disk's clock gives fractions of seconds."""
+    monkeypatch.setattr(lease, "GRACE", 0.05)
+
+
+def of_another(folder: Path, seconds_ago: float = 0.0, **changes: object) -> None:
+    """A lease of a driver on another machine."""
+    holder = Holder(owner="other", host="node-7", pid=41, machine="other")
+    path = folder / FOLDER / "000001.json"
+    access.write(path, holder.model_copy(update=changes).model_dump_json().encode())
+    then = time.time() - seconds_ago
+    os.utime(path, (then, then))
+
+
+def holders(folder: Path) -> list[Holder]:
+    paths = sorted((folder / FOLDER).glob("*.json"))
+    return [Holder.model_validate_json(path.read_bytes()) for path in paths]
+
+
+def test_a_lease_is_renewed_and_given_back(tmp_path: Path) -> None:
+    held = Lease(tmp_path, **QUICK)
+    assert at_work(tmp_path)
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:  # longer than it is valid without being renewed
+        held.check()
+        time.sleep(0.05)
+    assert holders(tmp_path)[0].renewed > 3
+    with pytest.raises(UserError, match=rf"another process: .*, process {os.getpid()},") as told:
+        Lease(tmp_path, **QUICK)
+    assert "If it died, wait " in told.value.remedy
+    held.release()
+    assert not at_work(tmp_path)
+    Lease(tmp_path, **QUICK).release()
+    assert [holder.ended for holder in holders(tmp_path)] == [True, True]
+    assert {path.name for path in tmp_path.iterdir()} == {FOLDER}
+
+
+def test_one_that_died_elsewhere_is_waited_for(tmp_path: Path) -> None:
+    """As long as it is valid, visibly; not at all where it is older."""
+    of_another(tmp_path)
+    shown = Shown()
+    began = time.monotonic()
+    Lease(tmp_path, shown, renew_every=0.05, expiry=1.5).release()
+    assert 1.3 < time.monotonic() - began < 10
+    assert shown.lines == [
+        "the driver on node-7, process 41, may have died: its lease expires in 2 s"
+    ]
+
+    of_another(tmp_path, seconds_ago=3600)
+    (tmp_path / FOLDER / "000002.json").unlink()
+    began = time.monotonic()
+    Lease(tmp_path, **QUICK).release()
+    assert time.monotonic() - began < 1.4
+
+
+def test_one_that_is_renewed_while_it_is_waited_for_is_alive(tmp_path: Path) -> None:
+    of_another(tmp_path)
+    renewal = threading.Timer(0.2, of_another, (tmp_path,), {"renewed": 1})
+    renewal.start()
+    with pytest.raises(UserError, match=r"another process: the driver on node-7, process 41"):
+        Lease(tmp_path, Shown(), renew_every=0.05, expiry=30)
+    renewal.join()
+
+
+def test_one_of_a_process_of_this_machine_that_is_gone_is_free_at_once(tmp_path: Path) -> None:
+    """As after a SIGKILL: nobody waits for a minute."""
+    code = (
+        "import os, sys, pathlib\n"
+        "from tuner.search.lease import Lease\n"
+        "Lease(pathlib.Path(sys.argv[1]))\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert [holder.ended for holder in holders(tmp_path)] == [False]
+    assert not at_work(tmp_path)
+    Lease(tmp_path).release()
+
+
+def test_of_two_who_find_it_free_one_gets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have looked before either creates its lease."""
+    of_another(tmp_path, seconds_ago=3600)
+    both_looked = threading.Barrier(2)
+    looks = threading.local()
+    last = lease._last
+
+    def looked(folder: Path) -> object:
+        found = last(folder)
+        if not getattr(looks, "before", False) and threading.current_thread().name != "lease":
+            looks.before = True
+            both_looked.wait(10)
+        return found
+
+    monkeypatch.setattr(lease, "_last", looked)
+    got: list[Lease] = []
+    refused: list[UserError] = []
+
+    def take() -> None:
+        try:
+            got.append(Lease(tmp_path, renew_every=0.05, expiry=30))
+        except UserError as error:
+            refused.append(error)
+
+    takers = [threading.Thread(target=take) for _ in range(2)]
+    for taker in takers:
+        taker.start()
+    for taker in takers:
+        taker.join()
+    assert len(got) == len(refused) == 1 and "another process" in refused[0].problem
+    got[0].check()
+    got[0].release()
+    assert len(holders(tmp_path)) == 2
+
+
+def test_a_driver_stops_where_it_was_overtaken(tmp_path: Path) -> None:
+    held = Lease(tmp_path, **QUICK)
+    access.create(tmp_path / FOLDER / "000002.json", b"another")
+    held._thread.join(10)  # it ends when it sees that
+    with pytest.raises(UserError, match="another driver has taken over"):
+        held.check()
+    held.release()
+    first = (tmp_path / FOLDER / "000001.json").read_bytes()
+    assert not Holder.model_validate_json(first).ended
+
+
+def test_a_driver_stops_where_the_storage_is_away_and_goes_on_where_it_is_back(
+    tmp_path: Path,
+) -> None:
+    """It stops by its own clock, before another may start; nobody has, so its lease is good."""
+    held = Lease(tmp_path, **QUICK)
+    away = tmp_path / "away"
+    (tmp_path / FOLDER).rename(away)
+    (tmp_path / FOLDER).write_text("in the way")
+    held.check()
+    time.sleep(1.6)
+    with pytest.raises(UserError, match=r"has expired: .* could not be written to for 1\.5 s"):
+        held.check()
+    (tmp_path / FOLDER).unlink()
+    away.rename(tmp_path / FOLDER)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with suppress(UserError):
+            held.check()
+            break
+        time.sleep(0.01)
+    held.check()
+    held.release()
+
+
+def test_a_lease_that_nobody_can_read_expires_too(tmp_path: Path) -> None:
+    of_another(tmp_path)
+    path = tmp_path / FOLDER / "000001.json"
+    path.write_bytes(b"\xff\x00" * 10)
+    with pytest.raises(UserError, match="the driver on an unknown machine"):
+        Lease(tmp_path, **QUICK)
+    os.utime(path, (0, 0))
+    assert not at_work(tmp_path)
+    Lease(tmp_path, **QUICK).release()

@@ -1,0 +1,79 @@
+"""What of a study's records MLflow shows, beside runs: data, files, prepared views, limits."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from tests.tracking.examples import BEGAN, CHECKSUM, evaluation, study, trial
+from tests.tracking.stores import Store
+from tuner.tracking import Tracker, view
+from tuner.tracking.contents import metrics_of
+
+pytestmark = pytest.mark.integration
+
+
+def test_data_and_artifacts(store: Store) -> None:
+    Tracker(store.uri, "demo").sync(study())
+
+    run = store.client.get_run(store.runs()[0].info.run_id)
+    (used,) = run.inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest) == ("nano", CHECKSUM[:12])
+    assert json.loads(used.dataset.source)["sha256"] == CHECKSUM
+    assert json.loads(used.dataset.profile)["counts"] == {"train": {"en": 100}}
+    assert {tag.key: tag.value for tag in used.tags} == {
+        "mlflow.data.context": "training",
+        "tuner.languages": "en, de, es",
+    }
+    folder = store.folder / "mlartifacts" / run.info.run_id / "artifacts"
+    texts = {path.name: path.read_text() for path in folder.iterdir()}
+    assert set(texts) == {"study.yaml", "data.json", "encoder.json", "environment.json"}
+    assert yaml.safe_load(texts["study.yaml"]) == study().settings
+    assert json.loads(texts["data.json"]) == study().facts["data"]
+
+
+def test_views_are_made_once_and_then_the_users(store: Store) -> None:
+    Tracker(store.uri, "demo").sync(study())
+    tags = store.experiment().tags
+    ours, all_studies = f"{view.OURS}4f0c2b", view.STUDIES
+    assert json.loads(tags[ours])["name"] == "demo"
+    assert json.loads(tags[all_studies])["name"] == "all studies"
+    assert "`oracle/…`" in tags["mlflow.note.content"]
+
+    changed = {ours: tags[ours].replace("demo", "mine"), "mlflow.note.content": "mine"}
+    for tag, text in changed.items():
+        store.client.set_experiment_tag(store.experiment().experiment_id, tag, text)
+    store.client.delete_experiment_tag(store.experiment().experiment_id, all_studies)
+    Tracker(store.uri, "demo").sync(study(state="completed"))
+    assert store.experiment().tags == tags | changed
+
+
+def test_views_do_not_pile_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view, "KEPT", 2)
+    studies = [study(id=f"study{number}", created=BEGAN + number) for number in range(4)]
+    for record in (studies[1], studies[0], studies[3], studies[2]):
+        Tracker(store.uri, "demo").sync(record)
+    seen = store.rows()
+    kept = {tag for tag in store.experiment().tags if tag.startswith(view.SAVED)}
+    assert kept == {view.STUDIES, f"{view.OURS}study2", f"{view.OURS}study3"}
+    for record in studies:
+        Tracker(store.uri, "demo").sync(record)
+    assert store.rows() == seen
+
+
+def test_the_limits_of_mlflow_are_kept(store: Store) -> None:
+    long = trial(1, rungs=()).model_copy(
+        update={
+            "reason": "r" * 20_000,
+            "evaluations": (evaluation(1, 1000, languages=700),),
+        }
+    )
+    assert len(long.evaluations[0].metrics()) > 1000
+    settings = {"encoder": {"name": "e" * 20_000}}
+    Tracker(store.uri, "demo").sync(study(long, settings=settings))
+    parent, child = store.runs()
+    assert parent.data.params["encoder.name"] == "e" * 6000
+    assert child.data.tags["tuner.reason"] == "r" * 5000
+    assert len(child.data.metrics) == len(metrics_of(long.evaluations)) + 1

@@ -1,0 +1,78 @@
+"""The command line: parse, call, print. No logic.
+
+Exit codes: 0 done, 1 the study failed, 2 the user's input is wrong, 130 interrupted and resumable.
+Heavy libraries are imported inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from tuner import __version__
+from tuner.cli import looking, running
+from tuner.errors import StudyFailed, StudyInterrupted, UserError
+from tuner.shown import is_printable, printable
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(running.search)
+app.command()(running.plan)
+app.command()(running.resume)
+app.command()(running.train)
+app.command()(looking.status)
+app.command("list")(looking.list_)
+app.command()(looking.report)
+app.command()(looking.sync)
+app.command()(looking.ui)
+app.command()(looking.schema)
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", help="print the version and exit")] = False,
+) -> None:
+    """Searches over hybrid-batch fine-tuning of multilingual encoders."""
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; user errors become one message and exit code 2."""
+    try:
+        _check_printable(sys.argv[1:])
+        app()
+    except UserError as error:
+        _tell(f"error: {error}")
+        sys.exit(2)
+    except StudyFailed as error:
+        _tell(f"failed: {error}")
+        sys.exit(1)
+    except StudyInterrupted as error:
+        _tell(f"interrupted: {error}")
+        sys.exit(130)
+    except KeyboardInterrupt:
+        _tell("interrupted")
+        sys.exit(130)
+
+
+def _check_printable(arguments: Sequence[str]) -> None:
+    """Refuse arguments that would do more to the terminal than be read, where a message has them.
+
+    Raises:
+        UserError: one has control characters in it, or is no text in the terminal's encoding.
+    """
+    for argument in arguments:
+        if not is_printable(argument):
+            raise UserError(f"an argument holds control characters: {ascii(argument)[:300]}")
+
+
+def _tell(message: str) -> None:
+    print(printable(message), file=sys.stderr)

@@ -1,0 +1,112 @@
+"""Commands that look at what there is: report, status, list, sync, schema, ui."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from tuner.cli.shared import Json, Storage, Study, console_of, folder_of
+
+
+def report(
+    study: Study,
+    storage: Storage = "studies",
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="SETTING", help="what this setting does, over seeds; and a figure"),
+    ] = None,
+    metrics: Annotated[
+        list[str],
+        typer.Option("--metric", help="for --against: other metrics than the objective"),
+    ] = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Print the leaderboard of a study from its journal alone, and write it as CSV."""
+    from tuner.report.against import show_against
+    from tuner.report.leaderboard import as_csv, show
+    from tuner.search.journal import read_history
+    from tuner.storage.access import write
+
+    folder = folder_of(study, storage)
+    record = read_history(folder).record()
+    if as_json:
+        print(json.dumps(record.model_dump(mode="json")))
+        return
+    console = console_of(False)
+    if against is not None:
+        show_against(record, against, metrics, folder / "figures", console)
+        return
+    show(record, console)
+    path = folder / "leaderboard.csv"
+    write(path, as_csv(record).encode())
+    console.print(f"\nall settings and metrics: {path}", highlight=False, soft_wrap=True)
+
+
+def status(
+    study: Study,
+    watching: Annotated[bool, typer.Option("--watch", help="until no driver is at work")] = False,
+    storage: Storage = "studies",
+    as_json: Json = False,
+) -> None:
+    """Say how a study stands: its trials, its rungs, the best so far, and whether it runs."""
+    from tuner.report.status import look_at, show, watch
+
+    folder, console = folder_of(study, storage), console_of(as_json)
+    standing = watch(folder, console) if watching else look_at(folder)
+    if as_json:
+        print(json.dumps(standing.as_json()))
+    elif not watching:
+        show(standing, console)
+
+
+def list_(storage: Storage = "studies", as_json: Json = False) -> None:
+    """List the studies of a folder, the newest first."""
+    from tuner.report.status import all_studies, show_all
+    from tuner.storage.location import located
+
+    if as_json:
+        print(json.dumps([study.as_json() for study in all_studies(located(storage))]))
+    else:
+        show_all(located(storage), console_of(False))
+
+
+def sync(study: Study, storage: Storage = "studies", as_json: Json = False) -> None:
+    """Make MLflow equal to a study's journal; may be run any number of times."""
+    from tuner.search.sync import sync as sync_study
+    from tuner.terminal.progress import ConsoleProgress
+
+    folder, console = folder_of(study, storage), console_of(as_json)
+    synced = sync_study(folder, ConsoleProgress(console))
+    if as_json:
+        print(json.dumps({"name": folder.name, **asdict(synced)}))
+    else:
+        console.print(f"{folder.name} is in MLflow: {synced.in_words()}", highlight=False)
+
+
+def schema() -> None:
+    """Print the JSON Schema of a study's YAML, from which editors complete and check it."""
+    from tuner.schema import study_schema
+
+    print(json.dumps(study_schema(), indent=2))
+
+
+def ui(
+    storage: Storage = "studies",
+    uri: Annotated[str | None, typer.Option(help="tracking URI, if not the default")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+) -> None:
+    """Open MLflow on the studies' store, on this machine only."""
+    from tuner.storage.location import beside, located
+    from tuner.tracking import default_uri, serve
+
+    folder = beside(located(storage))
+    serve(uri or default_uri(folder), folder, port, announce=_announce)
+
+
+def _announce(address: str, view: str) -> None:
+    print(f"MLflow: {address}   (Ctrl-C ends it)", flush=True)
+    if view:
+        print(f"the newest study, its trials ranked: {view}", flush=True)

@@ -1,0 +1,143 @@
+"""Commands that run something: search, plan, resume, train."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tuner.cli.shared import (
+    Json,
+    Overrides,
+    SpaceFile,
+    Storage,
+    Study,
+    TrackingLater,
+    console_of,
+    folder_of,
+    loading,
+)
+from tuner.errors import StudyFailed, StudyInterrupted
+from tuner.invocation import command, program, search_command, storage_option
+
+if TYPE_CHECKING:
+    from tuner.storage.folders import Place
+
+
+def search(
+    space: SpaceFile,
+    overrides: Overrides = [],  # noqa: B006
+    tracking_later: TrackingLater = False,
+    as_json: Json = False,
+) -> None:
+    """Run a search to its end: schedule, train, stop, track, and print the leaderboard."""
+    from tuner.search.changes import check_new
+    from tuner.study_file import load_study
+
+    study, console = load_study(space, overrides), console_of(as_json)
+    check_new(study)  # here too: the libraries take seconds
+    with loading(console):
+        from tuner.search.run import begin
+    _finish(begin(study, console, tracking_later), study.folder, as_json)
+
+
+def plan(
+    space: SpaceFile,
+    overrides: Overrides = [],  # noqa: B006
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="time a few steps on this machine")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what a search would run and cost; nothing is started."""
+    from tuner.study_file import load_study
+    from tuner.terminal.progress import ConsoleProgress
+
+    study, console = load_study(space, overrides), console_of(as_json)
+    with loading(console):
+        from tuner.plan.command import plan_study
+        from tuner.plan.show import show
+    planned = plan_study(study, calibrate, ConsoleProgress(console))
+    if as_json:
+        print(planned.model_dump_json())
+    else:
+        show(planned, study, console)
+        console.print(
+            f"\nstart it: {search_command(space, overrides)}", highlight=False, soft_wrap=True
+        )
+
+
+def resume(
+    study: Study,
+    storage: Storage = "studies",
+    trials: Annotated[
+        str | None, typer.Option(metavar="+N", help="so many trials more, as in +32")
+    ] = None,
+    gpu_hours: Annotated[
+        str | None, typer.Option(metavar="+N", help="so many GPU-hours more, as in +4")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="+TIME", help="so much time more, as in +2h or +90m")
+    ] = None,
+    overrides: Annotated[
+        list[str],
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="of budget, resources, checkpoint, tracking"
+        ),
+    ] = [],  # noqa: B006
+    tracking_later: TrackingLater = False,
+    as_json: Json = False,
+) -> None:
+    """Go on with a study that was interrupted, or add to it; nothing finished is run again."""
+    from tuner.search.changes import Extension, extended
+    from tuner.search.journal import read_history
+
+    folder, console = folder_of(study, storage), console_of(as_json)
+    extension = Extension(trials, gpu_hours, until, overrides)
+    extended(read_history(folder).record(), folder, extension)  # the libraries take seconds
+    with loading(console):
+        from tuner.search.run import go_on
+    _finish(go_on(folder, extension, console, tracking_later), folder, as_json)
+
+
+def train(space: SpaceFile, overrides: Overrides = [], as_json: Json = False) -> None:  # noqa: B006
+    """Train one configuration here, without a cluster: the YAML's `trial:` block."""
+    from tuner.study_file import load_study
+
+    study, console = load_study(space, overrides), console_of(as_json)
+    with loading(console):
+        from tuner.single import train_one
+    result = train_one(study, console)
+    if as_json:
+        print(json.dumps(result))
+
+
+def _finish(record: Any, folder: Place, as_json: bool) -> None:
+    """Leaderboard, best configuration, next commands; and the exit code that fits."""
+    from tuner.report.leaderboard import show
+    from tuner.report.seeds import compared
+
+    console = console_of(as_json)
+    if record.trials:
+        console.print()
+        show(record, console, limit=10)
+    if as_json:
+        print(json.dumps(record.model_dump(mode="json")))
+    if record.state == "interrupted":
+        raise StudyInterrupted(f"go on with: {command('resume', folder)}")
+    if record.state == "failed":
+        raise StudyFailed(f"{record.reason}; see: {command('report', folder)}")
+    setting = compared(record)
+    over_seeds = (
+        f"  {command('report', folder)} --against {setting}\n    mean and deviation over seeds\n"
+        if setting
+        else ""
+    )
+    console.print(
+        f"\nnext:\n{over_seeds}"
+        f"  {command('report', folder)}\n    every trial, and a CSV\n"
+        f"  {program()} ui{storage_option(folder.parent)}\n    compare the trials in MLflow",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,146 @@
+"""What a `resume` may change in a study, and what its trials are compared by and so stays."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tuner.config import flatten
+from tuner.errors import UserError
+from tuner.invocation import command
+from tuner.ledger import Ledger, Limits
+from tuner.records import ENDED, StudyRecord
+from tuner.search.journal import check_free, read_history
+from tuner.storage.folders import Place
+from tuner.study import StudyConfig
+from tuner.study.parts import duration_of, seconds_of
+from tuner.study_file import override, reopened_study
+
+MAY_CHANGE = ("budget", "resources", "checkpoint", "tracking")
+"""Blocks of settings that say how much is run, where and how safely, not what is compared."""
+STAYS = ("budget.pairs_per_trial",)
+
+
+@dataclass(frozen=True)
+class Extension:
+    """What a `resume` asks for beside going on.
+
+    Attributes:
+        trials, gpu_hours, until: as they were typed: `+32`, `+4`, `+2h`.
+        overrides: `key=value` as of `--set`.
+    """
+
+    trials: str | None = None
+    gpu_hours: str | None = None
+    until: str | None = None
+    overrides: Sequence[str] = ()
+
+
+def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyConfig:
+    """The settings with which a study goes on.
+
+    Raises:
+        UserError: they are not valid, or would change what its trials are compared by.
+    """
+    settings = copy.deepcopy(record.settings)
+    for text in extension.overrides:
+        override(settings, text)
+    budget, ledger = settings["budget"], Ledger.of(record)
+    if extension.trials is not None:
+        if budget["trials"] is None:
+            raise UserError("--trials: this study runs its whole grid", "There are no more points.")
+        budget["trials"] += int(_added("--trials", "+32", extension.trials, int))
+    if extension.gpu_hours is not None:
+        more = _added("--gpu-hours", "+4", extension.gpu_hours, float)
+        budget["gpu_hours"] = (budget.get("gpu_hours") or ledger.gpu_hours) + more
+    if extension.until is not None:
+        more = _added("--until", "+2h", extension.until, seconds_of)
+        wall = budget.get("wall")
+        budget["wall"] = duration_of((seconds_of(wall) if wall else ledger.seconds) + more)
+    study = reopened_study(settings, folder)
+    stays = [
+        line
+        for key, line in _differences(reopened_study(record.settings, folder), study).items()
+        if key.partition(".")[0] not in MAY_CHANGE or key in STAYS
+    ]
+    if stays:
+        raise UserError(
+            "a study keeps what its trials are compared by:\n" + "\n".join(stays),
+            f"May change: {', '.join(MAY_CHANGE)}, but {STAYS[0]}. For anything else begin a new "
+            "study under another name.",
+        )
+    return study
+
+
+def changed_blocks(record: StudyRecord, study: StudyConfig) -> dict[str, dict[str, Any]]:
+    """The blocks of settings that differ from those recorded, whole."""
+    now = study.model_dump(mode="json")
+    return {name: now[name] for name in MAY_CHANGE if now[name] != record.settings.get(name)}
+
+
+def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
+    """Why there is nothing to go on with, and what would change that; empty where there is."""
+    limits, resume = Limits.of(study), command("resume", study.folder)
+    if spent := limits.spent(record):
+        more = "--until +2h" if "wall" in spent else "--gpu-hours +4"
+        more = "--set budget.total_pairs=…" if "total_pairs" in spent else more
+        return f"{spent}; to spend more: {resume} {more}"
+    if any(trial.state not in ENDED for trial in record.trials):
+        return ""
+    if len(record.trials) >= study.trials:
+        is_grid = study.sampler.kind == "grid" and study.budget.trials is None
+        more = "" if is_grid else f"; for more trials: {resume} --trials +8"
+        return f"study {record.name} is complete: nothing is left to do{more}"
+    if not limits.room(record):
+        more = "--set budget.total_pairs=…"
+        return (
+            f"budget.total_pairs leaves no room for another trial; to spend more: {resume} {more}"
+        )
+    return ""
+
+
+def check_new(study: StudyConfig) -> None:
+    """Refuse to begin a study whose name is taken, and say whether it is the same one.
+
+    Raises:
+        UserError: there is a study in the folder.
+    """
+    try:
+        check_free(study.folder)
+    except UserError as error:
+        recorded = reopened_study(read_history(study.folder).record().settings, study.folder)
+        differences = _differences(recorded, study)
+        if not differences:
+            raise
+        told = "\n".join(differences.values())
+        raise UserError(f"{error.problem}, with other settings:\n{told}", error.remedy) from error
+
+
+def _differences(was: StudyConfig, now: StudyConfig) -> dict[str, str]:
+    """By dotted key, a line with both values."""
+    before, after = (flatten(study.model_dump(mode="json")) for study in (was, now))
+    keys = dict.fromkeys([*before, *after])
+    return {
+        key: f"  {key}: was {_shown(before.get(key))}, now {_shown(after.get(key))}"
+        for key in keys
+        if before.get(key) != after.get(key) and key != "storage"
+    }
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value is None else str(value)
+
+
+def _added(option: str, example: str, text: str, number: Any) -> float:
+    """The amount of an option that adds to a budget."""
+    try:
+        amount = float(number(text.removeprefix("+")))
+    except ValueError:
+        amount = 0.0
+    if not (text.startswith("+") and 0 < amount < float("inf")):
+        raise UserError(
+            f"{option} takes what is added, got {text!r}", f"For instance: {option} {example}"
+        )
+    return amount

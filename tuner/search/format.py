@@ -1,0 +1,168 @@
+"""The journal's format: one JSON record a line, and which records may follow which.
+
+Every record carries a CRC-32 of itself and its number. A last record that was torn (the writer
+died in the middle of it) is recognised and dropped; anything else that does not add up is an
+error, never skipped. A journal may have been damaged, or made by someone who means harm: whatever
+it holds, reading it gives a study or a UserError.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from tuner.errors import UserError
+from tuner.search.events import (
+    EVENT,
+    DriverEnded,
+    DriverStarted,
+    Evaluated,
+    Event,
+    Progressed,
+    SettingsChanged,
+    StudyCreated,
+    TrialCreated,
+)
+from tuner.search.history import History
+from tuner.storage.folders import Place
+
+LATEST = 1e11
+"""Unix time, seconds, in the year 5138: what is later is no time."""
+DIGITS = 300
+"""Of an integer; one with more is no float."""
+SETTINGS = {"budget": dict, "sampler": dict, "space": dict, "storage": str}
+FACTS = {"claim": str, "objective": str, "majority_accuracy": float}
+"""What every reader of a study takes for granted, and its types."""
+
+
+class _Torn(ValueError):
+    """A record that is not as it was written."""
+
+
+def encode(number: int, event: Event) -> bytes:
+    """A record as it is written: a line."""
+    body = {"n": number, **event.model_dump(mode="json")}
+    text = json.dumps(body, ensure_ascii=False, allow_nan=False)
+    return f'{text[:-1]}, "crc": "{zlib.crc32(text.encode()):08x}"}}\n'.encode()
+
+
+def decode(records: Sequence[bytes], folder: Place) -> tuple[History, int]:
+    """What the records of a journal add up to.
+
+    Args:
+        records: in order, each as `encode` gave it; the last may be torn.
+        folder: the study's own, whose name is the study's.
+
+    Returns:
+        The history, and how many records are sound: all, or all but the last.
+
+    Raises:
+        UserError: it is no journal, of another study, or damaged.
+    """
+    history = History()
+    rungs: tuple[int, ...] = ()
+    for number, record in enumerate(records):
+        try:
+            event = EVENT.validate_python(_body(number, record))
+            if isinstance(event, StudyCreated) != (number == 0):
+                raise ValueError("a study begins with its creation, once")
+            if isinstance(event, StudyCreated):
+                _check_created(event, folder)
+                rungs = event.rungs
+            _check(event, history, rungs)
+            history.apply(event)
+        except _Torn as error:
+            if number and number == len(records) - 1:
+                return history, number
+            raise _damaged(folder, number, error) from error
+        except (ValueError, RecursionError) as error:  # sound, but not what this version writes
+            raise _damaged(folder, number, error) from error
+    if not records:
+        raise UserError(f"the journal in {folder} is empty", "Restore it from a backup.")
+    return history, len(records)
+
+
+def _body(number: int, record: bytes) -> dict[str, Any]:
+    if not record.endswith(b"\n"):
+        raise _Torn("the record is cut off")
+    try:
+        body = json.loads(record, parse_int=_integer)
+        if not isinstance(body, dict):
+            raise _Torn("not a record")
+        crc = body.pop("crc", None)
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False)
+        if crc != f"{zlib.crc32(text.encode()):08x}":
+            raise _Torn("its checksum does not match")
+    except (ValueError, RecursionError) as error:
+        raise _Torn(str(error)) from error
+    if body.pop("n", None) != number:
+        raise ValueError(f"its number is not {number}")
+    return body
+
+
+def _integer(text: str) -> int:
+    if len(text) > DIGITS:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
+
+
+def _check(event: Event, history: History, rungs: tuple[int, ...]) -> None:
+    """Refuse what no driver writes, and what readers could not make sense of."""
+    if not 0 <= event.time < LATEST:
+        raise ValueError(f"its time is {event.time:g}")
+    match event:
+        case StudyCreated() | DriverStarted() | DriverEnded():
+            pass
+        case SettingsChanged():
+            types = {name: SETTINGS.get(name, dict) for name in event.settings}
+            _check_types(event.settings, types, "settings")
+        case TrialCreated():
+            if event.number != len(history.trials):
+                raise ValueError(f"trial {len(history.trials)} is next, not {event.number}")
+        case Progressed():
+            for number in event.pairs_seen:
+                _check_trial(number, history)
+        case _:
+            _check_trial(event.number, history)
+            if isinstance(event, Evaluated) and event.evaluation.rung not in rungs:
+                raise ValueError(f"the study has no rung at {event.evaluation.rung}")
+
+
+def _check_created(event: StudyCreated, folder: Place) -> None:
+    if event.name != folder.name:
+        raise ValueError(
+            f"it is of a study {event.name!r}, and the folder is called {folder.name!r}: "
+            "a study's folder has its name"
+        )
+    if not event.rungs or list(event.rungs) != sorted({*event.rungs}):
+        raise ValueError(f"its rungs are {list(event.rungs)}")
+    _check_types(event.settings, SETTINGS, "settings")
+    _check_types(event.facts, FACTS, "facts")
+
+
+def _check_types(values: dict[str, Any], types: Mapping[str, type], where: str) -> None:
+    for name, type_ in types.items():
+        if not isinstance(values.get(name), type_):
+            raise ValueError(f"{where}.{name} is missing, or no {type_.__name__}")
+
+
+def _check_trial(number: int, history: History) -> None:
+    if number not in history.trials:
+        raise ValueError(f"trial {number} was never created")
+
+
+def _damaged(folder: Place, number: int, error: Exception) -> UserError:
+    reason = str(error)
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return UserError(
+        f"the journal in {folder}: record {number + 1} is damaged: {reason[:300]}",
+        "Restore it from a backup; the records before this one are sound."
+        if number
+        else "This is no journal of this tool, or its beginning was cut off.",
+    )

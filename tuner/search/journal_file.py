@@ -1,0 +1,171 @@
+"""A journal on a local disk: one file, a record a line, and its lock."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import time
+import uuid
+from pathlib import Path
+
+from tuner.errors import UserError
+from tuner.invocation import command
+from tuner.storage.access import reaching
+from tuner.storage.folders import sync
+
+FILE = "journal.jsonl"
+LARGEST = 2**30
+"""Bytes of a journal that is read: some 100,000 trials."""
+PATIENCE = 0.5
+"""Seconds that a writer waits for the lock: a look at it (`is_locked`) is over at once."""
+
+
+class JournalFile:
+    """The file, open for writing: its lock is held as long as this process lives.
+
+    Raises:
+        UserError: another process holds it, or the file cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._failed: UserError | None = None
+        _check_plain(folder)
+        with reaching(folder / FILE):
+            self._file = open(folder / FILE, "r+b", buffering=0)  # noqa: SIM115 (`close` does)
+        if not _locked(self._file.fileno()):
+            self._file.close()
+            raise UserError(
+                f"study {folder.name} is being worked on by another process",
+                f"Watch it by `{command('status', folder)} --watch`; when it has ended or was "
+                "stopped by Ctrl-C, run this command again.",
+            )
+
+    def records(self) -> list[bytes]:
+        """All there are; the last may be torn."""
+        with reaching(self._folder / FILE):
+            self._file.seek(0)
+            return lines(self._file.read())
+
+    def keep(self, records: list[bytes]) -> None:
+        """Cut off what is after these."""
+        with reaching(self._folder / FILE):
+            self._file.truncate(sum(map(len, records)))
+            self._file.seek(0, os.SEEK_END)
+
+    def append(self, number: int, record: bytes) -> None:
+        """Write a record and force it to the disk: it is there as a whole, or not at all.
+
+        Raises:
+            StorageFull: no space is left.
+            UserError: it cannot be written.
+        """
+        if self._failed is not None:
+            raise self._failed
+        start = self._file.tell()
+        try:
+            with reaching(self._folder):
+                _write(self._file.fileno(), record)
+        except BaseException:
+            self._cut_off(start)
+            raise
+
+    def _cut_off(self, end: int) -> None:
+        try:
+            self._file.truncate(end)
+            self._file.seek(end)
+        except OSError as error:  # what is torn stays, and nothing may follow it
+            self._failed = UserError(
+                f"{self._folder / FILE} cannot be written: {error.strerror}",
+                f"When it can be: {command('resume', self._folder)}",
+            )
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._file.close()
+
+
+def create_file(folder: Path, record: bytes) -> bool:
+    """Begin a journal: the folder appears with its first record, or not at all.
+
+    Returns:
+        False where something is in the folder already.
+    """
+    staged = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.new")
+    with reaching(folder):
+        staged.mkdir(parents=True)
+        try:
+            (staged / FILE).write_bytes(record)
+            sync(staged / FILE)
+            sync(staged)
+            try:
+                staged.rename(folder)  # refuses a folder that is not empty
+            except OSError:
+                if os.path.lexists(folder):
+                    return False
+                raise
+            sync(folder.parent)
+            return True
+        finally:
+            (staged / FILE).unlink(missing_ok=True)
+            if staged.exists():
+                staged.rmdir()
+
+
+def read_file(folder: Path) -> list[bytes]:
+    """The records of a file, also while another process writes it; the last may be torn.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    _check_plain(folder)
+    with reaching(folder / FILE):
+        return lines((folder / FILE).read_bytes())
+
+
+def lines(content: bytes) -> list[bytes]:
+    """Split after each newline, and nowhere else."""
+    *whole, rest = content.split(b"\n")
+    return [*(line + b"\n" for line in whole), *([rest] if rest else [])]
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process has the file open for writing."""
+    _check_plain(folder)
+    with reaching(folder / FILE), open(folder / FILE, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def _locked(descriptor: int) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(PATIENCE / 10)
+        else:
+            return True
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    while content:  # what is written may be less than what was asked for
+        content = content[os.write(descriptor, content) :]
+    os.fsync(descriptor)
+
+
+def _check_plain(folder: Path) -> None:
+    """Refuse a link, a pipe or a folder, and what is endless: it could do harm, or never end."""
+    path = folder / FILE
+    with reaching(path):
+        found = os.lstat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise UserError(f"{path} is no plain file", "A study's journal is: restore it.")
+    if found.st_size > LARGEST:
+        raise UserError(f"{path} is larger than any journal", "Restore it from a backup.")

@@ -1,0 +1,257 @@
+"""A driver's lease on a study that several machines can reach: a heartbeat with expiry.
+
+The n-th driver of a study creates `drivers/00000n.json`, which one alone can do, and renews it
+while it works. The study is free where its last driver has ended, has not renewed its lease for a
+minute, or was a process of this machine that is gone: so after a kill, `resume` goes on at once on
+the same machine, and within a minute elsewhere. Of two who find it free, one creates the next
+number; the other looks again, and finds it taken.
+
+How old a lease is is told by the clock of the storage alone: when it was written last, against when
+a file was written there now. Clocks of machines may differ as they like. A driver trusts its own
+lease by its own monotonic clock, counted from before it asked for it, so it stops before others
+take over. That it might sleep between that look and a write is why the journal's records are
+created, not written: see `segments`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import threading
+import time
+import uuid
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tuner.errors import UserError
+from tuner.invocation import command
+from tuner.progress import Progress
+from tuner.storage.access import create, listed, modified, probe, read, write
+from tuner.storage.folders import Place
+
+FOLDER = "drivers"
+RENEW_EVERY, EXPIRY = 10.0, 60.0
+"""Seconds."""
+GRACE = 2.0
+"""Seconds by which a lease seems older where a storage's clock gives whole seconds."""
+_NAME = re.compile(r"(\d{6,})\.json")
+
+
+class Holder(BaseModel):
+    """Who holds a lease, as it is written.
+
+    Attributes:
+        host, pid: for people.
+        machine: of which `pid` is a process: this start of it, and this container on it.
+        renewed: how often; a lease that is watched is seen to change.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    owner: str
+    host: str
+    pid: int
+    machine: str
+    renewed: int = 0
+    ended: bool = False
+
+    @property
+    def gone(self) -> bool:
+        """Whether it was a process of this machine that is no more."""
+        if self.machine != _this_machine():
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except (OSError, OverflowError):  # it is somebody else's, or no number of a process
+            pass
+        return False
+
+
+@dataclass(frozen=True)
+class _Written:
+    number: int
+    holder: Holder
+    time: float  # of the storage
+
+
+class Lease:
+    """The lease on a study, held and renewed by a thread until it is released.
+
+    Args:
+        folder: the study's own.
+        progress: where it is shown that a lease is waited for which may be a dead driver's: until
+            it expires, or is renewed. Without it, nothing is waited for.
+        renew_every, expiry: seconds.
+
+    Raises:
+        UserError: another driver is at work, or may be; or the storage cannot be used.
+    """
+
+    def __init__(
+        self,
+        folder: Place,
+        progress: Progress | None = None,
+        renew_every: float = RENEW_EVERY,
+        expiry: float = EXPIRY,
+    ) -> None:
+        self._folder = folder
+        self._renew_every, self._expiry = renew_every, expiry
+        self._holder = Holder(
+            owner=uuid.uuid4().hex,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            machine=_this_machine(),
+        )
+        self._lost = False
+        self._until = 0.0  # monotonic
+        self._released = threading.Event()
+        self._number = self._acquired(progress)
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Refuse to go on where another driver may be at work.
+
+        Raises:
+            UserError: one is, or the lease could not be renewed.
+        """
+        if self._lost:
+            raise overtaken(self._folder)
+        if time.monotonic() > self._until:
+            raise UserError(
+                f"the lease on study {self._folder.name} has expired: {self._folder} could not be "
+                f"written to for {self._expiry:g} s, and another driver may have taken over",
+                f"When it can be reached again: {command('resume', self._folder)}",
+            )
+
+    def release(self) -> None:
+        """Say that this driver has ended; where that cannot be said, its lease expires."""
+        self._released.set()
+        self._thread.join(self._renew_every)
+        if not self._lost and time.monotonic() < self._until:
+            with suppress(UserError):
+                self._write(ended=True)
+
+    def _acquired(self, progress: Progress | None) -> int:
+        clock = probe(self._folder) - time.monotonic()  # the storage's, at most
+        while True:
+            last = _last(self._folder)
+            if last is not None and not self._is_free(last, clock):
+                self._await(last, clock, progress)
+            number = last.number + 1 if last else 1
+            started = time.monotonic()
+            if create(_path(self._folder, number), self._content()):
+                self._until = started + self._expiry
+                return number
+
+    def _is_free(self, last: _Written, clock: float) -> bool:
+        return last.holder.ended or last.holder.gone or self._seconds_left(last, clock) <= 0
+
+    def _seconds_left(self, last: _Written, clock: float) -> float:
+        return last.time + self._expiry + GRACE - (clock + time.monotonic())
+
+    def _await(self, last: _Written, clock: float, progress: Progress | None) -> None:
+        """Until the lease has expired.
+
+        Raises:
+            UserError: it was renewed, or nothing is waited for.
+        """
+        left = self._seconds_left(last, clock)
+        if progress is None:
+            raise _at_work(self._folder, last.holder, f"If it died, wait {left:.0f} s.")
+        name = f"{_who(last.holder)} may have died: its lease expires in {left:.0f} s"
+        with progress.task(name) if left > 1 else nullcontext():
+            while not self._is_free(last, clock):
+                time.sleep(min(1.0, self._renew_every / 4))
+                now = _last(self._folder)
+                assert now is not None
+                if (now.number, now.holder.renewed) != (last.number, last.holder.renewed):
+                    raise _at_work(self._folder, now.holder)
+                last = now  # it may say that it has ended
+
+    def _renew(self) -> None:
+        while not self._released.wait(self._renew_every):
+            started = time.monotonic()
+            with suppress(UserError):  # tried again, also after it has expired: it may be ours yet
+                last = _last(self._folder)
+                if last is None:
+                    continue  # the storage is not what it was, as one that is no longer mounted
+                if last.number > self._number:
+                    self._lost = True
+                    return
+                self._write()
+                self._until = started + self._expiry
+
+    def _write(self, ended: bool = False) -> None:
+        update = {"renewed": self._holder.renewed + 1, "ended": ended}
+        self._holder = self._holder.model_copy(update=update)
+        write(_path(self._folder, self._number), self._content())
+
+    def _content(self) -> bytes:
+        return self._holder.model_dump_json().encode() + b"\n"
+
+
+def at_work(folder: Place) -> bool:
+    """Whether a driver holds the lease on a study. Nothing is written.
+
+    Here the clock of this machine is compared with the storage's: no more than what is shown hangs
+    on it.
+    """
+    last = _last(folder)
+    if last is None or last.holder.ended or last.holder.gone:
+        return False
+    return time.time() - last.time < EXPIRY + GRACE
+
+
+def overtaken(folder: Place) -> UserError:
+    """What is said to a driver whose study has another one now."""
+    return UserError(
+        f"another driver has taken over study {folder.name}: this one writes nothing more",
+        f"Watch it by: {command('status', folder)} --watch",
+    )
+
+
+def _at_work(folder: Place, holder: Holder, remedy: str = "") -> UserError:
+    return UserError(
+        f"study {folder.name} is being worked on by another process: {_who(holder)}",
+        f"Watch it by `{command('status', folder)} --watch`; when it has ended or was stopped by "
+        f"Ctrl-C, run this command again. {remedy}".rstrip(),
+    )
+
+
+def _who(holder: Holder) -> str:
+    return f"the driver on {holder.host}, process {holder.pid},"
+
+
+def _last(folder: Place) -> _Written | None:
+    """The last lease that was created."""
+    numbers = (int(match[1]) for match in map(_NAME.fullmatch, listed(folder / FOLDER)) if match)
+    number = max(numbers, default=0)
+    if number == 0:
+        return None
+    path = _path(folder, number)
+    (content,) = read(path.parent, [path.name]).values()
+    try:
+        holder = Holder.model_validate_json(content)
+    except ValidationError:  # damaged: whose it was is not known, but when it was written is
+        holder = Holder(owner="", host="an unknown machine", pid=0, machine="")
+    return _Written(number, holder, modified(path))
+
+
+def _path(folder: Place, number: int) -> Place:
+    return folder / FOLDER / f"{number:06d}.json"
+
+
+def _this_machine() -> str:
+    """This start of this machine, and the container in it whose processes we see."""
+    try:
+        start = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{start} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:  # not Linux: no process is taken for gone
+        return uuid.uuid4().hex

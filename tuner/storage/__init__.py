@@ -1,0 +1,1 @@
+"""Where studies are kept, and how files are written and read there."""
