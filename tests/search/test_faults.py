@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -132,3 +134,20 @@ def test_what_a_resume_may_not_change_is_refused(tuner: Command, place: Path) ->
     assert code == 2 and "already exists" in printed and "tuner resume smoke" in printed
     assert "space.optim.lr.high: was 0.001, now 0.5" in printed
     assert (place / "studies" / "smoke" / "journal.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("moment", ["loading libraries", "starting Ray"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_before_it_began(
+    tuner: Command, place: Path, moment: str, number: signal.Signals
+) -> None:
+    """Nothing is begun, and no library swallows it or crashes by it."""
+    process = tuner("search", str(SMOKE))
+    assert process.stdout is not None
+    while moment not in process.stdout.readline():
+        assert process.poll() is None
+    time.sleep(0.5)
+    process.send_signal(number)
+    code, printed = finish(process)
+    assert code == 130 and "interrupted: nothing was begun" in printed, printed
+    assert not (place / "studies" / "smoke").exists()

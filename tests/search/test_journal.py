@@ -77,7 +77,8 @@ def test_torn_last_record_is_dropped_and_the_report_stands(
     zeros = whole[:start] + bytes(len(whole) - start)
     carriage_return = whole[: start + 30] + b"\r" + whole[start + 31 :]
     deep = whole[:start] + DEEP
-    for damaged in (flipped, zeros, carriage_return, deep):
+    noise = whole[: start + 9] + b"\x91\n\xfe{}\n[1]\n\x07"  # which has ends of lines
+    for damaged in (flipped, zeros, carriage_return, deep, noise):
         path.write_bytes(damaged)
         assert read_history(study.folder).record() == expected
     with Journal(study.folder) as journal:  # the writer cuts it off and goes on

@@ -19,6 +19,7 @@ from tuner.cli.shared import (
     loading,
 )
 from tuner.errors import StudyFailed, StudyInterrupted
+from tuner.interrupts import ending_at_once
 from tuner.invocation import command, program, search_command, storage_option
 
 if TYPE_CHECKING:
@@ -37,9 +38,11 @@ def search(
 
     study, console = load_study(space, overrides), console_of(as_json)
     check_new(study)  # here too: the libraries take seconds
-    with loading(console):
-        from tuner.search.run import begin
-    _finish(begin(study, console, tracking_later), study.folder, as_json)
+    with ending_at_once("interrupted: nothing was begun"):
+        with loading(console):
+            from tuner.search.run import begin
+        record = begin(study, console, tracking_later)
+    _finish(record, study.folder, as_json)
 
 
 def plan(

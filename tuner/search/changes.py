@@ -47,22 +47,30 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
     settings = copy.deepcopy(record.settings)
     for text in extension.overrides:
         override(settings, text)
-    budget, ledger = settings["budget"], Ledger.of(record)
+    was, ledger = reopened_study(record.settings, folder), Ledger.of(record)
+    budget = reopened_study(settings, folder).budget
     if extension.trials is not None:
-        if budget["trials"] is None:
+        if budget.trials is None:
             raise UserError("--trials: this study runs its whole grid", "There are no more points.")
-        budget["trials"] += int(_added("--trials", "+32", extension.trials, int))
+        more = _added("--trials", "+32", extension.trials, int)
+        settings["budget"]["trials"] = budget.trials + int(more)
     if extension.gpu_hours is not None:
         more = _added("--gpu-hours", "+4", extension.gpu_hours, float)
-        budget["gpu_hours"] = (budget.get("gpu_hours") or ledger.gpu_hours) + more
+        settings["budget"]["gpu_hours"] = (budget.gpu_hours or ledger.gpu_hours) + more
     if extension.until is not None:
         more = _added("--until", "+2h", extension.until, seconds_of)
-        wall = budget.get("wall")
-        budget["wall"] = duration_of((seconds_of(wall) if wall else ledger.seconds) + more)
+        spent = seconds_of(budget.wall) if budget.wall else ledger.seconds
+        settings["budget"]["wall"] = duration_of(spent + more)
     study = reopened_study(settings, folder)
+    for trial in record.trials:
+        if trial.origin == "sampler" and not study.space.holds(trial.params):
+            raise UserError(
+                f"trial {trial.number:03d} in the journal of {folder} is no point of its space",
+                "Restore the journal from a backup.",
+            )
     stays = [
         line
-        for key, line in _differences(reopened_study(record.settings, folder), study).items()
+        for key, line in _differences(was, study).items()
         if key.partition(".")[0] not in MAY_CHANGE or key in STAYS
     ]
     if stays:

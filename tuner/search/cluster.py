@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import ray
 
 from tuner.errors import UserError
+from tuner.interrupts import kept
 from tuner.progress import Progress
 from tuner.study.parts import ResourcesConfig
 
@@ -34,7 +35,8 @@ def cluster(progress: Progress) -> Iterator[None]:
     address = os.environ.get("RAY_ADDRESS") or "local"
     at = "on this machine" if address == "local" else f"at {address}"
     try:
-        with progress.task(f"{'starting' if address == 'local' else 'joining'} Ray {at}"):
+        # Ray puts in a handler of its own for SIGTERM, which exits.
+        with kept(), progress.task(f"{'starting' if address == 'local' else 'joining'} Ray {at}"):
             ray.init(
                 address=address,
                 include_dashboard=False if address == "local" else None,

@@ -6,11 +6,7 @@ Ray's own state is thrown away after a run.
 
 from __future__ import annotations
 
-import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 from ray import cloudpickle, tune
@@ -22,8 +18,8 @@ from rich.text import Text
 
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import StorageFull, UserError
+from tuner.interrupts import OrderlyStop
 from tuner.model.encoder import PretrainedEncoder
-from tuner.progress import Progress
 from tuner.protocol import Protocol
 from tuner.records import Evaluation, FailureKind
 from tuner.search.cluster import concurrency
@@ -171,43 +167,18 @@ def _preempted(error: Exception) -> bool:
     return isinstance(error, RayActorError) and error.preempted
 
 
-class _Interrupt(_NotPickled, tune.Stopper):
-    """Ends the run in an orderly way where the driver says so, or on the first SIGINT or SIGTERM.
+class _Stopper(_NotPickled, tune.Stopper):
+    """Ends the run where the driver has had enough, or somebody asked for it."""
 
-    The second one kills.
-    """
-
-    def __init__(self, driver: Driver, progress: Progress) -> None:
-        self.received = False
+    def __init__(self, driver: Driver, stop: OrderlyStop) -> None:
         self._driver = driver
-        self._progress = progress
+        self._stop = stop
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False  # results of trials always reach the driver
 
     def stop_all(self) -> bool:
-        return self.received or self._driver.should_stop()
-
-    @contextmanager
-    def installed(self) -> Iterator[None]:
-        """Catch the signals in the block."""
-
-        def receive(number: int, frame: FrameType | None) -> None:
-            self.received = True
-            self._progress.tell(
-                "stopping: unfinished trials will go on from their last checkpoint (a rung, or "
-                "what checkpoint.every_seconds says); Ctrl-C again stops at once"
-            )
-            signal.signal(number, signal.default_int_handler)
-
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        for number in before:
-            signal.signal(number, receive)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        return self._stop.received or self._driver.should_stop()
 
 
 def run(
@@ -216,12 +187,9 @@ def run(
     protocol: Protocol,
     corpus: TokenisedCorpus,
     encoder: PretrainedEncoder,
-    progress: Progress,
-) -> bool:
-    """Run the driver's trials on the cluster until none is left, or the driver has had enough.
-
-    Returns:
-        True where it was interrupted.
+    stop: OrderlyStop,
+) -> None:
+    """Run the driver's trials until none is left, the driver has had enough, or `stop` came.
 
     Raises:
         StorageFull: Ray's own scratch folder cannot be written.
@@ -230,8 +198,7 @@ def run(
     trainable = tune.with_parameters(
         TrialActor, study=study, protocol=protocol, corpus=corpus, encoder=encoder
     )
-    interrupt = _Interrupt(driver, progress)
-    with tempfile.TemporaryDirectory(prefix="tuner-ray-") as scratch, interrupt.installed():
+    with tempfile.TemporaryDirectory(prefix="tuner-ray-") as scratch:
         tuner = tune.Tuner(
             tune.with_resources(
                 trainable, {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
@@ -249,7 +216,7 @@ def run(
                 callbacks=[_Watcher(driver, study.folder / "errors")],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # ours are enough
                 failure_config=tune.FailureConfig(max_failures=0),  # what follows is the driver's
-                stop=interrupt,
+                stop=_Stopper(driver, stop),
                 verbose=0,
             ),
         )
@@ -260,4 +227,3 @@ def run(
                 raise StorageFull(scratch) from error
             if driver.outcome is None:
                 raise
-    return interrupt.received

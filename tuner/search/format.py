@@ -1,9 +1,10 @@
 """The journal's format: one JSON record a line, and which records may follow which.
 
-Every record carries a CRC-32 of itself and its number. A last record that was torn (the writer
-died in the middle of it) is recognised and dropped; anything else that does not add up is an
-error, never skipped. A journal may have been damaged, or made by someone who means harm: whatever
-it holds, reading it gives a study or a UserError.
+Every record carries a CRC-32 of itself and its number. What is torn at the end (the writer died in
+the middle of it, or its disk) is recognised and dropped: a bad record after which no sound one
+comes. Anything else that does not add up is an error, never skipped. A journal may have been
+damaged, or made by someone who means harm: whatever it holds, reading it gives a study or a
+UserError.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def decode(records: Sequence[bytes], folder: Place) -> tuple[History, int]:
         folder: the study's own, whose name is the study's.
 
     Returns:
-        The history, and how many records are sound: all, or all but the last.
+        The history, and how many records are sound: all, or those before the torn one at the end.
 
     Raises:
         UserError: it is no journal, of another study, or damaged.
@@ -76,7 +77,7 @@ def decode(records: Sequence[bytes], folder: Place) -> tuple[History, int]:
             _check(event, history, rungs)
             history.apply(event)
         except _Torn as error:
-            if number and number == len(records) - 1:
+            if number and not any(map(_is_sound, records[number + 1 :])):
                 return history, number
             raise _damaged(folder, number, error) from error
         except (ValueError, RecursionError) as error:  # sound, but not what this version writes
@@ -86,7 +87,24 @@ def decode(records: Sequence[bytes], folder: Place) -> tuple[History, int]:
     return history, len(records)
 
 
+def _is_sound(record: bytes) -> bool:
+    """Whether it has its checksum, wherever it stands."""
+    try:
+        _sealed(record)
+    except _Torn:
+        return False
+    return True
+
+
 def _body(number: int, record: bytes) -> dict[str, Any]:
+    body = _sealed(record)
+    if body.pop("n", None) != number:
+        raise ValueError(f"its number is not {number}")
+    return body
+
+
+def _sealed(record: bytes) -> dict[str, Any]:
+    """What a record says, as it was written."""
     if not record.endswith(b"\n"):
         raise _Torn("the record is cut off")
     try:
@@ -99,8 +117,6 @@ def _body(number: int, record: bytes) -> dict[str, Any]:
             raise _Torn("its checksum does not match")
     except (ValueError, RecursionError) as error:
         raise _Torn(str(error)) from error
-    if body.pop("n", None) != number:
-        raise ValueError(f"its number is not {number}")
     return body
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 import uuid
+from functools import partial
 
 from rich.console import Console
 
 from tuner.disk import check_space
-from tuner.errors import StudyInterrupted
+from tuner.interrupts import OrderlyStop
 from tuner.invocation import command
 from tuner.prepare import Inputs, check_unchanged, prepare
 from tuner.progress import Progress
@@ -26,6 +27,11 @@ from tuner.study import StudyConfig
 from tuner.terminal.progress import ConsoleProgress, say
 from tuner.terminal.view import StudyView
 from tuner.tracking import BackgroundTracker, store_of
+
+STOPPING = (
+    "stopping: unfinished trials will go on from their last checkpoint (a rung, or what "
+    "checkpoint.every_seconds says); Ctrl-C again stops at once"
+)
 
 
 def begin(study: StudyConfig, console: Console, tracking_later: bool = False) -> StudyRecord:
@@ -88,19 +94,15 @@ def _run(
     console: Console,
     progress: Progress,
 ) -> StudyRecord:
-    with StudyView(console, study.trials) as view:
-        files = TrialFiles(study)
+    files = TrialFiles(study)
+    goes_on = f"the study goes on with: {command('resume', study.folder)}"
+    stop = OrderlyStop(partial(progress.tell, STOPPING), f"stopped at once; {goes_on}")
+    with stop, StudyView(console, study.trials) as view:
         observers: list[Observer] = [view, files, tracker]
         driver = Driver(study, journal, observers)
         driver.start()
-        try:
-            interrupted = engine.run(
-                study, driver, inputs.protocol, inputs.corpus, inputs.encoder, progress
-            )
-        except KeyboardInterrupt:  # the second one: nothing more is written
-            told = f"stopped at once; the study goes on with: {command('resume', study.folder)}"
-            raise StudyInterrupted(told) from None
-        record = driver.finish(interrupted)
+        engine.run(study, driver, inputs.protocol, inputs.corpus, inputs.encoder, stop)
+        record = driver.finish(stop.received)
     for complaint in (*files.close(), *tracker.close()):
         say(console, complaint, style="yellow")
     if driver.outcome is not None and driver.outcome.error is not None:

@@ -37,8 +37,9 @@ class Segments:
         return read_segments(self._folder)
 
     def keep(self, records: list[bytes]) -> None:
-        """Remove the one after these, if there is one: its number is free again."""
-        remove(_segment(self._folder, len(records)))
+        """Remove those after these, the last one first: their numbers are free again."""
+        for name, _ in reversed(version(self._folder)[len(records) :]):
+            remove(self._folder / FOLDER / name)
 
     def append(self, number: int, record: bytes) -> None:
         """Create the file of a record.

@@ -127,6 +127,14 @@ class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="typ
                 return None
         return points
 
+    def holds(self, point: Mapping[str, Any]) -> bool:
+        """Whether it can propose a point."""
+        try:
+            taken = self.sample(lambda name, distribution: point[name])
+        except KeyError:
+            return False
+        return taken == point and all(possible(self.root[name], point[name]) for name in point)
+
     def _active(self, name: str, point: Mapping[str, Scalar]) -> bool:
         """Whether the conditions of a parameter hold in a point that has them already."""
         when = self.root[name].when

@@ -178,7 +178,8 @@ Distribution = Float | Int | PowerOfTwo | Choice | Fixed
 def possible(distribution: Distribution, value: Scalar) -> bool:
     """Whether a distribution can give this value."""
     if not isinstance(distribution, Float):
-        return value in distribution.grid()
+        is_number = not isinstance(distribution, Int) or isinstance(value, int)
+        return is_number and value in distribution.grid()  # of others, all would be compared
     if not isinstance(value, int | float) or not distribution.low <= value <= distribution.high:
         return False
     return distribution.step is None or distribution.at(distribution.index(value)) == value

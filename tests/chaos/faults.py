@@ -1,0 +1,199 @@
+"""What is done to a study: its driver, its workers or its machine die, its newest file is torn.
+
+A kind of fault is a class whose `strike` waits for a random moment and does it; None where the
+driver ended before.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from tests.chaos.checkpoints import Saved, folders, newest_sound
+from tests.chaos.study import LIFE, Driver, Study, end
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What was done, when (Unix time, seconds), and which checkpoints were sound right after.
+
+    Attributes:
+        record: how many records the journal had.
+        torn: the trial whose newest checkpoint was torn.
+    """
+
+    what: str
+    time: float
+    record: int
+    saved: dict[int, Saved]
+    torn: int | None = None
+
+
+class Kind:
+    """One kind of fault.
+
+    Attributes:
+        name: of the row in the table.
+        settings: of studies that it is done to.
+    """
+
+    name = ""
+    settings: tuple[str, ...] = ()
+
+    def __init__(self, rng: Random) -> None:
+        self.rng = rng
+
+    def strike(self, study: Study, driver: Driver) -> Fault | None:
+        raise NotImplementedError
+
+    def before_driver(self) -> None:
+        """Make ready what a driver needs."""
+
+    def excuses(self, driver: Driver) -> bool:
+        """Whether it is right that a driver gave up, as it says."""
+        return False
+
+    def store(self, study: Study) -> str:
+        """The database behind MLflow."""
+        return f"sqlite:///{study.storage / 'mlflow.db'}"
+
+    def after_study(self, study: Study, driver: Driver) -> str:
+        """What is left to do; returns what went wrong."""
+        return ""
+
+
+class KillDriver(Kind):
+    """SIGKILL to the driver alone, or to all processes at once as when a machine dies."""
+
+    name = "driver killed"
+
+    def strike(self, study: Study, driver: Driver) -> Fault | None:
+        if not moment(self.rng, study, driver, first=0):
+            return None
+        if self.rng.random() < 0.5:
+            return strike_machine(study, driver)
+        at, record = time.time(), study.records()
+        driver.signal(signal.SIGKILL)
+        driver.wait()
+        time.sleep(0.2)  # Ray follows: see how far a worker got that outlived its driver
+        return Fault("SIGKILL to the driver", at, record, newest_sound(study))
+
+
+class StopDriver(Kind):
+    """SIGINT and SIGTERM in turn: an orderly end, at any moment."""
+
+    name = "driver stopped"
+
+    def __init__(self, rng: Random) -> None:
+        super().__init__(rng)
+        self._signals = [signal.SIGINT, signal.SIGTERM]
+
+    def strike(self, study: Study, driver: Driver) -> Fault | None:
+        if not moment(self.rng, study, driver, first=0):
+            return None
+        self._signals.reverse()
+        at, record = time.time(), study.records()
+        driver.signal(self._signals[0])
+        code = driver.wait(60)
+        what = f"{self._signals[0].name} to the driver: exit {code}"
+        return Fault(what, at, record, newest_sound(study))
+
+    def after_study(self, study: Study, driver: Driver) -> str:
+        """A driver that was stopped exits with 130, and says how the study goes on."""
+        wrong = []
+        for stopped in study.drivers[:-1]:
+            if stopped.wait() not in (130, 0) or "Traceback" in stopped.said():
+                wrong.append(f"{stopped.log.name} was stopped and exited with {stopped.wait()}")
+        return "; ".join(wrong)
+
+
+class KillWorker(Kind):
+    """SIGKILL to a process that trains; the study goes on by itself."""
+
+    name = "worker killed"
+
+    def strike(self, study: Study, driver: Driver) -> Fault | None:
+        earliest = time.monotonic() + self.rng.uniform(0.0, 5.0)
+        while driver.running:
+            workers = study.place.workers()
+            if workers and time.monotonic() > earliest:
+                at, record = time.time(), study.records()
+                end(self.rng.choice(workers), signal.SIGKILL)
+                return Fault("SIGKILL to a worker", at, record, newest_sound(study))
+            time.sleep(0.05)
+        return None
+
+
+class TearNewest(Kind):
+    """The machine dies, and the newest file is torn: the journal, or one of a checkpoint."""
+
+    name = "newest file torn"
+
+    def __init__(self, rng: Random) -> None:
+        super().__init__(rng)
+        self._journal = False
+
+    def strike(self, study: Study, driver: Driver) -> Fault | None:
+        if not moment(self.rng, study, driver, first=3):
+            return None
+        fault = strike_machine(study, driver)
+        self._journal = not self._journal
+        checkpoints = [folder for saved in folders(study).values() for folder in saved]
+        if self._journal or not checkpoints:
+            what = tear(study.journal, last_record(study.journal), self.rng)
+            return Fault(what, fault.time, study.records(), fault.saved)
+        folder = max(checkpoints, key=lambda folder: folder.stat().st_ctime)
+        file = self.rng.choice(sorted(folder.iterdir()))
+        what = f"{folder.parent.name}/{folder.name}/{tear(file, 0, self.rng)}"
+        torn = int(folder.parent.name)
+        return Fault(what, fault.time, fault.record, newest_sound(study), torn)
+
+
+def moment(rng: Random, study: Study, driver: Driver, first: int) -> bool:
+    """Wait: half the time for a while, half for a record of the journal, from the `first` on.
+
+    Moments drawn by time alone would mostly hit the start, which takes longer than the training.
+    """
+    by_record = rng.random() < 0.5
+    record = max(first, study.records() + rng.randrange(1, 12)) if by_record else first
+    at = time.monotonic() + (0.0 if by_record else rng.uniform(0.0, LIFE))
+    while driver.running:
+        if study.records() >= record and time.monotonic() >= at:
+            time.sleep(rng.uniform(0.0, 0.02))
+            return True
+        time.sleep(0.005)
+    return False
+
+
+def strike_machine(study: Study, driver: Driver) -> Fault:
+    """All processes of the study die at once."""
+    at, record = time.time(), study.records()
+    driver.signal(signal.SIGKILL)
+    study.place.kill("tuner")
+    driver.wait()
+    return Fault("SIGKILL to all processes", at, record, newest_sound(study))
+
+
+def last_record(journal: Path) -> int:
+    """Where the last record begins, in bytes."""
+    return journal.read_bytes()[:-1].rfind(b"\n") + 1
+
+
+def tear(file: Path, since: int, rng: Random) -> str:
+    """Leave a file as a write that was not finished does, from the byte `since` on; says how.
+
+    It is cut off, or its end is zeros, as some file systems leave it, or anything.
+    """
+    content = file.read_bytes()
+    at = rng.randrange(since, len(content))
+    how = rng.choice(("cut", "zeros", "noise"))
+    rest = {
+        "cut": b"",
+        "zeros": bytes(len(content) - at),
+        "noise": rng.randbytes(len(content) - at),
+    }[how]
+    file.write_bytes(content[:at] + rest)
+    return f"{file.name}: {how} from byte {at:,} of {len(content):,}"
