@@ -172,7 +172,7 @@ def strike_machine(study: Study, driver: Driver) -> Fault:
     """All processes of the study die at once."""
     at, record = time.time(), study.records()
     driver.signal(signal.SIGKILL)
-    study.place.kill("tuner")
+    study.place.kill("driver")
     driver.wait()
     return Fault("SIGKILL to all processes", at, record, newest_sound(study))
 

@@ -91,11 +91,11 @@ def play(study: Study, kind: Kind, most: int, tell: Tell) -> tuple[Tally, list[F
 def _see_what_is_left(found: Tally, study: Study) -> None:
     """Processes that live on, and half-written files."""
     deadline = time.monotonic() + LINGERS
-    while (alive := study.place.processes("tuner")) and time.monotonic() < deadline:
+    while (alive := study.place.processes("driver")) and time.monotonic() < deadline:
         time.sleep(0.1)
     for title in alive.values():
         found.found("left_over", f"process {title[:60]}")
-    study.place.kill("tuner")
+    study.place.kill("driver")
     half = [path.name for path in study.storage.glob(".*")]
     half += [path.parent.name for path in study.folder.glob("trials/*/*/optimizer.safetensors")]
     half += [path.parent.name for path in study.folder.glob("trials/*/.partial")]

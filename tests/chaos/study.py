@@ -40,11 +40,11 @@ class Place:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="c-"))
-        for name in ("tuner", "server", "ray", "tmp"):
+        for name in ("driver", "server", "ray", "tmp"):
             (self.folder / name).mkdir()
 
     def environment(self, who: str) -> dict[str, str]:
-        """Of processes, whose HOME says whose they are: `tuner` (Ray's too) or `server`."""
+        """Of processes, whose HOME says whose they are: `driver` (Ray's too) or `server`."""
         joined = ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
         return {
             **{name: value for name, value in os.environ.items() if name not in joined},
@@ -69,7 +69,7 @@ class Place:
 
     def workers(self) -> list[int]:
         """Processes that train."""
-        running = self.processes("tuner").items()
+        running = self.processes("driver").items()
         return [number for number, title in running if re.match(r"ray::\w*Trainable", title)]
 
     def kill(self, who: str) -> None:
@@ -81,7 +81,7 @@ class Place:
 
     def close(self, keep: bool) -> None:
         """End what still runs; remove all that was written, unless it is evidence."""
-        self.kill("tuner")
+        self.kill("driver")
         self.kill("server")
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -97,7 +97,7 @@ class Driver:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tuner", *arguments],
                 cwd=place.folder,
-                env=place.environment("tuner"),
+                env=place.environment("driver"),
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
                 stderr=subprocess.STDOUT,
