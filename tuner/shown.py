@@ -7,7 +7,7 @@ import re
 SECRET = re.compile("pass|pwd|token|secret|credential|signature|key|odbc", re.IGNORECASE)
 """Names, as of query parameters, of what is a secret."""
 
-_USERINFO = re.compile(r"(:/+)[^\n]*@")  # greedy: a password may hold any character
+_USERINFO = re.compile(r"(:/+)\S*@")  # greedy: a password may hold any character
 _PARAMETER = re.compile(rf"([?&;][^=&;\s]*(?:{SECRET.pattern})[^=&;\s]*=)[^&;\s'\"]*", SECRET.flags)
 _PASSWORD = re.compile(r"://[^\s/@]*:\S*@|\bhttps?://[^\s/@]*@")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -65,10 +65,14 @@ def reopened_study(settings: Mapping[str, Any], folder: Place) -> StudyConfig:
     """The settings that a study began with, in the folder where it stands now.
 
     Raises:
-        UserError: this version no longer accepts them.
+        UserError: they are another study's, or this version no longer accepts them.
     """
-    here = {"name": folder.name, "storage": folder.absolute().parent}
-    return validate_study({**settings, **here}, str(folder))
+    if settings.get("name") != folder.name:  # else it would be written to another's folder
+        raise UserError(
+            f"the settings in {folder} are of a study {settings.get('name')!r}",
+            "A study keeps its name, which is its folder's.",
+        )
+    return validate_study({**settings, "storage": folder.absolute().parent}, str(folder))
 
 
 def override(settings: dict[str, Any], text: str) -> None:

@@ -18,8 +18,9 @@ A_STUDY = 5
 """Faults that one study has to bear at most."""
 GIVES_UP = 3
 """Drivers of a study that may fail by themselves before it counts as lost."""
-LINGERS = 10.0
-"""Seconds in which all processes of a study that has ended have to be gone."""
+LINGERS = 60.0
+"""Seconds in which all processes of a study that has ended have to be gone: Ray's look for their
+parent every few."""
 
 Tell = Callable[[str], None]
 

@@ -18,7 +18,6 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
-from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -137,7 +136,7 @@ def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
                 dtype=torch.float32,
                 output_loading_info=True,
             )
-        except (OSError, ValueError, SafetensorError) as error:
+        except Exception as error:  # of what is not as it was saved
             _refuse(encoder, "weights", error)
     missing_pooler = {key for key in report["missing_keys"] if key.startswith("pooler.")}
     if missing := sorted(set(report["missing_keys"]) - missing_pooler):
@@ -179,7 +178,7 @@ def load_tokenizer(encoder: EncoderConfig) -> PreTrainedTokenizerBase:
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 source, revision=encoder.revision, trust_remote_code=False
             )
-        except (OSError, ValueError) as error:
+        except Exception as error:  # tokenizers and transformers raise what they like
             _refuse(encoder, "tokenizer", error)
     if not rows / 2 <= len(tokenizer) <= rows:
         raise UserError(
@@ -210,7 +209,7 @@ def _load_config(encoder: EncoderConfig, source: str) -> PretrainedConfig:
         config: PretrainedConfig = AutoConfig.from_pretrained(
             source, revision=encoder.revision, trust_remote_code=False
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # tokenizers and transformers raise what they like
         _refuse(encoder, "configuration", error)
     if config.is_encoder_decoder or config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         raise UserError(
@@ -225,7 +224,7 @@ def _refuse(encoder: EncoderConfig, part: str, error: Exception) -> NoReturn:
         reason = "the Hugging Face hub cannot be reached and it is not in the local cache"
         remedy = f"connect once, unset HF_HUB_OFFLINE, or set encoder.name to a folder with {FILES}"
     else:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         remedy = f"encoder.name must be a hub id, nano, or a folder with {FILES}"
     raise UserError(f"the {part} of {encoder.name!r} cannot be loaded: {reason}", remedy) from error
 

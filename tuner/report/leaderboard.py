@@ -14,9 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from tuner.records import StudyRecord, TrialRecord
+from tuner.shown import printable
 
 WIDE = 140
 """Columns from which the names of settings have room in one line."""
+FORMULA = ("=", "+", "-", "@", "\t")
+"""What a formula begins with in a spreadsheet."""
 _ORDER = {"running": 0, "pending": 1, "interrupted": 2, "pruned": 3, "failed": 4}
 
 
@@ -122,8 +125,16 @@ def as_csv(study: StudyRecord) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, [*columns, "claim"], restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula is shown to it as a text."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def percent(share: float) -> str:

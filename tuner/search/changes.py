@@ -147,7 +147,8 @@ def _added(option: str, example: str, text: str, number: Any) -> float:
         amount = float(number(text.removeprefix("+")))
     except ValueError:
         amount = 0.0
-    if not (text.startswith("+") and 0 < amount < float("inf")):
+    is_added = text[:1] == "+" and text[1:2] in "0123456789."
+    if not (is_added and 0 < amount < float("inf")):
         raise UserError(
             f"{option} takes what is added, got {text!r}", f"For instance: {option} {example}"
         )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 
 from tuner.errors import UserError
 from tuner.interrupts import kept
@@ -32,6 +33,8 @@ def cluster(progress: Progress) -> Iterator[None]:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    keys = {name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
+    ENV_VARS_TO_PROPAGATE.difference_update(keys)  # Ray writes what it hands on to its logs
     address = os.environ.get("RAY_ADDRESS") or "local"
     at = "on this machine" if address == "local" else f"at {address}"
     try:

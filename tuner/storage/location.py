@@ -5,6 +5,7 @@ A local path is a `pathlib.Path`, an object store's a `UPath`, which has the sam
 
 from __future__ import annotations
 
+import os
 import re
 from importlib.util import find_spec
 from pathlib import Path, PurePath
@@ -112,7 +113,7 @@ def is_shared(folder: Place) -> bool:
         mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:  # not Linux
         return False
-    return SHARED.fullmatch(mounted_as(folder.resolve(), mounts)) is not None
+    return SHARED.fullmatch(mounted_as(Path(os.path.realpath(folder)), mounts)) is not None
 
 
 def mounted_as(path: PurePath, mounts: str) -> str:

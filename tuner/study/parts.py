@@ -108,6 +108,7 @@ class BudgetConfig(Part):
     trials: int | None = Field(
         None,
         ge=1,
+        le=1_000_000,
         description="trials in all, the baseline included; with sampler.kind grid at most so many, "
         "by default the whole grid",
     )

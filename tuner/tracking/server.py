@@ -19,6 +19,7 @@ from typing import IO, Any, NoReturn
 from urllib.parse import urlsplit
 
 from tuner.errors import UserError
+from tuner.shown import without_secrets
 from tuner.tracking.store import (
     SETTINGS,
     SQLITE,
@@ -48,13 +49,17 @@ def serve(uri: str, storage: Path, port: int, announce: Callable[[str, str], Non
         UserError: there is no store, the port is taken, or the server ended by itself.
     """
     if urlsplit(uri).scheme in ("http", "https"):
-        announce(without_credentials(uri, uri), "")
+        announce(without_secrets(uri), "")
         return
     uri = absolute(uri)  # the server stands elsewhere
-    if uri.startswith(SQLITE) and not database_file(uri).exists():
+    if uri.startswith(SQLITE) and not os.path.isfile(database_file(uri)):
         raise UserError(
             f"there is no MLflow store at {database_file(uri)}",
             "Run a search first, or name the folder of the studies with --storage.",
+        )
+    if not storage.is_dir():
+        raise UserError(
+            f"there is no folder {storage}", "Name the folder of the studies with --storage."
         )
     reach(uri)
     _check_port(port)

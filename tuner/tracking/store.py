@@ -62,7 +62,7 @@ def default_uri(storage: Place) -> str:
 
     Where they are in an object store, which holds no database, it is in ./studies.
     """
-    return f"{SQLITE}{beside(storage).resolve() / 'mlflow.db'}"
+    return f"{SQLITE}{Path(os.path.realpath(beside(storage))) / 'mlflow.db'}"
 
 
 def store_of(study: StudyConfig) -> str:
@@ -77,7 +77,7 @@ def absolute(uri: str) -> str:
 
 def database_file(uri: str) -> Path:
     """The file of a sqlite store, absolute."""
-    return Path(uri.removeprefix(SQLITE)).resolve()
+    return Path(os.path.realpath(uri.removeprefix(SQLITE)))  # also of a circle of links
 
 
 def artifact_folder(uri: str) -> Path | None:
@@ -198,15 +198,19 @@ def _reach(uri: str) -> None:
     elif scheme == "sqlite":
         _open_sqlite(uri)
     elif scheme in ("", "file"):
-        storage = Path(unquote(parts.path)).resolve().parent
+        storage = database_file(unquote(parts.path)).parent
         raise refused(
             uri,
             "it is a folder of files, which MLflow no longer keeps up",
             f"Use a database instead: tracking.uri: {default_uri(storage)}",
         )
-    elif parts.hostname:
-        port = parts.port or DATABASE_PORTS.get(scheme, 0)
-        socket.create_connection((parts.hostname, port), PATIENCE).close()
+    elif scheme in DATABASE_PORTS:
+        if parts.hostname:
+            port = parts.port or DATABASE_PORTS[scheme]
+            socket.create_connection((parts.hostname, port), PATIENCE).close()
+    elif scheme != "databricks":
+        known = ["http", "https", "sqlite", *DATABASE_PORTS]
+        raise refused(uri, f"MLflow has none of this kind, but of {', '.join(known)}")
 
 
 def _open_page(address: str) -> None:
