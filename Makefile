@@ -24,7 +24,7 @@ search: $(INSTALLED) ## run the built-in study, search_spaces/nano.yaml
 test: lint types contracts ## what CI runs: lint, types, import contracts, all tests but the slow
 	$(PYTEST) -m "not slow"
 
-test-fast: $(INSTALLED) ## unit tests alone: no Ray, under a minute
+test-fast: $(INSTALLED) ## unit tests alone: no Ray, a minute or two
 	$(PYTEST) -m "not slow and not integration"
 
 test-slow: $(INSTALLED) ## the tests that take minutes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -174,4 +175,4 @@ def change(data: st.DataObject, body: dict[str, Any]) -> None:
     if isinstance(block, dict) and data.draw(st.integers(0, 5)) == 0:
         del block[key]
     else:
-        block[key] = data.draw(st.sampled_from(HOSTILE))
+        block[key] = copy.deepcopy(data.draw(st.sampled_from(HOSTILE)))

@@ -57,7 +57,7 @@ def serve(uri: str, storage: Path, port: int, announce: Callable[[str, str], Non
             f"there is no MLflow store at {database_file(uri)}",
             "Run a search first, or name the folder of the studies with --storage.",
         )
-    if not storage.is_dir():
+    if not os.path.isdir(storage):
         raise UserError(
             f"there is no folder {storage}", "Name the folder of the studies with --storage."
         )
