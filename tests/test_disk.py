@@ -61,7 +61,7 @@ def test_the_largest_fusion_counts(small: Callable[..., StudyConfig]) -> None:
 def test_a_study_that_no_disk_holds_is_refused(small: Callable[..., StudyConfig]) -> None:
     encoder = load_encoder(small().encoder)
     check_space(small(), encoder, at_once=2)
-    large = small(**{"budget.trials": 10**12, "checkpoint.keep_best": 10**12})
+    large = small(**{"budget.trials": 10**6, "checkpoint.keep_best": 10**6})
     with pytest.raises(UserError, match=r"may need [\d,.]+ GB at once in .*, and [\d,.]+ .B are"):
         check_space(large, encoder, at_once=2)
 
@@ -81,7 +81,7 @@ def test_what_a_study_has_written_already_is_no_new_need(
 
 
 def test_an_object_store_has_no_end(small: Callable[..., StudyConfig], tmp_path: Path) -> None:
-    study = small(**{"budget.trials": 10**12, "checkpoint.keep_best": 10**12})
+    study = small(**{"budget.trials": 10**6, "checkpoint.keep_best": 10**6})
     study = study.model_copy(update={"storage": UPath(f"memory://{tmp_path}")})
     need = disk_need(study, SHAPE, at_once=1)
     assert need.free_bytes is None and shortage(need, study.storage) is None

@@ -28,6 +28,10 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """What no terminal is to get of a text; Rich's own colours are off where it is no terminal."""
 
 
+class Hangs(BaseException):
+    """Which nobody catches."""
+
+
 @dataclass(frozen=True)
 class Said:
     """How a command ended, and what it printed."""
@@ -72,7 +76,7 @@ def in_time(patience: float = PATIENCE) -> Iterator[None]:
     """Fail what hangs."""
 
     def hangs(number: int, frame: FrameType | None) -> NoReturn:
-        raise AssertionError(f"still at it after {patience} s")
+        raise Hangs(f"still at it after {patience} s")
 
     before = signal.signal(signal.SIGALRM, hangs)
     signal.setitimer(signal.ITIMER_REAL, patience)

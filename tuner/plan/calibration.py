@@ -63,6 +63,8 @@ def _time_steps(config: TrialConfig, inputs: Inputs, device: torch.device) -> Ob
     """Seconds of a pair, from steps after the first, which warms up."""
     began = time.perf_counter()
     for event in _events(config, inputs, device, ENDLESS):
+        if isinstance(event, Begun):
+            continue
         assert isinstance(event, Step)
         if event.step == 1:
             began = time.perf_counter()
