@@ -1,13 +1,13 @@
 """What is done to a study: its driver, its workers or its machine die, its newest file is torn.
 
-A kind of fault is a class whose `strike` waits for a random moment and does it; None where the
-driver ended before.
+A kind of fault is a class whose `strike` waits for a random moment and does it.
 """
 
 from __future__ import annotations
 
 import signal
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -32,24 +32,45 @@ class Fault:
     torn: int | None = None
 
 
-class Kind:
+class Kind(ABC):
     """One kind of fault.
 
     Attributes:
         name: of the row in the table.
         settings: of studies that it is done to.
+        record: of the journal, at which it strikes; None: at a random moment, maybe too late.
     """
 
     name = ""
     settings: tuple[str, ...] = ()
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, record: int | None = None) -> None:
         self.rng = rng
+        self.record = record
 
+    @abstractmethod
     def strike(self, study: Study, driver: Driver) -> Fault | None:
-        raise NotImplementedError
+        """Wait for the moment and do it; None where the driver ended before."""
 
-    def before_driver(self) -> None:
+    def moment(self, study: Study, driver: Driver, first: int = 0) -> bool:
+        """Wait: half the time for a while, half for a record of the journal, from the `first` on.
+
+        Moments drawn by time alone would mostly hit the start, which takes longer than the
+        training. False where the driver ended before.
+        """
+        record, at = self.record, time.monotonic()
+        if record is None:
+            by_record = self.rng.random() < 0.5
+            record = max(first, study.records() + self.rng.randrange(1, 12)) if by_record else first
+            at += 0.0 if by_record else self.rng.uniform(0.0, LIFE)
+        while driver.running:
+            if study.records() >= record and time.monotonic() >= at:
+                time.sleep(self.rng.uniform(0.0, 0.02))
+                return True
+            time.sleep(0.005)
+        return False
+
+    def before_driver(self) -> None:  # noqa: B027 - most need nothing
         """Make ready what a driver needs."""
 
     def excuses(self, driver: Driver) -> bool:
@@ -71,7 +92,7 @@ class KillDriver(Kind):
     name = "driver killed"
 
     def strike(self, study: Study, driver: Driver) -> Fault | None:
-        if not moment(self.rng, study, driver, first=0):
+        if not self.moment(study, driver):
             return None
         if self.rng.random() < 0.5:
             return strike_machine(study, driver)
@@ -87,12 +108,12 @@ class StopDriver(Kind):
 
     name = "driver stopped"
 
-    def __init__(self, rng: Random) -> None:
-        super().__init__(rng)
+    def __init__(self, rng: Random, record: int | None = None) -> None:
+        super().__init__(rng, record)
         self._signals = [signal.SIGINT, signal.SIGTERM]
 
     def strike(self, study: Study, driver: Driver) -> Fault | None:
-        if not moment(self.rng, study, driver, first=0):
+        if not self.moment(study, driver):
             return None
         self._signals.reverse()
         at, record = time.time(), study.records()
@@ -132,12 +153,12 @@ class TearNewest(Kind):
 
     name = "newest file torn"
 
-    def __init__(self, rng: Random) -> None:
-        super().__init__(rng)
+    def __init__(self, rng: Random, record: int | None = None) -> None:
+        super().__init__(rng, record)
         self._journal = False
 
     def strike(self, study: Study, driver: Driver) -> Fault | None:
-        if not moment(self.rng, study, driver, first=3):
+        if not self.moment(study, driver, first=3):
             return None
         fault = strike_machine(study, driver)
         self._journal = not self._journal
@@ -150,22 +171,6 @@ class TearNewest(Kind):
         what = f"{folder.parent.name}/{folder.name}/{tear(file, 0, self.rng)}"
         torn = int(folder.parent.name)
         return Fault(what, fault.time, fault.record, newest_sound(study), torn)
-
-
-def moment(rng: Random, study: Study, driver: Driver, first: int) -> bool:
-    """Wait: half the time for a while, half for a record of the journal, from the `first` on.
-
-    Moments drawn by time alone would mostly hit the start, which takes longer than the training.
-    """
-    by_record = rng.random() < 0.5
-    record = max(first, study.records() + rng.randrange(1, 12)) if by_record else first
-    at = time.monotonic() + (0.0 if by_record else rng.uniform(0.0, LIFE))
-    while driver.running:
-        if study.records() >= record and time.monotonic() >= at:
-            time.sleep(rng.uniform(0.0, 0.02))
-            return True
-        time.sleep(0.005)
-    return False
 
 
 def strike_machine(study: Study, driver: Driver) -> Fault:

@@ -12,7 +12,7 @@ from http.client import HTTPConnection
 from random import Random
 
 from tests.chaos.checkpoints import newest_sound
-from tests.chaos.faults import Fault, Kind, moment
+from tests.chaos.faults import Fault, Kind
 from tests.chaos.study import Driver, Place, Study
 
 STARTS = 120.0
@@ -87,8 +87,8 @@ class KillServer(Kind):
 
     name = "server killed"
 
-    def __init__(self, rng: Random, place: Place) -> None:
-        super().__init__(rng)
+    def __init__(self, rng: Random, place: Place, record: int | None = None) -> None:
+        super().__init__(rng, record)
         self.server = Server(place)
         self.settings = (f"tracking.uri={self.server.uri}",)
         self._for_good = False
@@ -98,7 +98,7 @@ class KillServer(Kind):
         self.server.wait()
 
     def strike(self, study: Study, driver: Driver) -> Fault | None:
-        if not moment(self.rng, study, driver, first=0):
+        if not self.moment(study, driver):
             return None
         while not self.server.answers():  # it has just been started again
             if not driver.running:

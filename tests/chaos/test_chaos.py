@@ -56,7 +56,7 @@ def assert_nothing_is_lost(found: Tally) -> None:
 def test_whatever_dies_nothing_is_lost_repeated_or_counted_twice(place: Place) -> None:
     """A worker, the machine with a torn write, and the driver, in the life of one study."""
     rng = Random(1)
-    kinds = [KillWorker(rng), TearNewest(rng), KillDriver(rng)]
+    kinds = [KillWorker(rng), TearNewest(rng, 14), KillDriver(rng, 20)]
     study = Study(place, "mixed")
     found, faults = play(study, Mixed(kinds), len(kinds), print)
     assert len(faults) == len(kinds)
@@ -65,7 +65,7 @@ def test_whatever_dies_nothing_is_lost_repeated_or_counted_twice(place: Place) -
 
 
 def test_a_tracking_server_may_die(place: Place) -> None:
-    kind = KillServer(Random(1), place)
+    kind = KillServer(Random(1), place, 8)
     study = Study(place, "server", *kind.settings)
     try:
         found, faults = play(study, kind, 1, print)
@@ -81,7 +81,7 @@ def test_an_interruption_changes_nothing_of_what_follows(place: Place) -> None:
     assert whole.go_on().wait() == 0
 
     rng = Random(2)
-    kinds = [KillDriver(rng), StopDriver(rng), KillDriver(rng)]
+    kinds = [KillDriver(rng, 9), StopDriver(rng, 15), KillDriver(rng, 22)]
     study = Study(place, "broken", *ONE_AT_A_TIME)
     found, faults = play(study, Mixed(kinds), len(kinds), print)
     assert len(faults) == len(kinds)
