@@ -107,6 +107,25 @@ def test_interrupted_and_resumed(tuner: Command, place: Path) -> None:
         assert scores(trial.evaluations) == scores(whole)[: len(trial.evaluations)]
 
 
+def test_a_driver_that_died_right_at_the_end_is_made_good(tuner: Command, place: Path) -> None:
+    """Its last record and all of MLflow are lacking: resume trains nothing, and writes both."""
+    code, printed = finish(tuner("search", str(SMOKE), "--set", "budget.trials=1"))
+    assert code == 0, printed
+    journal = place / "studies" / "smoke" / FILE
+    records = journal.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert '"driver_ended"' in records[-1]
+    journal.write_text("".join(records[:-1]), encoding="utf-8")
+    (place / "studies" / "mlflow.db").unlink()
+
+    code, printed = finish(tuner("resume", "smoke"))
+    assert code == 0 and "nothing is left to do" in printed, printed
+    assert "starting Ray" not in printed
+    ended = record(place)
+    assert ended.state == "completed" and ended.trials[0].attempts == 1
+    parent, (child,) = runs_in_mlflow(place)
+    assert parent.info.status == child.info.status == "FINISHED"
+
+
 def test_a_killed_worker_goes_on_from_its_checkpoint(tuner: Command, place: Path) -> None:
     """Ray starts the trial again elsewhere; known rungs are not trained or counted again."""
     one = ["--set", "budget.pairs_per_trial=6400", "--set", "budget.trials=1"]

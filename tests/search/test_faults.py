@@ -151,3 +151,25 @@ def test_interrupted_before_it_began(
     code, printed = finish(process)
     assert code == 130 and "interrupted: nothing was begun" in printed, printed
     assert not (place / "studies" / "smoke").exists()
+
+
+@pytest.fixture
+def no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray takes the host for full as soon as 1% of its memory is in use."""
+    monkeypatch.setenv("RAY_memory_usage_threshold", "0.01")
+    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "200")
+
+
+@pytest.mark.slow
+def test_where_the_hosts_memory_is_full_the_micro_batch_is_halved(
+    no_memory: None, tuner: Command, place: Path
+) -> None:
+    """Ray's own monitor ends the worker each time, until not even one pair is left to try."""
+    settings = ["--set", "budget.trials=1", "--set", "trial.batch.micro_size=2"]
+    code, printed = finish(tuner("search", str(SMOKE), *settings))
+    (trial,) = record(place).trials
+    assert [failure.kind for failure in trial.failures] == 2 * ["out_of_memory"], printed
+    assert trial.state == "failed"
+    told = r"not even one pair fits: the host's memory ran out: [\d.]+ of [\d.]+ GB"
+    assert re.fullmatch(told, trial.reason)
+    assert code == 1 and "Traceback" not in printed, printed

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from base64 import b64encode
@@ -55,6 +58,26 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("this is a text, and not a short one\n" * 100)
     with pytest.raises(UserError, match="not a database"):
         Tracker(default_uri(tmp_path), "demo")
+
+
+@pytest.mark.integration
+def test_a_process_that_is_killed_while_the_database_is_made_leaves_none(tmp_path: Path) -> None:
+    """MLflow makes it in many steps, and cannot repair one that has only some."""
+    (tmp_path / "tmp").mkdir()
+    code = f"from tuner.tracking import Tracker; Tracker({default_uri(tmp_path)!r}, 'demo')"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "TMPDIR": str(tmp_path / "tmp"),
+    }
+    with subprocess.Popen([sys.executable, "-c", code], env=environment) as process:
+        while not any(file.stat().st_size for file in tmp_path.rglob("mlflow.db")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+    assert not (tmp_path / "mlflow.db").exists()
+    assert Tracker(default_uri(tmp_path), "demo").written == 0
+    assert (tmp_path / "mlflow.db").exists()
 
 
 @pytest.mark.integration

@@ -6,7 +6,9 @@ Ray's own state is thrown away after a run.
 
 from __future__ import annotations
 
+import re
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from ray import cloudpickle, tune
@@ -128,6 +130,9 @@ class _Watcher(_NotPickled, tune.Callback):
         said = without_secrets(Text.from_ansi(str(error)).plain.strip())
         if kind == "lost":
             reason = "its node was taken away" if _preempted(error) else "its worker has gone"
+        elif kind == "out_of_memory":
+            used = re.search(r"([\d.]+)GB used / ([\d.]+)GB limit", said)
+            reason = "the host's memory ran out" + (f": {used[1]} of {used[2]} GB" if used else "")
         else:
             reason = said.splitlines()[-1].strip()
         if kind == "error":
@@ -145,10 +150,15 @@ class _Watcher(_NotPickled, tune.Callback):
 
 
 def _error_of(trial: Trial) -> Exception:
-    """What ended a worker, as Ray has just written it to the scratch folder of this very run."""
+    """What ended a worker, as Ray has just written it to the scratch folder of this very run.
+
+    Of what is neither an actor's end nor a task's error, as where the host's memory ran out, it
+    writes the text alone, under a line of its own.
+    """
     path = trial.pickled_error_file
     if path is None:
-        return RuntimeError("the worker failed, and Ray does not say why")
+        text = Path(trial.error_file).read_text(encoding="utf-8").partition("\n")[2]
+        return RuntimeError(text or "the worker failed, and Ray does not say why")
     with open(path, "rb") as file:
         error = cloudpickle.load(file)
     assert isinstance(error, Exception)

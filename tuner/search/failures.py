@@ -46,7 +46,7 @@ def verdict(trial: TrialRecord, max_failures: int) -> tuple[Verdict, str]:
     match latest.kind:
         case "out_of_memory":
             if micro_size(trial) == 0:
-                return "failed", f"not even one pair fits in the host's memory: {latest.reason}"
+                return "failed", f"not even one pair fits: {latest.reason}"
             return "again", latest.reason
         case "lost":
             in_place = _lost_in_place(trial)

@@ -73,10 +73,11 @@ def go_on(
     with Journal(folder, progress) as journal:  # from here on the study is ours
         record = journal.history.record()
         study = extended(record, folder, extension)
-        if told := nothing_left(record, study):
-            say(console, told)
-            return record
+        told = nothing_left(record, study)
         tracker = _tracker(study, progress, tracking_later)
+        if told:
+            say(console, told)
+            return _settle(study, record, tracker, journal, console)
         inputs = prepare(study, progress)
         check_unchanged(record.facts, inputs.facts)
         with cluster(progress):
@@ -107,6 +108,25 @@ def _run(
         say(console, complaint, style="yellow")
     if driver.outcome is not None and driver.outcome.error is not None:
         raise driver.outcome.error
+    return record
+
+
+def _settle(
+    study: StudyConfig,
+    record: StudyRecord,
+    tracker: BackgroundTracker,
+    journal: Journal,
+    console: Console,
+) -> StudyRecord:
+    """Make good what a driver that was killed right at the end left out: its end, MLflow's rest."""
+    if record.state == "running":
+        driver = Driver(study, journal, [tracker])
+        driver.start()
+        record = driver.finish()
+    else:
+        tracker.study_ended(record)
+    for complaint in tracker.close():
+        say(console, complaint, style="yellow")
     return record
 
 

@@ -13,6 +13,7 @@ import re
 import socket
 import sqlite3
 import ssl
+import tempfile
 import warnings
 from base64 import b64encode
 from contextlib import closing
@@ -23,6 +24,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from urllib.request import urlopen
 
 from tuner.errors import UserError
+from tuner.storage.access import create
 from tuner.storage.folders import Place
 from tuner.storage.location import beside
 from tuner.study import StudyConfig
@@ -109,8 +111,8 @@ def connect(uri: str) -> MlflowClient:
     """
     reach(uri)
     try:
-        if uri.startswith(SQLITE):
-            database_file(uri).parent.mkdir(parents=True, exist_ok=True)
+        if uri.startswith(SQLITE) and not database_file(uri).exists():
+            _make_database(database_file(uri))
         return _client(absolute(uri))
     except ImportError as error:
         remedy = f"Install what it needs: pip install {error.name}"
@@ -174,6 +176,19 @@ def in_short(error: BaseException) -> str:
     text = " ".join(str(error).partition("[SQL:")[0].split())
     caused = re.search(r"\(Caused by (.*)\)", text)
     return (caused[1] if caused else text)[:300] or type(error).__name__
+
+
+def _make_database(file: Path) -> None:
+    """Let MLflow make its database, and put it in its place whole.
+
+    That takes it seconds, in many steps, and what a process leaves that is killed in the midst of
+    them no other can use or repair.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="tuner-mlflow-") as folder:
+        made = Path(folder, "mlflow.db")
+        _client(f"{SQLITE}{made}")
+        create(file, made.read_bytes())  # or another process has, in the meantime
 
 
 def _client(uri: str) -> MlflowClient:
