@@ -108,7 +108,7 @@ def test_interrupted_and_resumed(tuner: Command, place: Path) -> None:
 
 
 def test_a_driver_that_died_right_at_the_end_is_made_good(tuner: Command, place: Path) -> None:
-    """Its last record and all of MLflow are lacking: resume trains nothing, and writes both."""
+    """It left a checkpoint, and neither its last record nor MLflow: resume trains nothing."""
     code, printed = finish(tuner("search", str(SMOKE), "--set", "budget.trials=1"))
     assert code == 0, printed
     journal = place / "studies" / "smoke" / FILE
@@ -116,10 +116,14 @@ def test_a_driver_that_died_right_at_the_end_is_made_good(tuner: Command, place:
     assert '"driver_ended"' in records[-1]
     journal.write_text("".join(records[:-1]), encoding="utf-8")
     (place / "studies" / "mlflow.db").unlink()
+    checkpoint = place / "studies" / "smoke" / "trials" / "0000" / "step-000000050"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "optimizer.safetensors").write_text("as it was")
 
     code, printed = finish(tuner("resume", "smoke"))
     assert code == 0 and "nothing is left to do" in printed, printed
     assert "starting Ray" not in printed
+    assert not checkpoint.parent.exists()
     ended = record(place)
     assert ended.state == "completed" and ended.trials[0].attempts == 1
     parent, (child,) = runs_in_mlflow(place)

@@ -118,14 +118,16 @@ def _settle(
     journal: Journal,
     console: Console,
 ) -> StudyRecord:
-    """Make good what a driver that was killed right at the end left out: its end, MLflow's rest."""
+    """Make good what a driver that was killed right at the end left out: files, MLflow, its end."""
+    files = TrialFiles(study)
     if record.state == "running":
-        driver = Driver(study, journal, [tracker])
+        driver = Driver(study, journal, [files, tracker])
         driver.start()
         record = driver.finish()
     else:
+        files.study_started(record)
         tracker.study_ended(record)
-    for complaint in tracker.close():
+    for complaint in (*files.close(), *tracker.close()):
         say(console, complaint, style="yellow")
     return record
 
