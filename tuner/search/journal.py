@@ -110,6 +110,11 @@ def check_free(folder: Place) -> None:
         probe(folder.parent)
 
 
+def is_begun(folder: Place) -> bool:
+    """Whether there is a study in a folder."""
+    return _kind(folder) is not None
+
+
 def exists(folder: Place) -> UserError:
     """What is wrong where a name is taken."""
     return UserError(
