@@ -37,7 +37,7 @@ def test_a_cluster_grows_with_a_study_and_vanishes_after_it(cloud: Cloud) -> Non
     run(cloud, "search", STUDY, "--set", "name=first", "--set", f"budget.trials={2 * MOST}")
     until(lambda: cloud.nodes() == set(), 60, "the nodes go")
 
-    plan = json.loads(run(cloud, "plan", STUDY, "--set", "name=second", "--json"))
+    plan = as_json(run(cloud, "plan", STUDY, "--set", "name=second", "--json"))
     assert plan["at_once"] == MOST, "of the declared maximum; there is no node now"
 
     search = cloud.tuner("search", STUDY, "--set", "name=second")
@@ -63,7 +63,7 @@ def test_a_cluster_grows_with_a_study_and_vanishes_after_it(cloud: Cloud) -> Non
     assert told["nodes_peak"] == MOST
     assert told["idle_share"] <= 0.05
     assert plan["time"]["seconds"] == pytest.approx(study.seconds, rel=0.25)
-    report = json.loads(run(cloud, "report", "second", "--json"))
+    report = as_json(run(cloud, "report", "second", "--json"))
     assert report["timeline"] == told
     assert (folder / "figures" / "timeline.svg").exists()
 
@@ -107,6 +107,11 @@ def run(cloud: Cloud, *arguments: str) -> str:
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said
     return said
+
+
+def as_json(said: str) -> Any:
+    """What a command printed with `--json`, under its progress."""
+    return json.loads(said.splitlines()[-1])
 
 
 def until(holds: Callable[[], Any], seconds: float, what: str) -> None:
