@@ -136,6 +136,23 @@ def test_what_a_resume_may_not_change_is_refused(tuner: Command, place: Path) ->
     assert (place / "studies" / "smoke" / "journal.jsonl").read_bytes() == before
 
 
+def test_a_resume_is_interrupted_before_it_goes_on(tuner: Command, place: Path) -> None:
+    """Nothing has happened, and the study says how it goes on."""
+    process = tuner("search", str(SMOKE))
+    wait_for(place, lambda s: len(s.trials) >= 1, process)
+    process.send_signal(signal.SIGTERM)
+    assert finish(process)[0] == 130
+    before = (place / "studies" / "smoke" / "journal.jsonl").read_bytes()
+    process = tuner("resume", "smoke")
+    assert process.stdout is not None
+    while "loading libraries" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    code, printed = finish(process)
+    assert code == 130 and "tuner resume smoke" in printed, printed
+    assert (place / "studies" / "smoke" / "journal.jsonl").read_bytes() == before
+
+
 @pytest.mark.parametrize("moment", ["loading libraries", "starting Ray"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_before_it_began(
