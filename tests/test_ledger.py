@@ -19,6 +19,7 @@ from tuner.search.events import (
     DriverStarted,
     Event,
     Progressed,
+    SettingsChanged,
     StudyCreated,
     TrialCreated,
     TrialEnded,
@@ -80,6 +81,7 @@ def test_by_hand() -> None:
             *trial(study, 2, time=80),
             Progressed(time=90, pairs_seen={2: 70}),
             # the driver is killed here, and 40 pairs of its trial with it
+            SettingsChanged(time=990, settings={}),  # the next one's, just before it starts
             DriverStarted(time=1000),
             TrialStarted(time=1010, number=2, gpus=0.5),
             TrialRestored(time=1011, number=2, pairs_seen=30),

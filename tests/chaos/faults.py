@@ -123,9 +123,11 @@ class StopDriver(Kind):
         return Fault(what, at, record, newest_sound(study))
 
     def after_study(self, study: Study, driver: Driver) -> str:
-        """A driver that was stopped exits with 130, and says how the study goes on."""
+        """A driver that was stopped exits with 130; the system ends one that has not yet begun."""
         wrong = []
         for stopped in study.drivers[:-1]:
+            if stopped.wait() == -signal.SIGTERM and not stopped.said():
+                continue
             if stopped.wait() not in (130, 0) or "Traceback" in stopped.said():
                 wrong.append(f"{stopped.log.name} was stopped and exited with {stopped.wait()}")
         return "; ".join(wrong)

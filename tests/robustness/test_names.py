@@ -87,11 +87,11 @@ def test_a_journal_is_of_the_study_whose_folder_it_is_in(sound: Path) -> None:
     """Else what is resumed would write into another's folder."""
     record = read_history(sound).record()
     other = record.model_copy(update={"settings": {**record.settings, "name": "other"}})
-    for forged, extension in (
-        (other, Extension()),
-        (record, Extension(overrides=["name=other"])),
+    for forged, extension, refusal in (
+        (other, Extension(), "are of a study 'other'"),
+        (record, Extension(overrides=["name=other"]), "a study keeps its name"),
     ):
-        with pytest.raises(UserError, match="are of a study 'other'"):
+        with pytest.raises(UserError, match=refusal):
             extended(forged, sound, extension)
     elsewhere = {**record.settings, "storage": "/elsewhere"}
     moved: StudyRecord = record.model_copy(update={"settings": elsewhere})

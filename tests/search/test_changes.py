@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,6 +71,7 @@ def test_a_budget_of_pairs_is_never_exceeded(study: StudyConfig, done: Any) -> N
             trial.state == "interrupted" for trial in record.trials
         )
         assert "no room for another trial" in nothing_left(record, limited)
+        assert "no room for another trial" in record.reason
         more = extended(record, limited.folder, Extension(overrides=["budget.total_pairs=9000"]))
         assert nothing_left(record, more) == ""
 
@@ -103,6 +105,7 @@ def test_a_spent_budget_says_how_to_go_on(study: StudyConfig, done: Any) -> None
         ("protocol.kind=oracle", "protocol.kind: was zero_shot, now oracle"),
         ("sampler.seed=9", "sampler.seed: was 3, now 9"),
         ("trial.batch.micro_size=4", "trial.batch.micro_size: was not set, now 4"),
+        ("trial.optim.lr=1e-3", "space.optim.lr.type: was float, now fixed"),
     ],
 )
 def test_what_trials_are_compared_by_stays(
@@ -130,10 +133,13 @@ def test_resources_may_change(study: StudyConfig, done: Any) -> None:
         (Extension(trials="+-3"), "got '+-3'"),
         (Extension(gpu_hours="+inf"), "got '+inf'"),
         (Extension(gpu_hours="+nan"), "got '+nan'"),
-        (Extension(gpu_hours="+4"), "budget.gpu_hours limits GPUs"),
+        (Extension(gpu_hours="+4"), "trials of this study hold no GPU"),
         (Extension(until="2h"), "--until +2h"),
         (Extension(until="+soon"), "got '+soon'"),
         (Extension(overrides=["budgt.trials=3"]), "did you mean 'budget'"),
+        (Extension(overrides=["name=other"]), "a study keeps its name"),
+        (Extension(overrides=["storage=elsewhere"]), "is where its folder is"),
+        (Extension(overrides=["budget.trials=1"]), "there are 9 trials already"),
     ],
 )
 def test_extensions_that_are_none(
@@ -142,6 +148,14 @@ def test_extensions_that_are_none(
     with pytest.raises(UserError) as refused:
         extended(done(study), study.folder, extension)
     assert complaint in str(refused.value)
+
+
+def test_a_file_in_the_place_of_a_folder(study: StudyConfig, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for storage, name in ((tmp_path, "file"), (tmp_path / "file", "small")):
+        asked = study.model_copy(update={"storage": storage, "name": name})
+        with pytest.raises(UserError, match=r"file is a file, and the study's folder would be"):
+            check_new(asked)
 
 
 def test_a_name_that_is_taken_says_what_differs(study: StudyConfig, done: Any) -> None:

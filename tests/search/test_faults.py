@@ -105,12 +105,14 @@ def test_a_spent_budget_ends_a_study_which_may_be_extended(tuner: Command, place
     longer = ["--set", "budget.pairs_per_trial=12800"]
     process = tuner("search", str(SMOKE), *TWO, *longer, "--set", "budget.wall=6s")
     code, printed = finish(process)
-    assert code == 1, printed  # no trial came to its end in that time
+    assert code == 130, printed  # no trial came to its end in that time
     first = record(place)
-    assert first.state == "failed" and "budget.wall is spent" in first.reason
+    assert first.state == "interrupted" and "budget.wall is spent" in first.reason
     spent = re.search(r"budget.wall is spent: (\d+) s", first.reason)
     assert spent and int(spent[1]) <= 6 + 3, "noticed within a heartbeat"
     assert {trial.state for trial in first.trials} <= {"interrupted", "pending"}
+    reasons = {trial.reason for trial in first.trials if trial.state == "interrupted"}
+    assert all(reason.startswith("budget.wall is spent") for reason in reasons)
 
     code, printed = finish(tuner("resume", "smoke"))
     assert "budget.wall is spent" in printed and "--until +2h" in printed
@@ -133,6 +135,23 @@ def test_what_a_resume_may_not_change_is_refused(tuner: Command, place: Path) ->
     code, printed = finish(tuner("search", str(SMOKE), *TWO, *changed))
     assert code == 2 and "already exists" in printed and "tuner resume smoke" in printed
     assert "space.optim.lr.high: was 0.001, now 0.5" in printed
+    assert (place / "studies" / "smoke" / "journal.jsonl").read_bytes() == before
+
+
+def test_a_resume_is_interrupted_before_it_goes_on(tuner: Command, place: Path) -> None:
+    """Nothing has happened, and the study says how it goes on."""
+    process = tuner("search", str(SMOKE))
+    wait_for(place, lambda s: len(s.trials) >= 1, process)
+    process.send_signal(signal.SIGTERM)
+    assert finish(process)[0] == 130
+    before = (place / "studies" / "smoke" / "journal.jsonl").read_bytes()
+    process = tuner("resume", "smoke")
+    assert process.stdout is not None
+    while "loading libraries" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    code, printed = finish(process)
+    assert code == 130 and "tuner resume smoke" in printed, printed
     assert (place / "studies" / "smoke" / "journal.jsonl").read_bytes() == before
 
 

@@ -32,7 +32,8 @@ def run(console: Console, study: StudyRecord, trial: Trial) -> str:
         ended = trial(1, "pruned", 0.7).model_copy(update={"reason": "stopped by ASHA"})
         view.trial_ended(ended)
         view.progressed(trial(0, "running"), 1000, "training")
-        view.study_ended(empty.model_copy(update={"state": "completed", "reason": "2 trials"}))
+        whole = {"state": "completed", "reason": "2 trials", "seconds": 3600.0}
+        view.study_ended(empty.model_copy(update=whole))
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
@@ -50,6 +51,16 @@ def test_a_log_has_a_line_for_each_fact(log: Console, study: StudyRecord, trial:
         "0:00:00 trial 001 pruned 70.00%: stopped by ASHA [1/24]",
         "0:00:00 study nano completed: 2 trials",
     ]
+
+
+def test_a_study_that_goes_on_says_how_far_it_is(
+    log: Console, study: StudyRecord, trial: Trial
+) -> None:
+    trials = (trial(0, "completed", 0.7), trial(1, "interrupted"))
+    with StudyView(log, trials=24) as view:
+        view.study_started(study.model_copy(update={"trials": trials}))
+    line = "0:00:00 study nano: 1 of 24 trials ended, rungs at 1,600, 4,800, 9,600 pairs\n"
+    assert log.file.getvalue() == line  # type: ignore[attr-defined]
 
 
 def test_a_quiet_log_says_what_runs(
@@ -74,5 +85,6 @@ def test_a_terminal_has_lines_for_ended_trials_above_a_summary(
     text = run(console, study, trial)
     assert "trial 001 pruned 70.00%: stopped by ASHA\n" in text.replace("\x1b[0m", "")
     assert "trial 000 started" not in text  # the summary shows it
+    assert "1:00:0" not in text, "the study's time has this driver's in it, at its end"
     assert "800 of 9,600 pairs" in text and "waiting 22" in text
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1  # the cursor is shown again

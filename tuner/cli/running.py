@@ -120,10 +120,12 @@ def resume(
 
     folder, console = folder_of(study, storage), console_of(as_json)
     extension = Extension(trials, gpu_hours, until, overrides)
-    extended(read_history(folder).record(), folder, extension)  # the libraries take seconds
-    with loading(console):
-        from tuner.search.run import go_on
-    _finish(go_on(folder, extension, console, tracking_later), folder, as_json)
+    with ending_at_once(f"interrupted: the study is as it was; {command('resume', folder)}"):
+        extended(read_history(folder).record(), folder, extension)  # the libraries take seconds
+        with loading(console):
+            from tuner.search.run import go_on
+        record = go_on(folder, extension, console, tracking_later)
+    _finish(record, folder, as_json)
 
 
 def train(space: SpaceFile, overrides: Overrides = [], as_json: Json = False) -> None:  # noqa: B006

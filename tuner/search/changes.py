@@ -13,7 +13,8 @@ from tuner.errors import UserError
 from tuner.invocation import more_command
 from tuner.ledger import Ledger, Limits
 from tuner.records import ENDED, StudyRecord
-from tuner.search.journal import check_free, read_history
+from tuner.search.journal import StudyExists, check_free, read_history
+from tuner.search.outcome import NO_ROOM
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.parts import duration_of, seconds_of
@@ -49,9 +50,15 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
     """
     settings = copy.deepcopy(dict(extension.settings or record.settings))
     for text in extension.overrides:
+        if (key := text.partition("=")[0].strip()) in ("name", "storage"):
+            raise UserError(
+                f"--set {key}: a study keeps its name, and is where its folder is",
+                "Name it as it is, in --storage FOLDER.",
+            )
         override(settings, text)
     was, ledger = reopened_study(record.settings, folder), Ledger.of(record)
-    budget = reopened_study(settings, folder).budget
+    asked = reopened_study(settings, folder)
+    budget = asked.budget
     if extension.trials is not None:
         if budget.trials is None:
             raise UserError("--trials: this study runs its whole grid", "There are no more points.")
@@ -59,18 +66,14 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
         settings["budget"]["trials"] = budget.trials + int(more)
     if extension.gpu_hours is not None:
         more = _added("--gpu-hours", "+4", extension.gpu_hours, float)
+        if asked.resources.gpus_per_trial == 0:
+            raise UserError("--gpu-hours: trials of this study hold no GPU", "Try --until +2h.")
         settings["budget"]["gpu_hours"] = (budget.gpu_hours or ledger.gpu_hours) + more
     if extension.until is not None:
         more = _added("--until", "+2h", extension.until, seconds_of)
         spent = seconds_of(budget.wall) if budget.wall else ledger.seconds
         settings["budget"]["wall"] = duration_of(spent + more)
     study = reopened_study(settings, folder)
-    for trial in record.trials:
-        if trial.origin == "sampler" and not study.space.holds(trial.params):
-            raise UserError(
-                f"trial {trial.number:03d} in the journal of {folder} is no point of its space",
-                "Restore the journal from a backup.",
-            )
     stays = [
         line
         for key, line in _differences(was, study).items()
@@ -81,6 +84,17 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
             "a study keeps what its trials are compared by:\n" + "\n".join(stays),
             f"May change: {', '.join(MAY_CHANGE)}, but {STAYS[0]}. For anything else begin a new "
             "study under another name.",
+        )
+    for trial in record.trials:
+        if trial.origin == "sampler" and not study.space.holds(trial.params):
+            raise UserError(
+                f"trial {trial.number:03d} in the journal of {folder} is no point of its space",
+                "Restore the journal from a backup.",
+            )
+    if study.trials < min(len(record.trials), was.trials):
+        raise UserError(
+            f"budget.trials is {study.trials}, and there are {len(record.trials)} trials already",
+            "More of them: --trials +8",
         )
     return study
 
@@ -106,7 +120,7 @@ def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
         trials = "" if is_grid else f"; for more trials: {more('--trials +8', 'budget.trials')}"
         return f"study {record.name} is complete: nothing is left to do{trials}"
     if not limits.room(record):
-        return f"budget.total_pairs leaves no room for another trial; to spend more: {pairs}"
+        return f"{NO_ROOM}; to spend more: {pairs}"
     return ""
 
 
@@ -118,7 +132,7 @@ def check_new(study: StudyConfig) -> None:
     """
     try:
         check_free(study.folder)
-    except UserError as error:
+    except StudyExists as error:
         recorded = reopened_study(read_history(study.folder).record().settings, study.folder)
         differences = _differences(recorded, study)
         if not differences:

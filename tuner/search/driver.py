@@ -1,8 +1,7 @@
 """The driver: one study in progress. It asks the sampler, journals, and decides who goes on.
 
 Pure Python: the Ray engine feeds it, observers (MLflow, the terminal) watch it. Every fact is
-journalled before anyone hears of it, and a driver made from a journal is in the same state as
-the one that wrote it.
+journalled before anyone hears of it; a driver made from a journal is as the one that wrote it.
 """
 
 from __future__ import annotations
@@ -202,10 +201,13 @@ class Driver:
             self._tell_study("study_ended", told)
             return self._record()
         self._write_progress()
-        for number, trial in list(self._journal.history.trials.items()):
+        trials = self._journal.history.trials
+        no_room = not self._exhausted and len(trials) < self._budget
+        outcome = self.outcome or Outcome.at_the_end(interrupted, no_room)
+        for number, trial in list(trials.items()):
             if trial.state == "running":
-                self._end(number, "interrupted", "the study was interrupted")
-        outcome = (self.outcome or Outcome.at_the_end(interrupted)).of(self._record())
+                self._end(number, "interrupted", outcome.reason)
+        outcome = outcome.of(self._record())
         self._write(DriverEnded(time=time.time(), state=outcome.state, reason=outcome.reason))
         self._tell_study("study_ended")
         return self._record()

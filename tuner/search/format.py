@@ -157,8 +157,7 @@ def _check(event: Event, history: History, rungs: tuple[int, ...]) -> None:
 def _check_created(event: StudyCreated, folder: Place) -> None:
     if event.name != folder.name:
         raise ValueError(
-            f"it is of a study {event.name!r}, and the folder is called {folder.name!r}: "
-            "a study's folder has its name"
+            f"it is of a study {event.name!r}, and the folder is called {folder.name!r}"
         )
     if not event.rungs or list(event.rungs) != sorted({*event.rungs}):
         raise ValueError(f"its rungs are {list(event.rungs)}")
@@ -186,5 +185,6 @@ def _damaged(folder: Place, number: int, error: Exception) -> UserError:
         f"the journal in {folder}: record {number + 1} is damaged: {reason[:300]}",
         "Restore it from a backup; the records before this one are sound."
         if number
-        else "This is no journal of this tool, or its beginning was cut off.",
+        else "A folder that was copied or renamed keeps its study's name. Else this is no journal "
+        "of this tool, or its beginning was cut off.",
     )

@@ -100,7 +100,8 @@ class History:
                     self._seen(number, pairs_seen)
             case _:
                 self._apply_to_trial(event)
-        self._latest = max(self._latest, event.time)
+        if not isinstance(event, SettingsChanged):  # by the next driver, long after this one maybe
+            self._latest = max(self._latest, event.time)
 
     def _apply_to_trial(
         self,

@@ -102,12 +102,20 @@ def check_free(folder: Place) -> None:
     """Refuse to begin a study whose name is taken, or whose storage cannot be used.
 
     Raises:
-        UserError: there is a study in the folder, or an object store cannot be written to.
+        StudyExists: there is a study in the folder.
+        UserError: an object store cannot be written to, or a file is in the way.
     """
     if _kind(folder) is not None:
         raise exists(folder)
     if not isinstance(folder, Path):
         probe(folder.parent)
+        return
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise UserError(
+            f"{there} is a file, and the study's folder would be {folder}",
+            "Choose another folder, with --set storage=FOLDER, or another name.",
+        )
 
 
 def is_begun(folder: Place) -> bool:
@@ -115,9 +123,13 @@ def is_begun(folder: Place) -> bool:
     return _kind(folder) is not None
 
 
-def exists(folder: Place) -> UserError:
+class StudyExists(UserError):
+    """The name is taken."""
+
+
+def exists(folder: Place) -> StudyExists:
     """What is wrong where a name is taken."""
-    return UserError(
+    return StudyExists(
         f"study {folder.name} already exists in {folder.parent}",
         f"Go on with it by `{command('resume', folder)}`, or choose another name: "
         f"--set name={folder.name}-2",

@@ -10,6 +10,8 @@ from tuner.invocation import command
 from tuner.records import ENDED, FailureKind, StudyRecord, StudyState
 from tuner.storage.folders import Place
 
+NO_ROOM = "budget.total_pairs leaves no room for another trial"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -38,20 +40,25 @@ class Outcome:
         return cls("interrupted", error.problem, error)
 
     @classmethod
-    def at_the_end(cls, interrupted: bool) -> Self:
-        """No trial is left, or somebody interrupted."""
+    def at_the_end(cls, interrupted: bool, no_room: bool) -> Self:
+        """No trial is left, or there is no room for those that are, or somebody interrupted."""
         if interrupted:
             return cls("interrupted", "resume goes on with it")
-        return cls("completed", "")
+        return cls("completed", NO_ROOM if no_room else "")
 
     def of(self, study: StudyRecord) -> Self:
-        """The same of a study as it stands: one without a result has failed, whatever ended it."""
+        """The same of a study as it stands.
+
+        One without a result has failed, unless its budget ended before any trial did.
+        """
         if self.state != "completed":
             return self
         ended = sum(trial.state in ENDED for trial in study.trials)
         left = len(study.trials) - ended
         reason = f"{ended} trials" + (f", {left} unfinished" if left else "")
-        reason += f"; {self.reason}" if self.reason else ""
         if study.best is None:
-            return replace(self, state="failed", reason=f"no trial reached full budget: {reason}")
-        return replace(self, reason=reason)
+            if self.reason and left == len(study.trials):
+                return replace(self, state="interrupted", reason=f"{self.reason}; {reason}")
+            reason = f"no trial reached full budget: {reason}"
+        reason += f"; {self.reason}" if self.reason else ""
+        return replace(self, state="completed" if study.best else "failed", reason=reason)

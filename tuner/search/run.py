@@ -90,14 +90,17 @@ def go_on(
         study = extended(record, folder, extension)
         told = nothing_left(record, study)
         tracker = _tracker(study, progress, tracking_later)
+        changed = changed_blocks(record, study)
         if told:
+            if changed:
+                journal.append(SettingsChanged(time=time.time(), settings=changed))
             say(console, told)
             return _settle(study, record, tracker, journal, console)
         inputs = prepare(study, progress)
         check_unchanged(record.facts, inputs.facts)
         with cluster(progress, study):
             check_space(study, inputs.encoder, concurrency(study.resources))
-            if changed := changed_blocks(record, study):
+            if changed:
                 journal.append(SettingsChanged(time=time.time(), settings=changed))
             return _run(study, inputs, tracker, journal, console, progress)
 

@@ -188,8 +188,10 @@ class Summary:
         if ledger.gpu_hours:
             hours = budget.get("gpu_hours")
             parts.append(f"{ledger.gpu_hours:.2f}{f' of {hours:g}' if hours else ''} GPU-hours")
-        for what in ("useful", "pruned", "failed", "repeated"):
-            parts.append(f"{getattr(ledger, what) / max(ledger.pairs, 1):.0%} {what}")
+        for what in ("useful", "under_way", "pruned", "failed", "repeated"):
+            if what != "under_way" or ledger.under_way:
+                share = getattr(ledger, what) / max(ledger.pairs, 1)
+                parts.append(f"{share:.0%} {what.replace('_', ' ')}")
         return Text(", ".join(parts), "dim", no_wrap=True, overflow="ellipsis")
 
     def _rows(self, room: int) -> list[RenderableType]:

@@ -37,6 +37,7 @@ class StudyView:
         self._budget = trials
         self._began = self._said = time.monotonic()
         self._study: StudyRecord | None = None
+        self._before = 0.0  # seconds that earlier drivers took
         self._trials: dict[int, TrialRecord] = {}
         self._heartbeats: dict[int, Heartbeat] = {}
         self._most_running = 1
@@ -69,10 +70,12 @@ class StudyView:
 
     def study_started(self, study: StudyRecord) -> None:
         """Begin with what a resumed study has already."""
-        self._study = study
+        self._study, self._before = study, study.seconds
         self._trials = {trial.number: trial for trial in study.trials}
         rungs = ", ".join(f"{rung:,}" for rung in study.rungs)
-        self._say(f"study {study.name}: {self._budget} trials, rungs at {rungs} pairs")
+        ended = f"{self._summary().ended} of " if study.trials else ""
+        done = " ended" if study.trials else ""
+        self._say(f"study {study.name}: {ended}{self._budget} trials{done}, rungs at {rungs} pairs")
 
     def trial_started(self, trial: TrialRecord) -> None:
         """A trial began, or began again."""
@@ -137,7 +140,7 @@ class StudyView:
             state="running",
             working=True,
             trials=self._budget,
-            seconds=self._study.seconds + time.monotonic() - self._began,
+            seconds=self._before + time.monotonic() - self._began,
             now=time.time(),
             heartbeats=self._heartbeats,
             running_rows=self._most_running,

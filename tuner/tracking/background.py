@@ -61,7 +61,7 @@ class BackgroundTracker:
                 remedy = "To begin without it and have it filled in later: --tracking-later"
                 raise UserError(error.problem, f"{error.remedy}\n{remedy}") from None
             progress.tell(
-                f"{error.problem}; it is filled in once it answers, or by `{program()} sync`"
+                f"{error.problem}; it is filled in once it answers, or by `{program()} sync STUDY`"
             )
         self._thread = threading.Thread(target=self._deliver, name="mlflow", daemon=True)
         self._thread.start()
