@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
+from tuner import __version__
+from tuner.cli import main
 from tuner.invocation import command, search_command
 from tuner.storage.location import located
 
@@ -39,3 +42,12 @@ def test_a_search_is_shown_with_its_overrides_quoted() -> None:
     words = shlex.split(search_command(Path("my spaces/a.yaml"), overrides))
     expected = ["search", "my spaces/a.yaml", "--set", "name=b", "--set", "require=[seed == 0]"]
     assert words[words.index("search") :] == expected
+
+
+def test_the_version_is_told_without_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tuner", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0 and capsys.readouterr().out == f"{__version__}\n"

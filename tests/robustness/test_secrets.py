@@ -71,6 +71,7 @@ def test_they_are_found_where_they_are(tmp_path: Path) -> None:
     assert set(found) == {f"it in {where}" for where in ("printed 1", "plain", "header", "quoted")}
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.timeout(240)
 def test_of_the_environment(planted: dict[str, str], tuner: Command, place: Path) -> None:

@@ -39,6 +39,7 @@ def anothers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_data_or_user_error_pauses_the_study_with_one_message(
     tuner: Command, place: Path, anothers: Path
 ) -> None:
@@ -66,6 +67,7 @@ def test_a_data_or_user_error_pauses_the_study_with_one_message(
     assert children[1].data.tags["tuner.attempts"] == "2"
 
 
+@pytest.mark.slow
 def test_an_unknown_error_is_tried_again_and_then_the_trial_fails(
     tuner: Command, place: Path
 ) -> None:
@@ -100,6 +102,7 @@ def test_a_study_whose_trials_all_fail_alike_stops_early(tuner: Command, place: 
     assert "all failed alike" in printed
 
 
+@pytest.mark.slow
 def test_a_spent_budget_ends_a_study_which_may_be_extended(tuner: Command, place: Path) -> None:
     """By time: what runs is stopped between two steps, and goes on when there is more."""
     longer = ["--set", "budget.pairs_per_trial=12800"]

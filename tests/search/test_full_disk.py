@@ -47,6 +47,7 @@ CODE = f"""
 """
 
 
+@pytest.mark.slow
 def test_it_pauses_and_goes_on_with_all_that_was_written(
     small_disk: Callable[[str, str], str],
 ) -> None:

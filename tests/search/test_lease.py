@@ -78,14 +78,14 @@ def test_a_lease_is_renewed_and_given_back(tmp_path: Path) -> None:
 
 def test_one_that_died_elsewhere_is_waited_for(tmp_path: Path) -> None:
     """As long as it is valid, visibly; not at all where it is older."""
+    began = time.monotonic()
     of_another(tmp_path)
     shown = Shown()
-    began = time.monotonic()
     Lease(tmp_path, shown, renew_every=0.05, expiry=1.5).release()
     assert 1.3 < time.monotonic() - began < 10
-    assert shown.lines == [
-        "the driver on node-7, process 41, may have died: its lease expires in 2 s"
-    ]
+    (line,) = shown.lines
+    told = "the driver on node-7, process 41, may have died: its lease expires in "
+    assert line in (f"{told}2 s", f"{told}1 s")
 
     of_another(tmp_path, seconds_ago=3600)
     (tmp_path / FOLDER / "000002.json").unlink()

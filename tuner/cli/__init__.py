@@ -39,14 +39,22 @@ app.command()(cluster.stop)
 app.command()(cluster.doctor)
 
 
-@app.callback()
-def options(
-    version: Annotated[bool, typer.Option("--version", help="print the version and exit")] = False,
-) -> None:
-    """Searches over hybrid-batch fine-tuning of multilingual encoders."""
-    if version:
+def _show_version(asked: bool) -> None:
+    if asked:
         print(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="print the version and exit"
+        ),
+    ] = False,
+) -> None:
+    """Searches over hybrid-batch fine-tuning of multilingual encoders."""
 
 
 def main() -> None:
