@@ -94,6 +94,22 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         self._driver = driver
         self._nodes = nodes
 
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """The oldest that waits; one for which a process is being started only after the others.
+
+        The chosen one takes over a worker that has become free, and Ray ends what was being started
+        for it: where trials end sooner than a process starts, a node that has just come would
+        never be ready for one.
+        """
+        controller = tune_controller._tune_controller
+
+        def being_started(trial: Trial) -> bool:
+            actor = controller._trial_to_actor.get(trial)
+            return actor is not None and controller._actor_manager.is_actor_started(actor)
+
+        waiting = [t for t in controller.get_live_trials() if t.status == Trial.PENDING]
+        return min(waiting, key=lambda t: (being_started(t), t.config[NUMBER]), default=None)
+
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         number = trial.config[NUMBER]
         if FAILURE in result:
