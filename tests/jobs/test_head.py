@@ -31,7 +31,11 @@ from tuner.search.journal import is_begun, read_history
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-LONGER = ["--set", "name=longer", "--set", "budget={trials: 8, pairs_per_trial: 4800}"]
+TRIALS = 12
+LONGER = [
+    *("--set", "name=longer", "--set", "scheduler={kind: none}"),
+    *("--set", f"budget={{trials: {TRIALS}, pairs_per_trial: 12000}}"),
+]
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -85,6 +89,17 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Exit code and all that was printed."""
     printed, _ = process.communicate(timeout=400)
     return process.returncode, printed
+
+
+def read_until(process: subprocess.Popen[str], pattern: str) -> str:
+    """What was printed up to a line like this, as it came."""
+    printed = ""
+    assert process.stdout is not None
+    for line in process.stdout:
+        printed += line
+        if re.search(pattern, line):
+            return printed
+    raise AssertionError(f"no {pattern} in:\n{printed}")
 
 
 def wait_until(true: Callable[[], bool], process: Any, seconds: float = 300) -> None:
@@ -185,11 +200,11 @@ def test_detached_attached_stopped_resumed(
     follow, look, stop = (shown(what, said) for what in ("follow it", "look at it", "stop it"))
 
     attached = tuner(*follow)
+    said = read_until(attached, r"trial 00\d (completed|pruned)")
     wait_until(lambda: ended_trials(storage, "longer") >= 2, attached)
     attached.send_signal(signal.SIGINT)
-    code, said = finish(attached)
-    assert code == 0 and "runs there already" in said and "detached: longer goes on" in said
-    assert re.search(r"trial 00\d (completed|pruned)", said), "the log, as it came"
+    code, rest = finish(attached)
+    assert code == 0 and "runs there already" in said and "detached: longer goes on" in rest
 
     code, said = finish(tuner(*look))
     assert code == 0 and "longer: running" in said, said
@@ -202,14 +217,14 @@ def test_detached_attached_stopped_resumed(
     code, said = finish(tuner(*stop))
     assert code == 0 and "longer has stopped" in said, said
     stopped = record(storage, "longer")
-    assert stopped.state == "interrupted" and 2 <= ended_trials(storage, "longer") < 8
+    assert stopped.state == "interrupted" and 2 <= ended_trials(storage, "longer") < TRIALS
     code, said = finish(tuner(*stop))
     assert code == 2 and "does not run there: its last job is stopped" in said
 
     code, said = finish(tuner(*submit))
     assert code == 0, said
     whole = record(storage, "longer")
-    assert whole.state == "completed" and len(whole.trials) == 8
+    assert whole.state == "completed" and len(whole.trials) == TRIALS
     assert [t.params for t in whole.trials[:2]] == [t.params for t in stopped.trials[:2]]
     assert max(trial.attempts for trial in whole.trials) == 2, "those under way went on"
     left = [job.id for job in api.all_jobs(there) if "tuner.study" not in job.metadata]
