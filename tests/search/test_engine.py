@@ -116,6 +116,7 @@ def test_interrupted_and_resumed(tuner: Command, place: Path) -> None:
         assert scores(trial.evaluations) == scores(whole)[: len(trial.evaluations)]
 
 
+@pytest.mark.slow
 def test_a_driver_that_died_right_at_the_end_is_made_good(tuner: Command, place: Path) -> None:
     """It left a checkpoint, and neither its last record nor MLflow: resume trains nothing."""
     code, printed = finish(tuner("search", str(SMOKE), "--set", "budget.trials=1"))

@@ -80,6 +80,7 @@ def test_a_study_of_trials_with_two_workers(tuner: Command, place: Path) -> None
     assert len(attempt.nodes) == 2 and len(set(attempt.nodes)) == 1, "both on this machine"
 
 
+@pytest.mark.slow
 def test_where_a_worker_is_lost_the_trial_goes_on_from_its_checkpoint(
     tuner: Command, place: Path
 ) -> None:
