@@ -92,7 +92,7 @@ class OptimConfig(Part):
     )
     warmup_ratio: float = Field(0.0, ge=0, lt=1, description="share of the budget spent warming up")
     schedule: Literal["linear", "constant"] = Field("linear", description="what follows warm-up")
-    weight_decay: float = Field(0.0, ge=0, description="decoupled; not on biases and norms")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled; not on biases, norms and tokens")
     eps: float = Field(1e-8, gt=0, description="Adam's epsilon")
     max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
 

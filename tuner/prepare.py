@@ -21,6 +21,7 @@ from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
 from tuner.model.fusion import check_layer
+from tuner.model.vocabulary import Vocabulary, cut
 from tuner.progress import Progress
 from tuner.protocol import Protocol
 from tuner.records import Scores
@@ -31,10 +32,19 @@ PACKAGES = ("ray", "torch", "transformers", "datasets", "optuna", "mlflow", "num
 
 @dataclass(frozen=True)
 class Inputs:
-    """What trials are made from, and the facts about it that the journal keeps."""
+    """What trials are made from, and the facts about it that the journal keeps.
+
+    Attributes:
+        corpus: its pairs; token ids are those of `encoder`.
+        encoder: where training starts, without the rows of tokens that the corpus never holds.
+        vocabulary: to put those back into what was trained.
+        protocol: which data may do what.
+        facts: for the journal.
+    """
 
     corpus: TokenisedCorpus
     encoder: PretrainedEncoder
+    vocabulary: Vocabulary
     protocol: Protocol
     facts: dict[str, Any]
 
@@ -53,7 +63,7 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         encoder = load_encoder(study.encoder)
     progress.tell(
         f"encoder {encoder.name}: {encoder.num_layers} layers, hidden size {encoder.hidden_size}, "
-        f"{sum(w.size for w in encoder.weights.values()) / 1e6:.1f} M parameters"
+        f"{_parameters(encoder)}"
     )
     highest = max(study.corner_configs(), key=lambda config: config.fusion.layer or 0)
     check_layer(highest.fusion, encoder.num_layers)
@@ -68,6 +78,12 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
     with progress.task("tokenising", "sentences") as advance:
         tokenizer = load_tokenizer(study.encoder)
         tokens = tokenise(corpus, tokenizer, study.encoder.max_length, advance)
+    encoder, tokens, vocabulary = cut(encoder, tokens)
+    rows, kept = len(vocabulary.matrix), len(vocabulary.kept)
+    progress.tell(
+        f"the corpus holds {kept:,} of the encoder's {rows:,} tokens: trials have "
+        f"{_parameters(encoder)}"
+    )
     shared = len(tokens.rows("train", train))
     if shared == 0:
         raise UserError(
@@ -100,7 +116,7 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         },
         "environment": environment(),
     }
-    return Inputs(tokens, encoder, protocol, facts)
+    return Inputs(tokens, encoder, vocabulary, protocol, facts)
 
 
 def environment() -> dict[str, str]:
@@ -125,6 +141,10 @@ def check_unchanged(recorded: dict[str, Any], found: dict[str, Any]) -> None:
                 f"(checksum {was[:12] or 'lost'}, now {now[:12]})",
                 f"Restore the {part}, or begin a new study under another name.",
             )
+
+
+def _parameters(encoder: PretrainedEncoder) -> str:
+    return f"{sum(w.size for w in encoder.weights.values()) / 1e6:.1f} M parameters"
 
 
 def _majority_accuracy(tokens: TokenisedCorpus, protocol: Protocol) -> float:

@@ -7,16 +7,13 @@ copying; such arrays are read-only.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Int
 
 from tuner.data.corpus import Split
-from tuner.data.template import (
-    PairTemplate,
-    longest_first,
-)
+from tuner.data.template import PairTemplate, longest_first
 from tuner.errors import UserError
 
 
@@ -94,6 +91,33 @@ class TokenisedCorpus:
         assert clean is not None
         indices = [self.languages.index(language) for language in languages]
         return np.flatnonzero(clean[indices].all(axis=0))
+
+    def token_ids(self) -> Int[np.ndarray, " ids"]:
+        """All ids that a batch can hold, ascending: those of sentences, special tokens, padding."""
+        used = np.zeros(self.vocabulary_size, dtype=bool)
+        used[self.pad_id] = True
+        for data in self.splits.values():
+            used[data.tokens] = True
+        return np.flatnonzero(used)
+
+    def renumbered(self, ids: Int[np.ndarray, " ids"]) -> TokenisedCorpus:
+        """The same with the place of each id among `ids` in its stead.
+
+        Args:
+            ids: ascending; at least those of `token_ids`.
+        """
+        splits = {
+            split: replace(data, tokens=np.searchsorted(ids, data.tokens).astype(data.tokens.dtype))
+            for split, data in self.splits.items()
+        }
+        special_ids = np.searchsorted(ids, self.template.special_ids)
+        return replace(
+            self,
+            pad_id=int(np.searchsorted(ids, self.pad_id)),
+            vocabulary_size=len(ids),
+            template=replace(self.template, special_ids=special_ids),
+            splits=splits,
+        )
 
     def lengths(
         self,

@@ -50,6 +50,7 @@ class PretrainedEncoder:
         name: as the user gave it.
         config: the transformers configuration as a dictionary.
         weights: float32 arrays by parameter name; they may be read-only.
+        embedding: which of them has a row for each token.
         has_pooler: whether a pre-trained pooler is among the weights.
         checksum: sha256 over configuration and weights.
     """
@@ -57,6 +58,7 @@ class PretrainedEncoder:
     name: str
     config: dict[str, Any]
     weights: dict[str, np.ndarray]
+    embedding: str
     has_pooler: bool
     checksum: str
 
@@ -158,6 +160,7 @@ def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
         name=encoder.name,
         config=settings,
         weights=weights,
+        embedding=_embedding(model),
         has_pooler=getattr(model, "pooler", None) is not None and not missing_pooler,
         checksum=_checksum(settings, weights),
     )
@@ -240,6 +243,11 @@ def _check_max_length(encoder: EncoderConfig, model: PreTrainedModel) -> None:
             f"got {encoder.max_length}",
             f"set encoder.max_length to {positions} or less",
         )
+
+
+def _embedding(model: PreTrainedModel) -> str:
+    matrix = model.get_input_embeddings().weight
+    return next(name for name, parameter in model.named_parameters() if parameter is matrix)
 
 
 def _checksum(config: dict[str, Any], weights: dict[str, np.ndarray]) -> str:

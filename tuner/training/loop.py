@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
@@ -204,13 +204,19 @@ def train(
 def adamw(model: PairClassifier, optim: OptimConfig) -> AdamW:
     """AdamW over the model, the learning rate of each group being `lr_multiplier` × a step's.
 
-    Biases and LayerNorms do not decay: all parameters of one dimension. Parameters of fusion and
-    head have `new_modules_lr`, all others 1.
+    Biases and LayerNorms do not decay: all parameters of one dimension. Nor does the matrix of
+    token embeddings, of which `tuner.model.vocabulary` cuts the rows that are never read.
+    Parameters of fusion and head have `new_modules_lr`, all others 1.
     """
     new = model.new_parameters()
+    embedding = model.encoder.get_input_embeddings().weight
+
+    def decays(parameter: nn.Parameter) -> bool:
+        return parameter.ndim > 1 and parameter is not embedding
+
     groups = [
         {
-            "params": [p for p in model.parameters() if (p in new) is is_new and (p.ndim > 1) is d],
+            "params": [p for p in model.parameters() if (p in new) is is_new and decays(p) is d],
             "weight_decay": optim.weight_decay if d else 0.0,
             "lr_multiplier": optim.new_modules_lr if is_new else 1.0,
         }
