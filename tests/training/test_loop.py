@@ -207,8 +207,9 @@ def test_equals_transformers_and_a_plain_loop(
     model.classifier.load_state_dict(start.head.state_dict())
     model.bert.load_state_dict({n: torch.tensor(w) for n, w in still.weights.items()})
     model.dropout.p = 0.0
-    decayed = [p for n, p in model.bert.named_parameters() if "bias" not in n and "Norm" not in n]
-    others = [p for n, p in model.bert.named_parameters() if "bias" in n or "Norm" in n]
+    undecayed = ("bias", "Norm", "word_embeddings")
+    others = [p for n, p in model.bert.named_parameters() if any(part in n for part in undecayed)]
+    decayed = list({*model.bert.parameters()} - {*others})
     lr = 1e-3 * (8 / 32) ** 0.5
     optimizer = torch.optim.AdamW(
         [
@@ -321,7 +322,7 @@ def test_parameter_groups(encoder: PretrainedEncoder) -> None:
             is_new = name.startswith(("fusion", "head"))
             # In a branch of AIF, 1 and 4 are the LayerNorms.
             decays = not name.endswith("bias") and not any(
-                norm in name for norm in ("LayerNorm", "branch.1", "branch.4")
+                part in name for part in ("LayerNorm", "branch.1", "branch.4", "word_embeddings")
             )
             assert group["lr_multiplier"] == (5.0 if is_new else 1.0), name
             assert group["weight_decay"] == (0.1 if decays else 0.0), name

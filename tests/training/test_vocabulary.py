@@ -25,7 +25,7 @@ SIZES: dict[str, Any] = {"vocab_size": 50, "pad_token_id": PAD}
 
 @pytest.fixture(scope="module")
 def sparse(corpus: TokenisedCorpus) -> TokenisedCorpus:
-    """Sentences in which most of the encoder's tokens do not occur, padded with one that is not 0."""
+    """Without most of the encoder's tokens, and padded with another than 0."""
     splits = {
         name: replace(split, tokens=np.where(split.tokens > 5, split.tokens // 6 * 6, split.tokens))
         for name, split in corpus.splits.items()
