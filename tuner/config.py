@@ -76,7 +76,10 @@ class BatchConfig(Part):
 
     effective_size: int = Field(32, ge=1, description="pairs an optimizer step consumes (B)")
     micro_size: int = Field(
-        32, ge=1, description="pairs a forward pass takes at most: memory only, never the result"
+        32,
+        ge=1,
+        description="full-length pairs that a forward pass holds (of shorter ones more): memory "
+        "only, never the result",
     )
 
 

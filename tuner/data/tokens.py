@@ -33,6 +33,18 @@ class Pairs:
     token_type_ids: Int[np.ndarray, "pairs tokens"] | None
     labels: Int[np.ndarray, " pairs"]
 
+    def chosen(self, indices: Int[np.ndarray, " some"]) -> Pairs:
+        """Some of them, padded to their own longest."""
+        mask = self.attention_mask[indices]
+        width = int(mask.sum(axis=1).max())
+        types = self.token_type_ids
+        return Pairs(
+            input_ids=self.input_ids[indices, :width],
+            attention_mask=mask[:, :width],
+            token_type_ids=None if types is None else types[indices, :width],
+            labels=self.labels[indices],
+        )
+
 
 @dataclass(frozen=True)
 class TokenisedSplit:

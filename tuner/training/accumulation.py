@@ -7,7 +7,8 @@ nothing divides.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from torch.nn import functional as F
 from tuner.data.tokens import Pairs
 from tuner.model.classifier import PairClassifier, derive_seed
 from tuner.training.group import ALONE, Group
+from tuner.training.partition import passes
 
 
 class OutOfMemory(RuntimeError):
@@ -83,20 +85,29 @@ class MicroBatches:
     """Splits effective batches by what fits in memory.
 
     Attributes:
-        size: pairs of a forward pass at most, in every worker. On out-of-memory it is halved, for
-            good, and the same step run again.
+        seed: the trial's.
+        max_length: tokens of a pair at most.
+        size: pairs of that length that a forward pass holds, in every worker; of shorter ones it
+            holds as many more. On out-of-memory it is halved, for good, and the same step run
+            again.
         plan: (first step, size) for every size there has been. With seed and number of workers it
             determines dropout, so a rerun that follows the plan repeats the trial.
     """
 
-    def __init__(self, seed: int, plan: list[tuple[int, int]]) -> None:
+    def __init__(self, seed: int, plan: list[tuple[int, int]], max_length: int) -> None:
         assert plan
         self.seed = seed
         self.plan = plan
+        self.max_length = max_length
 
     @property
     def size(self) -> int:
         return self.plan[-1][1]
+
+    @property
+    def tokens(self) -> int:
+        """Of a forward pass, padding included, at most."""
+        return self.size * self.max_length
 
     def gradient(
         self, forward: Forward, pairs: Pairs, step: int, group: Group = ALONE
@@ -116,17 +127,20 @@ class MicroBatches:
             OutOfMemory: not even one pair fits, in some worker.
         """
         worker = () if group.rank == 0 else (group.rank,)
+        lengths = pairs.attention_mask.sum(axis=1)
         while True:
             torch.manual_seed(derive_seed(self.seed, "dropout", step, *worker))
+            chosen = passes(lengths, self.tokens, forward.device, group.size)
             try:
-                loss = self._accumulate(forward, pairs, group)
+                loss = self._accumulate(forward, pairs, map(group.share, chosen))
             except torch.OutOfMemoryError:
                 loss = None  # outside the handler, which holds on to the tensors of the failed pass
             if not group.any(loss is None):
                 assert loss is not None
                 group.sum_gradients(list(forward.model.parameters()))
                 return group.sum(loss)
-            size = min(self.size, group.largest_share(len(pairs.labels)))
+            largest = max(group.largest_share(len(some)) * lengths[some[0]] for some in chosen)
+            size = min(self.size, math.ceil(largest / self.max_length))
             if size == 1:
                 raise OutOfMemory("a training step of one pair")
             forward.model.zero_grad(set_to_none=True)
@@ -134,36 +148,17 @@ class MicroBatches:
                 torch.cuda.empty_cache()
             self.plan.append((step, size // 2))
 
-    def _accumulate(self, forward: Forward, pairs: Pairs, group: Group) -> Float[Tensor, ""]:
+    def _accumulate(
+        self, forward: Forward, pairs: Pairs, shares: Iterable[Int[np.ndarray, " some"]]
+    ) -> Float[Tensor, ""]:
         """This worker's part of the gradient, and of the loss."""
         total = torch.zeros_like(forward.model.head.bias[0])
-        for part in split(pairs, self.size, group):
+        for share in shares:
+            if len(share) == 0:  # other workers have the last pairs
+                continue
+            part = pairs.chosen(share)
             losses = F.cross_entropy(forward(part), forward.tensor(part.labels), reduction="sum")
             loss = losses / len(pairs.labels)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
-
-
-def split(pairs: Pairs, size: int, group: Group = ALONE) -> Iterator[Pairs]:
-    """Micro-batches of a worker's share, by length, each padded to its own longest pair.
-
-    The longest come first, so that what does not fit in memory shows at once.
-
-    Args:
-        pairs: the effective batch.
-        size: pairs of a micro-batch at most.
-        group: the workers that share it.
-    """
-    lengths = pairs.attention_mask.sum(axis=1)
-    order = group.share(np.argsort(-lengths, kind="stable"))
-    for start in range(0, len(order), size):
-        chosen = order[start : start + size]
-        width = lengths[chosen[0]]
-        types = pairs.token_type_ids
-        yield Pairs(
-            input_ids=pairs.input_ids[chosen, :width],
-            attention_mask=pairs.attention_mask[chosen, :width],
-            token_type_ids=None if types is None else types[chosen, :width],
-            labels=pairs.labels[chosen],
-        )

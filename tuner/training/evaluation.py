@@ -15,6 +15,7 @@ from tuner.protocol import EvaluationSet, Protocol
 from tuner.records import Scores
 from tuner.training.accumulation import Forward, OutOfMemory
 from tuner.training.group import ALONE, Group
+from tuner.training.partition import passes
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def predict(
     corpus: TokenisedCorpus,
     split: Split,
     chosen: Sequence[EvaluationSet],
-    batch_size: int,
+    tokens: int,
     group: Group = ALONE,
 ) -> Generator[Evaluating, None, list[Predictions]]:
     """Classify every pair of some sets, without dropout and gradients.
@@ -79,8 +80,8 @@ def predict(
         corpus: where the pairs are.
         split: `test` is for `confirm` alone.
         chosen: the sets: the languages of sentence1 and sentence2.
-        batch_size: pairs of a forward pass of a worker; batches are of similar length. Halved where
-            memory runs out: the predictions stay the same.
+        tokens: of a worker's forward pass, padding included, at most. Halved where memory runs out:
+            the predictions stay the same.
         group: the workers that share the pairs; events and predictions are equal in all of them.
 
     Raises:
@@ -95,22 +96,24 @@ def predict(
     for each, rows in zip(chosen, rows_of, strict=True):
         language1 = np.full_like(rows, corpus.languages.index(each.language1))
         language2 = np.full_like(rows, corpus.languages.index(each.language2))
-        by_length = np.argsort(corpus.lengths(split, rows, language1, language2), kind="stable")
+        lengths = corpus.lengths(split, rows, language1, language2)
         predicted = np.zeros_like(rows)
-        start = 0
-        while start < len(rows):
-            batch = by_length[start : start + batch_size * group.size]
-            own = group.share(batch)
+        waiting = passes(lengths, tokens, forward.device, group.size)
+        while waiting:
+            own = group.share(waiting[0])
             pairs = corpus.assemble(split, rows[own], language1[own], language2[own])
             classes = _classes(forward, pairs)
             if group.any(classes is None):  # out of memory
-                if batch_size == 1:
+                largest = group.largest_share(len(waiting[0]))
+                if largest == 1:
                     raise OutOfMemory("an evaluation of one pair")
-                batch_size //= 2
+                tokens = largest * int(lengths[waiting[0][0]]) // 2
+                left = np.concatenate(waiting)
+                again = passes(lengths[left], tokens, forward.device, group.size)
+                waiting = [left[some] for some in again]
                 continue
             predicted[own] = classes
-            start += len(batch)
-            done += len(batch)
+            done += len(waiting.pop(0))
             yield Evaluating(done, total)
         group.sum(torch.from_numpy(predicted))  # each pair's class is with one worker, 0 elsewhere
         labels = corpus.splits[split].labels[rows]
@@ -137,7 +140,7 @@ def evaluate_dev(
     forward: Forward,
     corpus: TokenisedCorpus,
     protocol: Protocol,
-    batch_size: int,
+    tokens: int,
     group: Group = ALONE,
 ) -> Generator[Evaluating, None, tuple[dict[str, Scores], dict[str, Scores]]]:
     """Dev scores by name, and the means over languages: returns (`select`, `oracle`).
@@ -146,7 +149,7 @@ def evaluate_dev(
     `oracle`. Yields as `predict` does, the sets of both together.
     """
     sets = (*protocol.select, *protocol.oracle)
-    predictions = yield from predict(forward, corpus, "dev", sets, batch_size, group)
+    predictions = yield from predict(forward, corpus, "dev", sets, tokens, group)
     scores = {each.name: found.scores() for each, found in zip(sets, predictions, strict=True)}
     select = {chosen.name: scores[chosen.name] for chosen in protocol.select}
     select |= protocol.averages(select)

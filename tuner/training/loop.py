@@ -97,7 +97,7 @@ def train(
         encoder: where training starts.
         device: where it runs.
         checkpoints: the trial's own, for the first worker alone; without it nothing is saved.
-        micro_size: pairs of a forward pass at most, where that is less than the configuration's.
+        micro_size: as `batch.micro_size`, where less fits than that.
         group: the workers that share every step and evaluation, seen from this one.
 
     Raises:
@@ -137,7 +137,7 @@ def train(
     progress = as_first(group, progress, model, optimizer)
     yield Begun(progress.step * size)
     yield from progress.evaluations
-    micro_batches = MicroBatches(config.seed, progress.micro_plan)
+    micro_batches = MicroBatches(config.seed, progress.micro_plan, corpus.max_length)
     if micro_size is not None and micro_size < micro_batches.size:
         micro_batches.plan.append((progress.step, micro_size))
     unread: list[tuple[Tensor, Tensor]] = []
@@ -171,8 +171,8 @@ def train(
         evaluations: list[Evaluation] = []
         if due:
             started = time.perf_counter()
-            batch_size = EVALUATION_MICRO_BATCHES * micro_batches.size
-            select, oracle = yield from evaluate_dev(forward, corpus, protocol, batch_size, group)
+            tokens = EVALUATION_MICRO_BATCHES * micro_batches.tokens
+            select, oracle = yield from evaluate_dev(forward, corpus, protocol, tokens, group)
             last = progress.evaluations[-1] if progress.evaluations else None
             steps = progress.step - (last.step if last else 0)
             seconds = progress.train_seconds - (last.train_seconds if last else 0.0)
