@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
     from tuner.storage.folders import Place
 
 
+READER, AGAIN = "TUNER_READER", "TUNER_AGAIN"
+"""Variables of a command that runs on a cluster for a reader elsewhere: the options by which the
+cluster is named there, as `--address URL`, and the command by which the study was submitted."""
+ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
+"""Where Ray's own commands look for a cluster's dashboard."""
+SENT = "TUNER_CREDENTIALS"
+"""Variable of a job that names the credentials that were sent with it."""
+
+
 def command(name: str, folder: Place) -> str:
     """A command on a study, for instance `tuner resume nano --storage elsewhere`.
 
@@ -21,11 +31,29 @@ def command(name: str, folder: Place) -> str:
         name: the command, for instance `resume`.
         folder: the study's own.
     """
-    return f"{program()} {name} {shlex.quote(folder.name)}{storage_option(folder.parent)}"
+    reader = os.environ.get(READER)
+    if reader and name == "resume":
+        return os.environ.get(AGAIN) or f"tuner submit SPACE.yaml {reader}"
+    there = f" {reader}" if reader else ""
+    return f"{program()} {name} {shlex.quote(folder.name)}{storage_option(folder.parent)}{there}"
+
+
+def more_command(folder: Place, option: str, key: str) -> str:
+    """The command that goes on with a study and adds to what it may spend.
+
+    Args:
+        folder: the study's own.
+        option: of `resume`, as `--trials +8`.
+        key: of the settings, which says the same where the study runs on a cluster.
+    """
+    added = f"--set {key}=…" if READER in os.environ else option
+    return f"{command('resume', folder)} {added}"
 
 
 def search_command(space: Path, overrides: Sequence[str]) -> str:
     """The command that runs a study's file as it is overridden."""
+    if again := os.environ.get(AGAIN):
+        return again
     options = [option for override in overrides for option in ("--set", override)]
     return f"{program()} search {shlex.join([str(space), *options])}"
 
@@ -42,7 +70,7 @@ def storage_option(storage: Place) -> str:
 
 def program() -> str:
     """How this program was called."""
-    if which("tuner"):
+    if which("tuner") or READER in os.environ:
         return "tuner"
     called = Path(sys.argv[0])
     return "python -m tuner" if called.name == "__main__.py" else relpath(called)

@@ -6,14 +6,14 @@ Trials are then sent arrays; nothing of this runs on a worker.
 from __future__ import annotations
 
 import platform
-import subprocess
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tuner import __version__
+from tuner.commit import commit
 from tuner.data.corpus import Corpus
 from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
@@ -106,8 +106,8 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
 def environment() -> dict[str, str]:
     """Versions, platform and the commit of this tool (`+` where the tree was changed)."""
     return {
-        "tuner": version("tuner"),
-        "commit": _commit(),
+        "tuner": __version__,
+        "commit": commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         **{package: version(package) for package in PACKAGES},
@@ -142,21 +142,3 @@ def _counts(corpus: Corpus) -> dict[str, dict[str, int]]:
         split: {language: len(rows) for language, rows in by_language.items()}
         for split, by_language in corpus.rows.items()
     }
-
-
-def _commit() -> str:
-    here = Path(__file__).parent
-    git = ["git", "-C", str(here)]
-    try:
-        head = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        changed = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown (not a git checkout)"
-    return head + ("+" if changed else "")

@@ -69,12 +69,13 @@ class Evaluation(Record):
     )
     evaluation_seconds: float = Field(description="this evaluation")
     peak_memory_mb: float = Field(
-        description="device memory on GPU, resident memory of the process"
+        description="device memory on GPU, resident memory of the process; of the worst worker"
     )
     micro_plan: tuple[tuple[int, int], ...] = Field(
         description="(first step, pairs of a forward pass) for every size so far: with dropout, "
         "a rerun needs the same"
     )
+    workers: int = Field(1, description="that shared its steps: with dropout, likewise")
     precision: Literal["fp32", "bf16"] = Field(description="computed in; what `auto` came to")
 
     def metrics(self) -> dict[str, float]:
@@ -105,6 +106,29 @@ class Failure(Record):
     pairs_seen: int = Field(0, description="how far it is known to have come, in pairs")
 
 
+class Attempt(Record):
+    """One attempt at a trial, from its first step on a node to its end. Unix times, seconds."""
+
+    nodes: tuple[str, ...] = Field(description="one for each of its workers, by Ray's ids")
+    gpus: float = Field(description="held, by all its workers together")
+    cpus: float = Field(description="the same")
+    waiting: float = Field(description="since when the trial waited to be run")
+    placed: float = Field(description="when it was about to do its first step")
+    ended: float = Field(description="of one under way: the moment the record is of")
+    outcome: TrialState | FailureKind = Field("running", description="how it ended")
+
+
+class NodeSpan(Record):
+    """A node of the cluster while a driver saw it. Unix times, seconds."""
+
+    node: str = Field(description="Ray's id")
+    cpus: float
+    gpus: float
+    head: bool = Field(description="whether it is the cluster's head")
+    joined: float
+    left: float = Field(description="of one that is there: the moment the record is of")
+
+
 class TrialRecord(Record):
     """One trial as the journal knows it."""
 
@@ -123,6 +147,7 @@ class TrialRecord(Record):
     repeated_pairs: int = Field(0, description="trained, lost with an attempt, and trained again")
     seconds: float = Field(0.0, description="on a worker, over all attempts")
     gpu_seconds: float = Field(0.0, description="the same, times the GPUs that were held")
+    placed: tuple[Attempt, ...] = Field((), description="attempts that came to a first step")
 
     @property
     def last(self) -> Evaluation | None:
@@ -143,6 +168,7 @@ class StudyRecord(Record):
     reason: str = ""
     seconds: float = Field(0.0, description="wall time over all drivers so far")
     trials: tuple[TrialRecord, ...] = ()
+    nodes: tuple[NodeSpan, ...] = Field((), description="of the cluster, in order of coming")
 
     def ranked(self) -> list[TrialRecord]:
         """Trials that reached the full budget with a finite score, best first.

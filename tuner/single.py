@@ -37,6 +37,11 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(str(error), "Complete or correct it: --set trial.KEY=VALUE") from error
     progress = ConsoleProgress(console)
+    if study.resources.workers > 1:
+        progress.tell(
+            f"resources.workers is {study.resources.workers}, but this process trains alone: "
+            "the same steps, in more time"
+        )
     inputs = prepare(study, progress)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     events = train(config, study.rungs, inputs.protocol, inputs.corpus, inputs.encoder, device)

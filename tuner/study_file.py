@@ -31,12 +31,21 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
     Raises:
         UserError: the file is missing, is no YAML, or says something that is not allowed.
     """
+    return validate_study(settings_of(path, overrides), str(path))
+
+
+def settings_of(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The plain settings of a study's YAML, overridden, not validated.
+
+    Raises:
+        UserError: the file is missing or is no YAML of settings, or an override is none.
+    """
     settings = read(path)
     if not isinstance(settings, dict):
         raise UserError(f"{path} holds no mapping of settings", "See search_spaces/nano.yaml.")
     for text in overrides:
         override(settings, text)
-    return validate_study(settings, str(path))
+    return settings
 
 
 def validate_study(settings: dict[str, Any], where: str) -> StudyConfig:

@@ -9,7 +9,7 @@ import pytest
 
 from tuner.config import TrialConfig
 from tuner.plan.pace import BETWEEN_SECONDS, Observation, Pace, recorded_pace
-from tuner.records import Evaluation, Scores, StudyRecord, TrialRecord
+from tuner.records import Attempt, Evaluation, NodeSpan, Scores, StudyRecord, TrialRecord
 from tuner.study import StudyConfig
 
 PER_PAIR, PER_STEP = 4e-4, 5e-3
@@ -70,7 +70,7 @@ def record(study: StudyConfig) -> Make:
                 oracle={"ja": scores, "es": scores, "targets": scores},
                 train_loss=0.1,
                 pairs_per_second=1 / (PER_PAIR + PER_STEP / 8),
-                train_seconds=1,
+                train_seconds=ended - started - 0.8,
                 evaluation_seconds=0.8,
                 peak_memory_mb=1,
                 micro_plan=((0, 8),),
@@ -109,7 +109,57 @@ def test_earlier_studies_tell(study: StudyConfig, record: Make) -> None:
     assert pace.per_set == pytest.approx(0.2)  # four languages; means are not evaluated
     assert pace.startup == pytest.approx(7.0)
     assert pace.between == pytest.approx(0.25)
+    assert pace.ramp == pytest.approx(0.5) and pace.boot == 0
     assert pace.source == "recorded by earlier: 3 trials"
+
+
+def test_checkpoints_are_part_of_what_a_trial_takes(study: StudyConfig, record: Make) -> None:
+    """Where each took 1.25 times as long as it trained and was evaluated."""
+    whole = record()
+    slow = [
+        trial.model_copy(update={"ended": 1.25 * trial.ended - 0.25 * trial.started})
+        for trial in whole.trials
+        if trial.ended is not None and trial.started is not None
+    ]
+    pace = recorded_pace(study, "here", [whole.model_copy(update={"trials": tuple(slow)})])
+    assert pace is not None
+    assert pace.training(config(8), 800) == pytest.approx(1.25 * (800 * PER_PAIR + 100 * PER_STEP))
+    assert pace.per_set == pytest.approx(1.25 * 0.2)
+
+
+def test_on_a_cluster_boots_and_the_places_on_each_node_tell(
+    study: StudyConfig, record: Make
+) -> None:
+    """Nodes come 4 and 6 s after the study began; a trial takes the place of one on its node."""
+    whole = record()
+
+    def on(trial: TrialRecord, node: str, waited: float) -> TrialRecord:
+        assert trial.started is not None and trial.ended is not None
+        attempt = Attempt(
+            nodes=(node,),
+            gpus=0,
+            cpus=1,
+            waiting=1000.0,
+            placed=trial.started + waited,
+            ended=trial.ended,
+            outcome="completed",
+        )
+        return trial.model_copy(update={"placed": (attempt,)})
+
+    def node(name: str, joined: float, head: bool) -> NodeSpan:
+        return NodeSpan(node=name, cpus=1, gpus=0, head=head, joined=joined, left=1020.0)
+
+    first, second, third = whole.trials
+    nodes = (node("h", 1000.0, True), node("a", 1004.0, False), node("b", 1006.0, False))
+    trials = (on(first, "a", 0.25), on(second, "b", 1.0), on(third, "a", 0.25))
+    pace = recorded_pace(
+        study, "here", [whole.model_copy(update={"trials": trials, "nodes": nodes})]
+    )
+    assert pace is not None
+    assert pace.boot == pytest.approx(4.0)
+    assert pace.startup == pytest.approx(7.25)
+    assert pace.ramp == pytest.approx(8.5 - 7.25)
+    assert pace.between == pytest.approx(0.5)
 
 
 def test_only_studies_alike_tell(study: StudyConfig, record: Make) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.search.conftest import SETTINGS, place, tuner  # noqa: F401 (fixtures
 from tests.search.test_driver import create, run
 from tuner.records import Evaluation, Scores
 from tuner.search.driver import Driver
+from tuner.search.events import NodeJoined, NodeLeft
 from tuner.study_file import validate_study
 from tuner.training.checkpoint import Checkpoints, Progress
 
@@ -53,6 +55,9 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with create(study) as journal:
         driver = Driver(study, journal)
         driver.start()
+        for node in ("here", "there"):
+            driver.note(NodeJoined(time=time.time(), node=node, cpus=2, gpus=0, head=False))
+        driver.note(NodeLeft(time=time.time(), node="there"))
         run(driver, study, evaluation, stop_after=15)
         trials = driver.finish(interrupted=True).trials
     unfinished = [trial.number for trial in trials if trial.state == "interrupted"]

@@ -96,6 +96,7 @@ wrong = st.sampled_from(
     [[name, value] for name in ("--trials", "--gpu-hours", "--until") for value in ADDED]
     + [["--set", value] for value in SETTINGS]
 ).filter(lambda option: option != ["--gpu-hours", "+1e9"])
+ADDRESSES = ["http://127.0.0.1:9", "http://h", "https://u:hunter2@127.0.0.1:9", "ray://h", "", "9"]
 PATHS = [name for name in NAMES if "://h" not in name]  # no name server is asked
 LINES: dict[str, st.SearchStrategy[list[str]]] = {
     "search": files,
@@ -108,6 +109,8 @@ LINES: dict[str, st.SearchStrategy[list[str]]] = {
     "report": joined(names, storage, option("--against", [*SETTINGS, *NAMES])),
     "report small": joined(option("--against", NAMES), option("--metric", [*NAMES, "train/loss"])),
     "list": storage,
+    "submit": joined(files, st.sampled_from(ADDRESSES).map(lambda url: ["--address", url])),
+    "stop small": st.sampled_from(ADDRESSES).map(lambda url: ["--address", url]),
     "ui": joined(storage, option("--port", ["0", "-1", "70000", "x"]), option("--uri", PATHS)),
     "": st.lists(WORDS, max_size=3),
 }
@@ -126,7 +129,8 @@ def place(sound: Path) -> Any:
 
 @pytest.mark.parametrize("command", LINES, ids=lambda command: command or "any")
 def test_refused_or_done_and_nothing_is_made(command: str, place: Path) -> None:
-    own = {"studies/small/leaderboard.csv", "studies/small/figures"}
+    own = {"leaderboard.csv", "figures", "figures/timeline.svg"}
+    own = {f"studies/small/{name}" for name in own}
 
     @examples(8)
     @given(st.data())

@@ -55,15 +55,18 @@ def runs_in_mlflow(place: Path, name: str = "smoke") -> tuple[Any, list[Any]]:
     return parent, sorted(children, key=lambda run: int(run.data.tags["tuner.trial"]))
 
 
-def workers_of_trials(place: Path) -> list[int]:
-    """Processes of trials, of the cluster whose temporary folder is in `place`."""
+def workers_of_trials(place: Path, title: str = r"\w*Trainable") -> list[int]:
+    """Processes of trials, of the cluster whose temporary folder is in `place`.
+
+    `title`: that Ray gives them; `Member` is a worker of a trial that has several.
+    """
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            title = (process / "cmdline").read_bytes()
+            command = (process / "cmdline").read_bytes()
             environment = (process / "environ").read_bytes()
         except OSError:  # it has gone
             continue
-        if re.match(rb"ray::\w*Trainable", title) and os.fsencode(place) in environment:
+        if re.match(f"ray::{title}".encode(), command) and os.fsencode(place) in environment:
             found.append(int(process.name))
     return found

@@ -167,3 +167,23 @@ def test_a_name_that_is_taken_says_what_differs(study: StudyConfig, done: Any) -
         check_new(with_budget(study, trials=7))
     assert "with other settings:\n  budget.trials: was 9, now 7" in refused.value.problem
     assert "resume small" in refused.value.remedy
+
+
+def test_its_yaml_run_again(study: StudyConfig, done: Any) -> None:
+    """As it was, with more to spend, and with something else to compare."""
+    small = with_budget(study, trials=5)
+    record = done(small)
+
+    def anew(study: StudyConfig) -> StudyConfig:
+        settings = study.model_dump(mode="json")
+        return extended(record, small.folder, Extension(settings=settings))
+
+    assert anew(small) == small and changed_blocks(record, anew(small)) == {}
+    more = anew(with_budget(small, trials=9))
+    assert more.budget.trials == 9 and set(changed_blocks(record, more)) == {"budget"}
+    with pytest.raises(UserError, match=r"encoder\.max_length: was 32, now 64"):
+        anew(
+            small.model_copy(
+                update={"encoder": study.encoder.model_copy(update={"max_length": 64})}
+            )
+        )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from tuner.records import Evaluation, StudyRecord, TrialRecord
 from tuner.search.driver import Driver
-from tuner.search.events import StudyCreated
+from tuner.search.events import StudyCreated, TrialPlaced
 from tuner.search.journal import FILE, Journal
 from tuner.study import StudyConfig
 
@@ -37,6 +38,7 @@ def run(driver: Driver, study: StudyConfig, make: Make, stop_after: int | None =
     fed = 0
     while (trial := driver.next_trial()) is not None:
         driver.trial_started(trial.number)
+        driver.note(TrialPlaced(time=time.time(), number=trial.number, nodes=("here",)))
         for rung in study.rungs:
             if any(known.rung == rung for known in trial.evaluations):
                 continue

@@ -70,7 +70,16 @@ def test_a_study_to_its_end_and_what_it_leaves(tuner: Command, place: Path) -> N
     code, printed = finish(tuner("search", str(SMOKE)))
     assert code == 2 and "tuner resume smoke" in printed
     code, printed = finish(tuner("report", "smoke", "--json"))
-    assert code == 0 and StudyRecord.model_validate_json(printed) == study
+    assert code == 0
+    told = json.loads(printed)
+    assert told.pop("timeline")["nodes_peak"] == 1
+    assert StudyRecord.model_validate(told) == study
+    (node,) = study.nodes
+    assert node.head and node.cpus >= 1 and node.gpus == 0
+    for trial in study.trials:
+        (attempt,) = trial.placed
+        assert attempt.nodes == (node.node,) and attempt.outcome == trial.state
+        assert node.joined < attempt.placed < attempt.ended <= node.left
 
 
 def test_interrupted_and_resumed(tuner: Command, place: Path) -> None:
@@ -107,6 +116,7 @@ def test_interrupted_and_resumed(tuner: Command, place: Path) -> None:
         assert scores(trial.evaluations) == scores(whole)[: len(trial.evaluations)]
 
 
+@pytest.mark.slow
 def test_a_driver_that_died_right_at_the_end_is_made_good(tuner: Command, place: Path) -> None:
     """It left a checkpoint, and neither its last record nor MLflow: resume trains nothing."""
     code, printed = finish(tuner("search", str(SMOKE), "--set", "budget.trials=1"))
@@ -141,6 +151,7 @@ def test_a_killed_worker_goes_on_from_its_checkpoint(tuner: Command, place: Path
     assert code == 0, printed
     (trial,) = record(place).trials
     assert trial.state == "completed" and trial.attempts == 2
+    assert [attempt.outcome for attempt in trial.placed] == ["lost", "completed"]
     assert [(f.kind, f.reason) for f in trial.failures] == [("lost", "its worker has gone")]
     journal = (place / "studies" / "smoke" / FILE).read_text(encoding="utf-8")
     events = [json.loads(line) for line in journal.splitlines()]

@@ -41,7 +41,8 @@ def test_out_of_memory_halves_the_micro_batch_until_nothing_fits(study: StudyCon
         baseline = first(driver)
         sizes = []
         for _ in range(6):
-            sizes.append(failures.micro_size(baseline))
+            sizes.append(failures.micro_size(baseline, workers=1))
+            assert failures.micro_size(baseline, workers=4) == 8 >> (len(sizes) - 1)
             fail(driver, 0, "out_of_memory")
             if journal.history.trials[0].state == "failed":
                 break

@@ -91,6 +91,7 @@ def test_an_unknown_error_is_tried_again_and_then_the_trial_fails(
     assert "failed 3 times" in children[1].data.tags["tuner.reason"]
 
 
+@pytest.mark.slow
 def test_a_study_whose_trials_all_fail_alike_stops_early(tuner: Command, place: Path) -> None:
     """Five of eight trials diverge: exit code 1, and why."""
     useless = ["--set", "space={optim.lr: 1e30}", "--set", "baseline=null"]

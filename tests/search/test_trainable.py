@@ -27,10 +27,12 @@ def inputs() -> dict[int, Inputs]:
 
 
 @pytest.fixture
-def worker(study: StudyConfig, inputs: dict[int, Inputs]) -> Any:
+def worker(study: StudyConfig, inputs: dict[int, Inputs], monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes a worker as Ray does, but for a logger's folder, and runs it to its last word."""
     from tuner.search import trainable
+    from tuner.search import worker as keys
 
+    monkeypatch.setattr(trainable, "this_node", lambda: "here")
     if not inputs:
         inputs[0] = prepare(study, ConsoleProgress(Console(quiet=True)))
 
@@ -38,9 +40,9 @@ def worker(study: StudyConfig, inputs: dict[int, Inputs]) -> Any:
         flat = {"batch.effective_size": 64, "optim.lr": 1e-3, **settings}
         actor = object.__new__(trainable.TrialActor)
         sent = {
-            trainable.NUMBER: number,
-            trainable.CONFIG: TrialConfig.from_flat(flat).model_dump(mode="json"),
-            trainable.MICRO_SIZE: micro_size,
+            keys.NUMBER: number,
+            keys.CONFIG: TrialConfig.from_flat(flat).model_dump(mode="json"),
+            keys.MICRO_SIZE: micro_size,
         }
         made = inputs[0]
         actor.setup(
@@ -85,7 +87,7 @@ def test_heartbeats_say_how_far_a_trial_is_and_at_what(
     monkeypatch.setattr(trainable, "HEARTBEAT_SECONDS", 0.0)
     *told, last = worker()
     assert last == {"pairs_seen": 960, "done": True}
-    assert told[0] == {"begun": True, "pairs_seen": 0}
+    assert told[0] == {"begun": True, "nodes": ["here"], "pairs_seen": 0}
     beats = [result for result in told if "phase" in result]
     pairs = [result["pairs_seen"] for result in told]
     assert pairs == sorted(pairs) and pairs[-1] == 960
@@ -141,5 +143,5 @@ def test_an_attempt_begins_where_its_checkpoint_was_written(worker: Any) -> None
     """And tells again what it carries."""
     told = worker()
     again = worker()
-    assert again[0] == {"begun": True, "pairs_seen": 960}
+    assert again[0] == {"begun": True, "nodes": ["here"], "pairs_seen": 960}
     assert evaluations(again) == evaluations(told)

@@ -58,6 +58,7 @@ def login(monkeypatch: pytest.MonkeyPatch, user: str, password: str) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password)
 
 
+@pytest.mark.slow
 def test_killed_restarted_and_killed_for_good(
     server: Server, network: Network, store: Store
 ) -> None:
@@ -155,6 +156,7 @@ def test_an_empty_answer_is_no_deleted_experiment(network: Network) -> None:
         Tracker(network.uri, "demo")
 
 
+@pytest.mark.slow
 def test_slow(network: Network, store: Store) -> None:
     """A second a request: nobody waits, changes come together, and the end is waited for."""
     many = study(

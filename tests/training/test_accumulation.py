@@ -16,6 +16,7 @@ from tuner.data.tokens import Pairs, TokenisedCorpus
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
 from tuner.training.accumulation import Forward, MicroBatches, OutOfMemory, split
+from tuner.training.group import Group
 
 CPU = torch.device("cpu")
 FUSION = FusionConfig(kind="dlfa", layer=1)
@@ -175,3 +176,25 @@ def test_split_keeps_every_token(lengths: list[int], size: int, typed: bool) -> 
         assert (part.token_type_ids is not None) is typed
         if part.token_type_ids is not None:
             assert np.array_equal(part.token_type_ids, part.input_ids % 2)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=40),
+    size=st.integers(1, 50),
+    workers=st.integers(1, 7),
+)
+def test_workers_share_a_batch_evenly(lengths: list[int], size: int, workers: int) -> None:
+    """Every pair is with one worker; none has more than one pair, or one longest pair, above."""
+    mask = (np.arange(9) < np.array(lengths)[:, None]).astype(np.int64)
+    pairs = Pairs(mask, mask, None, np.arange(len(lengths)))
+
+    groups = [Group(rank, workers) for rank in range(workers)]
+    shares = [
+        [label for part in split(pairs, size, group) for label in part.labels] for group in groups
+    ]
+
+    assert sorted(label for share in shares for label in share) == list(range(len(lengths)))
+    assert {len(share) for share in shares} <= {len(shares[-1]), len(shares[-1]) + 1}
+    assert len(shares[0]) == groups[0].largest_share(len(lengths))
+    work = [sum(lengths[label] for label in share) for share in shares]
+    assert max(work) - min(work) <= max(lengths)

@@ -6,6 +6,7 @@ Heavy libraries are imported inside the commands, so that `--help` answers at on
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -13,8 +14,9 @@ from typing import Annotated
 import typer
 
 from tuner import __version__
-from tuner.cli import looking, running
+from tuner.cli import cluster, looking, running
 from tuner.errors import StudyFailed, StudyInterrupted, UserError
+from tuner.invocation import SENT
 from tuner.shown import is_printable, printable
 
 app = typer.Typer(
@@ -32,6 +34,9 @@ app.command()(looking.report)
 app.command()(looking.sync)
 app.command()(looking.ui)
 app.command()(looking.schema)
+app.command()(cluster.submit)
+app.command()(cluster.stop)
+app.command()(cluster.doctor)
 
 
 def _show_version(asked: bool) -> None:
@@ -56,6 +61,10 @@ def main() -> None:
     """Run the command line; user errors become one message and exit code 2."""
     try:
         _check_printable(sys.argv[1:])
+        if SENT in os.environ:
+            from tuner.search.credentials import take
+
+            take()
         app()
     except UserError as error:
         _tell(f"error: {error}")

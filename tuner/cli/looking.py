@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from tuner.cli.shared import Json, Storage, Study, console_of, folder_of
+from tuner.cli.shared import Insecure, Json, Storage, Study, There, console_of, folder_of
+from tuner.errors import UserError
+from tuner.invocation import program
 
 
 def report(
@@ -22,18 +24,28 @@ def report(
         list[str],
         typer.Option("--metric", help="for --against: other metrics than the objective"),
     ] = [],  # noqa: B006
+    address: There = None,
+    insecure: Insecure = False,
     as_json: Json = False,
 ) -> None:
-    """Print the leaderboard of a study from its journal alone, and write it as CSV."""
+    """Print leaderboard and timeline of a study from its journal alone; write CSV and figure."""
+    if address is not None:
+        options = ["--against", against] if against is not None else []
+        options += [f"--metric={metric}" for metric in metrics] + ["--json"] * as_json
+        _look_there(address, ["report", study, *options], storage, insecure)
     from tuner.report.against import show_against
     from tuner.report.leaderboard import as_csv, show
+    from tuner.report.timeline import timeline
+    from tuner.report.timeline_text import show_timeline
     from tuner.search.journal import read_history
     from tuner.storage.access import write
 
     folder = folder_of(study, storage)
     record = read_history(folder).record()
     if as_json:
-        print(json.dumps(record.model_dump(mode="json")))
+        found = timeline(record)
+        numbers = found.numbers if found else None
+        print(json.dumps({**record.model_dump(mode="json"), "timeline": numbers}))
         return
     console = console_of(False)
     if against is not None:
@@ -43,15 +55,33 @@ def report(
     path = folder / "leaderboard.csv"
     write(path, as_csv(record).encode())
     console.print(f"\nall settings and metrics: {path}", highlight=False, soft_wrap=True)
+    show_timeline(record, folder / "figures" / "timeline.svg", console)
 
 
 def status(
-    study: Study,
+    study: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="STUDY", help="name of a study, or its folder; with --address none lists all"
+        ),
+    ] = None,
     watching: Annotated[bool, typer.Option("--watch", help="until no driver is at work")] = False,
     storage: Storage = "studies",
+    address: There = None,
+    insecure: Insecure = False,
     as_json: Json = False,
 ) -> None:
     """Say how a study stands: its trials, its rungs, the best so far, and whether it runs."""
+    if address is not None and study is None:
+        from tuner.jobs.looking import list_studies
+
+        list_studies(address, as_json, console_of(as_json), insecure)
+        return
+    if study is None:
+        raise UserError("which study?", f"Name one; all of them: {program()} list")
+    if address is not None:
+        options = [*(["--watch"] * watching), *(["--json"] * as_json)]
+        _look_there(address, ["status", study, *options], storage, insecure)
     from tuner.report.status import look_at, show, watch
 
     folder, console = folder_of(study, storage), console_of(as_json)
@@ -60,6 +90,14 @@ def status(
         print(json.dumps(standing.as_json()))
     elif not watching:
         show(standing, console)
+
+
+def _look_there(address: str, arguments: list[str], storage: str, insecure: bool) -> NoReturn:
+    """Run the command where the study is."""
+    from tuner.jobs.looking import look
+
+    place = None if storage == "studies" else storage
+    raise typer.Exit(look(address, arguments, place, console_of(False), insecure))
 
 
 def list_(storage: Storage = "studies", as_json: Json = False) -> None:
@@ -73,8 +111,16 @@ def list_(storage: Storage = "studies", as_json: Json = False) -> None:
         show_all(located(storage), console_of(False))
 
 
-def sync(study: Study, storage: Storage = "studies", as_json: Json = False) -> None:
+def sync(
+    study: Study,
+    storage: Storage = "studies",
+    address: There = None,
+    insecure: Insecure = False,
+    as_json: Json = False,
+) -> None:
     """Make MLflow equal to a study's journal; may be run any number of times."""
+    if address is not None:
+        _look_there(address, ["sync", study, *["--json"] * as_json], storage, insecure)
     from tuner.search.sync import sync as sync_study
     from tuner.terminal.progress import ConsoleProgress
 

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tuner.cli.shared import (
+    Insecure,
     Json,
     Overrides,
     SpaceFile,
     Storage,
     Study,
+    There,
     TrackingLater,
     console_of,
     folder_of,
     loading,
+    study_there,
 )
 from tuner.errors import StudyFailed, StudyInterrupted
 from tuner.interrupts import ending_at_once
-from tuner.invocation import command, program, search_command, storage_option
+from tuner.invocation import READER, command, program, search_command, storage_option
 
 if TYPE_CHECKING:
     from tuner.storage.folders import Place
@@ -30,6 +35,9 @@ def search(
     space: SpaceFile,
     overrides: Overrides = [],  # noqa: B006
     tracking_later: TrackingLater = False,
+    resuming: Annotated[
+        bool, typer.Option("--resume", help="where the study exists, go on with it")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a search to its end: schedule, train, stop, track, and print the leaderboard."""
@@ -37,11 +45,13 @@ def search(
     from tuner.study_file import load_study
 
     study, console = load_study(space, overrides), console_of(as_json)
-    check_new(study)  # here too: the libraries take seconds
+    if not resuming:
+        check_new(study)  # here too: the libraries take seconds
     with ending_at_once("interrupted: nothing was begun"):
         with loading(console):
-            from tuner.search.run import begin
-        record = begin(study, console, tracking_later)
+            from tuner.search.run import begin, begin_or_go_on
+        run = begin_or_go_on if resuming else begin
+        record = run(study, console, tracking_later)
     _finish(record, study.folder, as_json)
 
 
@@ -51,17 +61,29 @@ def plan(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="time a few steps on this machine")
     ] = False,
+    prices: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="what the cluster's nodes cost, as cluster/prices.yaml"),
+    ] = None,
+    address: There = None,
+    insecure: Insecure = False,
     as_json: Json = False,
 ) -> None:
-    """Say what a search would run and cost; nothing is started."""
+    """Say what a search would run and cost, here or on a cluster; nothing is started."""
+    from tuner.plan.prices import load_prices
     from tuner.study_file import load_study
     from tuner.terminal.progress import ConsoleProgress
 
+    table = None if prices is None else load_prices(prices)
+    if address is not None:
+        options = ["--calibrate"] * calibrate + ["--json"] * as_json
+        files = {} if prices is None else {"--prices": prices}
+        study_there(address, "plan", space, overrides, options, insecure, files)
     study, console = load_study(space, overrides), console_of(as_json)
     with loading(console):
         from tuner.plan.command import plan_study
         from tuner.plan.show import show
-    planned = plan_study(study, calibrate, ConsoleProgress(console))
+    planned = plan_study(study, calibrate, ConsoleProgress(console), table)
     if as_json:
         print(planned.model_dump_json())
     else:
@@ -139,10 +161,11 @@ def _finish(record: Any, folder: Place, as_json: bool) -> None:
         if setting
         else ""
     )
+    in_mlflow = f"  {program()} ui{storage_option(folder.parent)}\n    compare the trials in MLflow"
     console.print(
         f"\nnext:\n{over_seeds}"
         f"  {command('report', folder)}\n    every trial, and a CSV\n"
-        f"  {program()} ui{storage_option(folder.parent)}\n    compare the trials in MLflow",
+        f"{'' if READER in os.environ else in_mlflow}",
         highlight=False,
         soft_wrap=True,
     )

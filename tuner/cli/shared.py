@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -22,6 +23,16 @@ Storage = Annotated[
 TrackingLater = Annotated[
     bool,
     typer.Option("--tracking-later", help="begin even where MLflow is away; fill it in later"),
+]
+There = Annotated[
+    str | None,
+    typer.Option("--address", metavar="URL", help="a cluster's dashboard: look there, not here"),
+]
+Insecure = Annotated[
+    bool,
+    typer.Option(
+        "--insecure", help="take a cluster that asks for no token, and plain http over a network"
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON, progress to stderr")]
 
@@ -45,3 +56,39 @@ def folder_of(study: str, storage: str) -> Place:
     from tuner.storage.location import study_folder
 
     return study_folder(study, storage)
+
+
+def study_there(
+    address: str,
+    command: str,
+    space: Path,
+    overrides: Sequence[str],
+    options: Sequence[str],
+    insecure: bool,
+    files: Mapping[str, Path] | None = None,
+) -> NoReturn:
+    """Run a command on a study's file on a cluster, and end as it does.
+
+    Args:
+        address: of the cluster's dashboard.
+        command: its name.
+        space: the study's file, here.
+        overrides: of its keys.
+        options: of the command.
+        insecure: take a cluster without tokens.
+        files: of this machine that it reads, by the option that names each.
+    """
+    from dataclasses import replace
+
+    from tuner.jobs.secrets import needed_by
+    from tuner.jobs.staging import FILE, stage
+    from tuner.jobs.there import run_there
+
+    staged = stage(space, overrides)
+    names = {option: f"{option.strip('-')}.yaml" for option in files or {}}
+    sent = {names[option]: path for option, path in (files or {}).items()}
+    staged = replace(staged, contents={**sent, **staged.contents})
+    named = [word for option, name in names.items() for word in (option, name)]
+    arguments = [command, FILE, *options, *named]
+    credentials = needed_by(staged.study)
+    raise typer.Exit(run_there(address, arguments, insecure, staged, credentials))

@@ -53,7 +53,7 @@ def calibrate(
 def _measure(
     study: StudyConfig, inputs: Inputs, configs: Sequence[TrialConfig]
 ) -> tuple[list[Observation], float]:
-    torch.set_num_threads(max(1, int(study.resources.cpus_per_trial)))
+    torch.set_num_threads(study.resources.threads)
     device = torch.device("cuda" if study.resources.gpus_per_trial > 0 else "cpu")
     observations = [_time_steps(config, inputs, device) for config in configs]
     return observations, _time_evaluation(configs[0], inputs, device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,9 +20,11 @@ from tuner.plan.plan import (
     make_plan,
     trials_at_once,
 )
+from tuner.plan.prices import Prices
 from tuner.prepare import prepare
 from tuner.progress import Progress
 from tuner.records import StudyRecord
+from tuner.search.capacity import Capacity
 from tuner.search.journal import read_history, studies_in
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
@@ -31,24 +34,55 @@ DRIVER_LOAD = 1.1
 them too. Measured on nano, 2 cores: 1.09 to 1.16."""
 
 
-def plan_study(study: StudyConfig, measure: bool, progress: Progress) -> StudyPlan:
-    """Plan a study; nothing is started or written.
+def plan_study(
+    study: StudyConfig, measure: bool, progress: Progress, prices: Prices | None = None
+) -> StudyPlan:
+    """Plan a study, for the cluster that RAY_ADDRESS names or else for this machine.
+
+    Nothing is started or written.
 
     Args:
         study: its settings.
         measure: time a few steps here, rather than rely on earlier studies.
         progress: told what could not be looked up.
+        prices: of the cluster's nodes.
 
     Raises:
-        UserError: the settings do not fit the encoder, or cannot be measured here.
+        UserError: the settings do not fit the encoder, cannot be measured here, or ask for more
+            than the cluster can ever give; or there is no cluster whose nodes have prices.
     """
+    capacity = _capacity(progress)
+    if capacity is None and prices is not None:
+        raise UserError(
+            "--prices are of a cluster's nodes, and this plan is for this machine",
+            "Name the cluster: --address https://head, or RAY_ADDRESS on its head.",
+        )
     recorded = recorded_pace(study, platform.platform(), _records(study.storage, progress))
-    pace = _measured(study, recorded, progress) if measure else recorded
-    return make_plan(study, pace, _shape(study, progress))
+    pace = _measured(study, recorded, capacity, progress) if measure else recorded
+    return make_plan(study, pace, _shape(study, progress), capacity, prices)
 
 
-def _measured(study: StudyConfig, recorded: Pace | None, progress: Progress) -> Pace:
-    at_once, _ = trials_at_once(study)
+def _capacity(progress: Progress) -> Capacity | None:
+    """Of the cluster that is named; no Ray is started for a plan."""
+    if not os.environ.get("RAY_ADDRESS"):
+        return None
+    from tuner.search.cluster import capacity, cluster
+
+    with cluster(progress):
+        return capacity()
+
+
+def _measured(
+    study: StudyConfig, recorded: Pace | None, capacity: Capacity | None, progress: Progress
+) -> Pace:
+    if study.resources.workers > 1:
+        raise UserError(
+            f"--calibrate measures trials of one worker, and resources.workers is "
+            f"{study.resources.workers}",
+            "Measure with --set resources.workers=1 and one worker's CPUs and GPUs, or plan with "
+            "the pace of an earlier study.",
+        )
+    at_once, _ = trials_at_once(study, capacity)
     processes = min(at_once, fit_here(study))
     if processes == 0:
         raise UserError(
@@ -69,6 +103,8 @@ def _measured(study: StudyConfig, recorded: Pace | None, progress: Progress) -> 
         f"measured now, {processes} side by side",
         recorded.startup if recorded else STARTUP_SECONDS,
         recorded.between if recorded else BETWEEN_SECONDS,
+        recorded.ramp if recorded else 0.0,
+        recorded.boot if recorded else 0.0,
     )
 
 

@@ -7,14 +7,15 @@ each pair costs, and what each optimizer step costs whatever its size.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from statistics import median
 
 import numpy as np
 
 from tuner.config import TrialConfig
 from tuner.protocol import MEANS
-from tuner.records import Scores, StudyRecord, TrialRecord
+from tuner.records import Evaluation, Scores, StudyRecord, TrialRecord
 from tuner.study import StudyConfig
 
 STARTUP_SECONDS = 8.0
@@ -23,6 +24,8 @@ BETWEEN_SECONDS = 0.3
 """From a trial's end to the next one's start where no study has shown it."""
 SHARED = ("encoder", "data")
 """Blocks of settings in which a study must agree for its speed to tell about another's."""
+RESOURCES = ("cpus_per_trial", "gpus_per_trial", "workers")
+"""The same, of the block `resources`."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,11 @@ class Pace:
         per_step: of training, for each optimizer step.
         kinds: factor on both for each kind of fusion that was measured.
         per_set: to evaluate one dev set (one language).
-        startup: from the study's start to its first trial.
-        between: from a trial's end to the start of the next one in its place.
+        startup: from the study's start to its first trial: a worker's imports, a node's boot.
+        between: from a trial's end to the first step of the next one in its place.
         source: where these come from, in words.
+        ramp: from one place's first trial to that of the next, while nodes and workers come.
+        boot: how much of `startup` a node took to come; 0 where none had to.
     """
 
     per_pair: float
@@ -55,6 +60,8 @@ class Pace:
     startup: float
     between: float
     source: str
+    ramp: float = 0.0
+    boot: float = 0.0
 
     @classmethod
     def fitted(
@@ -64,6 +71,8 @@ class Pace:
         source: str,
         startup: float = STARTUP_SECONDS,
         between: float = BETWEEN_SECONDS,
+        ramp: float = 0.0,
+        boot: float = 0.0,
     ) -> Pace:
         """Least squares of relative errors, no cost negative; kinds by their median ratio."""
         assert observations
@@ -73,7 +82,8 @@ class Pace:
             expected = per_pair + per_step / seen.effective_size
             ratios.setdefault(seen.kind, []).append(seen.seconds_per_pair / expected)
         kinds = {kind: median(values) for kind, values in ratios.items()}
-        return cls(per_pair, per_step, kinds, per_set, startup, between, source)
+        waits = (startup, between, source, ramp, boot)
+        return cls(per_pair, per_step, kinds, per_set, *waits)
 
     def training(self, config: TrialConfig, pairs: int) -> float:
         """Seconds to train on `pairs` pairs.
@@ -95,15 +105,25 @@ def recorded_pace(study: StudyConfig, platform: str, records: Iterable[StudyReco
     trained = [t for record in alike for t in record.trials if t.evaluations and t.attempts == 1]
     if not trained:
         return None
-    observations = [seen for trial in trained for seen in _observed(trial)]
-    per_set = median(
+    slower = median(map(_overhead, trained))
+    observations = [
+        replace(seen, seconds_per_pair=slower * seen.seconds_per_pair)
+        for trial in trained
+        for seen in _observed(trial)
+    ]
+    per_set = slower * median(
         evaluation.evaluation_seconds / _sets(evaluation.select, evaluation.oracle)
         for trial in trained
         for evaluation in trial.evaluations
     )
     whole = [record for record in alike if record.state == "completed" and _in_one_go(record)]
-    startups = [min(_started(record)) - record.created for record in whole]
-    gaps = [gap for record in whole for gap in _gaps(record)]
+    places = [_places(record) for record in whole]
+    startups = [
+        min(place[0][0] for place in of_study) - record.created
+        for record, of_study in zip(whole, places, strict=True)
+    ]
+    gaps = [gap for of_study in places for place in of_study for gap in _gaps(place)]
+    ramps = [ramp for of_study in places for ramp in _ramp(of_study)]
     names = ", ".join(dict.fromkeys(record.name for record in alike))
     return Pace.fitted(
         observations,
@@ -111,6 +131,8 @@ def recorded_pace(study: StudyConfig, platform: str, records: Iterable[StudyReco
         f"recorded by {names}: {len(trained)} trials",
         median(startups) if startups else STARTUP_SECONDS,
         median(gaps) if gaps else BETWEEN_SECONDS,
+        median(ramps) if ramps else 0.0,
+        median(map(_boot, whole)) if whole else 0.0,
     )
 
 
@@ -130,19 +152,32 @@ def _fit(observations: Sequence[Observation]) -> tuple[float, float]:
 
 def _alike(record: StudyRecord, study: StudyConfig, platform: str) -> bool:
     settings = study.model_dump(mode="json")
-    resources = ("cpus_per_trial", "gpus_per_trial")
+    held, asked = record.settings["resources"], settings["resources"]
     return (
         all(record.settings[part] == settings[part] for part in SHARED)
-        and all(record.settings["resources"][r] == settings["resources"][r] for r in resources)
+        and all(held.get(name, 1) == asked[name] for name in RESOURCES)  # old ones had one worker
         and record.facts["environment"]["platform"] == platform
     )
 
 
 def _observed(trial: TrialRecord) -> Iterable[Observation]:
     size = trial.config.batch.effective_size
-    distinct = {evaluation.step: evaluation for evaluation in trial.evaluations}
-    for evaluation in distinct.values():  # rungs passed by one step share its evaluation
+    for evaluation in _evaluated(trial):
         yield Observation(size, trial.config.fusion.kind, 1 / evaluation.pairs_per_second)
+
+
+def _evaluated(trial: TrialRecord) -> list[Evaluation]:
+    """Its evaluations; rungs passed by one step share one."""
+    return list({evaluation.step: evaluation for evaluation in trial.evaluations}.values())
+
+
+def _overhead(trial: TrialRecord) -> float:
+    """How much longer a trial took than it trained and was evaluated: checkpoints, mostly."""
+    stretch, evaluated = _stretch(trial), _evaluated(trial)
+    if stretch is None:
+        return 1.0
+    seconds = evaluated[-1].train_seconds + sum(e.evaluation_seconds for e in evaluated)
+    return max(1.0, (stretch[1] - stretch[0]) / seconds)
 
 
 def _sets(select: Mapping[str, Scores], oracle: Mapping[str, Scores]) -> int:
@@ -153,14 +188,44 @@ def _in_one_go(record: StudyRecord) -> bool:
     return all(trial.attempts == 1 for trial in record.trials)
 
 
-def _started(record: StudyRecord) -> list[float]:
-    return [trial.started for trial in record.trials if trial.started is not None]
+def _places(record: StudyRecord) -> list[list[tuple[float, float]]]:
+    """Trials as they followed each other in each place: when each began and ended.
+
+    A trial takes the place on its nodes that was left last before it began; or a new one.
+    """
+    places: list[tuple[tuple[str, ...], list[tuple[float, float]]]] = []
+    for begun, ended, nodes in sorted(filter(None, map(_stretch, record.trials))):
+        free = [place for where, place in places if where == nodes and place[-1][1] <= begun]
+        if free:
+            max(free, key=lambda place: place[-1][1]).append((begun, ended))
+        else:
+            places.append((nodes, [(begun, ended)]))
+    return [place for _, place in places]
 
 
-def _gaps(record: StudyRecord) -> Iterable[float]:
-    """From each end to the first start after it."""
-    starts = sorted(_started(record))
-    for trial in record.trials:
-        later = [start for start in starts if trial.ended is not None and start >= trial.ended]
-        if trial.ended is not None and later:
-            yield later[0] - trial.ended
+def _stretch(trial: TrialRecord) -> tuple[float, float, tuple[str, ...]] | None:
+    """When a trial did its first step, when it ended, and on which nodes, where that is known."""
+    if trial.placed:
+        return trial.placed[0].placed, trial.placed[0].ended, trial.placed[0].nodes
+    if trial.started is not None and trial.ended is not None:
+        return trial.started, trial.ended, ()
+    return None
+
+
+def _boot(record: StudyRecord) -> float:
+    """Seconds from the study's start until it had a node for trials; 0 where it had one before."""
+    joined = [node.joined - record.created for node in record.nodes if not node.head]
+    return max(0.0, min(joined, default=0.0))
+
+
+def _gaps(place: Sequence[tuple[float, float]]) -> Iterable[float]:
+    """From each end to the next start in the same place."""
+    for (_, ended), (begun, _) in pairwise(place):
+        yield begun - ended
+
+
+def _ramp(places: Sequence[Sequence[tuple[float, float]]]) -> Iterable[float]:
+    """From each place's first trial to that of the next, in the mean."""
+    if len(places) > 1:
+        first = [place[0][0] for place in places]
+        yield (max(first) - min(first)) / (len(first) - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from math import floor
+from dataclasses import replace
 from statistics import fmean, quantiles
 
 from pydantic import Field
@@ -12,16 +12,20 @@ from pydantic import Field
 from tuner.config import TrialConfig
 from tuner.disk import DiskNeed, disk_need
 from tuner.model.encoder import EncoderShape
+from tuner.plan.nodes import ClusterPlan, nodes_of
 from tuner.plan.pace import Pace
+from tuner.plan.prices import Prices
 from tuner.plan.simulation import Outcome, pairs_at, play
 from tuner.protocol import Protocol
 from tuner.records import Record
+from tuner.search.capacity import Capacity, NodeType
 from tuner.study import StudyConfig
 
 MOST_PLAYS, TRIALS_PLAYED = 40, 600
 """How many times a study is played at most, and how many trials of it in all."""
 LONGEST_PLAY = 100
-"""Trials of a study that are played; the others are taken to be like them."""
+"""Trials of a study that are played, or three for each place; the others are taken to be like
+them."""
 OVERSHOOT = 0.02
 """Share of a rung by which its evaluation may come late before a plan warns."""
 
@@ -44,6 +48,7 @@ class TimePlan(Record):
     seconds: float = Field(description="from the first worker's start to the last trial's end")
     low_seconds: float = Field(description="a tenth of the times it was shorter")
     high_seconds: float = Field(description="a tenth of the times it was longer")
+    boot_seconds: float = Field(description="of these, until a node had come; 0: none had to")
     trial_seconds: float = Field(description="of all trials together")
     gpu_hours: float
 
@@ -66,22 +71,37 @@ class StudyPlan(Record):
     batches: tuple[BatchPlan, ...]
     disk: DiskNeed | None = None
     time: TimePlan | None = None
+    cluster: ClusterPlan | None = Field(None, description="None: planned for this machine")
 
 
-def make_plan(study: StudyConfig, pace: Pace | None, encoder: EncoderShape | None) -> StudyPlan:
+def make_plan(
+    study: StudyConfig,
+    pace: Pace | None,
+    encoder: EncoderShape | None,
+    capacity: Capacity | None = None,
+    prices: Prices | None = None,
+) -> StudyPlan:
     """Plan a study.
 
     Args:
         study: its settings.
         pace: how long trials take, where it is known.
         encoder: what they start from, where its shape is known.
+        capacity: of the cluster; None: of this machine.
+        prices: of the cluster's nodes.
+
+    Raises:
+        UserError: the cluster can never hold a trial of it.
     """
     sets = evaluation_sets(study)
-    at_once, since = trials_at_once(study)
+    at_once, since = trials_at_once(study, capacity)
+    used = capacity.used_by(study.resources, at_once) if capacity else []
+    if pace and not any(nodes > type_.alive for type_, nodes, _ in used):
+        pace = replace(pace, startup=pace.startup - pace.boot, boot=0.0)
     guess = pace or Pace(1.0, 0.0, {"last": 1.0}, 0.0, 0.0, 0.0, "")  # a second a pair: who is next
     trials = study.trials
-    played = min(trials, LONGEST_PLAY)
-    plays = min(MOST_PLAYS, TRIALS_PLAYED // played)
+    played = min(trials, max(LONGEST_PLAY, 3 * at_once))
+    plays = max(2, min(MOST_PLAYS, TRIALS_PLAYED // played))
     outcomes = [play(study, played, at_once, guess, sets, seed) for seed in range(plays)]
     outcomes = [outcome.extended(trials / played, guess.startup) for outcome in outcomes]
     sizes = {config.batch.effective_size for config in study.corner_configs()}
@@ -100,6 +120,9 @@ def make_plan(study: StudyConfig, pace: Pace | None, encoder: EncoderShape | Non
         batches=tuple(_batch_plan(study, size, pace) for size in sorted(sizes)),
         disk=disk_need(study, encoder, at_once) if encoder else None,
         time=_time_plan(study, outcomes, pace) if pace else None,
+        cluster=nodes_of(study, capacity, used, outcomes if pace else [], prices)
+        if capacity
+        else None,
     )
 
 
@@ -122,14 +145,25 @@ def calibrated(study: StudyConfig) -> list[TrialConfig]:
     return chosen
 
 
-def trials_at_once(study: StudyConfig) -> tuple[int, str]:
+def trials_at_once(study: StudyConfig, capacity: Capacity | None = None) -> tuple[int, str]:
     """How many trials would run side by side, and why.
 
-    As many as `resources.max_concurrent_trials` says; without it, as many as this machine holds.
+    As many as the cluster can hold, or as this machine does; no more than
+    `resources.max_concurrent_trials` says.
+
+    Raises:
+        UserError: the cluster can never hold one.
     """
-    declared, fits = study.resources.max_concurrent_trials, fit_here(study)
+    declared = study.resources.max_concurrent_trials
+    if capacity is not None:
+        fits = min(capacity.trials_at_once(study.resources), study.trials)
+        since = "as many as the cluster holds at its maximum"
+        if fits in (declared, study.trials):
+            since = "as the study declares" if fits == declared else "all trials"
+        return fits, since
     if declared is not None:
         return min(declared, study.trials), "as the study declares"
+    fits = fit_here(study)
     if fits == 0:
         return 1, "since this machine holds none: set resources.max_concurrent_trials"
     return min(fits, study.trials), "as many as this machine holds"
@@ -137,13 +171,13 @@ def trials_at_once(study: StudyConfig) -> tuple[int, str]:
 
 def fit_here(study: StudyConfig) -> int:
     """How many trials this machine has the resources for, side by side."""
-    resources = study.resources
-    fits = floor(len(os.sched_getaffinity(0)) / resources.cpus_per_trial)
-    if resources.gpus_per_trial > 0:
+    gpus = 0
+    if study.resources.gpus_per_trial > 0:
         from torch.cuda import device_count
 
-        fits = min(fits, floor(device_count() / resources.gpus_per_trial))
-    return fits
+        gpus = device_count()
+    here = NodeType("here", len(os.sched_getaffinity(0)), gpus, alive=1, most=1)
+    return Capacity((here,)).holds(study.resources)
 
 
 def _batch_plan(study: StudyConfig, size: int, pace: Pace | None) -> BatchPlan:
@@ -168,6 +202,7 @@ def _time_plan(study: StudyConfig, outcomes: Sequence[Outcome], pace: Pace) -> T
         seconds=fmean(outcome.seconds for outcome in outcomes),
         low_seconds=tenths[0],
         high_seconds=tenths[-1],
+        boot_seconds=pace.boot,
         trial_seconds=busy,
         gpu_hours=busy / 3600 * study.resources.gpus_per_trial,
     )

@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tuner.disk import DiskNeed, in_words, shortage
-from tuner.plan.plan import OVERSHOOT, StudyPlan
+from tuner.plan.nodes import ClusterPlan
+from tuner.plan.plan import OVERSHOOT, StudyPlan, TimePlan
 from tuner.study import StudyConfig
 from tuner.terminal.progress import clock, say
 
@@ -33,6 +34,9 @@ def show(plan: StudyPlan, study: StudyConfig, console: Console) -> None:
         )
     console.print()
     console.print(_batches(plan), highlight=False)
+    if plan.cluster is not None:
+        console.print()
+        console.print(_nodes(plan.cluster), highlight=False)
     for warning in warnings(plan, study):
         console.print()
         say(console, warning, style="yellow")
@@ -52,10 +56,18 @@ def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
             f"budget.pairs_per_trial as multiples of {max(batch.effective_size for batch in late)}."
         )
     if plan.time is None:
+        measured = (
+            "A short one there shows how fast its nodes are: --set name=pilot --set budget.trials="
+            f"{2 * plan.at_once}"
+            if plan.cluster is not None
+            else "--calibrate times a few steps on this machine."
+        )
         told.append(
             "no time is predicted: no earlier study here had this encoder, data and resources. "
-            "--calibrate times a few steps on this machine."
+            + measured
         )
+    if plan.cluster is not None:
+        told += _of_cluster(plan.cluster, plan.time)
     if plan.disk is not None and (lacking := shortage(plan.disk, study.storage)):
         told.append(f"{lacking.problem}: search will refuse. {lacking.remedy}.")
     if plan.distinct is not None and plan.distinct < plan.trials - (study.baseline is not None):
@@ -63,6 +75,22 @@ def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
             f"the space holds {plan.distinct:,} configurations for {plan.trials:,} trials: some "
             f"will run more than once, with the same seed. Make seed an axis, or lower "
             f"budget.trials."
+        )
+    return told
+
+
+def _of_cluster(cluster: ClusterPlan, time: TimePlan | None) -> list[str]:
+    told = []
+    if cluster.growing and time is not None and time.boot_seconds == 0:
+        told.append(
+            f"nodes have to boot first ({cluster.growing} of them), and no earlier study has shown "
+            "how long that takes: add it to the time, in clouds some minutes."
+        )
+    unpriced = [node.type for node in cluster.nodes if node.per_hour is None]
+    if cluster.currency is not None and unpriced:
+        told.append(
+            f"no price is given for {', '.join(unpriced)}: the cost is without them. Add them to "
+            "per_hour in the table of prices."
         )
     return told
 
@@ -97,6 +125,12 @@ def _facts(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
             ("time", f"about {clock(time.seconds)} ({span} as luck has it){gpu}, start-up apart"),
             ("speed", time.source),
         ]
+    if plan.cluster is not None and plan.cluster.cost is not None:
+        cluster = plan.cluster
+        cost = (
+            f"about {cluster.cost:,.2f} {cluster.currency} for nodes, at {cluster.as_of}'s prices"
+        )
+        facts.append(("cost", cost))
     return facts
 
 
@@ -124,6 +158,22 @@ def _rungs(plan: StudyPlan) -> Table:
         grid.add_column(column, justify="right")
     for rung, reached in zip(plan.rungs, plan.reached, strict=True):
         grid.add_row(f"{rung:,}", f"{reached:.0f}")
+    return grid
+
+
+def _nodes(cluster: ClusterPlan) -> Table:
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    grid.add_column("node type", overflow="fold")
+    columns = ["CPU", "GPU", "now", "at most", "trials each", "node-hours"]
+    for column in [*columns, str(cluster.currency)] if cluster.currency else columns:
+        grid.add_column(column, justify="right")
+    for node in cluster.nodes:
+        row = [node.type, f"{node.cpus:g}", f"{node.gpus:g}", str(node.alive), str(node.nodes)]
+        row.append("–" if node.trials == 0 else f"{node.trials:.3g}")
+        row.append("?" if node.hours is None else f"{node.hours:,.2f}")
+        if cluster.currency is not None:
+            row.append(f"{node.cost:,.2f}" if node.cost is not None else "?")
+        grid.add_row(*row)
     return grid
 
 

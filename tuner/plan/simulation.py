@@ -42,6 +42,7 @@ class Outcome:
         pairs: trained on by all trials together.
         seconds: from the study's start to the last trial's end.
         busy: seconds that trials took together.
+        ended: seconds from the study's start to the last end in each place for a trial.
     """
 
     reached: tuple[float, ...]
@@ -49,6 +50,7 @@ class Outcome:
     pairs: float
     seconds: float
     busy: float
+    ended: tuple[float, ...]
 
     def extended(self, factor: float, startup: float) -> Outcome:
         """The outcome of a study of so many times the trials, the others like these."""
@@ -58,6 +60,7 @@ class Outcome:
             pairs=factor * self.pairs,
             seconds=startup + factor * (self.seconds - startup),
             busy=factor * self.busy,
+            ended=tuple(startup + factor * (end - startup) for end in self.ended),
         )
 
 
@@ -98,13 +101,15 @@ class _Play:
         self._qualities: list[float] = []
         self._learns: list[float] = []  # from which share of the budget
         self._arrivals: list[tuple[float, int, int]] = []  # when, which trial, at which rung
+        self._places: list[int] = []  # where each trial runs
         self._pairs, self._busy = 0, 0.0
 
     def run(self, at_once: int) -> Outcome:
         now = self._pace.startup
         reached = dict.fromkeys(self._rungs, 0)
-        for _ in range(at_once):
-            self._begin(now)
+        ended = [0.0] * at_once
+        for place in range(at_once):
+            self._begin(now + place * self._pace.ramp, place)
         while self._arrivals:
             now, trial, index = heapq.heappop(self._arrivals)
             rung = self._rungs[index]
@@ -113,17 +118,19 @@ class _Play:
             self._sampler.evaluated(trial, rung, score)
             if rung == self._rungs[-1]:
                 self._sampler.ended(trial, "completed", score)
-                self._begin(now + self._pace.between)
             elif self._goes_on(trial, rung, score):
                 self._send(now, trial, index + 1)
+                continue
             else:
                 self._sampler.ended(trial, "pruned", score)
-                self._begin(now + self._pace.between)
+            ended[self._places[trial]] = now
+            self._begin(now + self._pace.between, self._places[trial])
         sizes = frozenset(config.batch.effective_size for config in self._configs)
-        return Outcome(tuple(reached.values()), sizes, self._pairs, now, self._busy)
+        times = (now, self._busy, tuple(ended))
+        return Outcome(tuple(reached.values()), sizes, self._pairs, *times)
 
-    def _begin(self, now: float) -> None:
-        """Start the next trial, where there is one."""
+    def _begin(self, now: float, place: int) -> None:
+        """Start the next trial, where there is one, in a place that is free."""
         number, study = len(self._configs), self._study
         if number == self._trials:
             return
@@ -134,6 +141,7 @@ class _Play:
             assert proposed is not None, "a grid has as many points as the study has trials"
             params, config = proposed, study.space.trial_config(study.trial, proposed)
         self._configs.append(config)
+        self._places.append(place)
         self._qualities.append(self._landscape.quality(params))
         self._learns.append(self._chance.uniform(0, 2 * self._plateau))
         self._send(now, number, 0)

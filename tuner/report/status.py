@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Hashable
 from dataclasses import asdict, dataclass
@@ -14,10 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.errors import UserError
-from tuner.invocation import command, program
+from tuner.invocation import READER, command, program
 from tuner.records import StudyRecord
 from tuner.search.history import History
-from tuner.search.journal import being_written, read_history, studies_in, version
+from tuner.search.journal import being_written, is_begun, read_history, studies_in, version
 from tuner.storage.folders import Place
 from tuner.study_file import reopened_study
 from tuner.terminal.progress import WIDE, clock, say
@@ -26,8 +27,12 @@ from tuner.terminal.summary import COLOURS, Summary
 State = Literal["running", "interrupted", "driver died", "failed", "completed"]
 """What is true of a study, where its journal alone would say `running` of one that was killed."""
 
-LOOK_EVERY = 1.0
-"""Seconds between two looks at a study that is watched."""
+LOOK_EVERY, PAGE_EVERY = 1.0, 5.0
+"""Seconds between two looks at a study that is watched: here, and from another machine."""
+PATIENCE = 600.0
+"""Seconds that a study has to begin, where it is watched from another machine."""
+PAGE = "\f"
+"""Ends a page."""
 HINT = Text("Ctrl-C ends this view, not the study", style="dim")
 
 
@@ -136,6 +141,8 @@ def watch(folder: Place, console: Console) -> Standing:
     Raises:
         UserError: there is no study, or its journal is damaged.
     """
+    if READER in os.environ and console.is_terminal:
+        return _pages(folder, console)
     standing = look_at(folder)
     try:
         with Live(console=console, auto_refresh=False, redirect_stdout=False) as live:
@@ -149,6 +156,27 @@ def watch(folder: Place, console: Console) -> Standing:
     except KeyboardInterrupt:
         pass
     console.print()
+    _say_whole(console, standing.in_words())
+    return standing
+
+
+def _pages(folder: Place, console: Console) -> Standing:
+    """The same for a reader on another machine, whose terminal shows the last page alone.
+
+    A study that was just submitted may take minutes to begin.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while not is_begun(folder) and time.monotonic() < deadline:
+        print(f"{folder.name}: not begun yet\n{PAGE}", flush=True)
+        time.sleep(PAGE_EVERY)
+    standing = look_at(folder)
+    while True:
+        console.print(standing.summary)
+        print(PAGE, flush=True)
+        if standing.state != "running":
+            break
+        time.sleep(PAGE_EVERY)
+        standing = look_at(folder)
     _say_whole(console, standing.in_words())
     return standing
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tuner.config import flatten
 from tuner.errors import UserError
-from tuner.invocation import command
+from tuner.invocation import more_command
 from tuner.ledger import Ledger, Limits
 from tuner.records import ENDED, StudyRecord
 from tuner.search.journal import StudyExists, check_free, read_history
@@ -31,12 +32,14 @@ class Extension:
     Attributes:
         trials, gpu_hours, until: as they were typed: `+32`, `+4`, `+2h`.
         overrides: `key=value` as of `--set`.
+        settings: the study's anew, as its YAML has them now, where that is submitted again.
     """
 
     trials: str | None = None
     gpu_hours: str | None = None
     until: str | None = None
     overrides: Sequence[str] = ()
+    settings: Mapping[str, Any] | None = None
 
 
 def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyConfig:
@@ -45,7 +48,7 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
     Raises:
         UserError: they are not valid, or would change what its trials are compared by.
     """
-    settings = copy.deepcopy(record.settings)
+    settings = copy.deepcopy(dict(extension.settings or record.settings))
     for text in extension.overrides:
         if (key := text.partition("=")[0].strip()) in ("name", "storage"):
             raise UserError(
@@ -104,20 +107,20 @@ def changed_blocks(record: StudyRecord, study: StudyConfig) -> dict[str, dict[st
 
 def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
     """Why there is nothing to go on with, and what would change that; empty where there is."""
-    limits, resume = Limits.of(study), command("resume", study.folder)
+    limits, more = Limits.of(study), partial(more_command, study.folder)
+    pairs = more("--set budget.total_pairs=…", "budget.total_pairs")
     if spent := limits.spent(record):
-        more = "--until +2h" if "wall" in spent else "--gpu-hours +4"
-        more = "--set budget.total_pairs=…" if "total_pairs" in spent else more
-        return f"{spent}; to spend more: {resume} {more}"
+        spend = more("--gpu-hours +4", "budget.gpu_hours")
+        spend = more("--until +2h", "budget.wall") if "wall" in spent else spend
+        return f"{spent}; to spend more: {pairs if 'total_pairs' in spent else spend}"
     if any(trial.state not in ENDED for trial in record.trials):
         return ""
     if len(record.trials) >= study.trials:
         is_grid = study.sampler.kind == "grid" and study.budget.trials is None
-        more = "" if is_grid else f"; for more trials: {resume} --trials +8"
-        return f"study {record.name} is complete: nothing is left to do{more}"
+        trials = "" if is_grid else f"; for more trials: {more('--trials +8', 'budget.trials')}"
+        return f"study {record.name} is complete: nothing is left to do{trials}"
     if not limits.room(record):
-        more = "--set budget.total_pairs=…"
-        return f"{NO_ROOM}; to spend more: {resume} {more}"
+        return f"{NO_ROOM}; to spend more: {pairs}"
     return ""
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import ray
 from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
@@ -13,6 +15,11 @@ from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from tuner.errors import UserError
 from tuner.interrupts import kept
 from tuner.progress import Progress
+from tuner.search import environment
+from tuner.search.autoscaler import declared
+from tuner.search.capacity import Capacity, NodeType
+from tuner.search.credentials import Loan
+from tuner.study import StudyConfig
 from tuner.study.parts import ResourcesConfig
 
 _QUIET = {
@@ -22,10 +29,17 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 
+GROUP = "ray.io/node-group"
+"""Label of a node that names its type."""
+
 
 @contextmanager
-def cluster(progress: Progress) -> Iterator[None]:
+def cluster(progress: Progress, study: StudyConfig | None = None) -> Iterator[None]:
     """Join the cluster that RAY_ADDRESS names (as in a Ray job), or start one on this machine.
+
+    Args:
+        progress: is told what is there.
+        study: that runs there: its workers are let into its storage as this process is.
 
     Raises:
         UserError: the cluster does not answer, or wants a token that it was not given.
@@ -37,6 +51,9 @@ def cluster(progress: Progress) -> Iterator[None]:
     ENV_VARS_TO_PROPAGATE.difference_update(keys)  # Ray writes what it hands on to its logs
     address = os.environ.get("RAY_ADDRESS") or "local"
     at = "on this machine" if address == "local" else f"at {address}"
+    # On this machine they inherit our environment.
+    loan = Loan(study.storage if study and address != "local" else None)
+    variables = environment.variables(study.resources) if study else {}
     try:
         # Ray puts in a handler of its own for SIGTERM, which exits.
         with kept(), progress.task(f"{'starting' if address == 'local' else 'joining'} Ray {at}"):
@@ -46,7 +63,8 @@ def cluster(progress: Progress) -> Iterator[None]:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 runtime_env={
-                    "env_vars": {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+                    **loan.runtime_env,
+                    "env_vars": variables | loan.runtime_env.get("env_vars", {}),
                 },
             )
         held = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -58,10 +76,32 @@ def cluster(progress: Progress) -> Iterator[None]:
             "RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token.",
         ) from error
     try:
-        yield
+        with loan:
+            yield
     finally:
         with progress.task("stopping Ray" if address == "local" else "leaving Ray"):
             ray.shutdown()
+
+
+def capacity() -> Capacity:
+    """What the joined cluster has, by type of node, and can grow to."""
+    autoscaler = declared()
+    growing = {type_.name: type_ for type_ in autoscaler.types} if autoscaler else {}
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    alike = Counter(kind_of(node) for node in nodes if node["Alive"])
+    types = []
+    for kind, alive in sorted(alike.items()):
+        found = None if kind.head else growing.get(kind.type)
+        if found is None or found.cpus is None:  # started by hand, or shows what it has only now
+            types.append(NodeType(kind.type, kind.cpus, kind.gpus, alive, alive))
+    for found in growing.values():
+        if found.cpus is not None:
+            alive = sum(n for kind, n in alike.items() if kind.type == found.name and not kind.head)
+            had = (found.name, found.cpus, found.gpus, alive, found.most)
+            types.append(NodeType(*had, grows=True, priority=found.priority))
+    if autoscaler is None:
+        return Capacity(tuple(types))
+    return Capacity(tuple(types), autoscaler.most, autoscaler.idle_seconds)
 
 
 def concurrency(resources: ResourcesConfig) -> int:
@@ -70,15 +110,20 @@ def concurrency(resources: ResourcesConfig) -> int:
     Raises:
         UserError: not even one fits.
     """
-    declared = ray._private.state.state.get_max_resources_from_cluster_config() or {}
-    present = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    held = {kind: max(declared.get(kind, 0), present.get(kind, 0)) for kind in ("CPU", "GPU")}
-    asked = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
-    fits = min(int(held[kind] // amount) for kind, amount in asked.items() if amount > 0)
-    if fits == 0:
-        short = next(kind for kind, amount in asked.items() if amount > held[kind])
-        raise UserError(
-            f"a trial asks for {asked[short]:g} {short} and there are {held[short]:g}",
-            f"Lower it: --set resources.{short.lower()}s_per_trial={held[short]:g}",
-        )
-    return min(fits, resources.max_concurrent_trials or fits)
+    return capacity().trials_at_once(resources)
+
+
+class Kind(NamedTuple):
+    """What a node is: whether the head, the name of its type, its CPUs and GPUs for trials."""
+
+    head: bool
+    type: str
+    cpus: float
+    gpus: float
+
+
+def kind_of(node: dict[str, Any]) -> Kind:
+    """Of a node as Ray describes it."""
+    held, name = node["Resources"], node["Labels"].get(GROUP, "")
+    head = "node:__internal_head__" in held
+    return Kind(head, name or "head" * head, held.get("CPU", 0.0), held.get("GPU", 0.0))

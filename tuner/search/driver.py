@@ -1,8 +1,7 @@
 """The driver: one study in progress. It asks the sampler, journals, and decides who goes on.
 
 Pure Python: the Ray engine feeds it, observers (MLflow, the terminal) watch it. Every fact is
-journalled before anyone hears of it, and a driver made from a journal is in the same state as
-the one that wrote it.
+journalled before anyone hears of it; a driver made from a journal is as the one that wrote it.
 """
 
 from __future__ import annotations
@@ -130,8 +129,9 @@ class Driver:
         """
         if self._trial(number).state in ENDED:
             return
-        gpus = self._study.resources.gpus_per_trial
-        self._write(TrialStarted(time=time.time(), number=number, gpus=gpus))
+        held = self._study.resources
+        gpus, cpus = held.gpus_per_trial, held.cpus_per_trial
+        self._write(TrialStarted(time=time.time(), number=number, gpus=gpus, cpus=cpus))
         for observer in self._observers:
             observer.trial_started(self._trial(number))
 
@@ -140,6 +140,10 @@ class Driver:
         if self._trial(number).attempts > 1:
             self._write(TrialRestored(time=time.time(), number=number, pairs_seen=pairs_seen))
         self._seen[number] = pairs_seen
+
+    def note(self, event: Event) -> None:
+        """Journal a fact from which nothing follows: where trials run, which nodes there are."""
+        self._write(event)
 
     def progressed(self, number: int, pairs_seen: int, phase: Phase) -> None:
         """A running trial says how far it is, between two rungs."""
@@ -174,7 +178,7 @@ class Driver:
         failure = Failure(time=time.time(), kind=kind, reason=reason, pairs_seen=seen)
         self._write(AttemptFailed(time=failure.time, number=number, failure=failure))
         self._under_way.discard(number)
-        verdict, why = failures.verdict(self._trial(number), self._study.resources.max_failures)
+        verdict, why = failures.verdict(self._trial(number), self._study.resources)
         if verdict == "failed":
             self._end(number, "failed", why)
             if why := failures.all_alike(self._journal.history.trials.values()):

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import cloudpickle, tune
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.experiment import Trial
@@ -27,22 +28,24 @@ from tuner.records import Evaluation, FailureKind
 from tuner.search.cluster import concurrency
 from tuner.search.driver import Driver
 from tuner.search.failures import micro_size
+from tuner.search.nodes import Nodes
 from tuner.search.trainable import (
     BEGUN,
-    CONFIG,
     EVALUATION,
     FAILURE,
-    MICRO_SIZE,
-    NUMBER,
+    NODES,
     PAIRS_SEEN,
     PHASE,
     REASON,
     TrialActor,
 )
+from tuner.search.worker import CONFIG, MICRO_SIZE, NUMBER
+from tuner.search.workers import Leader, bundles
 from tuner.shown import without_secrets
 from tuner.storage.access import write
 from tuner.storage.folders import FULL, Place
 from tuner.study import StudyConfig
+from tuner.training.group import Disconnected
 
 
 class _NotPickled:
@@ -55,9 +58,10 @@ class _NotPickled:
 class _Searcher(_NotPickled, Searcher):
     """Hands Ray the driver's next trial."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, workers: int) -> None:
         super().__init__()
         self._driver = driver
+        self._workers = workers
 
     def suggest(self, trial_id: str) -> Any:
         """A trial; FINISHED for good; or None, where one that runs may have to be tried again."""
@@ -65,7 +69,8 @@ class _Searcher(_NotPickled, Searcher):
         if trial is None:
             return Searcher.FINISHED if self._driver.done else None
         config = trial.config.model_dump(mode="json")
-        return {NUMBER: trial.number, CONFIG: config, MICRO_SIZE: micro_size(trial)}
+        fits = micro_size(trial, self._workers)
+        return {NUMBER: trial.number, CONFIG: config, MICRO_SIZE: fits}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -84,9 +89,26 @@ class _Scheduler(_NotPickled, FIFOScheduler):
 
     _supports_buffered_results = False
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, nodes: Nodes) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._driver = driver
+        self._nodes = nodes
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """The oldest that waits; one for which a process is being started only after the others.
+
+        The chosen one takes over a worker that has become free, and Ray ends what was being started
+        for it: where trials end sooner than a process starts, a node that has just come would
+        never be ready for one.
+        """
+        controller = tune_controller._tune_controller
+
+        def being_started(trial: Trial) -> bool:
+            actor = controller._trial_to_actor.get(trial)
+            return actor is not None and controller._actor_manager.is_actor_started(actor)
+
+        waiting = [t for t in controller.get_live_trials() if t.status == Trial.PENDING]
+        return min(waiting, key=lambda t: (being_started(t), t.config[NUMBER]), default=None)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         number = trial.config[NUMBER]
@@ -95,6 +117,7 @@ class _Scheduler(_NotPickled, FIFOScheduler):
             self._driver.attempt_failed(number, result[FAILURE], result[REASON])
             return TrialScheduler.STOP
         if BEGUN in result:
+            self._nodes.placed(number, result[NODES])
             self._driver.restored(number, result[PAIRS_SEEN])
         if PHASE in result:
             self._driver.progressed(number, result[PAIRS_SEEN], result[PHASE])
@@ -170,7 +193,7 @@ def _kind(error: Exception) -> FailureKind:
     if isinstance(error, OutOfMemoryError) or "low on memory" in str(error):
         return "out_of_memory"
     gone = isinstance(error, RayActorError) and not error.actor_init_failed
-    return "lost" if gone else "error"
+    return "lost" if gone or isinstance(error, Disconnected) else "error"
 
 
 def _preempted(error: Exception) -> bool:
@@ -178,17 +201,38 @@ def _preempted(error: Exception) -> bool:
 
 
 class _Stopper(_NotPickled, tune.Stopper):
-    """Ends the run where the driver has had enough, or somebody asked for it."""
+    """Ends the run where the driver has had enough, or somebody asked for it.
 
-    def __init__(self, driver: Driver, stop: OrderlyStop) -> None:
+    Asked in each round of Ray's loop, it is also where the cluster's nodes are looked at.
+    """
+
+    def __init__(self, driver: Driver, stop: OrderlyStop, nodes: Nodes) -> None:
         self._driver = driver
         self._stop = stop
+        self._nodes = nodes
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False  # results of trials always reach the driver
 
     def stop_all(self) -> bool:
+        self._nodes.look()
         return self._stop.received or self._driver.should_stop()
+
+
+def _trainable(
+    study: StudyConfig, protocol: Protocol, corpus: TokenisedCorpus, encoder: PretrainedEncoder
+) -> Any:
+    """What runs a trial, and on what. Arrays move to a node once, however many trials it runs."""
+    resources = study.resources
+    if resources.workers > 1:
+        inputs = [ray.put(part) for part in (protocol, corpus, encoder)]
+        several = tune.with_parameters(Leader, study=study, inputs=inputs)
+        return tune.with_resources(several, bundles(resources))
+    one = tune.with_parameters(
+        TrialActor, study=study, protocol=protocol, corpus=corpus, encoder=encoder
+    )
+    asked = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
+    return tune.with_resources(one, asked)
 
 
 def run(
@@ -204,20 +248,15 @@ def run(
     Raises:
         StorageFull: Ray's own scratch folder cannot be written.
     """
-    resources = study.resources
-    trainable = tune.with_parameters(
-        TrialActor, study=study, protocol=protocol, corpus=corpus, encoder=encoder
-    )
+    nodes = Nodes(driver.note)
     with tempfile.TemporaryDirectory(prefix="tuner-ray-") as scratch:
         tuner = tune.Tuner(
-            tune.with_resources(
-                trainable, {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
-            ),
+            _trainable(study, protocol, corpus, encoder),
             tune_config=tune.TuneConfig(
-                search_alg=_Searcher(driver),
-                scheduler=_Scheduler(driver),
+                search_alg=_Searcher(driver, study.resources.workers),
+                scheduler=_Scheduler(driver, nodes),
                 num_samples=-1,
-                max_concurrent_trials=concurrency(resources),
+                max_concurrent_trials=concurrency(study.resources),
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
@@ -226,7 +265,7 @@ def run(
                 callbacks=[_Watcher(driver, study.folder / "errors")],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # ours are enough
                 failure_config=tune.FailureConfig(max_failures=0),  # what follows is the driver's
-                stop=_Stopper(driver, stop),
+                stop=_Stopper(driver, stop, nodes),
                 verbose=0,
             ),
         )

@@ -15,6 +15,9 @@ from tuner.records import (
     TrialState,
 )
 
+MOST = 1e6
+"""CPUs, or GPUs, that no node has, and no trial holds."""
+
 
 class _Event(Record):
     time: float = Field(description="Unix time, seconds")
@@ -67,7 +70,16 @@ class TrialStarted(_Event):
 
     event: Literal["trial_started"] = "trial_started"
     number: int
-    gpus: float = 0.0
+    gpus: float = Field(0.0, ge=0, lt=MOST)
+    cpus: float = Field(0.0, ge=0, lt=MOST)
+
+
+class TrialPlaced(_Event):
+    """Its first step comes next, on these nodes: one for each of its workers, by Ray's ids."""
+
+    event: Literal["trial_placed"] = "trial_placed"
+    number: int
+    nodes: tuple[str, ...] = Field(min_length=1)
 
 
 class TrialRestored(_Event):
@@ -110,6 +122,23 @@ class TrialEnded(_Event):
     reason: str = ""
 
 
+class NodeJoined(_Event):
+    """The cluster has this node: from here on, or, where a driver has just started, already."""
+
+    event: Literal["node_joined"] = "node_joined"
+    node: str = Field(description="Ray's id")
+    cpus: float = Field(ge=0, lt=MOST)
+    gpus: float = Field(ge=0, lt=MOST)
+    head: bool = Field(description="whether it is the cluster's head")
+
+
+class NodeLeft(_Event):
+    """It has gone; those that are there when a driver ends, or dies, are not told to leave."""
+
+    event: Literal["node_left"] = "node_left"
+    node: str
+
+
 Event = (
     StudyCreated
     | DriverStarted
@@ -117,10 +146,13 @@ Event = (
     | SettingsChanged
     | TrialCreated
     | TrialStarted
+    | TrialPlaced
     | TrialRestored
     | Progressed
     | AttemptFailed
     | Evaluated
     | TrialEnded
+    | NodeJoined
+    | NodeLeft
 )
 EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

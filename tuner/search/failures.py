@@ -20,9 +20,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection
+from math import ceil
 from typing import Literal
 
 from tuner.records import Failure, TrialRecord
+from tuner.study.parts import ResourcesConfig
 
 Verdict = Literal["again", "failed", "pause"]
 
@@ -32,12 +34,12 @@ ALIKE = 5
 """Trials that fail alike, none having been evaluated, after which the others would too."""
 
 
-def verdict(trial: TrialRecord, max_failures: int) -> tuple[Verdict, str]:
+def verdict(trial: TrialRecord, resources: ResourcesConfig) -> tuple[Verdict, str]:
     """What follows from the latest failure of a trial.
 
     Args:
         trial: with that failure.
-        max_failures: times that a trial is tried again after an `error`.
+        resources: how often it is tried again, and how many workers share its steps.
 
     Returns:
         What is done, and the reason in words.
@@ -45,7 +47,7 @@ def verdict(trial: TrialRecord, max_failures: int) -> tuple[Verdict, str]:
     latest = trial.failures[-1]
     match latest.kind:
         case "out_of_memory":
-            if micro_size(trial) == 0:
+            if micro_size(trial, resources.workers) == 0:
                 return "failed", f"not even one pair fits: {latest.reason}"
             return "again", latest.reason
         case "lost":
@@ -58,7 +60,7 @@ def verdict(trial: TrialRecord, max_failures: int) -> tuple[Verdict, str]:
             return "pause", latest.reason
         case "error":
             errors = counts(trial)["error"]
-            if errors <= max_failures:
+            if errors <= resources.max_failures:
                 return "again", latest.reason
             times = f"failed {errors} times, the last time: " if errors > 1 else ""
             return "failed", times + latest.reason
@@ -71,9 +73,10 @@ def counts(trial: TrialRecord) -> Counter[str]:
     return Counter(failure.kind for failure in trial.failures)
 
 
-def micro_size(trial: TrialRecord) -> int:
+def micro_size(trial: TrialRecord, workers: int) -> int:
     """Pairs of a forward pass at most: halved for every time that the host's memory ran out."""
-    begun = min(trial.config.batch.micro_size, trial.config.batch.effective_size)
+    batch = trial.config.batch
+    begun = min(batch.micro_size, ceil(batch.effective_size / workers))
     return begun >> counts(trial)["out_of_memory"]
 
 

@@ -23,6 +23,8 @@ from tuner.search.events import (
     DriverStarted,
     Evaluated,
     Event,
+    NodeJoined,
+    NodeLeft,
     Progressed,
     SettingsChanged,
     StudyCreated,
@@ -139,6 +141,10 @@ def _check(event: Event, history: History, rungs: tuple[int, ...]) -> None:
         case TrialCreated():
             if event.number != len(history.trials):
                 raise ValueError(f"trial {len(history.trials)} is next, not {event.number}")
+        case NodeJoined() | NodeLeft():
+            there = event.node in history.nodes
+            if there == isinstance(event, NodeJoined):
+                raise ValueError(f"node {event.node} is {'' if there else 'not '}there")
         case Progressed():
             for number in event.pairs_seen:
                 _check_trial(number, history)

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from tuner.records import Evaluation, StudyRecord, StudyState, TrialRecord
+from tuner.records import (
+    Attempt,
+    Evaluation,
+    FailureKind,
+    NodeSpan,
+    StudyRecord,
+    StudyState,
+    TrialRecord,
+    TrialState,
+)
 from tuner.search.events import (
     AttemptFailed,
     DriverEnded,
     DriverStarted,
     Evaluated,
     Event,
+    NodeJoined,
+    NodeLeft,
     Progressed,
     SettingsChanged,
     StudyCreated,
     TrialCreated,
     TrialEnded,
+    TrialPlaced,
     TrialRestored,
     TrialStarted,
 )
+
+Outcome = TrialState | FailureKind
 
 
 class History:
@@ -38,6 +52,10 @@ class History:
         self._seconds = 0.0
         self._driver_since: float | None = None
         self._attempts: dict[int, TrialStarted] = {}  # those under way
+        self._placed: dict[int, Attempt] = {}  # of these, the ones that came to a first step
+        self._waiting: dict[int, float] = {}  # since when trials waited to be run, over drivers
+        self._nodes: dict[str, NodeSpan] = {}  # those that are there
+        self._left: list[NodeSpan] = []
         self._latest = 0.0
         self.trials: dict[int, TrialRecord] = {}
         self.arrivals: list[tuple[int, Evaluation]] = []
@@ -58,7 +76,19 @@ class History:
             case DriverEnded():
                 self._end_driver(event.time)
                 self._state, self._reason = event.state, event.reason
+            case NodeJoined():
+                self._nodes[event.node] = NodeSpan(
+                    node=event.node,
+                    cpus=event.cpus,
+                    gpus=event.gpus,
+                    head=event.head,
+                    joined=event.time,
+                    left=event.time,
+                )
+            case NodeLeft():
+                self._end_node(event.node, event.time)
             case TrialCreated():
+                self._waiting[event.number] = event.time
                 self.trials[event.number] = TrialRecord(
                     number=event.number,
                     origin=event.origin,
@@ -74,7 +104,8 @@ class History:
             self._latest = max(self._latest, event.time)
 
     def _apply_to_trial(
-        self, event: TrialStarted | TrialRestored | AttemptFailed | Evaluated | TrialEnded
+        self,
+        event: TrialStarted | TrialPlaced | TrialRestored | AttemptFailed | Evaluated | TrialEnded,
     ) -> None:
         number = event.number
         trial = self.trials[number]
@@ -89,6 +120,15 @@ class History:
                     started=event.time if trial.started is None else trial.started,
                     ended=None,
                 )
+            case TrialPlaced() if number in self._attempts:
+                self._placed[number] = Attempt(
+                    nodes=event.nodes,
+                    gpus=self._attempts[number].gpus,
+                    cpus=self._attempts[number].cpus,
+                    waiting=self._waiting[number],
+                    placed=event.time,
+                    ended=event.time,
+                )
             case TrialRestored():
                 lost = max(0, trial.pairs_seen - event.pairs_seen)
                 self._update(
@@ -98,7 +138,8 @@ class History:
                 )
             case AttemptFailed():
                 self._seen(number, event.failure.pairs_seen)
-                self._end_attempt(number, event.time)
+                self._end_attempt(number, event.time, event.failure.kind)
+                self._waiting[number] = event.time
                 self._update(
                     number,
                     state="interrupted",
@@ -111,8 +152,13 @@ class History:
                     self.arrivals.append((number, event.evaluation))
                     self._update(number, evaluations=(*trial.evaluations, event.evaluation))
             case TrialEnded():
-                self._end_attempt(number, event.time)
+                self._end_attempt(number, event.time, event.state)
                 self._update(number, state=event.state, reason=event.reason, ended=event.time)
+
+    @property
+    def nodes(self) -> Collection[str]:
+        """Ids of the nodes that the cluster has, as the driver at work knows it."""
+        return self._nodes.keys()
 
     def record(self, now: float | None = None) -> StudyRecord:
         """The study as it stands.
@@ -124,6 +170,7 @@ class History:
         until = self._latest if now is None else now
         running = until - self._driver_since if self._driver_since is not None else 0.0
         trials = {number: self._worked(number, until) for number in self.trials}
+        there = [span.model_copy(update={"left": until}) for span in self._nodes.values()]
         return StudyRecord(
             name=self._created.name,
             id=self._created.id,
@@ -135,6 +182,7 @@ class History:
             reason=self._reason,
             seconds=self._seconds + running,
             trials=tuple(trials.values()),
+            nodes=tuple(sorted((*self._left, *there), key=lambda span: span.joined)),
         )
 
     def _seen(self, number: int, pairs_seen: int) -> None:
@@ -143,26 +191,35 @@ class History:
     def _update(self, number: int, **changes: Any) -> None:
         self.trials[number] = self.trials[number].model_copy(update=changes)
 
-    def _worked(self, number: int, until: float) -> TrialRecord:
+    def _worked(self, number: int, until: float, outcome: Outcome = "running") -> TrialRecord:
         """The trial with the time that the attempt under way, if any, has taken."""
         trial, attempt = self.trials[number], self._attempts.get(number)
         if attempt is None:
             return trial
         seconds = until - attempt.time
-        worked = {
+        worked: dict[str, Any] = {
             "seconds": trial.seconds + seconds,
             "gpu_seconds": trial.gpu_seconds + seconds * attempt.gpus,
         }
+        if placed := self._placed.get(number):
+            ended = placed.model_copy(update={"ended": until, "outcome": outcome})
+            worked["placed"] = (*trial.placed, ended)
         return trial.model_copy(update=worked)
 
-    def _end_attempt(self, number: int, time: float) -> None:
-        self.trials[number] = self._worked(number, time)
+    def _end_attempt(self, number: int, time: float, outcome: Outcome) -> None:
+        self.trials[number] = self._worked(number, time, outcome)
         self._attempts.pop(number, None)
+        self._placed.pop(number, None)
+
+    def _end_node(self, node: str, time: float) -> None:
+        self._left.append(self._nodes.pop(node).model_copy(update={"left": time}))
 
     def _end_driver(self, time: float) -> None:
         if self._driver_since is not None:
             self._seconds += time - self._driver_since
             self._driver_since = None
         for number in list(self._attempts):
-            self._end_attempt(number, time)
+            self._end_attempt(number, time, "interrupted")
             self._update(number, state="interrupted", reason="its driver died")
+        for node in list(self._nodes):  # another driver says again what there is
+            self._end_node(node, time)

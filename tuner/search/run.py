@@ -19,7 +19,7 @@ from tuner.search.changes import Extension, changed_blocks, check_new, extended,
 from tuner.search.cluster import cluster, concurrency
 from tuner.search.driver import Driver
 from tuner.search.events import SettingsChanged, StudyCreated
-from tuner.search.journal import Journal, read_history
+from tuner.search.journal import Journal, is_begun, read_history
 from tuner.search.observer import Observer
 from tuner.search.trial_files import TrialFiles
 from tuner.storage.folders import Place
@@ -45,7 +45,7 @@ def begin(study: StudyConfig, console: Console, tracking_later: bool = False) ->
     progress = ConsoleProgress(console)
     tracker = _tracker(study, progress, tracking_later)
     inputs = prepare(study, progress)
-    with cluster(progress):
+    with cluster(progress, study):
         check_space(study, inputs.encoder, concurrency(study.resources))
         created = StudyCreated(
             time=time.time(),
@@ -57,6 +57,21 @@ def begin(study: StudyConfig, console: Console, tracking_later: bool = False) ->
         )
         with Journal.create(study.folder, created) as journal:
             return _run(study, inputs, tracker, journal, console, progress)
+
+
+def begin_or_go_on(
+    study: StudyConfig, console: Console, tracking_later: bool = False
+) -> StudyRecord:
+    """Run a study to its end, from where it stopped if it was begun.
+
+    Raises:
+        UserError: as of `begin` and `go_on`; it was begun with settings that it keeps, and these
+            are others.
+    """
+    if not is_begun(study.folder):
+        return begin(study, console, tracking_later)
+    anew = Extension(settings=study.model_dump(mode="json"))
+    return go_on(study.folder, anew, console, tracking_later)
 
 
 def go_on(
@@ -83,7 +98,7 @@ def go_on(
             return _settle(study, record, tracker, journal, console)
         inputs = prepare(study, progress)
         check_unchanged(record.facts, inputs.facts)
-        with cluster(progress):
+        with cluster(progress, study):
             check_space(study, inputs.encoder, concurrency(study.resources))
             if changed:
                 journal.append(SettingsChanged(time=time.time(), settings=changed))

@@ -1,37 +1,31 @@
-"""What runs on a worker: one trial after another in one reused Ray actor.
+"""A trial as Ray Tune knows it: one after another in one reused actor, which reports on them.
 
-A worker is handed arrays and settings; it never touches a tokenizer, a hub or MLflow.
+Here the actor trains itself. Where a trial has several workers, see `tuner.search.workers`.
 """
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Iterator
 from typing import Any
 
-import torch
+import ray
 from ray import tune
 
-from tuner.config import TrialConfig
 from tuner.data.tokens import TokenisedCorpus
-from tuner.errors import StorageFull, UserError
 from tuner.model.encoder import PretrainedEncoder
 from tuner.progress import Phase
 from tuner.protocol import Protocol
-from tuner.records import Evaluation, FailureKind
+from tuner.records import Evaluation
+from tuner.search.worker import Event, Failed, Worker
 from tuner.study import StudyConfig
-from tuner.training.accumulation import OutOfMemory
-from tuner.training.checkpoint import Checkpoints
-from tuner.training.evaluation import Evaluating
-from tuner.training.loop import Begun, NonFiniteLoss, Step, train
+from tuner.training.loop import Begun, Step
 
-NUMBER, CONFIG, MICRO_SIZE = "number", "config", "micro_size"
-"""Keys of what a trial is sent: its number, its TrialConfig as plain values, and how many pairs a
-forward pass may hold."""
-PAIRS_SEEN, BEGUN, PHASE, EVALUATION = "pairs_seen", "begun", "phase", "evaluation"
-"""Keys of what it reports: how far it is; that it begins there; at what it is; at a rung an
-Evaluation as JSON (Ray flattens mappings)."""
+PAIRS_SEEN, PHASE, EVALUATION = "pairs_seen", "phase", "evaluation"
+"""Keys of what it reports: how far it is; at what it is; at a rung an Evaluation as JSON (Ray
+flattens mappings)."""
+BEGUN, NODES = "begun", "nodes"
+"""And that it begins there, and on which nodes: Ray's id of the one of each of its workers."""
 FAILURE, REASON = "failure", "reason"
 """And why it failed, where the worker is sound: the kind, and the reason in words."""
 
@@ -50,72 +44,54 @@ class TrialActor(tune.Trainable):
         corpus: TokenisedCorpus,
         encoder: PretrainedEncoder,
     ) -> None:
-        self._study = study
-        self._protocol = protocol
-        self._corpus = corpus
-        self._encoder = encoder
-        on_gpu = study.resources.gpus_per_trial > 0
-        self._device = torch.device("cuda" if on_gpu else "cpu")
-        torch.set_num_threads(max(1, int(study.resources.cpus_per_trial)))
-        self._events: Iterator[Begun | Step | Evaluating | Evaluation] = iter(())
+        self._worker = Worker(study, protocol, corpus, encoder)
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial in the same process."""
-        self.cleanup()
+        self._leave()
         self._begin(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
         """Train and evaluate up to the next rung, or until the heartbeat is due."""
         deadline = time.monotonic() + HEARTBEAT_SECONDS
-        try:
-            for event in self._events:
-                if isinstance(event, Evaluation):
-                    return {EVALUATION: event.model_dump_json(), PAIRS_SEEN: event.pairs_seen}
-                if isinstance(event, Begun):
-                    self._pairs_seen = event.pairs_seen
-                    return {BEGUN: True, PAIRS_SEEN: event.pairs_seen}
-                if isinstance(event, Step):
-                    self._pairs_seen = event.pairs_seen
-                if time.monotonic() > deadline:
-                    phase: Phase = "training" if isinstance(event, Step) else "evaluating"
-                    return {PAIRS_SEEN: self._pairs_seen, PHASE: phase}
-        except (NonFiniteLoss, OutOfMemory, UserError) as error:
-            self._events = iter(())
-            said = {FAILURE: _kind(error), REASON: " ".join(str(error).split())}
-            return {**said, PAIRS_SEEN: self._pairs_seen, "done": True}
+        for event in self._events:
+            if isinstance(event, Evaluation):
+                return {EVALUATION: event.model_dump_json(), PAIRS_SEEN: event.pairs_seen}
+            if isinstance(event, Begun):
+                self._pairs_seen = event.pairs_seen
+                return {BEGUN: True, NODES: self._nodes(), PAIRS_SEEN: event.pairs_seen}
+            if isinstance(event, Failed):
+                said = {FAILURE: event.kind, REASON: event.reason}
+                return {**said, PAIRS_SEEN: self._pairs_seen, "done": True}
+            if isinstance(event, Step):
+                self._pairs_seen = event.pairs_seen
+            if time.monotonic() > deadline:
+                phase: Phase = "training" if isinstance(event, Step) else "evaluating"
+                return {PAIRS_SEEN: self._pairs_seen, PHASE: phase}
         return {PAIRS_SEEN: self._pairs_seen, "done": True}
 
     def cleanup(self) -> None:
+        """Let go of the trial: no other comes."""
+        self._leave()
+
+    def _begin(self, trial: dict[str, Any]) -> None:
+        self._pairs_seen = 0
+        self._events: Iterator[Event] = self._train(trial)
+
+    def _train(self, trial: dict[str, Any]) -> Iterator[Event]:
+        return self._worker.train(trial)
+
+    def _leave(self) -> None:
         """Let go of the trial and of the memory it held."""
         self._events = iter(())
-        gc.collect()
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        self._worker.release()
 
-    def _begin(self, config: dict[str, Any]) -> None:
-        self._pairs_seen = 0
-        folder = self._study.trial_folder(config[NUMBER])
-        self._events = train(
-            TrialConfig.model_validate(config[CONFIG]),
-            self._study.rungs,
-            self._protocol,
-            self._corpus,
-            self._encoder,
-            self._device,
-            Checkpoints(folder, self._study.checkpoint.every_seconds),
-            config[MICRO_SIZE],
-        )
+    def _nodes(self) -> list[str]:
+        return [this_node()]
 
 
-def _kind(error: NonFiniteLoss | OutOfMemory | UserError) -> FailureKind:
-    match error:
-        case NonFiniteLoss():
-            return "non_finite"
-        case OutOfMemory():
-            return "infeasible"
-        case StorageFull():
-            return "disk_full"
-        case _:
-            return "user_error"
+def this_node() -> str:
+    """Ray's id of the node that this process runs on."""
+    return str(ray.get_runtime_context().get_node_id())

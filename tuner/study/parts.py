@@ -159,10 +159,36 @@ class ResourcesConfig(Part):
 
     cpus_per_trial: float = Field(1, gt=0, description="CPU cores")
     gpus_per_trial: float = Field(0, ge=0, description="GPUs; a fraction shares one")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=4096,
+        description="data-parallel workers of a trial, which share its CPUs and GPUs evenly",
+    )
     max_concurrent_trials: int | None = Field(
         None, ge=1, description="default: what the cluster can hold at its declared maximum"
     )
     max_failures: int = Field(2, ge=0, description="restarts of a trial that failed unexpectedly")
+
+    @model_validator(mode="after")
+    def _workers_fit(self) -> Self:
+        cpus, gpus, workers = self.cpus_per_trial, self.gpus_per_trial, self.workers
+        if gpus > workers or (workers > 1 and gpus not in (0, workers)):
+            raise ValueError(
+                f"a worker trains on one GPU: gpus_per_trial must be 0 or {workers}"
+                f"{' or a fraction' if workers == 1 else ''} with workers {workers}, got {gpus:g}"
+            )
+        if workers > 1 and cpus % workers:
+            raise ValueError(
+                f"workers share whole cores: cpus_per_trial must be a multiple of workers "
+                f"({workers}), got {cpus:g}"
+            )
+        return self
+
+    @property
+    def threads(self) -> int:
+        """Threads of one worker: one for each of its cores."""
+        return max(1, int(self.cpus_per_trial / self.workers))
 
 
 class CheckpointConfig(Part):

@@ -1,7 +1,8 @@
 """The exact gradient of one effective batch, a micro-batch at a time.
 
-The loss of a step is the mean cross-entropy over its B pairs. Each micro-batch adds the sum over
-its own pairs divided by B, so the gradient is that of one batch of B, also where nothing divides.
+The loss of a step is the mean cross-entropy over its B pairs. Each micro-batch of each worker adds
+the sum over its own pairs divided by B, so the gradient is that of one batch of B, also where
+nothing divides.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 
 from tuner.data.tokens import Pairs
 from tuner.model.classifier import PairClassifier, derive_seed
+from tuner.training.group import ALONE, Group
 
 
 class OutOfMemory(RuntimeError):
@@ -81,10 +83,10 @@ class MicroBatches:
     """Splits effective batches by what fits in memory.
 
     Attributes:
-        size: pairs of a forward pass at most. On out-of-memory it is halved, for good, and the
-            same step run again.
-        plan: (first step, size) for every size there has been. With the seed it determines dropout,
-            so a rerun that follows the plan repeats the trial.
+        size: pairs of a forward pass at most, in every worker. On out-of-memory it is halved, for
+            good, and the same step run again.
+        plan: (first step, size) for every size there has been. With seed and number of workers it
+            determines dropout, so a rerun that follows the plan repeats the trial.
     """
 
     def __init__(self, seed: int, plan: list[tuple[int, int]]) -> None:
@@ -96,50 +98,65 @@ class MicroBatches:
     def size(self) -> int:
         return self.plan[-1][1]
 
-    def gradient(self, forward: Forward, pairs: Pairs, step: int) -> Float[Tensor, ""]:
+    def gradient(
+        self, forward: Forward, pairs: Pairs, step: int, group: Group = ALONE
+    ) -> Float[Tensor, ""]:
         """Set the gradient of the mean loss over `pairs` in every parameter; returns that loss.
 
-        torch's generators are seeded from (seed, step): dropout is a function of seed, step and
-        micro-batch size, a step can be run again, and resuming needs no generator's state.
+        torch's generators are seeded from seed, step and worker: dropout is a function of these and
+        of the micro-batch size, a step can be run again, and resuming needs no generator's state.
 
         Args:
             forward: the model, without gradients from before.
-            pairs: the effective batch.
+            pairs: the effective batch, the same in every worker.
             step: which optimizer step this is.
+            group: the workers that share it; gradient and loss are equal in all of them.
 
         Raises:
-            OutOfMemory: not even one pair fits.
+            OutOfMemory: not even one pair fits, in some worker.
         """
+        worker = () if group.rank == 0 else (group.rank,)
         while True:
-            torch.manual_seed(derive_seed(self.seed, "dropout", step))
+            torch.manual_seed(derive_seed(self.seed, "dropout", step, *worker))
             try:
-                return self._accumulate(forward, pairs)
-            except torch.OutOfMemoryError as error:
-                if self.size == 1:
-                    raise OutOfMemory("a training step of one pair") from error
-            # Outside the handler, which holds on to the tensors of the failed pass.
+                loss = self._accumulate(forward, pairs, group)
+            except torch.OutOfMemoryError:
+                loss = None  # outside the handler, which holds on to the tensors of the failed pass
+            if not group.any(loss is None):
+                assert loss is not None
+                group.sum_gradients(list(forward.model.parameters()))
+                return group.sum(loss)
+            size = min(self.size, group.largest_share(len(pairs.labels)))
+            if size == 1:
+                raise OutOfMemory("a training step of one pair")
             forward.model.zero_grad(set_to_none=True)
             if forward.device.type == "cuda":
                 torch.cuda.empty_cache()
-            self.plan.append((step, min(self.size, len(pairs.labels)) // 2))
+            self.plan.append((step, size // 2))
 
-    def _accumulate(self, forward: Forward, pairs: Pairs) -> Float[Tensor, ""]:
-        total = torch.zeros((), device=forward.device)
-        for part in split(pairs, self.size):
+    def _accumulate(self, forward: Forward, pairs: Pairs, group: Group) -> Float[Tensor, ""]:
+        """This worker's part of the gradient, and of the loss."""
+        total = torch.zeros_like(forward.model.head.bias[0])
+        for part in split(pairs, self.size, group):
             losses = F.cross_entropy(forward(part), forward.tensor(part.labels), reduction="sum")
             loss = losses / len(pairs.labels)
             loss.backward()  # type: ignore[no-untyped-call]
-            total = total + loss.detach()
+            total += loss.detach()
         return total
 
 
-def split(pairs: Pairs, size: int) -> Iterator[Pairs]:
-    """Micro-batches of at most `size` pairs, by length, each padded to its own longest pair.
+def split(pairs: Pairs, size: int, group: Group = ALONE) -> Iterator[Pairs]:
+    """Micro-batches of a worker's share, by length, each padded to its own longest pair.
 
     The longest come first, so that what does not fit in memory shows at once.
+
+    Args:
+        pairs: the effective batch.
+        size: pairs of a micro-batch at most.
+        group: the workers that share it.
     """
     lengths = pairs.attention_mask.sum(axis=1)
-    order = np.argsort(-lengths, kind="stable")
+    order = group.share(np.argsort(-lengths, kind="stable"))
     for start in range(0, len(order), size):
         chosen = order[start : start + size]
         width = lengths[chosen[0]]

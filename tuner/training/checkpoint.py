@@ -28,6 +28,7 @@ from torch.optim import Optimizer
 from tuner.errors import StorageFull, UserError
 from tuner.records import Evaluation
 from tuner.storage.folders import Place, fetched, names_in, remove, written
+from tuner.training.group import Group
 
 MODEL, OPTIMIZER, PROGRESS = "model.safetensors", "optimizer.safetensors", "progress.json"
 MANIFEST = "manifest.json"
@@ -167,6 +168,20 @@ class Checkpoints:
             self._whole = name
             return checkpoint
         return None
+
+
+def as_first(group: Group, progress: Progress, model: nn.Module, optimizer: Optimizer) -> Progress:
+    """Make what the first worker has restored every worker's; returns its progress.
+
+    Where nothing was restored, nothing is sent: workers that begin are equal already.
+    """
+    if group.size == 1:
+        return progress
+    progress = Progress.model_validate_json(group.of_first(progress.model_dump_json()))
+    if progress.step > 0:
+        for tensor in (*model.state_dict().values(), *_state(optimizer).values()):
+            group.copy_of_first(tensor)
+    return progress
 
 
 def fingerprint(**parts: Any) -> str:

@@ -14,6 +14,7 @@ from tuner.data.tokens import Pairs, TokenisedCorpus
 from tuner.protocol import EvaluationSet, Protocol
 from tuner.records import Scores
 from tuner.training.accumulation import Forward, OutOfMemory
+from tuner.training.group import ALONE, Group
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def predict(
     split: Split,
     chosen: Sequence[EvaluationSet],
     batch_size: int,
+    group: Group = ALONE,
 ) -> Generator[Evaluating, None, list[Predictions]]:
     """Classify every pair of some sets, without dropout and gradients.
 
@@ -77,11 +79,12 @@ def predict(
         corpus: where the pairs are.
         split: `test` is for `confirm` alone.
         chosen: the sets: the languages of sentence1 and sentence2.
-        batch_size: pairs of a forward pass; batches are of similar length. Halved where memory
-            runs out: the predictions stay the same.
+        batch_size: pairs of a forward pass of a worker; batches are of similar length. Halved where
+            memory runs out: the predictions stay the same.
+        group: the workers that share the pairs; events and predictions are equal in all of them.
 
     Raises:
-        OutOfMemory: not even one pair fits in the device's memory.
+        OutOfMemory: not even one pair fits in some device's memory.
         UserError: the corpus lacks the split in one of the languages.
     """
     rows_of = [corpus.rows(split, [each.language1, each.language2]) for each in chosen]
@@ -93,21 +96,24 @@ def predict(
         language1 = np.full_like(rows, corpus.languages.index(each.language1))
         language2 = np.full_like(rows, corpus.languages.index(each.language2))
         by_length = np.argsort(corpus.lengths(split, rows, language1, language2), kind="stable")
-        predicted, labels = np.empty_like(rows), np.empty_like(rows)
+        predicted = np.zeros_like(rows)
         start = 0
         while start < len(rows):
-            batch = by_length[start : start + batch_size]
-            pairs = corpus.assemble(split, rows[batch], language1[batch], language2[batch])
+            batch = by_length[start : start + batch_size * group.size]
+            own = group.share(batch)
+            pairs = corpus.assemble(split, rows[own], language1[own], language2[own])
             classes = _classes(forward, pairs)
-            if classes is None:  # out of memory
+            if group.any(classes is None):  # out of memory
                 if batch_size == 1:
                     raise OutOfMemory("an evaluation of one pair")
                 batch_size //= 2
                 continue
-            predicted[batch], labels[batch] = classes, pairs.labels
+            predicted[own] = classes
             start += len(batch)
             done += len(batch)
             yield Evaluating(done, total)
+        group.sum(torch.from_numpy(predicted))  # each pair's class is with one worker, 0 elsewhere
+        labels = corpus.splits[split].labels[rows]
         predictions.append(Predictions(rows, predicted, labels, corpus.num_labels))
     forward.model.train()
     return predictions
@@ -115,6 +121,8 @@ def predict(
 
 def _classes(forward: Forward, pairs: Pairs) -> Int[np.ndarray, " pairs"] | None:
     """What pairs are taken for; None where the device's memory does not hold them."""
+    if len(pairs.labels) == 0:  # other workers have the last ones
+        return pairs.labels
     try:
         with torch.inference_mode():  # never across a yield: it would hold for the caller too
             return forward(pairs).argmax(dim=1).cpu().numpy()
@@ -126,7 +134,11 @@ def _classes(forward: Forward, pairs: Pairs) -> Int[np.ndarray, " pairs"] | None
 
 
 def evaluate_dev(
-    forward: Forward, corpus: TokenisedCorpus, protocol: Protocol, batch_size: int
+    forward: Forward,
+    corpus: TokenisedCorpus,
+    protocol: Protocol,
+    batch_size: int,
+    group: Group = ALONE,
 ) -> Generator[Evaluating, None, tuple[dict[str, Scores], dict[str, Scores]]]:
     """Dev scores by name, and the means over languages: returns (`select`, `oracle`).
 
@@ -134,7 +146,7 @@ def evaluate_dev(
     `oracle`. Yields as `predict` does, the sets of both together.
     """
     sets = (*protocol.select, *protocol.oracle)
-    predictions = yield from predict(forward, corpus, "dev", sets, batch_size)
+    predictions = yield from predict(forward, corpus, "dev", sets, batch_size, group)
     scores = {each.name: found.scores() for each, found in zip(sets, predictions, strict=True)}
     select = {chosen.name: scores[chosen.name] for chosen in protocol.select}
     select |= protocol.averages(select)

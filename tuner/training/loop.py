@@ -22,8 +22,9 @@ from tuner.model.encoder import PretrainedEncoder
 from tuner.protocol import Protocol
 from tuner.records import Evaluation
 from tuner.training.accumulation import Forward, MicroBatches, none_to_spare
-from tuner.training.checkpoint import Checkpoints, Progress, fingerprint
+from tuner.training.checkpoint import Checkpoints, Progress, as_first, fingerprint
 from tuner.training.evaluation import Evaluating, evaluate_dev
+from tuner.training.group import ALONE, Group
 from tuner.training.schedule import lr_multiplier
 
 BF16_HIDDEN_SIZE = 256
@@ -74,6 +75,7 @@ def train(
     device: torch.device,
     checkpoints: Checkpoints | None = None,
     micro_size: int | None = None,
+    group: Group = ALONE,
 ) -> Iterator[Begun | Step | Evaluating | Evaluation]:
     """Train one trial; yields where it begins, every step done, and an evaluation for every rung.
 
@@ -83,6 +85,10 @@ def train(
     it, bit-equal on the same machine and number of threads. It is saved at rungs, before the
     evaluation is yielded, and by time. Seeds torch's global generators.
 
+    With several workers this runs in each of them with the same arguments. All yield the same
+    sequence, and no exchange between them spans an event: whoever advances them by equal counts may
+    stop after any.
+
     Args:
         config: the trial.
         rungs: budgets in pairs, ascending; the last is the full budget and the decay's horizon.
@@ -90,12 +96,14 @@ def train(
         corpus: the pairs.
         encoder: where training starts.
         device: where it runs.
-        checkpoints: the trial's own; without it nothing is saved.
+        checkpoints: the trial's own, for the first worker alone; without it nothing is saved.
         micro_size: pairs of a forward pass at most, where that is less than the configuration's.
+        group: the workers that share every step and evaluation, seen from this one.
 
     Raises:
         NonFiniteLoss: it diverged; noticed before anything is reported or saved.
         OutOfMemory: model and optimizer, or not even one pair, fit in the device's memory.
+        Disconnected: another worker cannot be reached.
         StorageFull: a checkpoint cannot be written.
         UserError: the configuration does not fit encoder or corpus, or the checkpoint is another's.
     """
@@ -119,12 +127,14 @@ def train(
         corpus=[corpus.languages, corpus.max_length, len(rows), corpus.num_labels],
         encoder=encoder.checksum,
     )
-    progress = Progress(fingerprint=identity, micro_plan=[(0, min(config.batch.micro_size, size))])
+    fits = min(config.batch.micro_size, group.largest_share(size))
+    progress = Progress(fingerprint=identity, micro_plan=[(0, fits)])
     saved = checkpoints.latest(identity) if checkpoints else None
     if saved is not None:
         saved.restore(model, optimizer)
         progress = saved.progress
     del saved  # gigabytes
+    progress = as_first(group, progress, model, optimizer)
     yield Begun(progress.step * size)
     yield from progress.evaluations
     micro_batches = MicroBatches(config.seed, progress.micro_plan)
@@ -138,11 +148,11 @@ def train(
         started = time.perf_counter()
         batch = batches[progress.step]
         pairs = corpus.assemble("train", batch.rows, batch.language1, batch.language2)
-        loss = micro_batches.gradient(forward, pairs, progress.step)
+        loss = micro_batches.gradient(forward, pairs, progress.step, group)
         gradient_norm = clip_grad_norm_(model.parameters(), config.optim.max_grad_norm)
         lr = peak_lr * lr_multiplier(config.optim, pairs_before, full_budget)
-        for group in optimizer.param_groups:
-            group["lr"] = lr * group["lr_multiplier"]
+        for part in optimizer.param_groups:
+            part["lr"] = lr * part["lr_multiplier"]
         optimizer.step()
         optimizer.zero_grad()
         progress.step += 1
@@ -162,7 +172,7 @@ def train(
         if due:
             started = time.perf_counter()
             batch_size = EVALUATION_MICRO_BATCHES * micro_batches.size
-            select, oracle = yield from evaluate_dev(forward, corpus, protocol, batch_size)
+            select, oracle = yield from evaluate_dev(forward, corpus, protocol, batch_size, group)
             last = progress.evaluations[-1] if progress.evaluations else None
             steps = progress.step - (last.step if last else 0)
             seconds = progress.train_seconds - (last.train_seconds if last else 0.0)
@@ -178,8 +188,9 @@ def train(
                 pairs_per_second=steps * size / seconds,
                 train_seconds=progress.train_seconds,
                 evaluation_seconds=time.perf_counter() - started,
-                peak_memory_mb=peak_memory_mb(device),
+                peak_memory_mb=group.highest(peak_memory_mb(device)),
                 micro_plan=tuple(progress.micro_plan),
+                workers=group.size,
                 precision="bf16" if forward.bf16 else "fp32",
             )
             evaluations = [evaluation.model_copy(update={"rung": rung}) for rung in due]

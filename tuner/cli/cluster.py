@@ -1,0 +1,110 @@
+"""Commands on a cluster, by the address of its dashboard: submit, stop, doctor."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuner.cli.shared import (
+    Insecure,
+    Json,
+    Overrides,
+    SpaceFile,
+    There,
+    TrackingLater,
+    console_of,
+    loading,
+    study_there,
+)
+from tuner.invocation import ADDRESS_VARIABLE
+
+Address = Annotated[
+    str,
+    typer.Option(
+        metavar="URL",
+        envvar=ADDRESS_VARIABLE,
+        help="the cluster's dashboard: https://head, or http://127.0.0.1:8265 through a tunnel",
+    ),
+]
+
+
+def submit(
+    space: SpaceFile,
+    address: Address,
+    overrides: Overrides = [],  # noqa: B006
+    detach: Annotated[
+        bool, typer.Option("--detach", help="return when it is submitted; the study goes on")
+    ] = False,
+    insecure: Insecure = False,
+    tracking_later: TrackingLater = False,
+) -> None:
+    """Run a study on a Ray cluster, or go on with it there; follow it, Ctrl-C leaves it."""
+    console = console_of(False)
+    with loading(console):
+        from tuner.jobs.submit import submit as submit_study
+
+    submit_study(space, overrides, address, console, detach, insecure, tracking_later)
+
+
+def stop(
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="name of a study that was submitted")
+    ],
+    address: Address,
+    insecure: Insecure = False,
+) -> None:
+    """Stop a study on a cluster, in order, so that submitting it again resumes it."""
+    from tuner.jobs.submit import stop as stop_study
+
+    stop_study(study, address, console_of(False), insecure)
+
+
+def doctor(
+    space: Annotated[
+        Path | None,
+        typer.Argument(metavar="[SPACE.yaml]", help="look also at what this study needs"),
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="that holds the studies; or s3://…, gs://…"),
+    ] = None,
+    address: There = None,
+    insecure: Insecure = False,
+    as_json: Json = False,
+) -> None:
+    """Look whether a study can run here, or on every node of a cluster; nothing is started."""
+    if space is not None and storage is not None:
+        overrides = [*overrides, f"storage={json.dumps(storage)}"]
+    if address is not None:
+        options = ["--json"] * as_json
+        if space is not None:
+            study_there(address, "doctor", space, overrides, options, insecure)
+        from tuner.jobs.there import run_there
+
+        named = [] if storage is None else ["--storage", storage]
+        raise typer.Exit(run_there(address, ["doctor", *named, *options], insecure))
+    from tuner.storage.location import located
+    from tuner.study_file import load_study
+    from tuner.terminal.progress import ConsoleProgress
+
+    study = None if space is None else load_study(space, overrides)
+    if storage is None and not os.environ.get("RAY_ADDRESS"):
+        storage = "studies"
+    console = console_of(as_json)
+    with loading(console):
+        from tuner.doctor.command import Asked, diagnose
+        from tuner.doctor.findings import worst
+        from tuner.doctor.show import findings_as_json, show
+    place = study.storage if study else located(storage).absolute() if storage else None
+    findings = diagnose(Asked(study, place), ConsoleProgress(console))
+    if as_json:
+        print(json.dumps(findings_as_json(findings)))
+    else:
+        show(findings, console)
+    if worst(findings) == "fail":
+        raise typer.Exit(1)

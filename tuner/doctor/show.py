@@ -1,0 +1,61 @@
+"""Findings as a person reads them, in a terminal and in a log; and as a program does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from tuner.doctor.findings import Finding, worst
+from tuner.shown import printable, without_secrets
+from tuner.terminal.progress import MARGIN
+
+STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red"}
+
+
+def show(findings: Sequence[Finding], console: Console) -> None:
+    """A line for each, its remedy below it, and a summary; in a log no line is broken."""
+    longest = max(len(finding.check) for finding in findings)
+    for finding in findings:
+        margin = len("pass  ") + longest + 2
+        lines = [Text(_clean(finding.found))]
+        if finding.remedy and finding.level != "pass":
+            lines.append(Text(f"→ {_clean(finding.remedy)}", style="cyan"))
+        if console.is_terminal:
+            width = console.width - MARGIN - margin
+            lines = [part for line in lines for part in line.wrap(console, width)]
+        level = Text(finding.level, style=STYLES[finding.level])
+        first = Text.assemble(level, "  ", finding.check.ljust(longest), "  ", lines[0])
+        rest = [Text(" " * margin) + line for line in lines[1:]]
+        for line in (first, *rest):
+            console.print(line, soft_wrap=True, highlight=False)
+    console.print()
+    console.print(in_words(findings), style=STYLES[worst(findings)], highlight=False)
+
+
+def in_words(findings: Sequence[Finding]) -> str:
+    """All of them in a line."""
+    levels = [finding.level for finding in findings]
+    failed, warned = levels.count("fail"), levels.count("warn")
+    if not failed and not warned:
+        return f"all {len(levels)} checks pass"
+    counts = [f"{count} {word}" for count, word in ((failed, "fail"), (warned, "warn")) if count]
+    counts += [f"{levels.count('pass')} pass"]
+    return ", ".join(counts) + ("" if failed else ": nothing stands in the way")
+
+
+def findings_as_json(findings: Sequence[Finding]) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "level": worst(findings),
+        "checks": [
+            {name: _clean(text) for name, text in asdict(finding).items()} for finding in findings
+        ],
+    }
+
+
+def _clean(text: str) -> str:
+    return printable(without_secrets(text))

@@ -1,0 +1,1 @@
+"""Ray Jobs: studies on a cluster, and commands that are run there."""

@@ -1,0 +1,254 @@
+"""The head of a cluster, by the address of its dashboard. Fails closed.
+
+Whoever reaches a job API that asks for no token may run anything on the whole cluster
+(CVE-2023-48022), and a token that is sent over plain http can be read on the way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import ssl
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from importlib.metadata import version
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+
+from tuner.errors import UserError
+from tuner.shown import printable
+
+PATIENCE = 30.0
+"""Seconds that the head has for an answer, and for each part of one."""
+NO_JOB = "/api/jobs/tuner-asks-whether-a-token-is-needed"
+"""What is asked for without a token: a job that does not exist."""
+TURN_ON = (
+    "Turn tokens on: RAY_AUTH_MODE=token in the environment of `ray start` on every node, with one "
+    "token in ~/.ray/auth_token there and here (`ray get-auth-token --generate` makes it; make the "
+    "file 0600)."
+)
+HAVE_TOKEN = (
+    "Put the cluster's token into RAY_AUTH_TOKEN, into the file that RAY_AUTH_TOKEN_PATH names, or "
+    "into ~/.ray/auth_token; on the head, `ray get-auth-token` prints it."
+)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of a cluster that has let us in.
+
+    Attributes:
+        address: of its dashboard, as `https://head:8265`.
+        token: what it asks for; None where it asks for none.
+    """
+
+    address: str
+    token: str | None = field(default=None, repr=False)
+
+    @property
+    def options(self) -> str:
+        """As it is typed: `--address URL`, with `--insecure` where that was needed."""
+        safe = self.token is not None and not _in_clear(self.address)
+        return f"--address {shlex.quote(self.address)}" + ("" if safe else " --insecure")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What lets us in."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, patience: float = PATIENCE
+    ) -> tuple[int, bytes]:
+        """A request: the status of its answer, and the answer.
+
+        Raises:
+            UserError: none came.
+        """
+        headers = self.headers | ({"Content-Type": "application/octet-stream"} if body else {})
+        request = Request(self.address + path, body, headers, method=method)
+        handlers: list[Any] = [_NoRedirect()]
+        if is_loopback(self.address):
+            handlers.append(ProxyHandler({}))  # of this machine no proxy knows anything
+        try:
+            with build_opener(*handlers).open(request, timeout=patience) as answer:
+                return answer.status, answer.read()
+        except HTTPError as error:
+            return error.code, error.read()
+        except (OSError, HTTPException) as error:
+            raise unreachable(self.address, error) from None
+
+    def ask_json(self, method: str, path: str, body: Any = None) -> Any:
+        """The same of JSON.
+
+        Raises:
+            UserError: no answer came, or another than a good one.
+        """
+        status, answer = self.ask(method, path, None if body is None else json.dumps(body).encode())
+        if status != 200:
+            raise refused(self.address, status, answer)
+        return json.loads(answer)
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """A token is for one address."""
+
+    def redirect_request(self, *arguments: Any, **options: Any) -> None:
+        return None
+
+
+def connect(address: str, insecure: bool = False) -> Head:
+    """The head at an address, after it was tried: it asks for a token, and takes ours.
+
+    Args:
+        address: of its dashboard, as `https://head` or `http://127.0.0.1:8265`.
+        insecure: take one that asks for no token, and plain http.
+
+    Raises:
+        UserError: it is not safe, does not answer, is no Ray dashboard, wants another token, or
+            runs another version of Ray.
+    """
+    address = _checked(address, insecure)
+    nobody = Head(address)
+    status, _ = nobody.ask("GET", NO_JOB)
+    if status not in (401, 403):
+        _check_ray(nobody)
+        if not insecure:
+            raise UserError(
+                f"the job API at {address} answers without a token: whoever reaches it may run "
+                "anything on the cluster",
+                f"{TURN_ON} Or give --insecure, where nobody else can reach it.",
+            )
+        return nobody
+    token = find_token()
+    if token is None:
+        raise UserError(f"the cluster at {address} asks for a token, and none is here", HAVE_TOKEN)
+    head = Head(address, token)
+    status, _ = head.ask("GET", NO_JOB)
+    if status in (401, 403):
+        raise UserError(f"the cluster at {address} does not take the token found here", HAVE_TOKEN)
+    _check_ray(head)
+    return head
+
+
+def find_token() -> str | None:
+    """The token, from where Ray looks for it and in that order; None where there is none.
+
+    Raises:
+        UserError: a file that is named cannot be read.
+    """
+    if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():
+        return token
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH", "").strip()
+    try:
+        path = Path(named or Path.home() / ".ray" / "auth_token").expanduser()
+        return path.read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:
+        if named:
+            raise UserError(
+                f"RAY_AUTH_TOKEN_PATH={named} cannot be read: {error}", HAVE_TOKEN
+            ) from None
+        return None
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is this machine's own."""
+    host = urlsplit(address).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def unreachable(address: str, error: Exception) -> UserError:
+    """What is said where no answer comes."""
+    reason = error.reason if isinstance(error, URLError) else error
+    if isinstance(reason, ssl.SSLError) and reason.reason == "WRONG_VERSION_NUMBER":
+        return UserError(
+            f"what answers at {address} does not speak TLS",
+            f"Is it http://{urlsplit(address).netloc}?",
+        )
+    if isinstance(reason, HTTPException):
+        return UserError(
+            f"what answers at {address} does not speak HTTP",
+            "Give the dashboard's address: port 8265, where nothing else was said.",
+        )
+    if isinstance(reason, ssl.SSLError):
+        return UserError(
+            f"the certificate of {address} is not to be trusted: {reason}",
+            "Name the authority that issued it in SSL_CERT_FILE, or reach the head through a "
+            "tunnel.",
+        )
+    return UserError(
+        f"nothing answers at {address}: {reason or type(reason).__name__}",
+        "See that the cluster is up and that its dashboard can be reached from here; through a "
+        "tunnel, for instance: ssh -N -L 8265:127.0.0.1:8265 HEAD, then http://127.0.0.1:8265",
+    )
+
+
+def refused(address: str, status: int, answer: bytes) -> UserError:
+    """What is said of an answer that is none to a request of ours."""
+    said = printable(answer.decode(errors="replace")).strip()
+    last = said.splitlines()[-1][:300] if said else "without a reason"
+    if "No available agent" in said:
+        return UserError(
+            f"the head of {address} runs no jobs: Ray's agent has not started there",
+            "Another Ray on that machine may hold its port: end that one first, or start the head "
+            "by `ray start --head --dashboard-agent-listen-port=PORT …`. Its "
+            "logs/dashboard_agent.log says more.",
+        )
+    return UserError(
+        f"the cluster at {address} refused a request ({status}): {last}",
+        "The head's logs/dashboard.log says more.",
+    )
+
+
+def _checked(address: str, insecure: bool) -> str:
+    """The address without a slash at its end."""
+    remedy = "Give the dashboard's, as https://head or http://127.0.0.1:8265."
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise UserError(f"{address!r} is no address: {error}", remedy) from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise UserError(f"{address!r} is no address of a dashboard", remedy)
+    if parts.username is not None or parts.query or parts.fragment:
+        raise UserError("an address has neither a login nor a query in it", remedy)
+    if _in_clear(address) and not insecure:
+        raise UserError(
+            f"{address} is plain http over a network: the token and all that is sent can be read "
+            "on the way",
+            "Reach it by https://, or through a tunnel: ssh -N -L 8265:127.0.0.1:8265 HEAD, then "
+            "http://127.0.0.1:8265. Or give --insecure, where the network is your own.",
+        )
+    return address.rstrip("/")
+
+
+def _in_clear(address: str) -> bool:
+    return urlsplit(address).scheme == "http" and not is_loopback(address)
+
+
+def _check_ray(head: Head) -> None:
+    """Refuse what is no Ray dashboard, or of another version than ours."""
+    status, answer = head.ask("GET", "/api/version")
+    try:
+        there = json.loads(answer)["ray_version"] if status == 200 else None
+    except (ValueError, TypeError, KeyError):
+        there = None
+    if not isinstance(there, str):
+        raise UserError(
+            f"what answers at {head.address} is no Ray dashboard",
+            "Give the dashboard's address: port 8265, where nothing else was said; its job API "
+            "needs ray[default] on the head.",
+        )
+    if there != version("ray"):
+        raise UserError(
+            f"the cluster at {head.address} runs Ray {printable(there)[:30]}, and here is "
+            f"{version('ray')}",
+            f"Use an image with Ray {version('ray')}, or install the cluster's version here.",
+        )

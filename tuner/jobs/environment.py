@@ -1,0 +1,143 @@
+"""The environment of a job: the versions that are installed here, where the cluster has others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import platform
+import re
+import secrets
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from typing import Any
+
+from tuner.errors import UserError
+from tuner.jobs import api
+from tuner.jobs.connection import Head
+
+EXTRAS = {"s3": "s3", "gs": "gcs"}
+"""By the scheme of a storage: the extra of ours that reaches it."""
+_ASK = """
+import json, platform
+from importlib.metadata import PackageNotFoundError, version
+def of(name):
+    try: return version(name)
+    except PackageNotFoundError: return None
+print(json.dumps({"python": platform.python_version(), **{name: of(name) for name in NAMES}}))
+"""
+_MARKED = re.compile(r"extra\s*==\s*['\"](\w+)['\"]")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What has to be installed.
+
+    Attributes:
+        pins: as `torch==2.13.0`; none where the cluster has what is here.
+        told: the same in words.
+    """
+
+    pins: tuple[str, ...]
+    told: str
+
+    @property
+    def runtime_env(self) -> dict[str, Any]:
+        """As Ray has it."""
+        return {"pip": list(self.pins)} if self.pins else {}
+
+
+def environment(head: Head, storage: str = "") -> Environment:
+    """Ask the cluster's head what it has, by a job of a second.
+
+    Raises:
+        UserError: it has another Python, or cannot run Python at all.
+    """
+    here = versions_here(storage)
+    return compared(here, asyncio.run(_versions_there(head, list(here))))
+
+
+def versions_here(storage: str = "") -> dict[str, str]:
+    """Of Python and of what we need directly, as installed here; for a storage, what reaches it.
+
+    Raises:
+        UserError: this program is not installed as a package.
+    """
+    extra = EXTRAS.get(storage.partition("://")[0])
+    try:
+        needs = requires("tuner") or []
+    except PackageNotFoundError:
+        raise UserError(
+            "tuner is not installed here, so its dependencies are not known",
+            "Install it: pip install -e . -c constraints.txt",
+        ) from None
+    found = {}
+    for need in needs:
+        marked = _MARKED.search(need)
+        if marked is None or marked[1] == extra:
+            name = re.split(r"[\s\[<>=!~;]", need, maxsplit=1)[0]
+            found[name] = version(name)
+    return {"python": platform.python_version(), **found}
+
+
+def compared(here: Mapping[str, str], there: Mapping[str, str | None]) -> Environment:
+    """What has to be installed there so that it is as here.
+
+    Raises:
+        UserError: what cannot be installed for a job differs: Python, Ray.
+    """
+    for name, what in {"python": "Python", "ray": "Ray"}.items():
+        has = there.get(name) or "none"
+        same = _minor(has) == _minor(here[name]) if name == "python" else has == here[name]
+        if not same:
+            raise UserError(
+                f"the cluster has {what} {has}, and here is {here[name]}",
+                f"Use an image with {what} {here[name]}, or submit from an environment with the "
+                f"cluster's.",
+            )
+    differ = {
+        name: there.get(name)
+        for name, wanted in here.items()
+        if name != "python" and _public(there.get(name)) != _public(wanted)
+    }
+    if not differ:
+        count = len(here) - 1
+        return Environment((), f"the cluster has the versions of here ({count} packages)")
+    pins = tuple(f"{name}=={_public(here[name])}" for name in differ)
+    lacks = ", ".join(
+        f"{name} {_public(here[name])} (there: {has or 'none'})" for name, has in differ.items()
+    )
+    return Environment(pins, f"installed on the cluster for this job: {lacks}")
+
+
+def job_id(what: str) -> str:
+    """A submission id that no other job has."""
+    return f"tuner-{what}-{secrets.token_hex(4)}"
+
+
+async def _versions_there(head: Head, names: Sequence[str]) -> dict[str, str | None]:
+    script = f"NAMES = {list(names[1:])!r}{_ASK}"
+    id = job_id("versions")
+    api.submit(head, id, f"exec python -c {shlex.quote(script)}", {})
+    try:
+        printed = "".join([piece async for piece in api.log(head, id)])
+        found = await api.ended(head, id)
+    finally:
+        await api.forget(head, id)
+    if found.code != 0:
+        raise UserError(
+            f"the cluster cannot run Python: {(printed or found.message).strip()[-300:]}",
+            "`python` on the PATH of `ray start` has to be the one that has Ray.",
+        )
+    said: dict[str, str | None] = json.loads(printed.strip().splitlines()[-1])
+    return said
+
+
+def _public(version: str | None) -> str | None:
+    """Without what a build adds, as `+cu126`."""
+    return version and version.partition("+")[0]
+
+
+def _minor(version: str) -> list[str]:
+    return version.split(".")[:2]

@@ -1,0 +1,97 @@
+"""What is followed from here: a study's log line by line, and the study at a glance below."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import suppress
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from tuner.errors import UserError
+from tuner.jobs import api
+from tuner.jobs.api import Job
+from tuner.jobs.connection import Head
+from tuner.jobs.there import Command, running
+from tuner.report.status import PAGE
+
+AGAIN_AFTER = 1.0
+"""Seconds between two such commands."""
+HINT = Text("Ctrl-C ends this view, not the study", style="dim")
+
+
+class Detached(Exception):
+    """Ctrl-C: the reader has gone, the study goes on."""
+
+
+def follow(head: Head, id: str, glance: Command, console: Console) -> Job:
+    """Print a job's log as it comes until the job has ended; in a terminal, the study below it.
+
+    Args:
+        head: where it runs.
+        id: its submission id.
+        glance: the command by which the study is shown, page after page.
+        console: where to print.
+
+    Raises:
+        Detached: at Ctrl-C.
+        UserError: the head does not answer any more.
+    """
+    try:
+        return asyncio.run(_follow(head, id, glance, console))
+    except KeyboardInterrupt:
+        raise Detached from None
+
+
+def watch(head: Head, glance: Command, console: Console) -> int:
+    """Show a study until no driver is at work on it, or until Ctrl-C; the command's exit code."""
+    with suppress(KeyboardInterrupt):
+        with Live(console=console, auto_refresh=False) as live:
+            rest, job = asyncio.run(_shown(head, glance, live))
+        console.print(Text.from_ansi(rest), soft_wrap=True)
+        return job.code if job.code is not None else 1
+    return 0
+
+
+async def _follow(head: Head, id: str, glance: Command, console: Console) -> Job:
+    if not console.is_interactive:
+        async for piece in api.log(head, id):
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+        return await api.ended(head, id)
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        below = asyncio.create_task(_kept_shown(head, glance, live))
+        try:
+            rest = ""
+            async for piece in api.log(head, id):
+                *lines, rest = (rest + piece).split("\n")
+                for line in lines:
+                    console.print(Text.from_ansi(line), soft_wrap=True)
+            return await api.ended(head, id)
+        finally:
+            below.cancel()
+            with suppress(asyncio.CancelledError, UserError):
+                await below
+
+
+async def _kept_shown(head: Head, glance: Command, live: Live) -> None:
+    """Show it for good: the command ends where the study has not begun, or not begun again yet."""
+    while True:
+        await _shown(head, glance, live)
+        await asyncio.sleep(AGAIN_AFTER)
+
+
+async def _shown(head: Head, glance: Command, live: Live) -> tuple[str, Job]:
+    """Show page after page; what came after the last, and the command's own job at its end."""
+    rest = ""
+    if not live.get_renderable():
+        live.update(Text("asking the cluster …", style="dim"), refresh=True)
+    async with running(head, glance) as id:
+        async for piece in api.log(head, id):
+            *pages, rest = (rest + piece).split(PAGE)
+            if pages:
+                page = Text.from_ansi(pages[-1].strip("\n"))
+                live.update(Group(page, Text(), HINT), refresh=True)
+        return rest.strip("\n"), await api.ended(head, id)

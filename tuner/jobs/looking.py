@@ -1,0 +1,97 @@
+"""Studies on a cluster looked at from here: `tuner status --address` and its like."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tuner.invocation import program
+from tuner.jobs.connection import connect
+from tuner.jobs.environment import environment
+from tuner.jobs.following import watch
+from tuner.jobs.secrets import of_storage
+from tuner.jobs.studies import StudyJob, find, find_known, refusal, studies
+from tuner.jobs.there import Command, run
+from tuner.terminal.progress import say
+
+
+def look(
+    address: str,
+    arguments: Sequence[str],
+    storage: str | None,
+    console: Console,
+    insecure: bool = False,
+) -> int:
+    """Run a command on a study where the study is, and print what it prints.
+
+    Args:
+        address: of the cluster's dashboard.
+        arguments: the command, the study's name, its options.
+        storage: where the study is kept; None where the cluster's jobs tell.
+        console: where a study that is watched is shown.
+        insecure: as for `connect`.
+
+    Returns:
+        The command's exit code.
+
+    Raises:
+        UserError: the cluster is refused, or no such study is known to it.
+    """
+    head = connect(address, insecure)
+    name = arguments[1]
+    known = find(head, name, storage) if storage else find_known(head, name)
+    if known and known.job.refused:
+        raise refusal(head, known)
+    place = storage or (known.storage if known else "")
+    command = Command(
+        arguments=[*arguments, "--storage", place],
+        runtime_env=known.runtime_env if known else environment(head, place).runtime_env,
+        credentials=of_storage(place),
+        again=known.command if known else "",
+    )
+    if "--watch" in arguments and console.is_interactive:
+        return watch(head, command, console)
+    return run(head, command)
+
+
+def list_studies(address: str, as_json: bool, console: Console, insecure: bool = False) -> None:
+    """Print the studies that were submitted to a cluster, the newest first.
+
+    Raises:
+        UserError: the cluster is refused.
+    """
+    head = connect(address, insecure)
+    found = studies(head)
+    if as_json:
+        print(json.dumps([_as_json(study) for study in found]))
+        return
+    if not found:
+        say(console, f"no study was submitted to {address}")
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("study", "state", "submitted", "storage"):
+        table.add_column(heading, overflow="fold")
+    for study in found:
+        table.add_row(*map(Text, (study.name, study.state, _when(study), study.storage)))
+    console.print(table)
+    say(console, f"\neach as it stands: {program()} status STUDY {head.options}")
+
+
+def _when(study: StudyJob) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(study.job.started))
+
+
+def _as_json(study: StudyJob) -> dict[str, str | float]:
+    return {
+        "name": study.name,
+        "state": study.state,
+        "storage": study.storage,
+        "submitted": study.job.started,
+        "job": study.job.id,
+        "command": study.command,
+    }

@@ -1,0 +1,119 @@
+"""What a job needs of this machine, in one archive: our code, a study's YAML, its local data."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import tuner
+from tuner.errors import UserError
+from tuner.jobs.api import upload
+from tuner.jobs.connection import Head
+
+LIMIT = int(os.environ.get("RAY_max_grpc_message_size", 512 * 2**20))  # noqa: SIM112  (Ray's)
+"""Bytes from which the head's store takes no package (`GCS_STORAGE_MAX_SIZE` in Ray)."""
+HOPELESS = 10
+"""Times the limit, unpacked, of what is not even tried to be packed."""
+NAMED = 5
+"""Offenders that are named."""
+
+Contents = Mapping[str, Path | bytes]
+"""By the name in the archive: a file here, or what is in it."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """An archive.
+
+    Attributes:
+        name: by its contents: the same ones are uploaded once.
+        archive: a zip file.
+        sizes: bytes in it, by part: tuner, inputs, study.yaml.
+    """
+
+    name: str
+    archive: bytes
+    sizes: Mapping[str, int]
+
+    def in_words(self) -> str:
+        """How large it is, and what of it is."""
+        parts = ", ".join(f"{part} {size_in_words(size)}" for part, size in self.sizes.items())
+        return f"package: {size_in_words(len(self.archive))} ({parts})"
+
+    def uploaded(self, head: Head) -> str:
+        """Its address on the cluster."""
+        return upload(head, self.name, self.archive)
+
+
+def code() -> Contents:
+    """The package `tuner` as it is installed here."""
+    root = Path(tuner.__file__).parent
+    return {f"tuner/{path.relative_to(root).as_posix()}": path for path in plain_files(root)}
+
+
+def plain_files(folder: Path) -> Iterator[Path]:
+    """The files in a folder and those in it, without caches and what is hidden."""
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
+        if path.is_file() and not hidden:
+            yield path
+
+
+def pack(contents: Contents, limit: int = LIMIT) -> Package:
+    """An archive of these contents.
+
+    Raises:
+        UserError: it is too large for the head's store.
+    """
+    whole = {name: _size(content) for name, content in contents.items()}
+    if sum(whole.values()) > HOPELESS * limit:
+        raise _too_large(whole, limit)
+    stream, digest = io.BytesIO(), hashlib.sha256()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, content in sorted(contents.items()):
+            data = content if isinstance(content, bytes) else content.read_bytes()
+            digest.update(f"{name}\0{len(data)}\0".encode())
+            digest.update(data)
+            info = zipfile.ZipInfo(name)
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, data, zipfile.ZIP_DEFLATED)
+        packed = {info.filename: info.compress_size for info in archive.infolist()}
+    content = stream.getvalue()
+    if len(content) >= limit:
+        raise _too_large(whole, limit)
+    return Package(f"_ray_pkg_{digest.hexdigest()[:32]}.zip", content, _by_part(packed))
+
+
+def size_in_words(size: int) -> str:
+    """For instance `1.2 MiB`."""
+    return f"{size / 2**20:,.1f} MiB" if size >= 2**20 / 10 else f"{size / 2**10:,.1f} KiB"
+
+
+def _size(content: Path | bytes) -> int:
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
+
+
+def _by_part(sizes: Mapping[str, int]) -> dict[str, int]:
+    parts: dict[str, int] = {}
+    for name, size in sizes.items():
+        part = PurePosixPath(name).parts[0]
+        parts[part] = parts.get(part, 0) + size
+    return parts
+
+
+def _too_large(sizes: Mapping[str, int], limit: int) -> UserError:
+    largest = sorted(sizes.items(), key=lambda item: -item[1])[:NAMED]
+    lines = [f"  {size_in_words(size):>12}  {name}" for name, size in largest]
+    return UserError(
+        f"what the study needs of this machine is {size_in_words(sum(sizes.values()))} before it "
+        f"is packed, and a package must stay under {size_in_words(limit)}:\n" + "\n".join(lines),
+        "Put the data or the encoder where the head finds it (the Hugging Face hub, a disk that "
+        "it has mounted) and name that in the study: a path that does not exist here is taken as "
+        "the cluster's.",
+    )

@@ -1,0 +1,67 @@
+"""A study made ready to leave this machine: checked, its local data found, its YAML anew."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tuner.invocation import program
+from tuner.jobs.inputs import inputs_of
+from tuner.jobs.package import Contents
+from tuner.study import StudyConfig
+from tuner.study_file import settings_of, validate_study
+
+FILE = "study.yaml"
+"""In the folder where a job runs."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A study to be run elsewhere.
+
+    Attributes:
+        study: as validated here, where its paths are this machine's.
+        storage: as the cluster understands it.
+        contents: of the package, beside our code.
+        prepare: shell commands before the job's own, or "".
+        digest: of its settings.
+        command: by which it is submitted, and submitted again; but where to.
+        told: what is packed, a line each.
+    """
+
+    study: StudyConfig
+    storage: str
+    contents: Contents
+    prepare: str
+    digest: str
+    command: str
+    told: tuple[str, ...]
+
+
+def stage(space: Path, overrides: Sequence[str]) -> Staged:
+    """Read a study's YAML, apply what overrides it, and find what it needs of this machine.
+
+    Raises:
+        UserError: it is not valid, or its storage is a folder of this machine.
+    """
+    settings = settings_of(space, overrides)
+    study = validate_study(settings, str(space))
+    inputs = inputs_of(study, settings)
+    text = yaml.safe_dump(inputs.settings, sort_keys=False, allow_unicode=True)
+    options = [option for override in overrides for option in ("--set", override)]
+    plain = json.dumps(inputs.settings, sort_keys=True, default=str)
+    return Staged(
+        study=study,
+        storage=str(inputs.settings["storage"]),
+        contents={FILE: text.encode(), **inputs.contents},
+        prepare=inputs.prepare,
+        digest=hashlib.sha256(plain.encode()).hexdigest()[:16],
+        command=f"{program()} submit {shlex.join([str(space), *options])}",
+        told=inputs.told,
+    )

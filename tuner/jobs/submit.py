@@ -1,0 +1,196 @@
+"""`tuner submit` and `tuner stop`: a study's job begun, followed, left, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from tuner import commit
+from tuner.errors import StudyFailed, StudyInterrupted, UserError
+from tuner.invocation import program
+from tuner.jobs import api
+from tuner.jobs.api import Job
+from tuner.jobs.connection import Head, connect
+from tuner.jobs.environment import environment, job_id
+from tuner.jobs.following import Detached, follow
+from tuner.jobs.package import code, pack
+from tuner.jobs.secrets import needed_by, send
+from tuner.jobs.staging import FILE, Staged, stage
+from tuner.jobs.studies import StudyJob, find, find_known, metadata, refusal
+from tuner.jobs.there import Command, reader
+from tuner.terminal.progress import ConsoleProgress, say
+
+STOP_SECONDS = 600
+"""That a study has to end in order, before Ray kills it."""
+
+
+def submit(
+    space: Path,
+    overrides: Sequence[str],
+    address: str,
+    console: Console,
+    detach: bool = False,
+    insecure: bool = False,
+    tracking_later: bool = False,
+) -> None:
+    """Run a study on a cluster, or go on with it there; follow it to its end.
+
+    Raises:
+        UserError: the cluster is refused, or something of the study does not fit.
+        StudyFailed: its job has failed.
+        StudyInterrupted: it was stopped, and can be resumed.
+    """
+    progress = ConsoleProgress(console)
+    staged = stage(space, overrides)
+    head = connect(address, insecure)
+    credentials = needed_by(staged.study)
+    there = find(head, staged.study.name, staged.storage)
+    if there is None or there.job.ended:
+        there = _begin(head, staged, credentials, tracking_later, progress)
+    else:
+        _check_same(head, there, staged)
+        progress.tell(f"{staged.study.name} runs there already: it is followed")
+    if detach:
+        _say_commands(head, there, console)
+        return
+    glance = Command(
+        arguments=["status", there.name, "--storage", there.storage, "--watch"],
+        runtime_env=there.runtime_env,
+        credentials=credentials,
+        again=there.command,
+    )
+    try:
+        job = follow(head, there.job.id, glance, console)
+    except Detached:
+        console.print()
+        if (job := api.job(head, there.job.id)).ended:  # just now
+            _conclude(job, there)
+            return
+        say(console, f"detached: {there.name} goes on")
+        _say_commands(head, there, console)
+        return
+    _conclude(job, there)
+
+
+def stop(name: str, address: str, console: Console, insecure: bool = False) -> None:
+    """Stop a study so that it can be resumed, and wait until it has ended.
+
+    Raises:
+        UserError: the cluster is refused, or knows no such study, or it does not run.
+    """
+    head = connect(address, insecure)
+    there = find_known(head, name)
+    if there.job.refused:
+        raise refusal(head, there)
+    if there.job.ended:
+        raise UserError(
+            f"study {name} does not run there: its last job ended as {there.state}",
+            f"Go on with it by: {there.command}",
+        )
+    api.stop(head, there.job.id)
+    with ConsoleProgress(console).task(f"stopping {name}, in order"):
+        job = asyncio.run(api.ended(head, there.job.id))
+    if job.status != "STOPPED":
+        _conclude(job, there)
+    say(console, f"{name} has stopped" if job.status == "STOPPED" else f"{name} has ended")
+    _say_whole(console, f"go on with it: {there.command}")
+
+
+def _begin(
+    head: Head,
+    staged: Staged,
+    credentials: dict[str, str],
+    tracking_later: bool,
+    progress: ConsoleProgress,
+) -> StudyJob:
+    """Submit the job."""
+    study = staged.study
+    package = pack({**code(), **staged.contents})
+    for line in (*staged.told, package.in_words()):
+        progress.tell(line)
+    with progress.task("asking the cluster for its versions"):
+        needed = environment(head, staged.storage)
+    progress.tell(needed.told)
+    for line in _notes(study.tracking.uri, staged.storage, credentials):
+        progress.tell(line)
+    with progress.task("uploading"):
+        working_dir = package.uploaded(head)
+    later = " --tracking-later" if tracking_later else ""
+    again = f"{staged.command}{later} {head.options}"
+    variables = {
+        "RAY_JOB_STOP_SIGNAL": "SIGINT",
+        "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS),
+        commit.VARIABLE: commit.commit(),
+    }
+    runtime_env = {
+        **needed.runtime_env,
+        "working_dir": working_dir,
+        "env_vars": variables | reader(head, again) | send(head, credentials),
+    }
+    id = job_id(study.name)
+    api.submit(
+        head,
+        id,
+        f"{staged.prepare}exec python -m tuner search {FILE} --resume{later}",
+        runtime_env,
+        metadata(study.name, staged.storage, staged.digest, again),
+    )
+    progress.tell(f"submitted: job {id}")
+    return StudyJob.of(api.job(head, id))
+
+
+def _notes(uri: str | None, storage: str, credentials: dict[str, str]) -> list[str]:
+    notes = []
+    if credentials:
+        notes.append(f"sent to the driver alone, kept in memory: {', '.join(credentials)}")
+    if uri is None and "://" in storage:
+        notes.append(
+            "MLflow: no tracking.uri is given, so its database goes with the job's folder; "
+            f"`{program()} sync STUDY --storage {storage}` makes it again from the journal"
+        )
+    return notes
+
+
+def _check_same(head: Head, there: StudyJob, staged: Staged) -> None:
+    """Refuse to follow a study that runs with other settings than those at hand."""
+    if there.digest != staged.digest:
+        raise UserError(
+            f"study {there.name} runs there already, with other settings than these",
+            f"Stop it first: {program()} stop {there.name} {head.options}, or choose another name: "
+            f"--set name={there.name}-2",
+        )
+
+
+def _say_commands(head: Head, there: StudyJob, console: Console) -> None:
+    for what, line in (
+        ("follow it", there.command),
+        ("look at it", f"{program()} status {there.name} {head.options}"),
+        ("stop it", f"{program()} stop {there.name} {head.options}"),
+    ):
+        _say_whole(console, f"{what + ':':<12}{line}")
+
+
+def _say_whole(console: Console, line: str) -> None:
+    """Not wrapped by us, so that the command in it can be copied."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _conclude(job: Job, there: StudyJob) -> None:
+    """The job's end as this process's own: 0, 1, 2 or 130."""
+    again = f"go on with: {there.command}"
+    match job.code:
+        case 0:
+            return
+        case api.REFUSED:
+            raise UserError(f"{there.name} was refused there: see the last lines above")
+        case 130:
+            raise StudyInterrupted(again)
+        case None if job.status == "STOPPED":
+            raise StudyInterrupted(f"{there.name} was stopped; {again}")
+        case None:
+            raise StudyFailed(f"{job.message.strip()[-1000:] or job.status}\n{again}")
+        case code:
+            raise StudyFailed(f"the job of {there.name} ended with exit code {code}; {again}")

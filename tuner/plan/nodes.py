@@ -1,0 +1,111 @@
+"""What a study takes of a cluster: nodes, their hours, their price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+
+from pydantic import Field
+
+from tuner.plan.prices import Prices
+from tuner.plan.simulation import Outcome
+from tuner.records import Record
+from tuner.search.capacity import Capacity, Used
+from tuner.study import StudyConfig
+
+
+class NodePlan(Record):
+    """What the study takes of one type of node."""
+
+    type: str
+    cpus: float = Field(description="of one node")
+    gpus: float = Field(description="of one node")
+    alive: int = Field(description="now")
+    nodes: int = Field(description="while the study runs, at most")
+    trials: float = Field(description="of one node, side by side; a share of one of several nodes")
+    hours: float | None = Field(description="of all of them together; None: no time is predicted")
+    per_hour: float | None = Field(description="the price of one; None: the table has none")
+
+    @property
+    def cost(self) -> float | None:
+        """Of all of them together."""
+        if self.hours is None or self.per_hour is None:
+            return None
+        return self.hours * self.per_hour
+
+
+class ClusterPlan(Record):
+    """What the study takes of the cluster, from its beginning until its nodes are gone."""
+
+    nodes: tuple[NodePlan, ...]
+    currency: str | None = Field(description="None: no prices were given")
+    as_of: str | None
+    cost: float | None = Field(description="of the nodes that have a price; None: of none")
+
+    @property
+    def growing(self) -> int:
+        """Nodes that have to boot first."""
+        return sum(max(0, node.nodes - node.alive) for node in self.nodes)
+
+
+def nodes_of(
+    study: StudyConfig,
+    capacity: Capacity,
+    used: Sequence[Used],
+    outcomes: Sequence[Outcome],
+    prices: Prices | None,
+) -> ClusterPlan:
+    """Nodes that trials need, and those that are there anyway, as the head.
+
+    A node that the autoscaler starts is counted from the study's start, when it is asked for, until
+    it was idle for as long as the autoscaler waits.
+    """
+    workers = study.resources.workers
+    idle = [type_ for type_ in capacity.types if type_.alive and not type_.grows]
+    idle = [type_ for type_ in idle if all(type_ != taken.type for taken in used)]
+    first, plans = 0, []
+    for type_, nodes, places in (*used, *((type_, 0, 0) for type_ in idle)):
+        hours = None
+        if outcomes and type_.grows:
+            until = [_last_ends(outcome, first, nodes, places, workers) for outcome in outcomes]
+            hours = (fmean(map(sum, until)) + nodes * (capacity.idle_seconds or 0)) / 3600
+        elif outcomes:
+            hours = type_.alive * fmean(outcome.seconds for outcome in outcomes) / 3600
+        plans.append(
+            NodePlan(
+                type=type_.name or "other",
+                cpus=type_.cpus,
+                gpus=type_.gpus,
+                alive=type_.alive,
+                nodes=nodes if type_.grows else type_.alive,
+                trials=places / workers,
+                hours=hours,
+                per_hour=prices.per_hour.get(type_.name) if prices else None,
+            )
+        )
+        first += nodes * places
+    costs = [plan.cost for plan in plans if plan.cost is not None]
+    return ClusterPlan(
+        nodes=tuple(plans),
+        currency=prices.currency if prices else None,
+        as_of=prices.as_of if prices else None,
+        cost=sum(costs) if costs else None,
+    )
+
+
+def _last_ends(
+    outcome: Outcome, first: int, nodes: int, places: int, workers: int
+) -> Iterator[float]:
+    """Seconds from the study's start to the last trial's end on each of some nodes.
+
+    Args:
+        outcome: when trials ended.
+        first: places for workers on the nodes before them.
+        nodes: how many there are.
+        places: for workers, on each.
+        workers: of a trial.
+    """
+    for node in range(nodes):
+        begin = first + node * places
+        trials = outcome.ended[begin // workers : -(-(begin + places) // workers)]
+        yield max(trials, default=0.0)

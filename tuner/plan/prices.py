@@ -1,0 +1,39 @@
+"""What nodes cost: a table of prices that a user gives; none is looked up, none is built in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from tuner.config import Part
+from tuner.errors import UserError
+from tuner.plain_yaml import read
+
+
+class Prices(Part):
+    """A price table: YAML with these three keys."""
+
+    currency: str = Field(min_length=1, max_length=10, description="as in USD")
+    as_of: str = Field(pattern=r"^\d{4}-\d{2}$", description="when they were true, as in 2026-11")
+    per_hour: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        description="of one node, by the name of its type"
+    )
+
+
+def load_prices(path: Path) -> Prices:
+    """Read a price table.
+
+    Raises:
+        UserError: it cannot be read, or is none.
+    """
+    try:
+        return Prices.model_validate(read(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise UserError(
+            f"{path} is no price table: {where}: {first['msg']}",
+            "It holds three keys, as in  currency: USD  as_of: 2026-11  per_hour: {gpu-spot: 0.35}",
+        ) from None

@@ -1,0 +1,278 @@
+"""What ran where and when, and how much of the GPUs' time was idle: from a study's record alone.
+
+Where no trial held a GPU the same is told of CPUs. Times are seconds of work: moments at which no
+driver was at work on the study are left out, so that an interruption is a seam, not a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Any, Literal
+
+from tuner.records import Attempt, FailureKind, NodeSpan, StudyRecord, TrialState
+
+PROCESS_GONE: tuple[TrialState | FailureKind, ...] = ("lost", "error", "out_of_memory")
+"""Outcomes of an attempt that took its process with it: the next one there has to start another."""
+
+NOTICED_SECONDS = 60.0
+"""Within which Ray notices that a node has gone, whose trials it misses sooner."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """Some of a node's GPUs (or CPUs), as a range of them, for a time in seconds of work."""
+
+    begin: float
+    end: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Bar(Box):
+    """An attempt at a trial on a node, from its first step."""
+
+    trial: int
+    outcome: TrialState | FailureKind
+
+
+@dataclass(frozen=True)
+class Stay:
+    """A node while it was there for one driver; times in seconds of work."""
+
+    joined: float
+    left: float
+    bars: tuple[Bar, ...]
+    boots: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A node; `units` are its GPUs, or CPUs."""
+
+    node: str
+    units: float
+    stays: tuple[Stay, ...]
+
+
+@dataclass(frozen=True)
+class Load:
+    """How many nodes there were in a stretch of time, and how many GPUs (or CPUs) at what."""
+
+    begin: float
+    end: float
+    nodes: int
+    busy: float
+    boot: float
+    idle: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it was so."""
+        return self.end - self.begin
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A study's nodes and what ran on them; times in seconds of work.
+
+    *Boot* is not idle. A GPU boots while a process has to be started on it, since its node has just
+    come or the process before was lost with its trial, and while some trial waits to be run: a node
+    that comes for a trial boots from joining to the first step. All else that is neither training
+    nor evaluating is idle: from a trial's end to the first step of the next one in the same
+    process, what remains of a node after its last trial, and all of a node for which no trial
+    waits. A node that was lost counts until its trials were.
+
+    Attributes:
+        unit: what is counted: GPUs, or CPUs where no trial held a GPU.
+        lanes: nodes that have any, in order of coming.
+        seams: where one driver ended and the next began.
+        start, end: of the first trial, and of the last.
+    """
+
+    unit: Literal["GPU", "CPU"]
+    lanes: tuple[Lane, ...]
+    seams: tuple[float, ...]
+    start: float
+    end: float
+
+    @property
+    def loads(self) -> list[Load]:
+        """What all nodes did together, from the first trial's start to the last one's end."""
+        changes: dict[float, list[float]] = {}  # of nodes, and of GPUs there, at work and booting
+
+        def change(
+            begin: float, end: float, nodes: int, there: float, busy: float, boot: float
+        ) -> None:
+            begin, end = max(begin, self.start), min(end, self.end)
+            for time, sign in ((begin, 1), (end, -1)) if begin < end else ():
+                at = changes.setdefault(time, [0.0] * 4)
+                at[:] = [a + sign * b for a, b in zip(at, (nodes, there, busy, boot), strict=True)]
+
+        for lane in self.lanes:
+            for stay in lane.stays:
+                change(stay.joined, stay.left, 1, lane.units, 0, 0)
+                for bar in stay.bars:
+                    change(bar.begin, bar.end, 0, 0, bar.high - bar.low, 0)
+                for box in stay.boots:
+                    change(box.begin, box.end, 0, 0, 0, box.high - box.low)
+        times = sorted(changes)
+        sums = accumulate(
+            (changes[time] for time in times),
+            lambda now, then: [a + b for a, b in zip(now, then, strict=True)],
+        )
+        return [
+            Load(begin, end, round(nodes), busy, boot, max(0.0, there - busy - boot))
+            for (begin, end), (nodes, there, busy, boot) in zip(pairwise(times), sums, strict=False)
+        ]
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """For programs: shares from 0 to 1, hours of GPUs (or CPUs).
+
+        `idle_share` is of the time from the first trial's start to the last one's end, boots
+        excluded; `held_hours` are from nodes' joining to their leaving, or the study's end.
+        """
+        loads = self.loads
+        seconds = sum(load.seconds for load in loads)
+        busy, boot, idle = (
+            sum(load.seconds * getattr(load, what) for load in loads) / 3600
+            for what in ("busy", "boot", "idle")
+        )
+        held = sum(lane.units * (s.left - s.joined) for lane in self.lanes for s in lane.stays)
+        return {
+            "unit": self.unit,
+            "idle_share": idle / (busy + idle) if busy + idle else 0.0,
+            "busy_hours": busy,
+            "boot_hours": boot,
+            "idle_hours": idle,
+            "held_hours": held / 3600,
+            "nodes_peak": max((load.nodes for load in loads), default=0),
+            "nodes_mean": sum(x.nodes * x.seconds for x in loads) / seconds if seconds else 0.0,
+            "seconds": self.end - self.start,
+        }
+
+    def in_words(self) -> str:
+        """The numbers that matter, in a line."""
+        told = self.numbers
+        nodes = f"{told['nodes_peak']} at most, {told['nodes_mean']:.1f} in the mean"
+        return (
+            f"{told['idle_share']:.1%} of {self.unit} time idle, boots excluded; nodes: {nodes}; "
+            f"{told['held_hours']:.2f} {self.unit}-hours"
+        )
+
+
+def timeline(study: StudyRecord) -> Timeline | None:
+    """The timeline of a study; None where it says of no trial on which nodes it ran."""
+    placed = [(trial.number, attempt) for trial in study.trials for attempt in trial.placed]
+    if not (placed and study.nodes):
+        return None
+    unit: Literal["GPU", "CPU"] = "GPU" if any(a.gpus for _, a in placed) else "CPU"
+    clock = _Clock(study.nodes)
+    waiting = _united((clock(attempt.waiting), clock(attempt.placed)) for _, attempt in placed)
+    lanes: dict[str, list[Stay]] = {}
+    units: dict[str, float] = {}
+    for span in study.nodes:
+        units[span.node] = span.gpus if unit == "GPU" else span.cpus
+        if units[span.node]:
+            bars = _bars(span, units[span.node], placed, clock)
+            stay = _stay(clock(span.joined), clock(span.left), units[span.node], bars, waiting)
+            lanes.setdefault(span.node, []).append(stay)
+    started = [trial.started for trial in study.trials if trial.started is not None]
+    return Timeline(
+        unit=unit,
+        lanes=tuple(Lane(node, units[node], tuple(stays)) for node, stays in lanes.items()),
+        seams=clock.seams,
+        start=clock(min(started)),
+        end=clock(max(attempt.ended for _, attempt in placed)),
+    )
+
+
+def short_names(lanes: Sequence[Lane]) -> list[str]:
+    """Nodes as they are shown: the first characters of Ray's ids, or, if alike, the last."""
+    first, last = [lane.node[:8] for lane in lanes], [lane.node[-8:] for lane in lanes]
+    return first if len({*first}) == len(lanes) else last
+
+
+class _Clock:
+    """Seconds of work at a Unix time: those in which some node was seen, by a driver."""
+
+    def __init__(self, spans: Iterable[NodeSpan]) -> None:
+        self._worked = _united((span.joined, span.left) for span in spans)
+        self.seams = tuple(self(begin) for begin, _ in self._worked[1:])
+
+    def __call__(self, time: float) -> float:
+        return sum(max(0.0, min(time, end) - begin) for begin, end in self._worked)
+
+
+def _united(stretches: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The same time in stretches that neither overlap nor touch, in order."""
+    united: list[tuple[float, float]] = []
+    for begin, end in sorted(stretches):
+        if united and begin <= united[-1][1]:
+            united[-1] = (united[-1][0], max(united[-1][1], end))
+        else:
+            united.append((begin, end))
+    return united
+
+
+def _bars(
+    span: NodeSpan, units: float, placed: Iterable[tuple[int, Attempt]], clock: _Clock
+) -> list[Bar]:
+    """What ran on a node, each trial on the lowest GPUs that are free."""
+    here = [
+        (number, attempt)
+        for number, attempt in placed
+        if span.node in attempt.nodes and span.joined <= attempt.placed <= span.left
+    ]
+    bars: list[Bar] = []
+    for number, attempt in sorted(here, key=lambda pair: pair[1].placed):
+        of_node = attempt.nodes.count(span.node) / len(attempt.nodes)
+        share = min(units, of_node * (attempt.gpus or attempt.cpus))
+        begin, end = clock(attempt.placed), clock(min(attempt.ended, span.left))
+        low = _lowest(bars, begin, share, units)
+        bars.append(Bar(begin, end, low, low + share, number, attempt.outcome))
+    return bars
+
+
+def _stay(
+    joined: float,
+    left: float,
+    units: float,
+    bars: Sequence[Bar],
+    waiting: Iterable[tuple[float, float]],
+) -> Stay:
+    """A node with when it booted."""
+    last = max(bars, key=lambda bar: bar.end, default=None)
+    if last is not None and last.outcome == "lost" and left - last.end < NOTICED_SECONDS:
+        left = last.end
+    missing: list[Box] = []  # where there was no process
+    for number, bar in enumerate(bars):
+        before = [b for b in bars[:number] if b.low < bar.high and b.high > bar.low]
+        latest = max(before, key=lambda b: b.end, default=None)
+        if latest is None or latest.outcome in PROCESS_GONE:
+            since = joined if latest is None else latest.end
+            missing.append(Box(since, bar.begin, bar.low, bar.high))
+    edges = sorted({0.0, units, *(edge for bar in bars for edge in (bar.low, bar.high))})
+    for low, high in pairwise(edges):
+        if not any(bar.low < high and bar.high > low for bar in bars):
+            missing.append(Box(joined, left, low, high))
+    boots = [
+        Box(max(begin, box.begin), min(end, box.end), box.low, box.high)
+        for box in missing
+        for begin, end in waiting
+        if begin < box.end and end > box.begin
+    ]
+    return Stay(joined, left, tuple(bars), tuple(boots))
+
+
+def _lowest(bars: Sequence[Bar], begin: float, share: float, units: float) -> float:
+    """Where `share` GPUs are free side by side; the last ones where clocks say that none are."""
+    taken = [bar for bar in bars if bar.end > begin]
+    for low in sorted({0.0, *(bar.high for bar in taken)}):
+        free = all(bar.high <= low or bar.low >= low + share for bar in taken)
+        if free and low + share <= units + 1e-9:
+            return low
+    return units - share
