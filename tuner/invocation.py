@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 READER, AGAIN = "TUNER_READER", "TUNER_AGAIN"
 """Variables of a command that runs on a cluster for a reader elsewhere: the options by which the
 cluster is named there, as `--address URL`, and the command by which the study was submitted."""
+ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
+"""Where Ray's own commands look for a cluster's dashboard."""
 SENT = "TUNER_CREDENTIALS"
 """Variable of a job that names the credentials that were sent with it."""
 

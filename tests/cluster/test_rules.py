@@ -111,7 +111,7 @@ def test_every_node_has_a_price() -> None:
     names = {nodes.name for name in RAY_UP for nodes in read(load(name)).workers}
     names |= {name for file in RAY_UP[:2] for name in load(file)["available_node_types"]}
     names |= {nodes.name for name in KUBERAY for nodes in read(load(name)).workers}
-    names |= {"headgroup"}  # Ray's name for KubeRay's head
+    names |= {"headgroup", "head"}  # of KubeRay's head, and of one that was started by hand
     assert prices.per_hour.keys() == names
     assert prices.currency == "USD"
     per_hour = prices.per_hour

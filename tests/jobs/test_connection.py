@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,34 @@ def test_no_secret_in_an_address(address: str) -> None:
 def test_nobody_there() -> None:
     said = complaint(f"http://127.0.0.1:{free_port()}")
     assert "nothing answers at" in said and "refused" in said
+
+
+def test_what_speaks_another_language(dashboard: Dashboard) -> None:
+    said = complaint(dashboard.address.replace("http", "https"))
+    assert "does not speak TLS" in said and f"Is it {dashboard.address}?" in said
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def answer() -> None:
+            with other.accept()[0] as asked:
+                asked.recv(10_000)
+                asked.sendall(b"\0\0\x18\4\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert "does not speak HTTP" in complaint(f"http://127.0.0.1:{other.getsockname()[1]}")
+        thread.join()
+
+
+def test_a_head_whose_agent_has_not_started(
+    dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where another Ray on its machine holds the agent's port."""
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "the-token")
+    said = b"Traceback\nException: No available agent to submit job, please try again later.\n"
+    dashboard.pages["/api/jobs/"] = (500, said, {})
+    with pytest.raises(UserError, match="agent has not started") as refused:
+        connect(dashboard.address).ask_json("GET", "/api/jobs/")
+    assert "--dashboard-agent-listen-port" in str(refused.value.remedy)
 
 
 def test_what_is_no_ray(dashboard: Dashboard) -> None:

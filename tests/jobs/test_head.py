@@ -219,7 +219,7 @@ def test_detached_attached_stopped_resumed(
     stopped = record(storage, "longer")
     assert stopped.state == "interrupted" and 2 <= ended_trials(storage, "longer") < TRIALS
     code, said = finish(tuner(*stop))
-    assert code == 2 and "does not run there: its last job is stopped" in said
+    assert code == 2 and "does not run there: its last job ended as stopped" in said
 
     code, said = finish(tuner(*submit))
     assert code == 0, said

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from tuner.cli.shared import (
-    ADDRESS_VARIABLE,
     Insecure,
     Json,
     Overrides,
@@ -21,6 +20,7 @@ from tuner.cli.shared import (
     loading,
     study_there,
 )
+from tuner.invocation import ADDRESS_VARIABLE
 
 Address = Annotated[
     str,

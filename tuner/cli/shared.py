@@ -24,8 +24,6 @@ TrackingLater = Annotated[
     bool,
     typer.Option("--tracking-later", help="begin even where MLflow is away; fill it in later"),
 ]
-ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
-"""Where Ray's own commands look for a cluster's dashboard."""
 There = Annotated[
     str | None,
     typer.Option("--address", metavar="URL", help="a cluster's dashboard: look there, not here"),

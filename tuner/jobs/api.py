@@ -13,6 +13,8 @@ from tuner.jobs.connection import Head, refused, unreachable
 ENTRY = "Running entrypoint for job "
 """How Ray's line begins after which a job's log is its own."""
 ENDED = ("STOPPED", "SUCCEEDED", "FAILED")
+REFUSED = 2
+"""Exit code of a command that was given what it cannot take."""
 PATIENCE, AGAIN_AFTER = 60.0, 1.0
 """Seconds that a log may be away for, as where a tunnel is opened again; and between two tries."""
 LOOK_EVERY = 0.5
@@ -58,6 +60,11 @@ class Job:
     def ended(self) -> bool:
         """Whether it is over."""
         return self.status in ENDED
+
+    @property
+    def refused(self) -> bool:
+        """Whether the command was refused by what it was given, and so did nothing."""
+        return self.code == REFUSED
 
 
 def all_jobs(head: Head) -> list[Job]:

@@ -167,6 +167,16 @@ def is_loopback(address: str) -> bool:
 def unreachable(address: str, error: Exception) -> UserError:
     """What is said where no answer comes."""
     reason = error.reason if isinstance(error, URLError) else error
+    if isinstance(reason, ssl.SSLError) and reason.reason == "WRONG_VERSION_NUMBER":
+        return UserError(
+            f"what answers at {address} does not speak TLS",
+            f"Is it http://{urlsplit(address).netloc}?",
+        )
+    if isinstance(reason, HTTPException):
+        return UserError(
+            f"what answers at {address} does not speak HTTP",
+            "Give the dashboard's address: port 8265, where nothing else was said.",
+        )
     if isinstance(reason, ssl.SSLError):
         return UserError(
             f"the certificate of {address} is not to be trusted: {reason}",
@@ -184,6 +194,13 @@ def refused(address: str, status: int, answer: bytes) -> UserError:
     """What is said of an answer that is none to a request of ours."""
     said = printable(answer.decode(errors="replace")).strip()
     last = said.splitlines()[-1][:300] if said else "without a reason"
+    if "No available agent" in said:
+        return UserError(
+            f"the head of {address} runs no jobs: Ray's agent has not started there",
+            "Another Ray on that machine may hold its port: end that one first, or start the head "
+            "by `ray start --head --dashboard-agent-listen-port=PORT …`. Its "
+            "logs/dashboard_agent.log says more.",
+        )
     return UserError(
         f"the cluster at {address} refused a request ({status}): {last}",
         "The head's logs/dashboard.log says more.",

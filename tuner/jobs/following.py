@@ -17,6 +17,8 @@ from tuner.jobs.connection import Head
 from tuner.jobs.there import Command, running
 from tuner.report.status import PAGE
 
+AGAIN_AFTER = 1.0
+"""Seconds between two such commands."""
 HINT = Text("Ctrl-C ends this view, not the study", style="dim")
 
 
@@ -60,7 +62,7 @@ async def _follow(head: Head, id: str, glance: Command, console: Console) -> Job
             sys.stdout.flush()
         return await api.ended(head, id)
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        below = asyncio.create_task(_shown(head, glance, live))
+        below = asyncio.create_task(_kept_shown(head, glance, live))
         try:
             rest = ""
             async for piece in api.log(head, id):
@@ -74,10 +76,18 @@ async def _follow(head: Head, id: str, glance: Command, console: Console) -> Job
                 await below
 
 
+async def _kept_shown(head: Head, glance: Command, live: Live) -> None:
+    """Show it for good: the command ends where the study has not begun, or not begun again yet."""
+    while True:
+        await _shown(head, glance, live)
+        await asyncio.sleep(AGAIN_AFTER)
+
+
 async def _shown(head: Head, glance: Command, live: Live) -> tuple[str, Job]:
     """Show page after page; what came after the last, and the command's own job at its end."""
     rest = ""
-    live.update(Text("asking the cluster …", style="dim"), refresh=True)
+    if not live.get_renderable():
+        live.update(Text("asking the cluster …", style="dim"), refresh=True)
     async with running(head, glance) as id:
         async for piece in api.log(head, id):
             *pages, rest = (rest + piece).split(PAGE)

@@ -15,18 +15,9 @@ from tuner.jobs.connection import connect
 from tuner.jobs.environment import environment
 from tuner.jobs.following import watch
 from tuner.jobs.secrets import of_storage
-from tuner.jobs.studies import StudyJob, find, find_known, studies
+from tuner.jobs.studies import StudyJob, find, find_known, refusal, studies
 from tuner.jobs.there import Command, run
 from tuner.terminal.progress import say
-
-STATES = {
-    "PENDING": "waiting",
-    "RUNNING": "running",
-    "STOPPED": "stopped",
-    "SUCCEEDED": "done",
-    "FAILED": "failed",
-}
-"""What is said of a study, by the status of its newest job."""
 
 
 def look(
@@ -54,6 +45,8 @@ def look(
     head = connect(address, insecure)
     name = arguments[1]
     known = find(head, name, storage) if storage else find_known(head, name)
+    if known and known.job.refused:
+        raise refusal(head, known)
     place = storage or (known.storage if known else "")
     command = Command(
         arguments=[*arguments, "--storage", place],
@@ -84,13 +77,9 @@ def list_studies(address: str, as_json: bool, console: Console, insecure: bool =
     for heading in ("study", "state", "submitted", "storage"):
         table.add_column(heading, overflow="fold")
     for study in found:
-        table.add_row(*map(Text, (study.name, _state(study), _when(study), study.storage)))
+        table.add_row(*map(Text, (study.name, study.state, _when(study), study.storage)))
     console.print(table)
     say(console, f"\neach as it stands: {program()} status STUDY {head.options}")
-
-
-def _state(study: StudyJob) -> str:
-    return STATES.get(study.job.status, study.job.status.lower())
 
 
 def _when(study: StudyJob) -> str:
@@ -100,7 +89,7 @@ def _when(study: StudyJob) -> str:
 def _as_json(study: StudyJob) -> dict[str, str | float]:
     return {
         "name": study.name,
-        "state": _state(study),
+        "state": study.state,
         "storage": study.storage,
         "submitted": study.job.started,
         "job": study.job.id,

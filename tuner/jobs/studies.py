@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 from tuner.errors import UserError
+from tuner.invocation import program
 from tuner.jobs import api
 from tuner.jobs.api import Job
 from tuner.jobs.connection import Head
@@ -19,6 +21,18 @@ NAME, STORAGE, DIGEST, COMMAND = (
 )
 """In the metadata of a study's job: its name, where it is kept, a digest of its settings, and the
 command by which it was submitted."""
+
+
+STATES = {
+    "PENDING": "waiting",
+    "RUNNING": "running",
+    "STOPPED": "stopped",
+    "SUCCEEDED": "done",
+    "FAILED": "failed",
+}
+"""What is said of a study, by the status of its newest job."""
+LINES = 8
+"""Of a refused job's log, which are shown: the last."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,11 @@ class StudyJob:
         return cls(job, *(said.get(key, "") for key in (NAME, STORAGE, DIGEST, COMMAND)))
 
     @property
+    def state(self) -> str:
+        """In a word."""
+        return STATES.get(self.job.status, self.job.status.lower())
+
+    @property
     def runtime_env(self) -> dict[str, Any]:
         """What was installed for it."""
         pins = self.job.runtime_env.get("pip")
@@ -58,13 +77,15 @@ def metadata(name: str, storage: str, digest: str, command: str) -> Mapping[str,
 
 
 def studies(head: Head) -> list[StudyJob]:
-    """The newest job of each study that was submitted, the newest first."""
+    """The newest job of each study that was submitted, the newest first.
+
+    One that was refused says nothing of the study, where there is another.
+    """
+    jobs = [StudyJob.of(job) for job in api.all_jobs(head) if NAME in job.metadata]
     found: dict[tuple[str, str], StudyJob] = {}
-    for job in api.all_jobs(head):
-        if NAME in job.metadata:
-            study = StudyJob.of(job)
-            found.setdefault((study.name, study.storage), study)
-    return list(found.values())
+    for study in sorted(jobs, key=lambda study: study.job.refused):
+        found.setdefault((study.name, study.storage), study)
+    return sorted(found.values(), key=lambda study: -study.job.started)
 
 
 def find(head: Head, name: str, storage: str | None = None) -> StudyJob | None:
@@ -95,5 +116,19 @@ def find_known(head: Head, name: str) -> StudyJob:
     raise UserError(
         f"no job of a study {name} is known to the cluster at {head.address}",
         (f"Known there: {known}." if known else "No study was submitted to it.")
-        + " One that was begun otherwise is found by --storage.",
+        + f" One that was begun otherwise: {program()} status {name} --storage FOLDER "
+        + head.options,
+    )
+
+
+def refusal(head: Head, study: StudyJob) -> UserError:
+    """What is said of a study that never began, since each of its jobs was refused."""
+
+    async def printed() -> str:
+        return "".join([piece async for piece in api.log(head, study.job.id)])
+
+    last = asyncio.run(printed()).strip().splitlines()[-LINES:]
+    return UserError(
+        f"study {study.name} has not begun: its job was refused there, as it said:\n"
+        + "\n".join(f"  {line}" for line in last)
     )

@@ -19,7 +19,7 @@ from tuner.jobs.following import Detached, follow
 from tuner.jobs.package import code, pack
 from tuner.jobs.secrets import needed_by, send
 from tuner.jobs.staging import FILE, Staged, stage
-from tuner.jobs.studies import StudyJob, find, find_known, metadata
+from tuner.jobs.studies import StudyJob, find, find_known, metadata, refusal
 from tuner.jobs.there import Command, reader
 from tuner.terminal.progress import ConsoleProgress, say
 
@@ -66,6 +66,9 @@ def submit(
         job = follow(head, there.job.id, glance, console)
     except Detached:
         console.print()
+        if (job := api.job(head, there.job.id)).ended:  # just now
+            _conclude(job, there)
+            return
         say(console, f"detached: {there.name} goes on")
         _say_commands(head, there, console)
         return
@@ -80,9 +83,11 @@ def stop(name: str, address: str, console: Console, insecure: bool = False) -> N
     """
     head = connect(address, insecure)
     there = find_known(head, name)
+    if there.job.refused:
+        raise refusal(head, there)
     if there.job.ended:
         raise UserError(
-            f"study {name} does not run there: its last job is {there.job.status.lower()}",
+            f"study {name} does not run there: its last job ended as {there.state}",
             f"Go on with it by: {there.command}",
         )
     api.stop(head, there.job.id)
@@ -179,7 +184,7 @@ def _conclude(job: Job, there: StudyJob) -> None:
     match job.code:
         case 0:
             return
-        case 2:
+        case api.REFUSED:
             raise UserError(f"{there.name} was refused there: see the last lines above")
         case 130:
             raise StudyInterrupted(again)

@@ -7,6 +7,7 @@ other can be read in either place.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from tuner.errors import UserError
-from tuner.invocation import command
+from tuner.invocation import ADDRESS_VARIABLE, READER, command
 from tuner.progress import Progress
 from tuner.search import lease, segments
 from tuner.search.events import Event, StudyCreated
@@ -225,8 +226,10 @@ def _opened(folder: Place, progress: Progress | None) -> JournalFile | segments.
 
 def _missing(folder: Place) -> UserError:
     known = [found.name for found in studies_in(folder.parent)]
+    address = None if READER in os.environ else os.environ.get(ADDRESS_VARIABLE)
     return UserError(
         f"there is no study {folder.name} in {folder.parent.absolute()}",
         (f"Known there: {', '.join(known)}." if known else "No study is there at all.")
-        + " Studies elsewhere: --storage FOLDER.",
+        + " Studies elsewhere: --storage FOLDER"
+        + (f"; on the cluster: --address {address}." if address else "."),
     )

@@ -55,9 +55,9 @@ def located(text: str | Place) -> Place:
         )
     if not _BUCKET.fullmatch(bucket) or not all(map(_KEY.fullmatch, keys)):
         raise UserError(
-            f"{text!r} is no folder of an object store: letters, digits and _ . = + - may be "
-            "in its names",
-            allowed,
+            f"{text!r} is no folder of an object store",
+            f"{allowed} Buckets have lower-case letters, digits, . and - in their names; folders "
+            "letters, digits and _ . = + -",
         )
     module, extra = LIBRARIES[url["scheme"]]
     if find_spec(module) is None:
