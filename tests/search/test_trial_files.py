@@ -350,7 +350,7 @@ def test_the_weights_that_stay_score_what_is_written_beside_them(study: StudyCon
     kept = TrialConfig.model_validate(facts["config"])
     model = PairClassifier(inputs.encoder, kept.fusion, kept.head, inputs.corpus.num_labels, 7)
     model.load_state_dict(load_file(folder / "model.safetensors"))
-    evaluation = evaluate_dev(Forward(model, device), inputs.corpus, inputs.protocol, 64)
+    evaluation = evaluate_dev(Forward(model, device), inputs.corpus, inputs.protocol, 4096)
     while True:
         try:
             next(evaluation)

@@ -160,7 +160,7 @@ def _gradient(
     model.register_parameter("idle", torch.nn.Parameter(torch.ones(3)))
     rows = corpus.rows("train", ["en", "de"])[:size]
     pairs = corpus.assemble("train", rows, np.zeros_like(rows), np.ones_like(rows))
-    micro_batches = MicroBatches(seed=0, plan=[(0, micro_size)])
+    micro_batches = MicroBatches(0, [(0, micro_size)], corpus.max_length)
     loss = micro_batches.gradient(Forward(model, CPU), pairs, 0, group)
     done.losses[name] = loss.item()
     done.plans[name] = micro_batches.plan

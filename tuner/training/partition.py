@@ -46,6 +46,4 @@ def passes(
     cuts = [len(widths)]
     while cuts[-1] > 0:
         cuts.append(int(begins[cuts[-1]]))
-    return [
-        order[begin * workers : end * workers] for begin, end in pairwise(reversed(cuts))
-    ]
+    return [order[begin * workers : end * workers] for begin, end in pairwise(reversed(cuts))]
