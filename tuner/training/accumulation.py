@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tuner.data.tokens import Pairs
@@ -65,13 +65,17 @@ class Forward:
     def __call__(self, pairs: Pairs) -> Float[Tensor, "pairs labels"]:
         """Logits, in float32 at least."""
         types = pairs.token_type_ids
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+        with self.autocast():
             logits: Tensor = self.model(
                 self.tensor(pairs.input_ids),
                 self.tensor(pairs.attention_mask),
                 None if types is None else self.tensor(types),
             )
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    def autocast(self) -> torch.autocast:
+        """Where matrices are multiplied in bfloat16, if they are."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
     def tensor(self, array: Int[np.ndarray, "*shape"]) -> Int[Tensor, "*shape"]:
         """The array on the device, sent without waiting; it may be read-only."""
@@ -153,12 +157,27 @@ class MicroBatches:
     ) -> Float[Tensor, ""]:
         """This worker's part of the gradient, and of the loss."""
         total = torch.zeros_like(forward.model.head.bias[0])
-        for share in shares:
-            if len(share) == 0:  # other workers have the last pairs
-                continue
-            part = pairs.chosen(share)
-            losses = F.cross_entropy(forward(part), forward.tensor(part.labels), reduction="sum")
-            loss = losses / len(pairs.labels)
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
+        # Around all passes, weights are cast once.
+        with forward.autocast(), rows_alone(forward.model.encoder.get_input_embeddings()):
+            for share in shares:
+                if len(share) == 0:  # other workers have the last pairs
+                    continue
+                part = pairs.chosen(share)
+                labels = forward.tensor(part.labels)
+                loss = F.cross_entropy(forward(part), labels, reduction="sum") / len(pairs.labels)
+                loss.backward()  # type: ignore[no-untyped-call]
+                total += loss.detach()
         return total
+
+
+@contextmanager
+def rows_alone(embedding: nn.Module) -> Iterator[None]:
+    """Add up gradients of the rows that passes read, and those of the whole matrix once, after."""
+    assert isinstance(embedding, nn.Embedding)
+    embedding.sparse = True
+    try:
+        yield
+    finally:
+        embedding.sparse = False
+    if embedding.weight.grad is not None:
+        embedding.weight.grad = embedding.weight.grad.to_dense()
