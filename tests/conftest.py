@@ -9,15 +9,20 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 from hypothesis import settings
+from upath import UPath
+
+from tuner.storage.location import located
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported; the processes of tests read it
 # A shell ignores SIGINT in its background, and so would the processes that tests interrupt.
@@ -42,6 +47,46 @@ def pawsx_dir() -> Path:
     if not folder:
         pytest.skip("real text is not here: PAWSX_DIR names no folder in the PAWS-X layout")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an S3 server, moto's, in a process of its own on a free port.
+
+    The one of all tests: what s3fs has connected with once, it keeps to, whatever the environment
+    says later.
+    """
+    log = tmp_path_factory.mktemp("s3") / "log"
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    break
+                except OSError:
+                    assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+                    time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> UPath:
+    """The folder `studies` of a new bucket; what reaches it is in the environment."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted-secret")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    folder = located(f"s3://bucket-{uuid.uuid4().hex[:8]}/studies")
+    assert isinstance(folder, UPath)
+    folder.fs.mkdir(folder.drive)
+    return folder
 
 
 @pytest.fixture

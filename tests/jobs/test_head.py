@@ -21,7 +21,6 @@ from upath import UPath
 
 from tests.jobs.heads import BIN, RayHead
 from tests.robustness.test_secrets import leaks
-from tests.search.conftest import bucket, s3_server  # noqa: F401 (fixtures)
 from tests.search.processes import SMOKE
 from tuner.errors import UserError
 from tuner.jobs import api
@@ -157,7 +156,7 @@ def test_secrets_are_nowhere(
     head: RayHead,
     there: Head,
     tuner: Start,
-    bucket: UPath,  # noqa: F811
+    bucket: UPath,
     tmp_path: Path,
 ) -> None:
     """A study in an object store, to its end: workers are let in, and nobody else learns how."""

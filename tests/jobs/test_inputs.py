@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tuner.errors import UserError
+from tuner.invocation import program
 from tuner.jobs.staging import FILE, Staged, stage
 
 SPACE = """
@@ -65,7 +66,7 @@ def files(folder: Path, **contents: str) -> None:
 def test_nothing_of_what_is_built_in(staged: Callable[..., Staged]) -> None:
     study = staged("{source: nano}")
     assert set(study.contents) == {FILE} and study.prepare == "" and study.told == ()
-    assert study.command == f"{study.command.split()[0]} submit mine.yaml"
+    assert study.command == f"{program()} submit mine.yaml"
 
 
 def test_what_overrides_is_in_the_file(staged: Callable[..., Staged]) -> None:

@@ -266,7 +266,8 @@ def test_a_search_killed_and_resumed(bucket: UPath, tuner: Command, place: Path)
     search = tuner("search", str(SMOKE), *options, *more)
     deadline = time.monotonic() + 120
     while not studies_in(bucket) or len(read_history(folder).arrivals) < 3:
-        assert time.monotonic() < deadline and search.poll() is None
+        assert search.poll() is None, finish(search)
+        assert time.monotonic() < deadline
         time.sleep(0.2)
     assert being_written(folder)
     before = read_history(folder).record()
