@@ -3,8 +3,9 @@
 All sides train the same model on the same batches in the same order, in bfloat16 autocast:
 
 - `ours`: `tuner.training.loop.train`.
-- `trainer`: Hugging Face's Trainer at its best ordinary settings: bf16, dynamic padding, fused AdamW,
-  no evaluation, nothing saved. `trainer-grouped`: with its batches of like length, which are others.
+- `trainer`: Hugging Face's Trainer at its best ordinary settings: bf16, dynamic padding, fused
+  AdamW, no evaluation, nothing saved. `trainer-grouped`: with its batches of like length, which are
+  others.
 - `plain`: the loop that one writes by hand, with the same settings.
 
     python benchmarks/sides.py SIDE TOKENS SHAPE B PAIRS THREADS
@@ -38,7 +39,7 @@ from tuner.training.loop import Step, train
 WARM_UP = 0.25
 """Share of the pairs that is not timed."""
 MICRO_SIZE = 32
-"""Pairs of a forward pass: what lies on a CPU; on a GPU all sides are given as many as B, to 128."""
+"""Pairs of a forward pass: on a GPU all sides are given as many as B, to 128."""
 
 Run = Callable[[TokenisedCorpus, str, TrialConfig, int, torch.device], Iterator[int]]
 

@@ -9,6 +9,8 @@ import torch
 from transformers import (
     BertConfig,
     BertModel,
+    DebertaV2Config,
+    DebertaV2Model,
     DistilBertConfig,
     DistilBertModel,
     PreTrainedModel,
@@ -36,6 +38,15 @@ MODELS: dict[str, Callable[[], PreTrainedModel]] = {
         XLMRobertaConfig(**SIZES, max_position_embeddings=22, type_vocab_size=1, pad_token_id=1)
     ),
     "distilbert": lambda: DistilBertModel(DistilBertConfig(**SIZES, max_position_embeddings=20)),
+    # Its attention needs the distance of two tokens: pairs cannot be packed.
+    "deberta-v2": lambda: DebertaV2Model(
+        DebertaV2Config(
+            **SIZES,
+            max_position_embeddings=20,
+            relative_attention=True,
+            pos_att_type=["c2p", "p2c"],
+        )
+    ),
 }
 
 

@@ -58,12 +58,12 @@ def worker(study: StudyConfig, inputs: dict[int, Inputs], monkeypatch: pytest.Mo
 
 
 @contextmanager
-def memory_for(pairs: int, training: bool) -> Iterator[None]:
-    """A device whose memory holds so many pairs at once."""
+def memory_for(tokens: int, training: bool) -> Iterator[None]:
+    """A device whose memory holds so many tokens at once, padding included."""
 
-    def check(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    def check(module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
         here = isinstance(module, PairClassifier) and module.training is training
-        if here and len(inputs[0]) > pairs:
+        if here and sum(block.input_ids.numel() for block in inputs[0]) > tokens:
             raise torch.OutOfMemoryError("injected")
 
     hook = torch.nn.modules.module.register_module_forward_pre_hook(check)
@@ -118,7 +118,7 @@ def test_what_fits_in_no_memory_is_told(worker: Any) -> None:
 
 def test_out_of_memory_costs_time_and_nothing_else(worker: Any) -> None:
     """The micro-batch is halved, B is not: no failure is told, the plan of sizes is."""
-    with memory_for(9, training=True):
+    with memory_for(300, training=True):
         told = worker()
     assert all("failure" not in result for result in told)
     last = evaluations(told)[-1]

@@ -121,9 +121,13 @@ def everything(
 def short_of_memory(group: Group, pairs: int, training: bool) -> Iterator[None]:
     """The last worker's device holds so many pairs at once; those of the others hold all."""
 
-    def check(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    def check(module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
         here = isinstance(module, PairClassifier) and module.training is training
-        if here and group.rank == group.size - 1 and len(inputs[0]) > pairs:
+        if (
+            here
+            and group.rank == group.size - 1
+            and sum(len(block.input_ids) for block in inputs[0]) > pairs
+        ):
             raise torch.OutOfMemoryError("injected")
 
     hook = torch.nn.modules.module.register_module_forward_pre_hook(check)

@@ -13,6 +13,7 @@ from tuner.config import FusionConfig, HeadConfig
 from tuner.data.tokens import Pairs, TokenisedCorpus
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
+from tuner.model.packing import Block
 from tuner.training.accumulation import Forward, MicroBatches, OutOfMemory
 from tuner.training.partition import passes
 
@@ -48,11 +49,12 @@ def assert_close(ours: dict[str, Tensor], reference: dict[str, Tensor]) -> None:
 def reference_gradient(forward: Forward, pairs: Pairs) -> tuple[float, dict[str, Tensor]]:
     """One batch, one mean, one backward pass."""
     assert pairs.token_type_ids is not None
-    logits = forward.model(
+    block = Block(
         torch.from_numpy(pairs.input_ids),
         torch.from_numpy(pairs.attention_mask),
         torch.from_numpy(pairs.token_type_ids),
     )
+    logits = forward.model([block])
     loss = F.cross_entropy(logits, torch.from_numpy(pairs.labels))
     loss.backward()
     return loss.item(), gradients(forward)
@@ -62,8 +64,8 @@ def reference_gradient(forward: Forward, pairs: Pairs) -> tuple[float, dict[str,
 def memory_for(forward: Forward, tokens: int) -> Iterator[None]:
     """A device whose memory holds a batch of so many tokens, padding included."""
 
-    def check(module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if inputs[0].numel() > tokens:
+    def check(module: torch.nn.Module, inputs: tuple[list[Block]]) -> None:
+        if sum(block.input_ids.numel() for block in inputs[0]) > tokens:
             raise torch.OutOfMemoryError("injected")
 
     handle = forward.model.register_forward_pre_hook(check)
@@ -94,7 +96,7 @@ def test_on_out_of_memory_the_step_is_run_again_in_halves(
     _, expected = reference_gradient(forward, pairs)
     done = 0
 
-    def fail_once(module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def fail_once(module: torch.nn.Module, inputs: tuple[list[Block]]) -> None:
         nonlocal done
         done += 1
         if done == fail_at:  # after some gradients were accumulated, unless at 1
@@ -106,7 +108,7 @@ def test_on_out_of_memory_the_step_is_run_again_in_halves(
 
     assert_close(gradients(forward), expected)
     assert micro_batches.plan == [(0, 6), (4, 3)]
-    again = passes(pairs.attention_mask.sum(axis=1), 3 * LONGEST, CPU)
+    again = passes(pairs.attention_mask.sum(axis=1), 3 * LONGEST, forward.block_cost)
     assert done == fail_at + len(again) > fail_at + 5
 
 
@@ -121,8 +123,8 @@ def test_what_fits_is_kept(encoder: PretrainedEncoder, corpus: TokenisedCorpus) 
             micro_batches.gradient(forward, pairs, step)
             assert_close(gradients(forward), expected)
 
-    # 5 of the longest fit: of all 33, which are as much as 14 of the longest, first half are tried.
-    assert micro_batches.plan == [(0, 1000), (0, 7), (0, 3)]
+    # 5 of the longest fit: of all 33, padded to it in one block, first half are tried.
+    assert micro_batches.plan == [(0, 1000), (0, 16), (0, 7), (0, 3)]
     assert micro_batches.size == 3
 
 
@@ -141,7 +143,9 @@ def test_dropout_is_a_function_of_seed_step_and_size(
 
     def loss(seed: int = 0, step: int = 3, size: int = 5) -> float:
         torch.rand(7)  # the generator's state before does not matter
-        return MicroBatches(seed, [(0, size)], LONGEST).gradient(forward, pairs, step).item()
+        found = MicroBatches(seed, [(0, size)], LONGEST).gradient(forward, pairs, step).item()
+        forward.model.zero_grad()
+        return found
 
     assert loss() == loss()
     assert len({loss(), loss(seed=1), loss(step=4), loss(size=4)}) == 4

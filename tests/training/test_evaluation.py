@@ -14,6 +14,7 @@ from tuner.config import FusionConfig, HeadConfig
 from tuner.data.tokens import TokenisedCorpus
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
+from tuner.model.packing import Block
 from tuner.protocol import EvaluationSet, Protocol
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.training.accumulation import Forward, OutOfMemory
@@ -82,7 +83,7 @@ def test_predictions_are_those_of_single_pairs(
         ids = torch.tensor([[2, *tokens[0], 3, *tokens[1], 3]])
         types = torch.tensor([[0] * (len(tokens[0]) + 2) + [1] * (len(tokens[1]) + 1)])
         with torch.no_grad():
-            expected.append(int(model(ids, torch.ones_like(ids), types).argmax()))
+            expected.append(int(model([Block(ids, torch.ones_like(ids), types)]).argmax()))
         rows.append(row)
     model.train()
 
@@ -175,10 +176,11 @@ def test_an_evaluation_that_does_not_fit_takes_fewer_pairs_at_once(
     expected = returned(predict(forward, corpus, "dev", chosen, TOKENS))
     room, sizes = 5, []
 
-    def check(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        if len(inputs[0]) > room:
+    def check(module: torch.nn.Module, inputs: tuple[list[Block]]) -> None:
+        pairs = sum(len(block.input_ids) for block in inputs[0])
+        if pairs > room:
             raise torch.OutOfMemoryError("injected")
-        sizes.append(len(inputs[0]))
+        sizes.append(pairs)
 
     hook = forward.model.register_forward_pre_hook(check)
     found = returned(predict(forward, corpus, "dev", chosen, TOKENS))

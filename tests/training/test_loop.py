@@ -20,6 +20,7 @@ from tuner.data.tokenise import tokenise
 from tuner.data.tokens import TokenisedCorpus
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
+from tuner.model.packing import Block
 from tuner.protocol import Protocol
 from tuner.records import Evaluation
 from tuner.study.data import NanoData
@@ -146,8 +147,8 @@ def test_resuming_keeps_the_micro_batches(run: Any, monkeypatch: pytest.MonkeyPa
     config = trial(**{"batch.micro_size": 6})
     rungs = (14, 70)
 
-    def too_large(module: PairClassifier, inputs: tuple[Tensor, ...]) -> None:
-        if module.training and len(inputs[0]) > 3:
+    def too_large(module: PairClassifier, inputs: tuple[list[Block]]) -> None:
+        if module.training and sum(len(block.input_ids) for block in inputs[0]) > 3:
             raise torch.OutOfMemoryError("injected")
 
     hook = torch.nn.modules.module.register_module_forward_pre_hook(

@@ -16,6 +16,7 @@ from tuner.config import FusionConfig, HeadConfig
 from tuner.data.tokens import TokenisedCorpus
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, load_encoder
+from tuner.model.packing import Block
 from tuner.model.vocabulary import cut
 from tuner.study.parts import EncoderConfig
 
@@ -71,7 +72,7 @@ def test_what_is_computed_is_the_same(
         if architecture == "xlm-roberta":
             types.zero_()
         ids, mask = torch.from_numpy(pairs.input_ids), torch.from_numpy(pairs.attention_mask)
-        logits.append(model(ids, mask, types))
+        logits.append(model([Block(ids, mask, types)]))
     assert torch.equal(*logits)
 
 

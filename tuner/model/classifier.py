@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
+from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from tuner.config import FusionConfig, HeadConfig
+from tuner.model.dropout import Dropout, replace_dropout
 from tuner.model.encoder import PretrainedEncoder
 from tuner.model.fusion import build_fusion
+from tuner.model.packing import Block, allow_packing, encode
 
 NEW_WEIGHTS_STD = 0.02
 """Standard deviation of new linear weights, as BERT initialises its own."""
@@ -41,40 +43,39 @@ class PairClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = encoder.build()
+        allow_packing(self.encoder)
+        replace_dropout(self.encoder)
         self.pooler: nn.Module | None = None
         if encoder.has_pooler:
             # Taken out of the encoder, which would apply it to X.
             self.pooler = self.encoder.get_submodule("pooler")
             self.encoder.register_module("pooler", None)
+        self.hidden_size = encoder.hidden_size
         self.lower_layer = fusion.layer
         self.fusion = build_fusion(fusion, encoder.hidden_size, encoder.num_layers)
-        self.dropout = nn.Dropout(head.dropout)
+        self.dropout = Dropout(head.dropout)
         self.head = nn.Linear(encoder.hidden_size, labels)
-        self._takes_token_types = (
-            "token_type_ids" in inspect.signature(self.encoder.forward).parameters
-        )
         for name, module in self.named_modules():
             if name.startswith(("fusion.", "head")) and isinstance(module, nn.Linear):
                 generator = torch.Generator().manual_seed(derive_seed(seed, name))
                 nn.init.normal_(module.weight, std=NEW_WEIGHTS_STD, generator=generator)
                 nn.init.zeros_(module.bias)
 
-    def forward(
-        self,
-        input_ids: Int[Tensor, "pairs tokens"],
-        attention_mask: Int[Tensor, "pairs tokens"],
-        token_type_ids: Int[Tensor, "pairs tokens"] | None = None,
-    ) -> Float[Tensor, "pairs labels"]:
-        token_types = {"token_type_ids": token_type_ids} if self._takes_token_types else {}
-        output = self.encoder(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            output_hidden_states=self.lower_layer is not None,
-            **token_types,
-        )
-        lower = None if self.lower_layer is None else output.hidden_states[self.lower_layer]
-        fused = self.fusion(output.last_hidden_state, lower, attention_mask)
-        first = fused[:, 0] if self.pooler is None else self.pooler(fused)
+    def forward(self, blocks: Sequence[Block]) -> Float[Tensor, "pairs labels"]:
+        """Logits of the pairs of all blocks, in their order."""
+        states = encode(self.encoder, blocks, self.lower_layer is not None)
+        fused = [
+            self.fusion(
+                layers[-1],
+                None if self.lower_layer is None else layers[self.lower_layer],
+                block.attention_mask,
+            )
+            for block, layers in zip(blocks, states, strict=True)
+        ]
+        if self.pooler is None:
+            first = torch.cat([each[:, 0] for each in fused])
+        else:
+            first = self.pooler(torch.cat([each[:, :1] for each in fused]))
         return self.head(self.dropout(first))  # type: ignore[no-any-return]
 
     def new_parameters(self) -> set[Tensor]:

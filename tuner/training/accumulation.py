@@ -8,7 +8,7 @@ nothing divides.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,8 +20,13 @@ from torch.nn import functional as F
 
 from tuner.data.tokens import Pairs
 from tuner.model.classifier import PairClassifier, derive_seed
+from tuner.model.packing import Block
 from tuner.training.group import ALONE, Group
-from tuner.training.partition import passes
+from tuner.training.partition import held, passes
+
+BLOCK_COST = {"cpu": 2**20, "cuda": 2**30}
+"""Of a block by itself, in tokens of an encoder of hidden size 1: measured on a CPU core in
+bfloat16, estimated for a GPU."""
 
 
 class OutOfMemory(RuntimeError):
@@ -56,22 +61,35 @@ def none_to_spare(what: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Forward:
-    """A model on a device, in bfloat16 autocast or not; called with a batch, gives logits."""
+    """A model on a device, in bfloat16 autocast or not; of blocks gives logits."""
 
     model: PairClassifier
     device: torch.device
     bf16: bool = False
 
-    def __call__(self, pairs: Pairs) -> Float[Tensor, "pairs labels"]:
-        """Logits, in float32 at least."""
-        types = pairs.token_type_ids
+    def __call__(self, blocks: Sequence[Pairs]) -> Float[Tensor, "pairs labels"]:
+        """Logits of all the blocks' pairs, in float32 at least."""
         with self.autocast():
-            logits: Tensor = self.model(
-                self.tensor(pairs.input_ids),
-                self.tensor(pairs.attention_mask),
-                None if types is None else self.tensor(types),
-            )
+            logits: Tensor = self.model([self.block(pairs) for pairs in blocks])
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    def block(self, pairs: Pairs) -> Block:
+        """Pairs on the device."""
+        types = pairs.token_type_ids
+        return Block(
+            self.tensor(pairs.input_ids),
+            self.tensor(pairs.attention_mask),
+            None if types is None else self.tensor(types),
+        )
+
+    @property
+    def block_cost(self) -> float:
+        """What a block of pairs costs by itself, in tokens.
+
+        Its operations in each layer take some time to begin, whatever they work on; a token takes
+        in each layer arithmetic that grows with the square of the hidden size.
+        """
+        return BLOCK_COST[self.device.type] / self.model.hidden_size**2
 
     def autocast(self) -> torch.autocast:
         """Where matrices are multiplied in bfloat16, if they are."""
@@ -103,6 +121,7 @@ class MicroBatches:
         self.seed = seed
         self.plan = plan
         self.max_length = max_length
+        self._rows = RowGradients()
 
     @property
     def size(self) -> int:
@@ -134,16 +153,17 @@ class MicroBatches:
         lengths = pairs.attention_mask.sum(axis=1)
         while True:
             torch.manual_seed(derive_seed(self.seed, "dropout", step, *worker))
-            chosen = passes(lengths, self.tokens, forward.device, group.size)
+            chosen = passes(lengths, self.tokens, forward.block_cost, group.size)
             try:
-                loss = self._accumulate(forward, pairs, map(group.share, chosen))
+                shares = [[group.share(block) for block in blocks] for blocks in chosen]
+                loss = self._accumulate(forward, pairs, shares)
             except torch.OutOfMemoryError:
                 loss = None  # outside the handler, which holds on to the tensors of the failed pass
             if not group.any(loss is None):
                 assert loss is not None
                 group.sum_gradients(list(forward.model.parameters()))
                 return group.sum(loss)
-            largest = max(group.largest_share(len(some)) * lengths[some[0]] for some in chosen)
+            largest = max(held(blocks, lengths, group.size) for blocks in chosen)
             size = min(self.size, math.ceil(largest / self.max_length))
             if size == 1:
                 raise OutOfMemory("a training step of one pair")
@@ -153,31 +173,49 @@ class MicroBatches:
             self.plan.append((step, size // 2))
 
     def _accumulate(
-        self, forward: Forward, pairs: Pairs, shares: Iterable[Int[np.ndarray, " some"]]
+        self, forward: Forward, pairs: Pairs, shares: Iterable[list[Int[np.ndarray, " _"]]]
     ) -> Float[Tensor, ""]:
         """This worker's part of the gradient, and of the loss."""
         total = torch.zeros_like(forward.model.head.bias[0])
         # Around all passes, weights are cast once.
-        with forward.autocast(), rows_alone(forward.model.encoder.get_input_embeddings()):
-            for share in shares:
-                if len(share) == 0:  # other workers have the last pairs
+        with forward.autocast(), self._rows.of(forward.model.encoder.get_input_embeddings()):
+            for blocks in shares:
+                parts = [pairs.chosen(share) for share in blocks if len(share) > 0]
+                if not parts:  # other workers have the last pairs
                     continue
-                part = pairs.chosen(share)
-                labels = forward.tensor(part.labels)
-                loss = F.cross_entropy(forward(part), labels, reduction="sum") / len(pairs.labels)
+                labels = forward.tensor(np.concatenate([part.labels for part in parts]))
+                loss = F.cross_entropy(forward(parts), labels, reduction="sum") / len(pairs.labels)
                 loss.backward()  # type: ignore[no-untyped-call]
                 total += loss.detach()
         return total
 
 
-@contextmanager
-def rows_alone(embedding: nn.Module) -> Iterator[None]:
-    """Add up gradients of the rows that passes read, and those of the whole matrix once, after."""
-    assert isinstance(embedding, nn.Embedding)
-    embedding.sparse = True
-    try:
-        yield
-    finally:
-        embedding.sparse = False
-    if embedding.weight.grad is not None:
-        embedding.weight.grad = embedding.weight.grad.to_dense()
+class RowGradients:
+    """Gradients of an embedding's rows: those of passes are added up as such, then spread once.
+
+    A pass reads some hundreds of a matrix's rows, of which there may be a hundred thousand. The
+    memory of the whole gradient is kept from step to step: on a CPU, to get it anew takes longer
+    than to fill it.
+    """
+
+    def __init__(self) -> None:
+        self._whole: Tensor | None = None
+
+    @contextmanager
+    def of(self, embedding: nn.Module) -> Iterator[None]:
+        """While passes run that add to the gradient of this embedding, which has none before."""
+        assert isinstance(embedding, nn.Embedding)
+        weight = embedding.weight
+        assert weight.grad is None
+        embedding.sparse = True
+        try:
+            yield
+        finally:
+            embedding.sparse = False
+        if weight.grad is not None:
+            rows = weight.grad.coalesce()
+            if self._whole is None:
+                self._whole = torch.zeros_like(weight)
+            else:
+                self._whole.zero_()
+            weight.grad = self._whole.index_copy_(0, rows.indices()[0], rows.values())

@@ -15,7 +15,7 @@ from tuner.protocol import EvaluationSet, Protocol
 from tuner.records import Scores
 from tuner.training.accumulation import Forward, OutOfMemory
 from tuner.training.group import ALONE, Group
-from tuner.training.partition import passes
+from tuner.training.partition import held, passes
 
 
 @dataclass(frozen=True)
@@ -98,22 +98,25 @@ def predict(
         language2 = np.full_like(rows, corpus.languages.index(each.language2))
         lengths = corpus.lengths(split, rows, language1, language2)
         predicted = np.zeros_like(rows)
-        waiting = passes(lengths, tokens, forward.device, group.size)
+        waiting = passes(lengths, tokens, forward.block_cost, group.size)
         while waiting:
-            own = group.share(waiting[0])
-            pairs = corpus.assemble(split, rows[own], language1[own], language2[own])
-            classes = _classes(forward, pairs)
+            shares = [share for block in waiting[0] if len(share := group.share(block)) > 0]
+            blocks = [
+                corpus.assemble(split, rows[own], language1[own], language2[own]) for own in shares
+            ]
+            classes = _classes(forward, blocks)
             if group.any(classes is None):  # out of memory
-                largest = group.largest_share(len(waiting[0]))
-                if largest == 1:
+                left = np.concatenate([block for blocks in waiting for block in blocks])
+                largest = held(waiting[0], lengths, group.size)
+                if len(waiting[0]) == 1 and len(waiting[0][0]) <= group.size:
                     raise OutOfMemory("an evaluation of one pair")
-                tokens = largest * int(lengths[waiting[0][0]]) // 2
-                left = np.concatenate(waiting)
-                again = passes(lengths[left], tokens, forward.device, group.size)
-                waiting = [left[some] for some in again]
+                tokens = largest // 2
+                again = passes(lengths[left], tokens, forward.block_cost, group.size)
+                waiting = [[left[block] for block in blocks] for blocks in again]
                 continue
-            predicted[own] = classes
-            done += len(waiting.pop(0))
+            if shares:  # other workers may have the last ones
+                predicted[np.concatenate(shares)] = classes
+            done += sum(map(len, waiting.pop(0)))
             yield Evaluating(done, total)
         group.sum(torch.from_numpy(predicted))  # each pair's class is with one worker, 0 elsewhere
         labels = corpus.splits[split].labels[rows]
@@ -122,13 +125,13 @@ def predict(
     return predictions
 
 
-def _classes(forward: Forward, pairs: Pairs) -> Int[np.ndarray, " pairs"] | None:
+def _classes(forward: Forward, blocks: list[Pairs]) -> Int[np.ndarray, " pairs"] | None:
     """What pairs are taken for; None where the device's memory does not hold them."""
-    if len(pairs.labels) == 0:  # other workers have the last ones
-        return pairs.labels
+    if not blocks:
+        return np.array([], dtype=np.int64)
     try:
         with torch.inference_mode():  # never across a yield: it would hold for the caller too
-            return forward(pairs).argmax(dim=1).cpu().numpy()
+            return forward(blocks).argmax(dim=1).cpu().numpy()
     except torch.OutOfMemoryError:
         pass  # outside the handler, which holds on to the tensors of the failed pass
     if forward.device.type == "cuda":

@@ -1,0 +1,169 @@
+"""Pairs of many lengths through an encoder in one pass, with hardly any padding.
+
+Pairs of like length are a block, padded to its longest. Where an encoder lets us, the tokens of all
+blocks lie one after another in a single sequence: what works token by token (nine tenths of the
+arithmetic) takes them together, and only attention goes block by block. Other encoders are called
+once a block. Both compute the same.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import AttentionInterface, PreTrainedModel
+
+from tuner.model.dropout import dropout as drop_out
+
+ATTENTION = "tuner_blocks"
+"""Name of `attend` among the attention functions of transformers."""
+PACKABLE = frozenset({"bert", "roberta", "xlm-roberta", "distilbert"})
+"""Types of encoders that take positions, work on tokens one by one but for attention, and hand on
+what they are given to the attention function."""
+
+Hidden = Float[Tensor, "_ _ hidden"]
+"""Of a block, by pair and token."""
+Keys = tuple[tuple[int, int], Bool[Tensor, "_ 1 1 _"]]
+"""Of a block: its shape, and what is attended to: tokens, not padding."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Pairs padded to the longest of them.
+
+    Attributes:
+        input_ids: token ids.
+        attention_mask: 1 for tokens, 0 for padding, which is on the right.
+        token_type_ids: which sentence a token belongs to; None where the encoder knows none.
+    """
+
+    input_ids: Int[Tensor, "pairs tokens"]
+    attention_mask: Int[Tensor, "pairs tokens"]
+    token_type_ids: Int[Tensor, "pairs tokens"] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Pairs, tokens."""
+        pairs, tokens = self.input_ids.shape
+        return pairs, tokens
+
+
+def allow_packing(encoder: PreTrainedModel) -> None:
+    """Let `encode` pack an encoder's pairs, if it can be done; it is for `encode` alone then."""
+    if encoder.config.model_type in PACKABLE:
+        encoder.set_attn_implementation(ATTENTION)
+
+
+def encode(
+    encoder: PreTrainedModel, blocks: Sequence[Block], all_layers: bool
+) -> list[list[Hidden]]:
+    """Hidden states of every block: the last of them X, before it all others if asked for."""
+    if encoder.config._attn_implementation == ATTENTION:
+        return [list(layers) for layers in _packed(encoder, blocks, all_layers)]
+    return [
+        _states(
+            encoder, block.input_ids, block.token_type_ids, all_layers, mask=block.attention_mask
+        )
+        for block in blocks
+    ]
+
+
+def _packed(
+    encoder: PreTrainedModel, blocks: Sequence[Block], all_layers: bool
+) -> Iterator[Sequence[Hidden]]:
+    """In one call."""
+    types = [block.token_type_ids for block in blocks if block.token_type_ids is not None]
+    first = _first_position(encoder)
+    states = _states(
+        encoder,
+        _in_a_row([block.input_ids for block in blocks]),
+        _in_a_row(types) if types else None,
+        all_layers,
+        positions=_in_a_row([_positions(block) + first for block in blocks]),
+        blocks=[(block.shape, block.attention_mask.bool()[:, None, None]) for block in blocks],
+    )
+    sizes = [block.input_ids.numel() for block in blocks]
+    of_layers = [torch.split(state[0], sizes) for state in states]
+    for block, *layers in zip(blocks, *of_layers, strict=True):
+        yield [layer.unflatten(0, block.shape) for layer in layers]
+
+
+def _states(
+    encoder: PreTrainedModel,
+    input_ids: Int[Tensor, "rows tokens"],
+    token_type_ids: Int[Tensor, "rows tokens"] | None,
+    all_layers: bool,
+    mask: Int[Tensor, "rows tokens"] | None = None,
+    positions: Int[Tensor, "rows tokens"] | None = None,
+    blocks: Sequence[Keys] | None = None,
+) -> list[Float[Tensor, "rows tokens hidden"]]:
+    """What an encoder makes of token ids; of all else it is told what it takes."""
+    taken = {"attention_mask": mask, "token_type_ids": token_type_ids, "position_ids": positions}
+    known = inspect.signature(encoder.forward).parameters
+    arguments: dict[str, Any] = {name: each for name, each in taken.items() if name in known}
+    if blocks is not None:
+        arguments["blocks"] = blocks  # handed on to `attend`
+    output = encoder(input_ids=input_ids, output_hidden_states=all_layers, **arguments)
+    return [*output.hidden_states] if all_layers else [output.last_hidden_state]
+
+
+def attend(
+    module: nn.Module,
+    query: Float[Tensor, "1 heads tokens channels"],
+    key: Float[Tensor, "1 heads tokens channels"],
+    value: Float[Tensor, "1 heads tokens channels"],
+    attention_mask: None,
+    blocks: Sequence[Keys],
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **unused: object,
+) -> tuple[Float[Tensor, "1 tokens heads channels"], None]:
+    """Attention within each pair, by blocks; an attention function for transformers."""
+    sizes = [pairs * width for (pairs, width), _ in blocks]
+    # Split, not sliced: the gradient is put together once.
+    parts = zip(*(torch.split(each[0], sizes, dim=1) for each in (query, key, value)), strict=True)
+    attended = []
+    for (shape, keys), part in zip(blocks, parts, strict=True):
+        q, k, v = (each.unflatten(1, shape).transpose(0, 1) for each in part)
+        attended.append(_attend(q, k, v, keys, dropout, scaling).transpose(1, 2).flatten(0, 1))
+    return torch.cat(attended).unsqueeze(0), None
+
+
+def _attend(
+    query: Float[Tensor, "pairs heads tokens channels"],
+    key: Float[Tensor, "pairs heads tokens channels"],
+    value: Float[Tensor, "pairs heads tokens channels"],
+    keys: Bool[Tensor, "pairs 1 1 tokens"],
+    p: float,
+    scaling: float | None,
+) -> Float[Tensor, "pairs heads tokens channels"]:
+    if p == 0.0 or query.device.type != "cpu":
+        return F.scaled_dot_product_attention(query, key, value, keys, p, scale=scaling)
+    # On a CPU torch has no kernel with dropout; what it composes instead takes longer than this.
+    scores = query * (scaling or query.shape[-1] ** -0.5) @ key.transpose(2, 3)
+    return drop_out(scores.masked_fill(~keys, -torch.inf).softmax(-1), p) @ value
+
+
+def _positions(block: Block) -> Int[Tensor, "pairs tokens"]:
+    tokens = block.input_ids
+    return torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
+
+
+def _in_a_row(parts: Sequence[Int[Tensor, ...]]) -> Int[Tensor, "1 tokens"]:
+    return torch.cat([part.flatten() for part in parts]).unsqueeze(0)
+
+
+def _first_position(encoder: PreTrainedModel) -> int:
+    """RoBERTa numbers positions from the padding's id on, others from 0."""
+    table = dict(encoder.named_modules()).get("embeddings.position_embeddings")
+    padding = table.padding_idx if isinstance(table, nn.Embedding) else None
+    return 0 if padding is None else padding + 1
+
+
+AttentionInterface.register(ATTENTION, attend)
