@@ -48,7 +48,7 @@ def ours(
     corpus: TokenisedCorpus, shape: str, config: TrialConfig, pairs: int, device: torch.device
 ) -> Iterator[int]:
     """Pairs seen after each step."""
-    encoder, corpus, _ = cut(random_encoder(shape), corpus)
+    encoder, corpus = cut(random_encoder(shape), corpus)
     languages = LanguagesConfig(source=SOURCES, target=())
     protocol = Protocol.of(languages, ProtocolConfig(), True)
     for event in train(config, (pairs,), protocol, corpus, encoder, device):

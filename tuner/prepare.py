@@ -21,7 +21,7 @@ from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
 from tuner.model.fusion import check_layer
-from tuner.model.vocabulary import Vocabulary, cut
+from tuner.model.vocabulary import cut
 from tuner.progress import Progress
 from tuner.protocol import Protocol
 from tuner.records import Scores
@@ -37,14 +37,12 @@ class Inputs:
     Attributes:
         corpus: its pairs; token ids are those of `encoder`.
         encoder: where training starts, without the rows of tokens that the corpus never holds.
-        vocabulary: to put those back into what was trained.
         protocol: which data may do what.
         facts: for the journal.
     """
 
     corpus: TokenisedCorpus
     encoder: PretrainedEncoder
-    vocabulary: Vocabulary
     protocol: Protocol
     facts: dict[str, Any]
 
@@ -78,11 +76,11 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
     with progress.task("tokenising", "sentences") as advance:
         tokenizer = load_tokenizer(study.encoder)
         tokens = tokenise(corpus, tokenizer, study.encoder.max_length, advance)
-    encoder, tokens, vocabulary = cut(encoder, tokens)
-    rows, kept = len(vocabulary.matrix), len(vocabulary.kept)
+    whole = len(encoder.weights[encoder.embedding])
+    encoder, tokens = cut(encoder, tokens)
     progress.tell(
-        f"the corpus holds {kept:,} of the encoder's {rows:,} tokens: trials have "
-        f"{_parameters(encoder)}"
+        f"the corpus holds {tokens.vocabulary_size:,} of the encoder's {whole:,} tokens: "
+        f"trials have {_parameters(encoder)}"
     )
     shared = len(tokens.rows("train", train))
     if shared == 0:
@@ -116,7 +114,7 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         },
         "environment": environment(),
     }
-    return Inputs(tokens, encoder, vocabulary, protocol, facts)
+    return Inputs(tokens, encoder, protocol, facts)
 
 
 def environment() -> dict[str, str]:

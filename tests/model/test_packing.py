@@ -12,7 +12,7 @@ from transformers import AutoModel
 from tuner.config import FusionConfig, HeadConfig
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
-from tuner.model.packing import ATTENTION, Block, attend, encode
+from tuner.model.packing import Block, attend
 
 ARCHITECTURES = ("bert", "xlm-roberta", "distilbert", "deberta-v2")
 LENGTHS = ((9, 9, 7), (5,), (4, 3, 3, 3))
@@ -40,13 +40,11 @@ def test_hidden_states_are_those_of_transformers_and_one_pair(
 ) -> None:
     encoder = encoders[architecture]
     model = PairClassifier(encoder, FusionConfig(), HeadConfig()).double().eval()
-    assert (model.encoder.config._attn_implementation == ATTENTION) is (
-        architecture != "deberta-v2"
-    )
+    assert model.encode.packs is (architecture != "deberta-v2")
     theirs = AutoModel.from_pretrained(folders[architecture]).double().eval()
     blocks = [padded(lengths, encoder) for lengths in LENGTHS]
 
-    states = encode(model.encoder, blocks, all_layers)
+    states = model.encode(blocks, all_layers)
 
     for block, layers in zip(blocks, states, strict=True):
         assert len(layers) == (4 if all_layers else 1)

@@ -17,7 +17,7 @@ from tuner.data.tokens import TokenisedCorpus
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, load_encoder
 from tuner.model.packing import Block
-from tuner.model.vocabulary import cut
+from tuner.model.vocabulary import cut, restored
 from tuner.study.parts import EncoderConfig
 
 PAD = 1
@@ -59,8 +59,8 @@ def test_what_is_computed_is_the_same(
     architecture: str, encoders: dict[str, PretrainedEncoder], sparse: TokenisedCorpus
 ) -> None:
     whole = encoders[architecture]
-    smaller, renumbered, vocabulary = cut(whole, sparse)
-    assert len(smaller.weights[smaller.embedding]) == len(vocabulary.kept) < 20
+    smaller, renumbered = cut(whole, sparse)
+    assert len(smaller.weights[smaller.embedding]) == renumbered.vocabulary_size < 20
     rows = sparse.rows("dev", ["en", "de"])
     languages = np.zeros_like(rows), np.ones_like(rows)
     logits = []
@@ -80,19 +80,24 @@ def test_training_is_the_same_and_the_whole_is_put_back(
     encoder: PretrainedEncoder, sparse: TokenisedCorpus, tmp_path: Path
 ) -> None:
     sparse = replace(sparse, pad_id=0)
-    smaller, renumbered, vocabulary = cut(encoder, sparse)
+    smaller, renumbered = cut(encoder, sparse)
+    kept = smaller.kept_tokens
+    assert kept is not None
     config = trial(**{"optim.weight_decay": 0.1, "optim.eps": EPS, "optim.max_grad_norm": 0.5})
     expected = Run(config, (140,), sparse, encoder, tmp_path / "whole")
     found = Run(config, (140,), renumbered, smaller, tmp_path / "cut")
 
     name = f"encoder.{encoder.embedding}"
-    weights = {**found.weights, name: vocabulary.restored(found.weights[name])}
+    assert found.weights["kept_tokens"].tolist() == kept.tolist()
+    weights = restored(found.weights, encoder)
+    assert restored(expected.weights, encoder) == expected.weights, "nothing was cut"
     assert set(weights) == set(expected.weights)
     for key, weight in expected.weights.items():
         torch.testing.assert_close(weights[key], weight, rtol=0, atol=1e-6)
-    unread = np.setdiff1d(np.arange(50), vocabulary.kept)
-    assert torch.equal(weights[name][unread], torch.tensor(vocabulary.matrix[unread]))
-    moved = weights[name][vocabulary.kept] - torch.tensor(vocabulary.matrix[vocabulary.kept])
+    matrix = torch.tensor(encoder.weights[encoder.embedding])
+    unread = np.setdiff1d(np.arange(50), kept)
+    assert torch.equal(weights[name][unread], matrix[unread])
+    moved = weights[name][kept] - matrix[kept]
     assert moved.abs().max() > 1e-3, "they were trained"
     (one,), (other,) = expected.evaluations, found.evaluations
     assert other.select == one.select and other.oracle == one.oracle
@@ -100,10 +105,12 @@ def test_training_is_the_same_and_the_whole_is_put_back(
 
 
 def test_every_token_is_the_one_it_was(encoder: PretrainedEncoder, sparse: TokenisedCorpus) -> None:
-    smaller, renumbered, vocabulary = cut(encoder, sparse)
-    assert vocabulary.kept[renumbered.pad_id] == sparse.pad_id == renumbered.pad_id
+    smaller, renumbered = cut(encoder, sparse)
+    kept = smaller.kept_tokens
+    assert kept is not None
+    assert kept[renumbered.pad_id] == sparse.pad_id == renumbered.pad_id
     assert smaller.config["pad_token_id"] == encoder.config["pad_token_id"] == 0
     for name, split in sparse.splits.items():
-        assert np.array_equal(vocabulary.kept[renumbered.splits[name].tokens], split.tokens)
-    specials = vocabulary.kept[renumbered.template.special_ids]
+        assert np.array_equal(kept[renumbered.splits[name].tokens], split.tokens)
+    specials = kept[renumbered.template.special_ids]
     assert np.array_equal(specials, sparse.template.special_ids)

@@ -13,8 +13,10 @@ from tuner.config import FusionConfig, HeadConfig
 from tuner.model.dropout import Dropout, replace_dropout
 from tuner.model.encoder import PretrainedEncoder
 from tuner.model.fusion import build_fusion
-from tuner.model.packing import Block, allow_packing, encode
+from tuner.model.packing import Block, BlockEncoder
 
+KEPT_TOKENS = "kept_tokens"
+"""Beside the weights, where the encoder was cut: the ids of its rows of tokens."""
 NEW_WEIGHTS_STD = 0.02
 """Standard deviation of new linear weights, as BERT initialises its own."""
 
@@ -43,13 +45,15 @@ class PairClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = encoder.build()
-        allow_packing(self.encoder)
         replace_dropout(self.encoder)
         self.pooler: nn.Module | None = None
         if encoder.has_pooler:
             # Taken out of the encoder, which would apply it to X.
             self.pooler = self.encoder.get_submodule("pooler")
             self.encoder.register_module("pooler", None)
+        self.encode = BlockEncoder(self.encoder)
+        if encoder.kept_tokens is not None:  # saved with the weights, which mean little without
+            self.register_buffer(KEPT_TOKENS, torch.tensor(encoder.kept_tokens))
         self.hidden_size = encoder.hidden_size
         self.lower_layer = fusion.layer
         self.fusion = build_fusion(fusion, encoder.hidden_size, encoder.num_layers)
@@ -63,7 +67,7 @@ class PairClassifier(nn.Module):
 
     def forward(self, blocks: Sequence[Block]) -> Float[Tensor, "pairs labels"]:
         """Logits of the pairs of all blocks, in their order."""
-        states = encode(self.encoder, blocks, self.lower_layer is not None)
+        states = self.encode(blocks, self.lower_layer is not None)
         fused = [
             self.fusion(
                 layers[-1],

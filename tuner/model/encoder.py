@@ -52,7 +52,9 @@ class PretrainedEncoder:
         weights: float32 arrays by parameter name; they may be read-only.
         embedding: which of them has a row for each token.
         has_pooler: whether a pre-trained pooler is among the weights.
-        checksum: sha256 over configuration and weights.
+        checksum: sha256 over configuration and weights, before any was cut.
+        kept_tokens: ids, ascending, of the tokens that the rows of `embedding` are for; None where
+            they are for all. See `tuner.model.vocabulary`.
     """
 
     name: str
@@ -61,6 +63,7 @@ class PretrainedEncoder:
     embedding: str
     has_pooler: bool
     checksum: str
+    kept_tokens: np.ndarray | None = None
 
     @property
     def num_layers(self) -> int:

@@ -9,9 +9,8 @@ once a block. Both compute the same.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -54,77 +53,98 @@ class Block:
         return pairs, tokens
 
 
-def allow_packing(encoder: PreTrainedModel) -> None:
-    """Let `encode` pack an encoder's pairs, if it can be done; it is for `encode` alone then."""
-    if encoder.config.model_type in PACKABLE:
-        encoder.set_attn_implementation(ATTENTION)
+class BlockEncoder:
+    """An encoder called with blocks; it is for this alone then.
 
+    Args:
+        encoder: a model of transformers without its pooler.
+    """
 
-def encode(
-    encoder: PreTrainedModel, blocks: Sequence[Block], all_layers: bool
-) -> list[list[Hidden]]:
-    """Hidden states of every block: the last of them X, before it all others if asked for."""
-    if encoder.config._attn_implementation == ATTENTION:
-        return [list(layers) for layers in _packed(encoder, blocks, all_layers)]
-    return [
-        _states(
-            encoder, block.input_ids, block.token_type_ids, all_layers, mask=block.attention_mask
+    def __init__(self, encoder: PreTrainedModel) -> None:
+        self._encoder = encoder
+        self._arguments = frozenset(inspect.signature(encoder.forward).parameters)
+        self._first_position = _first_position(encoder)
+        self.packs = encoder.config.model_type in PACKABLE
+        if self.packs:
+            encoder.set_attn_implementation(ATTENTION)
+
+    def __call__(self, blocks: Sequence[Block], all_layers: bool) -> list[list[Hidden]]:
+        """Hidden states of every block: the last of them X, before it all others if asked for."""
+        if self.packs and len(blocks) > 1:
+            return self._together(blocks, all_layers)
+        return [
+            self._states(
+                all_layers, block.input_ids, block.token_type_ids, block.attention_mask, [block]
+            )
+            for block in blocks
+        ]
+
+    def _together(self, blocks: Sequence[Block], all_layers: bool) -> list[list[Hidden]]:
+        """In one call, as one sequence."""
+        types = [block.token_type_ids for block in blocks if block.token_type_ids is not None]
+        states = self._states(
+            all_layers,
+            _in_a_row([block.input_ids for block in blocks]),
+            _in_a_row(types) if types else None,
+            None,
+            blocks,
+            position_ids=_in_a_row([self._positions(block) for block in blocks]),
         )
-        for block in blocks
-    ]
+        sizes = [block.input_ids.numel() for block in blocks]
+        of_layers = [torch.split(state[0], sizes) for state in states]
+        return [
+            [layer.unflatten(0, block.shape) for layer in layers]
+            for block, *layers in zip(blocks, *of_layers, strict=True)
+        ]
 
+    def _states(
+        self,
+        all_layers: bool,
+        input_ids: Int[Tensor, "rows tokens"],
+        token_type_ids: Int[Tensor, "rows tokens"] | None,
+        attention_mask: Int[Tensor, "rows tokens"] | None,
+        blocks: Sequence[Block],
+        **further: object,
+    ) -> list[Float[Tensor, "rows tokens hidden"]]:
+        """What the encoder makes of token ids, which are those of these blocks."""
+        if "token_type_ids" in self._arguments:
+            further["token_type_ids"] = token_type_ids
+        if self.packs:  # handed on to `attend`
+            further["blocks"] = [
+                (block.shape, block.attention_mask.bool()[:, None, None]) for block in blocks
+            ]
+        output = self._encoder(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            output_hidden_states=all_layers,
+            **further,
+        )
+        return [*output.hidden_states] if all_layers else [output.last_hidden_state]
 
-def _packed(
-    encoder: PreTrainedModel, blocks: Sequence[Block], all_layers: bool
-) -> Iterator[Sequence[Hidden]]:
-    """In one call."""
-    types = [block.token_type_ids for block in blocks if block.token_type_ids is not None]
-    first = _first_position(encoder)
-    states = _states(
-        encoder,
-        _in_a_row([block.input_ids for block in blocks]),
-        _in_a_row(types) if types else None,
-        all_layers,
-        positions=_in_a_row([_positions(block) + first for block in blocks]),
-        blocks=[(block.shape, block.attention_mask.bool()[:, None, None]) for block in blocks],
-    )
-    sizes = [block.input_ids.numel() for block in blocks]
-    of_layers = [torch.split(state[0], sizes) for state in states]
-    for block, *layers in zip(blocks, *of_layers, strict=True):
-        yield [layer.unflatten(0, block.shape) for layer in layers]
-
-
-def _states(
-    encoder: PreTrainedModel,
-    input_ids: Int[Tensor, "rows tokens"],
-    token_type_ids: Int[Tensor, "rows tokens"] | None,
-    all_layers: bool,
-    mask: Int[Tensor, "rows tokens"] | None = None,
-    positions: Int[Tensor, "rows tokens"] | None = None,
-    blocks: Sequence[Keys] | None = None,
-) -> list[Float[Tensor, "rows tokens hidden"]]:
-    """What an encoder makes of token ids; of all else it is told what it takes."""
-    taken = {"attention_mask": mask, "token_type_ids": token_type_ids, "position_ids": positions}
-    known = inspect.signature(encoder.forward).parameters
-    arguments: dict[str, Any] = {name: each for name, each in taken.items() if name in known}
-    if blocks is not None:
-        arguments["blocks"] = blocks  # handed on to `attend`
-    output = encoder(input_ids=input_ids, output_hidden_states=all_layers, **arguments)
-    return [*output.hidden_states] if all_layers else [output.last_hidden_state]
+    def _positions(self, block: Block) -> Int[Tensor, "pairs tokens"]:
+        first, width = self._first_position, block.shape[1]
+        numbers = torch.arange(first, first + width, device=block.input_ids.device)
+        return numbers.expand(block.shape)
 
 
 def attend(
     module: nn.Module,
-    query: Float[Tensor, "1 heads tokens channels"],
-    key: Float[Tensor, "1 heads tokens channels"],
-    value: Float[Tensor, "1 heads tokens channels"],
+    query: Float[Tensor, "rows heads tokens channels"],
+    key: Float[Tensor, "rows heads tokens channels"],
+    value: Float[Tensor, "rows heads tokens channels"],
     attention_mask: None,
     blocks: Sequence[Keys],
     dropout: float = 0.0,
     scaling: float | None = None,
     **unused: object,
-) -> tuple[Float[Tensor, "1 tokens heads channels"], None]:
-    """Attention within each pair, by blocks; an attention function for transformers."""
+) -> tuple[Float[Tensor, "rows tokens heads channels"], None]:
+    """Attention within each pair: an attention function for transformers.
+
+    The rows are the pairs of the one block there is, or of several blocks there is one row.
+    """
+    if len(blocks) == 1:
+        keys = blocks[0][1]
+        return _attend(query, key, value, keys, dropout, scaling).transpose(1, 2), None
     sizes = [pairs * width for (pairs, width), _ in blocks]
     # Split, not sliced: the gradient is put together once.
     parts = zip(*(torch.split(each[0], sizes, dim=1) for each in (query, key, value)), strict=True)
@@ -148,11 +168,6 @@ def _attend(
     # On a CPU torch has no kernel with dropout; what it composes instead takes longer than this.
     scores = query * (scaling or query.shape[-1] ** -0.5) @ key.transpose(2, 3)
     return drop_out(scores.masked_fill(~keys, -torch.inf).softmax(-1), p) @ value
-
-
-def _positions(block: Block) -> Int[Tensor, "pairs tokens"]:
-    tokens = block.input_ids
-    return torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
 
 
 def _in_a_row(parts: Sequence[Int[Tensor, ...]]) -> Int[Tensor, "1 tokens"]:

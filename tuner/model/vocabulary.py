@@ -8,46 +8,24 @@ and stays where it is: AdamW moves it only by weight decay, from which the matri
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from tuner.data.tokens import TokenisedCorpus
+from tuner.model.classifier import KEPT_TOKENS
 from tuner.model.encoder import PretrainedEncoder
-
-
-@dataclass(frozen=True, eq=False)
-class Vocabulary:
-    """What was cut off, to put it back.
-
-    Attributes:
-        embedding: name of the matrix among the encoder's weights.
-        kept: ids of the tokens whose rows trials have, ascending; there a token's id is its index
-            in these.
-        matrix: all rows, as pre-trained.
-    """
-
-    embedding: str
-    kept: Int[np.ndarray, " kept"]
-    matrix: Float[np.ndarray, "tokens hidden"]
-
-    def restored(self, rows: Float[Tensor, "kept hidden"]) -> Float[Tensor, "tokens hidden"]:
-        """The whole matrix after training: these rows in their places, the others as they were."""
-        matrix = torch.tensor(self.matrix)
-        matrix[torch.from_numpy(self.kept)] = rows.to(matrix)
-        return matrix
 
 
 def cut(
     encoder: PretrainedEncoder, corpus: TokenisedCorpus
-) -> tuple[PretrainedEncoder, TokenisedCorpus, Vocabulary]:
+) -> tuple[PretrainedEncoder, TokenisedCorpus]:
     """An encoder without the rows that a corpus never reads, and the corpus with ids to match.
 
-    Whatever is computed from the two is equal to what is from the whole. The encoder's checksum
-    stays that of the whole.
+    Whatever is computed from the two is equal to what is from the whole.
     """
     matrix = encoder.weights[encoder.embedding]
     # Padding keeps its id, and so all before it: RoBERTa numbers positions from there on.
@@ -57,9 +35,30 @@ def cut(
         name: _place(value, kept) if name.endswith("_token_id") else value
         for name, value in encoder.config.items()
     }
-    weights = {**encoder.weights, encoder.embedding: matrix[kept]}
-    smaller = replace(encoder, config={**config, "vocab_size": len(kept)}, weights=weights)
-    return smaller, corpus.renumbered(kept), Vocabulary(encoder.embedding, kept, matrix)
+    smaller = replace(
+        encoder,
+        config={**config, "vocab_size": len(kept)},
+        weights={**encoder.weights, encoder.embedding: matrix[kept]},
+        kept_tokens=kept,
+    )
+    return smaller, corpus.renumbered(kept)
+
+
+def restored(weights: dict[str, Tensor], encoder: PretrainedEncoder) -> dict[str, Tensor]:
+    """A trained `PairClassifier`'s weights with all rows of tokens: those not trained as they were.
+
+    Args:
+        weights: as a checkpoint holds them, or `best/NNNN`.
+        encoder: that training started from, whole.
+    """
+    whole = dict(weights)
+    kept = whole.pop(KEPT_TOKENS, None)
+    if kept is not None:
+        name = f"encoder.{encoder.embedding}"
+        matrix = torch.tensor(encoder.weights[encoder.embedding])
+        matrix[kept] = whole[name].to(matrix)
+        whole[name] = matrix
+    return whole
 
 
 def _place(token_id: int | None, kept: Int[np.ndarray, " kept"]) -> int | None:

@@ -126,6 +126,7 @@ def train(
         protocol=asdict(replace(protocol, claim="")),
         corpus=[corpus.languages, corpus.max_length, len(rows), corpus.num_labels],
         encoder=encoder.checksum,
+        kept_tokens=None if encoder.kept_tokens is None else encoder.kept_tokens.tolist(),
     )
     fits = min(config.batch.micro_size, group.largest_share(size))
     progress = Progress(fingerprint=identity, micro_plan=[(0, fits)])
