@@ -1,7 +1,7 @@
 # Everything starts from here: `make search` and `make test` need Python 3.11 and make, no more.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search test test-fast test-slow chaos lint types contracts format lock
+.PHONY: help setup search test test-fast test-slow chaos bench lint types contracts format lock
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,6 +32,16 @@ test-slow: $(INSTALLED) ## the tests that take minutes
 
 chaos: $(INSTALLED) ## kill and tear studies at 64 random moments, count what is lost: 25 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos --json benchmarks/results/chaos.json
+
+bench: $(INSTALLED) ## speed, beside what people use today: what two cores can, in 40 minutes
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/control_plane.py
+	$(BIN)/python benchmarks/scaling.py
+ifdef TOKENS
+	$(BIN)/python benchmarks/throughput.py $(TOKENS) --shape 4x256 --sizes 32 128
+else
+	@echo "training itself: make bench TOKENS=tokens.npz (see benchmarks/README.md)"
+endif
 
 lint: $(INSTALLED) ## ruff
 	$(BIN)/ruff check --quiet

@@ -14,11 +14,10 @@ All sides train the same model on the same batches in the same order, in bfloat1
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,26 +40,24 @@ WARM_UP = 0.25
 MICRO_SIZE = 32
 """Pairs of a forward pass: on a GPU all sides are given as many as B, to 128."""
 
-Run = Callable[[TokenisedCorpus, str, TrialConfig, int, torch.device], Iterator[int]]
-
 
 def ours(
     corpus: TokenisedCorpus, shape: str, config: TrialConfig, pairs: int, device: torch.device
-) -> Iterator[int]:
-    """Pairs seen after each step."""
+) -> Iterator[None]:
+    """Stops after each step."""
     encoder, corpus = cut(random_encoder(shape), corpus)
     languages = LanguagesConfig(source=SOURCES, target=())
     protocol = Protocol.of(languages, ProtocolConfig(), True)
     for event in train(config, (pairs,), protocol, corpus, encoder, device):
         if isinstance(event, Step):
-            yield event.pairs_seen
+            yield
             if event.pairs_seen >= pairs:
                 return  # before the evaluation
 
 
 def plain(
     corpus: TokenisedCorpus, shape: str, config: TrialConfig, pairs: int, device: torch.device
-) -> Iterator[int]:
+) -> Iterator[None]:
     """The same, by hand."""
     torch.manual_seed(0)
     model = BertForSequenceClassification(encoder_config(shape)).to(device).train()
@@ -80,7 +77,7 @@ def plain(
             optimizer.step()
             optimizer.zero_grad()
             scheduler.step()
-            yield seen
+            yield
 
 
 def trainer(
@@ -89,19 +86,19 @@ def trainer(
     config: TrialConfig,
     pairs: int,
     device: torch.device,
+    clock: Clock,
     grouped: bool = False,
-) -> Iterator[int]:
+) -> None:
     """Hugging Face's Trainer."""
     from torch.utils.data import SequentialSampler
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
     size = config.batch.effective_size
     micro = min(size, config.batch.micro_size)
-    times: list[float] = []
 
-    class Clock(TrainerCallback):
+    class Ticking(TrainerCallback):
         def on_step_end(self, *arguments: Any, **options: Any) -> None:
-            times.append(time.perf_counter())
+            clock.tick()
 
     class InOrder(Trainer):
         def _get_train_sampler(self, dataset: Any = None) -> Any:
@@ -133,14 +130,58 @@ def trainer(
             ),
             train_dataset=examples,
             data_collator=padded,
-            callbacks=[Clock()],
+            callbacks=[Ticking()],
         ).train()
-    STEPS[:] = times
-    yield from ()
 
 
-STEPS: list[float] = []
-"""When steps ended, where the side tells of them only at its end."""
+class Clock:
+    """When steps ended, and the memory of all but the first, in which everything is made."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.times: list[float] = []
+        self._device = device
+
+    def tick(self) -> None:
+        """A step has ended."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()
+        self.times.append(time.perf_counter())
+        if len(self.times) == 1:
+            if self._device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+            else:
+                Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
+
+    def peak_memory_mb(self) -> float:
+        """On a GPU what torch has allocated; else the process's."""
+        if self._device.type == "cuda":
+            return torch.cuda.max_memory_allocated() / 2**20
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 2**10
+
+
+def flops_a_pair(shape: str, examples: Examples) -> float:
+    """Arithmetic of forward and backward, of tokens alone: padding is no work.
+
+    Three times the forward pass's, of 2 FLOP a weight and token in linear layers, and in attention
+    4 a channel and pair of tokens.
+    """
+    config = encoder_config(shape)
+    hidden, layers = config.hidden_size, config.num_hidden_layers
+    weights = layers * (4 * hidden**2 + 2 * hidden * config.intermediate_size)
+    lengths = np.array([len(examples[index]["input_ids"]) for index in range(len(examples))])
+    return float(3 * (2 * weights * lengths + 4 * layers * hidden * lengths**2).mean())
+
+
+def flops_of_a_product(device: torch.device) -> float:
+    """A second, of a large bfloat16 matrix product: what there is to be had."""
+    size, times = (8192, 20) if device.type == "cuda" else (1024, 8)
+    matrix = torch.randn(size, size, device=device, dtype=torch.bfloat16)
+    clock = Clock(device)
+    for _ in range(times + 1):
+        matrix @ matrix
+        clock.tick()
+    return times * 2 * size**3 / (clock.times[-1] - clock.times[0])
 
 
 class Examples(torch.utils.data.Dataset[dict[str, Any]]):
@@ -181,14 +222,6 @@ def padded(examples: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(array) for name, array in named.items()}
 
 
-SIDES: dict[str, Any] = {
-    "ours": ours,
-    "plain": plain,
-    "trainer": trainer,
-    "trainer-grouped": lambda *arguments: trainer(*arguments, grouped=True),
-}
-
-
 def main(side: str, tokens: str, shape: str, size: str, pairs: str, threads: str) -> None:
     """Train, and print what it took."""
     torch.set_num_threads(int(threads))
@@ -197,19 +230,25 @@ def main(side: str, tokens: str, shape: str, size: str, pairs: str, threads: str
     config = TrialConfig.from_flat(
         {"batch.effective_size": int(size), "batch.micro_size": micro, "precision": "bf16"}
     )
-    times = []
-    for _ in SIDES[side](load(Path(tokens)), shape, config, int(pairs), device):
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter())
-    times = STEPS or times
-    first = max(1, round(WARM_UP * len(times)))
-    seen = (len(times) - first) * int(size)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    if device.type == "cuda":
-        peak = torch.cuda.max_memory_allocated() / 2**20
-    rate = seen / (times[-1] - times[first - 1])
-    print(json.dumps({"pairs_per_second": rate, "pairs": seen, "peak_memory_mb": peak}))
+    corpus = load(Path(tokens))
+    arithmetic = flops_a_pair(shape, Examples(corpus, config, min(int(pairs), 4096)))
+    clock = Clock(device)
+    work = (corpus, shape, config, int(pairs), device)
+    if side.startswith("trainer"):
+        trainer(*work, clock, grouped=side == "trainer-grouped")
+    else:
+        for _ in {"ours": ours, "plain": plain}[side](*work):
+            clock.tick()
+    first = max(1, round(WARM_UP * len(clock.times)))
+    seen = (len(clock.times) - first) * int(size)
+    rate = seen / (clock.times[-1] - clock.times[first - 1])
+    found = {
+        "pairs_per_second": rate,
+        "peak_memory_mb": clock.peak_memory_mb(),
+        "tflops": rate * arithmetic / 1e12,
+        "share_of_peak": rate * arithmetic / flops_of_a_product(device),
+    }
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

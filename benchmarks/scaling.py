@@ -1,0 +1,136 @@
+"""Whether twice the workers train twice the trials: 1 to 8, on a real Ray of this machine.
+
+Trials sleep as long as nano's take to train and evaluate on one core, so that eight workers fit on
+two cores; everything around them is a whole `tuner search`. Beside it Ray Tune alone with the same
+actor. There are 16 trials a worker; time counts from the first trial's begin to the last one's end,
+idle tail included, and efficiency is the share of it that workers slept.
+
+    python benchmarks/scaling.py          # 2 cores: eight minutes
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import ray
+from actors import idle_actor
+from ray import tune
+from ray.tune.schedulers import AsyncHyperBandScheduler
+from rich.console import Console
+
+from tuner.search import engine
+from tuner.search.run import begin
+from tuner.search.worker import NUMBER
+from tuner.study_file import load_study
+
+HERE = Path(__file__).parent
+NANO = HERE.parent / "search_spaces" / "nano.yaml"
+WORKERS = (1, 2, 4, 8)
+TRIALS_A_WORKER = 16
+PACE, EVALUATION = 1450.0, 0.55
+"""Pairs a second, and seconds an evaluation, of nano's trials at B = 32 on one core."""
+
+
+def slept(rungs: tuple[int, ...], reports: int) -> float:
+    """Seconds that a trial of so many evaluations sleeps."""
+    return rungs[reports - 1] / PACE + reports * EVALUATION if reports else 0.0
+
+
+def ours(workers: int) -> dict[str, float]:
+    """A study with everything on."""
+    with tempfile.TemporaryDirectory() as storage:
+        settings = {
+            "name": "scaling",
+            "storage": storage,
+            "budget.trials": workers * TRIALS_A_WORKER,
+            "resources.max_concurrent_trials": workers,
+            "checkpoint.keep_best": 0,
+        }
+        study = load_study(NANO, [f"{name}={value}" for name, value in settings.items()])
+        engine._trainable = lambda *inputs: tune.with_resources(  # type: ignore[assignment]
+            idle_actor(study, PACE, EVALUATION), {"CPU": 1}
+        )
+        record = begin(study, Console(quiet=True))
+    begun = min(trial.placed[0].placed for trial in record.trials)
+    ended = max(trial.ended for trial in record.trials)
+    busy = sum(slept(study.rungs, len(trial.evaluations)) for trial in record.trials)
+    return shares(workers, busy, ended - begun)
+
+
+def ray_alone(workers: int) -> dict[str, float]:
+    """Its own ASHA over as many trials, nothing logged."""
+    study = load_study(NANO)
+    at: dict[str, list[float]] = {"begun": [], "ended": []}
+    reports: dict[str, int] = {}
+
+    class Watching(tune.Callback):
+        def on_trial_result(self, trial: Any, result: dict[str, Any], **told: Any) -> None:
+            at["begun" if engine.BEGUN in result else "ended"].append(time.time())
+            reports[trial.trial_id] = reports.get(trial.trial_id, 0) + (engine.EVALUATION in result)
+
+    with tempfile.TemporaryDirectory() as storage:
+        tune.Tuner(
+            tune.with_resources(idle_actor(study, PACE, EVALUATION), {"CPU": 1}),
+            param_space={NUMBER: tune.grid_search(list(range(workers * TRIALS_A_WORKER)))},
+            tune_config=tune.TuneConfig(
+                metric="score",
+                mode="max",
+                reuse_actors=True,
+                scheduler=AsyncHyperBandScheduler(
+                    time_attr=engine.PAIRS_SEEN,
+                    max_t=study.rungs[-1] + 1,
+                    grace_period=study.rungs[0],
+                    reduction_factor=study.scheduler.reduction_factor,
+                ),
+            ),
+            run_config=tune.RunConfig(
+                storage_path=storage,
+                callbacks=[Watching()],
+                verbose=0,
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        ).fit()
+    busy = sum(slept(study.rungs, number) for number in reports.values())
+    return shares(workers, busy, max(at["ended"]) - min(at["begun"]))
+
+
+def shares(workers: int, busy: float, seconds: float) -> dict[str, float]:
+    """Of the workers' time: slept, and idle."""
+    efficiency = busy / (workers * seconds)
+    return {
+        "seconds": round(seconds, 1),
+        "efficiency": round(efficiency, 4),
+        "idle_share": round(1 - efficiency, 4),
+    }
+
+
+def main() -> None:
+    """All sizes, both sides, and write them down."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    found = []
+    for workers in WORKERS:
+        os.environ["RAY_OVERRIDE_RESOURCES"] = json.dumps({"CPU": workers})
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        alone = ray_alone(workers)
+        ray.shutdown()
+        found.append({"workers": workers, "ours": ours(workers), "ray_alone": alone})
+        print(found[-1], flush=True)
+    machine = {
+        **{name: version(name) for name in ("ray", "optuna", "mlflow")},
+        "python": platform.python_version(),
+        "cores": len(os.sched_getaffinity(0)),
+    }
+    out = HERE / "results" / "scaling.json"
+    out.write_text(json.dumps({"found": found, "environment": machine}, indent=2) + "\n")
+    print(f"written to {out}")
+
+
+if __name__ == "__main__":
+    main()
