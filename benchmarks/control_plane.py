@@ -4,19 +4,17 @@ Ours is a whole `tuner search` with everything on: journal, TPE, ASHA, live view
 only the actor is another, which imports no torch and reports at once. Beside it Ray Tune alone,
 with the same actor and its own ASHA, and with nothing logged.
 
-    python benchmarks/control_plane.py          # 2 cores: ten minutes
+    python benchmarks/control_plane.py          # 2 cores: four minutes
 """
 
 from __future__ import annotations
 
-import argparse
+import io
 import json
 import os
-import platform
 import resource
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from actors import idle_actor
 from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from rich.console import Console
+from writing import command_line, write
 
 from tuner.search import engine
 from tuner.search.driver import Driver
@@ -66,9 +65,10 @@ def ours(trials: int) -> dict[str, Any]:
         engine._trainable = lambda *inputs: tune.with_resources(  # type: ignore[assignment]
             idle_actor(study), {"CPU": 1}
         )
-        record = begin(study, Console())
+        record = begin(study, Console(file=io.StringIO(), width=80))
         states = [trial.state for trial in record.trials]
-        assert len(states) == trials and set(states) == {"completed"}, states
+        # Scores rise with the number; a few that overtake one another at the start are stopped.
+        assert len(states) == trials and states.count("completed") >= 0.99 * trials
     return {"marks": marks, **between(marks)}
 
 
@@ -142,24 +142,18 @@ def between(marks: list[dict[str, float]]) -> dict[str, float]:
 
 def main() -> None:
     """Both sides, and write them down."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__, "control_plane.json")
     parser.add_argument("--trials", type=int, default=1000)
-    trials = parser.parse_args().trials
+    asked = parser.parse_args()
+    trials = asked.trials
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     found = {"trials": trials, "evaluations": RUNGS, "workers": WORKERS}
     os.environ["RAY_OVERRIDE_RESOURCES"] = json.dumps({"CPU": WORKERS})
     found["ray_alone"] = ray_alone(trials)
     found["ours"] = ours(trials)
-    found["environment"] = {
-        **{name: version(name) for name in ("ray", "optuna", "mlflow")},
-        "python": platform.python_version(),
-        "cores": len(os.sched_getaffinity(0)),
-    }
     for side in ("ray_alone", "ours"):
         print(side, {key: value for key, value in found[side].items() if key != "marks"})
-    out = HERE / "results" / "control_plane.json"
-    out.write_text(json.dumps(found, indent=2) + "\n")
-    print(f"written to {out}")
+    write(asked.out, found, "ray", "optuna", "mlflow")
 
 
 if __name__ == "__main__":

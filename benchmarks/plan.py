@@ -3,20 +3,19 @@
 Two predictions: one from a calibration, before any study; one from the first study's record, for a
 second study with another seed of the sampler. Wall time inside the study, as `tuner plan` says it.
 
-    python benchmarks/plan.py > benchmarks/results/plan.json     # about five minutes on 2 cores
+    python benchmarks/plan.py          # 2 cores: five minutes
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from tuner.prepare import environment
+from writing import command_line, write
 
 NANO = Path(__file__).parents[1] / "search_spaces" / "nano.yaml"
 
@@ -45,15 +44,15 @@ def compare(storage: str, name: str, *options: str, seed: int) -> dict[str, Any]
 
 
 def main() -> None:
-    """Print the comparison and the machine as JSON."""
+    """Compare and write down."""
+    asked = command_line(__doc__, "plan.json").parse_args()
     with tempfile.TemporaryDirectory() as storage:
         found = [
             compare(storage, "calibrated", "--calibrate", seed=0),
             compare(storage, "recorded", seed=1),
             compare(storage, "recorded-twice", seed=2),
         ]
-    machine = {**environment(), "cores": len(os.sched_getaffinity(0))}
-    print(json.dumps({"comparisons": found, "environment": machine}, indent=2))
+    write(asked.out, {"comparisons": found}, "ray", "torch", "transformers", "optuna", "mlflow")
 
 
 if __name__ == "__main__":

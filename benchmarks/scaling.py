@@ -2,8 +2,8 @@
 
 Trials sleep as long as nano's take to train and evaluate on one core, so that eight workers fit on
 two cores; everything around them is a whole `tuner search`. Beside it Ray Tune alone with the same
-actor. There are 16 trials a worker; time counts from the first trial's begin to the last one's end,
-idle tail included, and efficiency is the share of it that workers slept.
+actor. There are six trials a worker; time counts from the first trial's begin to the last one's
+end, idle tail included, and efficiency is the share of it that workers slept.
 
     python benchmarks/scaling.py          # 2 cores: eight minutes
 """
@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from actors import idle_actor
 from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from rich.console import Console
+from writing import command_line, write
 
 from tuner.search import engine
 from tuner.search.run import begin
@@ -33,7 +32,7 @@ from tuner.study_file import load_study
 HERE = Path(__file__).parent
 NANO = HERE.parent / "search_spaces" / "nano.yaml"
 WORKERS = (1, 2, 4, 8)
-TRIALS_A_WORKER = 16
+TRIALS_A_WORKER = 6
 PACE, EVALUATION = 1450.0, 0.55
 """Pairs a second, and seconds an evaluation, of nano's trials at B = 32 on one core."""
 
@@ -113,6 +112,7 @@ def shares(workers: int, busy: float, seconds: float) -> dict[str, float]:
 
 def main() -> None:
     """All sizes, both sides, and write them down."""
+    asked = command_line(__doc__, "scaling.json").parse_args()
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     found = []
     for workers in WORKERS:
@@ -122,14 +122,7 @@ def main() -> None:
         ray.shutdown()
         found.append({"workers": workers, "ours": ours(workers), "ray_alone": alone})
         print(found[-1], flush=True)
-    machine = {
-        **{name: version(name) for name in ("ray", "optuna", "mlflow")},
-        "python": platform.python_version(),
-        "cores": len(os.sched_getaffinity(0)),
-    }
-    out = HERE / "results" / "scaling.json"
-    out.write_text(json.dumps({"found": found, "environment": machine}, indent=2) + "\n")
-    print(f"written to {out}")
+    write(asked.out, {"found": found}, "ray", "optuna", "mlflow")
 
 
 if __name__ == "__main__":

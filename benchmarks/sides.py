@@ -187,11 +187,17 @@ def flops_of_a_product(device: torch.device) -> float:
 class Examples(torch.utils.data.Dataset[dict[str, Any]]):
     """The pairs of our batches, in their order, unpadded, in memory."""
 
-    def __init__(self, corpus: TokenisedCorpus, config: TrialConfig, pairs: int) -> None:
+    def __init__(
+        self,
+        corpus: TokenisedCorpus,
+        config: TrialConfig,
+        pairs: int,
+        sources: tuple[str, ...] = SOURCES,
+    ) -> None:
         size = config.batch.effective_size
-        languages = [corpus.languages.index(language) for language in SOURCES]
+        languages = [corpus.languages.index(language) for language in sources]
         batches = HybridBatches(
-            config.mix, size, languages, corpus.rows("train", SOURCES), config.seed
+            config.mix, size, languages, corpus.rows("train", sources), config.seed
         )
         self._all: list[dict[str, Any]] = []
         for step in range(pairs // size):

@@ -8,20 +8,19 @@ machine with one actor that imports them.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import platform
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from importlib.metadata import version
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import psutil
+from writing import command_line, write
 
 HERE = Path(__file__).parent
 NANO = HERE.parent / "search_spaces" / "nano.yaml"
@@ -66,15 +65,19 @@ def to_the_first_step() -> float:
                         return float(event["time"]) - begun
                 time.sleep(0.1)
         finally:
-            os.killpg(search.pid, signal.SIGKILL)
+            everyone = psutil.Process(search.pid).children(recursive=True)
+            for process in (search, *everyone):  # what is left would slow the next one down
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
             search.wait()
+            psutil.wait_procs(everyone, timeout=10)
 
 
 def main() -> None:
     """Measure and write down."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__, "startup.json")
     parser.add_argument("--repetitions", type=int, default=5)
-    repetitions = parser.parse_args().repetitions
+    asked = parser.parse_args()
     python = [sys.executable, "-c"]
     measured = {
         "tuner --help": lambda: whole([*TUNER, "--help"]),
@@ -87,7 +90,7 @@ def main() -> None:
     for measure in measured.values():
         measure()  # once to have the files in memory
     runs: dict[str, list[float]] = defaultdict(list)
-    for _ in range(repetitions):
+    for _ in range(asked.repetitions):
         for name, measure in measured.items():
             runs[name].append(measure())
     found: dict[str, Any] = {}
@@ -96,11 +99,7 @@ def main() -> None:
         found[name]["runs"] = [round(each, 2) for each in seconds]
         goal = f"  (goal {GOALS[name]:g})" if name in GOALS else ""
         print(f"{name:<38}{median(seconds):6.2f} s{goal}")
-    packages = {name: version(name) for name in ("ray", "torch", "transformers")}
-    machine = {"python": platform.python_version(), "cores": len(os.sched_getaffinity(0))}
-    out = HERE / "results" / "startup.json"
-    out.write_text(json.dumps({"found": found, "environment": packages | machine}, indent=2) + "\n")
-    print(f"written to {out}")
+    write(asked.out, {"found": found}, "ray", "torch", "transformers")
 
 
 if __name__ == "__main__":

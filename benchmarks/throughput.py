@@ -13,19 +13,17 @@ a table as it goes, and writes benchmarks/results/throughput.json (on a GPU thro
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 from collections import defaultdict
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
+from writing import command_line, machine, moment
 
 HERE = Path(__file__).parent
 SIDES = ("ours", "trainer", "trainer-grouped", "plain")
@@ -78,37 +76,31 @@ def compare(tokens: Path, shape: str, size: int, repetitions: int, gpu: bool) ->
             f"  {found['tflops']:6.2f} TFLOP/s, {found['share_of_peak']:.0%} of a large product's",
             flush=True,
         )
-    return {"shape": shape, "effective_batch_size": size, "sides": sides}
+    return {"shape": shape, "effective_batch_size": size, **moment(), "sides": sides}
 
 
 def environment(gpu: bool) -> dict[str, Any]:
     """What the figures depend on."""
-    packages = ("torch", "transformers", "accelerate", "numpy")
-    return {
-        **{name: version(name) for name in packages},
-        "python": platform.python_version(),
-        "device": torch.cuda.get_device_name() if gpu else platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "threads": 1,
-    }
+    device = torch.cuda.get_device_name() if gpu else "cpu"
+    here = machine("torch", "transformers", "accelerate", "numpy")
+    return {**here, "device": device, "threads": 1}
 
 
 def main() -> None:
     """Compare and write down."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    gpu = torch.cuda.is_available()
+    parser = command_line(__doc__, "throughput-gpu.json" if gpu else "throughput.json")
     parser.add_argument("tokens", type=Path, help="what workload.py wrote")
     parser.add_argument("--shape", choices=SIZES, action="append", help="default: all")
     parser.add_argument("--sizes", type=int, nargs="+", help="effective batch sizes")
     parser.add_argument("--repetitions", type=int, default=3)
     chosen = parser.parse_args()
-    gpu = torch.cuda.is_available()
     found = [
         compare(chosen.tokens, shape, size, chosen.repetitions, gpu)
         for shape in chosen.shape or SIZES
         for size in chosen.sizes or SIZES[shape]
     ]
-    out = HERE / "results" / ("throughput-gpu.json" if gpu else "throughput.json")
-    here = environment(gpu)
+    out, here = chosen.out, environment(gpu)
     before = json.loads(out.read_text()) if out.exists() else {}
     if before.get("environment") == here:  # a part was run anew: the others stay
         anew = [(one["shape"], one["effective_batch_size"]) for one in found]

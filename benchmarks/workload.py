@@ -10,8 +10,8 @@ vocab.txt. All seven languages are tokenised, as in a study of zero-shot transfe
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -87,20 +87,27 @@ def load(path: Path) -> TokenisedCorpus:
     )
 
 
-def main(pawsx: str, vocabulary: str, out: str) -> None:
+def main() -> None:
     """Tokenise and save."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("pawsx", type=Path, metavar="PAWSX-FOLDER")
+    parser.add_argument("vocabulary", type=Path, metavar="MBERT-VOCAB-FOLDER")
+    parser.add_argument("out", type=Path, metavar="tokens.npz")
+    asked = parser.parse_args()
     from transformers import AutoTokenizer
 
     from tuner.data.sources import load_corpus
     from tuner.data.tokenise import tokenise
     from tuner.study.data import DirectoryData
 
-    data = DirectoryData(source="directory", path=Path(pawsx))
+    data = DirectoryData(source="directory", path=asked.pawsx)
     corpus = load_corpus(data, [*SOURCES, *TARGETS], list(SOURCES))
-    tokenizer = AutoTokenizer.from_pretrained(vocabulary)
+    tokenizer = AutoTokenizer.from_pretrained(asked.vocabulary)
     assert len(tokenizer) == VOCABULARY, "vocab.txt beside a tokenizer_config.json"
-    save(tokenise(corpus, tokenizer, MAX_LENGTH), Path(out))
+    save(tokenise(corpus, tokenizer, MAX_LENGTH), asked.out)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

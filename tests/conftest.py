@@ -22,6 +22,7 @@ import pytest
 from hypothesis import settings
 from upath import UPath
 
+from tests.ports import free_port
 from tuner.storage.location import located
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported; the processes of tests read it
@@ -57,8 +58,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     says later.
     """
     log = tmp_path_factory.mktemp("s3") / "log"
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file) as process:
         try:

@@ -13,7 +13,8 @@ from upath import UPath
 
 from tuner.disk import check_space, disk_need, free_bytes, in_words, shortage, used_bytes
 from tuner.errors import UserError
-from tuner.model.encoder import EncoderShape, load_encoder
+from tuner.model.encoder import load_encoder
+from tuner.model.shape import EncoderShape
 from tuner.study import StudyConfig
 from tuner.study_file import load_study
 
@@ -60,10 +61,10 @@ def test_the_largest_fusion_counts(small: Callable[..., StudyConfig]) -> None:
 
 def test_a_study_that_no_disk_holds_is_refused(small: Callable[..., StudyConfig]) -> None:
     encoder = load_encoder(small().encoder)
-    check_space(small(), encoder, at_once=2)
+    check_space(small(), encoder.shape, at_once=2)
     large = small(**{"budget.trials": 10**6, "checkpoint.keep_best": 10**6})
     with pytest.raises(UserError, match=r"may need [\d,.]+ GB at once in .*, and [\d,.]+ .B are"):
-        check_space(large, encoder, at_once=2)
+        check_space(large, encoder.shape, at_once=2)
 
 
 def test_what_a_study_has_written_already_is_no_new_need(
@@ -85,7 +86,7 @@ def test_an_object_store_has_no_end(small: Callable[..., StudyConfig], tmp_path:
     study = study.model_copy(update={"storage": UPath(f"memory://{tmp_path}")})
     need = disk_need(study, SHAPE, at_once=1)
     assert need.free_bytes is None and shortage(need, study.storage) is None
-    check_space(study, load_encoder(study.encoder), at_once=1)
+    check_space(study, load_encoder(study.encoder).shape, at_once=1)
 
 
 def test_free_is_what_df_says_also_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from tuner.interrupts import SIGNALS, OrderlyStop, ending_at_once, kept
 SLOW = """
     import sys, time
     from tuner.interrupts import OrderlyStop, ending_at_once
-    with ending_at_once("interrupted: nothing was begun"):
+    with ending_at_once(lambda: "interrupted: nothing was begun"):
         try:
             print("ready", flush=True)
-            time.sleep(30)
+            for _ in range(3000):  # a signal just before one long sleep would wait for its end
+                time.sleep(0.01)
         except BaseException:
             print("swallowed", flush=True)
 """
@@ -28,11 +29,12 @@ ORDERLY = """
         print("ready", flush=True)
         while not stop.received:
             time.sleep(0.01)
-        if {twice}:
-            time.sleep(30)
+        for _ in range(3000 * {twice}):
+            time.sleep(0.01)
     try:
         print("the rest", flush=True)
-        time.sleep(30)
+        for _ in range(3000):
+            time.sleep(0.01)
     except KeyboardInterrupt:
         print("raised", flush=True)
 """
@@ -46,7 +48,9 @@ def run(code: str, *steps: tuple[str, int]) -> tuple[int, str, str]:
     ) as process:
         assert process.stdout is not None
         for line, number in steps:
-            assert process.stdout.readline().strip() == line
+            if (said := process.stdout.readline().strip()) != line:
+                process.kill()
+                raise AssertionError(f"{said!r} is not {line!r}: {process.communicate()}")
             process.send_signal(number)
         told, errors = process.communicate(timeout=20)
     return process.returncode, told, errors
@@ -74,7 +78,7 @@ def test_the_second_signal_ends_it() -> None:
 
 def test_handlers_are_put_back() -> None:
     before = [signal.getsignal(number) for number in SIGNALS]
-    with ending_at_once("…"):
+    with ending_at_once(lambda: "…"):
         ours = [signal.getsignal(number) for number in SIGNALS]
         assert ours != before
         with kept():
@@ -92,7 +96,7 @@ def test_a_handler_that_exits_was_meant_for_ours() -> None:
         """
         import signal, sys, time
         from tuner.interrupts import ending_at_once, kept
-        with ending_at_once("interrupted: nothing was begun"), kept():
+        with ending_at_once(lambda: "interrupted: nothing was begun"), kept():
             signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
             print("ready", flush=True)
             time.sleep(30)

@@ -33,6 +33,19 @@ def names(sets: Any) -> list[str]:
     return [chosen.name for chosen in sets]
 
 
+def test_what_the_encoder_was_fine_tuned_on_before_is_not_zero_shot() -> None:
+    languages = LanguagesConfig(source=("en",), target=("es", "ja"))
+    found = Protocol.of(languages, ProtocolConfig(), False, seen=("en", "ja"))
+    assert found.zero_shot == ("es",)
+    assert found.claim == (
+        "zero-shot for es; the encoder was fine-tuned on ja before: never zero-shot; "
+        "trained on en (machine-translated: no)"
+    )
+    assert Protocol.of(languages, ProtocolConfig(), False, seen=("es", "ja")).zero_shot == ()
+    pivoted = protocol(["en", "de"], ["es", "ja"], kind="pivot", pivot=("ja",))
+    assert pivoted.seen == ("en", "de", "ja")
+
+
 def test_zero_shot_reads_source_dev_alone() -> None:
     """Targets are recorded as oracle and claimed zero-shot."""
     found = protocol(["en", "de"], ["es", "ja"])

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import shutil
 
-import torch
 from pydantic import Field
 
 from tuner.errors import UserError
-from tuner.model.encoder import EncoderShape, PretrainedEncoder
-from tuner.model.fusion import build_fusion
+from tuner.model.shape import EncoderShape, added_parameters
 from tuner.records import Record
 from tuner.storage.folders import Place, is_remote
 from tuner.study import StudyConfig
-from tuner.training.checkpoint import KEPT
 
 FLOAT32 = 4
 """Bytes of a weight; Adam's two moments of it take as many each."""
+KEPT = 2
+"""Checkpoints of a trial: the last and the one before; while one is written, one more."""
 RECORDS, RECORDS_OF_A_TRIAL = 4_000_000, 100_000
 """Bytes of the journal and of MLflow's store beside it: at first, and for each trial."""
 
@@ -39,7 +38,9 @@ def disk_need(study: StudyConfig, encoder: EncoderShape, at_once: int) -> DiskNe
     trials = study.trials
     at_once = min(at_once, trials)
     keep_best = min(study.checkpoint.keep_best, trials)
-    parameters = encoder.parameters + _most_added(study, encoder)
+    parameters = encoder.parameters + max(
+        added_parameters(config.fusion, encoder.hidden_size) for config in study.corner_configs()
+    )
     weights = FLOAT32 * parameters
     checkpoint = 3 * weights
     records = RECORDS + RECORDS_OF_A_TRIAL * trials
@@ -55,7 +56,7 @@ def disk_need(study: StudyConfig, encoder: EncoderShape, at_once: int) -> DiskNe
     )
 
 
-def check_space(study: StudyConfig, encoder: PretrainedEncoder, at_once: int) -> None:
+def check_space(study: StudyConfig, encoder: EncoderShape, at_once: int) -> None:
     """Refuse a study that would fill the disk of its storage; what it has there already counts.
 
     Args:
@@ -68,9 +69,7 @@ def check_space(study: StudyConfig, encoder: PretrainedEncoder, at_once: int) ->
     """
     if is_remote(study.folder):
         return
-    parameters = sum(array.size for array in encoder.weights.values())
-    shape = EncoderShape(encoder.num_layers, encoder.hidden_size, parameters)
-    need = disk_need(study, shape, at_once)
+    need = disk_need(study, encoder, at_once)
     if lacking := shortage(need, study.storage, used_bytes(study.folder)):
         raise lacking
 
@@ -112,13 +111,3 @@ def used_bytes(folder: Place) -> int:
 def in_words(size: float) -> str:
     """Bytes as `512.0 MB` or `2.1 GB`."""
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
-
-
-def _most_added(study: StudyConfig, encoder: EncoderShape) -> int:
-    """Parameters that fusion and head (of two labels) add to the encoder's, at most."""
-    added = []
-    for fusion in {config.fusion for config in study.corner_configs()}:
-        with torch.device("meta"):
-            module = build_fusion(fusion, encoder.hidden_size, encoder.num_layers)
-        added.append(sum(parameter.numel() for parameter in module.parameters()))
-    return max(added) + 2 * encoder.hidden_size + 2

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Literal
 
 import huggingface_hub
+import huggingface_hub.constants
 from huggingface_hub.errors import (
     HFValidationError,
     RepositoryNotFoundError,

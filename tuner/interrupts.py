@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Thread
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -20,11 +21,11 @@ SHOW_CURSOR = "\x1b[?25h"
 
 
 @contextmanager
-def ending_at_once(told: str) -> Iterator[None]:
+def ending_at_once(told: Callable[[], str]) -> Iterator[None]:
     """Where a signal comes in the block, the process ends with exit code 130.
 
     Args:
-        told: to the user, then.
+        told: what the user is told, as it is then.
     """
     with kept():
         _end_at_once(told)
@@ -37,7 +38,7 @@ class OrderlyStop:
     Afterwards, while the rest is written, a signal raises KeyboardInterrupt.
 
     Args:
-        noted: called at the first signal.
+        noted: called at the first signal, on a thread of its own.
         told: to the user, at the second.
 
     Attributes:
@@ -46,7 +47,7 @@ class OrderlyStop:
 
     def __init__(self, noted: Callable[[], None], told: str) -> None:
         self.received = False
-        self._noted = noted
+        self._noting = Thread(target=noted)
         self._told = told
 
     def __enter__(self) -> Self:
@@ -60,13 +61,16 @@ class OrderlyStop:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self.received:
+            self._noting.join()
         for number in SIGNALS:
             signal.signal(number, signal.default_int_handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.received = True
-        _end_at_once(self._told)
-        self._noted()
+        _end_at_once(lambda: self._told)
+        # Not here: this may be in the middle of a write, and streams need not be reentrant.
+        self._noting.start()
 
 
 @contextmanager
@@ -86,12 +90,12 @@ def kept() -> Iterator[None]:
             signal.raise_signal(signal.SIGTERM)
 
 
-def _end_at_once(told: str) -> None:
+def _end_at_once(told: Callable[[], str]) -> None:
     def end(number: int, frame: FrameType | None) -> None:
         if sys.stdout.isatty():
             sys.stdout.write(SHOW_CURSOR)
             sys.stdout.flush()
-        os.write(sys.stderr.fileno(), f"\n{told}\n".encode())
+        os.write(sys.stderr.fileno(), f"\n{told()}\n".encode())
         os._exit(130)
 
     for number in SIGNALS:

@@ -20,7 +20,7 @@ from tuner.data.tokenise import tokenise
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
-from tuner.model.fusion import check_layer
+from tuner.model.shape import check_layer
 from tuner.model.vocabulary import cut
 from tuner.progress import Progress
 from tuner.protocol import Protocol
@@ -61,7 +61,7 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         encoder = load_encoder(study.encoder)
     progress.tell(
         f"encoder {encoder.name}: {encoder.num_layers} layers, hidden size {encoder.hidden_size}, "
-        f"{_parameters(encoder)}"
+        f"{encoder.shape.parameters / 1e6:.1f} M parameters"
     )
     highest = max(study.corner_configs(), key=lambda config: config.fusion.layer or 0)
     check_layer(highest.fusion, encoder.num_layers)
@@ -70,7 +70,7 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
     languages += [pivot for pivot in study.protocol.pivot if pivot not in languages]
     with progress.task("reading the corpus", "tables") as advance:
         corpus = load_corpus(study.data, languages, train, advance)
-    protocol = Protocol.of(study.languages, study.protocol, corpus.machine_translated)
+    protocol = Protocol.of(study.languages, study.protocol, corpus.machine_translated, encoder.seen)
     for note in corpus.notes:
         progress.tell(note)
     with progress.task("tokenising", "sentences") as advance:
@@ -80,7 +80,7 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
     encoder, tokens = cut(encoder, tokens)
     progress.tell(
         f"the corpus holds {tokens.vocabulary_size:,} of the encoder's {whole:,} tokens: "
-        f"trials have {_parameters(encoder)}"
+        f"trials have {encoder.shape.parameters / 1e6:.1f} M parameters"
     )
     shared = len(tokens.rows("train", train))
     if shared == 0:
@@ -139,10 +139,6 @@ def check_unchanged(recorded: dict[str, Any], found: dict[str, Any]) -> None:
                 f"(checksum {was[:12] or 'lost'}, now {now[:12]})",
                 f"Restore the {part}, or begin a new study under another name.",
             )
-
-
-def _parameters(encoder: PretrainedEncoder) -> str:
-    return f"{sum(w.size for w in encoder.weights.values()) / 1e6:.1f} M parameters"
 
 
 def _majority_accuracy(tokens: TokenisedCorpus, protocol: Protocol) -> float:

@@ -63,9 +63,21 @@ class Protocol:
 
     @classmethod
     def of(
-        cls, languages: LanguagesConfig, protocol: ProtocolConfig, machine_translated: bool
+        cls,
+        languages: LanguagesConfig,
+        protocol: ProtocolConfig,
+        machine_translated: bool,
+        seen: Sequence[str] = (),
     ) -> Protocol:
-        """Derive the roles. `machine_translated`: whether training text is machine-translated."""
+        """Derive the roles.
+
+        Args:
+            languages: by role.
+            protocol: what may choose.
+            machine_translated: whether training text is machine-translated.
+            seen: languages that the encoder was fine-tuned or chosen on in another study: none of
+                them is zero-shot in this one.
+        """
         train = trained_on(languages, protocol)
         targets = tuple(languages.target)
         permitted = [*train, *protocol.pivot]
@@ -84,7 +96,7 @@ class Protocol:
         zero_shot = (
             ()
             if protocol.kind == "oracle"
-            else tuple(lang for lang in targets if lang not in {*train, *protocol.pivot})
+            else tuple(lang for lang in targets if lang not in {*train, *protocol.pivot, *seen})
         )
         return cls(
             train=train,
@@ -94,7 +106,7 @@ class Protocol:
             targets=targets,
             zero_shot=zero_shot,
             aggregate="worst" if protocol.objective == "worst" else "mean",
-            claim=_claim(train, targets, zero_shot, protocol, machine_translated),
+            claim=_claim(train, targets, zero_shot, protocol, machine_translated, seen),
         )
 
     def objective(self, select: Mapping[str, Scores]) -> float:
@@ -105,6 +117,12 @@ class Protocol:
         """
         accuracies = [select[chosen.name].accuracy for chosen in self.read]
         return min(accuracies) if self.aggregate == "worst" else fmean(accuracies)
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Languages that train or choose: what comes of it is zero-shot for none of them."""
+        chosen = (lang for each in self.select for lang in (each.language1, each.language2))
+        return tuple(dict.fromkeys((*self.train, *chosen)))
 
     @property
     def objective_name(self) -> str:
@@ -146,6 +164,7 @@ def _claim(
     zero_shot: tuple[str, ...],
     protocol: ProtocolConfig,
     machine_translated: bool,
+    seen: Sequence[str],
 ) -> str:
     supervised = [lang for lang in targets if lang in train]
     parts = []
@@ -155,6 +174,8 @@ def _claim(
         parts.append(f"zero-shot for {', '.join(zero_shot)}")
     if supervised:
         parts.append(f"supervised for {', '.join(supervised)}, never zero-shot")
+    if before := [lang for lang in targets if lang in seen and lang not in train]:
+        parts.append(f"the encoder was fine-tuned on {', '.join(before)} before: never zero-shot")
     if protocol.pivot:
         parts.append(f"selected also on dev of {', '.join(protocol.pivot)}")
     translated = "yes" if machine_translated else "no"

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import Any
 import ray
 
 from tests.chaos.study import Place, end
+from tests.ports import free_port
 
 HEAD = "f" * 51 + "00000"
 NODE = "RAY_OVERRIDE_NODE_ID_FOR_TESTING"
@@ -162,10 +162,3 @@ class Cloud:
             return ""
         found = [line for line in environment if line.startswith(os.fsencode(f"{NODE}="))]
         return os.fsdecode(found[0].partition(b"=")[2]) if found else ""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
-    assert isinstance(port, int)
-    return port

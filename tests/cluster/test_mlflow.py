@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.manifests import FOLDER
-from tests.tracking.server import STARTUP, free_port
+from tests.ports import free_port
+from tests.tracking.server import STARTUP
 
 pytestmark = pytest.mark.integration
 

@@ -17,8 +17,8 @@ from urllib.request import urlopen
 
 import ray
 
-from tests.autoscaling.cloud import free_port
 from tests.chaos.study import Place
+from tests.ports import free_port
 
 STORE = 100 * 2**20
 """Bytes of shared memory for the objects of a node; Ray takes no less than 75 MiB."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from tests.tracking.server import free_port
+from tests.ports import free_port
 
 BIN = Path(sys.executable).parent
 STARTUP = 90.0  # seconds; about 12 are usual

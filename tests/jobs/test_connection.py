@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.jobs.conftest import Dashboard
-from tests.tracking.server import free_port
+from tests.ports import free_port
 from tuner.errors import UserError
 from tuner.jobs.connection import connect, find_token
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.tracking.server import free_port
+from tests.ports import free_port
 from tuner.errors import UserError
 from tuner.jobs import api
 from tuner.jobs.connection import Head

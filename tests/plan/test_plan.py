@@ -15,7 +15,8 @@ from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
 from tuner.disk import used_bytes
 from tuner.errors import UserError
-from tuner.model.encoder import EncoderShape, describe_encoder, load_encoder, load_tokenizer
+from tuner.model.encoder import load_encoder, load_tokenizer
+from tuner.model.shape import EncoderShape, describe_encoder
 from tuner.plan.command import plan_study
 from tuner.plan.pace import Pace
 from tuner.plan.plan import calibrated, make_plan
@@ -175,6 +176,13 @@ def test_a_layer_that_the_encoder_lacks_is_refused_as_by_search(study: StudyConf
     )
     with pytest.raises(UserError, match=r"fusion\.layer must be 0 \.\.\. 3"):
         plan_study(deep, False, ConsoleProgress(Console(quiet=True)))
+
+
+def test_pairs_longer_than_the_encoder_takes_are_refused_as_by_search(study: StudyConfig) -> None:
+    longer = study.encoder.model_copy(update={"max_length": 33})
+    study = study.model_copy(update={"encoder": longer})
+    with pytest.raises(UserError, match="must be at most 32, the positions of 'nano', got 33"):
+        plan_study(study, False, ConsoleProgress(Console(quiet=True)))
 
 
 def test_measuring_needs_what_a_trial_needs(study: StudyConfig) -> None:

@@ -16,7 +16,8 @@ from tests.robustness.conftest import copied
 from tests.robustness.test_study_folders import LOOKS, go_on
 from tuner.data import nano
 from tuner.errors import UserError
-from tuner.model.encoder import describe_encoder, load_encoder, load_tokenizer
+from tuner.model.encoder import load_encoder, load_tokenizer
+from tuner.model.shape import describe_encoder
 from tuner.study.parts import EncoderConfig
 from tuner.training.checkpoint import Checkpoints, sums_in
 

@@ -132,7 +132,7 @@ def test_a_driver_that_died_right_at_the_end_is_made_good(tuner: Command, place:
 
     code, printed = finish(tuner("resume", "smoke"))
     assert code == 0 and "nothing is left to do" in printed, printed
-    assert "starting Ray" not in printed
+    assert "Ray on this machine" not in printed
     assert not checkpoint.parent.exists()
     ended = record(place)
     assert ended.state == "completed" and ended.trials[0].attempts == 1

@@ -159,21 +159,40 @@ def test_a_resume_is_interrupted_before_it_goes_on(tuner: Command, place: Path) 
     assert (place / "studies" / "smoke" / "journal.jsonl").read_bytes() == before
 
 
-@pytest.mark.parametrize("moment", ["loading libraries", "starting Ray"])
+@pytest.mark.parametrize(
+    ("moment", "seconds"),
+    [("loading libraries", 0.5), ("encoder nano:", 0)],
+    ids=["loading libraries", "preparing its data"],
+)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_before_it_began(
-    tuner: Command, place: Path, moment: str, number: signal.Signals
+    tuner: Command, place: Path, moment: str, seconds: float, number: signal.Signals
 ) -> None:
-    """Nothing is begun, and no library swallows it or crashes by it."""
+    """Nothing is begun, and no library swallows it or crashes by it; Ray starts meanwhile."""
     process = tuner("search", str(SMOKE))
     assert process.stdout is not None
     while moment not in process.stdout.readline():
         assert process.poll() is None
-    time.sleep(0.5)
+    time.sleep(seconds)
     process.send_signal(number)
     code, printed = finish(process)
     assert code == 130 and "interrupted: nothing was begun" in printed, printed
     assert not (place / "studies" / "smoke").exists()
+
+
+def test_interrupted_just_after_it_began_the_study_goes_on(tuner: Command, place: Path) -> None:
+    """What is said is what is so: whether or not the journal is there already."""
+    process = tuner("search", str(SMOKE))
+    assert process.stdout is not None
+    while "Ray on this machine" not in process.stdout.readline():
+        assert process.poll() is None
+    begun = place / "studies" / "smoke" / "journal.jsonl"
+    while not begun.exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    code, printed = finish(process)
+    assert code == 130 and "nothing was begun" not in printed, printed
+    assert "tuner resume smoke" in printed
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ def log() -> Console:
 def test_a_log_has_a_line_for_each_fact(log: Console, study: StudyRecord, trial: Trial) -> None:
     assert run(log, study, trial).splitlines() == [
         "0:00:00 study nano: 24 trials, rungs at 1,600, 4,800, 9,600 pairs",
+        "0:00:00 starting workers: each loads its libraries, which takes some seconds",
         "0:00:00 trial 000 started: cross_lingual=0.25, lr=0.0001, kind=last",
         "0:00:00 trial 001 started: cross_lingual=0.25, lr=0.0002, kind=last",
         "0:00:00 trial 001 at 1,600 pairs: 70.00% (1,000 pairs/s)",
@@ -60,7 +61,7 @@ def test_a_study_that_goes_on_says_how_far_it_is(
     with StudyView(log, trials=24) as view:
         view.study_started(study.model_copy(update={"trials": trials}))
     line = "0:00:00 study nano: 1 of 24 trials ended, rungs at 1,600, 4,800, 9,600 pairs\n"
-    assert log.file.getvalue() == line  # type: ignore[attr-defined]
+    assert log.file.getvalue().startswith(line)  # type: ignore[attr-defined]
 
 
 def test_a_quiet_log_says_what_runs(

@@ -15,6 +15,8 @@ from http.client import HTTPConnection
 from itertools import cycle
 from pathlib import Path
 
+from tests.ports import free_port
+
 ADMIN = "admin"
 AUTH = f"""[mlflow]
 admin_username = {ADMIN}
@@ -25,11 +27,6 @@ auth_cache_ttl_seconds = 60
 """  # half a second a request where every password is checked anew
 STARTUP = 120.0  # seconds; about 18 are usual
 METHODS = (b"GET ", b"POST ", b"PATCH ", b"DELETE ", b"PUT ")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 class Server:

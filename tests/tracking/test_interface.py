@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.tracking.examples import PASSWORD, Told, study, tell, trial, until_idle
 from tests.tracking.stores import Store
 from tuner.errors import UserError
@@ -95,11 +96,6 @@ def test_through_a_server_that_is_ended_in_between(
     assert PASSWORD not in why
     said = capfd.readouterr()
     assert said.out + said.err == ""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def members(group: int) -> list[str]:

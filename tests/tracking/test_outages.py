@@ -15,8 +15,9 @@ from itertools import cycle
 
 import pytest
 
+from tests.ports import free_port
 from tests.tracking.examples import PASSWORD, Told, study, tell, trial, until, until_idle
-from tests.tracking.server import ADMIN, Network, Server, free_port
+from tests.tracking.server import ADMIN, Network, Server
 from tests.tracking.stores import Store, Tally
 from tuner.errors import UserError
 from tuner.tracking import BackgroundTracker, Tracker

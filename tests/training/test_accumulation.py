@@ -158,3 +158,19 @@ def test_read_only_arrays_are_left_alone(
     array.flags.writeable = False
     forward_of(encoder).tensor(array).add_(1)
     assert array.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_in_bf16_passes_add_up_to_one(encoder: PretrainedEncoder, corpus: TokenisedCorpus) -> None:
+    """Weights are cast once for all passes: each of them must reach their gradient."""
+    pairs = assembled(corpus, 33)
+    found = []
+    for size, bf16 in ((1000, True), (2, True), (1000, False)):
+        model = PairClassifier(encoder, FUSION, HeadConfig()).eval()
+        MicroBatches(0, [(0, size)], LONGEST).gradient(Forward(model, CPU, bf16), pairs, 0)
+        found.append(gradients(Forward(model, CPU)))
+    exact = found.pop()
+    norm = sum(g.square().sum() for g in exact.values()) ** 0.5
+    one, many = (
+        sum((g - exact[name]).square().sum() for name, g in each.items()) ** 0.5 for each in found
+    )
+    assert 0 < one < 0.05 * norm and many < 1.5 * one, (one / norm, many / norm)

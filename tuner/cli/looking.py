@@ -1,9 +1,10 @@
-"""Commands that look at what there is: report, status, list, sync, schema, ui."""
+"""Commands about what there is: report, export, status, list, sync, schema, ui."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -56,6 +57,32 @@ def report(
     write(path, as_csv(record).encode())
     console.print(f"\nall settings and metrics: {path}", highlight=False, soft_wrap=True)
     show_timeline(record, folder / "figures" / "timeline.svg", console)
+
+
+def export(
+    study: Study,
+    to: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="a new folder, for the encoder and its tokenizer")
+    ],
+    trial: Annotated[
+        int | None, typer.Option(metavar="N", help="default: the best whose weights were kept")
+    ] = None,
+    storage: Storage = "studies",
+) -> None:
+    """Take a trial's model out of its study: an encoder that transformers loads, whole again."""
+    from tuner.export import CLASSIFIER
+    from tuner.export import export as taken_out
+    from tuner.terminal.progress import ConsoleProgress
+
+    console = console_of(False)
+    found = taken_out(folder_of(study, storage), trial, to, ConsoleProgress(console))
+    for line in (
+        f"{to}: the encoder of trial {found.trial:03d} ({found.objective} {found.score:.2%})",
+        f"  in transformers: AutoModel.from_pretrained({str(to)!r})",
+        f"  in a study: --set encoder.name={to}",
+        f"  fusion and head: {to / CLASSIFIER}",
+    ):
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def status(

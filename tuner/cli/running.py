@@ -42,12 +42,23 @@ def search(
 ) -> None:
     """Run a search to its end: schedule, train, stop, track, and print the leaderboard."""
     from tuner.search.changes import check_new
+    from tuner.search.journal import is_begun
+    from tuner.storage.folders import is_remote
     from tuner.study_file import load_study
 
     study, console = load_study(space, overrides), console_of(as_json)
     if not resuming:
         check_new(study)  # here too: the libraries take seconds
-    with ending_at_once("interrupted: nothing was begun"):
+
+    def stands() -> str:
+        goes_on = f"go on with {command('resume', study.folder)}"
+        if is_remote(study.folder):  # which may not answer, and this is a signal's handler
+            return f"interrupted: if the study was begun, {goes_on}"
+        if is_begun(study.folder):
+            return f"interrupted: {goes_on}"
+        return "interrupted: nothing was begun"
+
+    with ending_at_once(stands):
         with loading(console):
             from tuner.search.run import begin, begin_or_go_on
         run = begin_or_go_on if resuming else begin
@@ -120,7 +131,8 @@ def resume(
 
     folder, console = folder_of(study, storage), console_of(as_json)
     extension = Extension(trials, gpu_hours, until, overrides)
-    with ending_at_once(f"interrupted: the study is as it was; {command('resume', folder)}"):
+    told = f"interrupted: the study is as it was; {command('resume', folder)}"
+    with ending_at_once(lambda: told):
         extended(read_history(folder).record(), folder, extension)  # the libraries take seconds
         with loading(console):
             from tuner.search.run import go_on

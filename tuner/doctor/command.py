@@ -37,7 +37,7 @@ def diagnose(asked: Asked, progress: Progress) -> list[Finding]:
         UserError: the cluster does not take us in.
     """
     if os.environ.get("RAY_ADDRESS"):
-        with cluster(progress):
+        with cluster(progress, None, meanwhile=lambda: None):
             return list(_of_cluster(asked, progress))
     return list(_of_machine(asked, progress))
 

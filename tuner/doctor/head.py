@@ -15,7 +15,8 @@ from tuner.doctor.findings import Finding
 from tuner.errors import UserError
 from tuner.hub import ask, offline
 from tuner.jobs.connection import NO_JOB, TURN_ON, Head
-from tuner.model.encoder import describe_encoder, load_encoder, load_tokenizer
+from tuner.model.encoder import load_encoder, load_tokenizer
+from tuner.model.shape import describe_encoder
 from tuner.search.capacity import Capacity
 from tuner.shown import without_secrets
 from tuner.study import StudyConfig, trained_on

@@ -13,11 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import ERROR, getLogger
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub.errors import LocalEntryNotFoundError
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -31,15 +30,17 @@ from transformers.initialization import no_init_weights
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.utils import logging
 
-from tuner.data import nano
 from tuner.errors import UserError
 from tuner.hub import ask, offline
+from tuner.model.shape import FILES, EncoderShape, check_max_length, refuse, source_of
 from tuner.study.parts import EncoderConfig
 
 # transformers would ask a bot to open a pull request at a hub repository without safetensors.
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
 
-FILES = "config.json, model.safetensors, tokenizer.json (or vocab.txt and tokenizer_config.json)"
+
+SEEN = "seen_languages"
+"""Key of the configuration that `tuner.export` adds, so that it goes wherever the encoder goes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,11 @@ class PretrainedEncoder:
     kept_tokens: np.ndarray | None = None
 
     @property
+    def seen(self) -> tuple[str, ...]:
+        """Languages that it was fine-tuned or chosen on, where it was taken out of a study."""
+        return tuple(map(str, self.config.get(SEEN, ())))
+
+    @property
     def num_layers(self) -> int:
         """L: hidden states are numbered 0 (the embeddings' output) to L."""
         return int(self._config().num_hidden_layers)
@@ -74,6 +80,13 @@ class PretrainedEncoder:
     def hidden_size(self) -> int:
         """E: channels of a hidden state."""
         return int(self._config().hidden_size)
+
+    @property
+    def shape(self) -> EncoderShape:
+        """How large it is, as it is here: cut, or whole."""
+        parameters = sum(array.size for array in self.weights.values())
+        positions = getattr(self._config(), "max_position_embeddings", None)
+        return EncoderShape(self.num_layers, self.hidden_size, parameters, positions)
 
     def build(self) -> PreTrainedModel:
         """A fresh module with a copy of these weights, in training mode; reads no file or hub."""
@@ -91,33 +104,6 @@ class PretrainedEncoder:
         return AutoConfig.for_model(**self.config)
 
 
-@dataclass(frozen=True)
-class EncoderShape:
-    """What an encoder's configuration says of it; its weights were not looked at."""
-
-    num_layers: int
-    hidden_size: int
-    parameters: int
-
-
-def describe_encoder(encoder: EncoderConfig) -> EncoderShape:
-    """The shape of an encoder, from its configuration alone: no weights are read or fetched.
-
-    Raises:
-        UserError: the configuration cannot be found, reached or read, or is not an encoder-only
-            model's.
-    """
-    source = _source(encoder)
-    with _quietly(encoder, source), torch.device("meta"), no_init_weights():
-        config = _load_config(encoder, source)
-        model: PreTrainedModel = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
-    return EncoderShape(
-        num_layers=int(config.num_hidden_layers),
-        hidden_size=int(config.hidden_size),
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-    )
-
-
 def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
     """Load weights and configuration, from a local folder or the hub, safetensors only.
 
@@ -128,7 +114,7 @@ def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
         UserError: it cannot be found, reached or read, is not an encoder-only model, lacks
             weights, or takes fewer than `encoder.max_length` tokens.
     """
-    source = _source(encoder)
+    source = source_of(encoder)
     with _quietly(encoder, source):
         config = _load_config(encoder, source)
         try:
@@ -142,7 +128,7 @@ def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
                 output_loading_info=True,
             )
         except Exception as error:  # of what is not as it was saved
-            _refuse(encoder, "weights", error)
+            refuse(encoder, "weights", error)
     missing_pooler = {key for key in report["missing_keys"] if key.startswith("pooler.")}
     if missing := sorted(set(report["missing_keys"]) - missing_pooler):
         raise UserError(
@@ -177,7 +163,7 @@ def load_tokenizer(encoder: EncoderConfig) -> PreTrainedTokenizerBase:
             larger than the embedding, or less than half of it (transformers 5 gives a vocabulary
             of special tokens only, silently, where the vocabulary's file is missing or ignored).
     """
-    source = _source(encoder)
+    source = source_of(encoder)
     with _quietly(encoder, source):
         rows = int(_load_config(encoder, source).vocab_size)
         try:
@@ -185,7 +171,7 @@ def load_tokenizer(encoder: EncoderConfig) -> PreTrainedTokenizerBase:
                 source, revision=encoder.revision, trust_remote_code=False
             )
         except Exception as error:  # tokenizers and transformers raise what they like
-            _refuse(encoder, "tokenizer", error)
+            refuse(encoder, "tokenizer", error)
     if not rows / 2 <= len(tokenizer) <= rows:
         raise UserError(
             f"the tokenizer of {encoder.name!r} has {len(tokenizer):,} entries for an embedding of "
@@ -195,28 +181,13 @@ def load_tokenizer(encoder: EncoderConfig) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _source(encoder: EncoderConfig) -> str:
-    """A local folder that exists, or a hub id."""
-    if encoder.name == "nano":
-        return str(nano.encoder_folder())
-    folder = Path(encoder.name).expanduser()
-    if folder.is_dir():
-        return str(folder)
-    if encoder.name.startswith((".", "~", "/")) or encoder.name.count("/") > 1:
-        raise UserError(
-            f"the encoder's folder {encoder.name} does not exist",
-            f"encoder.name is a hub id, nano, or a folder with {FILES}",
-        )
-    return encoder.name
-
-
 def _load_config(encoder: EncoderConfig, source: str) -> PretrainedConfig:
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(
             source, revision=encoder.revision, trust_remote_code=False
         )
     except Exception as error:  # tokenizers and transformers raise what they like
-        _refuse(encoder, "configuration", error)
+        refuse(encoder, "configuration", error)
     if config.is_encoder_decoder or config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         raise UserError(
             f"{encoder.name!r} is a model of type {config.model_type}, not an encoder-only one",
@@ -225,27 +196,12 @@ def _load_config(encoder: EncoderConfig, source: str) -> PretrainedConfig:
     return config
 
 
-def _refuse(encoder: EncoderConfig, part: str, error: Exception) -> NoReturn:
-    if isinstance(error.__cause__, LocalEntryNotFoundError):
-        reason = "the Hugging Face hub cannot be reached and it is not in the local cache"
-        remedy = f"connect once, unset HF_HUB_OFFLINE, or set encoder.name to a folder with {FILES}"
-    else:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-        remedy = f"encoder.name must be a hub id, nano, or a folder with {FILES}"
-    raise UserError(f"the {part} of {encoder.name!r} cannot be loaded: {reason}", remedy) from error
-
-
 def _check_max_length(encoder: EncoderConfig, model: PreTrainedModel) -> None:
     positions = int(getattr(model.config, "max_position_embeddings", encoder.max_length))
     table = dict(model.named_modules()).get("embeddings.position_embeddings")
     if isinstance(table, nn.Embedding) and table.padding_idx is not None:
         positions -= table.padding_idx + 1  # RoBERTa numbers positions from there on
-    if encoder.max_length > positions:
-        raise UserError(
-            f"encoder.max_length must be at most {positions}, the positions of {encoder.name!r}, "
-            f"got {encoder.max_length}",
-            f"set encoder.max_length to {positions} or less",
-        )
+    check_max_length(encoder, positions)
 
 
 def _embedding(model: PreTrainedModel) -> str:

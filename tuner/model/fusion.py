@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from tuner.config import FusionConfig
 from tuner.errors import UserError
+from tuner.model.shape import check_layer
 
 Hidden = Float[Tensor, "pairs tokens hidden"]
 Mask = Int[Tensor, "pairs tokens"]
@@ -143,20 +144,3 @@ def build_fusion(config: FusionConfig, hidden_size: int, num_layers: int) -> nn.
     """
     check_layer(config, num_layers)
     return KINDS[config.kind](config, hidden_size)
-
-
-def check_layer(config: FusionConfig, num_layers: int) -> None:
-    """Check that an encoder of `num_layers` layers (L) has the lower layer `config.layer` (k).
-
-    Hidden states are numbered as Hugging Face does: 0 is the embeddings' output, L the last.
-
-    Raises:
-        UserError: k is not one of 0 ... L-1.
-    """
-    if config.layer is not None and config.layer >= num_layers:
-        raise UserError(
-            f"fusion.layer must be 0 ... {num_layers - 1} for an encoder of {num_layers} layers, "
-            f"got {config.layer}",
-            "Choose a lower layer (0 is the embeddings' output), for instance "
-            f"--set space.fusion.layer.high={num_layers - 1}; the last one is fused anyway.",
-        )

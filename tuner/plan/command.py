@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tuner.errors import UserError
-from tuner.model.encoder import EncoderShape, describe_encoder
-from tuner.model.fusion import check_layer
-from tuner.plan.calibration import calibrate
+from tuner.model.shape import EncoderShape, check_layer, check_max_length, describe_encoder
 from tuner.plan.pace import BETWEEN_SECONDS, STARTUP_SECONDS, Pace, recorded_pace
 from tuner.plan.plan import (
     StudyPlan,
@@ -21,7 +19,6 @@ from tuner.plan.plan import (
     trials_at_once,
 )
 from tuner.plan.prices import Prices
-from tuner.prepare import prepare
 from tuner.progress import Progress
 from tuner.records import StudyRecord
 from tuner.search.capacity import Capacity
@@ -68,7 +65,7 @@ def _capacity(progress: Progress) -> Capacity | None:
         return None
     from tuner.search.cluster import capacity, cluster
 
-    with cluster(progress):
+    with cluster(progress, None, meanwhile=lambda: None):
         return capacity()
 
 
@@ -91,6 +88,9 @@ def _measured(
             "Run it on a machine of the cluster, or plan for this one, as with "
             "--set resources.gpus_per_trial=0",
         )
+    from tuner.plan.calibration import calibrate  # torch and transformers, for which no plan waits
+    from tuner.prepare import prepare
+
     inputs = prepare(study, progress)
     configs = calibrated(study)
     with progress.task(f"timing {len(configs)} configurations, {processes} side by side"):
@@ -115,6 +115,8 @@ def _shape(study: StudyConfig, progress: Progress) -> EncoderShape | None:
     except UserError as error:
         progress.tell(f"layers and disk space are not checked: {error.problem}")
         return None
+    if shape.positions is not None:
+        check_max_length(study.encoder, shape.positions)
     for config in study.corner_configs():
         check_layer(config.fusion, shape.num_layers)
     return shape

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from tuner.config import TrialConfig
 from tuner.disk import DiskNeed, disk_need
-from tuner.model.encoder import EncoderShape
+from tuner.model.shape import EncoderShape
 from tuner.plan.nodes import ClusterPlan, nodes_of
 from tuner.plan.pace import Pace
 from tuner.plan.prices import Prices

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from threading import Event
+from typing import Any, NamedTuple, TypeVar
 
 import ray
-from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 
 from tuner.errors import UserError
 from tuner.interrupts import kept
@@ -29,55 +30,73 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 
+T = TypeVar("T")
+
 GROUP = "ray.io/node-group"
 """Label of a node that names its type."""
 
 
 @contextmanager
-def cluster(progress: Progress, study: StudyConfig | None = None) -> Iterator[None]:
+def cluster(
+    progress: Progress, study: StudyConfig | None, meanwhile: Callable[[], T]
+) -> Iterator[T]:
     """Join the cluster that RAY_ADDRESS names (as in a Ray job), or start one on this machine.
 
     Args:
         progress: is told what is there.
         study: that runs there: its workers are let into its storage as this process is.
+        meanwhile: called on a thread while Ray starts, which takes seconds of mostly waiting; its
+            value is the block's.
 
     Raises:
-        UserError: the cluster does not answer, or wants a token that it was not given.
+        UserError: the cluster does not answer, or wants a token that it was not given; and what
+            `meanwhile` raises.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    keys = {name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
-    ENV_VARS_TO_PROPAGATE.difference_update(keys)  # Ray writes what it hands on to its logs
     address = os.environ.get("RAY_ADDRESS") or "local"
     at = "on this machine" if address == "local" else f"at {address}"
     # On this machine they inherit our environment.
     loan = Loan(study.storage if study and address != "local" else None)
     variables = environment.variables(study.resources) if study else {}
+    joined = Event()
+
+    def prepared() -> T:
+        found = meanwhile()
+        with progress.task(f"{'starting' if address == 'local' else 'joining'} Ray {at}"):
+            joined.wait()
+        return found
+
+    with ThreadPoolExecutor(1, "meanwhile") as pool:
+        preparing = pool.submit(prepared)
+        try:
+            # On the main thread: Ray puts in a handler of its own for SIGTERM, which exits.
+            with kept():
+                ray.init(
+                    address=address,
+                    include_dashboard=False if address == "local" else None,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    runtime_env={
+                        **loan.runtime_env,
+                        "env_vars": variables | loan.runtime_env.get("env_vars", {}),
+                    },
+                )
+        except ConnectionError as error:
+            raise UserError(
+                f"no Ray cluster at {address} takes us in",
+                "Start it, or unset RAY_ADDRESS to run on this machine. Where it wants a token: "
+                "RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token.",
+            ) from error
+        finally:
+            joined.set()
     try:
-        # Ray puts in a handler of its own for SIGTERM, which exits.
-        with kept(), progress.task(f"{'starting' if address == 'local' else 'joining'} Ray {at}"):
-            ray.init(
-                address=address,
-                include_dashboard=False if address == "local" else None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                runtime_env={
-                    **loan.runtime_env,
-                    "env_vars": variables | loan.runtime_env.get("env_vars", {}),
-                },
-            )
+        found = preparing.result()
         held = ray.cluster_resources()  # type: ignore[no-untyped-call]
         progress.tell(f"Ray {at}: {held.get('CPU', 0):g} CPUs, {held.get('GPU', 0):g} GPUs")
-    except ConnectionError as error:
-        raise UserError(
-            f"no Ray cluster at {address} takes us in",
-            "Start it, or unset RAY_ADDRESS to run on this machine. Where it wants a token: "
-            "RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token.",
-        ) from error
-    try:
         with loan:
-            yield
+            yield found
     finally:
         with progress.task("stopping Ray" if address == "local" else "leaving Ray"):
             ray.shutdown()

@@ -5,28 +5,29 @@ from __future__ import annotations
 import time
 import uuid
 from functools import partial
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from tuner.disk import check_space
 from tuner.interrupts import OrderlyStop
 from tuner.invocation import command
-from tuner.prepare import Inputs, check_unchanged, prepare
 from tuner.progress import Progress
 from tuner.records import StudyRecord
-from tuner.search import engine
 from tuner.search.changes import Extension, changed_blocks, check_new, extended, nothing_left
 from tuner.search.cluster import cluster, concurrency
 from tuner.search.driver import Driver
 from tuner.search.events import SettingsChanged, StudyCreated
 from tuner.search.journal import Journal, is_begun, read_history
 from tuner.search.observer import Observer
-from tuner.search.trial_files import TrialFiles
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.terminal.progress import ConsoleProgress, say
 from tuner.terminal.view import StudyView
 from tuner.tracking import BackgroundTracker, store_of
+
+if TYPE_CHECKING:
+    from tuner.prepare import Inputs
 
 STOPPING = (
     "stopping: unfinished trials will go on from their last checkpoint (a rung, or what "
@@ -44,9 +45,8 @@ def begin(study: StudyConfig, console: Console, tracking_later: bool = False) ->
     check_new(study)
     progress = ConsoleProgress(console)
     tracker = _tracker(study, progress, tracking_later)
-    inputs = prepare(study, progress)
-    with cluster(progress, study):
-        check_space(study, inputs.encoder, concurrency(study.resources))
+    with cluster(progress, study, partial(_prepare, study, progress)) as inputs:
+        check_space(study, inputs.encoder.shape, concurrency(study.resources))
         created = StudyCreated(
             time=time.time(),
             name=study.name,
@@ -96,13 +96,21 @@ def go_on(
                 journal.append(SettingsChanged(time=time.time(), settings=changed))
             say(console, told)
             return _settle(study, record, tracker, journal, console)
-        inputs = prepare(study, progress)
-        check_unchanged(record.facts, inputs.facts)
-        with cluster(progress, study):
-            check_space(study, inputs.encoder, concurrency(study.resources))
+        with cluster(progress, study, partial(_prepare, study, progress, record)) as inputs:
+            check_space(study, inputs.encoder.shape, concurrency(study.resources))
             if changed:
                 journal.append(SettingsChanged(time=time.time(), settings=changed))
             return _run(study, inputs, tracker, journal, console, progress)
+
+
+def _prepare(study: StudyConfig, progress: Progress, record: StudyRecord | None = None) -> Inputs:
+    """What trials are made from; the libraries for it are loaded here, while Ray starts."""
+    with progress.task("loading libraries"):
+        from tuner.prepare import check_unchanged, prepare
+    inputs = prepare(study, progress)
+    if record is not None:
+        check_unchanged(record.facts, inputs.facts)
+    return inputs
 
 
 def _run(
@@ -113,6 +121,9 @@ def _run(
     console: Console,
     progress: Progress,
 ) -> StudyRecord:
+    from tuner.search import engine  # late, as in `_prepare`, and where Ray has been started
+    from tuner.search.trial_files import TrialFiles
+
     files = TrialFiles(study)
     goes_on = f"the study goes on with: {command('resume', study.folder)}"
     stop = OrderlyStop(partial(progress.tell, STOPPING), f"stopped at once; {goes_on}")
@@ -137,6 +148,8 @@ def _settle(
     console: Console,
 ) -> StudyRecord:
     """Make good what a driver that was killed right at the end left out: files, MLflow, its end."""
+    from tuner.search.trial_files import TrialFiles  # torch, which `_prepare` loads late
+
     files = TrialFiles(study)
     if record.state == "running":
         driver = Driver(study, journal, [files, tracker])

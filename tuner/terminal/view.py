@@ -76,6 +76,8 @@ class StudyView:
         ended = f"{self._summary().ended} of " if study.trials else ""
         done = " ended" if study.trials else ""
         self._say(f"study {study.name}: {ended}{self._budget} trials{done}, rungs at {rungs} pairs")
+        if not self._live:
+            self._say("starting workers: each loads its libraries, which takes some seconds")
 
     def trial_started(self, trial: TrialRecord) -> None:
         """A trial began, or began again."""

@@ -194,8 +194,9 @@ class RowGradients:
     """Gradients of an embedding's rows: those of passes are added up as such, then spread once.
 
     A pass reads some hundreds of a matrix's rows, of which there may be a hundred thousand. The
-    memory of the whole gradient is kept from step to step: on a CPU, to get it anew takes longer
-    than to fill it.
+    memory of the whole gradient is kept from step to step: to get it anew takes longer than to
+    fill it. All this is for a CPU; a GPU fills a matrix in no time, and would have to wait for the
+    number of rows.
     """
 
     def __init__(self) -> None:
@@ -207,6 +208,9 @@ class RowGradients:
         assert isinstance(embedding, nn.Embedding)
         weight = embedding.weight
         assert weight.grad is None
+        if weight.device.type != "cpu":
+            yield
+            return
         embedding.sparse = True
         try:
             yield

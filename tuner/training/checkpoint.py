@@ -33,8 +33,6 @@ from tuner.training.group import Group
 MODEL, OPTIMIZER, PROGRESS = "model.safetensors", "optimizer.safetensors", "progress.json"
 MANIFEST = "manifest.json"
 NAME = re.compile(r"step-\d{9}")
-KEPT = 2
-"""Checkpoints of a trial that are kept; while one more is written, there are as many and one."""
 LARGEST_JSON = 2**26
 """Bytes of a JSON file that is read."""
 DAMAGE = (FileNotFoundError, NotADirectoryError, ValueError, SafetensorError)

@@ -1,0 +1,120 @@
+"""A trial's model, taken out of its study: a folder that transformers and other studies can load.
+
+`model.safetensors`, `config.json` and the tokenizer are the fine-tuned encoder in Hugging Face's
+format, its vocabulary whole again: rows of tokens that the corpus never held are as pre-trained.
+What transformers has no name for, fusion and head, is beside them, with the trial that it is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from tuner.errors import UserError
+from tuner.invocation import command
+from tuner.model.encoder import SEEN, load_encoder, load_tokenizer
+from tuner.model.vocabulary import restored
+from tuner.progress import Progress
+from tuner.protocol import Protocol
+from tuner.records import StudyRecord
+from tuner.search.journal import read_history
+from tuner.search.trial_files import TRIAL
+from tuner.storage.folders import Place, fetched, names_in, written
+from tuner.study_file import reopened_study
+from tuner.training.checkpoint import MODEL, sha256
+
+CLASSIFIER = "classifier.safetensors"
+"""Weights of fusion and head, by the names that `PairClassifier` has for them."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and of which trial."""
+
+    trial: int
+    score: float
+    objective: str
+    folder: Path
+
+
+def export(folder: Place, number: int | None, to: Path, progress: Progress) -> Exported:
+    """Write a trial's model to a new folder.
+
+    Args:
+        folder: of the study.
+        number: of a trial whose weights were kept; None: the best of those.
+        to: the new folder.
+        progress: told what is being done.
+
+    Raises:
+        UserError: no such weights were kept, they are damaged, the encoder has changed since, or
+            the folder is there already.
+    """
+    record = read_history(folder).record()
+    study = reopened_study(record.settings, folder)
+    if to.exists():
+        raise UserError(f"{to} is there already", "Name a folder that is not: --to FOLDER")
+    chosen = _chosen(folder, record, number)
+    source = folder / "best" / study.trial_folder(chosen).name
+    with progress.task("loading the encoder"):
+        encoder = load_encoder(study.encoder)
+        tokenizer = load_tokenizer(study.encoder)
+    try:
+        with fetched(source, (TRIAL, MODEL)) as here:
+            facts = json.loads((here / TRIAL).read_bytes())
+            if sha256(here / MODEL) != facts["sha256"]:
+                raise ValueError("its checksum is not the one beside it")
+            weights = load_file(here / MODEL)
+    except (FileNotFoundError, ValueError, KeyError, SafetensorError) as error:
+        raise UserError(
+            f"{source} is damaged: {error}", "Export another trial: --trial N"
+        ) from error
+    if facts["encoder"]["checksum"] != encoder.checksum:
+        raise UserError(
+            f"the encoder {study.encoder.name!r} has changed since the study began",
+            "Restore it; what was not trained is taken from it.",
+        )
+    whole = restored(weights, encoder)
+    own = {n.removeprefix("encoder."): w for n, w in whole.items() if n.startswith("encoder.")}
+    own |= {n: w for n, w in whole.items() if n.startswith("pooler.")}
+    others = {n: w for n, w in whole.items() if n.startswith(("fusion.", "head."))}
+    assert own.keys() == encoder.weights.keys() and len(own) + len(others) == len(whole)
+    protocol = Protocol.of(study.languages, study.protocol, machine_translated=False)
+    seen = sorted({*protocol.seen, *encoder.seen})
+    with progress.task(f"writing {to}"), written(to, last="config.json") as target:
+        save_file(own, target / MODEL, {"format": "pt"})  # which transformers asks for
+        tokenizer.save_pretrained(target)
+        save_file(others, target / CLASSIFIER)
+        (target / TRIAL).write_text(json.dumps(facts, indent=2))
+        config = {**encoder.config, SEEN: seen}  # it is zero-shot for none of them any more
+        (target / "config.json").write_text(json.dumps(config, indent=2))
+        for path in target.iterdir():
+            path.chmod(0o644)  # safetensors makes its files for their owner alone
+    return Exported(chosen, facts["score"], facts["objective"], to)
+
+
+def _chosen(folder: Place, record: StudyRecord, number: int | None) -> int:
+    trials = [trial.number for trial in record.trials]
+    kept = [int(name) for name in names_in(folder / "best") if name.isdigit()]
+    best = next((trial.number for trial in record.ranked() if trial.number in kept), None)
+    if best is None:
+        raise UserError(
+            f"{folder} has kept no trial's weights",
+            "They are kept of the best that reach the full budget (checkpoint.keep_best); go on "
+            f"with the study: {command('resume', folder)}",
+        )
+    if number is not None and number not in trials:
+        raise UserError(
+            f"there is no trial {number:03d} in {folder}",
+            f"Its trials: {command('report', folder)}",
+        )
+    if number is not None and number not in kept:
+        raise UserError(
+            f"the weights of trial {number:03d} were not kept",
+            f"Kept: {', '.join(f'{trial:03d}' for trial in sorted(kept))} (checkpoint.keep_best).",
+        )
+    return best if number is None else number
