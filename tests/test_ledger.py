@@ -55,7 +55,14 @@ def trial(study: StudyConfig, number: int, time: float) -> list[Event]:
     """Created and started at a time."""
     config = study.baseline_config()
     return [
-        TrialCreated(time=time, number=number, origin="sampler", params={}, config=config),
+        TrialCreated(
+            time=time,
+            number=number,
+            origin="sampler",
+            params={},
+            config=config,
+            budget=study.rungs[-1],
+        ),
         TrialStarted(time=time, number=number, gpus=0.5),
     ]
 

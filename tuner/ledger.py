@@ -61,14 +61,12 @@ class Limits:
 
     Attributes:
         total_pairs, gpu_hours, seconds: infinite where the budget says nothing.
-        full: a trial's full budget, in pairs.
         largest_trial: pairs that a trial takes at most: its last step may go beyond the budget.
     """
 
     total_pairs: float
     gpu_hours: float
     seconds: float
-    full: int
     largest_trial: int
 
     @classmethod
@@ -76,13 +74,13 @@ class Limits:
         """The limits that a study sets itself."""
         budget = study.budget
         share = 1 - budget.confirm_share
-        full = budget.pairs_per_trial
         return cls(
             total_pairs=inf if budget.total_pairs is None else budget.total_pairs * share,
             gpu_hours=inf if budget.gpu_hours is None else budget.gpu_hours * share,
             seconds=inf if budget.wall is None else seconds_of(budget.wall) * share,
-            full=full,
-            largest_trial=max(_whole(config, full) for config in study.corner_configs()),
+            largest_trial=max(
+                _whole(config, study.rungs_of(config)[-1]) for config in study.corner_configs()
+            ),
         )
 
     def spent(self, study: StudyRecord) -> str:
@@ -103,7 +101,7 @@ class Limits:
         if self.total_pairs == inf:
             return True
         promised = sum(
-            _whole(trial.config, self.full) - trial.pairs_seen
+            _whole(trial.config, trial.budget) - trial.pairs_seen
             for trial in study.trials
             if trial.state not in ENDED
         )

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from tuner.config import TrialConfig
 
 TrialState = Literal["pending", "running", "completed", "pruned", "failed", "interrupted"]
+Origin = Literal["baseline", "sampler", "tuning", "design"]
+"""Whence a trial's configuration: the control of a search, its sampler, the choice of a learning
+rate in a scaling study (not scored), or what a design compares."""
 ENDED: tuple[TrialState, ...] = ("completed", "pruned", "failed")
 """States that a trial does not leave again."""
 StudyState = Literal["running", "completed", "failed", "interrupted"]
@@ -129,13 +132,38 @@ class NodeSpan(Record):
     left: float = Field(description="of one that is there: the moment the record is of")
 
 
+class OnTest(Record):
+    """A trial's one look at test, after the recommendation was fixed."""
+
+    time: float = Field(description="Unix time at its end, seconds")
+    scores: dict[str, Scores] = Field(
+        description="by language (`en`) or ordered language pair (`en-de`: sentence1 English)"
+    )
+    answers: dict[str, str] = Field(
+        description="which pairs were classified right: packed bits in base64, in order of rows"
+    )
+    seconds: float = Field(description="that it took, on a worker")
+
+
+class Recommendation(Record):
+    """What a confirmation recommends, fixed on permitted dev before anything reads test."""
+
+    time: float = Field(description="Unix time, seconds")
+    arm: str = Field(description="name of the arm of the design")
+    objective: dict[str, float] = Field(
+        description="mean over its seeds of every arm that has them all, by name, 0 to 1"
+    )
+
+
 class TrialRecord(Record):
     """One trial as the journal knows it."""
 
     number: int
-    origin: Literal["baseline", "sampler"]
-    params: dict[str, Any] = Field(description="what was sampled, by dotted name")
+    origin: Origin
+    arm: str = Field("", description="of a confirmation: the arm that it is a seed of")
+    params: dict[str, Any] = Field(description="what was sampled or planned, by dotted name")
     config: TrialConfig
+    budget: int = Field(description="its full budget, in pairs")
     state: TrialState = "pending"
     reason: str = Field("", description="why it ended as it did, in words")
     attempts: int = Field(0, description="times it was started: 1 unless it was restarted")
@@ -148,6 +176,7 @@ class TrialRecord(Record):
     seconds: float = Field(0.0, description="on a worker, over all attempts")
     gpu_seconds: float = Field(0.0, description="the same, times the GPUs that were held")
     placed: tuple[Attempt, ...] = Field((), description="attempts that came to a first step")
+    tests: tuple[OnTest, ...] = Field((), description="every time that it was evaluated on test")
 
     @property
     def last(self) -> Evaluation | None:
@@ -169,6 +198,9 @@ class StudyRecord(Record):
     seconds: float = Field(0.0, description="wall time over all drivers so far")
     trials: tuple[TrialRecord, ...] = ()
     nodes: tuple[NodeSpan, ...] = Field((), description="of the cluster, in order of coming")
+    recommendation: Recommendation | None = Field(
+        None, description="of a confirmation; nothing has read test before it"
+    )
 
     def ranked(self) -> list[TrialRecord]:
         """Trials that reached the full budget with a finite score, best first.

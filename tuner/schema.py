@@ -28,6 +28,9 @@ def study_schema() -> Schema:
     blocks["trial"] = _by_setting(blocks["trial"], values)
     blocks["baseline"] = _by_setting(blocks["baseline"], values) | {"type": ["object", "null"]}
     blocks["space"] = _by_setting(blocks["space"], {name: _varied(name, parts) for name in FIELDS})
+    for part, key in (("TuningDesign", "at"), ("Arm", "settings")):
+        planned = parts[part]["properties"]
+        planned[key] = _by_setting(planned[key], values)
     del parts["Space"]
     parts["Condition"] = _by_setting(
         parts["Int"]["properties"]["when"],

@@ -44,8 +44,10 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
         )
     inputs = prepare(study, progress)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    events = train(config, study.rungs, inputs.protocol, inputs.corpus, inputs.encoder, device)
-    full_budget = study.rungs[-1]
+    events = train(
+        config, study.rungs_of(config), inputs.protocol, inputs.corpus, inputs.encoder, device
+    )
+    full_budget = study.rungs_of(config)[-1]
     last: Evaluation | None = None
     with progress.task("training", "pairs") as trained, ExitStack() as evaluation:
         evaluated: Advance

@@ -154,7 +154,7 @@ def _path(key: str) -> list[str]:
 def _complaint(item: Any) -> str:
     """One line of a pydantic error: where, what was got, what is allowed."""
     # Not in the file, but pydantic's: which model of a union it took.
-    tags = ("float", "int", "power_of_two", "choice", "fixed", *SOURCES)
+    tags = ("float", "int", "power_of_two", "choice", "fixed", "confirm", "scaling", *SOURCES)
     place = ".".join(str(part) for part in item["loc"] if part not in tags)
     if item["type"] == "extra_forbidden":
         source = item["loc"][1] if item["loc"][0] == "data" and len(item["loc"]) > 2 else None

@@ -81,6 +81,7 @@ def record(study: StudyConfig) -> Make:
                 origin="sampler",
                 params={},
                 config=config(8),
+                budget=100,
                 state="completed",
                 attempts=1,
                 started=started,

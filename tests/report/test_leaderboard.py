@@ -41,6 +41,7 @@ def trial(number: int, state: Any, *scores: float, **settings: Any) -> TrialReco
         origin="sampler",
         params=params,
         config=TrialConfig.from_flat(params),
+        budget=900,
         state=state,
         evaluations=evaluations,
     )

@@ -43,6 +43,7 @@ def trial(number: int, score: float, state: TrialState = "completed", **settings
         origin="sampler",
         params=params,
         config=TrialConfig.from_flat(params),
+        budget=100,
         state=state,
         evaluations=(evaluation,),
     )

@@ -67,6 +67,7 @@ def make(tmp_path: Path) -> Make:
                         origin="sampler",
                         params={"optim.lr": 1e-3},
                         config=TrialConfig.from_flat({"optim.lr": 1e-3}),
+                        budget=800,
                     )
                 )
                 journal.append(TrialStarted(time=created + 10, number=number))

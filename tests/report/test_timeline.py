@@ -42,7 +42,9 @@ def left(time: float, node: str) -> Event:
 
 def created(time: float, number: int) -> Event:
     config = TrialConfig.from_flat({})
-    return TrialCreated(time=time, number=number, origin="sampler", params={}, config=config)
+    return TrialCreated(
+        time=time, number=number, origin="sampler", params={}, config=config, budget=1
+    )
 
 
 def began(time: float, number: int, *nodes: str, gpus: float = 1, cpus: float = 1) -> list[Event]:

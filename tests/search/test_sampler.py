@@ -56,7 +56,12 @@ class Told:
         assert params is not None
         config = self._study.space.trial_config(self._study.trial, params)
         self.records[number] = TrialRecord(
-            number=number, origin="sampler", params=params, config=config, state="running"
+            number=number,
+            origin="sampler",
+            params=params,
+            config=config,
+            budget=900,
+            state="running",
         )
         return params
 

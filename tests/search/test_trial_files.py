@@ -72,6 +72,7 @@ def trial_of(evaluation: Evaluate, optimizer: torch.optim.Optimizer) -> Make:
             origin="sampler",
             params={},
             config=TrialConfig(),
+            budget=RUNGS[-1],
             state=state,
             evaluations=tuple(evaluations),
         )
@@ -340,6 +341,7 @@ def test_the_weights_that_stay_score_what_is_written_beside_them(study: StudyCon
         origin="sampler",
         params={},
         config=config,
+        budget=960,
         state="completed",
         evaluations=evaluations,
     )

@@ -64,6 +64,7 @@ def test_a_trial_goes_on_there_and_its_weights_stay(
         origin="sampler",
         params={},
         config=TrialConfig(),
+        budget=900,
         state="interrupted",
         evaluations=(evaluation(900, 0.7),),
     )

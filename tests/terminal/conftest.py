@@ -45,6 +45,7 @@ def trial() -> MakeTrial:
             origin="sampler",
             params=params,
             config=TrialConfig.from_flat(params),
+            budget=RUNGS[-1],
             state=state,
             reason="",
             attempts=0 if state == "pending" else 1,

@@ -47,6 +47,7 @@ def trial(
         origin="sampler" if number else "baseline",
         params=params,
         config=TrialConfig.from_flat(params),
+        budget=3000,
         state=state,
         reason={"failed": "out of memory", "pruned": "below the rung's best third"}.get(state, ""),
         attempts=1,

@@ -54,6 +54,7 @@ def created(number: int) -> list[Event]:
             origin="sampler",
             params={"optim.lr": 5e-4},
             config=config,
+            budget=3000,
         ),
         TrialStarted(time=BEGAN + 60 * number, number=number),
         Evaluated(time=BEGAN + 2, number=number, evaluation=evaluation(number, 1000)),

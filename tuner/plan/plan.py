@@ -181,8 +181,9 @@ def fit_here(study: StudyConfig) -> int:
 
 
 def _batch_plan(study: StudyConfig, size: int, pace: Pace | None) -> BatchPlan:
-    seen = tuple(pairs_at(rung, size) for rung in study.rungs)
-    late = {rung: pairs / rung - 1 for rung, pairs in zip(study.rungs, seen, strict=True)}
+    rungs = study.rungs_at(size)
+    seen = tuple(pairs_at(rung, size) for rung in rungs)
+    late = {rung: pairs / rung - 1 for rung, pairs in zip(rungs, seen, strict=True)}
     at_rung = max(late, key=lambda rung: late[rung])
     return BatchPlan(
         effective_size=size,

@@ -24,6 +24,7 @@ from tuner.search.sampler import Sampler
 from tuner.space import Space
 from tuner.space.distributions import Choice, Fixed, Float, PowerOfTwo, Scalar
 from tuner.study import StudyConfig
+from tuner.study.planned import configured, planned_params
 
 NOISE = 0.1
 """Standard deviation of a score around the landscape, whose weights have 1: what seeds do."""
@@ -97,6 +98,7 @@ class _Play:
         self._asha = Asha(study.rungs, study.scheduler.reduction_factor, protected)
         self._landscape, self._chance = Landscape(study.space, seed), random.Random(seed)
         self._plateau = self._chance.uniform(0, LONGEST_PLATEAU)
+        self._planned = planned_params(study) if study.design is not None else []
         self._configs: list[TrialConfig] = []
         self._qualities: list[float] = []
         self._learns: list[float] = []  # from which share of the budget
@@ -112,11 +114,11 @@ class _Play:
             self._begin(now + place * self._pace.ramp, place)
         while self._arrivals:
             now, trial, index = heapq.heappop(self._arrivals)
-            rung = self._rungs[index]
+            rung = self._study.rungs_of(self._configs[trial])[index]
             score = self._score(trial, rung)
             reached[rung] += 1
             self._sampler.evaluated(trial, rung, score)
-            if rung == self._rungs[-1]:
+            if index + 1 == len(self._study.rungs_of(self._configs[trial])):
                 self._sampler.ended(trial, "completed", score)
             elif self._goes_on(trial, rung, score):
                 self._send(now, trial, index + 1)
@@ -134,7 +136,10 @@ class _Play:
         number, study = len(self._configs), self._study
         if number == self._trials:
             return
-        if number == 0 and study.baseline is not None:
+        if self._planned:
+            params = self._planned[number]
+            config = configured(study, params)
+        elif number == 0 and study.baseline is not None:
             params, config = dict(study.baseline), study.baseline_config()
         else:
             proposed = self._sampler.propose(number)
@@ -149,8 +154,9 @@ class _Play:
     def _send(self, now: float, trial: int, index: int) -> None:
         """Let a trial train up to a rung."""
         size = self._configs[trial].batch.effective_size
-        before = pairs_at(self._rungs[index - 1], size) if index else 0
-        pairs = pairs_at(self._rungs[index], size) - before  # 0 where one step passes both
+        rungs = self._study.rungs_of(self._configs[trial])
+        before = pairs_at(rungs[index - 1], size) if index else 0
+        pairs = pairs_at(rungs[index], size) - before  # 0 where one step passes both
         seconds = self._pace.training(self._configs[trial], pairs)
         seconds += self._pace.per_set * self._sets if pairs else 0.0
         self._pairs, self._busy = self._pairs + pairs, self._busy + seconds

@@ -60,6 +60,11 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
     asked = reopened_study(settings, folder)
     budget = asked.budget
     if extension.trials is not None:
+        if asked.design is not None:
+            raise UserError(
+                f"--trials: {record.name} is a design, whose trials are all planned",
+                "Begin another study with more seeds, under another name.",
+            )
         if budget.trials is None:
             raise UserError("--trials: this study runs its whole grid", "There are no more points.")
         more = _added("--trials", "+32", extension.trials, int)
@@ -115,6 +120,8 @@ def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
         return f"{spent}; to spend more: {pairs if 'total_pairs' in spent else spend}"
     if any(trial.state not in ENDED for trial in record.trials):
         return ""
+    if study.design is not None and record.state == "completed":
+        return f"study {record.name} is complete: its design has no other trials"
     if len(record.trials) >= study.trials:
         is_grid = study.sampler.kind == "grid" and study.budget.trials is None
         trials = "" if is_grid else f"; for more trials: {more('--trials +8', 'budget.trials')}"

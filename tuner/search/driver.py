@@ -9,9 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
-from tuner.config import TrialConfig
 from tuner.errors import UserError
 from tuner.ledger import Limits
 from tuner.progress import Phase
@@ -26,6 +24,7 @@ from tuner.records import (
 )
 from tuner.search import failures
 from tuner.search.asha import Asha
+from tuner.search.designed import Designed
 from tuner.search.events import (
     AttemptFailed,
     DriverEnded,
@@ -41,8 +40,7 @@ from tuner.search.events import (
 from tuner.search.journal import Journal
 from tuner.search.observer import Observer
 from tuner.search.outcome import Outcome
-from tuner.search.sampler import Sampler
-from tuner.space.distributions import Scalar
+from tuner.search.proposer import Proposal, Proposer, Searched
 from tuner.study import StudyConfig
 
 BASELINE = 0
@@ -69,9 +67,8 @@ class Driver:
         self._study = study
         self._journal = journal
         self._observers = observers
-        self._full = study.rungs[-1]
         self._budget = study.trials
-        self._sampler = Sampler(study.feasible, study.sampler)
+        self._proposer: Proposer = Searched(study) if study.design is None else Designed(study)
         self._limits = Limits.of(study)
         protected = frozenset({BASELINE} if study.baseline is not None else ())
         self._asha = (
@@ -81,7 +78,7 @@ class Driver:
         )
         self._waiting: deque[int] = deque()
         self._under_way: set[int] = set()  # given out, and neither ended nor back in the queue
-        self._exhausted = False  # the sampler has no other point
+        self._exhausted = False  # there is no other point
         self._seen: dict[int, int] = {}  # pairs of running trials, newer than what is journalled
         self._seen_written = time.monotonic()
         self._replay()
@@ -107,11 +104,12 @@ class Driver:
         if self._waiting:
             number = self._waiting.popleft()
         else:
-            created = self._create_next()
-            if created is None:
-                self._exhausted = True
+            number = len(self._journal.history.trials)
+            proposal = self._proposer.propose(number, self._journal.history.trials)
+            if not isinstance(proposal, Proposal):
+                self._exhausted = proposal is None
                 return None
-            number = created.number
+            self._create(number, proposal)
         self._under_way.add(number)
         return self._trial(number)
 
@@ -162,7 +160,7 @@ class Driver:
         trial = self._trial(number)
         if all(evaluation.rung != known.rung for known in trial.evaluations):
             self._write(Evaluated(time=time.time(), number=number, evaluation=evaluation))
-            self._sampler.evaluated(number, evaluation.rung, evaluation.objective)
+            self._proposer.evaluated(number, evaluation.rung, evaluation.objective)
             for observer in self._observers:
                 observer.evaluated(self._trial(number), evaluation)
         self._seen[number] = max(evaluation.pairs_seen, self._seen.get(number, 0))
@@ -215,8 +213,7 @@ class Driver:
     def _replay(self) -> None:
         """Rebuild rungs, sampler and the queue of unfinished trials from the journal."""
         for number, trial in self._journal.history.trials.items():
-            if trial.origin == "sampler":
-                self._sampler.replay(trial)
+            self._proposer.replay(trial)
             if trial.state not in ENDED:
                 self._waiting.append(number)
         for number, evaluation in self._journal.history.arrivals:
@@ -225,17 +222,19 @@ class Driver:
 
     def _goes_on(self, number: int) -> bool:
         """Whether the trial's latest evaluation lets it go on to another rung."""
-        last = self._trial(number).last
+        trial = self._trial(number)
+        last = trial.last
         assert last is not None
-        if last.rung == self._full:
+        if last.rung == trial.budget:
             return False
         return self._asha is None or self._asha.goes_on(number, last.rung, last.objective)
 
     def _conclude(self, number: int) -> None:
-        last = self._trial(number).last
+        trial = self._trial(number)
+        last = trial.last
         assert last is not None
-        if last.rung == self._full:
-            self._end(number, "completed", f"full budget of {self._full:,} pairs")
+        if last.rung == trial.budget:
+            self._end(number, "completed", f"full budget of {trial.budget:,} pairs")
         else:
             self._end(number, "pruned", f"stopped by ASHA at {last.rung:,} pairs")
 
@@ -245,33 +244,25 @@ class Driver:
             return False
         return self._limits.room(self._record())
 
-    def _create_next(self) -> TrialRecord | None:
-        number = len(self._journal.history.trials)
-        if number == BASELINE and self._study.baseline is not None:
-            return self._create("baseline", self._study.baseline, self._study.baseline_config())
-        params = self._sampler.propose(number)
-        if params is None:
-            return None
-        config = self._study.space.trial_config(self._study.trial, params)
-        return self._create("sampler", params, config)
-
-    def _create(
-        self, origin: Literal["baseline", "sampler"], params: dict[str, Scalar], config: TrialConfig
-    ) -> TrialRecord:
-        number = len(self._journal.history.trials)
+    def _create(self, number: int, proposal: Proposal) -> None:
         self._write(
             TrialCreated(
-                time=time.time(), number=number, origin=origin, params=params, config=config
+                time=time.time(),
+                number=number,
+                origin=proposal.origin,
+                arm=proposal.arm,
+                params=proposal.params,
+                config=proposal.config,
+                budget=self._study.rungs_of(proposal.config)[-1],
             )
         )
-        return self._trial(number)
 
     def _end(self, number: int, state: TrialState, reason: str) -> None:
         self._write(TrialEnded(time=time.time(), number=number, state=state, reason=reason))
         self._under_way.discard(number)
         self._seen.pop(number, None)
         trial = self._trial(number)
-        self._sampler.ended(number, state, trial.last.objective if trial.last else None)
+        self._proposer.ended(number, state, trial.last.objective if trial.last else None)
         for observer in self._observers:
             observer.trial_ended(trial)
 

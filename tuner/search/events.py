@@ -10,6 +10,9 @@ from tuner.config import TrialConfig
 from tuner.records import (
     Evaluation,
     Failure,
+    OnTest,
+    Origin,
+    Recommendation,
     Record,
     StudyState,
     TrialState,
@@ -60,9 +63,11 @@ class TrialCreated(_Event):
 
     event: Literal["trial_created"] = "trial_created"
     number: int
-    origin: Literal["baseline", "sampler"]
+    origin: Origin
+    arm: str = ""
     params: dict[str, Any]
     config: TrialConfig
+    budget: int = Field(ge=1)
 
 
 class TrialStarted(_Event):
@@ -122,6 +127,21 @@ class TrialEnded(_Event):
     reason: str = ""
 
 
+class Recommended(_Event):
+    """A confirmation has chosen, on permitted dev alone; only after it may test be read."""
+
+    event: Literal["recommended"] = "recommended"
+    recommendation: Recommendation
+
+
+class Tested(_Event):
+    """A trial of a confirmation was evaluated on test."""
+
+    event: Literal["tested"] = "tested"
+    number: int
+    on_test: OnTest
+
+
 class NodeJoined(_Event):
     """The cluster has this node: from here on, or, where a driver has just started, already."""
 
@@ -152,6 +172,8 @@ Event = (
     | AttemptFailed
     | Evaluated
     | TrialEnded
+    | Recommended
+    | Tested
     | NodeJoined
     | NodeLeft
 )

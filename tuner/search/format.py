@@ -26,8 +26,10 @@ from tuner.search.events import (
     NodeJoined,
     NodeLeft,
     Progressed,
+    Recommended,
     SettingsChanged,
     StudyCreated,
+    Tested,
     TrialCreated,
 )
 from tuner.search.history import History
@@ -141,6 +143,11 @@ def _check(event: Event, history: History, rungs: tuple[int, ...]) -> None:
         case TrialCreated():
             if event.number != len(history.trials):
                 raise ValueError(f"trial {len(history.trials)} is next, not {event.number}")
+            if event.budget not in rungs:
+                raise ValueError(f"the study has no rung at {event.budget}, the trial's budget")
+        case Recommended():
+            if history.recommendation is not None:
+                raise ValueError("a second recommendation")
         case NodeJoined() | NodeLeft():
             there = event.node in history.nodes
             if there == isinstance(event, NodeJoined):
@@ -150,6 +157,8 @@ def _check(event: Event, history: History, rungs: tuple[int, ...]) -> None:
                 _check_trial(number, history)
         case _:
             _check_trial(event.number, history)
+            if isinstance(event, Tested) and history.recommendation is None:
+                raise ValueError("test was read before anything was recommended")
             if isinstance(event, Evaluated) and event.evaluation.rung not in rungs:
                 raise ValueError(f"the study has no rung at {event.evaluation.rung}")
 

@@ -10,6 +10,7 @@ from tuner.records import (
     Evaluation,
     FailureKind,
     NodeSpan,
+    Recommendation,
     StudyRecord,
     StudyState,
     TrialRecord,
@@ -24,8 +25,10 @@ from tuner.search.events import (
     NodeJoined,
     NodeLeft,
     Progressed,
+    Recommended,
     SettingsChanged,
     StudyCreated,
+    Tested,
     TrialCreated,
     TrialEnded,
     TrialPlaced,
@@ -42,6 +45,7 @@ class History:
     Attributes:
         trials: by number, as they stand.
         arrivals: (trial, evaluation) in the order in which they came in.
+        recommendation: of a confirmation that has come so far.
     """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
@@ -59,6 +63,7 @@ class History:
         self._latest = 0.0
         self.trials: dict[int, TrialRecord] = {}
         self.arrivals: list[tuple[int, Evaluation]] = []
+        self.recommendation: Recommendation | None = None
         for event in events:
             self.apply(event)
 
@@ -92,9 +97,13 @@ class History:
                 self.trials[event.number] = TrialRecord(
                     number=event.number,
                     origin=event.origin,
+                    arm=event.arm,
                     params=event.params,
                     config=event.config,
+                    budget=event.budget,
                 )
+            case Recommended():
+                self.recommendation = event.recommendation
             case Progressed():
                 for number, pairs_seen in event.pairs_seen.items():
                     self._seen(number, pairs_seen)
@@ -105,7 +114,13 @@ class History:
 
     def _apply_to_trial(
         self,
-        event: TrialStarted | TrialPlaced | TrialRestored | AttemptFailed | Evaluated | TrialEnded,
+        event: TrialStarted
+        | TrialPlaced
+        | TrialRestored
+        | AttemptFailed
+        | Evaluated
+        | TrialEnded
+        | Tested,
     ) -> None:
         number = event.number
         trial = self.trials[number]
@@ -151,6 +166,8 @@ class History:
                 if all(event.evaluation.rung != known.rung for known in trial.evaluations):
                     self.arrivals.append((number, event.evaluation))
                     self._update(number, evaluations=(*trial.evaluations, event.evaluation))
+            case Tested():
+                self._update(number, tests=(*trial.tests, event.on_test))
             case TrialEnded():
                 self._end_attempt(number, event.time, event.state)
                 self._update(number, state=event.state, reason=event.reason, ended=event.time)
@@ -183,6 +200,7 @@ class History:
             seconds=self._seconds + running,
             trials=tuple(trials.values()),
             nodes=tuple(sorted((*self._left, *there), key=lambda span: span.joined)),
+            recommendation=self.recommendation,
         )
 
     def _seen(self, number: int, pairs_seen: int) -> None:

@@ -88,9 +88,10 @@ class Worker:
         folder = self._study.trial_folder(trial[NUMBER])
         saved = Checkpoints(folder, self._study.checkpoint.every_seconds)
         try:
+            config = TrialConfig.model_validate(trial[CONFIG])
             yield from train(
-                TrialConfig.model_validate(trial[CONFIG]),
-                self._study.rungs,
+                config,
+                self._study.rungs_of(config),
                 *self._inputs,
                 self._device,
                 saved if self._group.rank == 0 else None,

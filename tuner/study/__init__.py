@@ -26,6 +26,7 @@ from tuner.space.requirements import parse
 from tuner.storage.folders import Place
 from tuner.storage.location import NAME, located
 from tuner.study.data import DataConfig
+from tuner.study.design import DesignConfig
 from tuner.study.parts import (
     BudgetConfig,
     CheckpointConfig,
@@ -37,6 +38,13 @@ from tuner.study.parts import (
     SamplerConfig,
     SchedulerConfig,
     TrackingConfig,
+)
+from tuner.study.planned import (
+    budgets,
+    check_design,
+    full_budget,
+    planned_configs,
+    planned_trials,
 )
 
 
@@ -89,6 +97,9 @@ class StudyConfig(Part):
         "batch.effective_size >= batch.micro_size",
     )
     baseline: dict[str, Any] | None = Field(None, description="run first, protected from ASHA")
+    design: DesignConfig | None = Field(
+        None, description="instead of a search: trials that are planned, none of them pruned"
+    )
     resources: ResourcesConfig = ResourcesConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     tracking: TrackingConfig = TrackingConfig()
@@ -111,6 +122,8 @@ class StudyConfig(Part):
     def _consistent(self) -> Self:
         _check_languages(self.languages, self.protocol)
         self._check_requirements()
+        if self.design is not None:
+            check_design(self)
         for config in self.corner_configs():
             self.check_mix(config)
         if self.scheduler.kind == "asha" and self.scheduler.min_pairs > self.budget.pairs_per_trial:
@@ -119,6 +132,8 @@ class StudyConfig(Part):
                 f"budget.pairs_per_trial ({self.budget.pairs_per_trial})"
             )
         self._check_budget()
+        if self.design is not None:
+            return self
         if self.sampler.kind == "grid":
             self.feasible.grid()
         elif self.budget.trials is None:
@@ -145,6 +160,8 @@ class StudyConfig(Part):
 
         A grid is enumerated each time: keep the answer where it is asked for often.
         """
+        if self.design is not None:
+            return planned_trials(self)
         if self.sampler.kind != "grid":
             assert self.budget.trials is not None
             return self.budget.trials
@@ -166,13 +183,26 @@ class StudyConfig(Part):
 
     @property
     def rungs(self) -> tuple[int, ...]:
-        """Nominal budgets at which trials are evaluated, in pairs; the last is the full budget."""
+        """Nominal budgets at which trials are evaluated, in pairs; the last is the full budget.
+
+        Of a design that holds steps equal: the full budgets of its batch sizes.
+        """
         full = self.budget.pairs_per_trial
         if self.scheduler.kind == "none":
-            return (full,)
+            return budgets(self)
         eta, first = self.scheduler.reduction_factor, self.scheduler.min_pairs
         lower = takewhile(lambda rung: rung < full, (first * eta**k for k in range(64)))
         return (*lower, full)
+
+    def rungs_of(self, config: TrialConfig) -> tuple[int, ...]:
+        """Those of one trial; the last is its full budget."""
+        return self.rungs_at(config.batch.effective_size)
+
+    def rungs_at(self, size: int) -> tuple[int, ...]:
+        """Those of trials with batches of `size` pairs."""
+        if self.design is None:
+            return self.rungs
+        return (full_budget(self.design, self.budget.pairs_per_trial, size),)
 
     def baseline_config(self) -> TrialConfig:
         """The control's configuration: the fixed settings with the baseline's on top."""
@@ -183,6 +213,9 @@ class StudyConfig(Part):
 
         The baseline, every end of the space, and a sample of its inside, all feasible.
         """
+        if self.design is not None:
+            yield from planned_configs(self)
+            return
         if self.baseline is not None:
             yield self.baseline_config()
         feasible = self.feasible

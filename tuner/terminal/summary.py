@@ -210,7 +210,7 @@ class Summary:
         return [Text(), *rows]
 
     def _row(self, trial: TrialRecord) -> Table:
-        beat, full = self.heartbeats.get(trial.number), self.study.rungs[-1]
+        beat, full = self.heartbeats.get(trial.number), trial.budget
         if beat is not None:
             what, seen, past = beat.phase, beat.pairs_seen, ""
         else:  # the journal knows rungs alone

@@ -1,0 +1,122 @@
+"""Planned studies: the `design:` block. What is trained is fixed beforehand, and nothing is pruned.
+
+Where ASHA stops trials, those that it lets live are not a fair sample of the space. What a
+conclusion rests on is therefore planned: every arm or cell with the same seeds, to its full budget.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from tuner.config import Part, check_value
+
+LARGEST_DESIGN = 100_000
+"""Trials of a design at most."""
+TUNED = "optim.lr"
+SIZE = "batch.effective_size"
+FACTORS = (SIZE, "mix.cross_lingual", "fusion.layer", "mix.granularity")
+"""What a scaling study may vary; `fusion.kind` goes with the layer."""
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+
+
+class Arm(Part):
+    """One configuration that is trained with every seed."""
+
+    name: str = Field(
+        min_length=1, max_length=64, description="what it is called: control, or trial 012"
+    )
+    settings: dict[str, Any] = Field(description="by dotted name, on top of `trial:`")
+    search_score: float | None = Field(
+        None, description="its objective in the search, which its selection has biased upwards"
+    )
+
+    @field_validator("settings")
+    @classmethod
+    def _known(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        return _checked(settings)
+
+
+class ConfirmDesign(Part):
+    """Arms that a search has found, and its control, trained again with fresh seeds."""
+
+    kind: Literal["confirm"] = Field(description="chosen configurations with fresh seeds")
+    study: str = Field(description="the search that is confirmed, by its unique id")
+    arms: tuple[Arm, ...] = Field(
+        min_length=1, max_length=1000, description="configurations, each trained with every seed"
+    )
+    seeds: Seeds = Field(description="every arm is trained with each of them")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        _check_distinct("design.arms", [arm.name for arm in self.arms])
+        _check_distinct("design.seeds", self.seeds)
+        return self
+
+
+class TuningDesign(Part):
+    """How the learning rate of each effective batch size is chosen, before anything is compared."""
+
+    lr: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        min_length=3, description="the grid; a choice at its edge is flagged, not concluded upon"
+    )
+    seeds: Seeds = Field(description="not scored: none of them is among design.seeds")
+    at: dict[str, Any] = Field(
+        {}, description="settings of the space at which it is tuned, for every effective size"
+    )
+
+    @field_validator("at")
+    @classmethod
+    def _known(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        return _checked(settings)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if list(self.lr) != sorted(set(self.lr)):
+            raise ValueError("design.tuning.lr must be ascending, each rate once")
+        _check_distinct("design.tuning.seeds", self.seeds)
+        return self
+
+
+class ScalingDesign(Part):
+    """Every point of the space with every seed, at the learning rate that suits its batch size.
+
+    After Shallue et al., arXiv 1811.03600: what a batch size does is seen only where the learning
+    rate was tuned for it, and not where the best one lies at the edge of its grid.
+    """
+
+    kind: Literal["scaling"] = Field(description="the whole grid of the space, over seeds")
+    hold: Literal["pairs", "steps"] = Field(
+        "pairs",
+        description="equal for all batch sizes: pairs (budget.pairs_per_trial), or steps (those "
+        "that budget.pairs_per_trial gives at 32 pairs a step)",
+    )
+    seeds: Seeds = Field(description="every point is trained with each of them")
+    tuning: TuningDesign = Field(description="how learning rates are chosen")
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        _check_distinct("design.seeds", self.seeds)
+        if both := sorted(set(self.seeds) & set(self.tuning.seeds)):
+            raise ValueError(
+                f"design.seeds and design.tuning.seeds share {', '.join(map(str, both))}: a seed "
+                f"that has chosen a learning rate must not score it"
+            )
+        return self
+
+
+DesignConfig = Annotated[ConfirmDesign | ScalingDesign, Field(discriminator="kind")]
+
+
+def _checked(settings: dict[str, Any]) -> dict[str, Any]:
+    for name, value in settings.items():
+        check_value(name, value)
+    if "seed" in settings:
+        raise ValueError("seed is the design's to give, in design.seeds")
+    return settings
+
+
+def _check_distinct(key: str, values: Any) -> None:
+    if len(set(values)) < len(values):
+        raise ValueError(f"{key} must be distinct, got {', '.join(map(str, values))}")

@@ -1,0 +1,160 @@
+"""What a design runs: its trials, in order, as far as they are known before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tuner.config import REFERENCE_BATCH, TrialConfig
+from tuner.study.design import (
+    FACTORS,
+    LARGEST_DESIGN,
+    SIZE,
+    TUNED,
+    ConfirmDesign,
+    DesignConfig,
+    ScalingDesign,
+)
+from tuner.study.parts import SamplerConfig
+
+if TYPE_CHECKING:
+    from tuner.study import StudyConfig
+
+Params = dict[str, Any]
+
+
+def check_design(study: StudyConfig) -> None:
+    """Refuse what a design does not go with.
+
+    Raises:
+        ValueError: in words.
+    """
+    design = study.design
+    assert design is not None
+    if study.scheduler.kind != "none":
+        raise ValueError(
+            "a design compares trials that all reach their full budget: write "
+            "scheduler: {kind: none}"
+        )
+    if study.budget.trials is not None:
+        raise ValueError(f"budget.trials is the design's to say: {planned_trials(study)}")
+    if study.sampler != SamplerConfig():
+        raise ValueError("a design has no sampler: leave the block out")
+    if study.baseline is not None:
+        raise ValueError("a design has no baseline of its own: make it one of its arms or points")
+    if isinstance(design, ConfirmDesign):
+        if study.space.root:
+            raise ValueError("a confirmation has no space: its arms are in design.arms")
+    else:
+        _check_scaling(study, design)
+    if planned_trials(study) > LARGEST_DESIGN:
+        raise ValueError(f"the design has more than {LARGEST_DESIGN:,} trials")
+
+
+def _check_scaling(study: StudyConfig, design: ScalingDesign) -> None:
+    for name in study.space.root:
+        if name not in (*FACTORS, "fusion.kind"):
+            raise ValueError(
+                f"space.{name}: a scaling study varies {', '.join(FACTORS)} (with fusion.kind); "
+                f"fix others in `trial:`, seeds are design.seeds, rates design.tuning.lr"
+            )
+    if SIZE not in study.space.root:
+        raise ValueError(f"a scaling study varies {SIZE}: give its values in `space:`")
+    if TUNED in study.trial:
+        raise ValueError(f"trial.{TUNED} is chosen for every {SIZE}: leave it out")
+    for name in design.tuning.at:
+        if name not in study.space.root or name == SIZE:
+            raise ValueError(
+                f"design.tuning.at.{name}: names settings of the space, but {SIZE}, for each of "
+                f"which the rate is tuned"
+            )
+    for point in tuning_points(study, design):
+        if not study.feasible.keeps(point):
+            raise ValueError(f"design.tuning.at breaks a requirement at {SIZE} {point[SIZE]}")
+
+
+def planned_trials(study: StudyConfig) -> int:
+    """How many trials a design has, all of them counted."""
+    match study.design:
+        case ConfirmDesign(arms=arms, seeds=seeds):
+            return len(arms) * len(seeds)
+        case ScalingDesign() as design:
+            tuned = len(sizes(study)) * len(design.tuning.lr) * len(design.tuning.seeds)
+            return tuned + len(study.feasible.grid()) * len(design.seeds)
+        case None:
+            raise AssertionError("the study has no design")
+
+
+def sizes(study: StudyConfig) -> list[int]:
+    """The effective batch sizes of a scaling study, ascending."""
+    return sorted({int(point[SIZE]) for point in study.feasible.grid()})
+
+
+def tuning_points(study: StudyConfig, design: ScalingDesign) -> list[Params]:
+    """What is trained to choose learning rates, in order: a seed at a time over all of them."""
+    return [
+        {**design.tuning.at, SIZE: size, TUNED: lr, "seed": seed}
+        for seed in design.tuning.seeds
+        for size in sizes(study)
+        for lr in design.tuning.lr
+    ]
+
+
+def scored_points(study: StudyConfig, design: ScalingDesign) -> list[Params]:
+    """What is compared, in order, without its learning rate: a seed at a time over all points."""
+    points = study.feasible.grid()
+    return [{**point, "seed": seed} for seed in design.seeds for point in points]
+
+
+def planned_params(study: StudyConfig) -> list[Params]:
+    """What a design's trials differ in, in order; rates yet to be chosen are a middle one."""
+    match study.design:
+        case ConfirmDesign(arms=arms, seeds=seeds):
+            return [{**arm.settings, "seed": seed} for seed in seeds for arm in arms]
+        case ScalingDesign() as design:
+            middle = design.tuning.lr[len(design.tuning.lr) // 2]
+            scored = [{**point, TUNED: middle} for point in scored_points(study, design)]
+            return [*tuning_points(study, design), *scored]
+        case None:
+            raise AssertionError("the study has no design")
+
+
+def planned_configs(study: StudyConfig) -> Iterator[TrialConfig]:
+    """Every configuration that a design can train, seeds aside."""
+    match study.design:
+        case ConfirmDesign(arms=arms):
+            for arm in arms:
+                yield configured(study, arm.settings)
+        case ScalingDesign() as design:
+            seed = design.seeds[0]
+            for point in study.feasible.grid():
+                for lr in (design.tuning.lr[0], design.tuning.lr[-1]):
+                    yield configured(study, {**point, TUNED: lr, "seed": seed})
+            for point in tuning_points(study, design):
+                yield configured(study, point)
+
+
+def configured(study: StudyConfig, params: Mapping[str, Any]) -> TrialConfig:
+    """The configuration of planned settings, on top of `trial:`.
+
+    Raises:
+        ValueError: they are no valid trial.
+    """
+    return study.space.trial_config(study.trial, params)
+
+
+def full_budget(design: DesignConfig | None, pairs_per_trial: int, size: int) -> int:
+    """What a trial of batches of `size` pairs is trained for, in pairs."""
+    if isinstance(design, ScalingDesign) and design.hold == "steps":
+        return -(-pairs_per_trial * size // REFERENCE_BATCH)
+    return pairs_per_trial
+
+
+def budgets(study: StudyConfig) -> tuple[int, ...]:
+    """Full budgets of a design's trials, in pairs, ascending."""
+    pairs = study.budget.pairs_per_trial
+    match study.design:
+        case ScalingDesign(hold="steps") as design:
+            return tuple(sorted({full_budget(design, pairs, size) for size in sizes(study)}))
+        case _:
+            return (pairs,)
