@@ -44,7 +44,9 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
         )
     inputs = prepare(study, progress)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    events = train(config, study.rungs, inputs.protocol, inputs.corpus, inputs.encoder, device)
+    parts = (inputs.protocol, inputs.corpus, inputs.encoder, device)
+    probed = study.diagnostics.probed_pairs
+    events = train(config, study.rungs, *parts, noise_pairs=probed)
     full_budget = study.rungs[-1]
     last: Evaluation | None = None
     with progress.task("training", "pairs") as trained, ExitStack() as evaluation:
@@ -55,6 +57,7 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
                     trained(min(event.pairs_seen, full_budget), full_budget)
                 case Evaluating():
                     if event.pairs_done == 0:
+                        evaluation.close()  # of the dev sets, where gradient noise comes next
                         evaluated = evaluation.enter_context(progress.task("evaluating", "pairs"))
                     evaluated(event.pairs_done, event.pairs_total)
                 case Evaluation():

@@ -29,6 +29,7 @@ from tuner.study.data import DataConfig
 from tuner.study.parts import (
     BudgetConfig,
     CheckpointConfig,
+    DiagnosticsConfig,
     EncoderConfig,
     Language,
     LanguagesConfig,
@@ -91,6 +92,7 @@ class StudyConfig(Part):
     baseline: dict[str, Any] | None = Field(None, description="run first, protected from ASHA")
     resources: ResourcesConfig = ResourcesConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    diagnostics: DiagnosticsConfig = DiagnosticsConfig()
     tracking: TrackingConfig = TrackingConfig()
 
     @field_validator("name")
@@ -119,6 +121,7 @@ class StudyConfig(Part):
                 f"budget.pairs_per_trial ({self.budget.pairs_per_trial})"
             )
         self._check_budget()
+        self._check_noise_pairs()
         if self.sampler.kind == "grid":
             self.feasible.grid()
         elif self.budget.trials is None:
@@ -202,6 +205,17 @@ class StudyConfig(Part):
             raise ValueError(
                 f"budget.total_pairs leaves the search {searched:,.0f} pairs, less than one "
                 f"trial's budget.pairs_per_trial ({budget.pairs_per_trial:,})"
+            )
+
+    def _check_noise_pairs(self) -> None:
+        """Refuse a noise probe of fewer than two pairs for every group of languages."""
+        trained = len(trained_on(self.languages, self.protocol))
+        least = 2 * max(trained, trained * (trained - 1))
+        if self.diagnostics.gradient_noise and self.diagnostics.noise_pairs < least:
+            raise ValueError(
+                f"diagnostics.noise_pairs must be at least {least}, two for each language and "
+                f"each ordered pair of the {trained} trained on, "
+                f"got {self.diagnostics.noise_pairs}"
             )
 
     def _check_requirements(self) -> None:
