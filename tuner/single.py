@@ -44,10 +44,11 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
         )
     inputs = prepare(study, progress)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    events = train(
-        config, study.rungs_of(config), inputs.protocol, inputs.corpus, inputs.encoder, device
-    )
-    full_budget = study.rungs_of(config)[-1]
+    parts = (inputs.protocol, inputs.corpus, inputs.encoder, device)
+    probed = study.diagnostics.probed_pairs
+    rungs = study.rungs_of(config)
+    events = train(config, rungs, *parts, noise_pairs=probed)
+    full_budget = rungs[-1]
     last: Evaluation | None = None
     with progress.task("training", "pairs") as trained, ExitStack() as evaluation:
         evaluated: Advance
@@ -57,6 +58,7 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
                     trained(min(event.pairs_seen, full_budget), full_budget)
                 case Evaluating():
                     if event.pairs_done == 0:
+                        evaluation.close()  # of the dev sets, where gradient noise comes next
                         evaluated = evaluation.enter_context(progress.task("evaluating", "pairs"))
                     evaluated(event.pairs_done, event.pairs_total)
                 case Evaluation():
