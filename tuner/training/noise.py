@@ -212,7 +212,7 @@ class _SquaredNorms:
         return small, large, whole
 
 
-def _squared(tensors: Sequence[Float[Tensor, "*shape"]]) -> Float[Tensor, ""]:
+def _squared(tensors: Sequence[Tensor]) -> Float[Tensor, ""]:
     """The squared norm of all together, added up in double precision: differences are taken."""
     norms = [torch.linalg.vector_norm(tensor, dtype=torch.float64) for tensor in tensors]
     return torch.stack(norms).square().sum()
