@@ -166,6 +166,8 @@ class Evaluation(Record):
     )
     workers: int = Field(1, description="that shared its steps: with dropout, likewise")
     precision: Literal["fp32", "bf16"] = Field(description="computed in; what `auto` came to")
+    processor: str = Field("", description="that computed it: the GPU's name, else the CPU's")
+    threads: int = Field(0, description="of one worker, on the CPU; sums depend on their number")
     answers: dict[str, str] = Field(
         {},
         description="which pairs were classified right, as packed bits in base64, by evaluation "

@@ -26,6 +26,7 @@ from tuner.training.checkpoint import Checkpoints, Progress, as_first, fingerpri
 from tuner.training.evaluation import Evaluating, evaluate_dev
 from tuner.training.group import ALONE, Group
 from tuner.training.noise import NoiseProbe
+from tuner.training.processor import processor
 from tuner.training.schedule import lr_multiplier
 
 BF16_HIDDEN_SIZE = 256
@@ -210,6 +211,8 @@ def train(
                 micro_plan=tuple(progress.micro_plan),
                 workers=group.size,
                 precision="bf16" if forward.bf16 else "fp32",
+                processor=processor(device),
+                threads=torch.get_num_threads(),
             )
             for rung in due:
                 own = {"rung": rung, "answers": dev.answers if rung == full_budget else {}}
