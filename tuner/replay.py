@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+
 from tuner.arrays import text_as_bits
 from tuner.errors import StudyFailed, UserError
 from tuner.invocation import command
