@@ -54,6 +54,8 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
         say(console, _in_words(last, inputs.protocol.objective_name))
     assert last is not None
     console.print(_scores(last))
+    if last.noise:
+        console.print(_noise(last))
     say(console, inputs.protocol.claim)
     return {
         "claim": inputs.protocol.claim,
@@ -94,6 +96,19 @@ def _in_words(evaluation: Evaluation, objective: str) -> str:
         f"at {evaluation.rung:,} pairs: {evaluation.objective:.2%} {objective} "
         f"({evaluation.pairs_per_second:,.0f} pairs/s)"
     )
+
+
+def _noise(evaluation: Evaluation) -> Table:
+    """Estimates by kind of batch; they are unbiased, and so may be negative."""
+    title = "gradient noise: a diagnostic, not a critical batch size"
+    grid = Table("", title=title, box=None)
+    for column in ("within", "between", "mean gradient²", "pairs"):
+        grid.add_column(column, justify="right")
+    for kind, noise in evaluation.noise.items():
+        between = "" if noise.between is None else f"{noise.between:.3g}"
+        estimates = (f"{noise.within:.3g}", between, f"{noise.mean_gradient_squared:.3g}")
+        grid.add_row(kind, *estimates, f"{noise.pairs:,}")
+    return grid
 
 
 def _scores(evaluation: Evaluation) -> Table:

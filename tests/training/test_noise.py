@@ -139,7 +139,7 @@ def test_it_is_unbiased_over_draws(encoder: PretrainedEncoder, corpus: Tokenised
     forward = forward_of(encoder)
     rows = corpus.rows("train", ["en", "de"])[:6]
     probe = NoiseProbe(corpus, [0, 1], rows, 8, 0)
-    draws = [run(probe.measure(forward, rung, 64)) for rung in range(150)]
+    draws = [run(probe.measure(forward, rung, 64)) for rung in range(60)]
     for kind, groups in groups_of([0, 1]).items():
         truth = Truth(
             np.array([[gradient(forward, corpus, int(row), *g) for row in rows] for g in groups])
@@ -209,12 +209,12 @@ def test_languages_with_equal_gradients_have_nothing_between_them(
     forward, rows = forward_of(encoder), np.arange(97)
     for copied in (True, False):
         probe = NoiseProbe(with_languages(corpus, copied), [0, 1, 2], rows, 96, 1)
-        draws = [run(probe.measure(forward, rung, 64)) for rung in (1, 2, 3)]
+        draws = [run(probe.measure(forward, rung, 64)) for rung in (1, 2)]
         for kind in ("monolingual", "cross_lingual"):
             noise = NoiseRecord.averaged([draw[kind] for draw in draws])
-            assert noise.between is not None and noise.pairs == 3 * 96
-            # What three draws of so many pairs leave of the noise within:
-            floor = noise.within / (noise.large * 3**0.5)
+            assert noise.between is not None and noise.pairs == 2 * 96
+            # What two draws of so many pairs leave of the noise within:
+            floor = noise.within / (noise.large * 2**0.5)
             if copied:
                 assert abs(noise.between) < floor, (kind, noise)
             else:
@@ -237,9 +237,7 @@ class Probed:
         parts = (trial(**settings), (14, 42), protocol, corpus, encoder, CPU, checkpoints)
         self.events = list(train(*parts, noise_pairs=noise_pairs))
         self.raw = [event for event in self.events if isinstance(event, Evaluation)]
-        self.evaluations = [
-            without_clock(each).model_copy(update={"noise_seconds": 0.0}) for each in self.raw
-        ]
+        self.evaluations = [without_clock(each) for each in self.raw]
         self.files = {
             path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.safetensors")
         }
@@ -273,7 +271,7 @@ def test_training_is_the_same_bit_for_bit(
 def test_little_memory_halves_its_micro_batches_and_no_others(
     corpus: TokenisedCorpus, encoder: PretrainedEncoder, tmp_path: Path
 ) -> None:
-    plain = Probed(24, corpus, encoder, tmp_path / "plain")
+    plain = Probed(12, corpus, encoder, tmp_path / "plain")
     passes = 0
 
     def check(module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
@@ -286,10 +284,10 @@ def test_little_memory_halves_its_micro_batches_and_no_others(
 
     hook = torch.nn.modules.module.register_module_forward_pre_hook(check)
     try:
-        little = Probed(24, corpus, encoder, tmp_path / "little")
+        little = Probed(12, corpus, encoder, tmp_path / "little")
     finally:
         hook.remove()
-    assert passes > 48, "of two pairs at most, twice 48 of them"
+    assert passes >= 24, "of two pairs at most, twice 24 of them"
     assert little.files == plain.files
     for ours, theirs in zip(little.evaluations, plain.evaluations, strict=True):
         assert ours.micro_plan == theirs.micro_plan == ((0, 7),)
