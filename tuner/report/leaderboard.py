@@ -27,8 +27,9 @@ _ORDER = {"running": 0, "pending": 1, "interrupted": 2, "pruned": 3, "failed": 4
 
 
 def ordered(study: StudyRecord) -> list[TrialRecord]:
-    """Ranked trials, then the others: by state, rung (further first) and score. Of a design: all,
-    as planned.
+    """Ranked trials, then the others: by state, rung (further first) and score.
+
+    Those of a design are in the order of its plan.
     """
     if study.designed:
         return list(study.trials)

@@ -149,7 +149,7 @@ class Summary:
     def _best(self) -> list[Text]:
         """The best at full budget and its settings, in two lines; of a design, how far it is."""
         if self.study.designed:
-            return self._design()
+            return self._planned()
         best = self.study.best
         if best is None or best.last is None:
             none = f"no trial has reached the full budget of {self.study.rungs[-1]:,} pairs"
