@@ -130,17 +130,21 @@ class Protocol:
         names = ", ".join(chosen.name for chosen in self.read)
         return f"{self.aggregate} dev accuracy on {names}"
 
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """The languages of each mean: `sources`, `targets`, and of these `enf` and `rest`."""
+        family = tuple(lang for lang in self.targets if lang in FAMILY_OF_ENGLISH)
+        rest = tuple(lang for lang in self.targets if lang not in FAMILY_OF_ENGLISH)
+        return dict(zip(MEANS, (self.train, self.targets, family, rest), strict=True))
+
     def averages(self, scores: Mapping[str, Scores]) -> dict[str, Scores]:
         """Unweighted means over `sources`, `targets`, and the groups `enf` and `rest` of targets.
 
         A mean stands only where every language of it was scored; an empty group is absent.
         """
-        family = tuple(lang for lang in self.targets if lang in FAMILY_OF_ENGLISH)
-        rest = tuple(lang for lang in self.targets if lang not in FAMILY_OF_ENGLISH)
-        groups = (self.train, self.targets, family, rest)
         return {
             group: mean_scores([scores[lang] for lang in languages])
-            for group, languages in zip(MEANS, groups, strict=True)
+            for group, languages in self.groups.items()
             if languages and all(lang in scores for lang in languages)
         }
 

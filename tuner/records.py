@@ -298,13 +298,26 @@ class StudyRecord(Record):
         None, description="of a confirmation; nothing has read test before it"
     )
 
-    def ranked(self) -> list[TrialRecord]:
-        """Trials that reached the full budget with a finite score, best first.
+    @property
+    def complete(self) -> list[TrialRecord]:
+        """Trials that reached their full budget with a finite score, by number."""
+        return [trial for trial in self.trials if trial.state == "completed" and trial.last]
 
-        Scores at lower budgets are never compared with these; ties go to the earlier trial.
+    @property
+    def designed(self) -> bool:
+        """Whether its trials were planned, and not searched for."""
+        return self.settings.get("design") is not None
+
+    def ranked(self) -> list[TrialRecord]:
+        """The complete trials of a search, best first; ties go to the earlier trial.
+
+        Scores at lower budgets are never compared with these. Of a design nothing is ranked: it
+        compares configurations over seeds, where the best trial is the luckiest, and one that holds
+        steps equal gives its trials unequal budgets.
         """
-        complete = [trial for trial in self.trials if trial.state == "completed" and trial.last]
-        return sorted(complete, key=lambda t: (-t.last.objective if t.last else 0.0, t.number))
+        if self.designed:
+            return []
+        return sorted(self.complete, key=lambda t: (-t.last.objective if t.last else 0.0, t.number))
 
     @property
     def best(self) -> TrialRecord | None:

@@ -13,6 +13,7 @@ from tuner.errors import UserError
 from tuner.invocation import more_command
 from tuner.ledger import Ledger, Limits
 from tuner.records import ENDED, StudyRecord
+from tuner.search.designed import Designed
 from tuner.search.journal import StudyExists, check_free, read_history
 from tuner.search.outcome import NO_ROOM
 from tuner.storage.folders import Place
@@ -120,9 +121,11 @@ def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
         return f"{spent}; to spend more: {pairs if 'total_pairs' in spent else spend}"
     if any(trial.state not in ENDED for trial in record.trials):
         return ""
-    if study.design is not None and record.state == "completed":
-        return f"study {record.name} is complete: its design has no other trials"
-    if len(record.trials) >= study.trials:
+    if study.design is not None:
+        known = {trial.number: trial for trial in record.trials}
+        if Designed(study).propose(len(known), known) is None:
+            return f"study {record.name} is complete: its design has no other trials"
+    elif len(record.trials) >= study.trials:
         is_grid = study.sampler.kind == "grid" and study.budget.trials is None
         trials = "" if is_grid else f"; for more trials: {more('--trials +8', 'budget.trials')}"
         return f"study {record.name} is complete: nothing is left to do{trials}"

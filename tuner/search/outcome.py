@@ -56,9 +56,9 @@ class Outcome:
         ended = sum(trial.state in ENDED for trial in study.trials)
         left = len(study.trials) - ended
         reason = f"{ended} trials" + (f", {left} unfinished" if left else "")
-        if study.best is None:
+        if not study.complete:
             if self.reason and left == len(study.trials):
                 return replace(self, state="interrupted", reason=f"{self.reason}; {reason}")
             reason = f"no trial reached full budget: {reason}"
         reason += f"; {self.reason}" if self.reason else ""
-        return replace(self, state="completed" if study.best else "failed", reason=reason)
+        return replace(self, state="completed" if study.complete else "failed", reason=reason)
