@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.stats import norm
+from scipy import special
 
 from tuner.statistics.items import Table
 
@@ -42,7 +42,9 @@ SEED_LANGUAGES = 0.6
 """Share of a seed's effect that all languages have in common."""
 
 BETAS, EFFECTIVE_SIZES, LAYERS = (0.0, 0.25, 0.5, 0.75, 1.0), (8, 16, 32, 64, 128), (None, 1, 2, 3)
-CONTROL = (0.0, 32, None)
+CONTROL: tuple[float, int, int | None] = (0.0, 32, None)
+
+Points = Float[np.ndarray, "configurations languages"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,30 @@ class Surface:
         )
 
 
+def searched(rng: np.random.Generator, trials: int, equal: bool) -> tuple[Points, Points]:
+    """The true accuracies of a search's configurations in three source and four target languages.
+
+    Args:
+        rng: what surfaces of sources and targets, settings and languages' levels are drawn with. A
+            learning rate that does not fit costs either alike.
+        trials: how many, the control first.
+        equal: whether none is better than another.
+    """
+    settings = [CONTROL]
+    while len(settings) < trials:
+        settings.append((rng.choice(BETAS), rng.choice(EFFECTIVE_SIZES), rng.choice(LAYERS)))
+    ill_fitting = np.abs(rng.normal(0, 0.015, trials)) * (np.arange(trials) > 0)
+    of_languages = []
+    for languages in (3, 4):
+        surface, levels = Surface.drawn(rng), rng.normal(0, 0.03, languages)
+        if equal:
+            accuracies = np.full(trials, surface.base)
+        else:
+            accuracies = np.array([surface(*each) for each in settings]) - ill_fitting
+        of_languages.append(np.clip(accuracies[:, None] + levels, 0.55, 0.97))
+    return of_languages[0], of_languages[1]
+
+
 @dataclass
 class World:
     """Items, and configurations of known accuracy on the population that the items are from.
@@ -107,7 +133,7 @@ class World:
             label, which is right for every other item.
     """
 
-    accuracies: Float[np.ndarray, "configurations languages"]
+    accuracies: Points
     rng: np.random.Generator
     count: int
     clean: float = 0.98
@@ -116,31 +142,24 @@ class World:
     has: Bool[np.ndarray, "languages items"] = field(init=False)
     label: Bool[np.ndarray, " items"] = field(init=False)
     _deviations: Float[np.ndarray, " configurations"] = field(init=False)
-    _items: Float[np.ndarray, "configurations languages items"] = field(init=False)
+    _shared: Float[np.ndarray, "languages items"] = field(init=False)
+    _own: dict[int, Float[np.ndarray, "languages items"]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         rng, (configurations, languages) = self.rng, self.accuracies.shape
-        sizes = np.array(list(SIZES))
-        of_items = sizes * np.array(list(SIZES.values()))
-        mean_size = of_items.sum() / sum(SIZES.values())
-        drawn = rng.choice(sizes, round(self.count / mean_size), p=_shares(SIZES.values()))
+        sizes, counts = np.array(list(SIZES)), np.array(list(SIZES.values()))
+        shares = counts / counts.sum()
+        drawn = rng.choice(sizes, round(self.count / (sizes @ shares)), p=shares)
         self.components = np.repeat(np.arange(len(drawn)), drawn)
         items = len(self.components)
         self.has = rng.random((languages, items)) < self.clean
         self.label = rng.random(items) < 0.5
         low, high = np.log(SEED_DEVIATIONS)
         self._deviations = np.exp(rng.uniform(low, high, configurations))
-        shared = (
+        self._shared = (
             self._part("component", len(drawn))[self.components]
             + self._part("item", items)
             + self._part("item x language", languages, items)
-        )
-        by_component = self._part("configuration x component", configurations, 1, len(drawn))
-        self._items = (
-            shared
-            + by_component[..., self.components]
-            + self._part("configuration x item", configurations, 1, items)
-            + self._part("configuration x item x language", configurations, languages, items)
         )
 
     @property
@@ -151,6 +170,11 @@ class World:
             return means
         return (1 - self.collapse) * means + self.collapse * 0.5
 
+    @property
+    def pairs(self) -> int:
+        """How many pairs are evaluated, all languages together."""
+        return int(self.has.sum())
+
     def answers(
         self, seeds: int, which: Sequence[int]
     ) -> Bool[np.ndarray, "which seeds languages items"]:
@@ -160,12 +184,13 @@ class World:
         languages, items = self.has.shape
         shape = (len(chosen), seeds, languages, items)
         # A shift of the threshold by 1 moves the accuracy by the normal density there.
-        thresholds = norm.ppf(accuracies)
-        scale = self._deviations[chosen, None] / norm.pdf(thresholds)
+        thresholds = special.ndtri(accuracies)
+        density = np.exp(-(thresholds**2) / 2) / np.sqrt(2 * np.pi)
+        scale = self._deviations[chosen, None] / density
         effects = np.sqrt(SEED_COMMON) * _seed_effects(rng, 1, seeds, languages)
         effects = effects + np.sqrt(1 - SEED_COMMON) * _seed_effects(rng, *shape[:3])
         latent = (
-            self._items[chosen][:, None]
+            np.stack([self._of(number) for number in chosen])[:, None]
             + (scale[:, None] * effects)[..., None]
             + self._part("seed x item", 1, seeds, 1, items)
             + self._part("configuration x seed x item", *shape[:2], 1, items)
@@ -173,23 +198,36 @@ class World:
         own = (1 / SEED_LANGUAGES - 1) * (1 - 1 / languages)
         left = 1 - sum(SHARES.values()) - (1 + own) * scale[:, None, :, None] ** 2
         assert (left > 0).all()
-        right = latent + np.sqrt(left) * rng.standard_normal(shape) < thresholds[:, None, :, None]
+        latent += np.sqrt(left) * rng.standard_normal(shape, np.float32)
+        right = latent < thresholds[:, None, :, None]
         if self.collapse is not None:
             collapsed = rng.random(shape[:2]) < self.collapse[chosen, None]
             right[collapsed] = self.label
         return right
 
-    def tables(self, seeds: int, which: Sequence[int] | None = None) -> list[Table]:
-        """The tables of some configurations, or of all, with fresh seeds: the mean accuracy."""
-        chosen = range(len(self.accuracies)) if which is None else which
+    def tables(self, seeds: int, which: Sequence[int]) -> list[Table]:
+        """The tables of some configurations with fresh seeds, which they share: mean accuracy."""
         components = [self.components[has] for has in self.has]
         return [
             Table.of([of_one[:, number, has] for number, has in enumerate(self.has)], components)
-            for of_one in self.answers(seeds, chosen)
+            for of_one in self.answers(seeds, which)
         ]
 
+    def _of(self, configuration: int) -> Float[np.ndarray, "languages items"]:
+        """How hard each item is for a configuration, whatever the seed."""
+        if configuration not in self._own:
+            languages, items = self.has.shape
+            by_component = self._part("configuration x component", self.components[-1] + 1)
+            self._own[configuration] = (
+                self._shared
+                + by_component[self.components]
+                + self._part("configuration x item", items)
+                + self._part("configuration x item x language", languages, items)
+            )
+        return self._own[configuration]
+
     def _part(self, name: str, *shape: int) -> Float[np.ndarray, ...]:
-        return np.sqrt(SHARES[name]) * self.rng.standard_normal(shape)
+        return np.float32(np.sqrt(SHARES[name])) * self.rng.standard_normal(shape, np.float32)
 
 
 def _seed_effects(
@@ -200,8 +238,3 @@ def _seed_effects(
     own = rng.standard_normal((configurations, seeds, languages))
     own -= own.mean(axis=2, keepdims=True)
     return common + np.sqrt(1 / SEED_LANGUAGES - 1) * own
-
-
-def _shares(counts: object) -> Float[np.ndarray, " kinds"]:
-    numbers = np.array(list(counts), float)  # type: ignore[call-overload]
-    return numbers / numbers.sum()

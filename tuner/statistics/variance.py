@@ -12,8 +12,8 @@ as in two-way clustering (Cameron, Gelbach and Miller 2011, J. Bus. Econ. Stat. 
 crossed random effects (Owen 2007, Ann. Appl. Stat. 1, 386): the variance between seeds holds
 the interaction already, so it is taken off that between components, and never below nothing.
 
-Five seeds say little about their own variance. The interval is Banerjee's (1960, Sankhya 22, 357, for
-sums of means with unequal variances): its half width is the root of
+Five seeds say little about their own variance. The interval is Banerjee's (1960, Sankhya 22, 357,
+for sums of means with unequal variances): its half width is the root of
 
     t(seeds - 1)^2 * seeds + t(components - 1)^2 * items
 

@@ -1,0 +1,133 @@
+"""Whether the statistics keep what they promise, on studies whose truth is known.
+
+1,000 studies a row: planted (planted.py), and drawn from a pool of real nano runs (resampled.py).
+Each is a search of 64 trials, the best five of which are confirmed beside the control with fresh
+seeds on other items; then what `tuner.statistics` says is compared with the truth, and so is what
+one would read off the search.
+
+    make calibrate      # 2 cores: five minutes
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from judging import World, study, summary
+from planted import World as Planted
+from planted import searched
+from resampled import Resampled
+from writing import command_line, write
+
+TRIALS = 64
+DEV, TEST = 500, 1000
+"""Items of the planted sets."""
+CONTROL = {"mix.cross_lingual": 0.0, "batch.effective_size": 32, "fusion.kind": "last"}
+UNSTABLE, COLLAPSES = 0.125, 0.3
+"""Share of unstable configurations, where there are any, and how often a seed of theirs collapses:
+not one of the goals, since no interval knows of a collapse that none of its seeds had."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind of study.
+
+    Attributes:
+        truth: `planted` or `pool`.
+        seeds: of the confirmation.
+        equal: no configuration is better than another.
+        unstable: some collapse with some seeds.
+    """
+
+    truth: str
+    seeds: int = 5
+    equal: bool = False
+    unstable: bool = False
+
+    @property
+    def name(self) -> str:
+        kind = "no effects" if self.equal else "unstable ones among them" if self.unstable else ""
+        return ", ".join(part for part in (self.truth, kind, f"{self.seeds} seeds") if part)
+
+
+ROWS = [
+    Row(truth, seeds, equal)
+    for truth in ("planted", "pool")
+    for equal in (False, True)
+    for seeds in (3, 5, 10)
+] + [Row("planted", unstable=True)]
+
+
+def planted(row: Row, rng: np.random.Generator) -> tuple[World, World]:
+    """A world of source dev and one of target test."""
+    sources, targets = searched(rng, TRIALS, row.equal)
+    collapse = None
+    if row.unstable:
+        collapse = np.where(rng.random(TRIALS) < UNSTABLE, COLLAPSES, 0.0)
+        collapse[0] = 0
+    return Planted(sources, rng, DEV, collapse=collapse), Planted(
+        targets, rng, TEST, collapse=collapse
+    )
+
+
+@cache
+def pool() -> Pool:
+    """Read once a process, the control first."""
+    found = read()
+    first = found.configurations.index(CONTROL)
+    order = [first, *(n for n in range(len(found.configurations)) if n != first)]
+    right = {split: array[order] for split, array in found.right.items()}
+    return Pool(found.configurations, found.languages, found.sources, right, found.components)
+
+
+def resampled(row: Row, rng: np.random.Generator) -> tuple[World, World]:
+    """Source dev and target test of the pool, components drawn."""
+    runs = pool()
+    return (
+        Resampled(runs.right["dev"][:, :, : runs.sources], runs.components["dev"], rng, row.equal),
+        Resampled(
+            runs.right["test"][:, :, runs.sources :], runs.components["test"], rng, row.equal
+        ),
+    )
+
+
+WORLDS: dict[str, Callable[[Row, np.random.Generator], tuple[World, World]]] = {
+    "planted": planted,
+    "pool": resampled,
+}
+
+
+def one(task: tuple[Row, np.random.SeedSequence]) -> dict[str, float]:
+    """One study."""
+    row, seed = task
+    dev, test = WORLDS[row.truth](row, np.random.default_rng(seed))
+    return study(dev, test, row.seeds, TRIALS)
+
+
+def main() -> None:
+    """Calibrate and write down."""
+    parser = command_line(__doc__ or "", "calibration.json")
+    parser.add_argument("--studies", type=int, default=1000, help="a row; default: 1000")
+    parser.add_argument("--only", default="", help="rows whose name holds this")
+    asked = parser.parse_args()
+    found: dict[str, Any] = {}
+    with multiprocessing.get_context("spawn").Pool(2) as processes:
+        for number, row in enumerate(ROWS):
+            if asked.only not in row.name:
+                continue
+            seeds = np.random.SeedSequence(number).spawn(asked.studies)
+            started = time.perf_counter()
+            studies = processes.map(one, [(row, seed) for seed in seeds], chunksize=20)
+            found[row.name] = summary(studies)
+            print(f"{row.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    write(asked.out, {"studies": found}, "numpy", "scipy")
+
+
+if __name__ == "__main__":
+    main()
