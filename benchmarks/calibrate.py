@@ -18,12 +18,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import effects
 import numpy as np
 from judging import World, study, summary
+from planted import BETAS, Surface, designed, searched
 from planted import World as Planted
-from planted import searched
+from pool import Pool, read
 from resampled import Resampled
 from writing import command_line, write
+
+from tuner.scaling.design import Cell
 
 TRIALS = 64
 DEV, TEST = 500, 1000
@@ -52,6 +56,7 @@ class Row:
 
     @property
     def name(self) -> str:
+        """As it stands in the results."""
         kind = "no effects" if self.equal else "unstable ones among them" if self.unstable else ""
         return ", ".join(part for part in (self.truth, kind, f"{self.seeds} seeds") if part)
 
@@ -62,6 +67,7 @@ ROWS = [
     for equal in (False, True)
     for seeds in (3, 5, 10)
 ] + [Row("planted", unstable=True)]
+DESIGNS = [Row(truth, equal=equal) for truth in ("planted", "pool") for equal in (False, True)]
 
 
 def planted(row: Row, rng: np.random.Generator) -> tuple[World, World]:
@@ -77,23 +83,33 @@ def planted(row: Row, rng: np.random.Generator) -> tuple[World, World]:
 
 
 @cache
-def pool() -> Pool:
+def read_pool() -> Pool:
     """Read once a process, the control first."""
     found = read()
     first = found.configurations.index(CONTROL)
     order = [first, *(n for n in range(len(found.configurations)) if n != first)]
     right = {split: array[order] for split, array in found.right.items()}
-    return Pool(found.configurations, found.languages, found.sources, right, found.components)
+    configurations = [found.configurations[number] for number in order]
+    return Pool(configurations, found.languages, found.sources, right, found.components)
 
 
 def resampled(row: Row, rng: np.random.Generator) -> tuple[World, World]:
     """Source dev and target test of the pool, components drawn."""
-    runs = pool()
+    runs = read_pool()
     return (
         Resampled(runs.right["dev"][:, :, : runs.sources], runs.components["dev"], rng, row.equal),
         Resampled(
             runs.right["test"][:, :, runs.sources :], runs.components["test"], rng, row.equal
         ),
+    )
+
+
+def as_cell(settings: dict[str, Any]) -> Cell:
+    """A configuration of the pool in the words of the scaling model."""
+    return Cell(
+        effective_size=settings["batch.effective_size"],
+        cross_lingual=settings["mix.cross_lingual"],
+        layer=settings.get("fusion.layer"),
     )
 
 
@@ -110,23 +126,38 @@ def one(task: tuple[Row, np.random.SeedSequence]) -> dict[str, float]:
     return study(dev, test, row.seeds, TRIALS)
 
 
+def one_design(task: tuple[Row, np.random.SeedSequence]) -> dict[str, float]:
+    """One scaling study."""
+    row, seed = task
+    rng = np.random.default_rng(seed)
+    if row.truth == "planted":
+        design = effects.cells(BETAS)
+        surface = Surface.flat(rng) if row.equal else Surface.drawn(rng)
+        world = Planted(designed(rng, surface, design), rng, TEST)
+        return effects.study(world, design, row.seeds, surface.effects())
+    design = [as_cell(settings) for settings in read_pool().configurations]
+    return effects.study(resampled(row, rng)[1], design, row.seeds)
+
+
 def main() -> None:
     """Calibrate and write down."""
     parser = command_line(__doc__ or "", "calibration.json")
     parser.add_argument("--studies", type=int, default=1000, help="a row; default: 1000")
     parser.add_argument("--only", default="", help="rows whose name holds this")
     asked = parser.parse_args()
-    found: dict[str, Any] = {}
+    found: dict[str, dict[str, Any]] = {"studies": {}, "scaling studies": {}}
+    kinds = {"studies": (one, ROWS), "scaling studies": (one_design, DESIGNS)}
     with multiprocessing.get_context("spawn").Pool(2) as processes:
-        for number, row in enumerate(ROWS):
-            if asked.only not in row.name:
-                continue
-            seeds = np.random.SeedSequence(number).spawn(asked.studies)
-            started = time.perf_counter()
-            studies = processes.map(one, [(row, seed) for seed in seeds], chunksize=20)
-            found[row.name] = summary(studies)
-            print(f"{row.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
-    write(asked.out, {"studies": found}, "numpy", "scipy")
+        for kind, (run, rows) in kinds.items():
+            for number, row in enumerate(rows):
+                if asked.only not in f"{kind}: {row.name}":
+                    continue
+                seeds = np.random.SeedSequence(number).spawn(asked.studies)
+                started = time.perf_counter()
+                said = processes.map(run, [(row, seed) for seed in seeds], chunksize=20)
+                found[kind][row.name] = summary(said)
+                print(f"{row.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    write(asked.out, found, "numpy", "scipy")
 
 
 if __name__ == "__main__":

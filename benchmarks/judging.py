@@ -140,10 +140,13 @@ def rate(values: Sequence[float]) -> dict[str, float]:
 
 
 def summary(found: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Over all studies: rates of what is right or wrong, means and deciles of what is in points."""
+    """Over all studies: rates of what is right or wrong, means and deciles of what is in points.
+
+    Studies that do not have something, a nan, are left out of it.
+    """
     said: dict[str, Any] = {}
     for name in found[0]:
-        values = [each[name] for each in found]
+        values = [each[name] for each in found if not math.isnan(each[name])]
         if all(0 <= value <= 1 for value in values):
             said[name] = rate(values)
         else:

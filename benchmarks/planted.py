@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import special
 
+from tuner.scaling.design import Cell
 from tuner.statistics.items import Table
 
 SIZES = {1: 676, 2: 242, 3: 113, 4: 73, 5: 25, 6: 7, 7: 6}
@@ -83,6 +84,11 @@ class Surface:
             layers=layers,
         )
 
+    @classmethod
+    def flat(cls, rng: np.random.Generator) -> Surface:
+        """One without effects."""
+        return cls(rng.uniform(0.75, 0.85), 0, 0, 0, 0, 0, dict.fromkeys(LAYERS, 0.0))
+
     def __call__(self, beta: float, effective_size: int, layer: int | None) -> float:
         doublings = np.log2(effective_size / 32)
         return (
@@ -94,6 +100,22 @@ class Surface:
             + self.beta_doubling * beta * doublings
             + self.layers[layer]
         )
+
+    def effects(self) -> dict[str, float]:
+        """What the scaling model is to find with beta from 0 to 1 and B from 8 to 128, in points.
+
+        A parabola is counted as the height of its middle above its ends: 4 beta (1 - beta) for
+        beta, 1 - (doublings / 2)^2 for B. What is left of a square is a straight line.
+        """
+        points = {
+            "β": self.beta + self.beta_squared,
+            "curvature of β": -self.beta_squared / 4,
+            "log₂ B": self.doubling + self.beta_doubling / 2,
+            "curvature of log₂ B": -4 * self.doubling_squared,
+            "β × log₂ B": self.beta_doubling,
+            **{f"k = {layer}": value for layer, value in self.layers.items() if layer},
+        }
+        return {name: 100 * value for name, value in points.items()}
 
 
 def searched(rng: np.random.Generator, trials: int, equal: bool) -> tuple[Points, Points]:
@@ -111,13 +133,19 @@ def searched(rng: np.random.Generator, trials: int, equal: bool) -> tuple[Points
     ill_fitting = np.abs(rng.normal(0, 0.015, trials)) * (np.arange(trials) > 0)
     of_languages = []
     for languages in (3, 4):
-        surface, levels = Surface.drawn(rng), rng.normal(0, 0.03, languages)
-        if equal:
-            accuracies = np.full(trials, surface.base)
-        else:
-            accuracies = np.array([surface(*each) for each in settings]) - ill_fitting
+        surface = Surface.flat(rng) if equal else Surface.drawn(rng)
+        accuracies = np.array([surface(*each) for each in settings])
+        if not equal:
+            accuracies -= ill_fitting
+        levels = rng.normal(0, 0.03, languages)
         of_languages.append(np.clip(accuracies[:, None] + levels, 0.55, 0.97))
     return of_languages[0], of_languages[1]
+
+
+def designed(rng: np.random.Generator, surface: Surface, design: Sequence[Cell]) -> Points:
+    """The true accuracies of a scaling study's cells in four target languages."""
+    accuracies = [surface(cell.cross_lingual, cell.effective_size, cell.layer) for cell in design]
+    return np.array(accuracies)[:, None] + rng.normal(0, 0.03, 4)
 
 
 @dataclass
