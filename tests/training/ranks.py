@@ -109,7 +109,7 @@ def everything(
         _train(done, name, group, encoder, corpus, name)
     with short_of_memory(group, pairs=5, training=False):
         _train(done, "evaluated in little memory", group, encoder, corpus, "uneven")
-    _train(done, "probed", group, encoder, corpus, "uneven", noise_pairs=20)
+    _train(done, "probed", group, encoder, corpus, "uneven", noise_pairs=12)
     own = folder / f"of {group.size}"
     _train(done, "begun", group, encoder, corpus, "uneven", own, steps=4)
     other = folder / f"of {1 if group.size > 1 else 2}"

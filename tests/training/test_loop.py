@@ -201,11 +201,11 @@ class MemoryFor3:
             raise torch.OutOfMemoryError("injected")
 
 
-@pytest.mark.parametrize("after", [0, 2, 5])
+@pytest.mark.parametrize("after", [0, 2])
 def test_a_recorded_plan_is_followed_exactly(
     after: int, corpus: TokenisedCorpus, encoder: PretrainedEncoder, tmp_path: Path
 ) -> None:
-    """With dropout, on a machine with room; the memory ran out in the first step or later."""
+    """With dropout, on a machine with room; memory ran out at first, or right after a rung."""
     config, rungs = trial(**{"batch.micro_size": 6}), (14, 35)
 
     def run(folder: str, steps: int | None = None, **settings: Any) -> Run:
@@ -217,7 +217,7 @@ def test_a_recorded_plan_is_followed_exactly(
     finally:
         hook.remove()
     plan = whole.evaluations[-1].micro_plan
-    assert len(plan) > 1 and (plan[1][0] > 0) == (after > 0)
+    assert len(plan) > 1 and plan[1][0] == after
 
     again = run("again", micro_plan=plan)
     run("interrupted", steps=2, micro_plan=plan)
