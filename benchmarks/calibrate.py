@@ -21,7 +21,7 @@ from typing import Any
 import effects
 import numpy as np
 from judging import World, study, summary
-from planted import BETAS, Surface, designed, searched
+from planted import BETAS, designed, searched
 from planted import World as Planted
 from pool import Pool, read
 from resampled import Resampled
@@ -132,8 +132,8 @@ def one_design(task: tuple[Row, np.random.SeedSequence]) -> dict[str, float]:
     rng = np.random.default_rng(seed)
     if row.truth == "planted":
         design = effects.cells(BETAS)
-        surface = Surface.flat(rng) if row.equal else Surface.drawn(rng)
-        world = Planted(designed(rng, surface, design), rng, TEST)
+        surface, accuracies = designed(rng, design, row.equal)
+        world = Planted(accuracies, rng, TEST)
         return effects.study(world, design, row.seeds, surface.effects())
     design = [as_cell(settings) for settings in read_pool().configurations]
     return effects.study(resampled(row, rng)[1], design, row.seeds)

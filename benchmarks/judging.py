@@ -147,6 +147,8 @@ def summary(found: Sequence[dict[str, float]]) -> dict[str, Any]:
     said: dict[str, Any] = {}
     for name in found[0]:
         values = [each[name] for each in found if not math.isnan(each[name])]
+        if not values:
+            continue
         if all(0 <= value <= 1 for value in values):
             said[name] = rate(values)
         else:

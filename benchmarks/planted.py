@@ -44,6 +44,8 @@ SEED_LANGUAGES = 0.6
 
 BETAS, EFFECTIVE_SIZES, LAYERS = (0.0, 0.25, 0.5, 0.75, 1.0), (8, 16, 32, 64, 128), (None, 1, 2, 3)
 CONTROL: tuple[float, int, int | None] = (0.0, 32, None)
+LOWEST, HIGHEST = 0.55, 0.97
+"""Accuracies of a language."""
 
 Points = Float[np.ndarray, "configurations languages"]
 
@@ -138,14 +140,29 @@ def searched(rng: np.random.Generator, trials: int, equal: bool) -> tuple[Points
         if not equal:
             accuracies -= ill_fitting
         levels = rng.normal(0, 0.03, languages)
-        of_languages.append(np.clip(accuracies[:, None] + levels, 0.55, 0.97))
+        of_languages.append(np.clip(accuracies[:, None] + levels, LOWEST, HIGHEST))
     return of_languages[0], of_languages[1]
 
 
-def designed(rng: np.random.Generator, surface: Surface, design: Sequence[Cell]) -> Points:
-    """The true accuracies of a scaling study's cells in four target languages."""
-    accuracies = [surface(cell.cross_lingual, cell.effective_size, cell.layer) for cell in design]
-    return np.array(accuracies)[:, None] + rng.normal(0, 0.03, 4)
+def designed(
+    rng: np.random.Generator, design: Sequence[Cell], equal: bool
+) -> tuple[Surface, Points]:
+    """A surface, and the true accuracies of a scaling study's cells in four target languages.
+
+    Drawn again where an accuracy would be beyond what is likely: a clipped one would lie on no
+    surface.
+
+    Args:
+        rng: what it and the languages' levels are drawn with.
+        design: the cells.
+        equal: whether none is better than another.
+    """
+    while True:
+        surface = Surface.flat(rng) if equal else Surface.drawn(rng)
+        means = [surface(each.cross_lingual, each.effective_size, each.layer) for each in design]
+        accuracies = np.array(means)[:, None] + rng.normal(0, 0.03, 4)
+        if accuracies.min() >= LOWEST and accuracies.max() <= HIGHEST:
+            return surface, accuracies
 
 
 @dataclass
