@@ -174,7 +174,7 @@ def replay(
     folder, console = folder_of(study, storage), console_of(as_json)
     with loading(console):
         from tuner.replay import replay as replay_trial
-        from tuner.report.replayed import show
+        from tuner.report.replay_text import show
         from tuner.terminal.progress import ConsoleProgress
     found = replay_trial(folder, trial, ConsoleProgress(console))
     if as_json:
