@@ -15,6 +15,7 @@ import numpy as np
 from tuner import __version__
 from tuner.commit import commit
 from tuner.data.corpus import Corpus
+from tuner.data.overlap import Overlap, without_shared
 from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
 from tuner.data.tokens import TokenisedCorpus
@@ -71,7 +72,12 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
     with progress.task("reading the corpus", "tables") as advance:
         corpus = load_corpus(study.data, languages, train, advance)
     protocol = Protocol.of(study.languages, study.protocol, corpus.machine_translated, encoder.seen)
-    for note in corpus.notes:
+    with progress.task("comparing the sentences of its splits"):
+        overlap = Overlap.of(corpus)
+        if study.protocol.strict_overlap:
+            corpus = without_shared(corpus, overlap)
+            overlap = Overlap.of(corpus)
+    for note in (*corpus.notes, *overlap.notes):
         progress.tell(note)
     with progress.task("tokenising", "sentences") as advance:
         tokenizer = load_tokenizer(study.encoder)
@@ -97,6 +103,7 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         "labels": list(corpus.labels),
         "counts": _counts(corpus),
         "training_pairs": shared,
+        "machine_translated": corpus.machine_translated,
         "notes": list(corpus.notes),
     }
     facts = {
@@ -104,6 +111,7 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         "objective": protocol.objective_name,
         "majority_accuracy": _majority_accuracy(tokens, protocol),
         "data": data,
+        "overlap": overlap.facts,
         "encoder": {
             "name": encoder.name,
             "revision": study.encoder.revision,
@@ -111,6 +119,7 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
             "layers": encoder.num_layers,
             "hidden_size": encoder.hidden_size,
             "pooler": encoder.has_pooler,
+            "seen": list(encoder.seen),
         },
         "environment": environment(),
     }

@@ -53,7 +53,8 @@ class Evaluation(Record):
 
     `select` and `oracle` map names to scores: a language (`en`), an ordered language pair
     (`en-de`: sentence1 English, sentence2 German), or a mean over languages (`sources`,
-    `targets`, a group as `enf`). Only `select` may be read by what chooses.
+    `targets`, a group as `enf`). Only `select` may be read by what chooses. `answers` are of the
+    sets of both, not of means, pairs in the order of rows: `tuner.arrays` reads them.
     """
 
     time: float = Field(description="Unix time at its end, seconds")
@@ -80,6 +81,11 @@ class Evaluation(Record):
     )
     workers: int = Field(1, description="that shared its steps: with dropout, likewise")
     precision: Literal["fp32", "bf16"] = Field(description="computed in; what `auto` came to")
+    answers: dict[str, str] = Field(
+        {},
+        description="which pairs were classified right, as packed bits in base64, by evaluation "
+        "set; at the full budget alone",
+    )
 
     def metrics(self) -> dict[str, float]:
         """Flat metric names and values, as logged (accuracies and F1 from 0 to 1)."""

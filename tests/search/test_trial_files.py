@@ -357,7 +357,7 @@ def test_the_weights_that_stay_score_what_is_written_beside_them(study: StudyCon
         try:
             next(evaluation)
         except StopIteration as end:
-            select, _ = end.value
+            select = end.value.select
             break
     assert inputs.protocol.objective(select) == facts["score"] == evaluations[-1].objective
     assert facts["score"] != evaluations[0].objective

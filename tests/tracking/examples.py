@@ -14,6 +14,8 @@ from tuner.tracking import BackgroundTracker
 
 BEGAN = 1_700_000_000.0
 CHECKSUM = "0123456789abcdef" * 4
+LONG = "eJwDAAAAAAE="
+"""What the journal keeps for programs alone."""
 PASSWORD = "hunter2-of-the-store"
 
 
@@ -27,6 +29,7 @@ def evaluation(trial: int, rung: int, languages: int = 2) -> Evaluation:
         objective=0.6 + trial / 100 + rung / 1e6,
         select=scores,
         oracle={"es": Scores(accuracy=0.7, f1=0.6, pairs=10)},
+        answers={"l0": LONG},
         train_loss=0.5,
         pairs_per_second=100.0,
         train_seconds=10.0,
@@ -85,6 +88,7 @@ def study(*trials: TrialRecord, **changes: Any) -> StudyRecord:
                 "languages": ["en", "de", "es"],
                 "counts": {"train": {"en": 100}},
             },
+            "overlap": {"counts": {"dev": {"ids": 10}}, "rows": {"dev": {"components": LONG}}},
         },
         rungs=(1000, 3000),
         trials=trials,

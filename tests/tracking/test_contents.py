@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from tests.tracking.examples import BEGAN, CHECKSUM, evaluation, study, trial
+from tests.tracking.examples import BEGAN, CHECKSUM, LONG, evaluation, study, trial
 from tests.tracking.stores import Store
 from tuner.tracking import Tracker, view
 from tuner.tracking.contents import metrics_of
@@ -29,9 +29,19 @@ def test_data_and_artifacts(store: Store) -> None:
     }
     folder = store.folder / "mlartifacts" / run.info.run_id / "artifacts"
     texts = {path.name: path.read_text() for path in folder.iterdir()}
-    assert set(texts) == {"study.yaml", "data.json", "encoder.json", "environment.json"}
+    kinds = ("data", "encoder", "environment", "overlap")
+    assert set(texts) == {"study.yaml", *(f"{kind}.json" for kind in kinds)}
+    assert json.loads(texts["overlap.json"]) == {"dev": {"ids": 10}}
     assert yaml.safe_load(texts["study.yaml"]) == study().settings
     assert json.loads(texts["data.json"]) == study().facts["data"]
+
+
+def test_what_is_kept_for_programs_alone_is_not_logged(store: Store) -> None:
+    Tracker(store.uri, "demo").sync(study(trial(1)))
+    logged = [store.client.get_run(run.info.run_id) for run in store.runs()]
+    assert len(logged) == 2 and not any(LONG in str(run.to_dictionary()) for run in logged)
+    files = [path for path in (store.folder / "mlartifacts").rglob("*") if path.is_file()]
+    assert files and not any(LONG in path.read_text() for path in files)
 
 
 def test_views_are_made_once_and_then_the_users(store: Store) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
+from tuner.arrays import text_as_bits
 from tuner.config import FusionConfig, HeadConfig
 from tuner.data.tokens import TokenisedCorpus
 from tuner.model.classifier import PairClassifier
@@ -123,7 +124,8 @@ def accuracy(forward: Forward, corpus: TokenisedCorpus, language: str) -> float:
 def test_means_of_targets_are_oracle_where_the_targets_are(
     forward: Forward, corpus: TokenisedCorpus
 ) -> None:
-    select, oracle = returned(evaluate_dev(forward, corpus, protocol("en fr", "de ja"), TOKENS))
+    dev = returned(evaluate_dev(forward, corpus, protocol("en fr", "de ja"), TOKENS))
+    select, oracle = dev.select, dev.oracle
     assert list(select) == ["en", "fr", "sources"]
     assert list(oracle) == ["de", "ja", "targets", "enf", "rest"]
     of = {language: accuracy(forward, corpus, language) for language in corpus.languages}
@@ -135,9 +137,9 @@ def test_means_of_targets_are_oracle_where_the_targets_are(
 
 def test_a_mean_with_one_oracle_score_is_oracle(forward: Forward, corpus: TokenisedCorpus) -> None:
     pivoted = protocol("en", "de ja", kind="pivot", pivot=("ja",))
-    select, oracle = returned(evaluate_dev(forward, corpus, pivoted, TOKENS))
-    assert list(select) == ["en", "ja", "sources", "rest"]
-    assert list(oracle) == ["de", "targets", "enf"]
+    dev = returned(evaluate_dev(forward, corpus, pivoted, TOKENS))
+    assert list(dev.select) == ["en", "ja", "sources", "rest"]
+    assert list(dev.oracle) == ["de", "targets", "enf"]
 
 
 def test_select_is_the_same_whatever_is_recorded_beside_it(
@@ -148,19 +150,35 @@ def test_select_is_the_same_whatever_is_recorded_beside_it(
         without = protocol(
             "en fr", "fr de ja", kind="translate_train", record_oracle=False, **settings
         )
-        select, oracle = returned(evaluate_dev(forward, corpus, with_oracle, TOKENS))
-        assert returned(evaluate_dev(forward, corpus, without, TOKENS)) == (select, {})
-        assert oracle.keys() == {"de", "ja", "targets", "enf", "rest"}
+        dev = returned(evaluate_dev(forward, corpus, with_oracle, TOKENS))
+        alone = returned(evaluate_dev(forward, corpus, without, TOKENS))
+        assert (alone.select, alone.oracle) == (dev.select, {})
+        assert dev.oracle.keys() == {"de", "ja", "targets", "enf", "rest"}
 
 
 def test_targets_are_select_under_the_oracle_protocol(
     forward: Forward, corpus: TokenisedCorpus
 ) -> None:
-    select, oracle = returned(
-        evaluate_dev(forward, corpus, protocol("en", "de ja", kind="oracle"), TOKENS)
-    )
-    assert select.keys() == {"en", "de", "ja", "sources", "targets", "enf", "rest"}
-    assert oracle == {}
+    dev = returned(evaluate_dev(forward, corpus, protocol("en", "de ja", kind="oracle"), TOKENS))
+    assert dev.select.keys() == {"en", "de", "ja", "sources", "targets", "enf", "rest"}
+    assert dev.oracle == {}
+
+
+def test_answers_are_of_every_set_and_agree_with_its_scores(
+    forward: Forward, corpus: TokenisedCorpus
+) -> None:
+    """Pair by pair, in the order of rows that are clean in both languages; means have none."""
+    crossed = protocol("en fr", "de ja", objective="cross_lingual")
+    dev = returned(evaluate_dev(forward, corpus, crossed, TOKENS))
+    assert list(dev.answers) == ["en", "fr", "en-fr", "fr-en", "de", "ja"]
+    for name, text in dev.answers.items():
+        first, _, second = name.partition("-")
+        chosen = EvaluationSet(first, second or first)
+        (found,) = returned(predict(forward, corpus, "dev", [chosen], TOKENS))
+        right = text_as_bits(text, len(corpus.rows("dev", [first, second or first])))
+        assert right.tolist() == (found.predicted == found.labels).tolist()
+        assert right.mean() == (dev.select | dev.oracle)[name].accuracy
+        assert 0 < right.sum() < len(right)
 
 
 def test_dev_alone_is_read(forward: Forward, corpus: TokenisedCorpus) -> None:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import BertConfig, BertForSequenceClassification, get_linear_schedule_with_warmup
 
+from tuner.arrays import text_as_bits
 from tuner.config import TrialConfig
 from tuner.data.batches import HybridBatches
 from tuner.data.sources import load_corpus
@@ -123,6 +124,23 @@ def test_rungs_passed_by_one_step_share_an_evaluation(run: Any) -> None:
     assert [(e.rung, e.pairs_seen) for e in done.evaluations] == [(5, 32), (20, 32), (33, 64)]
     first, second, _ = done.evaluations
     assert second == first.model_copy(update={"rung": 20})
+
+
+def test_answers_are_kept_at_the_full_budget_alone(run: Any, corpus: TokenisedCorpus) -> None:
+    """Also where the step that reaches it passes a lower rung."""
+    done = run(trial(**{"batch.effective_size": 32}), (20, 40, 60))
+    assert [(e.rung, e.step, bool(e.answers)) for e in done.evaluations] == [
+        (20, 1, False),
+        (40, 2, False),
+        (60, 2, True),
+    ]
+    last = done.evaluations[-1]
+    assert last.answers.keys() == {"en", "de", "fr", "ja"}
+    for language, text in last.answers.items():
+        scores = (last.select | last.oracle)[language]
+        assert text_as_bits(text, scores.pairs).mean() == pytest.approx(scores.accuracy)
+    assert last.metrics().keys() == done.evaluations[0].metrics().keys()
+    assert Evaluation.model_validate_json(last.model_dump_json()) == last
 
 
 @pytest.mark.parametrize("every_seconds", [0.0, NEVER], ids=["each-step", "rungs-alone"])

@@ -15,12 +15,14 @@ from tuner.cli.shared import (
     Overrides,
     SpaceFile,
     Storage,
+    StrictOverlap,
     Study,
     There,
     TrackingLater,
     console_of,
     folder_of,
     loading,
+    overridden,
     study_there,
 )
 from tuner.errors import StudyFailed, StudyInterrupted
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 def search(
     space: SpaceFile,
     overrides: Overrides = [],  # noqa: B006
+    strict_overlap: StrictOverlap = False,
     tracking_later: TrackingLater = False,
     resuming: Annotated[
         bool, typer.Option("--resume", help="where the study exists, go on with it")
@@ -46,6 +49,7 @@ def search(
     from tuner.storage.folders import is_remote
     from tuner.study_file import load_study
 
+    overrides = overridden(overrides, strict_overlap)
     study, console = load_study(space, overrides), console_of(as_json)
     if not resuming:
         check_new(study)  # here too: the libraries take seconds
@@ -69,6 +73,7 @@ def search(
 def plan(
     space: SpaceFile,
     overrides: Overrides = [],  # noqa: B006
+    strict_overlap: StrictOverlap = False,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="time a few steps on this machine")
     ] = False,
@@ -85,6 +90,7 @@ def plan(
     from tuner.study_file import load_study
     from tuner.terminal.progress import ConsoleProgress
 
+    overrides = overridden(overrides, strict_overlap)
     table = None if prices is None else load_prices(prices)
     if address is not None:
         options = ["--calibrate"] * calibrate + ["--json"] * as_json
@@ -140,10 +146,16 @@ def resume(
     _finish(record, folder, as_json)
 
 
-def train(space: SpaceFile, overrides: Overrides = [], as_json: Json = False) -> None:  # noqa: B006
+def train(
+    space: SpaceFile,
+    overrides: Overrides = [],  # noqa: B006
+    strict_overlap: StrictOverlap = False,
+    as_json: Json = False,
+) -> None:
     """Train one configuration here, without a cluster: the YAML's `trial:` block."""
     from tuner.study_file import load_study
 
+    overrides = overridden(overrides, strict_overlap)
     study, console = load_study(space, overrides), console_of(as_json)
     with loading(console):
         from tuner.single import train_one

@@ -16,6 +16,14 @@ Overrides = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="override a key of the YAML; repeatable"),
 ]
+StrictOverlap = Annotated[
+    bool,
+    typer.Option(
+        "--strict-overlap",
+        help="drop from train and dev what shares sentences with what is evaluated on: "
+        "--set protocol.strict_overlap=true",
+    ),
+]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="name of a study, or its folder")]
 Storage = Annotated[
     str, typer.Option(metavar="FOLDER", help="that holds the studies; or s3://…, gs://…")
@@ -35,6 +43,11 @@ Insecure = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON, progress to stderr")]
+
+
+def overridden(overrides: Sequence[str], strict_overlap: bool) -> list[str]:
+    """The overrides, with the one that `--strict-overlap` stands for."""
+    return [*overrides, *["protocol.strict_overlap=true"] * strict_overlap]
 
 
 def console_of(as_json: bool) -> Any:

@@ -74,6 +74,11 @@ class Corpus:
     notes: tuple[str, ...]
     machine_translated: bool
 
+    def ids(self, split: Split) -> tuple[str, ...]:
+        """The ids of a split in the order of row indices, whatever the order in the files."""
+        ids = {id_ for rows in self.rows[split].values() for id_ in rows}
+        return tuple(sorted(ids, key=lambda id_: (len(id_), id_)))  # 2 before 10
+
     @cached_property
     def checksum(self) -> str:
         """SHA-256 over all clean rows, whatever the order of rows, files and languages."""

@@ -115,16 +115,10 @@ def _check_known(encoded: Encoded, tokenizer: PreTrainedTokenizerBase) -> None:
             )
 
 
-def _row_ids(corpus: Corpus, split: Split) -> list[str]:
-    """The ids of a split in the order of row indices, whatever the order in the files."""
-    ids = {id_ for rows in corpus.rows[split].values() for id_ in rows}
-    return sorted(ids, key=lambda id_: (len(id_), id_))  # 2 before 10
-
-
 def _lay_out(
     corpus: Corpus, split: Split, template: PairTemplate, encoded: Encoded
 ) -> TokenisedSplit:
-    row_of = {id_: row for row, id_ in enumerate(_row_ids(corpus, split))}
+    row_of = {id_: row for row, id_ in enumerate(corpus.ids(split))}
     starts = np.zeros((len(corpus.languages), 2, len(row_of)), dtype=np.int64)
     lengths = np.zeros_like(starts)
     labels = np.zeros(len(row_of), dtype=np.int64)
@@ -165,7 +159,7 @@ def _check_against(
 ) -> None:
     """Compare four pairs of every split and language, short to long, with the tokenizer's own."""
     for split, data in tokenised.splits.items():
-        ids = _row_ids(corpus, split)
+        ids = corpus.ids(split)
         for language, texts in corpus.rows[split].items():
             number = corpus.languages.index(language)
             rows = np.flatnonzero(data.clean[number])

@@ -90,6 +90,11 @@ class ProtocolConfig(Part):
     record_oracle: bool = Field(
         True, description="record target dev as oracle/...; nothing that chooses reads it"
     )
+    strict_overlap: bool = Field(
+        False,
+        description="drop the pairs that share a sentence with a later split: from dev those with "
+        "test, from train those with dev or test; test stays whole",
+    )
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

@@ -35,6 +35,7 @@ STUDY_PARAMS = (
     "languages.target",
     "protocol.kind",
     "protocol.objective",
+    "protocol.strict_overlap",
     "budget.pairs_per_trial",
     "scheduler.kind",
     "sampler.kind",
@@ -166,8 +167,13 @@ def dataset(data: Mapping[str, Any]) -> DatasetInput:
 
 
 def artifacts(study: StudyRecord) -> dict[str, str]:
-    """Files of the parent run: the resolved settings, and a file for each kind of fact."""
+    """Files of the parent run: the resolved settings, and a file for each kind of fact.
+
+    Of the overlap of sentences the counts alone: the rest is long, and nobody can read it.
+    """
     facts = {name: value for name, value in study.facts.items() if isinstance(value, Mapping)}
+    if "overlap" in facts:
+        facts["overlap"] = facts["overlap"].get("counts")
     return {
         "study.yaml": yaml.safe_dump(study.settings, sort_keys=False, allow_unicode=True),
         **{f"{name}.json": json.dumps(value, indent=2) for name, value in facts.items()},

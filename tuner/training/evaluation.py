@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
+from tuner.arrays import bits_as_text
 from tuner.data.corpus import Split
 from tuner.data.tokens import Pairs, TokenisedCorpus
 from tuner.protocol import EvaluationSet, Protocol
@@ -24,6 +25,22 @@ class Evaluating:
 
     pairs_done: int
     pairs_total: int
+
+
+@dataclass(frozen=True)
+class DevScores:
+    """What an evaluation of dev has found.
+
+    Attributes:
+        select: scores of permitted sets by name, and means of these alone.
+        oracle: all others that are recorded.
+        answers: which pairs of each set were classified right, for the journal, by its name;
+            means have none.
+    """
+
+    select: dict[str, Scores]
+    oracle: dict[str, Scores]
+    answers: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -51,10 +68,15 @@ class Predictions:
         found = np.union1d(self.predicted, self.labels)
         classes = [1] if self.num_labels == 2 else found.tolist()
         return Scores(
-            accuracy=float(np.mean(self.predicted == self.labels)),
+            accuracy=float(np.mean(self.right)),
             f1=float(np.mean([self._f1(number) for number in classes])),
             pairs=len(self.labels),
         )
+
+    @property
+    def right(self) -> Bool[np.ndarray, " pairs"]:
+        """Which pairs were classified right."""
+        return np.asarray(self.predicted == self.labels)
 
     def _f1(self, number: int) -> float:
         predicted, right = self.predicted == number, self.labels == number
@@ -145,8 +167,8 @@ def evaluate_dev(
     protocol: Protocol,
     tokens: int,
     group: Group = ALONE,
-) -> Generator[Evaluating, None, tuple[dict[str, Scores], dict[str, Scores]]]:
-    """Dev scores by name, and the means over languages: returns (`select`, `oracle`).
+) -> Generator[Evaluating, None, DevScores]:
+    """Dev scores by name, and the means over languages.
 
     `select` is computed from permitted sets alone. A mean that needs a score of `oracle` is in
     `oracle`. Yields as `predict` does, the sets of both together.
@@ -159,4 +181,7 @@ def evaluate_dev(
     oracle = {chosen.name: scores[chosen.name] for chosen in protocol.oracle}
     averages = protocol.averages(select | oracle)
     oracle |= {name: score for name, score in averages.items() if name not in select}
-    return select, oracle
+    answers = {
+        each.name: bits_as_text(found.right) for each, found in zip(sets, predictions, strict=True)
+    }
+    return DevScores(select, oracle, answers)

@@ -173,7 +173,7 @@ def train(
         if due:
             started = time.perf_counter()
             tokens = EVALUATION_MICRO_BATCHES * micro_batches.tokens
-            select, oracle = yield from evaluate_dev(forward, corpus, protocol, tokens, group)
+            dev = yield from evaluate_dev(forward, corpus, protocol, tokens, group)
             last = progress.evaluations[-1] if progress.evaluations else None
             steps = progress.step - (last.step if last else 0)
             seconds = progress.train_seconds - (last.train_seconds if last else 0.0)
@@ -182,9 +182,9 @@ def train(
                 rung=due[0],
                 pairs_seen=pairs_seen,
                 step=progress.step,
-                objective=protocol.objective(select),
-                select=select,
-                oracle=oracle,
+                objective=protocol.objective(dev.select),
+                select=dev.select,
+                oracle=dev.oracle,
                 train_loss=progress.loss_sum / steps,
                 pairs_per_second=steps * size / seconds,
                 train_seconds=progress.train_seconds,
@@ -194,7 +194,9 @@ def train(
                 workers=group.size,
                 precision="bf16" if forward.bf16 else "fp32",
             )
-            evaluations = [evaluation.model_copy(update={"rung": rung}) for rung in due]
+            for rung in due:
+                own = {"rung": rung, "answers": dev.answers if rung == full_budget else {}}
+                evaluations.append(evaluation.model_copy(update=own))
             progress.evaluations += evaluations
             progress.loss_sum = 0.0
         if checkpoints is not None and save:
