@@ -130,18 +130,20 @@ class Protocol:
         names = ", ".join(chosen.name for chosen in self.read)
         return f"{self.aggregate} dev accuracy on {names}"
 
-    def averages(self, scores: Mapping[str, Scores]) -> dict[str, Scores]:
-        """Unweighted means over `sources`, `targets`, and the groups `enf` and `rest` of targets.
-
-        A mean stands only where every language of it was scored; an empty group is absent.
-        """
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Languages of `sources`, `targets`, and of the targets `enf` and `rest`; none is empty."""
         family = tuple(lang for lang in self.targets if lang in FAMILY_OF_ENGLISH)
         rest = tuple(lang for lang in self.targets if lang not in FAMILY_OF_ENGLISH)
-        groups = (self.train, self.targets, family, rest)
+        groups = zip(MEANS, (self.train, self.targets, family, rest), strict=True)
+        return {group: languages for group, languages in groups if languages}
+
+    def averages(self, scores: Mapping[str, Scores]) -> dict[str, Scores]:
+        """Unweighted means over `groups`; one stands only where all its languages were scored."""
         return {
             group: mean_scores([scores[lang] for lang in languages])
-            for group, languages in zip(MEANS, groups, strict=True)
-            if languages and all(lang in scores for lang in languages)
+            for group, languages in self.groups.items()
+            if all(lang in scores for lang in languages)
         }
 
 

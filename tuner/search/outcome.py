@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
+from tuner.confirm.choice import concluded
 from tuner.errors import StorageFull, UserError
 from tuner.invocation import command
 from tuner.records import ENDED, FailureKind, StudyRecord, StudyState
 from tuner.storage.folders import Place
+from tuner.study.design import ConfirmDesign
 
 NO_ROOM = "budget.total_pairs leaves no room for another trial"
 
@@ -53,12 +55,23 @@ class Outcome:
         """
         if self.state != "completed":
             return self
+        if _unfinished(study):
+            told = f"{self.reason}: " * bool(self.reason) + "the confirmation has not come to its end"
+            return replace(self, state="interrupted", reason=told)
         ended = sum(trial.state in ENDED for trial in study.trials)
         left = len(study.trials) - ended
         reason = f"{ended} trials" + (f", {left} unfinished" if left else "")
-        if study.best is None:
+        if not study.complete:
             if self.reason and left == len(study.trials):
                 return replace(self, state="interrupted", reason=f"{self.reason}; {reason}")
             reason = f"no trial reached full budget: {reason}"
         reason += f"; {self.reason}" if self.reason else ""
-        return replace(self, state="completed" if study.best else "failed", reason=reason)
+        return replace(self, state="completed" if study.complete else "failed", reason=reason)
+
+
+def _unfinished(study: StudyRecord) -> bool:
+    """Whether it is a confirmation that a budget ended before it had chosen, or read test."""
+    design = study.settings.get("design")
+    if design is None or design["kind"] != "confirm":
+        return False
+    return not concluded(ConfirmDesign.model_validate(design), study)
