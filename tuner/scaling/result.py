@@ -57,7 +57,7 @@ class Scaled:
         languages: of each response that was recorded.
         chose: targets whose dev was among what chose the learning rates, as in `protocol.kind
             oracle`.
-        choices: the learning rate by B, where there is one.
+        choices: the learning rate by B, where there is one; none before all were tried.
         tuned: whether all trials that choose learning rates have ended.
         planned: the cells, in the order of the plan.
         seeds_of: by cell, its complete trials.
@@ -109,7 +109,10 @@ class Scaled:
         answers = Answers.of(record, protocol)
         points = scored_points(study, design)
         planned = tuple(dict.fromkeys(cell_of(configured(study, point)) for point in points))
-        chosen = choices(design.tuning, record.trials)
+        tuning = [trial for trial in record.trials if trial.origin == "tuning"]
+        of_tuning = len(sizes(study)) * len(design.tuning.lr) * len(design.tuning.seeds)
+        tuned = len(tuning) == of_tuning and all(trial.state in ENDED for trial in tuning)
+        chosen = choices(design.tuning, tuning) if tuned else {}
         trials = _by_seed(planned, complete)
         fitted = [
             cell for cell in planned if trials[cell] and not chosen[cell.effective_size].at_edge
@@ -128,8 +131,6 @@ class Scaled:
                     )
             except UserError as error:  # said among the sentences: all else of the study stands
                 unfitted, fits = f"{error.problem}: {error.remedy}", {}
-        tuning = [trial for trial in record.trials if trial.origin == "tuning"]
-        tuned_of = len(sizes(study)) * len(design.tuning.lr) * len(design.tuning.seeds)
         there = sum(point[SIZE] in chosen for point in points)
         return cls(
             study=study,
@@ -144,7 +145,7 @@ class Scaled:
                 if lang not in protocol.train and any(lang == each.name for each in protocol.select)
             ),
             choices=chosen,
-            tuned=len(tuning) == tuned_of and all(trial.state in ENDED for trial in tuning),
+            tuned=tuned,
             planned=planned,
             seeds_of={
                 cell: tuple(
@@ -219,6 +220,11 @@ class Scaled:
         return self.choices[size].at_edge
 
 
+def is_scaling(record: StudyRecord) -> bool:
+    """Whether a study is one of scaling: planned and unpruned, so that `Scaled.of` takes it."""
+    return record.designed and record.settings["design"]["kind"] == "scaling"
+
+
 def cell_of(config: TrialConfig) -> Cell:
     """The cell of the design that a configuration belongs to."""
     return Cell(
@@ -254,7 +260,7 @@ def _shared(trials: Iterable[Mapping[int, TrialRecord]]) -> tuple[int, ...]:
 def _why_not(chosen: Mapping[int, Choice], fitted: Sequence[Cell], paired: Sequence[int]) -> str:
     """Why nothing can be fitted; empty where something can."""
     if not chosen:
-        return "no learning rate has been chosen for any batch size"
+        return "no learning rate has been chosen for any B yet, or every rate failed"
     if all(choice.at_edge for choice in chosen.values()):
         return "the best learning rate of every batch size lies at the edge of the grid"
     if not fitted:

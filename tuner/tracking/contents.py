@@ -191,7 +191,9 @@ def artifacts(study: StudyRecord) -> dict[str, str]:
 
     Of the overlap of sentences the counts alone: the rest is long, and nobody can read it.
     """
-    facts = {name: value for name, value in study.facts.items() if isinstance(value, Mapping)}
+    facts: dict[str, Any] = {
+        name: value for name, value in study.facts.items() if isinstance(value, Mapping)
+    }
     if "overlap" in facts:
         facts["overlap"] = facts["overlap"].get("counts")
     return {
