@@ -29,7 +29,10 @@ def report(
     insecure: Insecure = False,
     as_json: Json = False,
 ) -> None:
-    """Print leaderboard and timeline of a study from its journal; write its page and a CSV."""
+    """Print leaderboard and timeline of a study from its journal; write its page and a CSV.
+
+    Of a scaling study: what each factor does, with intervals, and what follows from it.
+    """
     if address is not None:
         options = ["--against", against] if against is not None else []
         options += [f"--metric={metric}" for metric in metrics] + ["--json"] * as_json
@@ -40,6 +43,8 @@ def report(
     from tuner.report.status import look_at
     from tuner.report.timeline import timeline
     from tuner.report.timeline_text import show_timeline
+    from tuner.scaling.result import Scaled, is_scaling
+    from tuner.scaling.show import show as show_scaled
     from tuner.search.journal import read_history
     from tuner.storage.access import write
 
@@ -54,7 +59,10 @@ def report(
     if against is not None:
         show_against(record, against, metrics, folder / "figures", console)
         return
-    show(record, console)
+    if is_scaling(record):
+        show_scaled(Scaled.of(record), console)
+    else:
+        show(record, console)
     path = folder / "leaderboard.csv"
     write(path, as_csv(record).encode())
     console.print(f"\nall settings and metrics: {path}", highlight=False, soft_wrap=True)

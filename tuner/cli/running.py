@@ -189,11 +189,16 @@ def _finish(record: Any, folder: Place, as_json: bool) -> None:
     """Leaderboard, best configuration, next commands; and the exit code that fits."""
     from tuner.report.leaderboard import show
     from tuner.report.seeds import compared
+    from tuner.scaling.result import Scaled, is_scaling
+    from tuner.scaling.show import show as show_scaled
 
     console = console_of(as_json)
     if record.trials:
         console.print()
-        show(record, console, limit=10)
+        if is_scaling(record):
+            show_scaled(Scaled.of(record), console)
+        else:
+            show(record, console, limit=10)
     if as_json:
         print(json.dumps(record.model_dump(mode="json")))
     if record.state == "interrupted":

@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from tuner.records import StudyRecord, TrialRecord
+from tuner.records import Origin, StudyRecord, TrialRecord
 from tuner.shown import printable
 
 WIDE = 140
 """Columns from which the names of settings have room in one line."""
 FORMULA = ("=", "+", "-", "@", "\t")
 """What a formula begins with in a spreadsheet."""
+MARKS: Mapping[Origin, str] = {"baseline": "*", "tuning": "~"}
+"""Behind the number of a trial that is not one of many."""
 _ORDER = {"running": 0, "pending": 1, "interrupted": 2, "pruned": 3, "failed": 4}
 
 
 def ordered(study: StudyRecord) -> list[TrialRecord]:
-    """Ranked trials, then the others: by state, rung (further first) and score."""
+    """Ranked trials, then the others: by state, rung (further first) and score.
+
+    Those of a design are in the order of its plan.
+    """
+    if study.designed:
+        return list(study.trials)
     ranked = study.ranked()
     others = [trial for trial in study.trials if trial not in ranked]
     return ranked + sorted(
@@ -45,7 +53,8 @@ def varied(study: StudyRecord) -> list[str]:
 
 def show(study: StudyRecord, console: Console, limit: int | None = None) -> None:
     """Print the leaderboard, `limit` rows at most, and the best configuration found."""
-    title = f"{study.name}, unconfirmed: {study.facts['objective']}, in %"
+    how = "as planned, not ranked" if study.designed else "unconfirmed"
+    title = f"{study.name}, {how}: {study.facts['objective']}, in %"
     console.print(title, highlight=False)
     console.print(_table(study, limit, wide=console.width >= WIDE))
     notes = []
@@ -53,6 +62,8 @@ def show(study: StudyRecord, console: Console, limit: int | None = None) -> None
         notes.append(f"… and {len(study.trials) - limit} more trials")
     if any(trial.origin == "baseline" for trial in study.trials):
         notes.append("* the baseline")
+    if any(trial.origin == "tuning" for trial in study.trials):
+        notes.append("~ chooses a learning rate, and is not compared")
     notes.append(
         f"always giving the most frequent label: {percent(study.facts['majority_accuracy'])}"
     )
@@ -73,7 +84,7 @@ def _table(study: StudyRecord, limit: int | None, wide: bool) -> Table:
     for trial in ordered(study)[:limit]:
         last = trial.last
         grid.add_row(
-            f"{trial.number:03d}" + ("*" if trial.origin == "baseline" else ""),
+            f"{trial.number:03d}" + MARKS.get(trial.origin, ""),
             percent(last.objective) if last else "–",
             f"{last.rung:,}" if last else "–",
             trial.state,
@@ -84,6 +95,8 @@ def _table(study: StudyRecord, limit: int | None, wide: bool) -> Table:
 
 def best_in_words(study: StudyRecord) -> list[str]:
     """The best configuration found, labelled as what it is."""
+    if study.designed:
+        return ["a design has no best trial: it compares configurations over seeds"]
     best = study.best
     if best is None or best.last is None:
         return ["no trial has reached the full budget"]

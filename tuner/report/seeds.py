@@ -68,7 +68,7 @@ def curves(study: StudyRecord, setting: str, metrics: list[str]) -> list[Curve]:
     Raises:
         UserError: no trials differ in the setting alone, none has the metric, or none is complete.
     """
-    complete = study.ranked()
+    complete = [trial for trial in study.complete if trial.origin != "tuning"]
     if not complete:
         raise UserError(f"no trial of {study.name} has reached the full budget", "Let it run on.")
     named = [dict(t.last.metrics()) if t.last else {} for t in complete]

@@ -267,7 +267,7 @@ def _history(folder: Place, version: Hashable) -> History:
 def _trials(record: StudyRecord, folder: Place) -> int:
     """How many trials the study runs in all."""
     trials = record.settings["budget"]["trials"]
-    if record.settings["sampler"]["kind"] != "grid":
+    if not record.designed and record.settings["sampler"]["kind"] != "grid":
         assert isinstance(trials, int)
         return trials
     return reopened_study(record.settings, folder).trials

@@ -1,1 +1,4 @@
-"""What a scaling study says: its choice of learning rates, the fit of its points, its result."""
+"""What a planned, unpruned factorial design says of β, B, k and granularity, with intervals.
+
+Only designed points are fitted: what ASHA let live is not missing at random.
+"""

@@ -71,6 +71,12 @@ def _check_scaling(study: StudyConfig, design: ScalingDesign) -> None:
     for point in tuning_points(study, design):
         if not study.feasible.keeps(point):
             raise ValueError(f"design.tuning.at breaks a requirement at {SIZE} {point[SIZE]}")
+    kinds = {config.fusion.kind for config in planned_configs(study)} - {"last"}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"a scaling study compares the last layer with one kind of fusion, got "
+            f"{', '.join(sorted(kinds))}: give each a study of its own"
+        )
 
 
 def planned_trials(study: StudyConfig) -> int:

@@ -5,6 +5,7 @@ Every line has its place, whatever happens: nothing moves while a study runs.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
@@ -146,7 +147,9 @@ class Summary:
         )
 
     def _best(self) -> list[Text]:
-        """The best at full budget and its settings, in two lines."""
+        """The best at full budget and its settings, in two lines; of a design, how far it is."""
+        if self.study.designed:
+            return self._planned()
         best = self.study.best
         if best is None or best.last is None:
             none = f"no trial has reached the full budget of {self.study.rungs[-1]:,} pairs"
@@ -162,22 +165,32 @@ class Summary:
             line.no_wrap, line.overflow = True, "ellipsis"
         return lines
 
+    def _planned(self) -> list[Text]:
+        """A design has no best trial: what of it has ended, in two lines."""
+        ended = Counter(trial.origin for trial in self.study.trials if trial.state in ENDED)
+        compared = f"{ended['design']} trials that are compared have ended"
+        if self.study.settings["design"]["kind"] == "scaling":
+            compared = f"{ended['tuning']} that choose learning rates, {compared}"
+        what = "a planned design: nothing is stopped early, and no trial is the best"
+        return [Text(what), Text(f"  {compared}")]
+
     def _rungs(self) -> Table:
         """What happened at each rung."""
         table = Table.grid(padding=(0, 3))
-        headings = ("pairs", "reached", "stopped", "  best")
+        headings = ("pairs", "reached", "stopped", "  best")[: 2 if self.study.designed else 4]
         for _ in headings:
             table.add_column(justify="right", no_wrap=True)
         table.add_row(*headings, style="dim")
         for rung in self.study.rungs:
             at = [(t, e) for t in self.study.trials for e in t.evaluations if e.rung == rung]
             stopped = sum(trial.state == "pruned" and trial.last is e for trial, e in at)
-            table.add_row(
+            row = (
                 f"{rung:,}",
                 str(len(at)),
                 "–" if rung == self.study.rungs[-1] else str(stopped),
                 f"{max(e.objective for _, e in at):.2%}" if at else "–",
             )
+            table.add_row(*row[: len(headings)])
         return table
 
     def _work(self) -> Text:

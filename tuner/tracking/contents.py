@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tuner.config import flatten
-from tuner.records import DIAGNOSTIC, OBJECTIVE, Evaluation, StudyRecord, TrialRecord
+from tuner.records import DIAGNOSTIC, OBJECTIVE, Evaluation, Origin, StudyRecord, TrialRecord
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric
@@ -40,10 +40,23 @@ STUDY_PARAMS = (
     "scheduler.kind",
     "sampler.kind",
     "sampler.seed",
+    "design.kind",
+    "design.hold",
 )
 """Settings that tell studies apart and never change: MLflow refuses another value of a param."""
+ORIGINS: Mapping[Origin, str] = {
+    "baseline": "the control",
+    "sampler": "proposed by the sampler",
+    "tuning": "which chooses a learning rate and is not compared",
+    "design": "planned",
+}
+NAMED: Mapping[Origin, str] = {"baseline": " baseline", "tuning": " tuning"}
+"""Behind the number of a trial that is not one of many."""
 SCORE = "select/score"
-"""A metric: the objective at the full budget, of completed trials alone, which may be ranked."""
+"""A metric: the objective at the full budget, of completed trials alone, which may be ranked.
+
+Absent where they may not: of trials that choose a learning rate, and where steps are held equal.
+"""
 PAIRS_SEEN = "train/pairs_seen"
 """A metric: the step again, for columns and axes, where MLflow shows no steps."""
 LOWEST_LAYER = "fusion.lowest_layer"
@@ -87,7 +100,13 @@ def of_study(study: StudyRecord) -> Contents:
         ended=_milliseconds(max([study.created + study.seconds, *ended])),
         status=STATUS[study.state],
         tags=_tags(study, study.state, _study_note(study)),
-        params=_params({name: settings.get(name) for name in STUDY_PARAMS}),
+        params=_params(
+            {
+                name: settings.get(name)
+                for name in STUDY_PARAMS
+                if not (study.designed and name.startswith("sampler."))  # it has none
+            }
+        ),
         metrics=metrics,
     )
 
@@ -109,11 +128,12 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
     last_layer = study.facts.get("encoder", {}).get("layers")
     params[LOWEST_LAYER] = last_layer if params["fusion.kind"] == "last" else params["fusion.layer"]
     metrics = metrics_of(trial.evaluations)
-    if trial.state == "completed" and trial.last:
+    may_be_ranked = not study.designed or len(study.rungs) == 1
+    if trial.state == "completed" and trial.last and may_be_ranked and trial.origin != "tuning":
         score = {SCORE: trial.last.objective}
         metrics += _points(score, trial.last.time, trial.last.pairs_seen)
     return Contents(
-        name=f"trial {trial.number:03d}" + (" baseline" if trial.origin == "baseline" else ""),
+        name=f"trial {trial.number:03d}" + NAMED.get(trial.origin, ""),
         started=_milliseconds(started),
         ended=_milliseconds(trial.ended or (trial.last.time if trial.last else started)),
         status=STATUS[trial.state],
@@ -271,7 +291,7 @@ def _trial_note(trial: TrialRecord, study: StudyRecord) -> str:
         )
     if trial.reason:
         ended += f": {trial.reason}"
-    origin = "the control" if trial.origin == "baseline" else "proposed by the sampler"
+    origin = ORIGINS[trial.origin]
     sampled = ", ".join(
         f"`{name}` {format(value, '.4g') if isinstance(value, float) else value}"
         for name, value in trial.params.items()
@@ -280,6 +300,6 @@ def _trial_note(trial: TrialRecord, study: StudyRecord) -> str:
     parts = [
         f"{ended}." + (" `tuner resume` goes on with it." * (trial.state == "interrupted")),
         f"Trial {trial.number} of `{study.name}`, {origin}" + (f": {sampled}." if sampled else "."),
-        f"Claim: {claim}; unconfirmed." if claim else "",
+        f"Claim: {claim}{'' if study.designed else '; unconfirmed'}." if claim else "",
     ]
     return "\n\n".join(part for part in parts if part)

@@ -1,0 +1,224 @@
+"""Which effects a design of cells can show: decided by its levels, never by its scores.
+
+Every effect is a column over the cells. Columns are centred on the unweighted mean of a factor's
+levels, so that an effect is that at the average of the other factors, and in a full factorial one
+of the marginal means alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from itertools import pairwise, product
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from tuner.errors import UserError
+
+Factor = Literal["effective_size", "cross_lingual", "layer", "granularity"]
+Level = int | float | str | None
+GRANULARITIES = ("language", "kind", "pair")
+SYMBOLS: dict[Factor, str] = {
+    "cross_lingual": "β",
+    "effective_size": "log₂ B",
+    "layer": "k",
+    "granularity": "granularity",
+}
+UNITS: dict[Factor, str] = {"cross_lingual": "from β = 0 to 1", "effective_size": "per doubling"}
+"""What the numeric factors are counted in."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One configuration of the design.
+
+    Attributes:
+        effective_size: B.
+        cross_lingual: β.
+        layer: k, the layer fused with the last one; None: the last layer alone.
+        granularity: what the pairs of one batch share.
+    """
+
+    effective_size: int
+    cross_lingual: float
+    layer: int | None = None
+    granularity: Literal["language", "kind", "pair"] = "language"
+
+    def __str__(self) -> str:
+        layer = "last layer alone" if self.layer is None else f"k = {self.layer}"
+        shown = f"B = {self.effective_size}, β = {self.cross_lingual:g}, {layer}"
+        return shown if self.granularity == "language" else f"{shown}, {self.granularity}"
+
+
+FACTORS: tuple[Factor, ...] = tuple(field.name for field in fields(Cell))  # type: ignore[misc]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One effect.
+
+    Attributes:
+        name: in words.
+        unit: what its coefficient counts.
+        column: by cell.
+        main: whether nothing can be said without it: no curvature, no interaction.
+    """
+
+    name: str
+    unit: str
+    column: Float[np.ndarray, " cells"]
+    main: bool = False
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a design can show.
+
+    Attributes:
+        kept: the effects that are fitted.
+        refused: for each effect that the levels would allow but the cells do not show, why not.
+    """
+
+    kept: tuple[Term, ...]
+    refused: tuple[str, ...]
+
+
+def levels(cells: Sequence[Cell], factor: Factor) -> list[Level]:
+    """The levels of a factor, the reference first: the last layer alone, `language`, the least."""
+    found = {getattr(cell, factor) for cell in cells}
+    if factor == "granularity":
+        return [level for level in GRANULARITIES if level in found]
+    return sorted(found, key=lambda level: -1 if level is None else level)
+
+
+def missing(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """What a full factorial over the same levels has besides."""
+    there = set(cells)
+    full = (Cell(*point) for point in product(*(levels(cells, factor) for factor in FACTORS)))  # type: ignore[arg-type]
+    return tuple(cell for cell in full if cell not in there)
+
+
+def terms(cells: Sequence[Cell]) -> Terms:
+    """The effects of a design.
+
+    Linear in β and in log₂ B where they have two levels, curved where they have three; each k and
+    granularity against its reference; β × log₂ B, β × k, log₂ B × k. A factor with one level has
+    none. An effect that the cells do not tell from those before it is refused: it is not fitted,
+    and the words say what it is mixed up with, and so what the others rest on.
+
+    Raises:
+        UserError: nothing varies, or two factors vary only together.
+    """
+    straight = [
+        term for factor in ("cross_lingual", "effective_size") for term in _linear(cells, factor)
+    ]
+    layers = _against(cells, "layer")
+    mains = [*straight, *layers, *_against(cells, "granularity")]
+    if not mains:
+        raise UserError(
+            "nothing varies between the configurations of this study",
+            "Give batch.effective_size, mix.cross_lingual, fusion.layer or mix.granularity at "
+            "least two values.",
+        )
+    curved = [
+        term for factor in ("cross_lingual", "effective_size") for term in _curved(cells, factor)
+    ]
+    pairs = [*pairwise(straight), *product(straight, layers)]
+    kept: list[Term] = []
+    refused = []
+    for term in (*mains, *curved, *(_interaction(one, other) for one, other in pairs)):
+        mixed_with = _mixed_with(term, kept, len(cells))
+        if mixed_with is None:
+            kept.append(term)
+        elif term.main:
+            raise UserError(
+                f"the study's configurations do not tell the effect of {term.name} from "
+                f"{mixed_with}",
+                "Add configurations that vary the one without the other.",
+            )
+        else:
+            refused.append(
+                f"{term.name} is not fitted: these configurations do not tell it from {mixed_with}"
+            )
+    return Terms(tuple(kept), tuple(refused))
+
+
+def _linear(cells: Sequence[Cell], factor: Factor) -> list[Term]:
+    places = _places(cells, factor)
+    values = np.unique(places)
+    if len(values) < 2:
+        return []
+    return [Term(SYMBOLS[factor], UNITS[factor], places - values.mean(), main=True)]
+
+
+def _curved(cells: Sequence[Cell], factor: Factor) -> list[Term]:
+    """A parabola that is 0 at both ends of the levels and 1 between them, less its straight line.
+
+    With that line taken off, the linear effect stays the straight line through the levels, however
+    curved they are.
+    """
+    places = _places(cells, factor)
+    values = np.unique(places)
+    if len(values) < 3:
+        return []
+    middle, half = (values[0] + values[-1]) / 2, (values[-1] - values[0]) / 2
+
+    def parabola(x: Float[np.ndarray, " places"]) -> Float[np.ndarray, " places"]:
+        return np.asarray(1 - ((x - middle) / half) ** 2)
+
+    line = np.polyfit(values, parabola(values), deg=1)
+    column = parabola(places) - np.polyval(line, places)
+    return [Term(f"curvature of {SYMBOLS[factor]}", "middle less ends", column)]
+
+
+def _against(cells: Sequence[Cell], factor: Factor) -> list[Term]:
+    reference, *others = levels(cells, factor)
+    found = [getattr(cell, factor) for cell in cells]
+    unit = f"against {_named(factor, reference)}"
+    return [
+        Term(
+            _named(factor, level),
+            unit,
+            np.array([each == level for each in found]) - 1 / (1 + len(others)),
+            main=True,
+        )
+        for level in others
+    ]
+
+
+def _interaction(one: Term, other: Term) -> Term:
+    units = ", ".join(dict.fromkeys((one.unit, other.unit)))
+    return Term(f"{one.name} × {other.name}", units, one.column * other.column)
+
+
+def _places(cells: Sequence[Cell], factor: Factor) -> Float[np.ndarray, " cells"]:
+    """Where the cells lie on the axis that is fitted: β, log₂ B."""
+    values = np.array([getattr(cell, factor) for cell in cells], float)
+    return np.asarray(np.log2(values)) if factor == "effective_size" else values
+
+
+def _named(factor: Factor, level: Level) -> str:
+    if factor == "layer":
+        return "the last layer alone" if level is None else f"k = {level}"
+    return f"{factor} {level}"
+
+
+def _mixed_with(term: Term, kept: Sequence[Term], cells: int) -> str | None:
+    """The effects that its column is a combination of; None where it is of none."""
+    known = np.column_stack([np.ones(cells), *(other.column for other in kept)])
+    factors = np.linalg.lstsq(known, term.column, rcond=None)[0]
+    size = float(np.linalg.norm(term.column))
+    if size > 0 and np.linalg.norm(term.column - known @ factors) > _TOLERANCE * size:
+        return None
+    names = [
+        other.name
+        for other, factor in zip(kept, factors[1:], strict=True)
+        if abs(factor) > _TOLERANCE
+    ]
+    return " and ".join(names) or "the overall mean"
+
+
+_TOLERANCE = 1e-9
+"""Of rounding, relative to a column's length."""

@@ -1,0 +1,223 @@
+"""What is found of a response, in sentences; and how effects are written.
+
+An effect is shown where its p-value, adjusted for all effects of the response, is below 5 %. Where
+its interval holds 0, or the adjustment leaves it at 5 % or more, it "was not shown", which does not
+mean that there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from tuner.scaling.design import Factor, Level, levels
+from tuner.scaling.model import Effect, Fit
+from tuner.scaling.result import Scaled
+from tuner.statistics.variance import Estimate
+
+LEVEL = 0.05
+"""Below it an adjusted p-value shows an effect."""
+STRAIGHT: Mapping[str, tuple[Factor, str]] = {
+    "β": ("cross_lingual", "β"),
+    "log₂ B": ("effective_size", "B"),
+}
+"""By name of a straight effect: its factor, and the symbol of its levels."""
+
+
+def main_findings(result: Scaled, response: str) -> list[str]:
+    """All that is said of the response that the study is made for."""
+    fit = result.fits[response]
+    by_name = {effect.name: effect for effect in fit.effects}
+    over = "pairs of the dev sets" if fit.seeds == 1 else "seeds and pairs of the dev sets"
+    told = [
+        f"Response: mean dev accuracy on the {_named(result, response)}; "
+        f"intervals are over {over}, p-values adjusted for all {len(fit.effects)} effects (Holm); "
+        f"every effect is at the average of the other settings' levels."
+    ]
+    for name, (factor, symbol) in STRAIGHT.items():
+        if name in by_name:
+            means = _means(symbol, fit.means.get(factor, {}))
+            told.append(f"{_verdict(by_name[name])}{means}.")
+            if bent := by_name.get(f"curvature of {name}"):
+                told.append(f"{_verdict(bent)}.")
+    told += [f"{_verdict(e)}." for e in fit.effects if e.name.startswith("k = ") and is_main(e)]
+    told += _interactions(fit)
+    told += _control(result, fit)
+    told += _plateau(result, fit)
+    told += _misfit(fit)
+    return told
+
+
+def _verdict(effect: Effect) -> str:
+    """Without a full stop."""
+    estimate = effect.estimate
+    p = p_value(effect.adjusted)
+    what = f"{effect.name}, {effect.unit}"
+    if shown(effect):
+        return f"An effect was shown of {what}: {interval(estimate)}, {p}"
+    if estimate.low <= 0 <= estimate.high:
+        return f"An effect was not shown of {what}: {interval(estimate)}"
+    return (
+        f"An effect was not shown of {what}, all effects considered together: "
+        f"{interval(estimate)}, {p}"
+    )
+
+
+def _means(symbol: str, means: Mapping[Level, Estimate]) -> str:
+    each = [
+        f"{estimate.value:.2f} % at {symbol} = {number(level)}" for level, estimate in means.items()
+    ]
+    return f"; means {', '.join(each)}" if each else ""
+
+
+def _interactions(fit: Fit) -> list[str]:
+    crossed = [effect for effect in fit.effects if not is_main(effect)]
+    told = []
+    if found := [effect for effect in crossed if shown(effect)]:
+        each = "; ".join(
+            f"{e.name} ({e.unit}) {interval(e.estimate)}, {p_value(e.adjusted)}" for e in found
+        )
+        told.append(f"What one setting does was shown to depend on another: {each}.")
+    if missed := [effect for effect in crossed if not shown(effect)]:
+        each = "; ".join(f"{e.name} {interval(e.estimate)}" for e in missed)
+        told.append(f"Interactions that were not shown: {each}.")
+    return told
+
+
+def _control(result: Scaled, fit: Fit) -> list[str]:
+    """Granularity: the batches that are hybrid, or merely the cross-lingual data?"""
+    reference, *others = levels(result.fitted, "granularity")
+    if not others:
+        return [
+            f"Granularity was {reference} throughout: whether it matters how pairs are put into "
+            f"batches, beside which pairs they are, is not asked here."
+        ]
+    told = []
+    for level in others:
+        effect = next(each for each in fit.effects if each.name == f"granularity {level}")
+        estimate = effect.estimate
+        what = (
+            f"Control, granularity {level} against {reference}, the same data batched otherwise: "
+            f"{interval(estimate)}"
+        )
+        if shown(effect):
+            better = level if estimate.value > 0 else reference
+            told.append(
+                f"{what}, {p_value(effect.adjusted)}; how pairs are put into batches was shown to "
+                f"matter, beside which pairs they are, and {better} was the better."
+            )
+        else:
+            bound = max(abs(estimate.low), abs(estimate.high))
+            told.append(
+                f"{what}; a difference was not shown, so that nothing here speaks for how pairs "
+                f"are put into batches rather than for the cross-lingual data in them; the "
+                f"interval leaves room for {bound:.2f} points."
+            )
+    return told
+
+
+def _plateau(result: Scaled, fit: Fit) -> list[str]:
+    plateau = fit.plateau
+    if plateau is None:
+        return []
+    largest = max(cell.effective_size for cell in result.fitted)
+    up_to = f"at equal {result.design.hold} and up to B = {largest}"
+    margin = f"{plateau.margin:g} points"
+    if plateau.size is not None:
+        return [
+            f"Beyond B = {plateau.size} nothing is gained that counts: {up_to}, the gain of any "
+            f"larger B over it is at most {points(plateau.bounds[plateau.size])} points, and "
+            f"less than {margin} counts as nothing (all such bounds together 95 %)."
+        ]
+    each = ", ".join(
+        f"{points(bound)} over B = {size} (estimated {points(plateau.gains[size])})"
+        for size, bound in plateau.bounds.items()
+    )
+    return [
+        f"A B beyond which nothing is gained was not shown: {up_to}, a larger B may gain up to "
+        f"{each} (all bounds together 95 %), and only less than {margin} counts as nothing."
+    ]
+
+
+def _misfit(fit: Fit) -> list[str]:
+    told = [f"{refused}." for refused in fit.refused]
+    if fit.missing:
+        told.append(
+            f"{count(len(fit.missing), 'combination')} of the levels were not fitted: the design "
+            f"is not a full factorial."
+        )
+    if fit.lack is None:
+        told.append("There are as many effects as configurations: a misfit cannot be seen.")
+    elif fit.lack.p < LEVEL:
+        told.append(
+            f"The configurations depart from the fitted form ({p_value(fit.lack.p)}; about "
+            f"{fit.departure:.2f} points, root mean square): the effects are averages, and the "
+            f"means by B and β say more."
+        )
+    else:
+        told.append(
+            f"A departure of the configurations from the fitted form was not shown "
+            f"({p_value(fit.lack.p)})."
+        )
+    return told
+
+
+def other_findings(result: Scaled, response: str) -> str:
+    """What is said of the main effects on a response beside the first."""
+    fit = result.fits[response]
+    mains = [effect for effect in fit.effects if is_main(effect)]
+    found = [f"{e.name} ({e.unit}) {interval(e.estimate)}" for e in mains if shown(e)]
+    missed = [f"{e.name} {interval(e.estimate)}" for e in mains if not shown(e)]
+    told = [f"shown {'; '.join(found)}"] if found else []
+    told += [f"not shown {'; '.join(missed)}"] if missed else []
+    return f"On the {_named(result, response)}: {'. '.join(told)}."
+
+
+def shown(effect: Effect) -> bool:
+    """Whether an effect is shown, all effects of its response considered."""
+    return effect.adjusted < LEVEL
+
+
+def points(value: float) -> str:
+    """A difference in points, with its sign, to two decimals."""
+    text = f"{value:+.2f}"
+    return ("0.00" if float(text) == 0 else text).replace("-", "−")
+
+
+def interval_alone(estimate: Estimate) -> str:
+    """`+0.40 to +2.00`."""
+    return f"{points(estimate.low)} to {points(estimate.high)}"
+
+
+def interval(estimate: Estimate) -> str:
+    """`+1.20 points (95 % interval +0.40 to +2.00)`."""
+    return f"{points(estimate.value)} points (95 % interval {interval_alone(estimate)})"
+
+
+def is_main(effect: Effect) -> bool:
+    """Whether it is of one setting, and no curvature."""
+    return "×" not in effect.name and not effect.name.startswith("curvature")
+
+
+def _named(result: Scaled, response: str) -> str:
+    words = {"enf": "targets akin to English", "rest": "other targets"}
+    return f"{words.get(response, response)} ({', '.join(result.languages[response])})"
+
+
+def number(value: object) -> str:
+    """Without zeros at its end; words as they are."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def listed(values: Sequence[object], shown_as: Callable[..., str] = number) -> str:
+    """Values with commas between them."""
+    return ", ".join(shown_as(value) for value in values)
+
+
+def count(how_many: int, what: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{how_many:,} {what}{'' if how_many == 1 else 's'}"
+
+
+def p_value(value: float) -> str:
+    """`p = 0.012`, `p < 0.001`."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

@@ -1,0 +1,270 @@
+"""What a scaling study has found, made from its journal alone.
+
+The response is dev accuracy: of the sources, which is permitted dev, and of the targets, which is
+recorded and chooses nothing. Test is not read. Batch sizes whose best learning rate lies at the
+edge of its grid are left out of every fit; so are seeds that are not complete in all fitted cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from tuner.config import TrialConfig
+from tuner.errors import UserError
+from tuner.protocol import Protocol
+from tuner.records import ENDED, StudyRecord, TrialRecord
+from tuner.scaling.answers import RESPONSES, Answers
+from tuner.scaling.choice import Choice, choices
+from tuner.scaling.design import Cell
+from tuner.scaling.model import Fit, fit
+from tuner.study import StudyConfig
+from tuner.study.design import SIZE, ScalingDesign
+from tuner.study.planned import configured, scored_points, sizes
+from tuner.study_file import reopened_study
+
+
+@dataclass(frozen=True)
+class Seed:
+    """One compared trial that reached its full budget.
+
+    Attributes:
+        trial: its number.
+        seed: its seed.
+        accuracy: by response, 0 to 1.
+        collapsed: whether its objective is no better than always giving the most frequent label.
+    """
+
+    trial: int
+    seed: int
+    accuracy: Mapping[str, float]
+    collapsed: bool
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A scaling study's result.
+
+    Attributes:
+        study: its settings.
+        design: its design.
+        claim: what may be claimed for the targets.
+        objective: what chose the learning rates, in words.
+        majority: accuracy of always giving the most frequent label.
+        languages: of each response that was recorded.
+        chose: targets whose dev was among what chose the learning rates, as in `protocol.kind
+            oracle`.
+        choices: the learning rate by B, where there is one; none before all were tried.
+        tuned: whether all trials that choose learning rates have ended.
+        planned: the cells, in the order of the plan.
+        seeds_of: by cell, its complete trials.
+        failed: numbers of compared trials that failed.
+        left: compared trials of the plan that have not ended.
+        paired: the seeds that all fitted cells have: what the fits rest on.
+        fits: by response.
+        unfitted: why there is no fit, where there is none.
+    """
+
+    study: StudyConfig
+    design: ScalingDesign
+    claim: str
+    objective: str
+    majority: float
+    languages: Mapping[str, tuple[str, ...]]
+    chose: tuple[str, ...]
+    choices: Mapping[int, Choice]
+    tuned: bool
+    planned: tuple[Cell, ...]
+    seeds_of: Mapping[Cell, tuple[Seed, ...]]
+    failed: tuple[int, ...]
+    left: int
+    paired: tuple[int, ...]
+    fits: Mapping[str, Fit]
+    unfitted: str
+
+    @classmethod
+    def of(cls, record: StudyRecord) -> Self:
+        """Fit what a scaling study has planned and trained.
+
+        Raises:
+            UserError: it is no scaling study, or its record lacks what the fits are made from.
+        """
+        study = reopened_study(record.settings, Path(record.name))
+        design = study.design
+        if not isinstance(design, ScalingDesign):
+            raise UserError(
+                f"{record.name} is no scaling study: it has no planned, unpruned points",
+                "What a search let live is not missing at random, and a scaling model of it would "
+                "mislead. Plan a study with a design block of kind scaling, as in "
+                "search_spaces/nano_scaling.yaml.",
+            )
+        assert not any(trial.tests for trial in record.trials), "test is for confirm alone"
+        protocol = _protocol(study, record)
+        compared = [trial for trial in record.trials if trial.origin == "design"]
+        complete = [trial for trial in compared if trial.state == "completed" and trial.last]
+        majority = float(record.facts["majority_accuracy"])
+        answers = Answers.of(record, protocol)
+        points = scored_points(study, design)
+        planned = tuple(dict.fromkeys(cell_of(configured(study, point)) for point in points))
+        tuning = [trial for trial in record.trials if trial.origin == "tuning"]
+        of_tuning = len(sizes(study)) * len(design.tuning.lr) * len(design.tuning.seeds)
+        tuned = len(tuning) == of_tuning and all(trial.state in ENDED for trial in tuning)
+        chosen = choices(design.tuning, tuning) if tuned else {}
+        trials = _by_seed(planned, complete)
+        fitted = [
+            cell for cell in planned if trials[cell] and not chosen[cell.effective_size].at_edge
+        ]
+        paired = _shared(trials[cell] for cell in fitted)
+        fits: dict[str, Fit] = {}
+        unfitted = _why_not(chosen, fitted, paired)
+        if not unfitted:
+            try:
+                for response in answers.languages:
+                    fits[response] = fit(
+                        {
+                            cell: answers.table(response, [trials[cell][seed] for seed in paired])
+                            for cell in fitted
+                        }
+                    )
+            except UserError as error:  # said among the sentences: all else of the study stands
+                unfitted, fits = f"{error.problem}: {error.remedy}", {}
+        there = sum(point[SIZE] in chosen for point in points)
+        return cls(
+            study=study,
+            design=design,
+            claim=record.facts["claim"],
+            objective=record.facts["objective"],
+            majority=majority,
+            languages=answers.languages,
+            chose=tuple(
+                lang
+                for lang in protocol.targets
+                if lang not in protocol.train and any(lang == each.name for each in protocol.select)
+            ),
+            choices=chosen,
+            tuned=tuned,
+            planned=planned,
+            seeds_of={
+                cell: tuple(
+                    Seed(
+                        trial.number,
+                        seed,
+                        {response: answers.mean(response, trial) for response in answers.languages},
+                        bool(trial.last and trial.last.objective <= majority + 1e-9),
+                    )
+                    for seed, trial in trials[cell].items()
+                )
+                for cell in planned
+            },
+            failed=tuple(trial.number for trial in compared if trial.state == "failed"),
+            left=there - sum(trial.state in ENDED for trial in compared),
+            paired=paired if fits else (),
+            fits=fits,
+            unfitted=unfitted,
+        )
+
+    @property
+    def primary(self) -> str:
+        """The response that the study is made for: the targets', where it was recorded."""
+        return next(response for response in RESPONSES if response in self.languages)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Every B, ascending."""
+        return tuple(sorted({cell.effective_size for cell in self.planned}))
+
+    @property
+    def at_edge(self) -> tuple[int, ...]:
+        """Those whose learning rate lies at the edge of its grid: nothing is concluded on them."""
+        return tuple(size for size in self.sizes if self.has_rate(size) and self._edge(size))
+
+    @property
+    def without_rate(self) -> tuple[int, ...]:
+        """Those for which every learning rate failed with some seed."""
+        return tuple(size for size in self.sizes if not self.has_rate(size)) if self.tuned else ()
+
+    @cached_property
+    def fitted(self) -> tuple[Cell, ...]:
+        """The cells that are fitted."""
+        return tuple(
+            cell
+            for cell in self.planned
+            if self.fits and self.seeds_of[cell] and not self._edge(cell.effective_size)
+        )
+
+    @cached_property
+    def empty(self) -> tuple[Cell, ...]:
+        """Cells that would be fitted, had any of their seeds reached its full budget."""
+        return tuple(
+            cell
+            for cell in self.planned
+            if self.has_rate(cell.effective_size)
+            and not self._edge(cell.effective_size)
+            and not self.seeds_of[cell]
+        )
+
+    @property
+    def collapsed(self) -> tuple[int, ...]:
+        """Numbers of compared trials that are no better than the most frequent label."""
+        seeds = (seed for seeds in self.seeds_of.values() for seed in seeds)
+        return tuple(sorted(seed.trial for seed in seeds if seed.collapsed))
+
+    def has_rate(self, size: int) -> bool:
+        """Whether a learning rate was chosen for this B."""
+        return size in self.choices
+
+    def _edge(self, size: int) -> bool:
+        return self.choices[size].at_edge
+
+
+def is_scaling(record: StudyRecord) -> bool:
+    """Whether a study is one of scaling: planned and unpruned, so that `Scaled.of` takes it."""
+    return record.designed and record.settings["design"]["kind"] == "scaling"
+
+
+def cell_of(config: TrialConfig) -> Cell:
+    """The cell of the design that a configuration belongs to."""
+    return Cell(
+        effective_size=config.batch.effective_size,
+        cross_lingual=config.mix.cross_lingual,
+        layer=None if config.fusion.kind == "last" else config.fusion.layer,
+        granularity=config.mix.granularity,
+    )
+
+
+def _protocol(study: StudyConfig, record: StudyRecord) -> Protocol:
+    translated = bool(record.facts["data"].get("machine_translated", False))
+    seen = record.facts["encoder"].get("seen", ())
+    return Protocol.of(study.languages, study.protocol, translated, seen)
+
+
+def _by_seed(
+    planned: Sequence[Cell], complete: Sequence[TrialRecord]
+) -> dict[Cell, dict[int, TrialRecord]]:
+    """The complete trials of every cell, by seed."""
+    found: dict[Cell, dict[int, TrialRecord]] = {cell: {} for cell in planned}
+    for trial in sorted(complete, key=lambda trial: trial.config.seed):
+        found[cell_of(trial.config)][trial.config.seed] = trial
+    return found
+
+
+def _shared(trials: Iterable[Mapping[int, TrialRecord]]) -> tuple[int, ...]:
+    """Seeds that all cells have."""
+    seeds = [set(by_seed) for by_seed in trials]
+    return tuple(sorted(set.intersection(*seeds))) if seeds else ()
+
+
+def _why_not(chosen: Mapping[int, Choice], fitted: Sequence[Cell], paired: Sequence[int]) -> str:
+    """Why nothing can be fitted; empty where something can."""
+    if not chosen:
+        return "no learning rate has been chosen for any B yet, or every rate failed"
+    if all(choice.at_edge for choice in chosen.values()):
+        return "the best learning rate of every batch size lies at the edge of the grid"
+    if not fitted:
+        return "no trial has reached its full budget at a batch size whose rate is not at the edge"
+    if not paired:
+        return "no seed is complete in all configurations, so that they cannot be compared"
+    return ""

@@ -1,0 +1,136 @@
+"""A scaling study's conclusion in plain words: what the data support, and what they do not.
+
+Every sentence is true to the letter of a `Scaled`, and can be checked by hand against the scores of
+its seeds. Those about effects are in `tuner.scaling.findings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tuner.config import REFERENCE_BATCH
+from tuner.scaling.design import Cell, levels
+from tuner.scaling.findings import count, listed, main_findings, number, other_findings
+from tuner.scaling.result import Scaled
+
+
+def sentences(result: Scaled) -> tuple[str, ...]:
+    """The conclusion, sentence by sentence: design, rates, trials, effects, limits, claim."""
+    told = [_design(result), _held(result), *_rates(result), *_trials(result)]
+    if result.fits:
+        told += main_findings(result, result.primary)
+        for response in result.fits:
+            if response != result.primary:
+                told.append(other_findings(result, response))
+    else:
+        told.append(f"Nothing is concluded: {result.unfitted}.")
+    return tuple([*told, *_limits(result)])
+
+
+def _design(result: Scaled) -> str:
+    cells = result.planned
+    varied = [
+        f"effective batch size B {listed(levels(cells, 'effective_size'))}",
+        f"share of cross-lingual batches β {listed(levels(cells, 'cross_lingual'))}",
+        f"layers {listed(levels(cells, 'layer'), _layer)}",
+        f"granularity {listed(levels(cells, 'granularity'))}",
+    ]
+    return (
+        f"{len(cells)} configurations were planned, each with seeds {listed(result.design.seeds)}:"
+        f" {'; '.join(varied)}."
+    )
+
+
+def _held(result: Scaled) -> str:
+    pairs = result.study.budget.pairs_per_trial
+    if result.design.hold == "pairs":
+        what = f"{pairs:,} pairs, whatever its B: a larger B takes fewer steps"
+    else:
+        what = f"{-(-pairs // REFERENCE_BATCH):,} steps, whatever its B: a larger B sees more pairs"
+    return f"Every trial has a budget of {what}; none was stopped early."
+
+
+def _rates(result: Scaled) -> list[str]:
+    tuning, told = result.design.tuning, []
+    chosen = [f"{choice.lr:g} at B = {size}" for size, choice in result.choices.items()]
+    if chosen:
+        at = ", ".join(f"{name} {value}" for name, value in tuning.at.items())
+        told.append(
+            f"The learning rate of each B is the one of {listed(tuning.lr, number)} with the "
+            f"highest {result.objective}, over seeds {listed(tuning.seeds)}, which are not "
+            f"compared{f', at {at}' if at else ''}: {', '.join(chosen)}; at other settings "
+            f"another rate may be the best."
+        )
+    for size in result.at_edge:
+        lr = result.choices[size].lr
+        end = "lowest" if lr == tuning.lr[0] else "highest"
+        told.append(
+            f"At B = {size} that is the {end} rate of the grid, and a better one may lie beyond "
+            f"it: B = {size} is left out of all effects and means below."
+        )
+    for size in result.without_rate:
+        told.append(f"At B = {size} every rate failed with some seed: nothing was compared there.")
+    return told
+
+
+def _trials(result: Scaled) -> list[str]:
+    told = []
+    if not result.tuned:
+        told.append("Trials that choose learning rates have not all ended.")
+    elif result.left:
+        told.append(f"{count(result.left, 'compared trial')} of the plan have not ended.")
+    if result.failed:
+        told.append(
+            f"{count(len(result.failed), 'compared trial')} failed "
+            f"({listed(result.failed, '{:03d}'.format)}): a seed that is not complete in all "
+            f"fitted configurations is left out of all of them, and what failed may differ from "
+            f"what did not."
+        )
+    if result.empty and not result.left:
+        told.append(f"No seed was complete, and so nothing is fitted, of: {_cells(result.empty)}.")
+    if result.collapsed:
+        told.append(
+            f"{count(len(result.collapsed), 'compared trial')} collapsed "
+            f"({listed(result.collapsed, '{:03d}'.format)}), at or below the "
+            f"{result.majority:.2%} of always giving the most frequent label; they count like the "
+            f"others."
+        )
+    if result.fits:
+        rests = f"{len(result.fitted)} configurations with seeds {listed(result.paired)}"
+        if len(result.paired) == 1:
+            rests += (
+                "; with a single seed, intervals are over pairs alone and say nothing of other "
+                "seeds"
+            )
+        told.append(f"What follows rests on {rests}.")
+    return told
+
+
+def _limits(result: Scaled) -> list[str]:
+    told = []
+    if "targets" not in result.languages:
+        told.append("Dev of the targets was not recorded: nothing is said of transfer.")
+    elif result.chose:
+        told.append(
+            f"Dev of {listed(result.chose)} was among what chose the learning rates, and is the "
+            f"response, too."
+        )
+    else:
+        told.append("Dev of the targets is the response, and chose nothing.")
+    told.append("Test was not read.")
+    data = result.study.data.source
+    told.append(
+        "All of it is of nano's artificial languages, and says nothing of natural ones."
+        if data == "nano"
+        else "All of it is of this encoder, these data and these levels, and of no others."
+    )
+    told.append(f"Claim: {result.claim}.")
+    return told
+
+
+def _cells(cells: Iterable[Cell]) -> str:
+    return "; ".join(map(str, cells))
+
+
+def _layer(level: object) -> str:
+    return "the last alone" if level is None else f"k = {level} fused with the last"

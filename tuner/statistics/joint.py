@@ -1,0 +1,106 @@
+"""Whether several contrasts are all zero: one test of them together.
+
+With a few seeds the covariance matrix of many contrasts has no inverse, and Wald's statistic does
+not exist. The ANOVA-type statistic needs none: the sum of the squared estimates over its expected
+value under the null hypothesis, the trace of their covariance V, compared with an F distribution
+(Box 1954, Ann. Math. Stat. 25; Brunner, Dette and Munk 1997, JASA 92) with tr(V)^2 / tr(V^2)
+numerator degrees of freedom. V is crossed over seeds and components, as in
+`tuner.statistics.variance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy import special
+
+from tuner.statistics.items import Table
+
+
+@dataclass(frozen=True)
+class Joint:
+    """A test of contrasts together.
+
+    Attributes:
+        statistic: sum of their squares over what noise alone would make it; about 1 if all are 0.
+        freedom: numerator degrees of freedom of the F distribution, at most the contrasts' number.
+        error_freedom: its denominator degrees of freedom.
+        p: probability of such a statistic or a larger one if all are 0.
+        beyond_noise: the sum of their true squares, estimated: what noise makes is taken off it;
+            not below 0. In the score's unit squared.
+    """
+
+    statistic: float
+    freedom: float
+    error_freedom: float
+    p: float
+    beyond_noise: float
+
+
+def jointly_zero(contrasts: Sequence[Table]) -> Joint:
+    """Test contrasts of configurations against all of them being 0.
+
+    Any orthonormal basis of the same contrasts gives the same result. Of a single seed the test is
+    over items alone, as the estimates are.
+
+    Args:
+        contrasts: linearly independent, all on the same seeds and components.
+    """
+    assert contrasts
+    weights, leverage = contrasts[0].weights, 1 - contrasts[0].weights
+    assert len(weights) >= 2
+    assert all(np.allclose(contrast.weights, weights) for contrast in contrasts), "not paired"
+    totals = np.stack([contrast.totals for contrast in contrasts])
+    seeds = totals.shape[1]
+    scores, means = totals.sum(axis=2), totals.mean(axis=1)
+    values = scores.mean(axis=1)
+    residuals = (means - np.outer(values, weights)) / np.sqrt(leverage)
+    items = residuals @ residuals.T
+    between = np.zeros_like(items)
+    if seeds > 1:
+        apart = scores - values[:, None]
+        between = apart @ apart.T / (seeds - 1) / seeds
+        interaction = (totals - means[:, None] - apart[:, :, None] * weights) / np.sqrt(leverage)
+        flat = interaction.reshape(len(contrasts), -1)
+        items = items - flat @ flat.T / (seeds - 1) / seeds
+        if np.trace(items) < 0:
+            items = np.zeros_like(items)
+    expected = float(np.trace(between + items))
+    observed = float((values**2).sum())
+    if expected == 0:
+        return Joint(np.inf if observed else 0.0, 1.0, 1.0, float(observed == 0), observed)
+    freedom, error_freedom = _freedoms(between, items, seeds, 1 / float((weights**2).sum()))
+    statistic = observed / expected
+    p = float(special.fdtrc(freedom, error_freedom, statistic))
+    return Joint(statistic, freedom, error_freedom, p, max(observed - expected, 0.0))
+
+
+def _freedoms(
+    between: Float[np.ndarray, "contrasts contrasts"],
+    items: Float[np.ndarray, "contrasts contrasts"],
+    seeds: int,
+    components: float,
+) -> tuple[float, float]:
+    """Box's degrees of freedom of the sum of squares, and those of its expected value.
+
+    The traces of products of the covariance between seeds are made unbiased for its seeds - 1
+    degrees of freedom (Brunner, Bathke and Placzek 2012, Biom. J. 54). Two seeds cannot show how
+    it is spread over the contrasts: then all of it is taken to lie in one of them, which errs on
+    the side of seeing nothing.
+    """
+    trace, squared = float(np.trace(between)), float((between**2).sum())
+    one = seeds - 1
+    if one >= 2:
+        squared = one**2 / (one - 1) / (one + 2) * (squared - trace**2 / one)
+    squared = min(max(squared, trace**2 / len(between)), trace**2)
+    trace_squared = max(trace**2 - 2 * squared / one, squared) if one else 0.0
+    across = float(np.trace(items))
+    whole = trace_squared + 2 * trace * across + across**2
+    spread = squared + 2 * float((between * items).sum()) + float((items**2).sum())
+    freedom = min(max(whole / spread, 1.0), len(between))
+    noise = squared / one if one else 0.0
+    noise += float((items**2).sum()) / (components - 1)
+    return freedom, whole / noise
