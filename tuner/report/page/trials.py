@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from tuner.invocation import command
-from tuner.records import StudyRecord, TrialRecord
+from tuner.records import Origin, StudyRecord, TrialRecord
 from tuner.report.leaderboard import ordered, percent, shown, varied
 from tuner.report.page.blocks import Grid
 from tuner.storage.folders import Place
 
 FIRST = 12
 """Trials that stand open; the others are folded."""
+ORIGINS: dict[Origin, str] = {
+    "baseline": "control",
+    "sampler": "search",
+    "tuning": "chooses a learning rate",
+    "design": "is compared",
+}
 DIGITS = 12
 """Of a checksum or commit, as it is shown."""
 
@@ -40,6 +46,30 @@ def leaderboard(study: StudyRecord) -> tuple[Grid, ...]:
         told = f"all {len(rows)} trials"
         grids.append(Grid(caption, claim, columns, rows, left=2, strong=strong, folded=told))
     return tuple(grids)
+
+
+def planned(study: StudyRecord) -> Grid:
+    """The trials of a design, in the order of its plan."""
+    names = list(dict.fromkeys(setting for trial in study.trials for setting in trial.params))
+    rows = tuple(
+        (
+            name(trial),
+            trial.arm or ORIGINS[trial.origin],
+            trial.state,
+            percent(trial.last.objective) if trial.last else "–",
+            f"{trial.last.rung:,}" if trial.last else "–",
+            *(shown(trial.params.get(setting)) for setting in names),
+        )
+        for trial in study.trials
+    )
+    return Grid(
+        f"Every trial of the plan that was begun, not ranked. Score: {study.facts['objective']}.",
+        study.facts["claim"],
+        ("trial", "what for", "state", "score, %", "pairs", *names),
+        rows,
+        left=3,
+        folded=f"{len(rows)} trials",
+    )
 
 
 def again(study: StudyRecord, folder: Place) -> Grid:
