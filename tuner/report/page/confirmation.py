@@ -84,10 +84,8 @@ def _leaderboard(result: Confirmed) -> list[Block]:
         tuple((arm.name, settings_in_words(arm.settings)) for arm in ranked),
         left=2,
     )
-    return [
-        Words(f"Always giving the most frequent label: {_majority(result)}.", "note"),
-        board,
-    ] + [settings]
+    line = Words(f"Always giving the most frequent label: {_majority(result)}.", "note")
+    return [line, board, settings]
 
 
 def _differences(result: Confirmed) -> list[Block]:

@@ -10,12 +10,25 @@ from tuner.report.page.drawing.heat import heat
 from tuner.report.page.drawing.intervals import Course, Interval, courses, forest
 from tuner.report.page.levels import ABSENT
 from tuner.scaling.choice import Choice
-from tuner.scaling.findings import interval_alone, main_findings, number, p_value, points, shown
+from tuner.scaling.findings import (
+    interval_alone,
+    is_main,
+    main_findings,
+    number,
+    p_value,
+    points,
+    shown,
+)
 from tuner.scaling.model import Fit
 from tuner.scaling.result import Scaled
 from tuner.scaling.sentences import sentences
 from tuner.statistics.variance import Estimate
 
+GROUPS = {"enf": "targets akin to English", "rest": "other targets"}
+"""Responses, in words; the others are as plain as their names."""
+UNFINISHED = "Trials of the plan have not ended: what follows is of those that have; it may change."
+    "Trials of the plan have not ended: what follows is of those that have, and may change."
+)
 FIXED = {"pairs": "at equal pairs", "steps": "at equal steps"}
 
 
@@ -29,6 +42,7 @@ def answer(result: Scaled) -> list[Block]:
         nothing = f"Nothing is concluded: {result.unfitted}."
         return [Words(nothing, "answer"), Points(tuple(each for each in rest if each != nothing))]
     return [
+        *([Words(UNFINISHED, "warning")] if result.left or not result.tuned else []),
         Words(first[0], "note"),
         Points(tuple(first[1:])),
         Words("What this rests on, and what it does not say:", "note"),
@@ -41,22 +55,23 @@ def sections(result: Scaled) -> list[Section]:
     made = []
     if result.fits:
         order = sorted(result.fits, key=lambda response: response != result.primary)
-        made.append(Section("Effects", tuple(_effects(result, order))))
-        if drawn := [figure for response in order for figure in _means(result, response)]:
-            made.append(Section("Means by B, β and k", (Side(tuple(drawn)),)))
+        made.append(Section("Effects", (Side(tuple(_effects(result, order))),)))
+        drawn = [Side(tuple(found)) for response in order if (found := _means(result, response))]
+        if drawn:
+            made.append(Section("Means by B, β and k", tuple(drawn)))
     if result.choices:
         made.append(Section("Learning rates", (_rates(result), _chosen(result))))
     made.append(Section("Scores of the seeds", (_seeds(result),)))
     return made
 
 
-def _effects(result: Scaled, order: Sequence[str]) -> list[Block]:
-    blocks: list[Block] = []
+def _effects(result: Scaled, order: Sequence[str]) -> list[Figure]:
+    figures = []
     for response in order:
         fit = result.fits[response]
         rows = [
             Interval(
-                f"{effect.name} ({effect.unit})",
+                effect.name,
                 effect.estimate.value,
                 effect.estimate.low,
                 effect.estimate.high,
@@ -71,8 +86,10 @@ def _effects(result: Scaled, order: Sequence[str]) -> list[Block]:
             for effect in fit.effects
         )
         alt = f"Effects on {what}, in points with 95 % intervals: {told}."
+        units = "; ".join(f"{e.name} {e.unit}" for e in fit.effects if is_main(e))
         caption = (
             f"Effects on {what}, {FIXED[result.design.hold]}, from designed and unpruned trials. "
+            f"Counted: {units}. "
             "Filled: shown, that is p < 0.05 adjusted for all effects (Holm). Empty: not shown, "
             "which does not mean that there is none."
         )
@@ -94,8 +111,8 @@ def _effects(result: Scaled, order: Sequence[str]) -> list[Block]:
             left=2,
         )
         unit = f"points of dev accuracy, {response}"
-        blocks.append(Figure(forest(rows, unit, alt), alt, caption, claim, numbers))
-    return blocks
+        figures.append(Figure(forest(rows, unit, alt), alt, caption, claim, numbers))
+    return figures
 
 
 def _means(result: Scaled, response: str) -> list[Figure]:
@@ -103,9 +120,11 @@ def _means(result: Scaled, response: str) -> list[Figure]:
     fit = result.fits[response]
     figures = []
     if fit.surface:
-        figures += [_against_size(result, response, fit), _heat(result, response, fit)]
+        figures.append(_against_size(result, response, fit))
     if "layer" in fit.means:
         figures.append(_against_layer(result, response, fit))
+    if fit.surface:
+        figures.append(_heat(result, response, fit))
     return figures
 
 
@@ -254,7 +273,7 @@ def _seeds(result: Scaled) -> Grid:
 
 
 def _response(result: Scaled, response: str) -> str:
-    return f"{response} ({', '.join(result.languages[response])})"
+    return f"{GROUPS.get(response, response)} ({', '.join(result.languages[response])})"
 
 
 def _left_out(result: Scaled) -> str:

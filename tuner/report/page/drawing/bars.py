@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tuner.report.page.drawing.canvas import INK, MUTED, SERIES, canvas, legend, plain, svg
+from tuner.report.page.drawing.canvas import INK, SERIES, canvas, legend, plain, svg
 
 BAR = 0.3
 """Inches that a lying bar takes."""
@@ -107,7 +107,7 @@ def language_bars(
             label=each.label,
             zorder=4,
         )
-    axis.axhline(majority, color=MUTED, ls=":", lw=1.4, label="most frequent label")
+    axis.axhline(majority, color=INK, ls=":", lw=1.4, label="most frequent label")
     axis.set_xticks(range(len(languages)), list(languages))
     axis.set_xlim(-0.6, len(languages) - 0.4)
     axis.set_ylim(0, 100)

@@ -99,6 +99,20 @@ def plain(axis: Axes, grid: Literal["x", "y", "none"] = "y") -> None:
     axis.set_axisbelow(True)
 
 
+def majority_line(axis: Axes, score: float) -> None:
+    """A line at what always giving the most frequent label scores, named where it stands."""
+    axis.axhline(score, color=MUTED, ls=":", lw=1.3)
+    axis.annotate(
+        "most frequent label",
+        (0.0, score),
+        xycoords=("axes fraction", "data"),
+        xytext=(3, 2),
+        textcoords="offset points",
+        fontsize=7.5,
+        color=MUTED,
+    )
+
+
 def legend(axis: Axes, title: str | None = None, columns: int = 1) -> None:
     """A legend above the axis, where it hides nothing; none where nothing is labelled."""
     handles, labels = axis.get_legend_handles_labels()

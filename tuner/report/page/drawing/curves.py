@@ -14,6 +14,7 @@ from tuner.report.page.drawing.canvas import (
     SERIES,
     canvas,
     legend,
+    majority_line,
     plain,
     svg,
 )
@@ -87,7 +88,7 @@ def learning_curves(
                 ends = curve.pairs[-1:], curve.scores[-1:]
                 axis.plot(*ends, "x", color=INK, ms=4.5, mew=0.9, alpha=0.8)
             first = False
-    axis.axhline(majority, color=MUTED, ls=":", lw=1.2, label="most frequent label")
+    majority_line(axis, majority)
     told: list[int] = []
     for rung in reversed(rungs):  # those that have room for their number
         if not told or told[-1] - rung > rungs[-1] / 9:

@@ -12,6 +12,7 @@ from tuner.report.page.drawing.canvas import (
     SERIES,
     canvas,
     legend,
+    majority_line,
     plain,
     svg,
 )
@@ -47,7 +48,7 @@ def forest(rows: Sequence[Interval], unit: str, alt: str) -> str:
         unit: of the axis.
         alt: for those who do not see it.
     """
-    figure = canvas(5.4, 0.75 + ROW * len(rows))
+    figure = canvas(4.4, 0.75 + ROW * len(rows))
     axis = figure.subplots()
     plain(axis, grid="x")
     axis.axvline(0, color=MUTED, lw=1.2)
@@ -81,10 +82,10 @@ def courses(
     ticks: Mapping[int, str],
     setting: str,
     told_apart: str,
-    majority: float | None,
+    majority: float,
     measure: str,
     alt: str,
-    flagged: Mapping[int, float] | None = None,
+    flagged: Mapping[int, int] | None = None,
 ) -> str:
     """An SVG: a line for each series with its intervals, slightly apart so that they are seen.
 
@@ -93,8 +94,7 @@ def courses(
         ticks: places on the axis and what stands below each.
         setting: what the axis shows.
         told_apart: what series differ in.
-        majority: the score of always giving the most frequent label, in %; None where the axis is
-            no score.
+        majority: the score of always giving the most frequent label, in %.
         measure: what is shown.
         alt: for those who do not see it.
         flagged: points ringed as not to be concluded upon: for the number of a series, its place.
@@ -123,15 +123,15 @@ def courses(
             label=course.label,
         )
         if flagged and number in flagged:
-            place = int(flagged[number])
+            place = flagged[number]
             axis.plot(
                 place + shift, course.points[place][0], "o", ms=12, mfc="none", mew=1.4, color=INK
             )
-    if majority is not None:
-        axis.axhline(majority, color=MUTED, ls=":", lw=1.2, label="most frequent label")
+    majority_line(axis, majority)
     axis.set_xticks(list(ticks), list(ticks.values()))
     axis.set_xlim(min(ticks) - 0.5, max(ticks) + 0.5)
     axis.set_xlabel(setting)
     axis.set_ylabel(measure)
-    legend(axis, title=told_apart, columns=3)
+    if len(series) > 1:
+        legend(axis, title=told_apart, columns=5)
     return svg(figure, alt)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tuner.report.page.drawing.canvas import MARKERS, MUTED, SERIES, canvas, legend, plain, svg
+from tuner.report.page.drawing.canvas import (
+    MARKERS,
+    SERIES,
+    canvas,
+    legend,
+    majority_line,
+    plain,
+    svg,
+)
 
 SPREAD = 0.5
 """Share of the space between two places that the series at one place take."""
@@ -61,16 +69,7 @@ def scatter(
             mew=0,
             label=dots.label,
         )
-    axis.axhline(majority, color=MUTED, ls=":", lw=1.2)
-    axis.annotate(
-        "most frequent label",
-        (0.0, majority),
-        xycoords=("axes fraction", "data"),
-        xytext=(3, 2),
-        textcoords="offset points",
-        fontsize=7,
-        color=MUTED,
-    )
+    majority_line(axis, majority)
     axis.set_xticks(list(ticks), list(ticks.values()))
     axis.set_xlim(min(ticks) - 0.5, max(ticks) + 0.5)
     axis.set_xlabel(setting)
