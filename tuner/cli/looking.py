@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from tuner.cli.confirming import show_confirmed
 from tuner.cli.shared import Insecure, Json, Storage, Study, There, console_of, folder_of
 from tuner.errors import UserError
 from tuner.invocation import program
@@ -61,6 +62,8 @@ def report(
         return
     if is_scaling(record):
         show_scaled(Scaled.of(record), console)
+    elif record.recommendation is not None:
+        show_confirmed(record, console)
     else:
         show(record, console)
     path = folder / "leaderboard.csv"

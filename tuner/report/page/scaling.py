@@ -26,9 +26,7 @@ from tuner.statistics.variance import Estimate
 
 GROUPS = {"enf": "targets akin to English", "rest": "other targets"}
 """Responses, in words; the others are as plain as their names."""
-UNFINISHED = "Trials of the plan have not ended: what follows is of those that have; it may change."
-    "Trials of the plan have not ended: what follows is of those that have, and may change."
-)
+UNFINISHED = "Trials of the plan have not ended: what follows is of the others; it may change."
 FIXED = {"pairs": "at equal pairs", "steps": "at equal steps"}
 
 
