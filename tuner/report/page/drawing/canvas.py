@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from html import escape
 from io import StringIO
@@ -24,7 +25,8 @@ SERIES = tuple(f"#0000a{number}" for number in range(7))
 LEVELS = 11
 """Shades of a heat map, from the least to the most."""
 HEAT = tuple(f"#0000c{number:x}" for number in range(LEVELS))
-"""Stand-ins of them."""
+ON_HEAT = tuple(f"#0000d{number:x}" for number in range(LEVELS))
+"""Stand-ins of them, and of text on each."""
 MARKERS = "osD^vPX"
 """Of series: colour alone does not tell them apart."""
 _NAMES = {
@@ -35,6 +37,7 @@ _NAMES = {
     ACCENT: "accent",
     **{colour: f"series-{number}" for number, colour in enumerate(SERIES)},
     **{colour: f"heat-{number}" for number, colour in enumerate(HEAT)},
+    **{colour: f"on-heat-{number}" for number, colour in enumerate(ON_HEAT)},
 }
 LIGHT: Mapping[str, str] = {
     "ink": "#1c2127",
@@ -75,8 +78,24 @@ ENLARGED = 1.25
 def colours(scheme: str) -> dict[str, str]:
     """The page's variables and their colours in the `light` or the `dark` scheme."""
     low, high = ENDS[scheme]
-    shades = {f"heat-{level}": _between(low, high, level / (LEVELS - 1)) for level in range(LEVELS)}
-    return {**(LIGHT if scheme == "light" else DARK), **shades}
+    found = dict(LIGHT if scheme == "light" else DARK)
+    for level in range(LEVELS):
+        shade = _between(low, high, level / (LEVELS - 1))
+        found[f"heat-{level}"] = shade
+        found[f"on-heat-{level}"] = max("#000000", "#ffffff", key=partial(contrast, shade))
+    return found
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours `#rrggbb`, 1 to 21, as WCAG 2.2 defines it."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
 
 
 def canvas(width: float, height: float) -> Figure:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner.report.page.drawing.canvas import HEAT, INK, LEVELS, MUTED, PAPER, canvas, plain, svg
+from tuner.report.page.drawing.canvas import HEAT, LEVELS, MUTED, ON_HEAT, canvas, plain, svg
 
 CELL = (0.72, 0.5)
 """Inches of a cell."""
-DARK_FROM = 0.55
-"""Share of the range from which a shade wants the background's colour for its text."""
-
 Key = tuple[int, int]
 
 
@@ -46,22 +43,19 @@ def heat(
     least, most = min(values.values(), default=0.0), max(values.values(), default=1.0)
     for row in range(len(rows)):
         for column in range(len(columns)):
-            key = (row, column)
-            share = 0.0
-            if key in values:
-                share = (values[key] - least) / (most - least) if most > least else 0.5
-                shade = HEAT[round(share * (LEVELS - 1))]
-                box = Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, color=shade, lw=0)
-                axis.add_patch(box)
-            ink = PAPER if share >= DARK_FROM else INK
+            key, ink = (row, column), MUTED
             noted = notes.get(key, "")
             if key in values:
+                share = (values[key] - least) / (most - least) if most > least else 0.5
+                level = round(share * (LEVELS - 1))
+                ink = ON_HEAT[level]
+                box = Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, color=HEAT[level], lw=0)
+                axis.add_patch(box)
                 high = row - 0.12 if noted else row
                 axis.text(column, high, f"{values[key]:.1f}", color=ink, **_centred(8.5))
             if noted:
                 low = row + 0.24 if key in values else row
-                colour = ink if key in values else MUTED
-                axis.text(column, low, noted, color=colour, **_centred(6.5))
+                axis.text(column, low, noted, color=ink, **_centred(6.5))
     axis.set_xticks(range(len(columns)), list(columns))
     axis.set_yticks(range(len(rows)), list(rows))
     axis.set_xlim(-0.5, len(columns) - 0.5)
