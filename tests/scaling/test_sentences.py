@@ -31,10 +31,10 @@ def effect(name: str, value: float, half: float, adjusted: float) -> Effect:
     return Effect(name, unit, about(value, half, adjusted), adjusted)
 
 
-@pytest.fixture
-def result(tmp_path: Path) -> Scaled:
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Scaled:
     """Three B, three β, two layers, two granularities, three seeds."""
-    return Scaled.of(recorded(planned(tmp_path), planted))
+    return Scaled.of(recorded(planned(tmp_path_factory.mktemp("result")), planted))
 
 
 def small(folder: Path, *fails: int, stop_at: int | None = None) -> str:
