@@ -86,8 +86,8 @@ def _trials(result: Scaled) -> list[str]:
             f"fitted configurations is left out of all of them, and what failed may differ from "
             f"what did not."
         )
-    if result.empty and not result.left:
-        told.append(f"No seed was complete, and so nothing is fitted, of: {_cells(result.empty)}.")
+    if result.empty:
+        told.append(f"Every seed failed of {_cells(result.empty)}: left out.")
     if result.collapsed:
         told.append(
             f"{count(len(result.collapsed), 'compared trial')} collapsed "
