@@ -33,7 +33,7 @@ DIAGNOSTIC = "diagnostic/"
 
 def is_share(metric: str) -> bool:
     """Whether a metric is a share of pairs, from 0 to 1, which people read in percent."""
-    return metric.startswith(("select/", "oracle/"))
+    return metric.startswith(("select/", "oracle/", "test/"))
 
 
 class Record(BaseModel):
@@ -233,12 +233,24 @@ class OnTest(Record):
 
     time: float = Field(description="Unix time at its end, seconds")
     scores: dict[str, Scores] = Field(
-        description="by language (`en`) or ordered language pair (`en-de`: sentence1 English)"
+        description="by language (`en`), ordered language pair (`en-de`: sentence1 English), or "
+        "mean over languages (`sources`, `targets`, a group as `enf`)"
     )
     answers: dict[str, str] = Field(
         description="which pairs were classified right: packed bits in base64, in order of rows"
     )
+    majority: dict[str, float] = Field(
+        description="accuracy of always giving the most frequent label, by language"
+    )
     seconds: float = Field(description="that it took, on a worker")
+
+    def metrics(self) -> dict[str, float]:
+        """Flat metric names and values, as logged (accuracies and F1 from 0 to 1)."""
+        named = {}
+        for name, score in self.scores.items():
+            named[f"test/accuracy/{name}"] = score.accuracy
+            named[f"test/f1/{name}"] = score.f1
+        return named
 
 
 class Recommendation(Record):

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from tuner.cli.confirming import show_confirmed
 from tuner.cli.shared import Insecure, Json, Storage, Study, There, console_of, folder_of
 from tuner.errors import UserError
 from tuner.invocation import program
@@ -29,15 +30,22 @@ def report(
     insecure: Insecure = False,
     as_json: Json = False,
 ) -> None:
-    """Print leaderboard and timeline of a study from its journal alone; write CSV and figure."""
+    """Print leaderboard and timeline of a study from its journal; write its page and a CSV.
+
+    Of a scaling study: what each factor does, with intervals, and what follows from it.
+    """
     if address is not None:
         options = ["--against", against] if against is not None else []
         options += [f"--metric={metric}" for metric in metrics] + ["--json"] * as_json
         _look_there(address, ["report", study, *options], storage, insecure)
     from tuner.report.against import show_against
     from tuner.report.leaderboard import as_csv, show
+    from tuner.report.page.write import attach_page, write_page
+    from tuner.report.status import look_at
     from tuner.report.timeline import timeline
     from tuner.report.timeline_text import show_timeline
+    from tuner.scaling.result import Scaled, is_scaling
+    from tuner.scaling.show import show as show_scaled
     from tuner.search.journal import read_history
     from tuner.storage.access import write
 
@@ -52,11 +60,22 @@ def report(
     if against is not None:
         show_against(record, against, metrics, folder / "figures", console)
         return
-    show(record, console)
+    if is_scaling(record):
+        show_scaled(Scaled.of(record), console)
+    elif record.recommendation is not None:
+        show_confirmed(record, console)
+    else:
+        show(record, console)
     path = folder / "leaderboard.csv"
     write(path, as_csv(record).encode())
     console.print(f"\nall settings and metrics: {path}", highlight=False, soft_wrap=True)
     show_timeline(record, folder / "figures" / "timeline.svg", console)
+    standing = look_at(folder)
+    texts = write_page(standing)
+    console.print(attach_page(standing, texts), highlight=False, soft_wrap=True)
+    page, *others = (folder / name for name in texts)
+    beside = f" ({', '.join(map(str, others))} is its Markdown twin)"
+    console.print(f"page: {page}{beside}", highlight=False, soft_wrap=True)
 
 
 def export(

@@ -26,6 +26,8 @@ MOST_PLAYS, TRIALS_PLAYED = 40, 600
 LONGEST_PLAY = 100
 """Trials of a study that are played, or three for each place; the others are taken to be like
 them."""
+LONGEST_DESIGN = 1_000
+"""The same of a design, whose trials are known: evenly spread over it."""
 OVERSHOOT = 0.02
 """Share of a rung by which its evaluation may come late before a plan warns."""
 
@@ -100,7 +102,8 @@ def make_plan(
         pace = replace(pace, startup=pace.startup - pace.boot, boot=0.0)
     guess = pace or Pace(1.0, 0.0, {"last": 1.0}, 0.0, 0.0, 0.0, "")  # a second a pair: who is next
     trials = study.trials
-    played = min(trials, max(LONGEST_PLAY, 3 * at_once))
+    longest = LONGEST_DESIGN if study.design is not None else LONGEST_PLAY
+    played = min(trials, max(longest, 3 * at_once))
     plays = max(2, min(MOST_PLAYS, TRIALS_PLAYED // played))
     outcomes = [play(study, played, at_once, guess, sets, seed) for seed in range(plays)]
     outcomes = [outcome.extended(trials / played, guess.startup) for outcome in outcomes]

@@ -9,6 +9,8 @@ from tuner.disk import DiskNeed, in_words, shortage
 from tuner.plan.nodes import ClusterPlan
 from tuner.plan.plan import OVERSHOOT, StudyPlan, TimePlan
 from tuner.study import StudyConfig
+from tuner.study.design import ConfirmDesign, ScalingDesign
+from tuner.study.planned import sizes
 from tuner.terminal.progress import clock, say
 
 MOST_ROWS = 12
@@ -52,10 +54,14 @@ def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
         told.append(
             f"evaluated late by more than {OVERSHOOT:.0%} of a rung: B = {sizes}; the worst is "
             f"B = {worst.effective_size}, {worst.overshoot:.1%} past {worst.at_rung:,} pairs. "
-            f"Rungs that B divides avoid it: choose scheduler.min_pairs and "
-            f"budget.pairs_per_trial as multiples of {max(batch.effective_size for batch in late)}."
+            f"Rungs that B divides avoid it: choose {_rung_settings(study)} "
+            f"as multiples of {max(batch.effective_size for batch in late)}."
         )
-    if plan.time is None:
+    if plan.time is None and plan.cluster is not None and study.design is not None:
+        told.append(
+            "no time is predicted: no earlier study here had this encoder, data and resources."
+        )
+    elif plan.time is None:
         measured = (
             "A short one there shows how fast its nodes are: --set name=pilot --set budget.trials="
             f"{2 * plan.at_once}"
@@ -70,13 +76,22 @@ def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
         told += _of_cluster(plan.cluster, plan.time)
     if plan.disk is not None and (lacking := shortage(plan.disk, study.storage)):
         told.append(f"{lacking.problem}: search will refuse. {lacking.remedy}.")
-    if plan.distinct is not None and plan.distinct < plan.trials - (study.baseline is not None):
+    if (
+        study.design is None
+        and plan.distinct is not None
+        and plan.distinct < plan.trials - (study.baseline is not None)
+    ):
         told.append(
             f"the space holds {plan.distinct:,} configurations for {plan.trials:,} trials: some "
             f"will run more than once, with the same seed. Make seed an axis, or lower "
             f"budget.trials."
         )
     return told
+
+
+def _rung_settings(study: StudyConfig) -> str:
+    full = "budget.pairs_per_trial"
+    return full if study.scheduler.kind == "none" else f"scheduler.min_pairs and {full}"
 
 
 def _of_cluster(cluster: ClusterPlan, time: TimePlan | None) -> list[str]:
@@ -96,18 +111,8 @@ def _of_cluster(cluster: ClusterPlan, time: TimePlan | None) -> list[str]:
 
 
 def _facts(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
-    sampler = {"tpe": "proposed by TPE", "random": "drawn at random", "grid": "a whole grid"}
-    baseline = ", the baseline first" if study.baseline is not None else ""
-    stops = (
-        f"; ASHA stops those below the best 1 in {study.scheduler.reduction_factor} so far"
-        if study.scheduler.kind == "asha"
-        else ", each to the full budget"
-    )
-    facts = [
-        ("trials", f"{plan.trials:,}{baseline}, {sampler[study.sampler.kind]}{stops}"),
-        ("at once", f"{plan.at_once:,}, {plan.at_once_since}"),
-        ("configurations", f"{plan.distinct:,}" if plan.distinct else "endless"),
-    ]
+    facts = _planned(plan, study) if study.design is not None else _searched(plan, study)
+    facts.insert(1, ("at once", f"{plan.at_once:,}, {plan.at_once_since}"))
     for requirement, count in plan.infeasible.items():
         excluded = f"{count:,}" if plan.distinct else f"{count / 1000:.1%} of random points"
         facts.append(("excluded", f"{excluded} by {requirement}"))
@@ -137,6 +142,50 @@ def _facts(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
 def _probed(study: StudyConfig) -> str:
     pairs = study.diagnostics.probed_pairs
     return "" if pairs is None else f", then gradient noise on {pairs:,} pairs of each kind"
+
+
+def _searched(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
+    """How a search proposes and stops its trials."""
+    sampler = {"tpe": "proposed by TPE", "random": "drawn at random", "grid": "a whole grid"}
+    baseline = ", the baseline first" if study.baseline is not None else ""
+    stops = (
+        f"; ASHA stops those below the best 1 in {study.scheduler.reduction_factor} so far"
+        if study.scheduler.kind == "asha"
+        else ", each to the full budget"
+    )
+    return [
+        ("trials", f"{plan.trials:,}{baseline}, {sampler[study.sampler.kind]}{stops}"),
+        ("configurations", f"{plan.distinct:,}" if plan.distinct else "endless"),
+    ]
+
+
+def _planned(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
+    """What a design runs."""
+    trials = f"{plan.trials:,}, planned, each to its full budget"
+    match study.design:
+        case ConfirmDesign(arms=arms, seeds=seeds):
+            compared = f"{len(arms)} configurations x {len(seeds)} seeds"
+            return [("trials", trials), ("compared", compared)]
+        case ScalingDesign(seeds=seeds, tuning=tuning, hold=hold):
+            of, rates, own = len(sizes(study)), len(tuning.lr), len(tuning.seeds)
+            tuned = of * rates * own
+            equal = (
+                f"{study.budget.pairs_per_trial:,} pairs a trial"
+                if hold == "pairs"
+                else f"{plan.batches[0].steps:,} steps a trial: pairs in proportion to B"
+            )
+            return [
+                ("trials", trials),
+                ("first", f"{tuned:,} choose learning rates: {of} B x {rates} x {own} seeds"),
+                (
+                    "compared",
+                    f"{plan.trials - tuned:,}: {plan.distinct:,} configurations x "
+                    f"{len(seeds)} seeds",
+                ),
+                ("held equal", equal),
+            ]
+        case None:
+            raise AssertionError("the study has no design")
 
 
 def _disk(need: DiskNeed, study: StudyConfig) -> list[tuple[str, str]]:

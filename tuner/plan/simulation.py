@@ -24,6 +24,7 @@ from tuner.search.sampler import Sampler
 from tuner.space import Space
 from tuner.space.distributions import Choice, Fixed, Float, PowerOfTwo, Scalar
 from tuner.study import StudyConfig, trained_on
+from tuner.study.design import ScalingDesign
 from tuner.study.parts import NOISE_BATCH
 from tuner.study.planned import configured, planned_params
 
@@ -99,7 +100,10 @@ class _Play:
         self._asha = Asha(study.rungs, study.scheduler.reduction_factor, protected)
         self._landscape, self._chance = Landscape(study.space, seed), random.Random(seed)
         self._plateau = self._chance.uniform(0, LONGEST_PLATEAU)
-        self._planned = planned_params(study) if study.design is not None else []
+        self._planned = _spread(planned_params(study), trials) if study.design is not None else []
+        seeds = study.design.tuning.seeds if isinstance(study.design, ScalingDesign) else ()
+        self._tuned = sum(params["seed"] in seeds for params in self._planned)
+        self._held: list[int] = []  # places that wait until all learning rates are chosen
         self._configs: list[TrialConfig] = []
         self._qualities: list[float] = []
         self._learns: list[float] = []  # from which share of the budget
@@ -137,6 +141,9 @@ class _Play:
         number, study = len(self._configs), self._study
         if number == self._trials:
             return
+        if number == self._tuned and self._planned and self._arrivals:
+            self._held.append(place)
+            return
         if self._planned:
             params = self._planned[number]
             config = configured(study, params)
@@ -151,6 +158,8 @@ class _Play:
         self._qualities.append(self._landscape.quality(params))
         self._learns.append(self._chance.uniform(0, 2 * self._plateau))
         self._send(now, number, 0)
+        while self._held and number >= self._tuned:
+            self._begin(now, self._held.pop())
 
     def _send(self, now: float, trial: int, index: int) -> None:
         """Let a trial train up to a rung."""
@@ -179,6 +188,11 @@ class _Play:
 
     def _goes_on(self, trial: int, rung: int, score: float) -> bool:
         return self._study.scheduler.kind == "none" or self._asha.goes_on(trial, rung, score)
+
+
+def _spread(planned: list[dict[str, Any]], trials: int) -> list[dict[str, Any]]:
+    """So many of them, evenly."""
+    return [planned[place * len(planned) // trials] for place in range(trials)]
 
 
 class Landscape:

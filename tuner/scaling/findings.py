@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from tuner.scaling.design import GRANULARITIES, Factor, Level, levels
+from tuner.scaling.design import Factor, Level, levels
 from tuner.scaling.model import Effect, Fit
 from tuner.scaling.result import Scaled
 from tuner.statistics.variance import Estimate
@@ -33,11 +33,10 @@ def main_findings(result: Scaled, response: str) -> list[str]:
         f"intervals are over {over}, p-values adjusted for all {len(fit.effects)} effects (Holm); "
         f"every effect is at the average of the other settings' levels."
     ]
-    means = {"β": "cross_lingual", "log₂ B": "effective_size"}
-    for name in MAINS:
+    for name, (factor, symbol) in STRAIGHT.items():
         if name in by_name:
-            level_means = fit.means.get(means[name], {})  # type: ignore[call-overload]
-            told.append(f"{_verdict(by_name[name])}{_means(name, level_means)}.")
+            means = _means(symbol, fit.means.get(factor, {}))
+            told.append(f"{_verdict(by_name[name])}{means}.")
             if bent := by_name.get(f"curvature of {name}"):
                 told.append(f"{_verdict(bent)}.")
     told += [f"{_verdict(e)}." for e in fit.effects if e.name.startswith("k = ") and is_main(e)]
@@ -63,9 +62,10 @@ def _verdict(effect: Effect) -> str:
     )
 
 
-def _means(name: str, means: dict[Level, Estimate]) -> str:
-    symbol = name.removeprefix("log₂ ")
-    each = [f"{estimate.value:.2f} % at {symbol} = {level:g}" for level, estimate in means.items()]  # type: ignore[str-format]
+def _means(symbol: str, means: Mapping[Level, Estimate]) -> str:
+    each = [
+        f"{estimate.value:.2f} % at {symbol} = {number(level)}" for level, estimate in means.items()
+    ]
     return f"; means {', '.join(each)}" if each else ""
 
 
@@ -85,34 +85,33 @@ def _interactions(fit: Fit) -> list[str]:
 
 def _control(result: Scaled, fit: Fit) -> list[str]:
     """Granularity: the batches that are hybrid, or merely the cross-lingual data?"""
-    there = levels(result.fitted, "granularity")
-    if len(there) == 1:
+    reference, *others = levels(result.fitted, "granularity")
+    if not others:
         return [
-            f"Granularity was {there[0]} throughout: whether it matters how pairs are put into "
+            f"Granularity was {reference} throughout: whether it matters how pairs are put into "
             f"batches, beside which pairs they are, is not asked here."
         ]
-    reference = there[0]
     told = []
-    for level in GRANULARITIES:
-        effect = next((e for e in fit.effects if e.name == f"granularity {level}"), None)
-        if effect is None:
-            continue
+    for level in others:
+        effect = next(each for each in fit.effects if each.name == f"granularity {level}")
         estimate = effect.estimate
-        what = f"Control: granularity {level} against {reference}, the same data batched otherwise"
+        what = (
+            f"Control, granularity {level} against {reference}, the same data batched otherwise: "
+            f"{interval(estimate)}"
+        )
         if shown(effect):
             better = level if estimate.value > 0 else reference
             told.append(
-                f"{what}, {interval(estimate)}, {p_value(effect.adjusted)}: how pairs are put into "
-                f"batches was shown to matter, beside which pairs they are, and {better} was the "
-                f"better."
+                f"{what}, {p_value(effect.adjusted)}; how pairs are put into batches was shown to "
+                f"matter, beside which pairs they are, and {better} was the better."
             )
-            continue
-        bound = max(abs(estimate.low), abs(estimate.high))
-        told.append(
-            f"{what}, {interval(estimate)}: a difference was not shown, so that nothing shown here "
-            f"is due to hybrid batches rather than to the cross-lingual data in them; the interval "
-            f"leaves room for {bound:.2f} points."
-        )
+        else:
+            bound = max(abs(estimate.low), abs(estimate.high))
+            told.append(
+                f"{what}; a difference was not shown, so that nothing here speaks for how pairs "
+                f"are put into batches rather than for the cross-lingual data in them; the "
+                f"interval leaves room for {bound:.2f} points."
+            )
     return told
 
 
@@ -120,23 +119,22 @@ def _plateau(result: Scaled, fit: Fit) -> list[str]:
     plateau = fit.plateau
     if plateau is None:
         return []
-    largest = max(levels(result.fitted, "effective_size"))  # type: ignore[type-var]
+    largest = max(cell.effective_size for cell in result.fitted)
+    up_to = f"at equal {result.design.hold} and up to B = {largest}"
     margin = f"{plateau.margin:g} points"
-    held = "pairs" if result.design.hold == "pairs" else "steps"
     if plateau.size is not None:
         return [
-            f"At equal {held}, no B from {plateau.size} up to {largest} gains {margin} or more over "
-            f"B = {plateau.size} (the bound is {points(plateau.bounds[plateau.size])}, all bounds "
-            f"together 95 %): beyond B = {plateau.size} nothing of that size is gained."
+            f"Beyond B = {plateau.size} nothing is gained that counts: {up_to}, the gain of any "
+            f"larger B over it is at most {points(plateau.bounds[plateau.size])} points, and "
+            f"less than {margin} counts as nothing (all such bounds together 95 %)."
         ]
     each = ", ".join(
         f"{points(bound)} over B = {size} (estimated {points(plateau.gains[size])})"
         for size, bound in plateau.bounds.items()
     )
     return [
-        f"A B beyond which nothing is gained was not shown: at equal {held} and up to B = "
-        f"{largest}, larger ones may gain up to {each} (all bounds together 95 %), where less than "
-        f"{margin} would count as nothing."
+        f"A B beyond which nothing is gained was not shown: {up_to}, a larger B may gain up to "
+        f"{each} (all bounds together 95 %), and only less than {margin} counts as nothing."
     ]
 
 
@@ -164,6 +162,7 @@ def _misfit(fit: Fit) -> list[str]:
 
 
 def other_findings(result: Scaled, response: str) -> str:
+    """What is said of the main effects on a response beside the first."""
     fit = result.fits[response]
     mains = [effect for effect in fit.effects if is_main(effect)]
     found = [f"{e.name} ({e.unit}) {interval(e.estimate)}" for e in mains if shown(e)]
@@ -184,13 +183,18 @@ def points(value: float) -> str:
     return ("0.00" if float(text) == 0 else text).replace("-", "−")
 
 
+def interval_alone(estimate: Estimate) -> str:
+    """`+0.40 to +2.00`."""
+    return f"{points(estimate.low)} to {points(estimate.high)}"
+
+
 def interval(estimate: Estimate) -> str:
     """`+1.20 points (95 % interval +0.40 to +2.00)`."""
-    ends = f"{points(estimate.low)} to {points(estimate.high)}"
-    return f"{points(estimate.value)} points (95 % interval {ends})"
+    return f"{points(estimate.value)} points (95 % interval {interval_alone(estimate)})"
 
 
 def is_main(effect: Effect) -> bool:
+    """Whether it is of one setting, and no curvature."""
     return "×" not in effect.name and not effect.name.startswith("curvature")
 
 
@@ -200,16 +204,20 @@ def _named(result: Scaled, response: str) -> str:
 
 
 def number(value: object) -> str:
+    """Without zeros at its end; words as they are."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def listed(values: Sequence[object], shown_as: Callable[..., str] = number) -> str:
+    """Values with commas between them."""
     return ", ".join(shown_as(value) for value in values)
 
 
-def count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def count(how_many: int, what: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{how_many:,} {what}{'' if how_many == 1 else 's'}"
 
 
 def p_value(value: float) -> str:
+    """`p = 0.012`, `p < 0.001`."""
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

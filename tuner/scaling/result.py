@@ -7,9 +7,9 @@ edge of its grid are left out of every fit; so are seeds that are not complete i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -57,12 +57,14 @@ class Scaled:
         languages: of each response that was recorded.
         chose: targets whose dev was among what chose the learning rates, as in `protocol.kind
             oracle`.
-        choices: the learning rate by B, where there is one.
+        choices: the learning rate by B, where there is one; none before all were tried.
         tuned: whether all trials that choose learning rates have ended.
         planned: the cells, in the order of the plan.
         seeds_of: by cell, its complete trials.
         failed: numbers of compared trials that failed.
         left: compared trials of the plan that have not ended.
+        fitted: the cells that are fitted: those whose rate is not at the edge of its grid.
+        empty: those of them that are left out, since all of their seeds have failed.
         paired: the seeds that all fitted cells have: what the fits rest on.
         fits: by response.
         unfitted: why there is no fit, where there is none.
@@ -81,6 +83,8 @@ class Scaled:
     seeds_of: Mapping[Cell, tuple[Seed, ...]]
     failed: tuple[int, ...]
     left: int
+    fitted: tuple[Cell, ...]
+    empty: tuple[Cell, ...]
     paired: tuple[int, ...]
     fits: Mapping[str, Fit]
     unfitted: str
@@ -109,27 +113,27 @@ class Scaled:
         answers = Answers.of(record, protocol)
         points = scored_points(study, design)
         planned = tuple(dict.fromkeys(cell_of(configured(study, point)) for point in points))
-        chosen = choices(design.tuning, record.trials)
+        tuning = [trial for trial in record.trials if trial.origin == "tuning"]
+        of_tuning = len(sizes(study)) * len(design.tuning.lr) * len(design.tuning.seeds)
+        tuned = len(tuning) == of_tuning and all(trial.state in ENDED for trial in tuning)
+        chosen = choices(design.tuning, tuning) if tuned else {}
         trials = _by_seed(planned, complete)
-        fitted = [
-            cell for cell in planned if trials[cell] and not chosen[cell.effective_size].at_edge
+        concluded = [
+            cell
+            for cell in planned
+            if cell.effective_size in chosen and not chosen[cell.effective_size].at_edge
         ]
+        over = Counter(cell_of(trial.config) for trial in compared if trial.state in ENDED)
+        empty = [c for c in concluded if not trials[c] and over[c] == len(design.seeds)]
+        fitted = [cell for cell in concluded if cell not in empty]
         paired = _shared(trials[cell] for cell in fitted)
-        fits: dict[str, Fit] = {}
         unfitted = _why_not(chosen, fitted, paired)
         if not unfitted:
-            try:
-                for response in answers.languages:
-                    fits[response] = fit(
-                        {
-                            cell: answers.table(response, [trials[cell][seed] for seed in paired])
-                            for cell in fitted
-                        }
-                    )
-            except UserError as error:  # said among the sentences: all else of the study stands
-                unfitted, fits = f"{error.problem}: {error.remedy}", {}
-        tuning = [trial for trial in record.trials if trial.origin == "tuning"]
-        tuned_of = len(sizes(study)) * len(design.tuning.lr) * len(design.tuning.seeds)
+            of_cell = {cell: [trials[cell][seed] for seed in paired] for cell in fitted}
+            fits, unfitted = _fits(answers, of_cell)
+        else:
+            fits = {}
+        chose = {lang for each in protocol.read for lang in (each.language1, each.language2)}
         there = sum(point[SIZE] in chosen for point in points)
         return cls(
             study=study,
@@ -138,13 +142,9 @@ class Scaled:
             objective=record.facts["objective"],
             majority=majority,
             languages=answers.languages,
-            chose=tuple(
-                lang
-                for lang in protocol.targets
-                if lang not in protocol.train and any(lang == each.name for each in protocol.select)
-            ),
+            chose=tuple(lang for lang in protocol.targets if lang in chose),
             choices=chosen,
-            tuned=len(tuning) == tuned_of and all(trial.state in ENDED for trial in tuning),
+            tuned=tuned,
             planned=planned,
             seeds_of={
                 cell: tuple(
@@ -160,6 +160,8 @@ class Scaled:
             },
             failed=tuple(trial.number for trial in compared if trial.state == "failed"),
             left=there - sum(trial.state in ENDED for trial in compared),
+            fitted=tuple(fitted) if fits else (),
+            empty=tuple(empty),
             paired=paired if fits else (),
             fits=fits,
             unfitted=unfitted,
@@ -185,26 +187,6 @@ class Scaled:
         """Those for which every learning rate failed with some seed."""
         return tuple(size for size in self.sizes if not self.has_rate(size)) if self.tuned else ()
 
-    @cached_property
-    def fitted(self) -> tuple[Cell, ...]:
-        """The cells that are fitted."""
-        return tuple(
-            cell
-            for cell in self.planned
-            if self.fits and self.seeds_of[cell] and not self._edge(cell.effective_size)
-        )
-
-    @cached_property
-    def empty(self) -> tuple[Cell, ...]:
-        """Cells that would be fitted, had any of their seeds reached its full budget."""
-        return tuple(
-            cell
-            for cell in self.planned
-            if self.has_rate(cell.effective_size)
-            and not self._edge(cell.effective_size)
-            and not self.seeds_of[cell]
-        )
-
     @property
     def collapsed(self) -> tuple[int, ...]:
         """Numbers of compared trials that are no better than the most frequent label."""
@@ -217,6 +199,11 @@ class Scaled:
 
     def _edge(self, size: int) -> bool:
         return self.choices[size].at_edge
+
+
+def is_scaling(record: StudyRecord) -> bool:
+    """Whether a study is one of scaling: planned and unpruned, so that `Scaled.of` takes it."""
+    return record.designed and record.settings["design"]["kind"] == "scaling"
 
 
 def cell_of(config: TrialConfig) -> Cell:
@@ -251,14 +238,28 @@ def _shared(trials: Iterable[Mapping[int, TrialRecord]]) -> tuple[int, ...]:
     return tuple(sorted(set.intersection(*seeds))) if seeds else ()
 
 
+def _fits(
+    answers: Answers, trials: Mapping[Cell, Sequence[TrialRecord]]
+) -> tuple[dict[str, Fit], str]:
+    """A fit of every response; or none, and why."""
+    fits = {}
+    for response in answers.languages:
+        tables = {cell: answers.table(response, own) for cell, own in trials.items()}
+        try:
+            fits[response] = fit(tables)
+        except UserError as error:  # said among the sentences: all else of the study stands
+            return {}, f"{error.problem}: {error.remedy}"
+    return fits, ""
+
+
 def _why_not(chosen: Mapping[int, Choice], fitted: Sequence[Cell], paired: Sequence[int]) -> str:
     """Why nothing can be fitted; empty where something can."""
     if not chosen:
-        return "no learning rate has been chosen for any batch size"
+        return "no learning rate has been chosen for any B yet, or every rate failed"
     if all(choice.at_edge for choice in chosen.values()):
         return "the best learning rate of every batch size lies at the edge of the grid"
     if not fitted:
-        return "no trial has reached its full budget at a batch size whose rate is not at the edge"
+        return "all trials failed at every B whose learning rate is not at the edge of the grid"
     if not paired:
-        return "no seed is complete in all configurations, so that they cannot be compared"
+        return "no seed is complete in all configurations"
     return ""

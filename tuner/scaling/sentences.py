@@ -6,13 +6,12 @@ its seeds. Those about effects are in `tuner.scaling.findings`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 
 from tuner.config import REFERENCE_BATCH
-from tuner.scaling.design import GRANULARITIES, Cell, Level, levels
-from tuner.scaling.model import Effect, Fit
+from tuner.scaling.design import Cell, levels
+from tuner.scaling.findings import count, listed, main_findings, number, other_findings
 from tuner.scaling.result import Scaled
-from tuner.statistics.variance import Estimate
 
 
 def sentences(result: Scaled) -> tuple[str, ...]:
@@ -54,7 +53,7 @@ def _held(result: Scaled) -> str:
 def _rates(result: Scaled) -> list[str]:
     tuning, told = result.design.tuning, []
     chosen = [f"{choice.lr:g} at B = {size}" for size, choice in result.choices.items()]
-    if result.tuned and chosen:
+    if chosen:
         at = ", ".join(f"{name} {value}" for name, value in tuning.at.items())
         told.append(
             f"The learning rate of each B is the one of {listed(tuning.lr, number)} with the "
@@ -62,7 +61,7 @@ def _rates(result: Scaled) -> list[str]:
             f"compared{f', at {at}' if at else ''}: {', '.join(chosen)}; at other settings "
             f"another rate may be the best."
         )
-    for size in result.at_edge if result.tuned else ():
+    for size in result.at_edge:
         lr = result.choices[size].lr
         end = "lowest" if lr == tuning.lr[0] else "highest"
         told.append(
@@ -88,7 +87,7 @@ def _trials(result: Scaled) -> list[str]:
             f"what did not."
         )
     if result.empty:
-        told.append(f"No seed was complete, and so nothing is fitted, of: {_cells(result.empty)}.")
+        told.append(f"Every seed failed of {_cells(result.empty)}: left out.")
     if result.collapsed:
         told.append(
             f"{count(len(result.collapsed), 'compared trial')} collapsed "

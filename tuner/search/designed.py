@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from tuner.records import ENDED, TrialRecord, TrialState
@@ -26,6 +27,7 @@ class Designed:
         self._design = study.design
         self._points: list[tuple[str, Params]] = []  # (arm, params without a learning rate)
         self._tuning: list[Params] = []
+        self._rated: list[Params] | None = None  # the points, once their rates are chosen
         match study.design:
             case ConfirmDesign(arms=arms, seeds=seeds):
                 self._points = [
@@ -48,19 +50,27 @@ class Designed:
                 return None
             arm, params = self._points[number]
             return Proposal("design", params, configured(self._study, params), arm)
-        if any(trial.state not in ENDED for trial in trials.values() if trial.origin == "tuning"):
-            return "wait"
-        return self._scored(number - len(self._tuning), trials)
+        if self._rated is None:
+            tuned = [trial for trial in trials.values() if trial.origin == "tuning"]
+            if any(trial.state not in ENDED for trial in tuned):
+                return "wait"
+            self._rated = self._with_rates(tuned)  # ended trials stay as they are
+        place = number - len(self._tuning)
+        if place >= len(self._rated):
+            return None
+        params = self._rated[place]
+        return Proposal("design", params, configured(self._study, params))
 
-    def _scored(self, place: int, trials: Trials) -> Proposal | None:
+    def _with_rates(self, tuned: Sequence[TrialRecord]) -> list[Params]:
+        """What is compared, with its learning rate; without what has none."""
         design = self._design
         assert isinstance(design, ScalingDesign)
-        chosen = choices(design.tuning, trials.values())
-        points = [point for _, point in self._points if point[SIZE] in chosen]
-        if place >= len(points):
-            return None
-        params = {**points[place], TUNED: chosen[points[place][SIZE]].lr}
-        return Proposal("design", params, configured(self._study, params))
+        chosen = choices(design.tuning, tuned)
+        return [
+            {**point, TUNED: chosen[point[SIZE]].lr}
+            for _, point in self._points
+            if point[SIZE] in chosen
+        ]
 
     def replay(self, trial: TrialRecord) -> None:
         """Nothing to take in: the plan stands, and trials are looked at when it is asked."""

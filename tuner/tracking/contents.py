@@ -10,19 +10,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from tuner.config import flatten
-from tuner.records import (
-    DIAGNOSTIC,
-    OBJECTIVE,
-    Evaluation,
-    Origin,
-    StudyRecord,
-    TrialRecord,
-)
+from tuner.records import DIAGNOSTIC, OBJECTIVE, Evaluation, Origin, StudyRecord, TrialRecord
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric
@@ -101,12 +95,15 @@ def of_study(study: StudyRecord) -> Contents:
         named = {"best/objective": best.last.objective, "best/trial": float(best.number)}
         metrics = _points(named, best.last.time, step=0)
     settings = flatten(study.settings)
+    tags = _tags(study, study.state, _study_note(study))
+    if study.recommendation is not None:
+        tags["tuner.recommendation"] = study.recommendation.arm
     return Contents(
         name=study.name,
         started=_milliseconds(study.created),
         ended=_milliseconds(max([study.created + study.seconds, *ended])),
         status=STATUS[study.state],
-        tags=_tags(study, study.state, _study_note(study)),
+        tags=tags,
         params=_params(
             {
                 name: settings.get(name)
@@ -131,6 +128,10 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
         "tuner.attempts": str(trial.attempts),
         "tuner.failures": _failures(trial),
     }
+    if trial.arm:
+        tags["tuner.arm"] = trial.arm
+    if trial.tests:
+        tags["tuner.test_read"] = ", ".join(_moment(each.time) for each in trial.tests)
     params = trial.config.flat()
     last_layer = study.facts.get("encoder", {}).get("layers")
     params[LOWEST_LAYER] = last_layer if params["fusion.kind"] == "last" else params["fusion.layer"]
@@ -139,8 +140,12 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
     if trial.state == "completed" and trial.last and may_be_ranked and trial.origin != "tuning":
         score = {SCORE: trial.last.objective}
         metrics += _points(score, trial.last.time, trial.last.pairs_seen)
+        for each in trial.tests:
+            metrics += _points(each.metrics(), each.time, trial.last.pairs_seen)
     return Contents(
-        name=f"trial {trial.number:03d}" + NAMED.get(trial.origin, ""),
+        name=f"{trial.arm}, seed {trial.config.seed}"
+        if trial.arm
+        else f"trial {trial.number:03d}" + NAMED.get(trial.origin, ""),
         started=_milliseconds(started),
         ended=_milliseconds(trial.ended or (trial.last.time if trial.last else started)),
         status=STATUS[trial.state],
@@ -256,6 +261,10 @@ def _rounded(name: str, value: float) -> float:
     return round(value, DECIMALS)
 
 
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
 def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
@@ -273,6 +282,11 @@ def _study_note(study: StudyRecord) -> str:
         lines.append(
             f"**Best, unconfirmed:** trial {best.number} with {best.last.objective:.4f}; "
             "the best of a search is biased upwards by being the best."
+        )
+    if (chosen := study.recommendation) is not None:
+        lines.append(
+            f"**Recommended:** {chosen.arm}, with {chosen.objective[chosen.arm]:.4f} over its "
+            f"seeds; fixed on {_moment(chosen.time)}, before test was read."
         )
     facts = {
         "Claim": study.facts.get("claim"),

@@ -1,0 +1,67 @@
+"""The learning rate of each B: the best mean over tuning seeds; its edge; what is not eligible."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.scaling.studies import planned, recorded
+from tuner.config import TrialConfig
+from tuner.scaling.choice import Choice, choices
+from tuner.study.design import ScalingDesign
+
+RATES = (1e-4, 1e-3, 1e-2)
+
+
+def chosen(
+    folder: Path, scores: dict[float, tuple[float, float]], fails: tuple[int, ...] = ()
+) -> dict[int, Choice]:
+    """Of one B, 16, from the scores of both seeds at each rate; trials are a seed at a time."""
+    study = planned(folder, space={"batch.effective_size": [16], "mix.cross_lingual": [0.5]})
+    assert isinstance(study.design, ScalingDesign)
+
+    def truth(config: TrialConfig, _: str) -> float:
+        return scores[config.optim.lr][config.seed - 8] if config.seed >= 8 else 0.6
+
+    record = recorded(study, truth, fails, stop_at=6)
+    return choices(study.design.tuning, record.trials)
+
+
+def test_the_best_mean_not_the_best_seed(tmp_path: Path) -> None:
+    found = chosen(tmp_path, {1e-4: (0.6, 0.9), 1e-3: (0.8, 0.8), 1e-2: (0.5, 0.5)})
+    assert found[16].lr == 1e-3 and not found[16].at_edge
+    assert found[16].means == pytest.approx({1e-4: 0.75, 1e-3: 0.8, 1e-2: 0.5})
+
+
+@pytest.mark.parametrize(("best", "at_edge"), [(1e-4, True), (1e-3, False), (1e-2, True)])
+def test_a_choice_at_either_end_is_flagged(best: float, at_edge: bool, tmp_path: Path) -> None:
+    found = chosen(tmp_path, {lr: (0.9, 0.9) if lr == best else (0.6, 0.6) for lr in RATES})
+    assert found[16].lr == best and found[16].at_edge == at_edge
+
+
+def test_of_equal_rates_the_lowest(tmp_path: Path) -> None:
+    found = chosen(tmp_path, {1e-4: (0.6, 0.6), 1e-3: (0.8, 0.8), 1e-2: (0.8, 0.8)})
+    assert found[16].lr == 1e-3
+
+
+def test_a_rate_that_failed_with_a_seed_is_not_eligible(tmp_path: Path) -> None:
+    """Trial 4 is the second seed's at 1e-3, the best with the first one."""
+    scores = {1e-4: (0.7, 0.7), 1e-3: (0.9, 0.9), 1e-2: (0.6, 0.6)}
+    found = chosen(tmp_path, scores, fails=(4,))
+    assert found[16].lr == 1e-4 and set(found[16].means) == {1e-4, 1e-2}
+    assert chosen(tmp_path, scores, fails=(0, 1, 2)) == {}
+
+
+def test_nothing_but_tuning_trials_is_read(tmp_path: Path) -> None:
+    """Scored trials that are better elsewhere, and dev of the targets, choose nothing."""
+    study = planned(tmp_path)
+    assert isinstance(study.design, ScalingDesign)
+
+    def truth(config: TrialConfig, language: str) -> float:
+        best = 1e-2 if language in ("es", "ja") or config.seed < 8 else 1e-3
+        return 0.9 if config.optim.lr == best else 0.6
+
+    record = recorded(study, truth)
+    found = choices(study.design.tuning, record.trials)
+    assert {choice.lr for choice in found.values()} == {1e-3}

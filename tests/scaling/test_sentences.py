@@ -1,0 +1,228 @@
+"""The conclusion: each sentence's branches, on planted studies and on numbers put in by hand."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.scaling.studies import planned, recorded
+from tests.scaling.test_result import SMALL, planted
+from tuner.config import TrialConfig
+from tuner.scaling.findings import interval, main_findings, other_findings, p_value, points
+from tuner.scaling.model import Effect, Fit, Plateau
+from tuner.scaling.result import Scaled
+from tuner.scaling.sentences import sentences
+from tuner.scaling.show import show
+from tuner.statistics.joint import Joint
+from tuner.statistics.variance import Estimate
+
+
+def about(value: float, half: float, p: float) -> Estimate:
+    return Estimate(value, half / 2, 9.0, value - half, value + half, p, 3)
+
+
+def effect(name: str, value: float, half: float, adjusted: float) -> Effect:
+    unit = {"β": "from β = 0 to 1", "log₂ B": "per doubling"}.get(name, "against another")
+    return Effect(name, unit, about(value, half, adjusted), adjusted)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Scaled:
+    """Three B, three β, two layers, two granularities, three seeds."""
+    return Scaled.of(recorded(planned(tmp_path_factory.mktemp("result")), planted))
+
+
+def small(folder: Path, *fails: int, stop_at: int | None = None) -> str:
+    record = recorded(planned(folder, **SMALL), planted, fails, stop_at)
+    return " ".join(sentences(Scaled.of(record)))
+
+
+def said(result: Scaled, *effects: Effect, **changes: object) -> str:
+    """What is found where the fit of the targets has these effects."""
+    fit = replace(result.fits["targets"], effects=effects, **changes)  # type: ignore[arg-type]
+    return " ".join(main_findings(replace(result, fits={"targets": fit}), "targets"))
+
+
+def test_the_design_is_told_as_it_was_planned(result: Scaled) -> None:
+    design, held, rates, rests, *_ = sentences(result)
+    assert design == (
+        "36 configurations were planned, each with seeds 1, 2, 3: effective batch size B 16, 32, "
+        "64; share of cross-lingual batches β 0, 0.5, 1; layers the last alone, k = 2 fused with "
+        "the last; granularity language, pair."
+    )
+    assert held == (
+        "Every trial has a budget of 640 pairs, whatever its B: a larger B takes fewer steps; none "
+        "was stopped early."
+    )
+    assert rates == (
+        "The learning rate of each B is the one of 0.0001, 0.001, 0.01 with the highest mean dev "
+        "accuracy on en, de, over seeds 8, 9, which are not compared, at mix.cross_lingual 0.5: "
+        "0.001 at B = 16, 0.001 at B = 32, 0.001 at B = 64; at other settings another rate may be "
+        "the best."
+    )
+    assert rests == "What follows rests on 36 configurations with seeds 1, 2, 3."
+
+
+def test_equal_steps_are_told_as_steps(tmp_path: Path) -> None:
+    told = sentences(Scaled.of(recorded(planned(tmp_path, design__hold="steps"), planted)))
+    assert "a budget of 20 steps, whatever its B: a larger B sees more pairs" in told[1]
+    assert any("at equal steps" in sentence for sentence in told)
+
+
+def test_the_claim_and_what_was_read_end_it(result: Scaled) -> None:
+    assert sentences(result)[-4:] == (
+        "Dev of the targets is the response, and chose nothing.",
+        "Test was not read.",
+        "All of it is of nano's artificial languages, and says nothing of natural ones.",
+        "Claim: zero-shot for es, ja; trained on en, de (machine-translated: yes).",
+    )
+
+
+def test_dev_that_chose_is_said_to_have_chosen(tmp_path: Path) -> None:
+    oracle = planned(tmp_path, **SMALL, protocol={"kind": "oracle"})
+    told = " ".join(sentences(Scaled.of(recorded(oracle, planted))))
+    assert "Dev of es, ja was among what chose the learning rates" in told
+    assert "chose nothing" not in told
+    alone = planned(tmp_path, **SMALL, protocol={"kind": "zero_shot", "record_oracle": False})
+    told = " ".join(sentences(Scaled.of(recorded(alone, planted))))
+    assert "Dev of the targets was not recorded: nothing is said of transfer." in told
+
+
+def test_planted_effects_are_shown_with_their_means(result: Scaled) -> None:
+    told = " ".join(sentences(result))
+    assert "An effect was shown of β, from β = 0 to 1: +5.00 points" in told
+    assert "means 68.50 % at β = 0, 71.00 % at β = 0.5, 73.50 % at β = 1." in told
+    assert "An effect was shown of log₂ B, per doubling: +2.00 points" in told
+    assert "means 69.00 % at B = 16, 71.00 % at B = 32, 73.00 % at B = 64." in told
+    assert "An effect was shown of k = 2, against the last layer alone: +3.00 points" in told
+    assert "On the sources (en, de): shown β (from β = 0 to 1) −4.00 points" in told
+    assert "On the targets akin to English (es): shown" in told
+    assert (
+        "A B beyond which nothing is gained was not shown: at equal pairs and up to B = 64" in told
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (effect("β", 2.0, 1.0, 0.01), "An effect was shown of β, from β = 0 to 1: +2.00 points"),
+        (effect("β", 2.0, 3.0, 0.4), "An effect was not shown of β, from β = 0 to 1: +2.00 points"),
+        (effect("β", 2.0, 1.9, 0.2), "not shown of β, from β = 0 to 1, all effects considered tog"),
+        (effect("log₂ B", -1.0, 0.2, 0.0001), "per doubling: −1.00 points (95 % interval −1.20 to"),
+        (effect("k = 2", 0.1, 0.2, 0.9), "An effect was not shown of k = 2, against another"),
+        (effect("β × log₂ B", 1.0, 0.5, 0.02), "What one setting does was shown to depend on anot"),
+        (effect("β × log₂ B", 1.0, 1.5, 0.2), "Interactions that were not shown: β × log₂ B +1.00"),
+    ],
+)
+def test_what_is_shown_and_what_is_not(found: Effect, sentence: str, result: Scaled) -> None:
+    control = effect("granularity pair", 0.0, 1.0, 1.0)
+    assert sentence in said(result, found, control)
+
+
+def test_granularity_is_the_control(result: Scaled) -> None:
+    none = said(result, effect("granularity pair", 0.4, 0.9, 0.5))
+    assert "nothing here speaks for how pairs are put into batches" in none
+    assert "leaves room for 1.30 points." in none
+    better = said(result, effect("granularity pair", 2.0, 0.9, 0.001))
+    assert "was shown to matter, beside which pairs they are, and pair was the better." in better
+    worse = said(result, effect("granularity pair", -2.0, 0.9, 0.001))
+    assert "and language was the better." in worse
+
+
+def test_without_another_granularity_there_is_no_control(tmp_path: Path) -> None:
+    assert "Granularity was language throughout" in small(tmp_path)
+
+
+def test_the_batch_size_beyond_which_nothing_is_gained(result: Scaled) -> None:
+    control = effect("granularity pair", 0.0, 1.0, 1.0)
+    bounds = {16: 2.5, 32: 0.31}
+    told = said(result, control, plateau=Plateau(0.5, {16: 1.0, 32: -0.2}, bounds, 32))
+    assert (
+        "Beyond B = 32 nothing is gained that counts: at equal pairs and up to B = 64, the gain of "
+        "any larger B over it is at most +0.31 points, and less than 0.5 points counts as nothing"
+    ) in told
+    told = said(result, control, plateau=Plateau(0.5, {16: 1.0, 32: -0.2}, bounds, None))
+    assert "up to +2.50 over B = 16 (estimated +1.00), +0.31 over B = 32 (estimated −0.20)" in told
+    assert "nothing is gained" not in said(result, control, plateau=None)
+
+
+def test_a_misfit_is_said(result: Scaled) -> None:
+    control = effect("granularity pair", 0.0, 1.0, 1.0)
+    bent = Joint(9.0, 5.0, 20.0, 0.0004, 36 * 1.44)
+    told = said(result, control, lack=bent)
+    assert "depart from the fitted form (p < 0.001; about 1.20 points, root mean square)" in told
+    straight = replace(bent, p=0.4)
+    assert "was not shown (p = 0.400)." in said(result, control, lack=straight)
+    assert "a misfit cannot be seen" in said(result, control, lack=None)
+    told = said(result, control, refused=("β × k = 2 is not fitted: mixed up",), missing=(1, 2))
+    assert "β × k = 2 is not fitted: mixed up. 2 combinations of the levels were not fitted" in told
+
+
+@pytest.mark.parametrize(("best", "end"), [(1e-4, "lowest"), (1e-2, "highest")])
+def test_a_rate_at_the_edge_is_flagged(best: float, end: str, tmp_path: Path) -> None:
+    def truth(config: TrialConfig, language: str) -> float:
+        if config.seed >= 8 and config.batch.effective_size == 64:
+            return 0.9 if config.optim.lr == best else 0.6
+        return planted(config, language)
+
+    told = " ".join(sentences(Scaled.of(recorded(planned(tmp_path), truth))))
+    assert f"At B = 64 that is the {end} rate of the grid" in told
+    assert "B = 64 is left out of all effects and means below." in told
+    assert not re.search(r"% at B = 64|over B = 64|up to B = 64", told)
+
+
+def test_failed_left_and_collapsed_trials_are_counted(tmp_path: Path) -> None:
+    told = small(tmp_path, 11)
+    assert "1 compared trial failed (011): a seed that is not complete" in told
+    assert "rests on 4 configurations with seeds 1, 3." in told
+    assert "Every seed failed of B = 16, β = 0, last layer alone: left out." in small(
+        tmp_path, 6, 10, 14
+    )
+    assert "Nothing is concluded: no seed is complete in all" in small(tmp_path, 6, 11, 16)
+    assert "6 compared trials of the plan have not ended." in small(tmp_path, stop_at=12)
+    assert "with a single seed, intervals are over pairs alone" in small(tmp_path, stop_at=12)
+    tuning = small(tmp_path, stop_at=5)
+    assert "Trials that choose learning rates have not all ended." in tuning
+    assert "The learning rate of each B" not in tuning
+    nowhere = small(tmp_path, 3, 4, 5)
+    assert "At B = 64 every rate failed with some seed: nothing was compared there." in nowhere
+
+    def collapsing(config: TrialConfig, language: str) -> float:
+        return 0.5 if config.seed == 2 else planted(config, language)
+
+    record = recorded(planned(tmp_path, **SMALL), collapsing)
+    told = " ".join(sentences(Scaled.of(record)))
+    assert "4 compared trials collapsed (010, 011, 012, 013), at or below the 50.00%" in told
+
+
+def test_numbers_are_written_alike_everywhere() -> None:
+    assert [points(value) for value in (1.2345, -0.001, 0.0, -2.0)] == [
+        "+1.23",
+        "0.00",
+        "0.00",
+        "−2.00",
+    ]
+    assert interval(about(1.0, 0.5, 0.01)) == "+1.00 points (95 % interval +0.50 to +1.50)"
+    assert [p_value(value) for value in (0.0004, 0.01, 1.0)] == [
+        "p < 0.001",
+        "p = 0.010",
+        "p = 1.000",
+    ]
+
+
+def test_the_terminal_shows_effects_means_and_conclusion(result: Scaled) -> None:
+    console = Console(file=StringIO(), width=100)
+    show(result, console)
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+    fit: Fit = result.fits["targets"]
+    for each in fit.effects:
+        assert points(each.estimate.value) in text
+    assert "mean dev accuracy of sources (en, de), in %, by B and β" in text
+    assert "Claim: zero-shot for es, ja" in " ".join(text.split())
+    assert other_findings(result, "rest") in " ".join(text.split())
