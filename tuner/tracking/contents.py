@@ -283,13 +283,8 @@ def _trial_note(trial: TrialRecord, study: StudyRecord) -> str:
         )
     if trial.reason:
         ended += f": {trial.reason}"
-    origins = {
-        "baseline": "the control",
-        "sampler": "proposed by the sampler",
-        "tuning": "which chooses a learning rate",
-        "design": f"{trial.arm}, planned" if trial.arm else "planned",
-    }
-    origin = origins[trial.origin]
+    origins = {"baseline": "the control", "sampler": "proposed by the sampler"}
+    origin = origins.get(trial.origin, "planned")
     sampled = ", ".join(
         f"`{name}` {format(value, '.4g') if isinstance(value, float) else value}"
         for name, value in trial.params.items()
