@@ -329,9 +329,7 @@ class StudyRecord(Record):
         """
         if self.designed:
             return []
-        return sorted(
-            self.complete, key=lambda t: (-t.last.objective if t.last else 0.0, t.number)
-        )
+        return sorted(self.complete, key=lambda t: (-t.last.objective if t.last else 0.0, t.number))
 
     @property
     def best(self) -> TrialRecord | None:
