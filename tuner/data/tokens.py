@@ -106,8 +106,8 @@ class TokenisedCorpus:
 
     def parted(self) -> tuple[TokenisedCorpus, TokenisedCorpus]:
         """All but test, and test alone: what trains or chooses is never handed the latter."""
-        kept = {split: data for split, data in self.splits.items() if split != "test"}
-        test = {split: data for split, data in self.splits.items() if split == "test"}
+        kept: dict[Split, TokenisedSplit] = dict(self.splits)
+        test: dict[Split, TokenisedSplit] = {"test": kept.pop("test")} if "test" in kept else {}
         return replace(self, splits=kept), replace(self, splits=test)
 
     def token_ids(self) -> Int[np.ndarray, " ids"]:

@@ -127,8 +127,8 @@ def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
     if any(trial.state not in ENDED for trial in record.trials):
         return ""
     if study.design is not None:
-        trials = {trial.number: trial for trial in record.trials}
-        if Designed(study).propose(len(trials), trials) is None:
+        known = {trial.number: trial for trial in record.trials}
+        if Designed(study).propose(len(known), known) is None:
             return f"study {record.name} is complete: its design has no other trials"
     elif len(record.trials) >= study.trials:
         is_grid = study.sampler.kind == "grid" and study.budget.trials is None

@@ -56,10 +56,9 @@ class Outcome:
         if self.state != "completed":
             return self
         if _unfinished(study):
-            told = (
-                f"{self.reason}: " * bool(self.reason) + "the confirmation has not come to its end"
-            )
-            return replace(self, state="interrupted", reason=told)
+            why = f"{self.reason}: " if self.reason else ""
+            why += "the confirmation has not come to its end"
+            return replace(self, state="interrupted", reason=why)
         ended = sum(trial.state in ENDED for trial in study.trials)
         left = len(study.trials) - ended
         reason = f"{ended} trials" + (f", {left} unfinished" if left else "")

@@ -122,10 +122,8 @@ def _run(
     console: Console,
     progress: Progress,
 ) -> StudyRecord:
-    from tuner.search import (
-        engine,
-        testing,
-    )  # late, as in `_prepare`, and where Ray has been started
+    # Late, as in `_prepare`, and where Ray has been started.
+    from tuner.search import engine, testing
     from tuner.search.trial_files import TrialFiles
 
     files = TrialFiles(study)

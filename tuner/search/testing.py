@@ -125,8 +125,10 @@ def evaluate_on_test(
         sets = crossed(test)
         found = _run_out(predict(forward, test, "test", sets, tokens))
     except (OutOfMemory, UserError) as error:
-        kind = "infeasible" if isinstance(error, OutOfMemory) else "user_error"
-        return Failed(kind, " ".join(str(error).split()))
+        return Failed(
+            "user_error" if isinstance(error, UserError) else "infeasible",
+            " ".join(str(error).split()),
+        )
     named = {each.name: answers for each, answers in zip(sets, found, strict=True)}
     scores = {name: answers.scores() for name, answers in named.items()}
     return OnTest(
@@ -166,8 +168,8 @@ def _evaluated(
         By number, why trials could not be evaluated.
     """
     cpus, gpus = share_of(study.resources)
-    parts = [ray.put(part) for part in inputs]
-    evaluate = ray.remote(evaluate_on_test).options(num_cpus=cpus, num_gpus=gpus)
+    parts: list[Any] = [ray.put(part) for part in inputs]
+    evaluate: Any = ray.remote(evaluate_on_test).options(num_cpus=cpus, num_gpus=gpus)
     best, at_once = study.folder / "best", concurrency(study.resources)
     waiting, failed = deque(trials), dict[int, str]()
     running: dict[ObjectRef[Any], int] = {}

@@ -21,7 +21,7 @@ from tuner.confirm.choice import untested
 from tuner.errors import StorageFull, UserError
 from tuner.progress import Phase
 from tuner.records import ENDED, Evaluation, StudyRecord, TrialRecord
-from tuner.storage.folders import copy, fetched, names_in, remove, write
+from tuner.storage.folders import Place, copy, fetched, names_in, remove, write
 from tuner.study import StudyConfig
 from tuner.training.checkpoint import (
     DAMAGE,

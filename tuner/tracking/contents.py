@@ -176,7 +176,7 @@ def artifacts(study: StudyRecord) -> dict[str, str]:
         name: value for name, value in study.facts.items() if isinstance(value, Mapping)
     }
     if "overlap" in facts:
-        facts["overlap"] = facts["overlap"].get("counts")
+        facts["overlap"] = facts["overlap"].get("counts", {})
     return {
         "study.yaml": yaml.safe_dump(study.settings, sort_keys=False, allow_unicode=True),
         **{f"{name}.json": json.dumps(value, indent=2) for name, value in facts.items()},
