@@ -82,7 +82,7 @@ def _trial(text: str, record: StudyRecord, folder: Place, number: int) -> Side:
             f"Name a complete one. {see}",
         )
     return Side(
-        text, f"trial {number:03d} of {record.name}", "", record, protocol_of(record), (trial,)
+        text, f"trial {number:03d} of {record.name}", "", record, _protocol(record), (trial,)
     )
 
 
@@ -99,7 +99,7 @@ def _study(text: str, record: StudyRecord, folder: Place) -> Side:
         if len(trials) > 1:
             what += f" and those that differ from it in the seed alone: {len(trials)} in all"
         chosen = f"unconfirmed: the best of {len(record.trials)} noisy scores is biased upwards"
-        return Side(text, what, chosen, record, protocol_of(record), trials)
+        return Side(text, what, chosen, record, _protocol(record), trials)
     if design["kind"] != "confirm":
         raise UserError(
             f"{record.name} is a planned study of many configurations, and recommends none",
@@ -116,7 +116,23 @@ def _study(text: str, record: StudyRecord, folder: Place) -> Side:
     )
     what = f"what {record.name} recommends, {arm}, with {len(trials)} seeds"
     chosen = f"recommended, of {len(design['arms'])} configurations, by its dev scores"
-    return Side(text, what, chosen, record, protocol_of(record), trials)
+    return Side(text, what, chosen, record, _protocol(record), trials)
+
+
+def _protocol(record: StudyRecord) -> Protocol:
+    """The roles of a study's languages, where its record says all that is compared."""
+    try:
+        data, encoder = record.facts["data"], record.facts["encoder"]
+        for value in (data["checksum"], encoder["checksum"], *data["languages"]):
+            if not isinstance(value, str):
+                raise TypeError(f"{value!r} is no text")
+        return protocol_of(record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"the record of {record.name} does not say what it was trained and evaluated on "
+            f"({type(error).__name__}: {error})",
+            "It is damaged, or of an older version: run the study anew.",
+        ) from error
 
 
 def _with_other_seeds(record: StudyRecord, best: TrialRecord) -> tuple[TrialRecord, ...]:
