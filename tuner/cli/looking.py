@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from tuner.cli.confirming import show_confirmed
 from tuner.cli.shared import Insecure, Json, Storage, Study, There, console_of, folder_of
 from tuner.errors import UserError
 from tuner.invocation import program
@@ -52,7 +53,10 @@ def report(
     if against is not None:
         show_against(record, against, metrics, folder / "figures", console)
         return
-    show(record, console)
+    if record.recommendation is not None:
+        show_confirmed(record, console)
+    else:
+        show(record, console)
     path = folder / "leaderboard.csv"
     write(path, as_csv(record).encode())
     console.print(f"\nall settings and metrics: {path}", highlight=False, soft_wrap=True)

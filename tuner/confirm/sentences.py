@@ -68,19 +68,18 @@ def p_in_words(p: float) -> str:
 def _recommended(result: Confirmed) -> str:
     best, seeds = result.best, f"{len(result.seeds)} fresh seeds"
     assert best.objective is not None
-    score = f"{percent(best.objective)} ({result.objective}, mean over {seeds})"
+    score = f"{percent(best.objective)} as {result.objective}, mean over {seeds}"
     if best.name == REFERENCE:
         return (
             "The external reference, English alone by XTREME's recipe but for its choice of a "
             f"checkpoint, has {score}."
         )
     compared = [arm for arm in result.arms if not arm.failed]
-    equal = [arm.name for arm in compared if arm.objective == best.objective]
-    of = f"of {len(compared)} configurations that have all their seeds"
-    how = f"the first of {len(equal)} that are equally high" if len(equal) > 1 else "the highest"
+    equal = [arm.name for arm in compared if arm is not best and arm.objective == best.objective]
+    so_have = f" (so have {', '.join(equal)}; the first is taken)" if equal else ""
     return (
-        f"Recommended, before test was read: {best.name} ({settings_in_words(best.settings)}), "
-        f"{how} {of}: {score}."
+        f"Recommended, before test was read: {best.name} ({settings_in_words(best.settings)}). It "
+        f"has {score}, the highest of {len(compared)} configurations with all their seeds{so_have}."
     )
 
 
@@ -143,7 +142,7 @@ def _others(result: Confirmed) -> list[str]:
     if not others:
         return []
     if not shown:
-        return [f"Of no other configuration a difference to the control on the {group} was shown."]
+        return [f"No other configuration was shown to differ from the control on the {group}."]
     named = ", ".join(
         f"{arm.name} {points(arm.against_control[group].estimate.value)}" for arm in shown
     )
@@ -187,8 +186,8 @@ def _optimism(result: Confirmed) -> list[str]:
     higher = "higher" if arm.optimism >= 0 else "lower"
     over = f"{len(arm.objectives)} fresh seeds"
     return [
-        f"In the search {arm.name} came first but for the control, with {percent(score)}; over "
-        f"{over} it has {percent(arm.objective)} on the same dev sets. The search's score was "
+        f"Of what the search sampled {arm.name} came first, with {percent(score)}; over {over} it "
+        f"has {percent(arm.objective)} on the same dev sets. The search's score was "
         f"{abs(100 * arm.optimism):.2f} points {higher}."
     ]
 

@@ -10,12 +10,18 @@ from tuner.confirm.sentences import points, sentences, settings_in_words
 from tuner.shown import printable
 from tuner.statistics.variance import Estimate
 
+WIDE = 100
+"""Columns from which there is room for the difference on the second mean, too."""
+
 
 def show(result: Confirmed, console: Console) -> None:
     """Print the arms, the line of the most frequent label, and what is concluded."""
     console.print(f"{result.name}: accuracy in %, ± half of the 95 % interval", highlight=False)
-    console.print(_table(result))
+    console.print(_table(result, console.width >= WIDE))
     notes = ["* recommended, before test was read"]
+    if result.worst:
+        lowest = ", ".join(f"{arm.dev_set} of {arm.name}" for arm in result.arms if arm.dev)
+        notes.append(f"dev: the language with the least mean over seeds: {lowest}")
     if result.tied(DEV):
         notes.append("= may be the best, where it stands (Hsu's comparison, 95 %)")
     groups = [group for group in COMPARED if group in result.groups]
@@ -31,26 +37,26 @@ def show(result: Confirmed, console: Console) -> None:
     console.print("\n".join(said), highlight=False, markup=False)
 
 
-def _table(result: Confirmed) -> Table:
+def _table(result: Confirmed, wide: bool) -> Table:
     groups = [group for group in COMPARED if group in result.groups]
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    against = groups if any(arm.against_control for arm in result.arms) else []
+    against = against if wide else against[:1]
+    grid = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     grid.add_column("", no_wrap=True)
-    dev = f"dev {result.compared_on}" if result.worst else "dev"
-    for name in ("seeds", "search", dev, *(f"test {group}" for group in groups)):
+    tests = [f"test\n{group}" for group in groups]
+    minus = [f"{group}\n− control" for group in against]
+    for name in ("seeds", "search", "dev", *tests, *minus):
         grid.add_column(name, justify="right", no_wrap=True)
-    if any(arm.against_control for arm in result.arms):
-        for group in groups:
-            grid.add_column(f"{group} − control", justify="right", no_wrap=True)
     for arm in result.arms:
         cells = [
-            f"{len(arm.objectives)}" + (f", {len(arm.collapsed)} collapsed" * bool(arm.collapsed)),
+            str(len(arm.objectives)),
             "–" if arm.search_score is None else f"{100 * arm.search_score:.2f}",
             _shown(arm.dev, DEV in arm.from_best and arm.from_best[DEV].tied),
         ]
         for group in groups:
             tied = group in arm.from_best and arm.from_best[group].tied
             cells.append(_shown(arm.test.get(group), tied))
-        for group in groups:
+        for group in against:
             found = arm.against_control.get(group)
             if found is None:
                 cells.append("–")
@@ -58,7 +64,7 @@ def _table(result: Confirmed) -> Table:
             half = 100 * (found.estimate.high - found.estimate.low) / 2
             cells.append(f"{points(found.estimate.value)} ±{half:.2f}")
         mark = "*" if arm.name == result.recommended else ""
-        grid.add_row(f"{arm.name}{mark}", *cells[: len(grid.columns) - 1])
+        grid.add_row(f"{arm.name}{mark}", *cells)
     return grid
 
 

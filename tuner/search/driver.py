@@ -18,8 +18,6 @@ from tuner.records import (
     Evaluation,
     Failure,
     FailureKind,
-    OnTest,
-    Recommendation,
     StudyRecord,
     TrialRecord,
     TrialState,
@@ -34,8 +32,6 @@ from tuner.search.events import (
     Evaluated,
     Event,
     Progressed,
-    Recommended,
-    Tested,
     TrialCreated,
     TrialEnded,
     TrialRestored,
@@ -144,19 +140,8 @@ class Driver:
         self._seen[number] = pairs_seen
 
     def note(self, event: Event) -> None:
-        """Journal a fact from which nothing follows: where trials run, which nodes there are."""
+        """Journal a fact that changes no trial's course: where one runs, what it has on test."""
         self._write(event)
-
-    def recommended(self, recommendation: Recommendation) -> None:
-        """A confirmation has chosen; from here on test may be read."""
-        self._write(Recommended(time=time.time(), recommendation=recommendation))
-        self._tell_study("recommended")
-
-    def tested(self, number: int, on_test: OnTest) -> None:
-        """A trial was evaluated on test."""
-        self._write(Tested(time=time.time(), number=number, on_test=on_test))
-        for observer in self._observers:
-            observer.tested(self._trial(number))
 
     def progressed(self, number: int, pairs_seen: int, phase: Phase) -> None:
         """A running trial says how far it is, between two rungs."""

@@ -30,6 +30,7 @@ from tuner.records import OnTest, TrialRecord
 from tuner.search.capacity import share_of
 from tuner.search.cluster import concurrency
 from tuner.search.driver import Driver
+from tuner.search.events import Recommended, Tested
 from tuner.search.outcome import Outcome
 from tuner.search.trial_files import kept_weights
 from tuner.search.worker import Failed, device_given
@@ -76,11 +77,16 @@ def conclude(
             told = "nothing is recommended: every arm has a seed that failed"
             driver.outcome = Outcome("failed", told)
             return
-        driver.recommended(chosen)
+        driver.note(Recommended(time=time.time(), recommendation=chosen))
+        progress.tell(f"recommended on {record.facts['objective']}: {chosen.arm}")
     trials = untested(driver.record())
     if not trials:
         return
-    failed = _evaluated(study, inputs, trials, driver.tested, stop, progress)
+
+    def tested(number: int, on_test: OnTest) -> None:
+        driver.note(Tested(time=on_test.time, number=number, on_test=on_test))
+
+    failed = _evaluated(study, inputs, trials, tested, stop, progress)
     if failed:
         number, why = next(iter(failed.items()))
         others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""

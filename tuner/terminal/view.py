@@ -115,15 +115,6 @@ class StudyView:
         count = "" if self._live else f" [{self._summary().ended}/{self._budget}]"
         self._say(f"trial {trial.number:03d} {trial.state}{score}: {trial.reason}{count}")
 
-    def recommended(self, study: StudyRecord) -> None:
-        """A confirmation has chosen."""
-        assert study.recommendation is not None
-        self._say(f"recommended on {study.facts['objective']}: {study.recommendation.arm}")
-
-    def tested(self, trial: TrialRecord) -> None:
-        """A trial was evaluated on test; its scores are for the end, beside their intervals."""
-        self._say(f"trial {trial.number:03d} ({trial.arm}) evaluated on test")
-
     def study_ended(self, study: StudyRecord) -> None:
         """The driver is done."""
         self._study = study

@@ -81,12 +81,6 @@ class BackgroundTracker:
     def trial_ended(self, trial: TrialRecord) -> None:
         self._tell(trial)
 
-    def recommended(self, study: StudyRecord) -> None:
-        self._tell_all(study)
-
-    def tested(self, trial: TrialRecord) -> None:
-        self._tell(trial)
-
     def study_ended(self, study: StudyRecord) -> None:
         self._tell_all(study)
 

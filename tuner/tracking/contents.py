@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -18,7 +19,7 @@ from tuner.config import flatten
 from tuner.records import DIAGNOSTIC, OBJECTIVE, Evaluation, StudyRecord, TrialRecord
 
 if TYPE_CHECKING:
-    from mlflow.entities import DatasetInput, Metric
+    from mlflow.entities import Metric
 
 STATUS = {
     "running": "RUNNING",
@@ -54,10 +55,8 @@ LOWEST_LAYER = "fusion.lowest_layer"
 DECIMALS = 6
 """Of a metric; the journal has all of them. Of a diagnostic, which has no scale of its own,
 significant digits."""
-MAX_TAG, MAX_PARAM, MAX_INPUT_TAG = 5000, 6000, 500
+MAX_TAG, MAX_PARAM = 5000, 6000
 """Characters; what is longer is cut."""
-DIGEST = 12
-"""Characters of the data's checksum that name it; the whole stands beside it."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +80,15 @@ def of_study(study: StudyRecord) -> Contents:
         named = {"best/objective": best.last.objective, "best/trial": float(best.number)}
         metrics = _points(named, best.last.time, step=0)
     settings = flatten(study.settings)
+    tags = _tags(study, study.state, _study_note(study))
+    if study.recommendation is not None:
+        tags["tuner.recommendation"] = study.recommendation.arm
     return Contents(
         name=study.name,
         started=_milliseconds(study.created),
         ended=_milliseconds(max([study.created + study.seconds, *ended])),
         status=STATUS[study.state],
-        tags=_tags(study, study.state, _study_note(study)),
+        tags=tags,
         params=_params({name: settings.get(name) for name in STUDY_PARAMS}),
         metrics=metrics,
     )
@@ -105,6 +107,10 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
         "tuner.attempts": str(trial.attempts),
         "tuner.failures": _failures(trial),
     }
+    if trial.arm:
+        tags["tuner.arm"] = trial.arm
+    if trial.tests:
+        tags["tuner.test_read"] = ", ".join(_moment(each.time) for each in trial.tests)
     params = trial.config.flat()
     last_layer = study.facts.get("encoder", {}).get("layers")
     params[LOWEST_LAYER] = last_layer if params["fusion.kind"] == "last" else params["fusion.layer"]
@@ -112,8 +118,12 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
     if trial.state == "completed" and trial.last:
         score = {SCORE: trial.last.objective}
         metrics += _points(score, trial.last.time, trial.last.pairs_seen)
+        for each in trial.tests:
+            metrics += _points(each.metrics(), each.time, trial.last.pairs_seen)
     return Contents(
-        name=f"trial {trial.number:03d}" + (" baseline" if trial.origin == "baseline" else ""),
+        name=f"trial {trial.number:03d}" + (" baseline" if trial.origin == "baseline" else "")
+        if not trial.arm
+        else f"{trial.arm}, seed {trial.config.seed}",
         started=_milliseconds(started),
         ended=_milliseconds(trial.ended or (trial.last.time if trial.last else started)),
         status=STATUS[trial.state],
@@ -147,24 +157,6 @@ def metrics_of(evaluations: Iterable[Evaluation]) -> list[Metric]:
             evaluation.pairs_seen,
         )
     ]
-
-
-def dataset(data: Mapping[str, Any]) -> DatasetInput:
-    """The corpus: where it is from, what it is known by, what is in it."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    languages = ", ".join(data.get("languages", ()))
-    tags = {"mlflow.data.context": "training", "tuner.languages": languages[:MAX_INPUT_TAG]}
-    return DatasetInput(
-        Dataset(
-            name=str(data["source"]),
-            digest=data["checksum"][:DIGEST],
-            source_type="tuner",
-            source=json.dumps({"source": str(data["source"]), "sha256": data["checksum"]}),
-            profile=json.dumps({"languages": languages, "counts": data.get("counts", {})}),
-        ),
-        [InputTag(tag, text) for tag, text in tags.items()],
-    )
 
 
 def artifacts(study: StudyRecord) -> dict[str, str]:
@@ -229,6 +221,10 @@ def _rounded(name: str, value: float) -> float:
     return round(value, DECIMALS)
 
 
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
 def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
@@ -246,6 +242,11 @@ def _study_note(study: StudyRecord) -> str:
         lines.append(
             f"**Best, unconfirmed:** trial {best.number} with {best.last.objective:.4f}; "
             "the best of a search is biased upwards by being the best."
+        )
+    if (chosen := study.recommendation) is not None:
+        lines.append(
+            f"**Recommended:** {chosen.arm}, with {chosen.objective[chosen.arm]:.4f} over its "
+            f"seeds; fixed on {_moment(chosen.time)}, before test was read."
         )
     facts = {
         "Claim": study.facts.get("claim"),
@@ -271,7 +272,8 @@ def _trial_note(trial: TrialRecord, study: StudyRecord) -> str:
         )
     if trial.reason:
         ended += f": {trial.reason}"
-    origin = "the control" if trial.origin == "baseline" else "proposed by the sampler"
+    origins = {"baseline": "the control", "sampler": "proposed by the sampler"}
+    origin = origins.get(trial.origin, "planned")
     sampled = ", ".join(
         f"`{name}` {format(value, '.4g') if isinstance(value, float) else value}"
         for name, value in trial.params.items()
@@ -280,6 +282,6 @@ def _trial_note(trial: TrialRecord, study: StudyRecord) -> str:
     parts = [
         f"{ended}." + (" `tuner resume` goes on with it." * (trial.state == "interrupted")),
         f"Trial {trial.number} of `{study.name}`, {origin}" + (f": {sampled}." if sampled else "."),
-        f"Claim: {claim}; unconfirmed." if claim else "",
+        f"Claim: {claim}{'' if trial.arm else '; unconfirmed'}." if claim else "",
     ]
     return "\n\n".join(part for part in parts if part)
