@@ -23,6 +23,8 @@ from tuner.records import StudyRecord
 from tuner.search.journal import read_history
 from tuner.search.trial_files import TRIAL, kept_weights, staying
 from tuner.storage.folders import Place, names_in, written
+from tuner.study import StudyConfig
+from tuner.study.design import ScalingDesign
 from tuner.study_file import reopened_study
 from tuner.training.checkpoint import MODEL
 
@@ -57,7 +59,7 @@ def export(folder: Place, number: int | None, to: Path, progress: Progress) -> E
     study = reopened_study(record.settings, folder)
     if to.exists():
         raise UserError(f"{to} is there already", "Name a folder that is not: --to FOLDER")
-    chosen = _chosen(folder, record, number)
+    chosen = _chosen(study, record, number)
     source = folder / "best" / study.trial_folder(chosen).name
     with progress.task("loading the encoder"):
         encoder = load_encoder(study.encoder)
@@ -90,11 +92,18 @@ def export(folder: Place, number: int | None, to: Path, progress: Progress) -> E
     return Exported(chosen, facts["score"], facts["objective"], to)
 
 
-def _chosen(folder: Place, record: StudyRecord, number: int | None) -> int:
+def _chosen(study: StudyConfig, record: StudyRecord, number: int | None) -> int:
+    folder = study.folder
     trials = [trial.number for trial in record.trials]
     kept = [int(name) for name in names_in(folder / "best") if name.isdigit()]
     best_first = [trial.number for trial in staying(record, len(record.trials))]
     best = next((trial for trial in best_first if trial in kept), None)
+    if best is None and isinstance(study.design, ScalingDesign):
+        raise UserError(
+            f"{record.name} keeps no weights: a scaling study compares configurations over seeds, "
+            "and none of its trials is its best",
+            "To have a model of one, make it the baseline of a search with budget.trials: 1.",
+        )
     if best is None:
         raise UserError(
             f"{folder} has kept no trial's weights",

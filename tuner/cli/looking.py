@@ -1,4 +1,4 @@
-"""Commands about what there is: report, export, status, list, sync, schema, ui."""
+"""Commands about what there is: report, compare, export, status, list, sync, schema, ui."""
 
 from __future__ import annotations
 
@@ -76,6 +76,27 @@ def report(
     page, *others = (folder / name for name in texts)
     beside = f" ({', '.join(map(str, others))} is its Markdown twin)"
     console.print(f"page: {page}{beside}", highlight=False, soft_wrap=True)
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="a study, or a trial as STUDY:TRIAL")],
+    b: Annotated[str, typer.Argument(metavar="B", help="the other one: differences are B - A")],
+    oracle: Annotated[
+        bool, typer.Option("--oracle", help="also on dev sets that nothing may choose by")
+    ] = False,
+    storage: Storage = "studies",
+    as_json: Json = False,
+) -> None:
+    """Set two studies or trials side by side on dev: settings, scores, paired intervals."""
+    from tuner.report.compare import compare as compared
+    from tuner.report.compare_text import show
+    from tuner.report.sides import side_of
+
+    found = compared(side_of(a, storage), side_of(b, storage), oracle)
+    if as_json:
+        print(json.dumps(found.as_json()))
+    else:
+        show(found, console_of(False))
 
 
 def export(

@@ -19,7 +19,7 @@ from tuner.config import flatten
 from tuner.records import DIAGNOSTIC, OBJECTIVE, Evaluation, Origin, StudyRecord, TrialRecord
 
 if TYPE_CHECKING:
-    from mlflow.entities import DatasetInput, Metric
+    from mlflow.entities import Metric
 
 STATUS = {
     "running": "RUNNING",
@@ -68,10 +68,8 @@ LOWEST_LAYER = "fusion.lowest_layer"
 DECIMALS = 6
 """Of a metric; the journal has all of them. Of a diagnostic, which has no scale of its own,
 significant digits."""
-MAX_TAG, MAX_PARAM, MAX_INPUT_TAG = 5000, 6000, 500
+MAX_TAG, MAX_PARAM = 5000, 6000
 """Characters; what is longer is cut."""
-DIGEST = 12
-"""Characters of the data's checksum that name it; the whole stands beside it."""
 
 
 @dataclass(frozen=True)
@@ -179,24 +177,6 @@ def metrics_of(evaluations: Iterable[Evaluation]) -> list[Metric]:
             evaluation.pairs_seen,
         )
     ]
-
-
-def dataset(data: Mapping[str, Any]) -> DatasetInput:
-    """The corpus: where it is from, what it is known by, what is in it."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    languages = ", ".join(data.get("languages", ()))
-    tags = {"mlflow.data.context": "training", "tuner.languages": languages[:MAX_INPUT_TAG]}
-    return DatasetInput(
-        Dataset(
-            name=str(data["source"]),
-            digest=data["checksum"][:DIGEST],
-            source_type="tuner",
-            source=json.dumps({"source": str(data["source"]), "sha256": data["checksum"]}),
-            profile=json.dumps({"languages": languages, "counts": data.get("counts", {})}),
-        ),
-        [InputTag(tag, text) for tag, text in tags.items()],
-    )
 
 
 def artifacts(study: StudyRecord) -> dict[str, str]:
