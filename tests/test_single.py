@@ -36,6 +36,22 @@ def test_the_default_trial_learns_nano() -> None:
     assert "zero-shot for es, zh, ja, ko" in printed and "oracle/ja" in printed
 
 
+@pytest.mark.integration
+def test_gradient_noise_is_told_where_it_is_asked_for() -> None:
+    overrides = ["budget.pairs_per_trial=64", "scheduler.kind=none", "languages.target=[]"]
+    asked = ["diagnostics.gradient_noise=true", "diagnostics.noise_pairs=48"]
+    console = Console(file=io.StringIO(), width=100)
+    result = train_one(load_study(NANO, [*overrides, *asked]), console)
+    noise = Evaluation.model_validate(result["evaluation"]).noise
+    assert {kind: each.pairs for kind, each in noise.items()} == {
+        "monolingual": 48,
+        "cross_lingual": 48,
+    }
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "gradient noise: a diagnostic, not a critical batch size" in printed
+    assert f"{noise['cross_lingual'].within:.3g}" in printed
+
+
 def test_a_trial_that_breaks_a_requirement_is_refused() -> None:
     overrides = ["trial.optim.lr=2e-3", "baseline.optim.lr=1e-3", "space.seed=[0, 1]"]
     overrides += ["require=['optim.lr <= 1e-3 or seed == 1']"]

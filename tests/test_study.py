@@ -155,6 +155,10 @@ def test_numbers_without_a_dot_are_numbers_and_no_is_a_language() -> None:
             "none of 2,000 random points of the space keeps the requirements; 'optim.lr == 5e-4'",
         ),
         ("name.x=1", "is a value, not a block"),
+        (
+            "diagnostics={gradient_noise: true, noise_pairs: 11}",
+            "noise_pairs must be at least 12, two for each language and each ordered pair of the 3",
+        ),
     ],
 )
 def test_every_mistake_is_named(override: str, message: str) -> None:

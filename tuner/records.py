@@ -5,7 +5,10 @@ Metric names are made here and nowhere else. `select/…` may choose, `oracle/�
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from math import isfinite
+from statistics import fmean
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,6 +27,8 @@ FailureKind = Literal[
 """Why an attempt at a trial failed; what follows from it is told in `tuner.search.failures`."""
 
 OBJECTIVE = "select/objective"
+DIAGNOSTIC = "diagnostic/"
+"""What names of metrics begin with that are measured apart from training and scores."""
 
 
 def is_share(metric: str) -> bool:
@@ -48,6 +53,80 @@ class Scores(Record):
     pairs: int = Field(description="pairs evaluated; of a mean, their sum")
 
 
+class NoiseRecord(Record):
+    """The gradient's noise in batches of one kind: a diagnostic, not a critical batch size.
+
+    The variance of the gradient of B pairs of one language (or ordered pair of languages) is
+    estimated as within / B + between. Squared norms of gradients over all parameters, with dropout
+    off; `tuner.training.noise` says how. The three estimates are unbiased, and so may be negative
+    where the true value is small.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    within: float = Field(description="variance of one pair's gradient, its languages given")
+    between: float | None = Field(
+        description="variance of the mean gradient over languages, or ordered pairs of them; None "
+        "where there is one"
+    )
+    mean_gradient_squared: float = Field(description="squared norm of the mean over languages")
+    groups: int = Field(description="languages, or ordered pairs of them")
+    small: int = Field(description="pairs of the smaller batches that were compared")
+    large: int = Field(description="pairs of the larger ones: of each group, all its pairs")
+    pairs: int = Field(description="pairs used, of all groups together")
+
+    @property
+    def equal_parts_size(self) -> float | None:
+        """The B at which both parts are equal: within / between; None where it is not positive."""
+        return _positive_ratio(self.within, self.between)
+
+    @property
+    def simple_noise_scale(self) -> float | None:
+        """tr(Σ) / |G|² of arXiv 1812.06162, in pairs; None where it is not positive.
+
+        Σ is of a pair whose languages are drawn too: within + between.
+        """
+        return _positive_ratio(self.within + (self.between or 0.0), self.mean_gradient_squared)
+
+    @classmethod
+    def averaged(cls, records: Sequence[Self]) -> Self:
+        """Of several draws (rungs, seeds, trials): means of the estimates, for ratios of means.
+
+        Args:
+            records: of one kind, number of groups and batch sizes; one at least.
+        """
+        first = records[0]
+        assert len({(record.groups, record.small, record.large) for record in records}) == 1
+        between = [record.between for record in records if record.between is not None]
+        return first.model_copy(
+            update={
+                "within": fmean(record.within for record in records),
+                "between": fmean(between) if between else None,
+                "mean_gradient_squared": fmean(r.mean_gradient_squared for r in records),
+                "pairs": sum(record.pairs for record in records),
+            }
+        )
+
+    def metrics(self) -> dict[str, float]:
+        """By name; what is undefined is absent."""
+        named = {
+            "within": self.within,
+            "between": self.between,
+            "mean_gradient_squared": self.mean_gradient_squared,
+            "equal_parts_size": self.equal_parts_size,
+            "simple_noise_scale": self.simple_noise_scale,
+            "pairs": float(self.pairs),
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+
+def _positive_ratio(numerator: float, denominator: float | None) -> float | None:
+    if denominator is None or denominator <= 0 or numerator <= 0:
+        return None
+    ratio = numerator / denominator
+    return ratio if isfinite(ratio) else None
+
+
 class Evaluation(Record):
     """A trial at a rung: dev scores and what they cost. A trial's clock is `pairs_seen`.
 
@@ -66,12 +145,18 @@ class Evaluation(Record):
     objective: float = Field(description="what ASHA and the sampler see; never from `oracle`")
     select: dict[str, Scores]
     oracle: dict[str, Scores] = {}
+    noise: dict[str, NoiseRecord] = Field(
+        {},
+        description="gradient noise by kind of batch (`monolingual`, `cross_lingual`), where it is "
+        "probed and defined: a diagnostic, which nothing that chooses reads",
+    )
     train_loss: float = Field(description="mean loss over the pairs since the last rung")
     pairs_per_second: float = Field(description="training alone, since the last rung")
     train_seconds: float = Field(
         description="training since the trial's start, evaluation excluded"
     )
     evaluation_seconds: float = Field(description="this evaluation")
+    noise_seconds: float = Field(0.0, description="of these, the probe of gradient noise")
     peak_memory_mb: float = Field(
         description="device memory on GPU, resident memory of the process; of the worst worker"
     )
@@ -81,6 +166,8 @@ class Evaluation(Record):
     )
     workers: int = Field(1, description="that shared its steps: with dropout, likewise")
     precision: Literal["fp32", "bf16"] = Field(description="computed in; what `auto` came to")
+    processor: str = Field("", description="that computed it: the GPU's name, else the CPU's")
+    threads: int = Field(0, description="of one worker, on the CPU; sums depend on their number")
     answers: dict[str, str] = Field(
         {},
         description="which pairs were classified right, as packed bits in base64, by evaluation "
@@ -103,6 +190,9 @@ class Evaluation(Record):
             for name, score in scores.items():
                 named[f"{role}/accuracy/{name}"] = score.accuracy
                 named[f"{role}/f1/{name}"] = score.f1
+        for kind, noise in self.noise.items():
+            for name, value in noise.metrics().items():
+                named[f"{DIAGNOSTIC}noise/{kind}/{name}"] = value
         return named
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -11,13 +12,13 @@ from rich.table import Table
 
 from tuner.errors import UserError
 from tuner.prepare import prepare
-from tuner.progress import Advance
+from tuner.progress import Advance, Progress
 from tuner.records import Evaluation
 from tuner.space import compose
 from tuner.study import StudyConfig
 from tuner.terminal.progress import ConsoleProgress, say
 from tuner.training.evaluation import Evaluating
-from tuner.training.loop import Step, train
+from tuner.training.loop import Begun, Step, train
 
 
 def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
@@ -44,27 +45,17 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
         )
     inputs = prepare(study, progress)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    events = train(
-        config, study.rungs_of(config), inputs.protocol, inputs.corpus, inputs.encoder, device
-    )
-    full_budget = study.rungs_of(config)[-1]
+    parts = (inputs.protocol, inputs.corpus, inputs.encoder, device)
+    probed = study.diagnostics.probed_pairs
+    rungs = study.rungs_of(config)
+    events = train(config, rungs, *parts, noise_pairs=probed)
     last: Evaluation | None = None
-    with progress.task("training", "pairs") as trained, ExitStack() as evaluation:
-        evaluated: Advance
-        for event in events:
-            match event:
-                case Step():
-                    trained(min(event.pairs_seen, full_budget), full_budget)
-                case Evaluating():
-                    if event.pairs_done == 0:
-                        evaluated = evaluation.enter_context(progress.task("evaluating", "pairs"))
-                    evaluated(event.pairs_done, event.pairs_total)
-                case Evaluation():
-                    evaluation.close()
-                    last = event
-                    say(console, _in_words(event, inputs.protocol.objective_name))
+    for last in watched(events, rungs[-1], progress):
+        say(console, _in_words(last, inputs.protocol.objective_name))
     assert last is not None
     console.print(_scores(last))
+    if last.noise:
+        console.print(_noise(last))
     say(console, inputs.protocol.claim)
     return {
         "claim": inputs.protocol.claim,
@@ -74,11 +65,50 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
     }
 
 
+def watched(
+    events: Iterable[Begun | Step | Evaluating | Evaluation], pairs: int, progress: Progress
+) -> Iterator[Evaluation]:
+    """Let a trial train, and show how far it is; yields its evaluations.
+
+    Args:
+        events: of `tuner.training.loop.train`, which goes on as these are asked for.
+        pairs: that it is trained for.
+        progress: where that is shown.
+    """
+    with progress.task("training", "pairs") as trained, ExitStack() as evaluation:
+        evaluated: Advance
+        for event in events:
+            match event:
+                case Step():
+                    trained(min(event.pairs_seen, pairs), pairs)
+                case Evaluating():
+                    if event.pairs_done == 0:
+                        evaluation.close()  # of the dev sets, where gradient noise comes next
+                        evaluated = evaluation.enter_context(progress.task("evaluating", "pairs"))
+                    evaluated(event.pairs_done, event.pairs_total)
+                case Evaluation():
+                    evaluation.close()
+                    yield event
+
+
 def _in_words(evaluation: Evaluation, objective: str) -> str:
     return (
         f"at {evaluation.rung:,} pairs: {evaluation.objective:.2%} {objective} "
         f"({evaluation.pairs_per_second:,.0f} pairs/s)"
     )
+
+
+def _noise(evaluation: Evaluation) -> Table:
+    """Estimates by kind of batch; they are unbiased, and so may be negative."""
+    title = "gradient noise: a diagnostic, not a critical batch size"
+    grid = Table("", title=title, box=None)
+    for column in ("within", "between", "mean gradient²", "pairs"):
+        grid.add_column(column, justify="right")
+    for kind, noise in evaluation.noise.items():
+        between = "" if noise.between is None else f"{noise.between:.3g}"
+        estimates = (f"{noise.within:.3g}", between, f"{noise.mean_gradient_squared:.3g}")
+        grid.add_row(kind, *estimates, f"{noise.pairs:,}")
+    return grid
 
 
 def _scores(evaluation: Evaluation) -> Table:

@@ -128,6 +128,25 @@ def test_checkpoints_are_part_of_what_a_trial_takes(study: StudyConfig, record: 
     assert pace.per_set == pytest.approx(1.25 * 0.2)
 
 
+def test_the_noise_probe_of_an_earlier_study_is_no_evaluation_of_dev_sets(
+    study: StudyConfig, record: Make
+) -> None:
+    whole = record()
+    probed = [
+        trial.model_copy(
+            update={
+                "evaluations": tuple(
+                    each.model_copy(update={"evaluation_seconds": 2.3, "noise_seconds": 1.5})
+                    for each in trial.evaluations
+                )
+            }
+        )
+        for trial in whole.trials
+    ]
+    pace = recorded_pace(study, "here", [whole.model_copy(update={"trials": tuple(probed)})])
+    assert pace is not None and pace.per_set == pytest.approx(0.2)
+
+
 def test_on_a_cluster_boots_and_the_places_on_each_node_tell(
     study: StudyConfig, record: Make
 ) -> None:

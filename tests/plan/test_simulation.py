@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -49,6 +50,18 @@ def test_without_asha_every_second_is_accounted_for(study: StudyConfig) -> None:
     assert outcome.pairs == 2700 and outcome.sizes <= {10, 20, 30}
     assert outcome.busy == pytest.approx(33.0)
     assert outcome.seconds == pytest.approx(7 + 11 + 1 + 11)
+
+
+def test_the_noise_probe_takes_time_at_every_rung(study: StudyConfig) -> None:
+    """As training in batches of 8 on that many pairs of either kind: 2 s for 128, 4 s for 256."""
+    probed = changed(study, diagnostics={"gradient_noise": True, "noise_pairs": 128})
+    one = changed(probed, languages={"source": ["en"], "target": ["ja"]}, trial={}, space={})
+    slow = replace(PACE, per_step=8 * 0.01)
+    for each, seconds in ((one, 2.56), (probed, 5.12)):
+        without = changed(each, diagnostics={})
+        reached = sum(play(each, 1, 1, slow, 4, 0).reached)
+        more = play(each, 1, 1, slow, 4, 0).busy - play(without, 1, 1, slow, 4, 0).busy
+        assert more == pytest.approx(reached * seconds)
 
 
 def test_a_longer_study_is_like_what_was_played(study: StudyConfig) -> None:

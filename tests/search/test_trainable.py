@@ -36,7 +36,9 @@ def worker(study: StudyConfig, inputs: dict[int, Inputs], monkeypatch: pytest.Mo
     if not inputs:
         inputs[0] = prepare(study, ConsoleProgress(Console(quiet=True)))
 
-    def run(number: int = 0, micro_size: int = 32, **settings: Any) -> list[dict[str, Any]]:
+    def run(
+        number: int = 0, micro_size: int = 32, of: StudyConfig = study, **settings: Any
+    ) -> list[dict[str, Any]]:
         flat = {"batch.effective_size": 64, "optim.lr": 1e-3, **settings}
         actor = object.__new__(trainable.TrialActor)
         sent = {
@@ -46,7 +48,7 @@ def worker(study: StudyConfig, inputs: dict[int, Inputs], monkeypatch: pytest.Mo
         }
         made = inputs[0]
         actor.setup(
-            sent, study=study, protocol=made.protocol, corpus=made.corpus, encoder=made.encoder
+            sent, study=of, protocol=made.protocol, corpus=made.corpus, encoder=made.encoder
         )
         told = [actor.step()]
         while not told[-1].get("done"):
@@ -130,6 +132,19 @@ def test_a_smaller_micro_batch_is_asked_for_from_outside(worker: Any) -> None:
     """As after the host's memory ran out; the steps are the same ones."""
     last = evaluations(worker(micro_size=4))[-1]
     assert [size for _, size in last.micro_plan] == [32, 4] and last.step == 15
+
+
+def test_gradient_noise_is_probed_where_the_study_asks(worker: Any, study: StudyConfig) -> None:
+    assert all(not each.noise for each in evaluations(worker()))
+    asked = study.diagnostics.model_copy(update={"gradient_noise": True, "noise_pairs": 32})
+    probing = study.model_copy(update={"diagnostics": asked})
+    told = evaluations(worker(number=1, of=probing))
+    assert [each.rung for each in told] == [100, 300, 900]
+    for each in told:
+        assert {kind: noise.pairs for kind, noise in each.noise.items()} == {
+            "monolingual": 32,
+            "cross_lingual": 32,
+        }
 
 
 def test_what_the_user_can_put_right_is_told(worker: Any) -> None:

@@ -13,11 +13,15 @@ WEIGHTS = np.random.default_rng(1).dirichlet(np.full(80, 5.0))
 def noise(
     random: np.random.Generator, contrasts: int, seeds: int, between: float, items: float
 ) -> np.ndarray:
-    """Totals of contrasts that are 0 but for seeds and items; neighbours share noise of seeds."""
+    """Totals of contrasts that are 0 but for seeds, items and both together.
+
+    Neighbouring contrasts share noise of seeds.
+    """
     drawn = random.standard_normal((contrasts + 1, seeds))
     by_seed = between * (drawn[1:] + drawn[:-1])
     by_component = items * random.standard_normal((contrasts, len(WEIGHTS)))
-    return (by_seed[:, :, None] + by_component[:, None, :]) * WEIGHTS
+    of_both = random.standard_normal((contrasts, seeds, len(WEIGHTS)))
+    return (by_seed[:, :, None] + by_component[:, None, :] + of_both) * WEIGHTS
 
 
 def tables(totals: np.ndarray) -> list[Table]:
@@ -52,14 +56,19 @@ def test_any_orthonormal_basis_gives_the_same() -> None:
         assert getattr(one, part) == pytest.approx(getattr(other, part))
 
 
-@pytest.mark.parametrize(("seeds", "between", "items"), [(3, 1.0, 0.0), (5, 0.3, 3.0), (1, 0, 3.0)])
+@pytest.mark.parametrize(
+    ("seeds", "between", "items"), [(3, 1.0, 0.0), (5, 0.0, 0.3), (5, 0.3, 3.0), (1, 0.0, 3.0)]
+)
 def test_contrasts_that_are_zero_are_rarely_found_not_to_be(
     seeds: int, between: float, items: float
 ) -> None:
-    """19 contrasts, more than seeds; 200 draws: at most 5% and three standard errors."""
+    """19 contrasts, more than seeds; 150 draws: at most 5% and three standard errors.
+
+    Where seeds and items together are most of the noise, too: it must not be counted twice.
+    """
     random = np.random.default_rng(4)
-    p = [jointly_zero(tables(noise(random, 19, seeds, between, items))).p for _ in range(200)]
-    assert np.mean(np.array(p) < 0.05) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
+    p = [jointly_zero(tables(noise(random, 19, seeds, between, items))).p for _ in range(150)]
+    assert np.mean(np.array(p) < 0.05) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 150)
     assert 0.1 < np.mean(np.array(p) < 0.2) < 0.3
 
 
@@ -71,7 +80,7 @@ def test_what_is_beyond_noise_is_the_sum_of_true_squares() -> None:
         for _ in range(100)
     ]
     assert np.mean([each.beyond_noise for each in found]) == pytest.approx(5.25, rel=0.05)
-    assert max(each.p for each in found) < 0.01
+    assert max(each.p for each in found) < 0.05
 
 
 def test_contrasts_without_any_noise() -> None:

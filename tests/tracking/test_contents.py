@@ -9,6 +9,7 @@ import yaml
 
 from tests.tracking.examples import BEGAN, CHECKSUM, LONG, evaluation, study, trial
 from tests.tracking.stores import Store
+from tuner.records import NoiseRecord
 from tuner.tracking import Tracker, view
 from tuner.tracking.contents import metrics_of
 
@@ -71,6 +72,30 @@ def test_views_do_not_pile_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> 
     for record in studies:
         Tracker(store.uri, "demo").sync(record)
     assert store.rows() == seen
+
+
+def test_diagnostics_keep_their_digits_and_undefined_ones_are_absent() -> None:
+    """Squared norms have no scale of their own: late in training they are small."""
+    noise = NoiseRecord(
+        within=1.23456789e-7,
+        between=-2.5e-11,
+        mean_gradient_squared=3e-9,
+        groups=2,
+        small=8,
+        large=256,
+        pairs=512,
+    )
+    probed = evaluation(1, 1000).model_copy(update={"noise": {"monolingual": noise}})
+    logged = {point.key: point.value for point in metrics_of([probed])}
+    prefix = "diagnostic/noise/monolingual/"
+    assert {key.removeprefix(prefix): logged[key] for key in logged if key.startswith(prefix)} == {
+        "within": 1.23457e-7,
+        "between": -2.5e-11,
+        "mean_gradient_squared": 3e-9,
+        "simple_noise_scale": 41.1439,
+        "pairs": 512.0,
+    }
+    assert not any(key.startswith("diagnostic/") for key in evaluation(1, 1000).metrics())
 
 
 def test_the_limits_of_mlflow_are_kept(store: Store) -> None:

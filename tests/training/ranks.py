@@ -109,6 +109,7 @@ def everything(
         _train(done, name, group, encoder, corpus, name)
     with short_of_memory(group, pairs=5, training=False):
         _train(done, "evaluated in little memory", group, encoder, corpus, "uneven")
+    _train(done, "probed", group, encoder, corpus, "uneven", noise_pairs=12)
     own = folder / f"of {group.size}"
     _train(done, "begun", group, encoder, corpus, "uneven", own, steps=4)
     other = folder / f"of {1 if group.size > 1 else 2}"
@@ -181,6 +182,7 @@ def _train(
     of: str,
     folder: Path | None = None,
     steps: int | None = None,
+    noise_pairs: int | None = None,
 ) -> None:
     """A trial, to its end or so many steps; the last checkpoint is what stays of its weights."""
     kept: list[PairClassifier] = []
@@ -193,7 +195,8 @@ def _train(
     first = folder is not None and group.rank == 0
     checkpoints = Checkpoints(folder, 0.0 if steps else NEVER) if first and folder else None
     hook = torch.nn.modules.module.register_module_forward_pre_hook(keep)
-    events = train(trial(of), RUNGS, PROTOCOL, corpus, encoder, CPU, checkpoints, group=group)
+    parts = (trial(of), RUNGS, PROTOCOL, corpus, encoder, CPU, checkpoints)
+    events = train(*parts, group=group, noise_pairs=noise_pairs)
     told: list[Any] = []
     for event in events:
         if isinstance(event, Evaluation):
@@ -211,5 +214,6 @@ def _train(
 
 
 def without_clock(evaluation: Evaluation) -> Evaluation:
-    clocks = ("time", "pairs_per_second", "train_seconds", "evaluation_seconds", "peak_memory_mb")
+    seconds = ("train_seconds", "evaluation_seconds", "noise_seconds")
+    clocks = ("time", "pairs_per_second", *seconds, "peak_memory_mb")
     return evaluation.model_copy(update=dict.fromkeys(clocks, 0.0))

@@ -87,7 +87,7 @@ def test_out_of_memory_in_one_worker_halves_the_micro_batch_of_all(
 
 
 @pytest.mark.parametrize("workers", GROUPS)
-@pytest.mark.parametrize("name", [*TRIALS, "evaluated in little memory"])
+@pytest.mark.parametrize("name", [*TRIALS, "evaluated in little memory", "probed"])
 def test_a_whole_trial_is_that_of_one_worker(
     name: str, workers: int, done: dict[int, list[Done]]
 ) -> None:
@@ -105,6 +105,21 @@ def test_a_whole_trial_is_that_of_one_worker(
             assert (mine.select, mine.oracle) == (other.select, other.oracle)
             assert (mine.objective, mine.pairs_seen) == (other.objective, other.pairs_seen)
             assert (mine.workers, other.workers) == (workers, 1)
+
+
+@pytest.mark.parametrize("workers", GROUPS)
+def test_gradient_noise_is_that_of_one_worker(workers: int, done: dict[int, list[Done]]) -> None:
+    """On the same pairs; training is what it is without."""
+    (alone,) = done[1]
+    for worker in done[workers]:
+        for name, array in worker.weights["uneven"].items():
+            assert np.array_equal(worker.weights["probed"][name], array), name
+        ours, theirs = evaluations(worker, "probed"), evaluations(alone, "probed")
+        for mine, other in zip(ours, theirs, strict=True):
+            assert list(mine.noise) == ["monolingual", "cross_lingual"]
+            for kind, noise in other.noise.items():
+                found = mine.noise[kind].model_dump()
+                assert found == pytest.approx(noise.model_dump(), rel=1e-7, abs=1e-10)
 
 
 @pytest.mark.parametrize("workers", GROUPS)

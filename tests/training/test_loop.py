@@ -80,12 +80,13 @@ class Run:
         folder: Path,
         every_seconds: float = NEVER,
         steps: int | None = None,
+        **settings: Any,
     ) -> None:
         """`steps`: the trial is interrupted at this one, done but not saved."""
         self.steps: list[Step] = []
         self.evaluations: list[Evaluation] = []
         checkpoints = Checkpoints(folder, every_seconds)
-        for event in train(config, rungs, PROTOCOL, corpus, encoder, CPU, checkpoints):
+        for event in train(config, rungs, PROTOCOL, corpus, encoder, CPU, checkpoints, **settings):
             if isinstance(event, Step):
                 self.steps.append(event)
                 if len(self.steps) == steps:
@@ -184,6 +185,48 @@ def test_resuming_keeps_the_micro_batches(run: Any, monkeypatch: pytest.MonkeyPa
     assert len(plans[0]) > 1, "less was tried than the configuration says"
     for name, tensor in whole.weights.items():
         assert torch.equal(rest.weights[name], tensor), name
+
+
+class MemoryFor3:
+    """From a forward pass of training on, so many done, a device holds three pairs, not more."""
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+
+    def __call__(self, module: torch.nn.Module, inputs: tuple[list[Block]]) -> None:
+        if not (isinstance(module, PairClassifier) and module.training):
+            return
+        self._left -= 1
+        if self._left < 0 and sum(len(block.input_ids) for block in inputs[0]) > 3:
+            raise torch.OutOfMemoryError("injected")
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_a_recorded_plan_is_followed_exactly(
+    after: int, corpus: TokenisedCorpus, encoder: PretrainedEncoder, tmp_path: Path
+) -> None:
+    """With dropout, on a machine with room; memory ran out at first, or right after a rung."""
+    config, rungs = trial(**{"batch.micro_size": 6}), (14, 35)
+
+    def run(folder: str, steps: int | None = None, **settings: Any) -> Run:
+        return Run(config, rungs, corpus, encoder, tmp_path / folder, 0.0, steps, **settings)
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(MemoryFor3(after))
+    try:
+        whole = run("whole")
+    finally:
+        hook.remove()
+    plan = whole.evaluations[-1].micro_plan
+    assert len(plan) > 1 and plan[1][0] == after
+
+    again = run("again", micro_plan=plan)
+    run("interrupted", steps=2, micro_plan=plan)
+    resumed = run("interrupted", micro_plan=plan)
+    for rerun in (again, resumed):
+        assert rerun.evaluations == whole.evaluations
+        assert all(torch.equal(rerun.weights[name], w) for name, w in whole.weights.items())
+    other = run("other")
+    assert not torch.equal(other.weights["head.weight"], whole.weights["head.weight"])
 
 
 def test_a_checkpoint_of_another_trial_is_refused(run: Any) -> None:

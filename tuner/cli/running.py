@@ -1,4 +1,4 @@
-"""Commands that run something: search, plan, resume, train."""
+"""Commands that run something: search, plan, resume, train, replay."""
 
 from __future__ import annotations
 
@@ -162,6 +162,27 @@ def train(
     result = train_one(study, console)
     if as_json:
         print(json.dumps(result))
+
+
+def replay(
+    study: Study,
+    trial: Annotated[int, typer.Argument(metavar="TRIAL", min=0, help="number of the trial")],
+    storage: Storage = "studies",
+    as_json: Json = False,
+) -> None:
+    """Train one trial again, here, from its study's folder alone: do its scores agree?"""
+    folder, console = folder_of(study, storage), console_of(as_json)
+    with loading(console):
+        from tuner.replay import replay as replay_trial
+        from tuner.report.replayed import show
+        from tuner.terminal.progress import ConsoleProgress
+    found = replay_trial(folder, trial, ConsoleProgress(console))
+    if as_json:
+        print(json.dumps(found.as_json()))
+    else:
+        show(found, console)
+    if not found.agrees:
+        raise typer.Exit(1)
 
 
 def _finish(record: Any, folder: Place, as_json: bool) -> None:

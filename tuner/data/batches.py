@@ -38,6 +38,7 @@ class Stream(IntEnum):
     KIND = 1
     MONOLINGUAL = 2
     CROSS_LINGUAL = 3
+    NOISE = 4
 
 
 @dataclass(frozen=True)

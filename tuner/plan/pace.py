@@ -112,7 +112,8 @@ def recorded_pace(study: StudyConfig, platform: str, records: Iterable[StudyReco
         for seen in _observed(trial)
     ]
     per_set = slower * median(
-        evaluation.evaluation_seconds / _sets(evaluation.select, evaluation.oracle)
+        (evaluation.evaluation_seconds - evaluation.noise_seconds)
+        / _sets(evaluation.select, evaluation.oracle)
         for trial in trained
         for evaluation in trial.evaluations
     )

@@ -118,7 +118,7 @@ def _facts(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
         facts.append(("excluded", f"{excluded} by {requirement}"))
     facts += [
         ("training", f"about {plan.pairs:,.0f} pairs, all trials together"),
-        ("evaluation", f"{plan.evaluation_sets} dev sets at each rung"),
+        ("evaluation", f"{plan.evaluation_sets} dev sets at each rung{_probed(study)}"),
     ]
     if plan.disk is not None:
         facts += _disk(plan.disk, study)
@@ -181,6 +181,11 @@ def _planned(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
             ]
         case None:
             raise AssertionError("the study has no design")
+
+
+def _probed(study: StudyConfig) -> str:
+    pairs = study.diagnostics.probed_pairs
+    return "" if pairs is None else f", then gradient noise on {pairs:,} pairs of each kind"
 
 
 def _disk(need: DiskNeed, study: StudyConfig) -> list[tuple[str, str]]:

@@ -23,8 +23,9 @@ from tuner.search.asha import Asha
 from tuner.search.sampler import Sampler
 from tuner.space import Space
 from tuner.space.distributions import Choice, Fixed, Float, PowerOfTwo, Scalar
-from tuner.study import StudyConfig
+from tuner.study import StudyConfig, trained_on
 from tuner.study.design import ScalingDesign
+from tuner.study.parts import NOISE_BATCH
 from tuner.study.planned import configured, planned_params
 
 NOISE = 0.1
@@ -167,9 +168,18 @@ class _Play:
         before = pairs_at(rungs[index - 1], size) if index else 0
         pairs = pairs_at(rungs[index], size) - before  # 0 where one step passes both
         seconds = self._pace.training(self._configs[trial], pairs)
-        seconds += self._pace.per_set * self._sets if pairs else 0.0
+        if pairs:
+            seconds += self._pace.per_set * self._sets + self._probe(self._configs[trial])
         self._pairs, self._busy = self._pairs + pairs, self._busy + seconds
         heapq.heappush(self._arrivals, (now + seconds, trial, index))
+
+    def _probe(self, config: TrialConfig) -> float:
+        """Seconds of the noise probe at a rung: about those of training in batches of its size."""
+        study = self._study
+        kinds = 1 if len(trained_on(study.languages, study.protocol)) == 1 else 2
+        batch = config.batch.model_copy(update={"effective_size": NOISE_BATCH})
+        config = config.model_copy(update={"batch": batch})
+        return self._pace.training(config, kinds * (study.diagnostics.probed_pairs or 0))
 
     def _score(self, trial: int, rung: int) -> float:
         if rung < self._learns[trial] * self._rungs[-1]:

@@ -97,6 +97,7 @@ class Worker:
                 saved if self._group.rank == 0 else None,
                 trial[MICRO_SIZE],
                 self._group,
+                self._study.diagnostics.probed_pairs,
             )
         except (NonFiniteLoss, OutOfMemory, UserError) as error:
             yield Failed(_kind(error), " ".join(str(error).split()))

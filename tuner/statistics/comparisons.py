@@ -49,10 +49,11 @@ def with_the_best(tables: Sequence[Table], confidence: float = 0.95) -> tuple[Fr
 
     With probability `confidence` the truly best configuration is among the tied ones and all
     intervals hold (constrained intervals for unequal variances: Hsu 1996, Multiple Comparisons,
-    sec. 4.2, after Edwards and Hsu 1983). A configuration is tied unless some other one is better
-    by more than a one-sided bound; where one alone is left, it is shown to be the best. Each pair
-    has its own crossed variance, paired by seed and component, and Bonferroni's bound stands for
-    the joint distribution, of which a few seeds say too little (benchmarks/LOG.md).
+    ch. 4, after Edwards and Hsu 1983, J. Am. Stat. Assoc. 78, 965). A configuration is tied unless
+    some other one is better by more than a one-sided bound; where one alone is left, it is shown to
+    be the best. Each pair has its own crossed variance, paired by seed and component, and
+    Bonferroni's bound stands for the joint distribution, of which a few seeds say too little
+    (benchmarks/LOG.md).
 
     Args:
         tables: two configurations or more, all on the same seeds and components.

@@ -31,7 +31,7 @@ class Table:
     def __post_init__(self) -> None:
         assert self.totals.ndim == 2 and self.weights.shape == self.totals.shape[1:]
         assert len(self.totals) >= 1 and np.isfinite(self.totals).all()
-        assert (self.weights > 0).all() and np.isclose(self.weights.sum(), 1)
+        assert (self.weights > 0).all() and abs(self.weights.sum() - 1) < 1e-9
 
     @classmethod
     def of(

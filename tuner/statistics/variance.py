@@ -8,12 +8,12 @@ variance of the mean is
     items   = variance over components of their means - variance of the interaction / S
     variance of the mean = seeds + max(items, 0)
 
-as in two-way clustering (Cameron, Gelbach and Miller 2011, J. Bus. Econ. Stat. 29, eq. 2.11) and
-in crossed random effects (Owen 2007, Ann. Appl. Stat. 1, sec. 3): the variance between seeds holds
+as in two-way clustering (Cameron, Gelbach and Miller 2011, J. Bus. Econ. Stat. 29, 238) and in
+crossed random effects (Owen 2007, Ann. Appl. Stat. 1, 386): the variance between seeds holds
 the interaction already, so it is taken off that between components, and never below nothing.
 
-Five seeds say little about their own variance. The interval is Banerjee's (1960, Sankhya 22, for
-sums of means with unequal variances): its half width is the root of
+Five seeds say little about their own variance. The interval is Banerjee's (1960, Sankhya 22, 357,
+for sums of means with unequal variances): its half width is the root of
 
     t(seeds - 1)^2 * seeds + t(components - 1)^2 * items
 

@@ -30,6 +30,7 @@ from tuner.study.design import DesignConfig
 from tuner.study.parts import (
     BudgetConfig,
     CheckpointConfig,
+    DiagnosticsConfig,
     EncoderConfig,
     Language,
     LanguagesConfig,
@@ -102,6 +103,7 @@ class StudyConfig(Part):
     )
     resources: ResourcesConfig = ResourcesConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    diagnostics: DiagnosticsConfig = DiagnosticsConfig()
     tracking: TrackingConfig = TrackingConfig()
 
     @field_validator("name")
@@ -132,6 +134,7 @@ class StudyConfig(Part):
                 f"budget.pairs_per_trial ({self.budget.pairs_per_trial})"
             )
         self._check_budget()
+        self.diagnostics.check_pairs(len(trained_on(self.languages, self.protocol)))
         if self.design is not None:
             return self
         if self.sampler.kind == "grid":

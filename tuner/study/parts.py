@@ -207,6 +207,40 @@ class CheckpointConfig(Part):
     )
 
 
+NOISE_BATCH = 8
+"""Pairs of the smaller batches whose gradients the noise probe takes; fewer where it has few."""
+
+
+class DiagnosticsConfig(Part):
+    """What is measured at rungs apart from training and scores; nothing that chooses reads it."""
+
+    gradient_noise: bool = Field(
+        False,
+        description="estimate the gradient's noise within and between languages at every rung: a "
+        "diagnostic, not a critical batch size",
+    )
+    noise_pairs: int = Field(
+        512,
+        ge=2,
+        description="training pairs of each kind (monolingual, cross-lingual) that it takes at a "
+        "rung; a pair costs about what training on it in batches of 8 does",
+    )
+
+    @property
+    def probed_pairs(self) -> int | None:
+        """Pairs of each kind that the noise probe takes at a rung; None where it is off."""
+        return self.noise_pairs if self.gradient_noise else None
+
+    def check_pairs(self, languages: int) -> None:
+        """Refuse a noise probe of fewer than two pairs for every group of languages trained on."""
+        least = 2 * max(languages, languages * (languages - 1))
+        if self.gradient_noise and self.noise_pairs < least:
+            raise ValueError(
+                f"diagnostics.noise_pairs must be at least {least}, two for each language and "
+                f"each ordered pair of the {languages} trained on, got {self.noise_pairs}"
+            )
+
+
 class TrackingConfig(Part):
     """MLflow."""
 

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tuner.config import flatten
-from tuner.records import OBJECTIVE, Evaluation, Origin, StudyRecord, TrialRecord
+from tuner.records import (
+    DIAGNOSTIC,
+    OBJECTIVE,
+    Evaluation,
+    Origin,
+    StudyRecord,
+    TrialRecord,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric
@@ -65,7 +72,8 @@ LOWEST_LAYER = "fusion.lowest_layer"
 `fusion.layer` is absent in the latter, which plots leave out or draw among the others.
 """
 DECIMALS = 6
-"""Of a metric; the journal has all of them."""
+"""Of a metric; the journal has all of them. Of a diagnostic, which has no scale of its own,
+significant digits."""
 MAX_TAG, MAX_PARAM, MAX_INPUT_TAG = 5000, 6000, 500
 """Characters; what is longer is cut."""
 DIGEST = 12
@@ -237,9 +245,15 @@ def _points(named: Mapping[str, float], time: float, step: int) -> list[Metric]:
     from mlflow.entities import Metric
 
     return [
-        Metric(name, round(value, DECIMALS), _milliseconds(time), step)
+        Metric(name, _rounded(name, value), _milliseconds(time), step)
         for name, value in named.items()
     ]
+
+
+def _rounded(name: str, value: float) -> float:
+    if name.startswith(DIAGNOSTIC):
+        return float(f"{value:.{DECIMALS}g}")
+    return round(value, DECIMALS)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -114,13 +114,22 @@ class MicroBatches:
             again.
         plan: (first step, size) for every size there has been. With seed and number of workers it
             determines dropout, so a rerun that follows the plan repeats the trial.
+        ahead: sizes to go down to at steps to come, as a plan has them; those not below the size
+            that there is by then are passed over.
     """
 
-    def __init__(self, seed: int, plan: list[tuple[int, int]], max_length: int) -> None:
+    def __init__(
+        self,
+        seed: int,
+        plan: list[tuple[int, int]],
+        max_length: int,
+        ahead: Sequence[tuple[int, int]] = (),
+    ) -> None:
         assert plan
         self.seed = seed
         self.plan = plan
         self.max_length = max_length
+        self._ahead = list(ahead)
         self._rows = RowGradients()
 
     @property
@@ -149,6 +158,10 @@ class MicroBatches:
         Raises:
             OutOfMemory: not even one pair fits, in some worker.
         """
+        while self._ahead and self._ahead[0][0] <= step:
+            planned = self._ahead.pop(0)
+            if planned[1] < self.size:
+                self.plan.append(planned)
         worker = () if group.rank == 0 else (group.rank,)
         lengths = pairs.attention_mask.sum(axis=1)
         while True:

@@ -25,6 +25,8 @@ from tuner.training.accumulation import Forward, MicroBatches, none_to_spare
 from tuner.training.checkpoint import Checkpoints, Progress, as_first, fingerprint
 from tuner.training.evaluation import Evaluating, evaluate_dev
 from tuner.training.group import ALONE, Group
+from tuner.training.noise import NoiseProbe
+from tuner.training.processor import processor
 from tuner.training.schedule import lr_multiplier
 
 BF16_HIDDEN_SIZE = 256
@@ -76,6 +78,8 @@ def train(
     checkpoints: Checkpoints | None = None,
     micro_size: int | None = None,
     group: Group = ALONE,
+    noise_pairs: int | None = None,
+    micro_plan: Sequence[tuple[int, int]] | None = None,
 ) -> Iterator[Begun | Step | Evaluating | Evaluation]:
     """Train one trial; yields where it begins, every step done, and an evaluation for every rung.
 
@@ -99,6 +103,11 @@ def train(
         checkpoints: the trial's own, for the first worker alone; without it nothing is saved.
         micro_size: as `batch.micro_size`, where less fits than that.
         group: the workers that share every step and evaluation, seen from this one.
+        noise_pairs: training pairs of each kind on which gradient noise is probed at every rung, a
+            part of its evaluation; None: it is not. All else is the same bit for bit.
+        micro_plan: of an evaluation of the same trial with as many workers: this run takes the same
+            sizes of micro-batches at the same steps, whatever `batch.micro_size` says, and so has
+            the same dropout. Where they do not fit here, they are halved as ever.
 
     Raises:
         NonFiniteLoss: it diverged; noticed before anything is reported or saved.
@@ -119,6 +128,7 @@ def train(
         model.to(device)
         optimizer = adamw(model, config.optim)
     model.train()
+    probe = NoiseProbe(corpus, languages, rows, noise_pairs, config.seed) if noise_pairs else None
     forward = Forward(model, device, computes_in_bf16(config.precision, device, encoder))
     identity = fingerprint(
         config=config.model_dump(),
@@ -129,6 +139,7 @@ def train(
         kept_tokens=None if encoder.kept_tokens is None else encoder.kept_tokens.tolist(),
     )
     fits = min(config.batch.micro_size, group.largest_share(size))
+    fits = micro_plan[0][1] if micro_plan else fits
     progress = Progress(fingerprint=identity, micro_plan=[(0, fits)])
     saved = checkpoints.latest(identity) if checkpoints else None
     if saved is not None:
@@ -138,7 +149,9 @@ def train(
     progress = as_first(group, progress, model, optimizer)
     yield Begun(progress.step * size)
     yield from progress.evaluations
-    micro_batches = MicroBatches(config.seed, progress.micro_plan, corpus.max_length)
+    micro_batches = MicroBatches(
+        config.seed, progress.micro_plan, corpus.max_length, ahead=micro_plan or ()
+    )
     if micro_size is not None and micro_size < micro_batches.size:
         micro_batches.plan.append((progress.step, micro_size))
     unread: list[tuple[Tensor, Tensor]] = []
@@ -174,6 +187,9 @@ def train(
             started = time.perf_counter()
             tokens = EVALUATION_MICRO_BATCHES * micro_batches.tokens
             dev = yield from evaluate_dev(forward, corpus, protocol, tokens, group)
+            scored, noise = time.perf_counter(), {}
+            if probe is not None:
+                noise = yield from probe.measure(forward, due[0], micro_batches.size, group)
             last = progress.evaluations[-1] if progress.evaluations else None
             steps = progress.step - (last.step if last else 0)
             seconds = progress.train_seconds - (last.train_seconds if last else 0.0)
@@ -185,14 +201,18 @@ def train(
                 objective=protocol.objective(dev.select),
                 select=dev.select,
                 oracle=dev.oracle,
+                noise=noise,
                 train_loss=progress.loss_sum / steps,
                 pairs_per_second=steps * size / seconds,
                 train_seconds=progress.train_seconds,
                 evaluation_seconds=time.perf_counter() - started,
+                noise_seconds=time.perf_counter() - scored if probe is not None else 0.0,
                 peak_memory_mb=group.highest(peak_memory_mb(device)),
                 micro_plan=tuple(progress.micro_plan),
                 workers=group.size,
                 precision="bf16" if forward.bf16 else "fp32",
+                processor=processor(device),
+                threads=torch.get_num_threads(),
             )
             for rung in due:
                 own = {"rung": rung, "answers": dev.answers if rung == full_budget else {}}

@@ -1,0 +1,285 @@
+"""Simulated studies whose truth is known, for calibrating the statistics.
+
+A world is a set of items and a few configurations with planted accuracies. Whether a configuration
+classifies an item rightly with a seed is whether a normal variable lies below a threshold. It is a
+sum of what items, components, languages, configurations, seeds and their interactions contribute,
+of variance 1 in all: so the accuracy over all seeds and items is what was planted, exactly. What
+the parts are is in `SHARES`; no method of `tuner.statistics` was looked at for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import special
+
+from tuner.scaling.design import Cell
+from tuner.statistics.items import Table
+
+SIZES = {1: 676, 2: 242, 3: 113, 4: 73, 5: 25, 6: 7, 7: 6}
+"""How many components of so many items the official dev set of PAWS-X has, over all languages,
+where sentences marked as not translated join nothing."""
+
+SHARES = {
+    "component": 0.10,
+    "item": 0.20,
+    "item x language": 0.10,
+    "configuration x component": 0.03,
+    "configuration x item": 0.07,
+    "configuration x item x language": 0.05,
+    "seed x item": 0.05,
+    "configuration x seed x item": 0.20,
+}
+"""Shares of the variance. What is left of 1, after what seeds contribute, is of a single answer."""
+
+SEED_DEVIATIONS = 0.003, 0.02
+"""Lowest and highest standard deviation over seeds of a configuration's accuracy."""
+SEED_COMMON = 0.25
+"""Share of a seed's effect that all configurations have in common: order of data, initial head."""
+SEED_LANGUAGES = 0.6
+"""Share of a seed's effect that all languages have in common."""
+
+BETAS, EFFECTIVE_SIZES, LAYERS = (0.0, 0.25, 0.5, 0.75, 1.0), (8, 16, 32, 64, 128), (None, 1, 2, 3)
+CONTROL: tuple[float, int, int | None] = (0.0, 32, None)
+LOWEST, HIGHEST = 0.55, 0.97
+"""Accuracies of a language."""
+
+Points = Float[np.ndarray, "configurations languages"]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Accuracy as a function of beta, log2 B and k: what is planted.
+
+    Attributes:
+        base: accuracy of the control.
+        beta: per unit of beta.
+        beta_squared: of beta * beta.
+        doubling: per doubling of B.
+        doubling_squared: of the square of the doublings since 32.
+        beta_doubling: of beta times the doublings.
+        layers: of fusing with each layer; 0 for the last alone.
+    """
+
+    base: float
+    beta: float
+    beta_squared: float
+    doubling: float
+    doubling_squared: float
+    beta_doubling: float
+    layers: dict[int | None, float]
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> Surface:
+        """One with effects of some points, which nano has too."""
+        layers = dict(zip(LAYERS, (0.0, *rng.normal(0, 0.01, 3)), strict=True))
+        return cls(
+            base=rng.uniform(0.75, 0.85),
+            beta=rng.normal(0, 0.03),
+            beta_squared=rng.normal(0, 0.03),
+            doubling=rng.normal(0, 0.005),
+            doubling_squared=rng.normal(0, 0.002),
+            beta_doubling=rng.normal(0, 0.005),
+            layers=layers,
+        )
+
+    @classmethod
+    def flat(cls, rng: np.random.Generator) -> Surface:
+        """One without effects."""
+        return cls(rng.uniform(0.75, 0.85), 0, 0, 0, 0, 0, dict.fromkeys(LAYERS, 0.0))
+
+    def __call__(self, beta: float, effective_size: int, layer: int | None) -> float:
+        doublings = np.log2(effective_size / 32)
+        return (
+            self.base
+            + self.beta * beta
+            + self.beta_squared * beta**2
+            + self.doubling * doublings
+            + self.doubling_squared * doublings**2
+            + self.beta_doubling * beta * doublings
+            + self.layers[layer]
+        )
+
+    def effects(self) -> dict[str, float]:
+        """What the scaling model is to find with beta from 0 to 1 and B from 8 to 128, in points.
+
+        A parabola is counted as the height of its middle above its ends: 4 beta (1 - beta) for
+        beta, 1 - (doublings / 2)^2 for B. What is left of a square is a straight line.
+        """
+        points = {
+            "β": self.beta + self.beta_squared,
+            "curvature of β": -self.beta_squared / 4,
+            "log₂ B": self.doubling + self.beta_doubling / 2,
+            "curvature of log₂ B": -4 * self.doubling_squared,
+            "β × log₂ B": self.beta_doubling,
+            **{f"k = {layer}": value for layer, value in self.layers.items() if layer},
+        }
+        return {name: 100 * value for name, value in points.items()}
+
+
+def searched(rng: np.random.Generator, trials: int, equal: bool) -> tuple[Points, Points]:
+    """The true accuracies of a search's configurations in three source and four target languages.
+
+    Args:
+        rng: what surfaces of sources and targets, settings and languages' levels are drawn with. A
+            learning rate that does not fit costs either alike.
+        trials: how many, the control first.
+        equal: whether none is better than another.
+    """
+    settings = [CONTROL]
+    while len(settings) < trials:
+        settings.append((rng.choice(BETAS), rng.choice(EFFECTIVE_SIZES), rng.choice(LAYERS)))
+    ill_fitting = np.abs(rng.normal(0, 0.015, trials)) * (np.arange(trials) > 0)
+    of_languages = []
+    for languages in (3, 4):
+        surface = Surface.flat(rng) if equal else Surface.drawn(rng)
+        accuracies = np.array([surface(*each) for each in settings])
+        if not equal:
+            accuracies -= ill_fitting
+        levels = rng.normal(0, 0.03, languages)
+        of_languages.append(np.clip(accuracies[:, None] + levels, LOWEST, HIGHEST))
+    return of_languages[0], of_languages[1]
+
+
+def designed(
+    rng: np.random.Generator, design: Sequence[Cell], equal: bool
+) -> tuple[Surface, Points]:
+    """A surface, and the true accuracies of a scaling study's cells in four target languages.
+
+    Drawn again where an accuracy would be beyond what is likely: a clipped one would lie on no
+    surface.
+
+    Args:
+        rng: what it and the languages' levels are drawn with.
+        design: the cells.
+        equal: whether none is better than another.
+    """
+    while True:
+        surface = Surface.flat(rng) if equal else Surface.drawn(rng)
+        means = [surface(each.cross_lingual, each.effective_size, each.layer) for each in design]
+        accuracies = np.array(means)[:, None] + rng.normal(0, 0.03, 4)
+        if accuracies.min() >= LOWEST and accuracies.max() <= HIGHEST:
+            return surface, accuracies
+
+
+@dataclass
+class World:
+    """Items, and configurations of known accuracy on the population that the items are from.
+
+    Attributes:
+        accuracies: planted, by configuration and language.
+        rng: what items and seeds are drawn with.
+        count: items, about.
+        clean: share of the items that a language has.
+        collapse: by configuration, the probability that a seed collapses: it then always gives one
+            label, which is right for every other item.
+    """
+
+    accuracies: Points
+    rng: np.random.Generator
+    count: int
+    clean: float = 0.98
+    collapse: Float[np.ndarray, " configurations"] | None = None
+    components: Int[np.ndarray, " items"] = field(init=False)
+    has: Bool[np.ndarray, "languages items"] = field(init=False)
+    label: Bool[np.ndarray, " items"] = field(init=False)
+    _deviations: Float[np.ndarray, " configurations"] = field(init=False)
+    _shared: Float[np.ndarray, "languages items"] = field(init=False)
+    _own: dict[int, Float[np.ndarray, "languages items"]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        rng, (configurations, languages) = self.rng, self.accuracies.shape
+        sizes, counts = np.array(list(SIZES)), np.array(list(SIZES.values()))
+        shares = counts / counts.sum()
+        drawn = rng.choice(sizes, round(self.count / (sizes @ shares)), p=shares)
+        self.components = np.repeat(np.arange(len(drawn)), drawn)
+        items = len(self.components)
+        self.has = rng.random((languages, items)) < self.clean
+        self.label = rng.random(items) < 0.5
+        low, high = np.log(SEED_DEVIATIONS)
+        self._deviations = np.exp(rng.uniform(low, high, configurations))
+        self._shared = (
+            self._part("component", len(drawn))[self.components]
+            + self._part("item", items)
+            + self._part("item x language", languages, items)
+        )
+
+    @property
+    def truth(self) -> Float[np.ndarray, " configurations"]:
+        """The mean accuracy over languages of each configuration, over all seeds and items."""
+        means: Float[np.ndarray, " configurations"] = self.accuracies.mean(axis=1)
+        if self.collapse is None:
+            return means
+        return (1 - self.collapse) * means + self.collapse * 0.5
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs are evaluated, all languages together."""
+        return int(self.has.sum())
+
+    def answers(
+        self, seeds: int, which: Sequence[int]
+    ) -> Bool[np.ndarray, "which seeds languages items"]:
+        """What some configurations get right with fresh seeds, which they share."""
+        rng, chosen = self.rng, list(which)
+        accuracies = self.accuracies[chosen]
+        languages, items = self.has.shape
+        shape = (len(chosen), seeds, languages, items)
+        # A shift of the threshold by 1 moves the accuracy by the normal density there.
+        thresholds = special.ndtri(accuracies)
+        density = np.exp(-(thresholds**2) / 2) / np.sqrt(2 * np.pi)
+        scale = self._deviations[chosen, None] / density
+        effects = np.sqrt(SEED_COMMON) * _seed_effects(rng, 1, seeds, languages)
+        effects = effects + np.sqrt(1 - SEED_COMMON) * _seed_effects(rng, *shape[:3])
+        latent = (
+            np.stack([self._of(number) for number in chosen])[:, None]
+            + (scale[:, None] * effects)[..., None]
+            + self._part("seed x item", 1, seeds, 1, items)
+            + self._part("configuration x seed x item", *shape[:2], 1, items)
+        )
+        own = (1 / SEED_LANGUAGES - 1) * (1 - 1 / languages)
+        left = 1 - sum(SHARES.values()) - (1 + own) * scale[:, None, :, None] ** 2
+        assert (left > 0).all()
+        latent += np.sqrt(left) * rng.standard_normal(shape, np.float32)
+        right = latent < thresholds[:, None, :, None]
+        if self.collapse is not None:
+            collapsed = rng.random(shape[:2]) < self.collapse[chosen, None]
+            right[collapsed] = self.label
+        return right
+
+    def tables(self, seeds: int, which: Sequence[int]) -> list[Table]:
+        """The tables of some configurations with fresh seeds, which they share: mean accuracy."""
+        components = [self.components[has] for has in self.has]
+        return [
+            Table.of([of_one[:, number, has] for number, has in enumerate(self.has)], components)
+            for of_one in self.answers(seeds, which)
+        ]
+
+    def _of(self, configuration: int) -> Float[np.ndarray, "languages items"]:
+        """How hard each item is for a configuration, whatever the seed."""
+        if configuration not in self._own:
+            languages, items = self.has.shape
+            by_component = self._part("configuration x component", self.components[-1] + 1)
+            self._own[configuration] = (
+                self._shared
+                + by_component[self.components]
+                + self._part("configuration x item", items)
+                + self._part("configuration x item x language", languages, items)
+            )
+        return self._own[configuration]
+
+    def _part(self, name: str, *shape: int) -> Float[np.ndarray, ...]:
+        return np.float32(np.sqrt(SHARES[name])) * self.rng.standard_normal(shape, np.float32)
+
+
+def _seed_effects(
+    rng: np.random.Generator, configurations: int, seeds: int, languages: int
+) -> Float[np.ndarray, "configurations seeds languages"]:
+    """Those of languages, whose mean over languages has variance 1."""
+    common = rng.standard_normal((configurations, seeds, 1))
+    own = rng.standard_normal((configurations, seeds, languages))
+    own -= own.mean(axis=2, keepdims=True)
+    return common + np.sqrt(1 / SEED_LANGUAGES - 1) * own

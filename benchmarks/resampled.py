@@ -1,0 +1,78 @@
+"""Studies drawn from the pool of real nano runs, whose truth is the pool's own means.
+
+Seeds and components are drawn with replacement: what is a sample in a real study is one here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from tuner.statistics.items import Table
+
+
+@dataclass
+class Resampled:
+    """Some languages of one split of the pool, its components drawn once.
+
+    Attributes:
+        right: whether each run is right on each item.
+        components: of each item.
+        rng: what components and seeds are drawn with.
+        equal: whether all configurations are shifted to the mean of the first, so that none is
+            better than another.
+    """
+
+    right: Bool[np.ndarray, "configurations seeds languages items"]
+    components: Int[np.ndarray, " items"]
+    rng: np.random.Generator
+    equal: bool = False
+    _drawn: Float[np.ndarray, " components"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        count = len(self._sizes)
+        self._drawn = self.rng.integers(0, count, count)
+
+    @cached_property
+    def _sizes(self) -> Int[np.ndarray, " components"]:
+        return np.bincount(self.components)
+
+    @cached_property
+    def _counted(self) -> Float[np.ndarray, "configurations seeds components"]:
+        """How many items of a component a run gets right, as a mean over languages."""
+        means = self.right.mean(axis=2)
+        order = np.argsort(self.components, kind="stable")
+        begins = np.searchsorted(self.components[order], np.arange(len(self._sizes)))
+        return np.add.reduceat(means[..., order], begins, axis=-1)
+
+    @cached_property
+    def _pool(self) -> Float[np.ndarray, " configurations"]:
+        return self.right.mean(axis=(1, 2, 3))
+
+    @property
+    def truth(self) -> Float[np.ndarray, " configurations"]:
+        """The mean accuracy of each configuration over the whole pool."""
+        return np.full_like(self._pool, self._pool[0]) if self.equal else self._pool
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs are evaluated, all languages together."""
+        return int(self._sizes[self._drawn].sum()) * self.right.shape[2]
+
+    def tables(self, seeds: int, which: Sequence[int]) -> list[Table]:
+        """The tables of some configurations with freshly drawn seeds, which they share."""
+        rows = self.rng.integers(0, self.right.shape[1], seeds)
+        sizes = self._sizes[self._drawn]
+        weights = sizes / sizes.sum()
+        return [
+            Table(
+                self._counted[number][rows][:, self._drawn] / sizes.sum()
+                + (self.truth[number] - self._pool[number]) * weights,
+                weights,
+            )
+            for number in which
+        ]

@@ -1,0 +1,30 @@
+"""What computes: the name of a GPU or of a CPU, by which scores that differ may be understood."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from pathlib import Path
+
+import torch
+
+CPUINFO = Path("/proc/cpuinfo")
+LONGEST = 100
+"""Characters of a name."""
+
+
+def processor(device: torch.device) -> str:
+    """Its name, as `Intel(R) Xeon(R) Processor @ 2.70GHz` or `NVIDIA H200`."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)[:LONGEST]
+    return _cpu()
+
+
+@cache
+def _cpu() -> str:
+    if CPUINFO.is_file():
+        for line in CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name" and value.strip():
+                return value.strip()[:LONGEST]
+    return (platform.processor() or platform.machine())[:LONGEST]  # not Linux, or an ARM's
