@@ -132,7 +132,7 @@ def test_every_effect_has_one_place(result: Scaled) -> None:
     told = main_findings(result, "targets")
     for each in result.fits["targets"].effects:
         name = each.name.replace("granularity", "Control, granularity")
-        found = [s for s in told if re.search(rf"(of |: |; |^){re.escape(name)}[ ,]\D", s)]
+        found = [s for s in told if re.search(rf"(of |: |; |^){re.escape(name)}[ ,]", s)]
         places = [s for s in found if f"{interval(each.estimate)}" in s]
         assert len(places) == 1, (each, places)
 
