@@ -13,7 +13,6 @@ from __future__ import annotations
 import multiprocessing
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -24,7 +23,7 @@ from judging import World, study, summary
 from planted import BETAS, designed, searched
 from planted import World as Planted
 from pool import Pool, read
-from resampled import Resampled
+from resampled import Resampled, exact_t
 from writing import command_line, write
 
 from tuner.scaling.design import Cell
@@ -43,7 +42,7 @@ class Row:
     """One kind of study.
 
     Attributes:
-        truth: `planted` or `pool`.
+        truth: `planted`, `pool`, or `smoothed pool`, whose seeds are.
         seeds: of the confirmation.
         equal: no configuration is better than another.
         unstable: some collapse with some seeds.
@@ -63,11 +62,13 @@ class Row:
 
 ROWS = [
     Row(truth, seeds, equal)
-    for truth in ("planted", "pool")
+    for truth in ("planted", "smoothed pool", "pool")
     for equal in (False, True)
-    for seeds in (3, 5, 10)
+    for seeds in ((5,) if truth == "pool" else (3, 5, 10))
 ] + [Row("planted", unstable=True)]
-DESIGNS = [Row(truth, equal=equal) for truth in ("planted", "pool") for equal in (False, True)]
+DESIGNS = [
+    Row(truth, equal=equal) for truth in ("planted", "smoothed pool") for equal in (False, True)
+]
 
 
 def planted(row: Row, rng: np.random.Generator) -> tuple[World, World]:
@@ -95,13 +96,15 @@ def read_pool() -> Pool:
 
 def resampled(row: Row, rng: np.random.Generator) -> tuple[World, World]:
     """Source dev and target test of the pool, components drawn."""
-    runs = read_pool()
-    return (
-        Resampled(runs.right["dev"][:, :, : runs.sources], runs.components["dev"], rng, row.equal),
+    runs, smoothed = read_pool(), row.truth == "smoothed pool"
+    sources, targets = slice(None, runs.sources), slice(runs.sources, None)
+    dev, test = (
         Resampled(
-            runs.right["test"][:, :, runs.sources :], runs.components["test"], rng, row.equal
-        ),
+            runs.right[split][:, :, languages], runs.components[split], rng, row.equal, smoothed
+        )
+        for split, languages in (("dev", sources), ("test", targets))
     )
+    return dev, test
 
 
 def as_cell(settings: dict[str, Any]) -> Cell:
@@ -113,16 +116,11 @@ def as_cell(settings: dict[str, Any]) -> Cell:
     )
 
 
-WORLDS: dict[str, Callable[[Row, np.random.Generator], tuple[World, World]]] = {
-    "planted": planted,
-    "pool": resampled,
-}
-
-
 def one(task: tuple[Row, np.random.SeedSequence]) -> dict[str, float]:
     """One study."""
     row, seed = task
-    dev, test = WORLDS[row.truth](row, np.random.default_rng(seed))
+    draw = planted if row.truth == "planted" else resampled
+    dev, test = draw(row, np.random.default_rng(seed))
     return study(dev, test, row.seeds, TRIALS)
 
 
@@ -157,6 +155,8 @@ def main() -> None:
                 said = processes.map(run, [(row, seed) for seed in seeds], chunksize=20)
                 found[kind][row.name] = summary(said)
                 print(f"{row.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    for name, smoothed in (("pool", False), ("smoothed pool", True)):
+        found["studies"][f"exact t of normal scores: {name}"] = exact_t(smoothed)
     write(asked.out, found, "numpy", "scipy")
 
 

@@ -244,13 +244,13 @@ def write_pool(out: Path, study: StudyConfig, inputs: Inputs, paths: Sequence[Pa
     arrays = {}
     for split in SPLITS:
         runs = np.stack(list(_bits(paths, split)))
-        by_seed = runs.reshape(len(SEEDS), len(grid()), *runs.shape[1:])
+        by_seed = runs.reshape(-1, len(grid()), *runs.shape[1:])
         arrays[f"right_{split}"] = by_seed.swapaxes(0, 1)
         arrays[f"components_{split}"] = components(corpus, split).astype(np.int32)
     about = {
         "what": "right_SPLIT: packed bits [configurations, seeds, languages, items]",
         "configurations": grid(),
-        "seeds": list(SEEDS),
+        "seeds": list(SEEDS[: len(paths) // len(grid())]),
         "languages": list(inputs.corpus.languages),
         "sources": len(inputs.protocol.train),
         "fixed": {**study.trial, **FIXED},

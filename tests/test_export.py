@@ -179,7 +179,7 @@ def test_what_cannot_be_exported_is_told(done: tuple[StudyConfig, Inputs], tmp_p
     another = record.trials[0].model_copy(update={"number": 1})
     two = record.model_copy(update={"trials": (*record.trials, another)})
     with pytest.raises(UserError, match=r"trial 001 were not kept\n.*Kept: 000"):
-        _chosen(study.folder, two, 1)
+        _chosen(study, two, 1)
     with pytest.raises(UserError, match="is there already"):
         export(study.folder, 0, tmp_path, QUIET)
     copied = tmp_path / "done"

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tuner.errors import UserError
 from tuner.records import Evaluation
-from tuner.single import train_one
+from tuner.single import configuration, train_one
 from tuner.study_file import load_study
 
 NANO = Path(__file__).parent.parent / "search_spaces" / "nano.yaml"
@@ -50,6 +50,34 @@ def test_gradient_noise_is_told_where_it_is_asked_for() -> None:
     printed = console.file.getvalue()  # type: ignore[attr-defined]
     assert "gradient noise: a diagnostic, not a critical batch size" in printed
     assert f"{noise['cross_lingual'].within:.3g}" in printed
+
+
+def test_of_a_design_its_first_configuration_is_trained() -> None:
+    """Of a scaling study the first scored one, at the grid's middle rate, not one that tunes."""
+    ours = [
+        "baseline=null",
+        "sampler={}",
+        "scheduler={kind: none}",
+        "budget={pairs_per_trial: 640}",
+        "trial={}",
+    ]
+    tuning = "{lr: [1.0e-4, 3.0e-4, 1.0e-3], seeds: [7]}"
+    scaling = [
+        *ours,
+        "space={batch.effective_size: [16, 64], mix.cross_lingual: [0.5, 1.0]}",
+        f"design={{kind: scaling, hold: steps, seeds: [3, 4], tuning: {tuning}}}",
+    ]
+    study = load_study(NANO, scaling)
+    config = configuration(study)
+    assert (config.seed, config.optim.lr) == (3, 3e-4)
+    assert (config.batch.effective_size, config.mix.cross_lingual) == (16, 0.5)
+    assert study.rungs_of(config) == (320,), "20 steps, as 640 pairs give at 32 a step"
+    arms = (
+        "[{name: control, settings: {optim.lr: 2.0e-4}}, {name: b, settings: {optim.lr: 1.0e-3}}]"
+    )
+    confirm = [*ours, "space={}", f"design={{kind: confirm, study: x, arms: {arms}, seeds: [9]}}"]
+    config = configuration(load_study(NANO, confirm))
+    assert (config.seed, config.optim.lr) == (9, 2e-4)
 
 
 def test_a_trial_that_breaks_a_requirement_is_refused() -> None:

@@ -11,6 +11,7 @@ from tuner.model.shape import EncoderShape, added_parameters
 from tuner.records import Record
 from tuner.storage.folders import Place, is_remote
 from tuner.study import StudyConfig
+from tuner.study.design import ConfirmDesign
 
 FLOAT32 = 4
 """Bytes of a weight; Adam's two moments of it take as many each."""
@@ -38,6 +39,8 @@ def disk_need(study: StudyConfig, encoder: EncoderShape, at_once: int) -> DiskNe
     trials = study.trials
     at_once = min(at_once, trials)
     keep_best = min(study.checkpoint.keep_best, trials)
+    if isinstance(study.design, ConfirmDesign):
+        keep_best = trials  # until they have been evaluated on test
     parameters = encoder.parameters + max(
         added_parameters(config.fusion, encoder.hidden_size) for config in study.corner_configs()
     )

@@ -11,8 +11,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from tuner.errors import UserError
 from tuner.invocation import command
@@ -22,10 +21,12 @@ from tuner.progress import Progress
 from tuner.protocol import Protocol
 from tuner.records import StudyRecord
 from tuner.search.journal import read_history
-from tuner.search.trial_files import TRIAL
-from tuner.storage.folders import Place, fetched, names_in, written
+from tuner.search.trial_files import TRIAL, kept_weights, staying
+from tuner.storage.folders import Place, names_in, written
+from tuner.study import StudyConfig
+from tuner.study.design import ScalingDesign
 from tuner.study_file import reopened_study
-from tuner.training.checkpoint import MODEL, sha256
+from tuner.training.checkpoint import MODEL
 
 CLASSIFIER = "classifier.safetensors"
 """Weights of fusion and head, by the names that `PairClassifier` has for them."""
@@ -58,21 +59,15 @@ def export(folder: Place, number: int | None, to: Path, progress: Progress) -> E
     study = reopened_study(record.settings, folder)
     if to.exists():
         raise UserError(f"{to} is there already", "Name a folder that is not: --to FOLDER")
-    chosen = _chosen(folder, record, number)
+    chosen = _chosen(study, record, number)
     source = folder / "best" / study.trial_folder(chosen).name
     with progress.task("loading the encoder"):
         encoder = load_encoder(study.encoder)
         tokenizer = load_tokenizer(study.encoder)
     try:
-        with fetched(source, (TRIAL, MODEL)) as here:
-            facts = json.loads((here / TRIAL).read_bytes())
-            if sha256(here / MODEL) != facts["sha256"]:
-                raise ValueError("its checksum is not the one beside it")
-            weights = load_file(here / MODEL)
-    except (FileNotFoundError, ValueError, KeyError, SafetensorError) as error:
-        raise UserError(
-            f"{source} is damaged: {error}", "Export another trial: --trial N"
-        ) from error
+        facts, weights = kept_weights(source)
+    except UserError as error:
+        raise UserError(error.problem, "Export another trial: --trial N") from error
     if facts["encoder"]["checksum"] != encoder.checksum:
         raise UserError(
             f"the encoder {study.encoder.name!r} has changed since the study began",
@@ -97,10 +92,18 @@ def export(folder: Place, number: int | None, to: Path, progress: Progress) -> E
     return Exported(chosen, facts["score"], facts["objective"], to)
 
 
-def _chosen(folder: Place, record: StudyRecord, number: int | None) -> int:
+def _chosen(study: StudyConfig, record: StudyRecord, number: int | None) -> int:
+    folder = study.folder
     trials = [trial.number for trial in record.trials]
     kept = [int(name) for name in names_in(folder / "best") if name.isdigit()]
-    best = next((trial.number for trial in record.ranked() if trial.number in kept), None)
+    best_first = [trial.number for trial in staying(record, len(record.trials))]
+    best = next((trial for trial in best_first if trial in kept), None)
+    if best is None and isinstance(study.design, ScalingDesign):
+        raise UserError(
+            f"{record.name} keeps no weights: a scaling study compares configurations over seeds, "
+            "and none of its trials is its best",
+            "To have a model of one, make it the baseline of a search with budget.trials: 1.",
+        )
     if best is None:
         raise UserError(
             f"{folder} has kept no trial's weights",

@@ -36,13 +36,16 @@ class Inputs:
     """What trials are made from, and the facts about it that the journal keeps.
 
     Attributes:
-        corpus: its pairs; token ids are those of `encoder`.
+        corpus: its pairs of train and dev, for all that trains and chooses; token ids are those of
+            `encoder`.
+        test: its pairs of test alone, for `tuner.search.testing`.
         encoder: where training starts, without the rows of tokens that the corpus never holds.
         protocol: which data may do what.
         facts: for the journal.
     """
 
     corpus: TokenisedCorpus
+    test: TokenisedCorpus
     encoder: PretrainedEncoder
     protocol: Protocol
     facts: dict[str, Any]
@@ -123,7 +126,8 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         },
         "environment": environment(),
     }
-    return Inputs(tokens, encoder, protocol, facts)
+    chosen_by, test = tokens.parted()
+    return Inputs(chosen_by, test, encoder, protocol, facts)
 
 
 def environment() -> dict[str, str]:

@@ -132,20 +132,18 @@ class Protocol:
 
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:
-        """The languages of each mean: `sources`, `targets`, and of these `enf` and `rest`."""
+        """Languages of `sources`, `targets`, and of the targets `enf` and `rest`; none is empty."""
         family = tuple(lang for lang in self.targets if lang in FAMILY_OF_ENGLISH)
         rest = tuple(lang for lang in self.targets if lang not in FAMILY_OF_ENGLISH)
-        return dict(zip(MEANS, (self.train, self.targets, family, rest), strict=True))
+        groups = zip(MEANS, (self.train, self.targets, family, rest), strict=True)
+        return {group: languages for group, languages in groups if languages}
 
     def averages(self, scores: Mapping[str, Scores]) -> dict[str, Scores]:
-        """Unweighted means over `sources`, `targets`, and the groups `enf` and `rest` of targets.
-
-        A mean stands only where every language of it was scored; an empty group is absent.
-        """
+        """Unweighted means over `groups`; one stands only where all its languages were scored."""
         return {
             group: mean_scores([scores[lang] for lang in languages])
             for group, languages in self.groups.items()
-            if languages and all(lang in scores for lang in languages)
+            if all(lang in scores for lang in languages)
         }
 
 

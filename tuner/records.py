@@ -5,14 +5,12 @@ Metric names are made here and nowhere else. `select/…` may choose, `oracle/�
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import isfinite
-from statistics import fmean
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tuner.config import TrialConfig
+from tuner.noise import NoiseRecord
 
 TrialState = Literal["pending", "running", "completed", "pruned", "failed", "interrupted"]
 Origin = Literal["baseline", "sampler", "tuning", "design"]
@@ -33,7 +31,7 @@ DIAGNOSTIC = "diagnostic/"
 
 def is_share(metric: str) -> bool:
     """Whether a metric is a share of pairs, from 0 to 1, which people read in percent."""
-    return metric.startswith(("select/", "oracle/"))
+    return metric.startswith(("select/", "oracle/", "test/"))
 
 
 class Record(BaseModel):
@@ -51,80 +49,6 @@ class Scores(Record):
         "the macro-average, 0 to 1"
     )
     pairs: int = Field(description="pairs evaluated; of a mean, their sum")
-
-
-class NoiseRecord(Record):
-    """The gradient's noise in batches of one kind: a diagnostic, not a critical batch size.
-
-    The variance of the gradient of B pairs of one language (or ordered pair of languages) is
-    estimated as within / B + between. Squared norms of gradients over all parameters, with dropout
-    off; `tuner.training.noise` says how. The three estimates are unbiased, and so may be negative
-    where the true value is small.
-    """
-
-    model_config = ConfigDict(allow_inf_nan=False)
-
-    within: float = Field(description="variance of one pair's gradient, its languages given")
-    between: float | None = Field(
-        description="variance of the mean gradient over languages, or ordered pairs of them; None "
-        "where there is one"
-    )
-    mean_gradient_squared: float = Field(description="squared norm of the mean over languages")
-    groups: int = Field(description="languages, or ordered pairs of them")
-    small: int = Field(description="pairs of the smaller batches that were compared")
-    large: int = Field(description="pairs of the larger ones: of each group, all its pairs")
-    pairs: int = Field(description="pairs used, of all groups together")
-
-    @property
-    def equal_parts_size(self) -> float | None:
-        """The B at which both parts are equal: within / between; None where it is not positive."""
-        return _positive_ratio(self.within, self.between)
-
-    @property
-    def simple_noise_scale(self) -> float | None:
-        """tr(Σ) / |G|² of arXiv 1812.06162, in pairs; None where it is not positive.
-
-        Σ is of a pair whose languages are drawn too: within + between.
-        """
-        return _positive_ratio(self.within + (self.between or 0.0), self.mean_gradient_squared)
-
-    @classmethod
-    def averaged(cls, records: Sequence[Self]) -> Self:
-        """Of several draws (rungs, seeds, trials): means of the estimates, for ratios of means.
-
-        Args:
-            records: of one kind, number of groups and batch sizes; one at least.
-        """
-        first = records[0]
-        assert len({(record.groups, record.small, record.large) for record in records}) == 1
-        between = [record.between for record in records if record.between is not None]
-        return first.model_copy(
-            update={
-                "within": fmean(record.within for record in records),
-                "between": fmean(between) if between else None,
-                "mean_gradient_squared": fmean(r.mean_gradient_squared for r in records),
-                "pairs": sum(record.pairs for record in records),
-            }
-        )
-
-    def metrics(self) -> dict[str, float]:
-        """By name; what is undefined is absent."""
-        named = {
-            "within": self.within,
-            "between": self.between,
-            "mean_gradient_squared": self.mean_gradient_squared,
-            "equal_parts_size": self.equal_parts_size,
-            "simple_noise_scale": self.simple_noise_scale,
-            "pairs": float(self.pairs),
-        }
-        return {name: value for name, value in named.items() if value is not None}
-
-
-def _positive_ratio(numerator: float, denominator: float | None) -> float | None:
-    if denominator is None or denominator <= 0 or numerator <= 0:
-        return None
-    ratio = numerator / denominator
-    return ratio if isfinite(ratio) else None
 
 
 class Evaluation(Record):
@@ -233,12 +157,24 @@ class OnTest(Record):
 
     time: float = Field(description="Unix time at its end, seconds")
     scores: dict[str, Scores] = Field(
-        description="by language (`en`) or ordered language pair (`en-de`: sentence1 English)"
+        description="by language (`en`), ordered language pair (`en-de`: sentence1 English), or "
+        "mean over languages (`sources`, `targets`, a group as `enf`)"
     )
     answers: dict[str, str] = Field(
         description="which pairs were classified right: packed bits in base64, in order of rows"
     )
+    majority: dict[str, float] = Field(
+        description="accuracy of always giving the most frequent label, by language"
+    )
     seconds: float = Field(description="that it took, on a worker")
+
+    def metrics(self) -> dict[str, float]:
+        """Flat metric names and values, as logged (accuracies and F1 from 0 to 1)."""
+        named = {}
+        for name, score in self.scores.items():
+            named[f"test/accuracy/{name}"] = score.accuracy
+            named[f"test/f1/{name}"] = score.f1
+        return named
 
 
 class Recommendation(Record):

@@ -10,19 +10,21 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from tuner.config import TrialConfig
 from tuner.errors import UserError
 from tuner.prepare import prepare
 from tuner.progress import Advance, Progress
 from tuner.records import Evaluation
 from tuner.space import compose
 from tuner.study import StudyConfig
+from tuner.study.planned import configured, first_planned
 from tuner.terminal.progress import ConsoleProgress, say
 from tuner.training.evaluation import Evaluating
 from tuner.training.loop import Begun, Step, train
 
 
 def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
-    """Train the YAML's `trial:` block to the full budget.
+    """Train the YAML's `trial:` block to the full budget; of a design what it compares first.
 
     Returns:
         The claim, the configuration and the evaluation at full budget, as plain values.
@@ -30,14 +32,12 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
     Raises:
         UserError: the settings, the data or the encoder do not fit.
     """
-    try:
-        config = compose({}, study.trial, "the `trial:` block is no valid trial")
-        study.check_mix(config)
-        if complaint := study.feasible.complaint({}):
-            raise ValueError(f"the `trial:` block breaks a requirement: {complaint}")
-    except ValueError as error:
-        raise UserError(str(error), "Complete or correct it: --set trial.KEY=VALUE") from error
+    config = configuration(study)
     progress = ConsoleProgress(console)
+    if study.design is not None:
+        params = first_planned(study)
+        told = ", ".join(f"{name}={value}" for name, value in params.items())
+        progress.tell(f"of the design, its first configuration: {told}")
     if study.resources.workers > 1:
         progress.tell(
             f"resources.workers is {study.resources.workers}, but this process trains alone: "
@@ -63,6 +63,24 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
         "config": config.model_dump(mode="json"),
         "evaluation": last.model_dump(mode="json"),
     }
+
+
+def configuration(study: StudyConfig) -> TrialConfig:
+    """What is trained: the `trial:` block; of a design its first configuration on top.
+
+    Raises:
+        UserError: the block is no valid trial.
+    """
+    if study.design is not None:
+        return configured(study, first_planned(study))
+    try:
+        config = compose({}, study.trial, "the `trial:` block is no valid trial")
+        study.check_mix(config)
+        if complaint := study.feasible.complaint({}):
+            raise ValueError(f"the `trial:` block breaks a requirement: {complaint}")
+    except ValueError as error:
+        raise UserError(str(error), "Complete or correct it: --set trial.KEY=VALUE") from error
+    return config
 
 
 def watched(

@@ -22,8 +22,9 @@ from tuner.data.tokens import TokenisedCorpus, TokenisedSplit
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
 from tuner.model.packing import Block
+from tuner.noise import NoiseRecord
 from tuner.protocol import Protocol
-from tuner.records import Evaluation, NoiseRecord
+from tuner.records import Evaluation
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.training.accumulation import Forward
 from tuner.training.checkpoint import Checkpoints

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from tuner import __version__
-from tuner.cli import cluster, looking, running
+from tuner.cli import cluster, confirming, looking, running
 from tuner.errors import StudyFailed, StudyInterrupted, UserError
 from tuner.invocation import SENT
 from tuner.shown import is_printable, printable
@@ -29,9 +29,11 @@ app.command()(running.plan)
 app.command()(running.resume)
 app.command()(running.train)
 app.command()(running.replay)
+app.command()(confirming.confirm)
 app.command()(looking.status)
 app.command("list")(looking.list_)
 app.command()(looking.report)
+app.command()(looking.compare)
 app.command()(looking.export)
 app.command()(looking.sync)
 app.command()(looking.ui)

@@ -1,4 +1,4 @@
-"""Commands about what there is: report, export, status, list, sync, schema, ui."""
+"""Commands about what there is: report, compare, export, status, list, sync, schema, ui."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from tuner.cli.confirming import show_confirmed
 from tuner.cli.shared import Insecure, Json, Storage, Study, There, console_of, folder_of
 from tuner.errors import UserError
 from tuner.invocation import program
@@ -29,7 +30,7 @@ def report(
     insecure: Insecure = False,
     as_json: Json = False,
 ) -> None:
-    """Print leaderboard and timeline of a study from its journal alone; write CSV and figure.
+    """Print leaderboard and timeline of a study from its journal; write its page and a CSV.
 
     Of a scaling study: what each factor does, with intervals, and what follows from it.
     """
@@ -39,6 +40,8 @@ def report(
         _look_there(address, ["report", study, *options], storage, insecure)
     from tuner.report.against import show_against
     from tuner.report.leaderboard import as_csv, show
+    from tuner.report.page.write import attach_page, write_page
+    from tuner.report.status import look_at
     from tuner.report.timeline import timeline
     from tuner.report.timeline_text import show_timeline
     from tuner.scaling.result import Scaled, is_scaling
@@ -59,12 +62,41 @@ def report(
         return
     if is_scaling(record):
         show_scaled(Scaled.of(record), console)
+    elif record.recommendation is not None:
+        show_confirmed(record, console)
     else:
         show(record, console)
     path = folder / "leaderboard.csv"
     write(path, as_csv(record).encode())
     console.print(f"\nall settings and metrics: {path}", highlight=False, soft_wrap=True)
     show_timeline(record, folder / "figures" / "timeline.svg", console)
+    standing = look_at(folder)
+    texts = write_page(standing)
+    console.print(attach_page(standing, texts), highlight=False, soft_wrap=True)
+    page, *others = (folder / name for name in texts)
+    beside = f" ({', '.join(map(str, others))} is its Markdown twin)"
+    console.print(f"page: {page}{beside}", highlight=False, soft_wrap=True)
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="a study, or a trial as STUDY:TRIAL")],
+    b: Annotated[str, typer.Argument(metavar="B", help="the other one: differences are B - A")],
+    oracle: Annotated[
+        bool, typer.Option("--oracle", help="also on dev sets that nothing may choose by")
+    ] = False,
+    storage: Storage = "studies",
+    as_json: Json = False,
+) -> None:
+    """Set two studies or trials side by side on dev: settings, scores, paired intervals."""
+    from tuner.report.compare import compare as compared
+    from tuner.report.compare_text import show
+    from tuner.report.sides import side_of
+
+    found = compared(side_of(a, storage), side_of(b, storage), oracle)
+    if as_json:
+        print(json.dumps(found.as_json()))
+    else:
+        show(found, console_of(False))
 
 
 def export(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tuner.cli.confirming import end_as, show_confirmed
 from tuner.cli.shared import (
     Insecure,
     Json,
@@ -25,7 +26,6 @@ from tuner.cli.shared import (
     overridden,
     study_there,
 )
-from tuner.errors import StudyFailed, StudyInterrupted
 from tuner.interrupts import ending_at_once
 from tuner.invocation import READER, command, program, search_command, storage_option
 
@@ -174,7 +174,7 @@ def replay(
     folder, console = folder_of(study, storage), console_of(as_json)
     with loading(console):
         from tuner.replay import replay as replay_trial
-        from tuner.report.replayed import show
+        from tuner.report.replay_text import show
         from tuner.terminal.progress import ConsoleProgress
     found = replay_trial(folder, trial, ConsoleProgress(console))
     if as_json:
@@ -193,7 +193,9 @@ def _finish(record: Any, folder: Place, as_json: bool) -> None:
     from tuner.scaling.show import show as show_scaled
 
     console = console_of(as_json)
-    if record.trials:
+    if record.recommendation is not None and record.state == "completed":
+        show_confirmed(record, console)
+    elif record.trials:
         console.print()
         if is_scaling(record):
             show_scaled(Scaled.of(record), console)
@@ -201,19 +203,22 @@ def _finish(record: Any, folder: Place, as_json: bool) -> None:
             show(record, console, limit=10)
     if as_json:
         print(json.dumps(record.model_dump(mode="json")))
-    if record.state == "interrupted":
-        raise StudyInterrupted(f"go on with: {command('resume', folder)}")
-    if record.state == "failed":
-        raise StudyFailed(f"{record.reason}; see: {command('report', folder)}")
+    end_as(record, folder, command("resume", folder))
     setting = compared(record)
     over_seeds = (
         f"  {command('report', folder)} --against {setting}\n    mean and deviation over seeds\n"
         if setting
         else ""
     )
+    sampled = any(trial.origin == "sampler" for trial in record.complete)
+    confirmed = (
+        f"  {command('confirm', folder)}\n    the best again, with fresh seeds; then test\n"
+        if sampled and record.settings.get("baseline") is not None
+        else ""
+    )
     in_mlflow = f"  {program()} ui{storage_option(folder.parent)}\n    compare the trials in MLflow"
     console.print(
-        f"\nnext:\n{over_seeds}"
+        f"\nnext:\n{confirmed}{over_seeds}"
         f"  {command('report', folder)}\n    every trial, and a CSV\n"
         f"{'' if READER in os.environ else in_mlflow}",
         highlight=False,

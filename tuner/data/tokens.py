@@ -104,6 +104,12 @@ class TokenisedCorpus:
         indices = [self.languages.index(language) for language in languages]
         return np.flatnonzero(clean[indices].all(axis=0))
 
+    def parted(self) -> tuple[TokenisedCorpus, TokenisedCorpus]:
+        """All but test, and test alone: what trains or chooses is never handed the latter."""
+        kept: dict[Split, TokenisedSplit] = dict(self.splits)
+        test: dict[Split, TokenisedSplit] = {"test": kept.pop("test")} if "test" in kept else {}
+        return replace(self, splits=kept), replace(self, splits=test)
+
     def token_ids(self) -> Int[np.ndarray, " ids"]:
         """All ids that a batch can hold, ascending: those of sentences, special tokens, padding."""
         used = np.zeros(self.vocabulary_size, dtype=bool)

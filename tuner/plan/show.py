@@ -139,6 +139,11 @@ def _facts(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
     return facts
 
 
+def _probed(study: StudyConfig) -> str:
+    pairs = study.diagnostics.probed_pairs
+    return "" if pairs is None else f", then gradient noise on {pairs:,} pairs of each kind"
+
+
 def _searched(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
     """How a search proposes and stops its trials."""
     sampler = {"tpe": "proposed by TPE", "random": "drawn at random", "grid": "a whole grid"}
@@ -181,11 +186,6 @@ def _planned(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
             ]
         case None:
             raise AssertionError("the study has no design")
-
-
-def _probed(study: StudyConfig) -> str:
-    pairs = study.diagnostics.probed_pairs
-    return "" if pairs is None else f", then gradient noise on {pairs:,} pairs of each kind"
 
 
 def _disk(need: DiskNeed, study: StudyConfig) -> list[tuple[str, str]]:

@@ -45,7 +45,7 @@ class Answers:
         languages = {
             name: groups[name]
             for name in RESPONSES
-            if groups[name] and evaluated.issuperset(groups[name])
+            if name in groups and evaluated.issuperset(groups[name])
         }
         return cls(
             languages,

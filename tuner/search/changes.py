@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from tuner.config import flatten
+from tuner.confirm.choice import all_ended, concluded
 from tuner.errors import UserError
 from tuner.invocation import more_command
 from tuner.ledger import Ledger, Limits
@@ -18,6 +19,7 @@ from tuner.search.journal import StudyExists, check_free, read_history
 from tuner.search.outcome import NO_ROOM
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
+from tuner.study.design import ConfirmDesign
 from tuner.study.parts import duration_of, seconds_of
 from tuner.study_file import override, reopened_study
 
@@ -114,6 +116,9 @@ def changed_blocks(record: StudyRecord, study: StudyConfig) -> dict[str, dict[st
 def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
     """Why there is nothing to go on with, and what would change that; empty where there is."""
     limits, more = Limits.of(study), partial(more_command, study.folder)
+    if isinstance(study.design, ConfirmDesign) and all_ended(study.design, record):
+        done = f"study {record.name} is complete: all of its trials were evaluated on test"
+        return done if concluded(study.design, record) else ""
     pairs = more("--set budget.total_pairs=…", "budget.total_pairs")
     if spent := limits.spent(record):
         spend = more("--gpu-hours +4", "budget.gpu_hours")

@@ -140,7 +140,7 @@ class Driver:
         self._seen[number] = pairs_seen
 
     def note(self, event: Event) -> None:
-        """Journal a fact from which nothing follows: where trials run, which nodes there are."""
+        """Journal a fact that changes no trial's course: where one runs, what it has on test."""
         self._write(event)
 
     def progressed(self, number: int, pairs_seen: int, phase: Phase) -> None:
@@ -188,7 +188,7 @@ class Driver:
 
     def should_stop(self) -> bool:
         """Whether what runs is to be stopped: the study pauses, has failed, or spent its budget."""
-        if self.outcome is None and (spent := self._limits.spent(self._record())):
+        if self.outcome is None and (spent := self._limits.spent(self.record())):
             self.outcome = Outcome("completed", spent)
         return self.outcome is not None
 
@@ -197,7 +197,7 @@ class Driver:
         if self.outcome is not None and not self.outcome.journalled:
             told = {"state": self.outcome.state, "reason": self.outcome.reason}
             self._tell_study("study_ended", told)
-            return self._record()
+            return self.record()
         self._write_progress()
         trials = self._journal.history.trials
         no_room = not self._exhausted and len(trials) < self._budget
@@ -205,10 +205,14 @@ class Driver:
         for number, trial in list(trials.items()):
             if trial.state == "running":
                 self._end(number, "interrupted", outcome.reason)
-        outcome = outcome.of(self._record())
+        outcome = outcome.of(self.record())
         self._write(DriverEnded(time=time.time(), state=outcome.state, reason=outcome.reason))
         self._tell_study("study_ended")
-        return self._record()
+        return self.record()
+
+    def record(self) -> StudyRecord:
+        """The study as it stands."""
+        return self._journal.history.record(time.time())
 
     def _replay(self) -> None:
         """Rebuild rungs, sampler and the queue of unfinished trials from the journal."""
@@ -242,7 +246,7 @@ class Driver:
         created = len(self._journal.history.trials)
         if self._exhausted or created >= self._budget:
             return False
-        return self._limits.room(self._record())
+        return self._limits.room(self.record())
 
     def _create(self, number: int, proposal: Proposal) -> None:
         self._write(
@@ -267,7 +271,7 @@ class Driver:
             observer.trial_ended(trial)
 
     def _tell_study(self, what: str, update: Mapping[str, str] | None = None) -> None:
-        record = self._record().model_copy(update=update)
+        record = self.record().model_copy(update=update)
         for observer in self._observers:
             getattr(observer, what)(record)
 
@@ -283,9 +287,6 @@ class Driver:
         except UserError as error:
             self.outcome = Outcome("interrupted", error.problem, error, journalled=False)
             raise
-
-    def _record(self) -> StudyRecord:
-        return self._journal.history.record(time.time())
 
     def _trial(self, number: int) -> TrialRecord:
         return self._journal.history.trials[number]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
+from tuner.confirm.choice import concluded
 from tuner.errors import StorageFull, UserError
 from tuner.invocation import command
 from tuner.records import ENDED, FailureKind, StudyRecord, StudyState
 from tuner.storage.folders import Place
+from tuner.study.design import ConfirmDesign
 
 NO_ROOM = "budget.total_pairs leaves no room for another trial"
 
@@ -53,6 +55,10 @@ class Outcome:
         """
         if self.state != "completed":
             return self
+        if _unfinished(study):
+            why = f"{self.reason}: " if self.reason else ""
+            why += "the confirmation has not come to its end"
+            return replace(self, state="interrupted", reason=why)
         ended = sum(trial.state in ENDED for trial in study.trials)
         left = len(study.trials) - ended
         reason = f"{ended} trials" + (f", {left} unfinished" if left else "")
@@ -62,3 +68,11 @@ class Outcome:
             reason = f"no trial reached full budget: {reason}"
         reason += f"; {self.reason}" if self.reason else ""
         return replace(self, state="completed" if study.complete else "failed", reason=reason)
+
+
+def _unfinished(study: StudyRecord) -> bool:
+    """Whether it is a confirmation that a budget ended before it had chosen, or read test."""
+    design = study.settings.get("design")
+    if design is None or design["kind"] != "confirm":
+        return False
+    return not concluded(ConfirmDesign.model_validate(design), study)

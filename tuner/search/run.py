@@ -22,6 +22,7 @@ from tuner.search.journal import Journal, is_begun, read_history
 from tuner.search.observer import Observer
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
+from tuner.study.design import ConfirmDesign
 from tuner.terminal.progress import ConsoleProgress, say
 from tuner.terminal.view import StudyView
 from tuner.tracking import BackgroundTracker, store_of
@@ -121,17 +122,24 @@ def _run(
     console: Console,
     progress: Progress,
 ) -> StudyRecord:
-    from tuner.search import engine  # late, as in `_prepare`, and where Ray has been started
+    # Late, as in `_prepare`, and where Ray has been started.
+    from tuner.search import engine, testing
     from tuner.search.trial_files import TrialFiles
 
     files = TrialFiles(study)
     goes_on = f"the study goes on with: {command('resume', study.folder)}"
     stop = OrderlyStop(partial(progress.tell, STOPPING), f"stopped at once; {goes_on}")
-    with stop, StudyView(console, study.trials) as view:
-        observers: list[Observer] = [view, files, tracker]
-        driver = Driver(study, journal, observers)
-        driver.start()
-        engine.run(study, driver, inputs.protocol, inputs.corpus, inputs.encoder, stop)
+    with stop:
+        with StudyView(console, study.trials) as view:
+            observers: list[Observer] = [view, files, tracker]
+            driver = Driver(study, journal, observers)
+            driver.start()
+            if not driver.done:
+                engine.run(study, driver, inputs.protocol, inputs.corpus, inputs.encoder, stop)
+        if isinstance(study.design, ConfirmDesign):
+            files.wait()  # for the weights of the last trial
+            on_test = (inputs.protocol, inputs.test, inputs.encoder)
+            testing.conclude(study, driver, on_test, stop, progress)
         record = driver.finish(stop.received)
     for complaint in (*files.close(), *tracker.close()):
         say(console, complaint, style="yellow")

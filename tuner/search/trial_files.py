@@ -1,7 +1,8 @@
 """What stays on disk of each trial: a function of the study's record, whatever died when.
 
 A trial that may go on keeps its checkpoints. Of the best that reached the full budget the final
-weights stay, in `best/NNNN/`. Nothing stays of the others.
+weights stay, in `best/NNNN/`; of a confirmation those of all trials until they have been evaluated
+on test, then the recommended arm's. Nothing stays of the others.
 """
 
 from __future__ import annotations
@@ -12,10 +13,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tuner.errors import StorageFull
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from tuner.confirm.choice import untested
+from tuner.errors import StorageFull, UserError
 from tuner.progress import Phase
 from tuner.records import ENDED, Evaluation, StudyRecord, TrialRecord
-from tuner.storage.folders import copy, fetched, names_in, remove, write
+from tuner.storage.folders import Place, copy, fetched, names_in, remove, write
 from tuner.study import StudyConfig
 from tuner.training.checkpoint import (
     DAMAGE,
@@ -64,6 +70,10 @@ class TrialFiles:
         if trial.state in ENDED:
             self._thread.submit(self._put_in_order, self._record, begins=False)
 
+    def wait(self) -> None:
+        """Until what was asked for so far is done."""
+        self._thread.submit(lambda: None).result()
+
     def close(self) -> list[str]:
         """Wait for what is under way; what could not be done, in words."""
         self._thread.shutdown()
@@ -72,7 +82,11 @@ class TrialFiles:
     def trial_started(self, trial: TrialRecord) -> None: ...
     def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None: ...
     def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None: ...
-    def study_ended(self, study: StudyRecord) -> None: ...
+
+    def study_ended(self, study: StudyRecord) -> None:
+        """Of a confirmation that has come to its end only the recommended arm's weights stay."""
+        if study.recommendation is not None:
+            self._thread.submit(self._put_in_order, study, begins=False)
 
     def _put_in_order(self, study: StudyRecord, begins: bool) -> None:
         """Do what is left to do.
@@ -97,7 +111,7 @@ class TrialFiles:
         self._complaints = told
 
     def _keep_weights(self, study: StudyRecord, goes_on: set[str], told: list[str]) -> set[str]:
-        """Keep those of the best k.
+        """Keep those that stay.
 
         Of a trial that has not ended there are weights where the journal's last record, which said
         that it had, was torn: they stay too.
@@ -105,8 +119,8 @@ class TrialFiles:
         Returns:
             The trials of which they could not be read now, but may be later.
         """
-        ranked = study.ranked()[: self._study.checkpoint.keep_best]
-        best = {self._name(trial): trial for trial in ranked}
+        kept = staying(study, self._study.checkpoint.keep_best)
+        best = {self._name(trial): trial for trial in kept}
         for name in names_in(self._best):
             if name not in best and name not in goes_on:
                 folder = self._best / name
@@ -151,6 +165,46 @@ class TrialFiles:
 
     def _name(self, trial: TrialRecord) -> str:
         return self._study.trial_folder(trial.number).name
+
+
+def staying(study: StudyRecord, keep_best: int) -> list[TrialRecord]:
+    """Trials whose final weights stay as the study stands, the best first.
+
+    Args:
+        study: a search, or a design.
+        keep_best: so many of a search, or of the recommended arm of a confirmation.
+    """
+    by_score = sorted(study.complete, key=lambda t: (-t.last.objective if t.last else 0, t.number))
+    if not study.designed:
+        return study.ranked()[:keep_best]
+    if study.settings["design"]["kind"] != "confirm":
+        return []
+    if study.recommendation is None:
+        return by_score
+    best = [trial for trial in by_score if trial.arm == study.recommendation.arm][:keep_best]
+    return best + [trial for trial in untested(study) if trial not in best]
+
+
+def kept_weights(folder: Place) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What stayed of a trial: the facts beside its final weights, and these.
+
+    Args:
+        folder: of the trial, in the study's `best/`.
+
+    Raises:
+        UserError: they are not there, or damaged.
+        StorageFull: they cannot be fetched from an object store: no space is left here.
+    """
+    try:
+        with fetched(folder, (TRIAL, MODEL)) as here:
+            facts = json.loads((here / TRIAL).read_bytes())
+            if sha256(here / MODEL) != facts["sha256"]:
+                raise ValueError("its checksum is not the one beside it")
+            return facts, load_file(here / MODEL)
+    except StorageFull:  # where it is fetched to
+        raise
+    except (FileNotFoundError, ValueError, KeyError, SafetensorError) as error:
+        raise UserError(f"{folder} is damaged: {error}") from error
 
 
 def _attempt(told: list[str], trouble: str, action: Callable[..., None], *arguments: Any) -> None:

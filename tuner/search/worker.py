@@ -20,6 +20,7 @@ from tuner.model.encoder import PretrainedEncoder
 from tuner.protocol import Protocol
 from tuner.records import Evaluation, FailureKind
 from tuner.study import StudyConfig
+from tuner.study.parts import ResourcesConfig
 from tuner.training.accumulation import OutOfMemory
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Evaluating
@@ -62,13 +63,7 @@ class Worker:
         self._study = study
         self._inputs = (protocol, corpus, encoder)
         self._group = ALONE
-        resources = study.resources
-        self._device = device_of(resources.gpus_per_trial)
-        torch.set_num_threads(resources.threads)
-        if 0 < resources.gpus_per_trial < 1:
-            # Beyond it memory is out, though the device has more: that is another trial's. What
-            # CUDA itself takes in each process, some hundred MB, is not counted.
-            torch.cuda.set_per_process_memory_fraction(resources.gpus_per_trial)
+        self._device = device_given(study.resources)
         gc.collect()
         gc.freeze()  # the libraries' objects stay: to look through them takes 0.3 s, each time
 
@@ -107,6 +102,21 @@ class Worker:
         gc.collect()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def device_given(resources: ResourcesConfig) -> torch.device:
+    """The device of this process, whose threads and memory are set to what a worker is given.
+
+    Raises:
+        UserError: it was given a GPU that torch cannot use.
+    """
+    device = device_of(resources.gpus_per_trial)
+    torch.set_num_threads(resources.threads)
+    if 0 < resources.gpus_per_trial < 1:
+        # Beyond it memory is out, though the device has more: that is another trial's. What CUDA
+        # itself takes in each process, some hundred MB, is not counted.
+        torch.cuda.set_per_process_memory_fraction(resources.gpus_per_trial)
+    return device
 
 
 def device_of(gpus: float) -> torch.device:

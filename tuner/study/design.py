@@ -18,6 +18,8 @@ TUNED = "optim.lr"
 SIZE = "batch.effective_size"
 FACTORS = (SIZE, "mix.cross_lingual", "fusion.layer", "mix.granularity")
 """What a scaling study may vary; `fusion.kind` goes with the layer."""
+CONTROL, REFERENCE = "control", "reference"
+"""Names of the arms that are no trial's: the search's baseline, and the external reference."""
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
 
 
@@ -47,6 +49,9 @@ class ConfirmDesign(Part):
         min_length=1, max_length=1000, description="configurations, each trained with every seed"
     )
     seeds: Seeds = Field(description="every arm is trained with each of them")
+    earlier: tuple[str, ...] = Field(
+        (), description="confirmations of the same search before it, which may have read test"
+    )
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

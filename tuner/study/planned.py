@@ -125,6 +125,14 @@ def planned_params(study: StudyConfig) -> list[Params]:
             raise AssertionError("the study has no design")
 
 
+def first_planned(study: StudyConfig) -> Params:
+    """The first of what a design compares; at a middle learning rate where none is chosen yet."""
+    tuned = 0
+    if isinstance(study.design, ScalingDesign):
+        tuned = len(tuning_points(study, study.design))
+    return planned_params(study)[tuned]
+
+
 def planned_configs(study: StudyConfig) -> Iterator[TrialConfig]:
     """Every configuration that a design can train, seeds aside."""
     match study.design:

@@ -1,8 +1,17 @@
 """MLflow: a view of a study, made from its records; never a truth, and rebuilt at any time."""
 
+from tuner.tracking.attachments import attach
 from tuner.tracking.background import BackgroundTracker
 from tuner.tracking.server import serve
 from tuner.tracking.store import default_uri, store_of
 from tuner.tracking.tracker import Synced, Tracker
 
-__all__ = ["BackgroundTracker", "Synced", "Tracker", "default_uri", "serve", "store_of"]
+__all__ = [
+    "BackgroundTracker",
+    "Synced",
+    "Tracker",
+    "attach",
+    "default_uri",
+    "serve",
+    "store_of",
+]

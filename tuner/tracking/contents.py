@@ -10,22 +10,16 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from tuner.config import flatten
-from tuner.records import (
-    DIAGNOSTIC,
-    OBJECTIVE,
-    Evaluation,
-    Origin,
-    StudyRecord,
-    TrialRecord,
-)
+from tuner.records import DIAGNOSTIC, OBJECTIVE, Evaluation, Origin, StudyRecord, TrialRecord
 
 if TYPE_CHECKING:
-    from mlflow.entities import DatasetInput, Metric
+    from mlflow.entities import Metric
 
 STATUS = {
     "running": "RUNNING",
@@ -74,10 +68,8 @@ LOWEST_LAYER = "fusion.lowest_layer"
 DECIMALS = 6
 """Of a metric; the journal has all of them. Of a diagnostic, which has no scale of its own,
 significant digits."""
-MAX_TAG, MAX_PARAM, MAX_INPUT_TAG = 5000, 6000, 500
+MAX_TAG, MAX_PARAM = 5000, 6000
 """Characters; what is longer is cut."""
-DIGEST = 12
-"""Characters of the data's checksum that name it; the whole stands beside it."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +93,15 @@ def of_study(study: StudyRecord) -> Contents:
         named = {"best/objective": best.last.objective, "best/trial": float(best.number)}
         metrics = _points(named, best.last.time, step=0)
     settings = flatten(study.settings)
+    tags = _tags(study, study.state, _study_note(study))
+    if study.recommendation is not None:
+        tags["tuner.recommendation"] = study.recommendation.arm
     return Contents(
         name=study.name,
         started=_milliseconds(study.created),
         ended=_milliseconds(max([study.created + study.seconds, *ended])),
         status=STATUS[study.state],
-        tags=_tags(study, study.state, _study_note(study)),
+        tags=tags,
         params=_params(
             {
                 name: settings.get(name)
@@ -131,6 +126,10 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
         "tuner.attempts": str(trial.attempts),
         "tuner.failures": _failures(trial),
     }
+    if trial.arm:
+        tags["tuner.arm"] = trial.arm
+    if trial.tests:
+        tags["tuner.test_read"] = ", ".join(_moment(each.time) for each in trial.tests)
     params = trial.config.flat()
     last_layer = study.facts.get("encoder", {}).get("layers")
     params[LOWEST_LAYER] = last_layer if params["fusion.kind"] == "last" else params["fusion.layer"]
@@ -139,8 +138,12 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
     if trial.state == "completed" and trial.last and may_be_ranked and trial.origin != "tuning":
         score = {SCORE: trial.last.objective}
         metrics += _points(score, trial.last.time, trial.last.pairs_seen)
+        for each in trial.tests:
+            metrics += _points(each.metrics(), each.time, trial.last.pairs_seen)
     return Contents(
-        name=f"trial {trial.number:03d}" + NAMED.get(trial.origin, ""),
+        name=f"{trial.arm}, seed {trial.config.seed}"
+        if trial.arm
+        else f"trial {trial.number:03d}" + NAMED.get(trial.origin, ""),
         started=_milliseconds(started),
         ended=_milliseconds(trial.ended or (trial.last.time if trial.last else started)),
         status=STATUS[trial.state],
@@ -176,24 +179,6 @@ def metrics_of(evaluations: Iterable[Evaluation]) -> list[Metric]:
     ]
 
 
-def dataset(data: Mapping[str, Any]) -> DatasetInput:
-    """The corpus: where it is from, what it is known by, what is in it."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    languages = ", ".join(data.get("languages", ()))
-    tags = {"mlflow.data.context": "training", "tuner.languages": languages[:MAX_INPUT_TAG]}
-    return DatasetInput(
-        Dataset(
-            name=str(data["source"]),
-            digest=data["checksum"][:DIGEST],
-            source_type="tuner",
-            source=json.dumps({"source": str(data["source"]), "sha256": data["checksum"]}),
-            profile=json.dumps({"languages": languages, "counts": data.get("counts", {})}),
-        ),
-        [InputTag(tag, text) for tag, text in tags.items()],
-    )
-
-
 def artifacts(study: StudyRecord) -> dict[str, str]:
     """Files of the parent run: the resolved settings, and a file for each kind of fact.
 
@@ -203,7 +188,7 @@ def artifacts(study: StudyRecord) -> dict[str, str]:
         name: value for name, value in study.facts.items() if isinstance(value, Mapping)
     }
     if "overlap" in facts:
-        facts["overlap"] = facts["overlap"].get("counts")
+        facts["overlap"] = facts["overlap"].get("counts", {})
     return {
         "study.yaml": yaml.safe_dump(study.settings, sort_keys=False, allow_unicode=True),
         **{f"{name}.json": json.dumps(value, indent=2) for name, value in facts.items()},
@@ -256,6 +241,10 @@ def _rounded(name: str, value: float) -> float:
     return round(value, DECIMALS)
 
 
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
 def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
@@ -273,6 +262,11 @@ def _study_note(study: StudyRecord) -> str:
         lines.append(
             f"**Best, unconfirmed:** trial {best.number} with {best.last.objective:.4f}; "
             "the best of a search is biased upwards by being the best."
+        )
+    if (chosen := study.recommendation) is not None:
+        lines.append(
+            f"**Recommended:** {chosen.arm}, with {chosen.objective[chosen.arm]:.4f} over its "
+            f"seeds; fixed on {_moment(chosen.time)}, before test was read."
         )
     facts = {
         "Claim": study.facts.get("claim"),

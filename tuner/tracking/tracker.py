@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from tuner.errors import UserError
 from tuner.progress import Advance
 from tuner.records import StudyRecord, TrialRecord
-from tuner.tracking.contents import Contents, artifacts, dataset, of_study, of_trial
+from tuner.tracking.contents import Contents, artifacts, of_study, of_trial
+from tuner.tracking.dataset import dataset
 from tuner.tracking.store import artifact_folder, connect, failed, reach, without_credentials
 from tuner.tracking.view import changes, studies_view, study_view
 

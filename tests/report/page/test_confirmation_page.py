@@ -1,0 +1,141 @@
+"""The page of a confirmation against the raw scores of its seeds; published figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+
+from tests.report.page.conftest import paged
+from tests.report.page.studies import confirmation
+from tests.report.page.test_search_page import blocks_of, words_of
+from tuner.confirm.result import Confirmed
+from tuner.confirm.sentences import sentences
+from tuner.records import StudyRecord
+from tuner.report.page.blocks import Figure, Grid, Page, Points
+from tuner.report.page.languages import beside_published, language_figure
+from tuner.report.page.published import FIGURES, published
+
+
+def raw(study: StudyRecord, arm: str, at: str) -> list[float]:
+    return [t.tests[-1].scores[at].accuracy for t in study.trials if t.arm == arm]
+
+
+def test_the_answer_is_the_conclusion_whole(confirmed_page: Page, confirmed: StudyRecord) -> None:
+    first, *others = sentences(Confirmed.of(confirmed))
+    assert words_of(confirmed_page, "Answer") == first
+    points = next(b for b in blocks_of(confirmed_page, "Answer") if isinstance(b, Points))
+    assert list(points.items) == others
+
+
+def test_the_leaderboard_is_of_the_seeds(confirmed_page: Page, confirmed: StudyRecord) -> None:
+    board = next(b for b in blocks_of(confirmed_page, "Confirmed") if isinstance(b, Grid))
+    names = [row[0].removesuffix(" (recommended)") for row in board.rows]
+    assert names[0] == "trial 007" and board.rows[0][0].endswith("(recommended)")
+    assert board.strong == {0}
+    column = board.columns.index("test targets, %")
+    for name, row in zip(names, board.rows, strict=True):
+        own = [t.last.objective for t in confirmed.trials if t.arm == name and t.last]
+        assert row[1] == f"{100 * fmean(own):.2f}"
+        assert row[column] == f"{100 * fmean(raw(confirmed, name, 'targets')):.2f}"
+    ties = dict(zip(names, (row[board.columns.index("on dev")] for row in board.rows), strict=True))
+    assert ties["trial 007"] == "may be best" and ties["control"] == "worse than the best"
+
+
+def test_differences_are_told_as_shown_or_not(confirmed_page: Page, confirmed: StudyRecord) -> None:
+    figure = blocks_of(confirmed_page, "Difference")[0]
+    assert isinstance(figure, Figure) and figure.numbers is not None
+    rows = {row[0]: row for row in figure.numbers.rows}
+    mean = fmean(raw(confirmed, "trial 007", "targets")) - fmean(
+        raw(confirmed, "control", "targets")
+    )
+    assert rows["trial 007"][1] == f"{100 * mean:+.2f}"
+    assert rows["trial 007"][-1] == "was shown" and rows["trial 003"][-1] == "was not shown"
+
+
+def test_the_heat_map_has_every_ordered_pair(confirmed_page: Page, confirmed: StudyRecord) -> None:
+    blocks = blocks_of(confirmed_page, "Pairs of languages")
+    figures = [block for block in blocks if isinstance(block, Figure)]
+    assert [figure.alt.split(":")[0] for figure in figures] == [
+        "Heat map of trial 007",
+        "Heat map of control",
+    ]
+    grid = figures[0].numbers
+    assert grid is not None and len(grid.rows) == 4
+    place = grid.columns.index("es")
+    german = next(row for row in grid.rows if row[0] == "de")
+    assert german[place] == f"{100 * fmean(raw(confirmed, 'trial 007', 'de-es')):.2f}"
+
+
+def test_every_seed_is_there_to_check_by_hand(confirmed_page: Page, confirmed: StudyRecord) -> None:
+    (grid,) = blocks_of(confirmed_page, "Scores of the seeds")
+    assert isinstance(grid, Grid) and len(grid.rows) == 9
+    for row in grid.rows:
+        trial = next(
+            t for t in confirmed.trials if t.arm == row[0] and str(t.config.seed) == row[1]
+        )
+        told = dict(zip(grid.columns, row, strict=True))
+        scores = trial.tests[-1].scores
+        assert told["test targets"] == f"{100 * scores['targets'].accuracy:.2f}"
+        assert told["test ja"] == f"{100 * scores['ja'].accuracy:.2f}"
+
+
+def test_nothing_is_said_before_there_is_a_recommendation(
+    place: Path, confirmed: StudyRecord
+) -> None:
+    page = paged(confirmed.model_copy(update={"recommendation": None}), place)
+    assert "nothing has read test" in words_of(page, "Answer")
+    assert not any(section.title == "By language" for section in page.sections)
+
+
+def of_data(study: StudyRecord, encoder: str, **data: Any) -> StudyRecord:
+    settings = {**study.settings, "data": data, "encoder": {"name": encoder}}
+    return study.model_copy(update={"settings": settings})
+
+
+@pytest.mark.parametrize(
+    ("encoder", "data", "expected"),
+    [
+        ("nano", {"source": "nano"}, 0),
+        ("bert-base-multilingual-cased", {"source": "files"}, 0),
+        ("bert-base-multilingual-cased", {"source": "hub", "name": "somebody/quora"}, 0),
+        ("bert-base-multilingual-cased", {"source": "directory", "path": "/x"}, 2),
+        ("mine", {"source": "hub", "name": "google-research-datasets/paws-x"}, 2),
+        ("xlm-roberta-large", {"source": "directory", "path": "/x"}, 3),
+    ],
+)
+def test_published_figures_stand_beside_pawsx_alone(
+    confirmed: StudyRecord, encoder: str, data: dict[str, Any], expected: int
+) -> None:
+    assert len(published(of_data(confirmed, encoder, **data))) == expected
+
+
+def test_published_figures_are_those_that_were_read() -> None:
+    """Means of the complete rows, as the sources give them."""
+    means = {each.label: fmean(each.accuracy.values()) for each in FIGURES}
+    assert means["XTREME, mBERT"] == pytest.approx(81.9, abs=0.1)
+    assert means["XLM-R large"] == pytest.approx(86.4, abs=0.1)
+    assert all("[s]" in each.source for each in FIGURES)
+
+
+def test_a_reference_stands_beside_them_and_a_confirmation_does_not(
+    place: Path, confirmed_page: Page
+) -> None:
+    study = confirmation(place, {"reference": 0.8}, name="planted-reference")
+    result = Confirmed.of(study)
+    section = beside_published(result, FIGURES[:1])
+    figure = section.blocks[1]
+    assert isinstance(figure, Figure) and figure.numbers is not None
+    assert "XTREME, mBERT" in figure.svg and "quoted by another source" in figure.caption
+    told = [row for row in figure.numbers.rows if row[0] == "XTREME, mBERT"]
+    assert [row[1:3] for row in told] == [
+        ("en", "94.00"),
+        ("de", "85.70"),
+        ("es", "87.40"),
+        ("ja", "73.00"),
+    ]
+    assert "XTREME" not in repr(confirmed_page)
+    assert "XTREME, mBERT" not in language_figure(result, ()).svg
+    assert paged(study, place).kind == "external reference"

@@ -1,0 +1,155 @@
+"""The page of a search: what it says is true of its record, and none of it is a result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.report.page.conftest import paged
+from tests.report.page.studies import confirmation, search
+from tuner.ledger import Ledger
+from tuner.records import StudyRecord
+from tuner.report.page import beside
+from tuner.report.page.blocks import Block, Commands, Figure, Grid, Page, Side, Words
+
+
+def blocks_of(page: Page, title: str) -> list[Block]:
+    section = next(section for section in page.sections if section.title.startswith(title))
+    return [
+        part
+        for block in section.blocks
+        for part in (block.figures if isinstance(block, Side) else (block,))
+    ]
+
+
+def words_of(page: Page, title: str) -> str:
+    return " ".join(block.text for block in blocks_of(page, title) if isinstance(block, Words))
+
+
+def test_the_answer_is_a_candidate(search_page: Page, searched: StudyRecord) -> None:
+    assert search_page.sections[0].title == "Answer"
+    best = searched.best
+    assert best is not None and best.last is not None
+    words = words_of(search_page, "Answer")
+    score = f"{100 * best.last.objective:.2f} %"
+    assert "Unconfirmed" in words and f"trial {best.number:03d} has" in words and score in words
+    assert "biased upwards" in words and "test was read by nothing" in words
+    control = searched.trials[0].last
+    assert control is not None
+    less = f"{100 * (best.last.objective - control.objective):.2f} points less"
+    assert less in words
+    commands = [block for block in blocks_of(search_page, "Answer") if isinstance(block, Commands)]
+    assert "confirm planted" in commands[0].lines[0]
+
+
+def test_equal_scores_are_said(place: Path) -> None:
+    study = search(place, trials=4)
+    last = study.trials[0].last
+    assert last is not None
+    same = [trial.model_copy(update={"evaluations": (last,)}) for trial in study.trials]
+    words = words_of(paged(study.model_copy(update={"trials": tuple(same)}), place), "Answer")
+    assert "2 others scored the same" in words
+
+
+def test_no_answer_before_a_trial_is_complete(place: Path) -> None:
+    study = search(place)
+    page = paged(study.model_copy(update={"trials": study.trials[4:6]}), place)  # stopped; failed
+    assert "no answer yet" in words_of(page, "Answer")
+    assert [section.title for section in page.sections][:3] == [
+        "Answer",
+        "Leaderboard, unconfirmed",
+        "Learning curves",
+    ]
+
+
+def test_target_dev_is_nowhere_on_the_page(place: Path) -> None:
+    """Default views do not show what may not choose."""
+    study = search(place)
+    first, *others = study.trials
+    last = first.evaluations[-1]
+    secret = last.select["en"].model_copy(update={"accuracy": 0.123456})
+    seen = last.model_copy(update={"oracle": {"es": secret, "targets": secret}})
+    trial = first.model_copy(update={"evaluations": (*first.evaluations[:-1], seen)})
+    page = paged(study.model_copy(update={"trials": (trial, *others)}), place)
+    assert "12.35" not in repr(page) and "oracle" not in repr(page)
+
+
+def test_curves_have_every_evaluation(search_page: Page, searched: StudyRecord) -> None:
+    (figure,) = blocks_of(search_page, "Learning curves")
+    assert isinstance(figure, Figure) and figure.numbers is not None
+    cells = [cell for row in figure.numbers.rows for cell in row[2:] if cell != "–"]
+    told = [100 * e.objective for trial in searched.trials for e in trial.evaluations]
+    assert cells == [f"{score:.2f}" for score in told]
+    complete = len(searched.ranked())
+    assert f": {complete} reached the full budget, ASHA stopped 8." in figure.alt
+
+
+def test_selection_by_asha_is_said_and_counted(search_page: Page, searched: StudyRecord) -> None:
+    assert "not missing at random" in words_of(search_page, "Settings")
+    heat = next(
+        b for b in blocks_of(search_page, "Settings") if isinstance(b, Figure) and b.numbers
+    )
+    assert heat.numbers is not None
+    complete = sum(int(row[3]) for row in heat.numbers.rows)
+    assert complete == len(searched.ranked())
+    assert sum(int(row[4]) for row in heat.numbers.rows) == len(searched.trials)
+    cell = next(row for row in heat.numbers.rows if row[3] == "1")
+    alone = [
+        trial.last.objective
+        for trial in searched.ranked()
+        if trial.last
+        and f"{trial.config.mix.cross_lingual:.3g}" == cell[0]
+        and str(trial.config.batch.effective_size) == cell[1]
+    ]
+    assert [f"{100 * score:.2f}" for score in alone] == [cell[2]]
+
+
+def test_cost_adds_up(search_page: Page, searched: StudyRecord) -> None:
+    grid = blocks_of(search_page, "Cost")[0]
+    assert isinstance(grid, Grid)
+    pairs = [int(row[1].replace(",", "")) for row in grid.rows]
+    assert sum(pairs[:-1]) == pairs[-1] == Ledger.of(searched).pairs
+
+
+def test_every_line_can_be_made_again(search_page: Page, searched: StudyRecord) -> None:
+    grid = next(b for b in blocks_of(search_page, "How to") if isinstance(b, Grid))
+    evaluated = [trial.number for trial in searched.trials if trial.last]
+    assert [row[0][:3] for row in grid.rows] == [f"{number:03d}" for number in evaluated]
+    assert all(f" {int(row[0][:3])}" in row[1] and "replay planted" in row[1] for row in grid.rows)
+    assert grid.rows[0][-1] == "32, 16 from step 40"
+
+
+def test_noise_is_a_diagnostic_and_ratios_are_of_means(search_page: Page) -> None:
+    words = words_of(search_page, "Gradient noise")
+    assert "not a critical batch size" in words
+    (grid,) = (b for b in blocks_of(search_page, "Gradient noise") if isinstance(b, Grid))
+    # Means of 1 and 3, and of −0.5 and 1.5: 2 and 0.5; 2 / 0.5 and (2 + 0.5) / 0.25.
+    assert grid.rows == (("monolingual", "400", "2", "2", "8, 64", "2", "0.5", "4", "10"),)
+
+
+def test_a_confirmation_stands_on_top(
+    place: Path, searched: StudyRecord, confirmed: StudyRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest that confirms this search, not one of the same name's predecessor."""
+    mine = confirmed.model_copy(
+        update={"settings": {**confirmed.settings, "design": {**confirmed.settings["design"]}}}
+    )
+    mine.settings["design"]["study"] = searched.id
+    older = confirmation(place, {"control": 0.9}, searched.id, "planted-confirm-2")
+    older = older.model_copy(update={"created": 1.0})
+    stranger = confirmation(place, {"control": 0.9}, "another", "planted-confirm-3")
+    records = {study.name: study for study in (searched, mine, older, stranger)}
+    monkeypatch.setattr(beside, "studies_in", lambda _: [place / name for name in records])
+
+    class History:
+        def __init__(self, folder: Path) -> None:
+            self.record = lambda: records[folder.name]
+
+    monkeypatch.setattr(beside, "read_history", History)
+    page = paged(searched, place)
+    assert page.sections[0].title == "Answer, confirmed"
+    assert "Recommended, before test was read: trial 007" in words_of(page, "Answer, confirmed")
+    assert "Unconfirmed" in words_of(page, "What the search alone said")
+    command = next(b for b in blocks_of(page, "Answer, conf") if isinstance(b, Commands))
+    assert "report planted-confirm" in command.lines[0]

@@ -1,0 +1,181 @@
+"""`tuner confirm`: begin the confirmation of a search, or go on with it; then the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from tuner.confirm.choice import has_test
+from tuner.confirm.plan import (
+    MOST_SEEDS,
+    check_confirmable,
+    confirmation,
+    planned_pairs,
+    reference,
+)
+from tuner.confirm.power import SEED_DEVIATION, detectable
+from tuner.errors import UserError
+from tuner.invocation import command
+from tuner.records import StudyRecord
+from tuner.search.changes import Extension
+from tuner.search.journal import is_begun, read_history
+from tuner.storage.folders import Place
+from tuner.study import StudyConfig
+from tuner.study.design import CONTROL, ConfirmDesign
+from tuner.study_file import reopened_study
+from tuner.terminal.progress import say
+
+TOP, SEEDS = 5, 5
+"""What is confirmed unless it is said."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asks for.
+
+    Attributes:
+        top: configurations beside the control; None: as it was begun, or 5.
+        seeds: of each; None likewise.
+        again: another confirmation, with other seeds, where there is one.
+        reference: the external reference, too.
+        overrides: `key=value` of budget, resources, checkpoint or tracking.
+    """
+
+    top: int | None = None
+    seeds: int | None = None
+    again: bool = False
+    reference: bool = False
+    overrides: Sequence[str] = ()
+
+
+def confirm(
+    folder: Place, asked: Asked, console: Console, tracking_later: bool = False
+) -> list[StudyRecord]:
+    """Run the confirmation of a search to its end, from where it stopped if it was begun.
+
+    Args:
+        folder: of the search.
+        asked: how.
+        console: told what will be run before it is.
+        tracking_later: go on where MLflow is away.
+
+    Returns:
+        The confirmation, and the external reference where it was asked for and the first is whole.
+
+    Raises:
+        UserError: the search cannot be confirmed, or what is asked for is not what was begun.
+    """
+    search = read_history(folder).record()
+    check_confirmable(search, folder)
+    made = planned(search, folder, asked)
+    assert isinstance(made.design, ConfirmDesign)
+    beside = reference(search, made, asked.overrides) if asked.reference else None
+    done = [_run(made, lambda: _tell(search, made, console), asked, console, tracking_later)]
+    if beside is not None and done[0].state == "completed":
+        pairs = f"{planned_pairs(beside):,} pairs of English alone"
+        told = f"{beside.name}, the external reference: {len(made.design.seeds)} seeds, {pairs}"
+        done.append(_run(beside, lambda: say(console, told), asked, console, tracking_later))
+    return done
+
+
+def planned(search: StudyRecord, folder: Place, asked: Asked) -> StudyConfig:
+    """The confirmation that is asked for: the latest that was begun, or a new one.
+
+    Raises:
+        UserError: it is another's, or was begun with another number of configurations or seeds.
+    """
+    begun = confirmations(search, folder)
+    if not begun or asked.again:
+        top, seeds = asked.top or TOP, asked.seeds or SEEDS
+        if seeds > MOST_SEEDS:
+            raise UserError(f"--seeds {seeds:,} is more than {MOST_SEEDS}", "Ask for fewer.")
+        return confirmation(search, folder, top, seeds, begun, asked.overrides)
+    there = folder.parent / begun[-1]
+    study = reopened_study(read_history(there).record().settings, there)
+    design = study.design
+    assert isinstance(design, ConfirmDesign)
+    arms, seeds = len(design.arms) - 1, len(design.seeds)
+    fewer = arms < (asked.top or arms) and arms < len(_sampled(search))
+    if fewer or (asked.top or arms) < arms or asked.seeds not in (None, seeds):
+        raise UserError(
+            f"{study.name} was begun with --top {arms} --seeds {seeds}",
+            f"Leave them out to go on with it; another one, with other seeds: "
+            f"{command('confirm', folder)} --again",
+        )
+    return study
+
+
+def confirmations(search: StudyRecord, folder: Place) -> list[str]:
+    """Names of the confirmations of a search that were begun, in order.
+
+    Raises:
+        UserError: a study of that name confirms something else.
+    """
+    names: list[str] = []
+    while True:
+        name = f"{search.name}-confirm" + (f"-{len(names) + 1}" if names else "")
+        if not is_begun(folder.parent / name):
+            return names
+        design = read_history(folder.parent / name).record().settings.get("design") or {}
+        if design.get("study") != search.id:
+            raise UserError(
+                f"{name} in {folder.parent} is no confirmation of this {search.name}",
+                "Move it to another folder, or give the search another name.",
+            )
+        names.append(name)
+
+
+def _sampled(search: StudyRecord) -> list[str]:
+    return sorted({repr(trial.params) for trial in search.complete if trial.origin == "sampler"})
+
+
+def _run(
+    study: StudyConfig,
+    tell: Callable[[], None],
+    asked: Asked,
+    console: Console,
+    tracking_later: bool,
+) -> StudyRecord:
+    from tuner.search.run import begin, go_on  # torch and Ray: after all that may be refused
+
+    if is_begun(study.folder):
+        return go_on(study.folder, Extension(overrides=asked.overrides), console, tracking_later)
+    tell()
+    return begin(study, console, tracking_later)
+
+
+def _tell(search: StudyRecord, study: StudyConfig, console: Console) -> None:
+    """What will be run, and what it can find."""
+    design = study.design
+    assert isinstance(design, ConfirmDesign)
+    arms, seeds = len(design.arms), len(design.seeds)
+    names = ", ".join(arm.name for arm in design.arms)
+    say(
+        console,
+        f"{study.name}: {arms} configurations ({names}) with {seeds} fresh seeds each "
+        f"({design.seeds[0]} to {design.seeds[-1]}): {arms * seeds} trials, "
+        f"{planned_pairs(study):,} pairs",
+    )
+    found = detectable(search, study)
+    if found is None:
+        say(console, f"how small a difference to the {CONTROL} it can find is not known beforehand")
+    else:
+        least, seen = found
+        seeds_differ = (
+            "seeds differ as in the search"
+            if seen
+            else (
+                f"assuming that seeds differ by {100 * SEED_DEVIATION:g} point (standard deviation)"
+            )
+        )
+        say(
+            console,
+            f"a true difference to the {CONTROL} of {100 * least:.2f} points is found four times "
+            f"out of five; {seeds_differ}",
+        )
+    if not has_test(search):
+        say(console, "the data has no test: the recommendation rests on dev, and ends it")
+    if design.earlier:
+        say(console, f"test may have been read already, by {', '.join(design.earlier)}")

@@ -1,0 +1,78 @@
+"""What a confirmation can find, told before anything is spent on it."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from tuner.confirm.answers import protocol_of, table_of
+from tuner.confirm.plan import seedless
+from tuner.records import StudyRecord, TrialRecord
+from tuner.statistics.items import Table
+from tuner.statistics.power import Noise, smallest_detectable
+from tuner.statistics.variance import parts_of
+from tuner.study import StudyConfig
+from tuner.study.design import ConfirmDesign
+
+SEED_DEVIATION = 0.01
+"""Assumed where a search says nothing of it: standard deviation of a score over seeds."""
+
+
+def detectable(search: StudyRecord, confirmed: StudyConfig) -> tuple[float, bool] | None:
+    """The smallest difference to the control that a confirmation finds four times out of five.
+
+    How far two configurations differ from item to item is taken from the search's own trials on
+    permitted dev, brought to the size of test; how far seeds do from trials that differ in nothing
+    else, or is assumed (`SEED_DEVIATION`).
+
+    Returns:
+        The difference, a share of 1, and whether the deviation over seeds was seen; None where the
+        search did not keep what was answered to each pair.
+    """
+    design = confirmed.design
+    assert isinstance(design, ConfirmDesign)
+    if "overlap" not in search.facts:
+        return None
+    tables = {trial.number: _dev_table(search, trial) for trial in search.complete}
+    control = next((t.number for t in search.complete if t.origin == "baseline"), None)
+    if control is None or tables[control] is None or len(design.arms) < 2:
+        return None
+    names = {arm.name for arm in design.arms}
+    arms = [t.number for t in search.complete if f"trial {t.number:03d}" in names]
+    ours = tables[control]
+    parts = [
+        parts_of(own.minus(ours)) for number in arms if ours and (own := tables[number]) is not None
+    ]
+    if not parts:
+        return None
+    seen = seed_variance(search)
+    noise = Noise(
+        seeds=2 * (SEED_DEVIATION**2 if seen is None else seen),
+        items=median(part.items for part in parts),
+        freedom=parts[0].item_freedom,
+    )
+    test = search.facts["overlap"]["counts"].get("test", {}).get("effective_ids")
+    noise = noise if test is None else noise.on(test)
+    least = smallest_detectable(noise, len(design.seeds), len(design.arms) - 1)
+    return least, seen is not None
+
+
+def seed_variance(search: StudyRecord) -> float | None:
+    """Variance of the objective over seeds, pooled; None where no two trials differ in it alone."""
+    alike: dict[str, list[float]] = {}
+    for trial in search.complete:
+        assert trial.last is not None
+        key = repr(sorted(seedless(trial.config.flat()).items()))
+        alike.setdefault(key, []).append(trial.last.objective)
+    groups = [scores for scores in alike.values() if len(scores) > 1]
+    if not groups:
+        return None
+    squares = sum(sum((s - sum(own) / len(own)) ** 2 for s in own) for own in groups)
+    return squares / sum(len(own) - 1 for own in groups)
+
+
+def _dev_table(search: StudyRecord, trial: TrialRecord) -> Table | None:
+    """Right answers of a trial on the dev sets that its objective reads; None where not kept."""
+    read = protocol_of(search).read
+    if trial.last is None or not all(each.name in trial.last.answers for each in read):
+        return None
+    return table_of(search.facts, "dev", [trial.last.answers], read)

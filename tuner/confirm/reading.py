@@ -1,0 +1,125 @@
+"""A confirmation's record, taken apart: the trials of each arm, and tables of their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+
+from tuner.confirm.answers import protocol_of, table_of
+from tuner.confirm.arm import ArmResult, Difference, areas, cells
+from tuner.protocol import EvaluationSet, Protocol
+from tuner.records import StudyRecord, TrialRecord
+from tuner.statistics.comparisons import FromBest
+from tuner.statistics.items import Table
+from tuner.statistics.variance import estimate
+from tuner.study.design import ConfirmDesign
+
+
+class Reading:
+    """A confirmation's record, taken apart.
+
+    Attributes:
+        study: the record.
+        design: its arms and seeds.
+        protocol: which languages do what.
+        done: by arm, trials that reached the full budget, by seed.
+        languages: that have test.
+        groups: means over languages, of those that have test.
+        worst: whether the objective is the worst of several languages.
+    """
+
+    def __init__(self, study: StudyRecord, design: ConfirmDesign) -> None:
+        self.study, self.design = study, design
+        self.protocol: Protocol = protocol_of(study)
+        done = study.complete
+        self.done = {a.name: _by_seed(t for t in done if t.arm == a.name) for a in design.arms}
+        self.languages = tuple(
+            language
+            for language, pairs in study.facts["data"]["counts"].get("test", {}).items()
+            if pairs
+        )
+        self.groups = {
+            group: languages
+            for group, languages in self.protocol.groups.items()
+            if set(languages) <= set(self.languages)
+        }
+        self.worst = self.protocol.aggregate == "worst" and len(self.protocol.read) > 1
+
+    def whole(self) -> list[str]:
+        """Arms that have all their seeds: they alone are compared."""
+        return [name for name, own in self.done.items() if len(own) == len(self.design.seeds)]
+
+    def arm(
+        self, name: str, against: dict[str, Difference], from_best: dict[str, FromBest]
+    ) -> ArmResult:
+        """What came of an arm; how it compares with others is given."""
+        arm = next(arm for arm in self.design.arms if arm.name == name)
+        trials = self.done[name]
+        objectives = {seed: t.last.objective for seed, t in trials.items() if t.last}
+        tested = {
+            seed: {at: score.accuracy for at, score in t.tests[-1].scores.items()}
+            for seed, t in trials.items()
+            if t.tests
+        }
+        lowest = self.lowest([name]) if trials else None
+        pairs = cells(tested, self.languages)
+        named = {language: (language,) for language in self.languages} | self.groups
+        return ArmResult(
+            name=name,
+            settings=arm.settings,
+            search_score=arm.search_score,
+            objectives=objectives,
+            failed=tuple(seed for seed in self.design.seeds if seed not in trials),
+            collapsed=tuple(
+                seed
+                for seed, score in objectives.items()
+                if score < self.study.facts["majority_accuracy"] + 1e-9
+            ),
+            tested=tested,
+            dev=estimate(self.dev(name, lowest)) if trials else None,
+            dev_set="mean" if lowest is None else lowest.name,
+            test={
+                at: estimate(self.test(name, languages))
+                for at, languages in named.items()
+                if tested
+            },
+            pairs=pairs,
+            areas=areas(pairs, self.languages, self.protocol.train),
+            against_control=against,
+            from_best=from_best,
+        )
+
+    def dev(self, arm: str, only: EvaluationSet | None) -> Table:
+        """Of the dev sets that choose, or of one of them."""
+        answers = [trial.last.answers for trial in self.done[arm].values() if trial.last]
+        read = self.protocol.read if only is None else (only,)
+        return table_of(self.study.facts, "dev", answers, read)
+
+    def test(self, arm: str, languages: Sequence[str]) -> Table:
+        """Of test in these languages, sentence1 and sentence2 in the same one."""
+        answers = [trial.tests[-1].answers for trial in self.done[arm].values() if trial.tests]
+        sets = [EvaluationSet(language, language) for language in languages]
+        return table_of(self.study.facts, "test", answers, sets)
+
+    def all_tested(self, arm: str) -> bool:
+        """Whether every trial that it has was evaluated on test."""
+        return all(trial.tests for trial in self.done[arm].values())
+
+    def lowest(self, arms: Sequence[str]) -> EvaluationSet | None:
+        """Where the objective is the worst: the set with the least mean over arms and seeds."""
+        trials = [trial for arm in arms for trial in self.done[arm].values() if trial.last]
+        if not self.worst or not trials:
+            return None
+        return min(
+            self.protocol.read,
+            key=lambda each: fmean(t.last.select[each.name].accuracy for t in trials if t.last),
+        )
+
+    def majority(self) -> dict[str, float]:
+        """Equal in all trials: it is of the data."""
+        tests = [test for trial in self.study.complete for test in trial.tests]
+        return tests[0].majority if tests else {}
+
+
+def _by_seed(trials: Iterable[TrialRecord]) -> dict[int, TrialRecord]:
+    return {trial.config.seed: trial for trial in sorted(trials, key=lambda t: t.config.seed)}

@@ -1,0 +1,153 @@
+"""What a confirmation has found, from its journal alone.
+
+All scores are accuracies, shares from 0 to 1. Estimates count seeds and components of shared
+sentences as samples (`tuner.statistics`); differences are paired by both. An arm one of whose seeds
+failed is shown with the seeds that it has, and compared with nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tuner.confirm.arm import ArmResult, against_control, detectable, from_best
+from tuner.confirm.choice import untested
+from tuner.confirm.reading import Reading
+from tuner.errors import UserError
+from tuner.invocation import command
+from tuner.records import StudyRecord
+from tuner.storage.location import located
+from tuner.study.design import CONTROL, ConfirmDesign
+
+DEV = "dev"
+"""The permitted dev sets that choose, among what arms are compared on."""
+COMPARED = ("targets", "sources")
+"""Means over languages of test on which arms are compared with the control, each a family."""
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """The result of a confirmation, or of the external reference, which has one arm.
+
+    Attributes:
+        name: of the study.
+        search: unique id of the search.
+        claim: what its numbers may be called.
+        objective: what chooses, in words.
+        worst: whether that is the worst of several languages.
+        compared_on: the dev set by which arms are told apart: `mean`, or, where the objective is
+            the worst language, the one whose mean over all arms and seeds is the least.
+        majority: objective of always giving the most frequent label.
+        test_majority: accuracy of that on test, by language.
+        seeds: of every arm.
+        arms: as planned; the control is the first, where there is one.
+        recommended: name of an arm.
+        groups: languages by mean, of those that have test.
+        trained: languages that were trained on.
+        zero_shot: targets that may be called so.
+        languages: that have test, in order.
+        detectable: the difference to the control on `targets` (else `sources`) that such a plan
+            finds four times out of five: median over the arms; None where nothing is compared.
+        untested: trials that reached the full budget and have not been evaluated on test.
+        earlier: confirmations of the same search before it, which may have read the same test.
+    """
+
+    name: str
+    search: str
+    claim: str
+    objective: str
+    worst: bool
+    compared_on: str
+    majority: float
+    test_majority: Mapping[str, float]
+    seeds: tuple[int, ...]
+    arms: tuple[ArmResult, ...]
+    recommended: str
+    groups: Mapping[str, tuple[str, ...]]
+    trained: tuple[str, ...]
+    zero_shot: tuple[str, ...]
+    languages: tuple[str, ...]
+    detectable: float | None
+    untested: int
+    earlier: tuple[str, ...]
+
+    @classmethod
+    def of(cls, study: StudyRecord) -> Confirmed:
+        """From a study's record.
+
+        Raises:
+            UserError: it is no confirmation, or has not chosen yet; or its record is damaged.
+        """
+        block = study.settings.get("design")
+        if block is None or block["kind"] != "confirm":
+            raise UserError(f"{study.name} is no confirmation", "A search is confirmed first.")
+        if study.recommendation is None:
+            folder = located(study.settings["storage"]) / study.name
+            raise UserError(
+                f"{study.name} has not come to a recommendation",
+                f"Go on with it: {command('resume', folder)}",
+            )
+        design = ConfirmDesign.model_validate(block)
+        if study.recommendation.arm not in [arm.name for arm in design.arms]:
+            raise UserError(
+                f"{study.name} recommends {study.recommendation.arm!r}, which is no arm of it",
+                "Restore the journal from a backup.",
+            )
+        reading = Reading(study, design)
+        whole = reading.whole()
+        lowest = reading.lowest(whole)
+        dev = {name: reading.dev(name, lowest) for name in whole}
+        on_test = {
+            group: {name: reading.test(name, reading.groups[group]) for name in whole}
+            for group in COMPARED
+            if group in reading.groups and all(reading.all_tested(name) for name in whole)
+        }
+        against = {group: against_control(tables) for group, tables in on_test.items()}
+        best = {DEV: from_best(dev), "targets": from_best(on_test.get("targets", {}))}
+        first = next((group for group in COMPARED if group in on_test), None)
+        return cls(
+            name=study.name,
+            search=design.study,
+            claim=study.facts["claim"],
+            objective=study.facts["objective"],
+            worst=reading.worst,
+            compared_on="mean" if lowest is None else lowest.name,
+            majority=study.facts["majority_accuracy"],
+            test_majority=reading.majority(),
+            seeds=design.seeds,
+            arms=tuple(
+                reading.arm(
+                    arm.name,
+                    {g: found[arm.name] for g, found in against.items() if arm.name in found},
+                    {what: found[arm.name] for what, found in best.items() if arm.name in found},
+                )
+                for arm in design.arms
+            ),
+            recommended=study.recommendation.arm,
+            groups=reading.groups,
+            trained=reading.protocol.train,
+            zero_shot=reading.protocol.zero_shot,
+            languages=reading.languages,
+            detectable=None if first is None else detectable(on_test[first]),
+            untested=len(untested(study)),
+            earlier=design.earlier,
+        )
+
+    def arm(self, name: str) -> ArmResult:
+        """The arm of a name."""
+        return next(arm for arm in self.arms if arm.name == name)
+
+    @property
+    def best(self) -> ArmResult:
+        """The recommended arm."""
+        return self.arm(self.recommended)
+
+    @property
+    def control(self) -> ArmResult | None:
+        """The search's baseline with fresh seeds; the external reference has none."""
+        return next((arm for arm in self.arms if arm.name == CONTROL), None)
+
+    def tied(self, compared: str) -> tuple[str, ...]:
+        """Arms that may be the best of all on `dev` or `targets`; empty where none is compared."""
+        arms = [arm for arm in self.arms if compared in arm.from_best]
+        return tuple(arm.name for arm in arms if arm.from_best[compared].tied)

@@ -1,0 +1,246 @@
+"""The conclusion of a confirmation in plain words, each sentence true of the numbers as they are.
+
+Scores are in percent and differences in percentage points, with two decimals, as anyone gets them
+from the scores of the seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tuner.confirm.arm import ArmResult, Difference
+from tuner.confirm.result import COMPARED, DEV, Confirmed
+from tuner.statistics.variance import Estimate
+from tuner.study.design import CONTROL, REFERENCE
+
+
+def sentences(result: Confirmed) -> tuple[str, ...]:
+    """All that is concluded, the recommendation first."""
+    said = [_recommended(result), f"What these numbers are: {result.claim}."]
+    if not result.languages:
+        said.append("The data has no test: nothing was evaluated on it.")
+    for group in COMPARED:
+        said += _on_test(result, group)
+    said += _others(result)
+    said += _ties(result)
+    said += _optimism(result)
+    said += _crossed(result)
+    said += _trouble(result)
+    return tuple(said)
+
+
+def percent(share: float) -> str:
+    """A share of 1 as `82.10 %`."""
+    return f"{100 * share:.2f} %"
+
+
+def points(difference: float) -> str:
+    """A difference of shares with its sign, in points, as `+1.20`."""
+    return f"{100 * difference:+.2f}"
+
+
+def interval(found: Estimate) -> str:
+    """Of a score, as `81.00 to 83.20 %`."""
+    return f"{100 * found.low:.2f} to {100 * found.high:.2f} %"
+
+
+def settings_in_words(settings: Mapping[str, Any]) -> str:
+    """As `fusion.kind dlfa, fusion.layer 2`; what does not apply is left out."""
+    said = [
+        f"{name} {format(value, '.3g') if isinstance(value, float) else value}"
+        for name, value in settings.items()
+        if value is not None
+    ]
+    return ", ".join(said) or "the default settings"
+
+
+def group_in_words(result: Confirmed, group: str) -> str:
+    """As `mean over the targets (es, ja)`."""
+    return f"mean over the {group} ({', '.join(result.groups[group])})"
+
+
+def p_in_words(p: float) -> str:
+    """A p-value as `p = 0.012`, or `p < 0.001`."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def _recommended(result: Confirmed) -> str:
+    best, seeds = result.best, f"{len(result.seeds)} fresh seeds"
+    assert best.objective is not None
+    score = f"{percent(best.objective)} as {result.objective}, mean over {seeds}"
+    if best.name == REFERENCE:
+        return (
+            "The external reference, English alone by XTREME's recipe but for its choice of a "
+            f"checkpoint, has {score}."
+        )
+    compared = [arm for arm in result.arms if not arm.failed]
+    equal = [arm.name for arm in compared if arm is not best and arm.objective == best.objective]
+    so_have = f" (so have {', '.join(equal)}; the first is taken)" if equal else ""
+    return (
+        f"Recommended, before test was read: {best.name} ({settings_in_words(best.settings)}). It "
+        f"has {score}, the highest of {len(compared)} configurations with all their seeds{so_have}."
+    )
+
+
+def _on_test(result: Confirmed, group: str) -> list[str]:
+    """The recommended arm on a mean over languages, and its difference to the control."""
+    found = result.best.test.get(group)
+    if found is None:
+        return []
+    over = group_in_words(result, group)
+    said = [
+        f"On test {result.recommended} has {percent(found.value)} as {over} "
+        f"(95 % interval {interval(found)})."
+    ]
+    control = result.control
+    if group in result.best.against_control and control is not None:
+        said.append(_difference(result, group, control))
+    elif control is not None and result.recommended != CONTROL:
+        said.append(f"It is not compared with the control on the {group}: trials are missing.")
+    return said
+
+
+def _difference(result: Confirmed, group: str, control: ArmResult) -> str:
+    found = result.best.against_control[group]
+    theirs = f"the control's {percent(control.test[group].value)}"
+    numbers = _numbers(found, _compared(result, group))
+    size = f"{abs(100 * found.estimate.value):.2f} points"
+    if found.shown:
+        above = "above" if found.estimate.value > 0 else "below"
+        return f"That is {size} {above} {theirs} ({numbers})."
+    return (
+        f"A difference to {theirs} on the {group} was not shown: "
+        f"{points(found.estimate.value)} points ({numbers})."
+    )
+
+
+def _numbers(found: Difference, count: int) -> str:
+    own = found.estimate
+    corrected = f" by Holm's correction for {count} comparisons" if count > 1 else ""
+    return (
+        f"95 % interval {points(own.low)} to {points(own.high)}, "
+        f"{p_in_words(found.adjusted)}{corrected}"
+    )
+
+
+def _compared(result: Confirmed, group: str) -> int:
+    return sum(group in arm.against_control for arm in result.arms)
+
+
+def _others(result: Confirmed) -> list[str]:
+    """Arms beside the recommended one that differ from the control on the targets."""
+    group = next((g for g in COMPARED if _compared(result, g)), None)
+    if group is None:
+        return []
+    others = [
+        arm
+        for arm in result.arms
+        if arm.name != result.recommended and group in arm.against_control
+    ]
+    shown = [arm for arm in others if arm.against_control[group].shown]
+    if not others:
+        return []
+    if not shown:
+        return [f"No other configuration was shown to differ from the control on the {group}."]
+    named = ", ".join(
+        f"{arm.name} {points(arm.against_control[group].estimate.value)}" for arm in shown
+    )
+    return [f"Other configurations that were shown to differ from the control: {named} points."]
+
+
+def _ties(result: Confirmed) -> list[str]:
+    on_dev = result.objective
+    if result.worst:
+        on_dev = (
+            f"dev of {result.compared_on}, the language with the least mean over all configurations"
+        )
+    said = _tied(result, DEV, f"On {on_dev}")
+    if "targets" in result.groups:
+        said += _tied(
+            result, "targets", "On test's mean over the targets, which has chosen nothing"
+        )
+    return said
+
+
+def _tied(result: Confirmed, compared: str, where: str) -> list[str]:
+    tied = result.tied(compared)
+    among = sum(compared in arm.from_best for arm in result.arms)
+    if not tied:
+        return []
+    if len(tied) == 1:
+        return [f"{where}, {tied[0]} is the best of {among} (Hsu's comparison, 95 %)."]
+    return [
+        f"{where}, {len(tied)} of {among} configurations may be the best and are not told apart: "
+        f"{', '.join(tied)} (Hsu's comparison with the best, 95 %)."
+    ]
+
+
+def _optimism(result: Confirmed) -> list[str]:
+    scored = [(arm.search_score, arm) for arm in result.arms if arm.search_score is not None]
+    if not scored:
+        return []
+    score, arm = max(scored, key=lambda pair: pair[0])
+    if arm.objective is None or arm.optimism is None:
+        return []
+    higher = "higher" if arm.optimism >= 0 else "lower"
+    over = f"{len(arm.objectives)} fresh seeds"
+    return [
+        f"Of what the search sampled {arm.name} came first, with {percent(score)}; over {over} it "
+        f"has {percent(arm.objective)} on the same dev sets. The search's score was "
+        f"{abs(100 * arm.optimism):.2f} points {higher}."
+    ]
+
+
+def _crossed(result: Confirmed) -> list[str]:
+    best, count = result.best, len(result.best.pairs)
+    named = {
+        "mono": "both sentences in one language",
+        "cross": "in two languages",
+        "seen": "in languages trained on",
+        "mixed": "one of them in a language trained on",
+        "unseen": "none in a language trained on",
+    }
+    if count < 2:
+        return []
+    parts = ", ".join(f"{named[at]} {percent(value)}" for at, value in best.areas.items())
+    return [f"Mean accuracy over the {count} ordered pairs of languages: {parts}."]
+
+
+def _trouble(result: Confirmed) -> list[str]:
+    """Collapsed and failed seeds, what the plan can find, and what else is to be known."""
+    said = [
+        _seeds(
+            result,
+            "at most the objective of always giving the most frequent label "
+            f"({percent(result.majority)}), counted like all others",
+            {arm.name: arm.collapsed for arm in result.arms},
+            "Collapsed",
+        )
+    ]
+    failed = {arm.name: arm.failed for arm in result.arms}
+    if any(failed.values()):
+        why = "their configurations are compared with nothing, and were not recommended"
+        said.append(_seeds(result, why, failed, "Failed"))
+    if result.detectable is not None:
+        group = next(g for g in COMPARED if _compared(result, g))
+        said.append(
+            f"With {len(result.seeds)} seeds and {_compared(result, group)} comparisons, a true "
+            f"difference to the control of {100 * result.detectable:.2f} points on the {group} is "
+            "found four times out of five; smaller ones are missed more often."
+        )
+    if result.untested:
+        said.append(f"{result.untested} trials have not been evaluated on test.")
+    if result.earlier:
+        said.append(
+            f"Test may have been read before, by earlier confirmations of the same search "
+            f"({', '.join(result.earlier)}): whoever asked for this one may have known it."
+        )
+    return said
+
+
+def _seeds(result: Confirmed, why: str, seeds: Mapping[str, Sequence[int]], what: str) -> str:
+    named = [f"{len(own)} of {name}" for name, own in seeds.items() if own]
+    total, every = sum(map(len, seeds.values())), len(result.seeds) * len(result.arms)
+    of = f" ({', '.join(named)})" if named else ""
+    return f"{what} seeds: {total} of {every}{of}; {why}."

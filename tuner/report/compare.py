@@ -1,0 +1,226 @@
+"""Two studies or trials side by side, on dev: what differs in their settings and in their scores.
+
+The difference is always B - A, on the same dev pairs of both. Where both were trained with several
+seeds, its interval is for other seeds and other sentences (`tuner.statistics`: seeds crossed with
+the components of shared sentences); else for other sentences alone. Test is not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from tuner.config import flatten
+from tuner.data.overlap import components_of
+from tuner.errors import UserError
+from tuner.protocol import EvaluationSet, Protocol
+from tuner.records import OBJECTIVE
+from tuner.report.sides import Side
+from tuner.statistics.items import Table
+from tuner.statistics.variance import Estimate, estimate
+
+BLOCKS = ("encoder", "languages", "protocol")
+"""Of a study's settings: what its scores depend on beside its data and its trials' settings."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Both sides on one dev set, or on the mean of several.
+
+    Attributes:
+        name: `select/…` where both protocols permit it to choose, `oracle/…` where not.
+        a: accuracy of A, 0 to 1, over the seeds that are compared.
+        b: the same of B.
+        difference: b - a, paired.
+    """
+
+    name: str
+    a: float
+    b: float
+    difference: Estimate
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A beside B.
+
+    Attributes:
+        a, b: the sides.
+        settings: that differ, seeds aside: (name, A's, B's).
+        seeds: those compared, each of A with one of B; empty where the interval is over items alone
+            because one side has a single seed.
+        rows: the objective first, where both have the same; then means over languages; then sets.
+        alone: dev sets that one side alone was evaluated on, or that its protocol alone permits.
+    """
+
+    a: Side
+    b: Side
+    settings: tuple[tuple[str, Any, Any], ...]
+    seeds: tuple[tuple[int, int], ...]
+    rows: tuple[Row, ...]
+    alone: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, for programs."""
+        sides = {
+            letter: {
+                "name": side.name,
+                "what": side.what,
+                "chosen": side.chosen,
+                "claim": side.record.facts["claim"],
+                "objective": side.record.facts["objective"],
+                "study": side.record.name,
+                "trials": [trial.number for trial in side.trials],
+                "seeds": list(side.seeds),
+            }
+            for letter, side in (("a", self.a), ("b", self.b))
+        }
+        return {
+            **sides,
+            "settings": [{"name": name, "a": a, "b": b} for name, a, b in self.settings],
+            "seeds": [list(pair) for pair in self.seeds],
+            "rows": [asdict(row) for row in self.rows],
+            "alone": list(self.alone),
+        }
+
+
+def compare(a: Side, b: Side, oracle: bool = False) -> Comparison:
+    """Set two sides beside each other.
+
+    Args:
+        a: what is compared with.
+        b: what is compared.
+        oracle: also dev sets that nothing may choose by, and means over them.
+
+    Raises:
+        UserError: they are the same, have other data, or no dev set in common.
+    """
+    if (a.record.id, a.trials) == (b.record.id, b.trials):
+        raise UserError(f"{a.name} and {b.name} are the same: {a.what}", "Name two that differ.")
+    _check_same_data(a, b)
+    permitted = [each for each in a.protocol.select if each in b.protocol.select]
+    evaluated = [_evaluated(side.protocol) for side in (a, b)]
+    common = [each for each in evaluated[0] if each in evaluated[1]]
+    others = [each for each in common if each not in permitted] if oracle else []
+    if not (permitted or others):
+        names = [", ".join(each.name for each in side.protocol.select) for side in (a, b)]
+        raise UserError(
+            f"no dev set may choose in both: in {a.name} may {names[0]}, in {b.name} {names[1]}",
+            "Compare what nothing may choose by, where both have recorded it: --oracle",
+        )
+    seeds = _paired(a.seeds, b.seeds)
+    rows = [
+        _row(name, sets, a, b, seeds)
+        for name, sets in _rows(a.protocol, b.protocol, permitted, others)
+    ]
+    shown = [each for each in (*evaluated[0], *evaluated[1]) if oracle or each not in common]
+    alone = dict.fromkeys(each.name for each in shown if each not in (*permitted, *others))
+    return Comparison(a, b, tuple(_settings(a, b)), seeds, tuple(rows), tuple(alone))
+
+
+def _evaluated(protocol: Protocol) -> tuple[EvaluationSet, ...]:
+    return (*protocol.select, *protocol.oracle)
+
+
+def _check_same_data(a: Side, b: Side) -> None:
+    """Refuse sides whose dev pairs are not the same, item by item."""
+    data = [side.record.facts["data"] for side in (a, b)]
+    if data[0]["checksum"] != data[1]["checksum"]:
+        told = [
+            f"{side.name} has {each['checksum'][:12]} ({', '.join(each['languages'])})"
+            for side, each in zip((a, b), data, strict=True)
+        ]
+        raise UserError(
+            f"the two have different data, by checksum and languages: {told[0]}; {told[1]}",
+            "Differences are of the same dev pairs; compare studies of the same data.",
+        )
+    for each in set(_evaluated(a.protocol)) & set(_evaluated(b.protocol)):
+        found = [
+            components_of(side.record.facts, "dev", each.language1, each.language2)
+            for side in (a, b)
+        ]
+        if not np.array_equal(found[0], found[1]):
+            raise UserError(
+                f"{a.name} and {b.name} tell different dev pairs of {each.name} apart",
+                "One of the journals is damaged, or of another version: run the study anew.",
+            )
+
+
+def _paired(a: Sequence[int], b: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Seeds of A and B that are compared: the same ones, or, being independent, in their order."""
+    if min(len(a), len(b)) < 2:
+        return ()
+    both = sorted({*a} & {*b})
+    if len(both) >= 2:
+        return tuple((seed, seed) for seed in both)
+    return tuple(zip(a, b, strict=False))
+
+
+def _rows(
+    a: Protocol,
+    b: Protocol,
+    permitted: Sequence[EvaluationSet],
+    others: Sequence[EvaluationSet],
+) -> Iterator[tuple[str, tuple[EvaluationSet, ...]]]:
+    """Names of what is compared, and the dev sets of each; no mean is told twice."""
+    means = set()
+    if a.read == b.read and a.aggregate == b.aggregate == "mean":
+        yield OBJECTIVE, a.read
+        means.add(a.read)
+    for name, languages in a.groups.items():
+        sets = tuple(EvaluationSet(language, language) for language in languages)
+        if len(sets) < 2 or b.groups.get(name) != languages or sets in means:
+            continue
+        means.add(sets)
+        if all(each in permitted for each in sets):
+            yield f"select/{name}", sets
+        elif all(each in (*permitted, *others) for each in sets):
+            yield f"oracle/{name}", sets
+    for role, chosen in (("select", permitted), ("oracle", others)):
+        for each in chosen:
+            yield f"{role}/{each.name}", (each,)
+
+
+def _row(
+    name: str,
+    sets: Sequence[EvaluationSet],
+    a: Side,
+    b: Side,
+    seeds: Sequence[tuple[int, int]],
+) -> Row:
+    if seeds:
+        of_a, of_b = (a.table(sets, [s for s, _ in seeds]), b.table(sets, [s for _, s in seeds]))
+    else:
+        of_a, of_b = (_over_seeds(side.table(sets, side.seeds)) for side in (a, b))
+    return Row(name, of_a.mean, of_b.mean, estimate(of_b.minus(of_a)))
+
+
+def _over_seeds(table: Table) -> Table:
+    """The mean over seeds as a single row: what is left then is how items differ."""
+    return Table(table.totals.mean(axis=0, keepdims=True), table.weights)
+
+
+def _settings(a: Side, b: Side) -> Iterator[tuple[str, Any, Any]]:
+    ours, theirs = (_flat(side) for side in (a, b))
+    for name in dict.fromkeys([*ours, *theirs]):
+        if ours.get(name) != theirs.get(name):
+            yield name, ours.get(name), theirs.get(name)
+
+
+def _flat(side: Side) -> Mapping[str, Any]:
+    """What a side's scores depend on, by dotted name, seeds aside."""
+    trial = side.trials[0]
+    assert trial.last is not None
+    settings = {name: side.record.settings.get(name, {}) for name in BLOCKS}
+    own = {name: value for name, value in trial.config.flat().items() if name != "seed"}
+    return {
+        **own,
+        "precision": trial.last.precision,
+        "resources.workers": trial.last.workers,
+        "budget.pairs_per_trial": trial.budget,
+        **flatten(settings),
+        "encoder.checksum": side.record.facts["encoder"]["checksum"][:12],
+    }

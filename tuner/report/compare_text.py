@@ -1,0 +1,147 @@
+"""A comparison as a person reads it: both sides, what differs, and what the difference is worth."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from tuner.report.compare import Comparison, Row
+from tuner.report.leaderboard import percent, shown
+from tuner.report.sides import Side
+from tuner.terminal.progress import say
+
+
+def show(found: Comparison, console: Console) -> None:
+    """Print the settings that differ, the scores, and what is to be known of them."""
+    for letter, side in (("A", found.a), ("B", found.b)):
+        seeds = ", ".join(map(str, side.seeds))
+        say(
+            console, f"{letter}: {side.what} ({'seeds' if len(side.seeds) > 1 else 'seed'} {seeds})"
+        )
+    console.print()
+    if found.settings:
+        console.print(_settings(found))
+    else:
+        console.print("all settings are the same, seeds aside")
+    console.print()
+    console.print(_scores(found))
+    console.print()
+    for line in sentences(found):
+        say(console, line)
+
+
+def sentences(found: Comparison) -> tuple[str, ...]:
+    """What the first row says, what its interval is of, and what else has to be known."""
+    told = [_verdict(found), _accounted(found)]
+    if len(found.rows) > 1:
+        told.append(
+            f"The {len(found.rows)} intervals are each by itself: of many, some miss by chance."
+        )
+    for letter, side in (("A", found.a), ("B", found.b)):
+        if side.chosen:
+            told.append(f"{letter} is {side.chosen}.")
+    if any(row.name.startswith("oracle/") for row in found.rows):
+        told.append(
+            "oracle/… is recorded only: whoever chooses between the two by it has no zero-shot "
+            "result any more."
+        )
+    if found.alone:
+        told.append(f"Not compared, as it is not in both: {', '.join(found.alone)}.")
+    told += _protocols(found.a, found.b)
+    return tuple(told)
+
+
+def _verdict(found: Comparison) -> str:
+    row = found.rows[0]
+    difference = row.difference.value
+    if row.difference.error == 0:
+        return (
+            f"On {row.name}, B - A is {_points(difference)} percentage points, the same in every "
+            "group of pairs that share sentences: there is nothing to make an interval of."
+        )
+    if row.difference.low <= 0 <= row.difference.high:
+        what = "a difference is not shown"
+    else:
+        what = f"{'B' if difference > 0 else 'A'} is better"
+        what += "" if found.seeds else ", as trained here"
+    return (
+        f"On {row.name}, B - A is {_points(difference)} percentage points (95% interval "
+        f"{_interval(row)}): {what}."
+    )
+
+
+def _accounted(found: Comparison) -> str:
+    if not found.seeds:
+        of = " The scores of a side with several seeds are their means." * (
+            max(len(found.a.seeds), len(found.b.seeds)) > 1
+        )
+        return (
+            "Intervals are over items alone, by components of shared sentences. Seeds are not "
+            f"accounted for: trained with another seed, the difference is another one.{of}"
+        )
+    if all(a == b for a, b in found.seeds):
+        pairs = f"paired by seed: {', '.join(str(a) for a, _ in found.seeds)}"
+    else:
+        pairs = "of different seeds, paired in their order: " + ", ".join(
+            f"{a} with {b}" for a, b in found.seeds
+        )
+    return (
+        f"Intervals are for other seeds and other sentences: {len(found.seeds)} seeds crossed with "
+        f"components of shared sentences, {pairs}."
+    )
+
+
+def _protocols(a: Side, b: Side) -> tuple[str, ...]:
+    """The claims, and what differs where the protocols do."""
+    facts = [side.record.facts for side in (a, b)]
+    if a.protocol == b.protocol:
+        return (f"Claim of both: {facts[0]['claim']}",)
+    told = []
+    if facts[0]["objective"] != facts[1]["objective"]:
+        told.append(
+            f"Their protocols differ: A was chosen or would be by {facts[0]['objective']}, B by "
+            f"{facts[1]['objective']}."
+        )
+    else:
+        told.append("Their protocols differ, and so do their claims.")
+    return (*told, f"Claim of A: {facts[0]['claim']}", f"Claim of B: {facts[1]['claim']}")
+
+
+def _settings(found: Comparison) -> Table:
+    grid = _grid("settings that differ", "A", "B")
+    for name, a, b in found.settings:
+        grid.add_row(name, _shown(a), _shown(b))
+    return grid
+
+
+def _scores(found: Comparison) -> Table:
+    grid = _grid("dev accuracy, %", "A", "B", "B - A", "95% interval")
+    for row in found.rows:
+        scores = (percent(row.a), percent(row.b), _points(row.difference.value))
+        grid.add_row(row.name, *scores, _interval(row))
+    return grid
+
+
+def _interval(row: Row) -> str:
+    if row.difference.error == 0:
+        return "–"
+    return f"{_points(row.difference.low)} to {_points(row.difference.high)}"
+
+
+def _grid(title: str, *columns: str) -> Table:
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    grid.add_column(title)
+    for column in columns:
+        grid.add_column(column, justify="right")
+    return grid
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "–"
+    return shown(value)
+
+
+def _points(share: float) -> str:
+    """In percentage points, with its sign; nothing is shown as -0.00."""
+    return f"{round(100 * share, 2) + 0.0:+.2f}"

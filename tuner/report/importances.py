@@ -1,0 +1,134 @@
+"""Which settings the best trials of a search have in common. Only here beside the sampler: Optuna.
+
+Conditional PED-ANOVA (arXiv 2304.10255 and 2601.20800, Optuna's evaluator): how much the values of
+a setting among the best complete trials differ from those among all complete ones. It ranks
+settings within one search; it estimates no effect, and has no interval.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tuner.records import StudyRecord, TrialRecord
+from tuner.report.figure import LOGARITHMIC
+from tuner.report.leaderboard import varied
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+LEAST_TOP = 5
+"""Best trials that are compared with all: fewer say nothing, after Optuna's advice."""
+LEAST = 2 * LEAST_TOP
+"""Complete trials below which no importances are told."""
+TOP = 0.1
+"""Share of the complete trials that count as best, where that is enough of them."""
+
+
+@dataclass(frozen=True)
+class Importances:
+    """Importances of a search's settings.
+
+    Attributes:
+        shares: by dotted name, the greatest first; they sum to 1.
+        best: complete trials that counted as the best.
+        complete: all complete ones.
+    """
+
+    shares: Mapping[str, float]
+    best: int
+    complete: int
+
+
+def importances(study: StudyRecord) -> Importances | None:
+    """Importances among the complete trials that the sampler proposed.
+
+    Those that ASHA stopped have no score at full budget and are left out, so the rest is no fair
+    sample: whoever shows these numbers shows `caveat` too.
+
+    Args:
+        study: a search.
+
+    Returns:
+        None where there are too few trials, nothing varies among them, or all score alike.
+    """
+    complete = [trial for trial in study.ranked() if trial.origin == "sampler"]
+    names = [name for name in varied(study) if name != "seed"]
+    columns = {name: _values(complete, name) for name in names}
+    columns = {name: values for name, values in columns.items() if len(_known(values)) > 1}
+    scores = [trial.last.objective for trial in complete if trial.last]
+    if len(complete) < LEAST or not columns or min(scores) == max(scores):
+        return None
+    import optuna
+
+    share = max(TOP, LEAST_TOP / len(complete))
+    distributions = {name: _distribution(values) for name, values in columns.items()}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # else it says that a study was made
+    search = optuna.create_study(direction="maximize")
+    for place, score in enumerate(scores):
+        there = {name: values[place] for name, values in columns.items()}
+        params = {name: value for name, value in there.items() if value is not None}
+        active = {name: distributions[name] for name in params}
+        search.add_trial(
+            optuna.trial.create_trial(params=params, distributions=active, value=score)
+        )
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=share)
+    with warnings.catch_warnings():  # that a conditional setting is rarely active: told by caveat
+        warnings.simplefilter("ignore")
+        found = optuna.importance.get_param_importances(
+            search, evaluator=evaluator, normalize=False
+        )
+    total = sum(found.values())
+    if not math.isfinite(total) or total <= 0:
+        return None
+    cut = sorted(scores, reverse=True)[math.ceil(share * len(scores)) - 1]
+    best = sum(score >= cut for score in scores)
+    return Importances({name: value / total for name, value in found.items()}, best, len(scores))
+
+
+def caveat(found: Importances, study: StudyRecord) -> str:
+    """What these importances do not say, in words."""
+    told = (
+        f"Importances compare the settings of the {found.best} best with those of all "
+        f"{found.complete} complete trials. They say which settings these have in common, not what "
+        "a setting does."
+    )
+    stopped = sum(trial.state == "pruned" for trial in study.trials)
+    if stopped:
+        told += (
+            f" ASHA stopped {stopped} other trials early: what it let live is not missing at "
+            "random, and neither are the values that these trials have."
+        )
+    return told + " What a setting does is fitted to a planned scaling study alone."
+
+
+def _values(trials: Sequence[TrialRecord], name: str) -> list[Any]:
+    """Of each trial; powers of two on the scale on which they are searched, as exponents."""
+    values = [trial.config.flat()[name] for trial in trials]
+    if LOGARITHMIC.get(name) == 2 and all(value & (value - 1) == 0 for value in _known(values)):
+        return [value.bit_length() - 1 if value is not None else None for value in values]
+    return values
+
+
+def _known(values: Sequence[Any]) -> set[Any]:
+    return {value for value in values if value is not None}
+
+
+def _distribution(values: Sequence[Any]) -> BaseDistribution:
+    """The range that was tried; None, where a setting does not apply, is no value of it."""
+    from optuna.distributions import (
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
+    known = _known(values)
+    if any(isinstance(value, str | bool) for value in known):
+        return CategoricalDistribution(sorted(known, key=str))
+    if all(isinstance(value, int) for value in known):
+        return IntDistribution(min(known), max(known))
+    low, high = float(min(known)), float(max(known))
+    return FloatDistribution(low, high, log=0 < low < high / 20)

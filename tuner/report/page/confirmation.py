@@ -1,0 +1,219 @@
+"""The page of a confirmation: the recommendation, intervals, ties, and the raw scores of seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tuner.confirm.arm import ArmResult
+from tuner.confirm.result import COMPARED, DEV, Confirmed
+from tuner.confirm.sentences import p_in_words, points, sentences, settings_in_words
+from tuner.report.leaderboard import percent
+from tuner.report.page.blocks import Block, Figure, Grid, Points, Section, Side, Words
+from tuner.report.page.drawing.intervals import Interval, forest
+from tuner.report.page.languages import crossed, language_figure
+from tuner.statistics.variance import Estimate
+
+TIED = {True: "may be best", False: "worse than the best"}
+
+
+def answer(result: Confirmed) -> list[Block]:
+    """The conclusion, the recommendation first."""
+    first, *others = sentences(result)
+    return [Words(first, "answer"), Points(tuple(others))]
+
+
+def sections(result: Confirmed) -> list[Section]:
+    """What a confirmation has beside its answer."""
+    made = [Section("Confirmed leaderboard", tuple(_leaderboard(result)))]
+    differences = _differences(result)
+    if differences:
+        made.append(Section("Difference to the control", tuple(differences)))
+    if result.languages and any(arm.test for arm in result.arms):
+        made.append(Section("By language", (language_figure(result, ()), *_by_language(result))))
+    if len(result.languages) > 1 and result.best.pairs:
+        made.append(Section("Pairs of languages", tuple(crossed(result))))
+    made.append(Section("Scores of the seeds", (_seeds(result),)))
+    return made
+
+
+def _leaderboard(result: Confirmed) -> list[Block]:
+    groups = [group for group in COMPARED if group in result.groups]
+    ranked = sorted(result.arms, key=lambda arm: -(arm.dev.value if arm.dev else -1.0))
+    rows = tuple(
+        (
+            arm.name + " (recommended)" * (arm.name == result.recommended),
+            *_interval(arm.dev),
+            _tied(arm, DEV),
+            *(cell for group in groups for cell in _interval(arm.test.get(group))),
+            _tied(arm, "targets"),
+            "–" if arm.search_score is None else percent(arm.search_score),
+            "–" if arm.optimism is None else points(arm.optimism),
+            f"{len(arm.objectives)} of {len(result.seeds)}",
+            str(len(arm.collapsed)),
+        )
+        for arm in ranked
+    )
+    tests = [head for group in groups for head in (f"test {group}, %", "95 % interval")]
+    columns = (
+        "configuration",
+        "dev, %",
+        "95 % interval",
+        "on dev",
+        *tests,
+        "on test's targets",
+        "search, %",
+        "optimism",
+        "seeds",
+        "collapsed",
+    )
+    strong = frozenset(n for n, arm in enumerate(ranked) if arm.name == result.recommended)
+    dev = result.objective if not result.worst else f"dev accuracy on {result.compared_on}"
+    board = Grid(
+        f"Ordered by {dev}, which chose; test chose nothing. Intervals are over seeds and groups "
+        "of pairs that share sentences. May be best: not told apart from the best by Hsu's "
+        "comparison, 95 %. Optimism: the search's score minus the mean of fresh seeds, in points.",
+        result.claim,
+        columns,
+        rows,
+        strong=strong,
+    )
+    settings = Grid(
+        "What is called what.",
+        result.claim,
+        ("configuration", "settings"),
+        tuple((arm.name, settings_in_words(arm.settings)) for arm in ranked),
+        left=2,
+    )
+    line = Words(f"Always giving the most frequent label: {_majority(result)}.", "note")
+    return [line, board, settings]
+
+
+def _differences(result: Confirmed) -> list[Block]:
+    figures = []
+    for group in COMPARED:
+        compared = [arm for arm in result.arms if group in arm.against_control]
+        if not compared:
+            continue
+        rows = [
+            Interval(
+                arm.name,
+                100 * found.estimate.value,
+                100 * found.estimate.low,
+                100 * found.estimate.high,
+                found.shown,
+            )
+            for arm in compared
+            for found in (arm.against_control[group],)
+        ]
+        languages = ", ".join(result.groups[group])
+        told = "; ".join(f"{r.label} {r.value:+.2f} ({r.low:+.2f} to {r.high:+.2f})" for r in rows)
+        alt = f"Differences to the control on the {group}, in points with 95 % intervals: {told}."
+        caption = (
+            f"Test accuracy on the {group} ({languages}) minus the control's, paired by seed and "
+            "by group of pairs that share sentences. Filled: shown, that is the interval leaves 0 "
+            "out and p < 0.05 by Holm's correction. Empty: not shown, which is not equal."
+        )
+        numbers = Grid(
+            caption,
+            result.claim,
+            ("configuration", "points", "95 % interval", "p, adjusted", "a difference"),
+            tuple(
+                (
+                    arm.name,
+                    points(found.estimate.value),
+                    f"{points(found.estimate.low)} to {points(found.estimate.high)}",
+                    p_in_words(found.adjusted).removeprefix("p ").removeprefix("= "),
+                    "was shown" if found.shown else "was not shown",
+                )
+                for arm in compared
+                for found in (arm.against_control[group],)
+            ),
+        )
+        unit = f"points on test's {group}, configuration − control"
+        figures.append(Figure(forest(rows, unit, alt), alt, caption, result.claim, numbers))
+    return [Side(tuple(figures))] if figures else []
+
+
+def _by_language(result: Confirmed) -> list[Block]:
+    rows = tuple(
+        (
+            arm.name,
+            *(
+                percent(arm.test[language].value) if language in arm.test else "–"
+                for language in result.languages
+            ),
+        )
+        for arm in result.arms
+        if arm.test
+    )
+    majority = tuple(
+        percent(result.test_majority[language]) if language in result.test_majority else "–"
+        for language in result.languages
+    )
+    grid = Grid(
+        "Test accuracy in % by language, mean over seeds, both sentences in that language.",
+        result.claim,
+        ("configuration", *result.languages),
+        (*rows, ("most frequent label", *majority)),
+        folded="every configuration by language",
+    )
+    return [grid]
+
+
+def _seeds(result: Confirmed) -> Grid:
+    groups = [group for group in COMPARED if group in result.groups]
+    rows = []
+    for arm in result.arms:
+        for seed in result.seeds:
+            tested = arm.tested.get(seed, {})
+            state = "failed" if seed in arm.failed else ""
+            state = "collapsed" if seed in arm.collapsed else state
+            rows.append(
+                (
+                    arm.name,
+                    str(seed),
+                    percent(arm.objectives[seed]) if seed in arm.objectives else "–",
+                    *(percent(tested[at]) if at in tested else "–" for at in groups),
+                    *(percent(tested[at]) if at in tested else "–" for at in result.languages),
+                    state,
+                )
+            )
+    return Grid(
+        f"What every number above is made from, in %: {result.objective}, and test accuracy.",
+        result.claim,
+        (
+            "configuration",
+            "seed",
+            "dev",
+            *(f"test {group}" for group in groups),
+            *(f"test {language}" for language in result.languages),
+            "",
+        ),
+        tuple(rows),
+        folded=f"{len(rows)} runs",
+    )
+
+
+def _majority(result: Confirmed) -> str:
+    told = [f"{percent(result.majority)} % on dev"]
+    for group in COMPARED:
+        languages = result.groups.get(group, ())
+        shares = [result.test_majority[at] for at in languages if at in result.test_majority]
+        if shares:
+            told.append(f"{percent(_mean(shares))} % on test's {group}")
+    return ", ".join(told)
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found)
+
+
+def _interval(found: Estimate | None) -> tuple[str, str]:
+    if found is None:
+        return "–", "–"
+    return percent(found.value), f"{percent(found.low)} to {percent(found.high)}"
+
+
+def _tied(arm: ArmResult, compared: str) -> str:
+    return TIED[arm.from_best[compared].tied] if compared in arm.from_best else "–"

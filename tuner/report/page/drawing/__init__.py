@@ -1,0 +1,1 @@
+"""Figures of the page, as inline SVG: the page's one room for matplotlib."""

@@ -1,0 +1,207 @@
+"""A matplotlib figure as inline SVG whose colours are variables of the page's style.
+
+One SVG serves light and dark: figures are drawn in stand-in colours, each of which is replaced by
+`var(--…)`. Text stays text, in the reader's font, so that it can be searched and read aloud.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from hashlib import sha256
+from html import escape
+from io import StringIO
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MUTED, LINE, PAPER, ACCENT = "#000001", "#000002", "#000003", "#000004", "#000005"
+"""Stand-ins: text, what stands back, grid lines, background, what stands out."""
+SERIES = tuple(f"#0000a{number}" for number in range(7))
+"""Stand-ins of series that are told apart."""
+LEVELS = 11
+"""Shades of a heat map, from the least to the most."""
+HEAT = tuple(f"#0000c{number:x}" for number in range(LEVELS))
+ON_HEAT = tuple(f"#0000d{number:x}" for number in range(LEVELS))
+"""Stand-ins of them, and of text on each."""
+MARKERS = "osD^vPX"
+"""Of series: colour alone does not tell them apart."""
+_NAMES = {
+    INK: "ink",
+    MUTED: "muted",
+    LINE: "line",
+    PAPER: "paper",
+    ACCENT: "accent",
+    **{colour: f"series-{number}" for number, colour in enumerate(SERIES)},
+    **{colour: f"heat-{number}" for number, colour in enumerate(HEAT)},
+    **{colour: f"on-heat-{number}" for number, colour in enumerate(ON_HEAT)},
+}
+LIGHT: Mapping[str, str] = {
+    "ink": "#1c2127",
+    "muted": "#5a6470",
+    "line": "#d7dce1",
+    "paper": "#ffffff",
+    "accent": "#0a5ca8",
+    "series-0": "#0a5ca8",
+    "series-1": "#b8500a",
+    "series-2": "#12734a",
+    "series-3": "#8338a4",
+    "series-4": "#b3261e",
+    "series-5": "#6d5b00",
+    "series-6": "#0a7480",
+}
+DARK: Mapping[str, str] = {
+    "ink": "#e6e9ec",
+    "muted": "#9ba6b2",
+    "line": "#39414a",
+    "paper": "#171b1f",
+    "accent": "#7cb9f5",
+    "series-0": "#7cb9f5",
+    "series-1": "#f2a060",
+    "series-2": "#63cf98",
+    "series-3": "#d19bee",
+    "series-4": "#ff928a",
+    "series-5": "#d8c460",
+    "series-6": "#63d1dd",
+}
+ENDS = {"light": ("#f1f6fb", "#08467f"), "dark": ("#1f2830", "#a5d4ff")}
+"""Colours of the least and the most in a heat map."""
+POINTS = 72.0
+"""To an inch."""
+ENLARGED = 1.25
+"""How much larger than drawn a figure is shown at most."""
+
+
+def colours(scheme: str) -> dict[str, str]:
+    """The page's variables and their colours in the `light` or the `dark` scheme."""
+    low, high = ENDS[scheme]
+    found = dict(LIGHT if scheme == "light" else DARK)
+    for level in range(LEVELS):
+        shade = _between(low, high, level / (LEVELS - 1))
+        found[f"heat-{level}"] = shade
+        found[f"on-heat-{level}"] = max("#000000", "#ffffff", key=partial(contrast, shade))
+    return found
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours `#rrggbb`, 1 to 21, as WCAG 2.2 defines it."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def canvas(width: float, height: float) -> Figure:
+    """An empty figure of so many inches."""
+    from matplotlib.figure import Figure  # not pyplot, which would look for a display
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def plain(axis: Axes, grid: Literal["x", "y", "none"] = "y") -> None:
+    """Dress an axis: no box, muted ticks, fine grid lines along `grid` (x, y or none)."""
+    axis.set_facecolor("none")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.spines[["left", "bottom"]].set_color(LINE)
+    axis.tick_params(colors=MUTED, labelcolor=INK, labelsize=8, length=3, width=0.8)
+    axis.xaxis.label.set(color=INK, size=9)
+    axis.yaxis.label.set(color=INK, size=9)
+    if grid != "none":
+        axis.grid(axis=grid, color=LINE, lw=0.6)
+    axis.set_axisbelow(True)
+
+
+def majority_line(axis: Axes, score: float) -> None:
+    """A line at what always giving the most frequent label scores, named where it stands."""
+    axis.axhline(score, color=MUTED, ls=":", lw=1.3)
+    axis.annotate(
+        "most frequent label",
+        (0.0, score),
+        xycoords=("axes fraction", "data"),
+        xytext=(3, 2),
+        textcoords="offset points",
+        fontsize=7.5,
+        color=MUTED,
+    )
+
+
+def legend(axis: Axes, title: str | None = None, columns: int = 1) -> None:
+    """A legend above the axis, where it hides nothing; none where nothing is labelled."""
+    handles, labels = axis.get_legend_handles_labels()
+    if not labels:
+        return
+    made = axis.legend(
+        handles,
+        labels,
+        title=title,
+        ncols=columns,
+        frameon=False,
+        fontsize=8,
+        title_fontsize=8,
+        labelcolor=INK,
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        borderaxespad=0.2,
+        columnspacing=1.2,
+        handletextpad=0.5,
+        alignment="left",
+    )
+    made.get_title().set_color(INK)
+
+
+def svg(figure: Figure, alt: str) -> str:
+    """The figure as an `<svg>` element; the same figure gives the same text.
+
+    Args:
+        figure: drawn in the stand-in colours of this module alone.
+        alt: what a reader who does not see it is told.
+    """
+    from matplotlib import rc_context
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_parse_math(False)  # a dollar sign in a name is one
+    written = StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tuner"}):
+        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
+    whole = written.getvalue()
+    body = whole[whole.index("<svg") :]
+    body = re.sub(r"<(metadata|style)\b.*?</\1>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
+    body = re.sub(r"#0000[0-9a-f]{2}\b", lambda found: f"var(--{_NAMES[found[0]]})", body)
+    body = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--font)", body)
+    body = _own_names(body)
+    width, height = (POINTS * inches for inches in figure.get_size_inches())
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(alt)}" '
+        f'style="max-width: {ENLARGED * width / 12:.1f}rem">'
+    )
+    return head + re.sub(r"\s*\n\s*", "\n", body[body.index(">") + 1 :]).strip()
+
+
+def _own_names(body: str) -> str:
+    """Names that are referred to become the figure's own; the others go: a page has each once."""
+    used = set(re.findall(r"(?:url\(#|href=\"#)([\w-]+)", body))
+    prefix = f"f{sha256(body.encode()).hexdigest()[:8]}-"
+
+    def renamed(found: re.Match[str]) -> str:
+        return f' id="{prefix}{found[1]}"' if found[1] in used else ""
+
+    body = re.sub(r'\s+id="([^"]*)"', renamed, body)
+    return re.sub(r"(url\(#|href=\"#)", rf"\g<1>{prefix}", body)
+
+
+def _between(low: str, high: str, share: float) -> str:
+    """A colour on the straight line between two, as `#rrggbb`."""
+    ends = [[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in (low, high)]
+    mixed = [round(a + share * (b - a)) for a, b in zip(*ends, strict=True)]
+    return "#" + "".join(f"{part:02x}" for part in mixed)

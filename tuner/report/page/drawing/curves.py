@@ -1,0 +1,102 @@
+"""Learning curves: a line a trial, rungs upright, a cross where a trial was stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tuner.report.page.drawing.canvas import (
+    ACCENT,
+    INK,
+    LINE,
+    MUTED,
+    SERIES,
+    canvas,
+    legend,
+    majority_line,
+    plain,
+    svg,
+)
+
+Role = Literal["best", "control", "complete", "pruned", "other"]
+LABELS: dict[Role, str] = {
+    "pruned": "stopped by ASHA (×)",
+    "other": "failed or unfinished",
+    "complete": "full budget",
+    "control": "control",
+    "best": "best, unconfirmed",
+}
+"""What the legend calls them; drawn in this order, so that the last lie on top."""
+_STYLES = {
+    "pruned": (MUTED, 0.8, 0.55, "-"),
+    "other": (MUTED, 0.8, 0.55, ":"),
+    "complete": (SERIES[0], 1.0, 0.6, "-"),
+    "control": (SERIES[1], 2.0, 1.0, "--"),
+    "best": (ACCENT, 2.2, 1.0, "-"),
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A trial.
+
+    Attributes:
+        role: how it is drawn.
+        pairs: its evaluations' nominal rungs.
+        scores: the objective there, in %.
+    """
+
+    role: Role
+    pairs: tuple[int, ...]
+    scores: tuple[float, ...]
+
+
+def learning_curves(
+    curves: Sequence[Curve], rungs: Sequence[int], majority: float, objective: str, alt: str
+) -> str:
+    """An SVG of the objective against the pairs seen.
+
+    Args:
+        curves: the trials.
+        rungs: in pairs.
+        majority: objective of always giving the most frequent label, in %.
+        objective: its name.
+        alt: for those who do not see it.
+    """
+    figure = canvas(5.2, 3.9)
+    axis = figure.subplots()
+    plain(axis)
+    for rung in rungs:
+        axis.axvline(rung, color=LINE, lw=0.8, ls=(0, (2, 2)), zorder=0)
+    for role, label in LABELS.items():
+        colour, width, alpha, dashes = _STYLES[role]
+        first = True
+        for curve in (each for each in curves if each.role == role):
+            axis.plot(
+                curve.pairs,
+                curve.scores,
+                color=colour,
+                lw=width,
+                alpha=alpha,
+                ls=dashes,
+                marker="o",
+                ms=2.5 if width < 2 else 4,
+                label=label if first else None,
+            )
+            if role == "pruned":
+                ends = curve.pairs[-1:], curve.scores[-1:]
+                axis.plot(*ends, "x", color=INK, ms=4.5, mew=0.9, alpha=0.8)
+            first = False
+    majority_line(axis, majority)
+    told: list[int] = []
+    for rung in reversed(rungs):  # those that have room for their number
+        if not told or told[-1] - rung > rungs[-1] / 9:
+            told.append(rung)
+    axis.set_xticks(told, [f"{rung:,}" for rung in told])
+    axis.set_xlim(left=0)
+    axis.margins(x=0.03)
+    axis.set_xlabel("pairs seen (dashed: rungs)")
+    axis.set_ylabel(f"{objective}, %")
+    legend(axis, columns=2)
+    return svg(figure, alt)

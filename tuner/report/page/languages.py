@@ -1,0 +1,154 @@
+"""Test accuracy by language and by ordered pair of languages, of a confirmation's arms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from tuner.confirm.arm import ArmResult
+from tuner.confirm.result import Confirmed
+from tuner.protocol import EvaluationSet
+from tuner.report.leaderboard import percent
+from tuner.report.page.blocks import Block, Figure, Grid, Section, Side, Words
+from tuner.report.page.drawing.bars import Standing, language_bars
+from tuner.report.page.drawing.heat import heat
+from tuner.report.page.published import Published
+
+AREAS = {
+    "mono": "both sentences in one language",
+    "cross": "in two languages",
+    "seen": "both in languages trained on",
+    "mixed": "one of them in a language trained on",
+    "unseen": "none in a language trained on",
+}
+"""Parts of the heat map, in words."""
+
+
+def language_figure(result: Confirmed, figures: Sequence[Published]) -> Figure:
+    """Bars of the recommended arm and the control, with intervals.
+
+    Args:
+        result: of a confirmation or the external reference.
+        figures: published ones, which the external reference alone may stand beside.
+    """
+    arms = [result.best]
+    if result.control is not None and result.control is not result.best:
+        arms.append(result.control)
+    series = [_standing(arm, result) for arm in arms if arm.test]
+    marks = [Standing(each.label, each.accuracy, {}, published=True) for each in figures]
+    languages = result.languages
+    majority = 100 * fmean(result.test_majority.values()) if result.test_majority else 0.0
+    trained = ", ".join(result.trained)
+    told = "; ".join(
+        f"{each.label}: " + ", ".join(f"{at} {value:.2f}" for at, value in each.heights.items())
+        for each in series
+    )
+    alt = f"Test accuracy by language, in %: {told}."
+    caption = (
+        f"Test accuracy by language, mean over {len(result.seeds)} seeds with 95 % intervals; "
+        f"trained on {trained}. The dotted line always gives the most frequent label."
+    )
+    if figures:
+        caption += (
+            " Marks are published figures, without intervals: "
+            + "; ".join(f"{each.label}: {each.source}" for each in figures)
+            + "."
+        )
+    rows = [
+        (
+            each.label,
+            language,
+            f"{each.heights[language]:.2f}",
+            *(f"{end:.2f}" for end in each.ends.get(language, ())),
+        )
+        for each in (*series, *marks)
+        for language in languages
+        if language in each.heights
+    ]
+    numbers = Grid(
+        caption,
+        result.claim,
+        ("whose", "language", "accuracy, %", "from", "to"),
+        tuple(row if len(row) == 5 else (*row, "–", "–") for row in rows),
+        left=2,
+    )
+    drawn = language_bars([*series, *marks], languages, majority, "test accuracy", alt)
+    return Figure(drawn, alt, caption, result.claim, numbers, wide=len(languages) > 5)
+
+
+def crossed(result: Confirmed) -> list[Block]:
+    """The heat maps of the recommended arm and the control, and the means over their parts."""
+    arms = [result.best]
+    if result.control is not None and result.control is not result.best and result.control.pairs:
+        arms.append(result.control)
+    rows = tuple(
+        (arm.name, *(percent(arm.areas[at]) if at in arm.areas else "–" for at in AREAS))
+        for arm in result.arms
+        if arm.pairs
+    )
+    named = "; ".join(f"{at}: {words}" for at, words in AREAS.items())
+    areas = Grid(
+        f"Unweighted means over ordered pairs of languages, in %, mean over seeds. {named}.",
+        result.claim,
+        ("configuration", *AREAS),
+        rows,
+    )
+    note = (
+        "Sentence 1 in one language, sentence 2 in another: the generalised setting of arXiv "
+        "2104.08645. Means over seeds; no interval is drawn."
+    )
+    return [Words(note, "note"), areas, Side(tuple(_heat(result, arm) for arm in arms))]
+
+
+def beside_published(result: Confirmed, figures: Sequence[Published]) -> Section:
+    """The external reference by language, beside published figures where there are any."""
+    words = (
+        "The external reference was trained on English alone by XTREME's recipe, and is the only "
+        "study here that may stand beside published figures. Its score is that of its last step, "
+        "where XTREME took the checkpoint that did best on English dev."
+    )
+    return Section("External reference", (Words(words), language_figure(result, figures)))
+
+
+def _heat(result: Confirmed, arm: ArmResult) -> Figure:
+    languages = result.languages
+    values = {
+        (row, column): 100 * arm.pairs[name]
+        for row, first in enumerate(languages)
+        for column, second in enumerate(languages)
+        if (name := EvaluationSet(first, second).name) in arm.pairs
+    }
+    alt = (
+        f"Heat map of {arm.name}: test accuracy over {len(values)} ordered pairs of languages, "
+        f"from {min(values.values()):.1f} to {max(values.values()):.1f} %."
+    )
+    caption = (
+        f"{arm.name}: test accuracy in %, sentence 1 down, sentence 2 across; trained on "
+        f"{', '.join(result.trained)}. Shades run from its own least to its own most."
+    )
+    numbers = Grid(
+        caption,
+        result.claim,
+        ("sentence 1", *languages),
+        tuple(
+            (
+                first,
+                *(
+                    f"{values[row, column]:.2f}" if (row, column) in values else "–"
+                    for column in range(len(languages))
+                ),
+            )
+            for row, first in enumerate(languages)
+        ),
+    )
+    drawn = heat(languages, languages, values, {}, "sentence 2", "sentence 1", alt)
+    return Figure(drawn, alt, caption, result.claim, numbers)
+
+
+def _standing(arm: ArmResult, result: Confirmed) -> Standing:
+    found = {at: arm.test[at] for at in result.languages if at in arm.test}
+    return Standing(
+        arm.name,
+        {at: 100 * each.value for at, each in found.items()},
+        {at: (100 * each.low, 100 * each.high) for at, each in found.items()},
+    )

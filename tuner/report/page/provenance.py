@@ -1,0 +1,125 @@
+"""What a study rests on: data, the overlap of its sentences, the encoder, versions; its cost."""
+
+from __future__ import annotations
+
+import time
+
+from tuner.ledger import Ledger
+from tuner.records import StudyRecord
+from tuner.report.page.blocks import Block, Grid, Points, Section, Words
+from tuner.report.page.trials import DIGITS, again
+from tuner.storage.folders import Place
+from tuner.terminal.progress import clock
+
+KINDS = {
+    "useful": "trials at full budget",
+    "under_way": "trials under way, or to go on",
+    "pruned": "trials that ASHA stopped",
+    "failed": "trials that failed",
+    "repeated": "lost with a worker or a driver, and trained again",
+}
+"""Of the ledger, in words."""
+
+
+def cost(study: StudyRecord) -> Section:
+    """The ledger."""
+    ledger = Ledger.of(study)
+    spent = {kind: getattr(ledger, kind) for kind in KINDS}
+    rows = [
+        (KINDS[kind], f"{pairs:,}", f"{100 * pairs / max(ledger.pairs, 1):.1f}")
+        for kind, pairs in spent.items()
+    ]
+    rows.append(("all that were trained", f"{ledger.pairs:,}", "100.0" if ledger.pairs else "0.0"))
+    evaluated = sum(t.last.train_seconds for t in study.trials if t.last)
+    told = [f"Drivers worked for {clock(study.seconds)}."]
+    held = sum(trial.seconds for trial in study.trials) / 3600
+    told.append(f"Trials were on workers for {held:.2f} hours, {evaluated / 3600:.2f} of training.")
+    if ledger.gpu_hours:
+        told.append(f"GPUs were held for {ledger.gpu_hours:.2f} GPU-hours.")
+    grid = Grid(
+        "Pairs trained, by what became of their trials.",
+        study.facts["claim"],
+        ("pairs of", "pairs", "%"),
+        tuple(rows),
+        strong=frozenset([len(rows) - 1]),
+    )
+    return Section("Cost", (grid, Words(" ".join(told))))
+
+
+def data(study: StudyRecord) -> Section:
+    """Corpus and encoder, and which sentences the splits share."""
+    facts = study.facts
+    corpus, encoder = facts.get("data", {}), facts.get("encoder", {})
+    blocks: list[Block] = []
+    told = [f"Source: {corpus.get('source', 'unknown')}; checksum {_short(corpus)}."]
+    if "training_pairs" in corpus:
+        told.append(
+            f"Trained on {corpus['training_pairs']:,} pairs that are clean in all source languages."
+        )
+    if "machine_translated" in corpus:
+        how = "is" if corpus["machine_translated"] else "is not"
+        told.append(f"Training text {how} machine-translated.")
+    told.append(
+        f"Encoder: {encoder.get('name', 'unknown')}"
+        + (f" at revision {encoder['revision']}" if encoder.get("revision") else "")
+        + (f", {encoder['layers']} layers" if "layers" in encoder else "")
+        + f"; checksum {_short(encoder)}."
+    )
+    blocks.append(Words(" ".join(told)))
+    blocks += overlap(study)
+    if corpus.get("notes"):
+        blocks.append(Points(tuple(corpus["notes"])))
+    return Section("Data and encoder", tuple(blocks))
+
+
+def overlap(study: StudyRecord) -> list[Block]:
+    """The counts of shared sentences; nothing where the study is older than they."""
+    counts = study.facts.get("overlap", {}).get("counts", {})
+    if not counts:
+        return []
+    splits = list(counts)
+    rows = tuple(
+        (
+            split,
+            f"{found['ids']:,}",
+            *("–" if other == split else f"{found['shared'].get(other, 0):,}" for other in splits),
+            f"{found['components']:,}" if "components" in found else "–",
+            f"{found['effective_ids']:,.0f}" if "effective_ids" in found else "–",
+        )
+        for split, found in counts.items()
+    )
+    strict = study.settings.get("protocol", {}).get("strict_overlap", False)
+    told = "dropped such pairs from train and dev" if strict else "kept them"
+    grid = Grid(
+        "Pairs that share a sentence with another split, in any language. Groups: pairs of a split "
+        "that share sentences among themselves; effective: so many independent pairs these are "
+        f"worth where a group is answered alike. This study {told}.",
+        study.facts["claim"],
+        ("split", "pairs", *(f"shared with {split}" for split in splits), "groups", "effective"),
+        rows,
+    )
+    return [grid]
+
+
+def reproduce(study: StudyRecord, folder: Place) -> Section:
+    """Versions, commit, checksums, and a command for each trial."""
+    environment = study.facts.get("environment", {})
+    rows = tuple((part, str(version)) for part, version in environment.items())
+    versions = Grid(
+        "What the study began with. The commit is this tool's; + where its tree was changed.",
+        study.facts["claim"],
+        ("part", "version"),
+        rows,
+        left=2,
+        folded="versions and commit",
+    )
+    began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(study.created))
+    words = Words(
+        f"Study {study.name}, id {study.id}, begun {began}. Its journal holds all settings; the "
+        "same data, encoder, versions and kind of processor give the same scores."
+    )
+    return Section("How to reproduce it", (words, again(study, folder), versions))
+
+
+def _short(part: dict[str, object]) -> str:
+    return str(part.get("checksum", "unknown"))[:DIGITS]

@@ -1,0 +1,74 @@
+"""Published figures on PAWS-X, which the external reference alone may stand beside.
+
+Accuracy on test in %, by language. They were read in other sources than the papers that they are
+of, and have no intervals; whoever reports them should read the papers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tuner.records import StudyRecord
+
+PAWSX = ("directory", "paws-x")
+"""The data source that is PAWS-X by its layout, and the end of its name on the hub."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A row of a published table.
+
+    Attributes:
+        label: in short.
+        source: where it is of, and how it was read.
+        encoder: what was fine-tuned.
+        accuracy: in %, by language.
+    """
+
+    label: str
+    source: str
+    encoder: str
+    accuracy: Mapping[str, float]
+
+
+MBERT, XLMR = "bert-base-multilingual-cased", "xlm-roberta-large"
+FIGURES = (
+    Published(
+        "XTREME, mBERT",
+        "XTREME (arXiv 2003.11080), zero-shot from English; quoted by another source [s]",
+        MBERT,
+        {"en": 94.0, "de": 85.7, "es": 87.4, "fr": 87.0, "ja": 73.0, "ko": 69.6, "zh": 77.0},
+    ),
+    Published(
+        "arXiv 1908.11828, mBERT",
+        "PAWS-X (arXiv 1908.11828), zero-shot from English; quoted by another source [s]",
+        MBERT,
+        {"en": 93.5, "de": 82.2, "es": 86.0, "fr": 85.2, "zh": 75.8},
+    ),
+    Published(
+        "XLM-R large",
+        "XLM-R large, zero-shot from English; quoted by another source [s]",
+        XLMR,
+        {"en": 94.7, "de": 89.7, "es": 90.1, "fr": 90.4, "ja": 78.7, "ko": 79.0, "zh": 82.3},
+    ),
+)
+
+
+def published(study: StudyRecord) -> tuple[Published, ...]:
+    """Figures that a reference may stand beside: of its data, and of its encoder or mBERT.
+
+    Args:
+        study: an external reference.
+
+    Returns:
+        Nothing where the data is not PAWS-X.
+    """
+    data = study.settings["data"]
+    source = data["source"]
+    is_pawsx = source == PAWSX[0] or (
+        source == "hub" and str(data["name"]).lower().endswith(PAWSX[1])
+    )
+    encoder = study.settings["encoder"]["name"]
+    wanted = {MBERT, XLMR} if encoder == XLMR else {MBERT}
+    return tuple(each for each in FIGURES if is_pawsx and each.encoder in wanted)

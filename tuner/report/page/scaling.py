@@ -1,0 +1,289 @@
+"""The page of a scaling study: what was shown and what was not, effects, means, rates, seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tuner.report.leaderboard import percent
+from tuner.report.page.blocks import Block, Figure, Grid, Points, Section, Side, Words
+from tuner.report.page.drawing.heat import heat
+from tuner.report.page.drawing.intervals import Course, Interval, courses, forest
+from tuner.report.page.levels import ABSENT
+from tuner.scaling.choice import Choice
+from tuner.scaling.findings import (
+    interval_alone,
+    is_main,
+    main_findings,
+    number,
+    p_value,
+    points,
+    shown,
+)
+from tuner.scaling.model import Fit
+from tuner.scaling.result import Scaled
+from tuner.scaling.sentences import sentences
+from tuner.statistics.variance import Estimate
+
+GROUPS = {"enf": "targets akin to English", "rest": "other targets"}
+"""Responses, in words; the others are as plain as their names."""
+UNFINISHED = "Trials of the plan have not ended: what follows is of the others; it may change."
+FIXED = {"pairs": "at equal pairs", "steps": "at equal steps"}
+
+
+def answer(result: Scaled) -> list[Block]:
+    """What was found, and then what it rests on."""
+    told = sentences(result)
+    found = main_findings(result, result.primary) if result.fits else []
+    first = [each for each in told if each in found]
+    rest = tuple(each for each in told if each not in found)
+    if not first:
+        nothing = f"Nothing is concluded: {result.unfitted}."
+        return [Words(nothing, "answer"), Points(tuple(each for each in rest if each != nothing))]
+    return [
+        *([Words(UNFINISHED, "warning")] if result.left or not result.tuned else []),
+        Words(first[0], "note"),
+        Points(tuple(first[1:])),
+        Words("What this rests on, and what it does not say:", "note"),
+        Points(rest),
+    ]
+
+
+def sections(result: Scaled) -> list[Section]:
+    """What a scaling study has beside its answer."""
+    made = []
+    if result.fits:
+        order = sorted(result.fits, key=lambda response: response != result.primary)
+        made.append(Section("Effects", (Side(tuple(_effects(result, order))),)))
+        drawn = [Side(tuple(found)) for response in order if (found := _means(result, response))]
+        if drawn:
+            made.append(Section("Means by B, β and k", tuple(drawn)))
+    if result.choices:
+        made.append(Section("Learning rates", (_rates(result), _chosen(result))))
+    made.append(Section("Scores of the seeds", (_seeds(result),)))
+    return made
+
+
+def _effects(result: Scaled, order: Sequence[str]) -> list[Figure]:
+    figures = []
+    for response in order:
+        fit = result.fits[response]
+        rows = [
+            Interval(
+                effect.name,
+                effect.estimate.value,
+                effect.estimate.low,
+                effect.estimate.high,
+                shown(effect),
+            )
+            for effect in fit.effects
+        ]
+        what = f"dev accuracy of the {_response(result, response)}"
+        claim = result.claim
+        told = "; ".join(
+            f"{effect.name} {points(effect.estimate.value)} ({interval_alone(effect.estimate)})"
+            for effect in fit.effects
+        )
+        alt = f"Effects on {what}, in points with 95 % intervals: {told}."
+        units = "; ".join(f"{e.name} {e.unit}" for e in fit.effects if is_main(e))
+        caption = (
+            f"Effects on {what}, {FIXED[result.design.hold]}, from designed and unpruned trials. "
+            f"Counted: {units}. "
+            "Filled: shown, that is p < 0.05 adjusted for all effects (Holm). Empty: not shown, "
+            "which does not mean that there is none."
+        )
+        numbers = Grid(
+            caption,
+            claim,
+            ("effect", "counted", "points", "95 % interval", "p, adjusted", "an effect"),
+            tuple(
+                (
+                    effect.name,
+                    effect.unit,
+                    points(effect.estimate.value),
+                    interval_alone(effect.estimate),
+                    p_value(effect.adjusted).removeprefix("p ").removeprefix("= "),
+                    "was shown" if shown(effect) else "was not shown",
+                )
+                for effect in fit.effects
+            ),
+            left=2,
+        )
+        unit = f"points of dev accuracy, {response}"
+        figures.append(Figure(forest(rows, unit, alt), alt, caption, claim, numbers))
+    return figures
+
+
+def _means(result: Scaled, response: str) -> list[Figure]:
+    """Accuracy against B for each β, against k, and the heat map of β and B."""
+    fit = result.fits[response]
+    figures = []
+    if fit.surface:
+        figures.append(_against_size(result, response, fit))
+    if "layer" in fit.means:
+        figures.append(_against_layer(result, response, fit))
+    if fit.surface:
+        figures.append(_heat(result, response, fit))
+    return figures
+
+
+def _against_size(result: Scaled, response: str, fit: Fit) -> Figure:
+    sizes = sorted({size for size, _ in fit.surface})
+    shares = sorted({share for _, share in fit.surface})
+    series = [
+        Course(
+            number(share),
+            {
+                place: _ends(fit.surface[size, share])
+                for place, size in enumerate(sizes)
+                if (size, share) in fit.surface
+            },
+        )
+        for share in shares
+    ]
+    what = f"dev accuracy of the {_response(result, response)}"
+    alt = f"Mean {what} against B for each β."
+    caption = (
+        f"Mean {what} against B for each β, {FIXED[result.design.hold]}, with 95 % intervals, "
+        f"over k and granularity.{_left_out(result)}"
+    )
+    rows = tuple(
+        (str(size), number(share), f"{found.value:.2f}", f"{found.low:.2f} to {found.high:.2f}")
+        for (size, share), found in sorted(fit.surface.items())
+    )
+    grid = Grid(caption, result.claim, ("B", "β", "mean, %", "95 % interval"), rows, left=0)
+    ticks = {place: str(size) for place, size in enumerate(sizes)}
+    drawn = courses(series, ticks, "B", "β", _majority(result), f"{response}, %", alt)
+    return Figure(drawn, alt, caption, result.claim, grid)
+
+
+def _against_layer(result: Scaled, response: str, fit: Fit) -> Figure:
+    means = fit.means["layer"]
+    names = [ABSENT["fusion.layer"] if level is None else str(level) for level in means]
+    points_at = {place: _ends(found) for place, found in enumerate(means.values())}
+    what = f"dev accuracy of the {_response(result, response)}"
+    alt = f"Mean {what} against k."
+    caption = (
+        f"Mean {what} against k, the layer fused with the last one, over B, β and granularity, "
+        f"with 95 % intervals.{_left_out(result)}"
+    )
+    rows = tuple(
+        (name, f"{found.value:.2f}", f"{found.low:.2f} to {found.high:.2f}")
+        for name, found in zip(names, means.values(), strict=True)
+    )
+    grid = Grid(caption, result.claim, ("k", "mean, %", "95 % interval"), rows)
+    ticks = dict(enumerate(names))
+    series = [Course("mean", points_at)]
+    drawn = courses(series, ticks, "k", "", _majority(result), f"{response}, %", alt)
+    return Figure(drawn, alt, caption, result.claim, grid)
+
+
+def _heat(result: Scaled, response: str, fit: Fit) -> Figure:
+    sizes = sorted({size for size, _ in fit.surface})
+    shares = sorted({share for _, share in fit.surface})
+    values = {
+        (shares.index(share), sizes.index(size)): found.value
+        for (size, share), found in fit.surface.items()
+    }
+    what = f"dev accuracy of the {_response(result, response)}"
+    alt = f"Heat map of mean {what}, β down and B across."
+    caption = (
+        f"Mean {what}, in %, β down and B across. Shades run from the least to the most of "
+        "this map; intervals are in the figure of B."
+    )
+    drawn = heat([number(s) for s in shares], [str(s) for s in sizes], values, {}, "B", "β", alt)
+    return Figure(drawn, alt, caption, result.claim)
+
+
+def _rates(result: Scaled) -> Figure:
+    grid = result.design.tuning.lr
+    places = {lr: place for place, lr in enumerate(grid)}
+    series, flagged = [], {}
+    for at, (size, choice) in enumerate(result.choices.items()):
+        found = {places[lr]: (100 * mean,) * 3 for lr, mean in choice.means.items()}
+        series.append(Course(str(size), found))
+        if choice.at_edge:
+            flagged[at] = places[choice.lr]
+    alt = "Objective against the learning rate for each B: " + "; ".join(
+        f"B = {size} best at {choice.lr:g}{' (edge)' * choice.at_edge}"
+        for size, choice in result.choices.items()
+    )
+    caption = (
+        f"{result.objective}, in %, mean over the tuning seeds, which are not compared. The best "
+        "rate of each B was chosen here; ringed: at the edge of the grid, so that B is left out of "
+        "every effect and mean above."
+    )
+    numbers = Grid(
+        caption,
+        result.claim,
+        ("B", *(f"{lr:g}" for lr in grid)),
+        tuple(
+            (
+                str(size),
+                *(percent(choice.means[lr]) if lr in choice.means else "–" for lr in grid),
+            )
+            for size, choice in result.choices.items()
+        ),
+    )
+    ticks = {place: f"{lr:g}" for lr, place in places.items()}
+    measure = f"{result.objective}, %"
+    drawn = courses(series, ticks, "optim.lr", "B", _majority(result), measure, alt, flagged)
+    return Figure(drawn, alt, caption, result.claim, numbers)
+
+
+def _chosen(result: Scaled) -> Grid:
+    def verdict(choice: Choice) -> str:
+        return "at the edge: not concluded upon" if choice.at_edge else "inside the grid"
+
+    return Grid(
+        "The learning rate that each B was trained with.",
+        result.claim,
+        ("B", "optim.lr", ""),
+        tuple(
+            (str(size), f"{choice.lr:g}", verdict(choice))
+            for size, choice in result.choices.items()
+        ),
+        left=0,
+    )
+
+
+def _seeds(result: Scaled) -> Grid:
+    responses = [name for name in result.fits] or list(result.languages)
+    rows = tuple(
+        (
+            f"{seed.trial:03d}",
+            str(cell),
+            str(seed.seed),
+            *(percent(seed.accuracy[response]) for response in responses),
+            "collapsed" if seed.collapsed else "",
+        )
+        for cell in result.planned
+        for seed in result.seeds_of[cell]
+    )
+    return Grid(
+        "What every number above is made from: dev accuracy in % of each compared trial that "
+        "reached its full budget.",
+        result.claim,
+        ("trial", "configuration", "seed", *responses, ""),
+        rows,
+        left=2,
+        folded=f"{len(rows)} runs",
+    )
+
+
+def _response(result: Scaled, response: str) -> str:
+    return f"{GROUPS.get(response, response)} ({', '.join(result.languages[response])})"
+
+
+def _left_out(result: Scaled) -> str:
+    if not result.at_edge:
+        return ""
+    sizes = ", ".join(map(str, result.at_edge))
+    return f" Left out, their learning rate being at the edge of its grid: B = {sizes}."
+
+
+def _majority(result: Scaled) -> float:
+    return 100 * result.majority
+
+
+def _ends(found: Estimate) -> tuple[float, float, float]:
+    return found.value, found.low, found.high

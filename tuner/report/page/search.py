@@ -1,0 +1,144 @@
+"""The page of a search: unconfirmed, and said to be so; its curves, settings and importances."""
+
+from __future__ import annotations
+
+from tuner.invocation import command
+from tuner.records import StudyRecord, TrialRecord
+from tuner.report.importances import caveat, importances
+from tuner.report.leaderboard import percent, shown, varied
+from tuner.report.page.blocks import Block, Commands, Figure, Grid, Section, Words
+from tuner.report.page.drawing.bars import lying_bars
+from tuner.report.page.drawing.curves import Curve, Role, learning_curves
+from tuner.report.page.settings import by_setting
+from tuner.report.page.trials import leaderboard, name
+from tuner.storage.folders import Place
+
+
+def answer(study: StudyRecord, folder: Place) -> list[Block]:
+    """What an unconfirmed search says: a candidate, and how to confirm it."""
+    best = study.best
+    if best is None or best.last is None:
+        return [Words("No trial has reached the full budget: there is no answer yet.", "answer")]
+    complete = study.ranked()
+    objective, score = study.facts["objective"], best.last.objective
+    alike = sum(trial.last.objective == score for trial in complete if trial.last) - 1
+    others = f"; {alike} other{'s' if alike > 1 else ''} scored the same" if alike else ""
+    blocks: list[Block] = [
+        Words(
+            f"Unconfirmed: of {len(complete)} trials at the full budget of {best.budget:,} pairs, "
+            f"trial {name(best)} has the highest {objective}, {percent(score)} %{others}.",
+            "answer",
+        )
+    ]
+    control = next((t for t in complete if t.origin == "baseline" and t.last), None)
+    if control is not None and control is not best and control.last is not None:
+        difference = 100 * (score - control.last.objective)
+        blocks.append(
+            Words(
+                f"The control, trial {control.number:03d}, has {percent(control.last.objective)} %:"
+                f" {difference:.2f} points less, in one run of each."
+            )
+        )
+    if score < study.facts["majority_accuracy"] + 1e-9:
+        told = "Nothing was learnt: always giving the most frequent label does as well."
+        blocks.append(Words(told, "warning"))
+    settings = ", ".join(f"{n} {shown(best.config.flat()[n])}" for n in varied(study))
+    blocks += [
+        Words(f"Its settings: {settings}.") if settings else Words("No settings were varied."),
+        Words(
+            "The best of many noisy scores is biased upwards by being the best. This is a "
+            "candidate and no result: a result takes fresh seeds, and test was read by nothing.",
+            "warning",
+        ),
+        Commands("Next, with fresh seeds and the control:", (command("confirm", folder),)),
+    ]
+    return blocks
+
+
+def sections(study: StudyRecord) -> list[Section]:
+    """What a search has beside its answer."""
+    made = [Section("Leaderboard, unconfirmed", (*_board_notes(study), *leaderboard(study)))]
+    if any(trial.last for trial in study.trials):
+        made.append(Section("Learning curves", (_curves(study),)))
+    settings = by_setting(study)
+    if settings:
+        made.append(Section("Settings and scores", tuple(settings)))
+    ranked = _importances(study)
+    if ranked:
+        made.append(Section("Importances", tuple(ranked)))
+    return made
+
+
+def _board_notes(study: StudyRecord) -> list[Block]:
+    most = percent(study.facts["majority_accuracy"])
+    return [Words(f"Always giving the most frequent label: {most} %.", "note")]
+
+
+def _curves(study: StudyRecord) -> Figure:
+    curves, best = [], study.best
+    for trial in study.trials:
+        if trial.evaluations:
+            points = [(e.rung, 100 * e.objective) for e in trial.evaluations]
+            pairs, scores = zip(*points, strict=True)
+            curves.append(Curve(_role(trial, best), pairs, scores))
+    stopped = sum(trial.state == "pruned" for trial in study.trials)
+    complete = len(study.ranked())
+    rungs = ", ".join(f"{rung:,}" for rung in study.rungs)
+    claim, objective = study.facts["claim"], study.facts["objective"]
+    alt = (
+        f"Learning curves of {len(curves)} trials with rungs at {rungs} pairs: {complete} reached "
+        f"the full budget, ASHA stopped {stopped}."
+    )
+    numbers = Grid(
+        f"{objective}, in %, at each rung.",
+        claim,
+        ("trial", "state", *(f"{rung:,}" for rung in study.rungs)),
+        tuple(
+            (
+                name(trial),
+                trial.state,
+                *(
+                    next((percent(e.objective) for e in trial.evaluations if e.rung == rung), "–")
+                    for rung in study.rungs
+                ),
+            )
+            for trial in study.trials
+            if trial.evaluations
+        ),
+        left=2,
+    )
+    caption = (
+        "Each line is a trial, evaluated at the rungs; a cross is where ASHA stopped it. "
+        "Unconfirmed."
+    )
+    majority = 100 * study.facts["majority_accuracy"]
+    drawn = learning_curves(curves, study.rungs, majority, objective, alt)
+    return Figure(drawn, alt, caption, claim, numbers)
+
+
+def _role(trial: TrialRecord, best: TrialRecord | None) -> Role:
+    if trial is best:
+        return "best"
+    if trial.origin == "baseline":
+        return "control"
+    if trial.state == "completed":
+        return "complete"
+    return "pruned" if trial.state == "pruned" else "other"
+
+
+def _importances(study: StudyRecord) -> list[Block]:
+    found = importances(study)
+    if found is None:
+        return []
+    claim = study.facts["claim"]
+    values = {setting: 100 * share for setting, share in found.shares.items()}
+    told = ", ".join(f"{setting} {value:.0f} %" for setting, value in values.items())
+    alt = f"Importances, which sum to 100 %: {told}."
+    rows = tuple((setting, f"{value:.1f}") for setting, value in values.items())
+    numbers = Grid("Importances, in %.", claim, ("setting", "%"), rows)
+    caption = "PED-ANOVA (arXiv 2304.10255) by Optuna; no interval is known for these shares."
+    drawn = lying_bars(values, "importance, %", alt)
+    return [
+        Words(caveat(found, study), "warning"),
+        Figure(drawn, alt, caption, claim, numbers),
+    ]

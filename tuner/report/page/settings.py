@@ -1,0 +1,174 @@
+"""What the settings of a search went with: scatter plots, a heat map, parallel coordinates.
+
+Complete trials alone have scores that compare, and ASHA chose which those are: every figure says
+how many of all trials they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import fmean
+from typing import Any
+
+from tuner.records import StudyRecord, TrialRecord
+from tuner.report.leaderboard import percent, varied
+from tuner.report.page.blocks import Block, Figure, Grid, Side, Words
+from tuner.report.page.drawing.heat import heat
+from tuner.report.page.drawing.parallel import Path, Upright, parallel
+from tuner.report.page.drawing.scatter import Dots, scatter
+from tuner.report.page.levels import Levels, heights, named
+from tuner.report.seeds import SEED, selected
+
+SIZE, MIX, LAYER, FUSION = (
+    "batch.effective_size",
+    "mix.cross_lingual",
+    "fusion.layer",
+    "fusion.kind",
+)
+SELECTED = (
+    "ASHA chose which trials are complete: the others are not missing at random, and what differs "
+    "between complete trials is no effect of one setting alone."
+)
+CHOSEN = "Several settings differ between trials: what differs is no effect of one setting alone."
+
+
+def by_setting(study: StudyRecord) -> list[Block]:
+    """The figures, of the settings that vary; none where fewer than two trials are complete."""
+    names = varied(study)
+    if len(study.ranked()) < 2 or not names:
+        return []
+    figures = []
+    if SIZE in names:
+        figures.append(_scatter(study, SIZE, MIX if MIX in names else None))
+    if LAYER in names:
+        figures.append(_scatter(study, LAYER, FUSION if FUSION in names else None))
+    if MIX in names and SIZE not in names:
+        figures.append(_scatter(study, MIX, None))
+    if SIZE in names and MIX in names:
+        figures.append(_heat(study))
+    why = SELECTED if selected(study) else CHOSEN
+    return [Words(why, "warning"), *([Side(tuple(figures))] if figures else []), _parallel(study)]
+
+
+def _scatter(study: StudyRecord, setting: str, told_apart: str | None) -> Figure:
+    value = _reader(setting)
+    levels = Levels.of(setting, [value(trial) for trial in study.trials])
+    places = {trial.number: levels.place(value(trial)) for trial in study.trials}
+    ticks = {}
+    for place, label in enumerate(levels.labels):
+        there = [trial for trial in study.trials if places[trial.number] == place]
+        ticks[place] = f"{label}\n{_counted(there)}"
+    series = [
+        Dots(
+            label,
+            tuple(places[trial.number] for trial in trials),
+            tuple(100 * trial.last.objective for trial in trials if trial.last),
+        )
+        for label, trials in _series(study, told_apart).items()
+    ]
+    claim, objective = study.facts["claim"], study.facts["objective"]
+    apart = f", told apart by {named(told_apart)}" if told_apart else ""
+    alt = f"Scores of {len(study.ranked())} complete trials against {named(setting)}{apart}."
+    caption = (
+        f"Complete trials by {named(setting)}{apart}. Below each value: complete of all trials "
+        "with it. Unconfirmed; the leaderboard has the numbers."
+    )
+    title = named(told_apart) if told_apart else ""
+    majority = 100 * study.facts["majority_accuracy"]
+    drawn = scatter(series, ticks, named(setting), title, majority, objective, alt)
+    return Figure(drawn, alt, caption, claim)
+
+
+def _series(study: StudyRecord, setting: str | None) -> dict[str, list[TrialRecord]]:
+    """Complete trials by their value of a setting."""
+    complete = study.ranked()
+    if setting is None:
+        return {"": complete}
+    value = _reader(setting)
+    levels = Levels.of(setting, [value(trial) for trial in study.trials])
+    return {
+        label: [trial for trial in complete if levels.place(value(trial)) == place]
+        for place, label in enumerate(levels.labels)
+    }
+
+
+def _heat(study: StudyRecord) -> Figure:
+    mix, size = _reader(MIX), _reader(SIZE)
+    rows = Levels.of(MIX, [mix(trial) for trial in study.trials])
+    columns = Levels.of(SIZE, [size(trial) for trial in study.trials])
+    cells: dict[tuple[int, int], list[TrialRecord]] = {}
+    for trial in study.trials:
+        key = rows.place(mix(trial)), columns.place(size(trial))
+        cells.setdefault(key, []).append(trial)
+    means = {key: fmean(scores) for key, there in cells.items() if (scores := _scores(there))}
+    numbers = tuple(
+        (
+            rows.labels[row],
+            columns.labels[column],
+            percent(means[row, column]) if (row, column) in means else "–",
+            str(len(_scores(there))),
+            str(len(there)),
+        )
+        for (row, column), there in sorted(cells.items())
+    )
+    claim = study.facts["claim"]
+    alt = f"Heat map of mean scores of complete trials, {named(MIX)} down, {named(SIZE)} across."
+    caption = (
+        f"{study.facts['objective']}, in %, by {named(MIX)} and {named(SIZE)}: the mean over the "
+        "complete trials of each cell, and below it how many of all trials there these are. "
+        "Unconfirmed."
+    )
+    grid = Grid(caption, claim, (MIX, SIZE, "mean, %", "complete", "all"), numbers, left=0)
+    drawn = heat(
+        rows.labels,
+        columns.labels,
+        {key: 100 * mean for key, mean in means.items()},
+        {key: _counted(there) for key, there in cells.items()},
+        named(SIZE),
+        named(MIX),
+        alt,
+    )
+    return Figure(drawn, alt, caption, claim, grid)
+
+
+def _parallel(study: StudyRecord) -> Figure:
+    names = [setting for setting in varied(study) if setting != SEED]
+    trials, ranked = study.trials, study.ranked()
+    uprights, columns = [], []
+    for setting in names:
+        value = _reader(setting)
+        found, ticks = heights(setting, [value(trial) for trial in trials])
+        uprights.append(Upright(setting, ticks))
+        columns.append(found)
+    scores = _scores(ranked)
+    low, high = min(scores), max(scores)
+    ends = {0.0: percent(low), 1.0: percent(high)} if high > low else {0.5: percent(low)}
+    uprights.append(Upright("score, %", ends))
+    ranks = {trial.number: place for place, trial in enumerate(reversed(ranked))}
+    paths = []
+    for place, trial in enumerate(trials):
+        found = [column[place] for column in columns]
+        if trial.number not in ranks or trial.last is None:
+            paths.append(Path(tuple(found), None))
+            continue
+        end = (trial.last.objective - low) / (high - low) if high > low else 0.5
+        paths.append(Path((*found, end), ranks[trial.number] / max(len(ranked) - 1, 1)))
+    alt = f"Parallel coordinates of {len(trials)} trials over {', '.join(names)} and the score."
+    caption = (
+        "Each line is a trial. Trials that are not at full budget have no score that compares "
+        "and end before the last axis. Unconfirmed; the leaderboard has the numbers."
+    )
+    return Figure(parallel(uprights, paths, alt), alt, caption, study.facts["claim"], wide=True)
+
+
+def _reader(setting: str) -> Callable[[TrialRecord], Any]:
+    return lambda trial: trial.config.flat()[setting]
+
+
+def _scores(trials: Sequence[TrialRecord]) -> list[float]:
+    """Objectives of those that reached the full budget."""
+    return [trial.last.objective for trial in trials if trial.state == "completed" and trial.last]
+
+
+def _counted(trials: Sequence[TrialRecord]) -> str:
+    return f"{len(_scores(trials))} of {len(trials)}"

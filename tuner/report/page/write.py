@@ -1,0 +1,156 @@
+"""`tuner report` writes the page: what kind of study it is decides what stands on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from tuner.confirm.result import Confirmed
+from tuner.errors import UserError
+from tuner.invocation import command
+from tuner.records import StudyRecord
+from tuner.report.page import confirmation, provenance, scaling, search
+from tuner.report.page.beside import Family, to_page
+from tuner.report.page.blocks import Block, Commands, Page, Section, Words
+from tuner.report.page.languages import beside_published
+from tuner.report.page.noise import noise
+from tuner.report.page.published import published
+from tuner.report.page.render import HTML, MARKDOWN, html, markdown
+from tuner.report.page.trials import planned
+from tuner.report.status import Standing
+from tuner.scaling.result import Scaled
+from tuner.storage.access import write
+from tuner.storage.folders import Place
+from tuner.study.design import REFERENCE
+from tuner.study_file import reopened_study
+from tuner.terminal.progress import clock
+from tuner.tracking import attach, store_of
+
+
+def page_of(standing: Standing) -> Page:
+    """The page of a study as it stands."""
+    study, folder = standing.study, standing.folder
+    design = study.settings.get("design")
+    family = Family.of(study, folder)
+    if design is None:
+        kind, sections = "search", _search(study, folder, family)
+    elif design["kind"] == "scaling":
+        kind, sections = "scaling study", _scaling(study)
+    elif design["arms"][0]["name"] == REFERENCE:
+        kind, sections = "external reference", _reference(study, folder, family)
+    else:
+        kind, sections = "confirmation", _confirmation(study, folder, family)
+    probed = noise(study)
+    return Page(
+        study.name,
+        kind,
+        _status(standing),
+        str(study.settings.get("description", "")),
+        study.facts["claim"],
+        (
+            *sections,
+            *([probed] if probed else []),
+            provenance.cost(study),
+            provenance.data(study),
+            provenance.reproduce(study, folder),
+        ),
+    )
+
+
+def write_page(standing: Standing) -> dict[str, str]:
+    """Write both files into the study's folder.
+
+    Returns:
+        Their texts, by name.
+    """
+    page = page_of(standing)
+    texts = {HTML: html(page), MARKDOWN: markdown(page)}
+    for name, text in texts.items():
+        write(standing.folder / name, text.encode())
+    return texts
+
+
+def attach_page(standing: Standing, texts: Mapping[str, str]) -> str:
+    """Put the page into the study's run in MLflow, and say so, or why it is not there.
+
+    An MLflow that is away is no error: the files are in the study's folder.
+    """
+    study, folder = standing.study, standing.folder
+    try:
+        settings = reopened_study(study.settings, folder)
+        found = attach(store_of(settings), settings.tracking.experiment, study.id, texts)
+    except UserError as error:
+        return f"not attached to MLflow: {error.problem}"
+    if found:
+        return "attached to the study's run in MLflow"
+    return f"not attached to MLflow, which has no run of it: {command('sync', folder)}"
+
+
+def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
+    """A search; where it was confirmed, the confirmation's answer stands on top."""
+    confirmed = family.confirmation
+    if confirmed is None:
+        return [Section("Answer", tuple(search.answer(study, folder))), *search.sections(study)]
+    blocks = confirmation.answer(Confirmed.of(confirmed))
+    link = to_page(f"Confirmed by {confirmed.name}: its whole page", confirmed, folder)
+    return [
+        Section("Answer, confirmed", (*blocks, link)),
+        Section("What the search alone said", tuple(search.answer(study, folder))),
+        *search.sections(study),
+    ]
+
+
+def _confirmation(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
+    if study.recommendation is None:
+        return [Section("Answer", tuple(_not_yet(folder))), _planned(study)]
+    result = Confirmed.of(study)
+    blocks = confirmation.answer(result)
+    if family.search is not None:
+        text = f"The search that this confirms, {family.search.name}"
+        blocks.append(to_page(text, family.search, folder))
+    sections = [Section("Answer", tuple(blocks)), *confirmation.sections(result)]
+    if family.reference is not None:
+        reference = Confirmed.of(family.reference)
+        sections.append(beside_published(reference, published(family.reference)))
+    return [*sections, _planned(study)]
+
+
+def _reference(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
+    if study.recommendation is None:
+        return [Section("Answer", tuple(_not_yet(folder))), _planned(study)]
+    result = Confirmed.of(study)
+    blocks = confirmation.answer(result)
+    if family.confirmation is not None:
+        text = f"The confirmation that it stands beside, {family.confirmation.name}"
+        blocks.append(to_page(text, family.confirmation, folder))
+    return [
+        Section("Answer", tuple(blocks)),
+        beside_published(result, published(study)),
+        *confirmation.sections(result),
+        _planned(study),
+    ]
+
+
+def _scaling(study: StudyRecord) -> list[Section]:
+    result = Scaled.of(study)
+    answer = Section("Answer", tuple(scaling.answer(result)))
+    return [answer, *scaling.sections(result), _planned(study)]
+
+
+def _not_yet(folder: Place) -> list[Block]:
+    return [
+        Words("Nothing has been recommended yet, and nothing has read test.", "answer"),
+        Commands("Go on with:", (command("resume", folder),)),
+    ]
+
+
+def _planned(study: StudyRecord) -> Section:
+    return Section("Trials, as planned", (planned(study),))
+
+
+def _status(standing: Standing) -> tuple[str, ...]:
+    study = standing.study
+    began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(study.created))
+    ended = sum(trial.ended is not None for trial in study.trials)
+    told = f"{ended} of {standing.trials} trials ended"
+    return standing.state, told, f"begun {began}", f"took {clock(study.seconds)}"

@@ -1,0 +1,144 @@
+"""What `tuner compare` is given: a study, of which its best or what it recommends, or a trial."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tuner.confirm.answers import protocol_of, table_of
+from tuner.errors import UserError
+from tuner.invocation import command
+from tuner.protocol import EvaluationSet, Protocol
+from tuner.records import StudyRecord, TrialRecord
+from tuner.search.journal import read_history
+from tuner.statistics.items import Table
+from tuner.storage.folders import Place
+from tuner.storage.location import study_folder
+
+_TRIAL = re.compile(r"(?P<study>.+):(?P<trial>\d{1,9})", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two that are compared.
+
+    Attributes:
+        name: as it was named: `nano`, or `nano:12`.
+        what: that is, in words.
+        chosen: how it was chosen by the very scores that are compared, in words; "" where a trial
+            was named.
+        record: of its study.
+        protocol: of its study.
+        trials: complete ones that differ in the seed alone, one a seed, ascending by it.
+    """
+
+    name: str
+    what: str
+    chosen: str
+    record: StudyRecord
+    protocol: Protocol
+    trials: tuple[TrialRecord, ...]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One for each of the trials."""
+        return tuple(trial.config.seed for trial in self.trials)
+
+    def table(self, sets: Sequence[EvaluationSet], seeds: Sequence[int]) -> Table:
+        """Its mean accuracy on dev sets, a row for each of some of its seeds, in their order."""
+        by_seed = dict(zip(self.seeds, self.trials, strict=True))
+        answers = [last.answers for seed in seeds if (last := by_seed[seed].last)]
+        return table_of(self.record.facts, "dev", answers, sets)
+
+
+def side_of(text: str, storage: str) -> Side:
+    """What a user names: `STUDY`, its best or what it recommends; or `STUDY:TRIAL`.
+
+    Args:
+        text: a study's name or folder, and maybe the number of a trial after a colon.
+        storage: where a name is looked for.
+
+    Raises:
+        UserError: there is no such study or trial, or none that can be compared.
+    """
+    named = _TRIAL.fullmatch(text)
+    folder = study_folder(named["study"] if named else text, storage)
+    record = read_history(folder).record()
+    if named:
+        return _trial(text, record, folder, int(named["trial"]))
+    return _study(text, record, folder)
+
+
+def _trial(text: str, record: StudyRecord, folder: Place, number: int) -> Side:
+    trial = next((trial for trial in record.trials if trial.number == number), None)
+    see = f"Its trials: {command('report', folder)}"
+    if trial is None:
+        raise UserError(f"there is no trial {number:03d} in {folder}", see)
+    if trial.state != "completed" or trial.last is None:
+        raise UserError(
+            f"trial {number:03d} of {record.name} is {trial.state}: scores are compared at the "
+            "full budget alone",
+            f"Name a complete one. {see}",
+        )
+    return Side(
+        text, f"trial {number:03d} of {record.name}", "", record, _protocol(record), (trial,)
+    )
+
+
+def _study(text: str, record: StudyRecord, folder: Place) -> Side:
+    design = record.settings.get("design")
+    if design is None:
+        if record.best is None:
+            raise UserError(
+                f"no trial of {record.name} has reached its full budget",
+                f"Let it run on: {command('resume', folder)}",
+            )
+        trials = _with_other_seeds(record, record.best)
+        what = f"the best of {record.name}, trial {record.best.number:03d}"
+        if len(trials) > 1:
+            what += f" and those that differ from it in the seed alone: {len(trials)} in all"
+        chosen = f"unconfirmed: the best of {len(record.trials)} noisy scores is biased upwards"
+        return Side(text, what, chosen, record, _protocol(record), trials)
+    if design["kind"] != "confirm":
+        raise UserError(
+            f"{record.name} is a planned study of many configurations, and recommends none",
+            f"Name a trial of it, as {text}:0; what it has found: {command('report', folder)}",
+        )
+    if record.recommendation is None:
+        raise UserError(
+            f"{record.name} has not recommended anything yet",
+            f"Let it run to its end: {command('resume', folder)}; or name a trial, as {text}:0",
+        )
+    arm = record.recommendation.arm
+    trials = tuple(
+        sorted((t for t in record.complete if t.arm == arm), key=lambda trial: trial.config.seed)
+    )
+    what = f"what {record.name} recommends, {arm}, with {len(trials)} seeds"
+    chosen = f"recommended, of {len(design['arms'])} configurations, by its dev scores"
+    return Side(text, what, chosen, record, _protocol(record), trials)
+
+
+def _protocol(record: StudyRecord) -> Protocol:
+    """The roles of a study's languages, where its record says all that is compared."""
+    try:
+        data, encoder = record.facts["data"], record.facts["encoder"]
+        for value in (data["checksum"], encoder["checksum"], *data["languages"]):
+            if not isinstance(value, str):
+                raise TypeError(f"{value!r} is no text")
+        return protocol_of(record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"the record of {record.name} does not say what it was trained and evaluated on "
+            f"({type(error).__name__}: {error})",
+            "It is damaged, or of an older version: run the study anew.",
+        ) from error
+
+
+def _with_other_seeds(record: StudyRecord, best: TrialRecord) -> tuple[TrialRecord, ...]:
+    """Complete trials with the settings of `best`, one a seed; `best` is that of its own."""
+    found = {best.config.seed: best}
+    for trial in record.complete:
+        if trial.config == best.config.model_copy(update={"seed": trial.config.seed}):
+            found.setdefault(trial.config.seed, trial)
+    return tuple(found[seed] for seed in sorted(found))

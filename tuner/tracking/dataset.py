@@ -1,0 +1,33 @@
+"""The corpus of a study as MLflow shows it among a run's inputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput
+
+MAX_INPUT_TAG = 500
+"""Longest tag of an input, in characters."""
+DIGEST = 12
+"""Characters of the data's checksum that name it; the whole stands beside it."""
+
+
+def dataset(data: Mapping[str, Any]) -> DatasetInput:
+    """The corpus: where it is from, what it is known by, what is in it."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    languages = ", ".join(data.get("languages", ()))
+    tags = {"mlflow.data.context": "training", "tuner.languages": languages[:MAX_INPUT_TAG]}
+    return DatasetInput(
+        Dataset(
+            name=str(data["source"]),
+            digest=data["checksum"][:DIGEST],
+            source_type="tuner",
+            source=json.dumps({"source": str(data["source"]), "sha256": data["checksum"]}),
+            profile=json.dumps({"languages": languages, "counts": data.get("counts", {})}),
+        ),
+        [InputTag(tag, text) for tag, text in tags.items()],
+    )
