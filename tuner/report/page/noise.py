@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tuner.records import NoiseRecord, StudyRecord
+from tuner.noise import NoiseRecord
+from tuner.records import StudyRecord
 from tuner.report.page.blocks import Grid, Section, Words
 
 CAUTION = (
