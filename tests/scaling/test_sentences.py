@@ -100,8 +100,8 @@ def test_planted_effects_are_shown_with_their_means(result: Scaled) -> None:
     assert "An effect was shown of log₂ B, per doubling: +2.00 points" in told
     assert "means 69.00 % at B = 16, 71.00 % at B = 32, 73.00 % at B = 64." in told
     assert "An effect was shown of k = 2, against the last layer alone: +3.00 points" in told
-    assert "On the sources (en, de): shown β (from β = 0 to 1) −4.00 points" in told
-    assert "On the targets akin to English (es): shown" in told
+    assert "On the sources (en, de), shown: β (from β = 0 to 1) −4.00 points" in told
+    assert "On the targets akin to English (es), shown: β" in told
     assert (
         "A B beyond which nothing is gained was not shown: at equal pairs and up to B = 64" in told
     )
@@ -116,12 +116,37 @@ def test_planted_effects_are_shown_with_their_means(result: Scaled) -> None:
         (effect("log₂ B", -1.0, 0.2, 0.0001), "per doubling: −1.00 points (95 % interval −1.20 to"),
         (effect("k = 2", 0.1, 0.2, 0.9), "An effect was not shown of k = 2, against another"),
         (effect("β × log₂ B", 1.0, 0.5, 0.02), "What one setting does was shown to depend on anot"),
-        (effect("β × log₂ B", 1.0, 1.5, 0.2), "Interactions that were not shown: β × log₂ B +1.00"),
+        (
+            effect("β × log₂ B", 1.0, 1.5, 0.2),
+            "not shown, all effects considered together: β × log₂ B +1.00",
+        ),
     ],
 )
 def test_what_is_shown_and_what_is_not(found: Effect, sentence: str, result: Scaled) -> None:
     control = effect("granularity pair", 0.0, 1.0, 1.0)
     assert sentence in said(result, found, control)
+
+
+def test_every_effect_has_one_place(result: Scaled) -> None:
+    """A curvature stands with its factor, and is no interaction; none is left out."""
+    told = main_findings(result, "targets")
+    for each in result.fits["targets"].effects:
+        name = each.name.replace("granularity", "Control, granularity")
+        found = [s for s in told if re.search(rf"(of |: |; |^){re.escape(name)}[ ,]", s)]
+        places = [s for s in found if f"{interval(each.estimate)}" in s]
+        assert len(places) == 1, (each, places)
+
+
+def test_what_the_adjustment_alone_leaves_unshown_has_its_p_value(result: Scaled) -> None:
+    """Its interval lies on one side of 0, and nobody should wonder why it is not shown."""
+    found = effect("β", 2.0, 1.9, 0.2), effect("k = 2", 0.1, 0.2, 0.9)
+    fit = replace(result.fits["rest"], effects=found)
+    told = other_findings(replace(result, fits={"rest": fit}), "rest")
+    assert told == (
+        "On the other targets (ja), not shown, all effects considered together: β +2.00 points "
+        "(95 % interval +0.10 to +3.90), p = 0.200; k = 2 +0.10 points (95 % interval −0.10 to "
+        "+0.30)."
+    )
 
 
 def test_granularity_is_the_control(result: Scaled) -> None:

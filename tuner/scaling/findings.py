@@ -16,6 +16,8 @@ from tuner.statistics.variance import Estimate
 
 LEVEL = 0.05
 """Below it an adjusted p-value shows an effect."""
+TOGETHER = "all effects considered together"
+"""What an adjusted p-value does."""
 STRAIGHT: Mapping[str, tuple[Factor, str]] = {
     "β": ("cross_lingual", "β"),
     "log₂ B": ("effective_size", "B"),
@@ -56,10 +58,7 @@ def _verdict(effect: Effect) -> str:
         return f"An effect was shown of {what}: {interval(estimate)}, {p}"
     if estimate.low <= 0 <= estimate.high:
         return f"An effect was not shown of {what}: {interval(estimate)}"
-    return (
-        f"An effect was not shown of {what}, all effects considered together: "
-        f"{interval(estimate)}, {p}"
-    )
+    return f"An effect was not shown of {what}, {TOGETHER}: {interval(estimate)}, {p}"
 
 
 def _means(symbol: str, means: Mapping[Level, Estimate]) -> str:
@@ -70,7 +69,7 @@ def _means(symbol: str, means: Mapping[Level, Estimate]) -> str:
 
 
 def _interactions(fit: Fit) -> list[str]:
-    crossed = [effect for effect in fit.effects if not is_main(effect)]
+    crossed = [effect for effect in fit.effects if "×" in effect.name]
     told = []
     if found := [effect for effect in crossed if shown(effect)]:
         each = "; ".join(
@@ -78,8 +77,8 @@ def _interactions(fit: Fit) -> list[str]:
         )
         told.append(f"What one setting does was shown to depend on another: {each}.")
     if missed := [effect for effect in crossed if not shown(effect)]:
-        each = "; ".join(f"{e.name} {interval(e.estimate)}" for e in missed)
-        told.append(f"Interactions that were not shown: {each}.")
+        each = "; ".join(map(_missed, missed))
+        told.append(f"Interactions that were not shown, {TOGETHER}: {each}.")
     return told
 
 
@@ -108,9 +107,9 @@ def _control(result: Scaled, fit: Fit) -> list[str]:
         else:
             bound = max(abs(estimate.low), abs(estimate.high))
             told.append(
-                f"{what}; a difference was not shown, so that nothing here speaks for how pairs "
-                f"are put into batches rather than for the cross-lingual data in them; the "
-                f"interval leaves room for {bound:.2f} points."
+                f"{what}, {p_value(effect.adjusted)}; a difference was not shown, {TOGETHER}, so "
+                f"that nothing here speaks for how pairs are put into batches rather than for the "
+                f"cross-lingual data in them; the interval leaves room for {bound:.2f} points."
             )
     return told
 
@@ -166,10 +165,19 @@ def other_findings(result: Scaled, response: str) -> str:
     fit = result.fits[response]
     mains = [effect for effect in fit.effects if is_main(effect)]
     found = [f"{e.name} ({e.unit}) {interval(e.estimate)}" for e in mains if shown(e)]
-    missed = [f"{e.name} {interval(e.estimate)}" for e in mains if not shown(e)]
-    told = [f"shown {'; '.join(found)}"] if found else []
-    told += [f"not shown {'; '.join(missed)}"] if missed else []
-    return f"On the {_named(result, response)}: {'. '.join(told)}."
+    missed = [_missed(effect) for effect in mains if not shown(effect)]
+    told = [f"shown: {'; '.join(found)}"] if found else []
+    told += [f"not shown, {TOGETHER}: {'; '.join(missed)}"] if missed else []
+    there = f"On the {_named(result, response)}"
+    return " ".join(f"{there}, {each}." for each in told)
+
+
+def _missed(effect: Effect) -> str:
+    """Of an effect that is not shown: with its p-value where the interval alone would show it."""
+    alone = effect.estimate.low <= 0 <= effect.estimate.high
+    return f"{effect.name} {interval(effect.estimate)}" + (
+        "" if alone else f", {p_value(effect.adjusted)}"
+    )
 
 
 def shown(effect: Effect) -> bool:
