@@ -26,7 +26,7 @@ from tuner.statistics.variance import Estimate
 
 GROUPS = {"enf": "targets akin to English", "rest": "other targets"}
 """Responses, in words; the others are as plain as their names."""
-UNFINISHED = "Trials of the plan have not ended: what follows is of the others; it may change."
+UNFINISHED = "Under way: what stands here is of the trials that have ended, and may change."
 FIXED = {"pairs": "at equal pairs", "steps": "at equal steps"}
 
 
@@ -36,11 +36,13 @@ def answer(result: Scaled) -> list[Block]:
     found = main_findings(result, result.primary) if result.fits else []
     first = [each for each in told if each in found]
     rest = tuple(each for each in told if each not in found)
+    under_way = [Words(UNFINISHED, "warning")] if result.left or not result.tuned else []
     if not first:
         nothing = f"Nothing is concluded: {result.unfitted}."
-        return [Words(nothing, "answer"), Points(tuple(each for each in rest if each != nothing))]
+        others = tuple(each for each in rest if each != nothing)
+        return [Words(nothing, "answer"), *under_way, Points(others)]
     return [
-        *([Words(UNFINISHED, "warning")] if result.left or not result.tuned else []),
+        *under_way,
         Words(first[0], "note"),
         Points(tuple(first[1:])),
         Words("What this rests on, and what it does not say:", "note"),

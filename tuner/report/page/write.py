@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from tuner.confirm.result import Confirmed
 from tuner.errors import UserError
 from tuner.invocation import command
-from tuner.records import StudyRecord
+from tuner.records import ENDED, StudyRecord
 from tuner.report.page import confirmation, provenance, scaling, search
 from tuner.report.page.beside import Family, to_page
 from tuner.report.page.blocks import Block, Commands, Page, Section, Words
@@ -151,6 +151,6 @@ def _planned(study: StudyRecord) -> Section:
 def _status(standing: Standing) -> tuple[str, ...]:
     study = standing.study
     began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(study.created))
-    ended = sum(trial.ended is not None for trial in study.trials)
+    ended = sum(trial.state in ENDED for trial in study.trials)
     told = f"{ended} of {standing.trials} trials ended"
     return standing.state, told, f"begun {began}", f"took {clock(study.seconds)}"

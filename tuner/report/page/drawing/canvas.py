@@ -169,6 +169,10 @@ def svg(figure: Figure, alt: str) -> str:
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
         text.set_parse_math(False)  # a dollar sign in a name is one
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.execute(figure)
+    figure.set_layout_engine(None)  # else all is laid out and drawn once more
     written = StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tuner"}):
         figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
