@@ -161,9 +161,7 @@ def main() -> None:
                 print(f"{row.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
     drawn_from = read_pool().right["test"].shape[1]
     for name, smoothed in (("pool", False), ("smoothed pool", True)):
-        found["exact t of normal scores"][name] = exact_t(
-            smoothed, read_pool().right["test"].shape[1]
-        )
+        found["exact t of normal scores"][name] = exact_t(smoothed, drawn_from)
     print(markdown(found))
     write(asked.out, found, "numpy", "scipy")
 
