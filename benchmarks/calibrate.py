@@ -5,7 +5,7 @@ Each is a search of 64 trials, the best five of which are confirmed beside the c
 seeds on other items; then what `tuner.statistics` says is compared with the truth, and so is what
 one would read off the search.
 
-    make calibrate      # 2 cores: five minutes
+    make calibrate      # 2 cores: eight minutes
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import effects
 import numpy as np
-from judging import World, study, summary
+from judging import World, markdown, study, summary
 from planted import BETAS, designed, searched
 from planted import World as Planted
 from pool import Pool, read
@@ -143,7 +143,11 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=1000, help="a row; default: 1000")
     parser.add_argument("--only", default="", help="rows whose name holds this")
     asked = parser.parse_args()
-    found: dict[str, dict[str, Any]] = {"studies": {}, "scaling studies": {}}
+    found: dict[str, dict[str, Any]] = {
+        "studies": {},
+        "scaling studies": {},
+        "exact t of normal scores": {},
+    }
     kinds = {"studies": (one, ROWS), "scaling studies": (one_design, DESIGNS)}
     with multiprocessing.get_context("spawn").Pool(2) as processes:
         for kind, (run, rows) in kinds.items():
@@ -155,8 +159,10 @@ def main() -> None:
                 said = processes.map(run, [(row, seed) for seed in seeds], chunksize=20)
                 found[kind][row.name] = summary(said)
                 print(f"{row.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    drawn_from = read_pool().right["test"].shape[1]
     for name, smoothed in (("pool", False), ("smoothed pool", True)):
-        found["studies"][f"exact t of normal scores: {name}"] = exact_t(smoothed)
+        found["exact t of normal scores"][name] = exact_t(smoothed, drawn_from)
+    print(markdown(found))
     write(asked.out, found, "numpy", "scipy")
 
 

@@ -160,6 +160,64 @@ def summary(found: Sequence[dict[str, float]]) -> dict[str, Any]:
     return said
 
 
+def markdown(found: dict[str, dict[str, Any]]) -> str:
+    """The tables of README.md: a row a kind of study, a column a question, rates in %."""
+    lines = []
+    for kind, columns in COLUMNS.items():
+        lines += [
+            "",
+            f"| {kind} | " + " | ".join(columns) + " |",
+            "|---" * (len(columns) + 1) + "|",
+        ]
+        for name, answers in found[kind].items():
+            cells = [_cell(answers.get(column)) for column in columns]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+COLUMNS = {
+    "studies": (
+        "mean covered",
+        "difference covered",
+        "difference found falsely",
+        "best is tied",
+        "tied",
+        "mean covered by seeds alone",
+        "mean covered by independent pairs",
+        "mean covered by the bootstrap over seeds",
+        "difference found falsely by seeds alone, uncorrected",
+        "mean on dev covered",
+        "search score too high by",
+        "gain over the control too high by",
+        "claimed and not so",
+        "best fresh mean on dev too high by",
+    ),
+    "scaling studies": (
+        "effect covered",
+        "marginal mean covered",
+        "effect found falsely",
+        "clear effects found",
+        "gains of a larger B bounded",
+        "a B named",
+        "a B named too small",
+        "form rejected",
+    ),
+    "exact t of normal scores": ("covered", "difference found falsely"),
+}
+
+
+def _cell(answer: dict[str, Any] | float | None) -> str:
+    if answer is None:
+        return "–"
+    if isinstance(answer, float):
+        return f"{100 * answer:.1f}"
+    if "rate" in answer:
+        return (
+            f"{100 * answer['rate']:.1f} ({100 * answer['low']:.1f} to {100 * answer['high']:.1f})"
+        )
+    return f"{answer['mean']:.1f}"
+
+
 def _drawn(world: World, trials: int) -> list[int]:
     """The configurations of a search but the control: all once, then all again."""
     count = len(world.truth) - 1

@@ -1,11 +1,11 @@
 """Studies drawn from the pool of real nano runs, whose truth is the pool's own means.
 
 Seeds and components are drawn with replacement: what is a sample in a real study is one here. Ten
-seeds are few to draw from: the same ones come again, so that even the exact t interval of normal
+seeds are few to draw from. The same ones come again, so that even the exact t interval of normal
 scores covers too little then, and its test rejects too often (`exact_t`). So seeds are also drawn
-smoothed (Silverman and Young 1987, Biometrika 74): a seed drawn is mixed with a normal one of the
-pool's covariance over configurations, components and languages, as much of it as the usual
-bandwidth for ten says, and scaled back to the pool's variance.
+smoothed (Silverman and Young 1987, Biometrika 74): each is mixed with a normal one that has the
+pool's covariance over configurations, components and languages, in the proportion that the normal
+reference rule gives for so many seeds, and scaled back to the pool's variance.
 """
 
 from __future__ import annotations
@@ -102,11 +102,18 @@ def drawn_seeds(
 
 
 def exact_t(
-    smoothed: bool, seeds: int = 5, pool: int = 10, comparisons: int = 5, pools: int = 20_000
+    smoothed: bool, pool: int, seeds: int = 5, comparisons: int = 5, pools: int = 20_000
 ) -> dict[str, float]:
     """How often the exact interval and test are right where normal scores are drawn like this.
 
     Paired t on seeds alone, in pools of normal scores that are drawn anew each time.
+
+    Args:
+        smoothed: whether seeds are drawn smoothed.
+        pool: how many there are to draw from.
+        seeds: how many are drawn.
+        comparisons: with the control.
+        pools: how often.
 
     Returns:
         The share of intervals that hold the pool's mean, and that of families with a difference
