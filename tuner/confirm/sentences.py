@@ -224,10 +224,11 @@ def _trouble(result: Confirmed) -> list[str]:
         said.append(_seeds(result, why, failed, "Failed"))
     if result.detectable is not None:
         group = next(g for g in COMPARED if _compared(result, g))
+        compared = _counted(_compared(result, group), "comparison")
         said.append(
-            f"With {len(result.seeds)} seeds and {_counted(_compared(result, group), 'comparison')}"
-            f" a true difference to the control of {100 * result.detectable:.2f} points on the {group} is "
-            "found four times out of five; smaller ones are missed more often."
+            f"With {len(result.seeds)} seeds and {compared} a true difference to the control of "
+            f"{100 * result.detectable:.2f} points on the {group} is found four times out of five; "
+            "smaller ones are missed more often."
         )
     if result.untested:
         said.append(f"Not evaluated on test: {_counted(result.untested, 'trial')}.")
