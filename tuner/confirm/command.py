@@ -11,6 +11,7 @@ from tuner.confirm.choice import has_test
 from tuner.confirm.plan import (
     MOST_SEEDS,
     check_confirmable,
+    chosen,
     confirmation,
     planned_pairs,
     reference,
@@ -96,11 +97,13 @@ def planned(search: StudyRecord, folder: Place, asked: Asked) -> StudyConfig:
     study = reopened_study(read_history(there).record().settings, there)
     design = study.design
     assert isinstance(design, ConfirmDesign)
-    arms, seeds = len(design.arms) - 1, len(design.seeds)
-    fewer = arms < (asked.top or arms) and arms < len(_sampled(search))
-    if fewer or (asked.top or arms) < arms or asked.seeds not in (None, seeds):
+    names, seeds = [arm.name for arm in design.arms], len(design.seeds)
+    top = len(names) - 1 if asked.top is None else asked.top
+    arms, _ = chosen(search, reopened_study(search.settings, folder), top)
+    others = asked.top is not None and [arm["name"] for arm in arms] != names
+    if others or asked.seeds not in (None, seeds):
         raise UserError(
-            f"{study.name} was begun with --top {arms} --seeds {seeds}",
+            f"{study.name} was begun with --top {len(names) - 1} --seeds {seeds}",
             f"Leave them out to go on with it; another one, with other seeds: "
             f"{command('confirm', folder)} --again",
         )
@@ -125,10 +128,6 @@ def confirmations(search: StudyRecord, folder: Place) -> list[str]:
                 "Move it to another folder, or give the search another name.",
             )
         names.append(name)
-
-
-def _sampled(search: StudyRecord) -> list[str]:
-    return sorted({repr(trial.params) for trial in search.complete if trial.origin == "sampler"})
 
 
 def _run(

@@ -76,6 +76,32 @@ def confirmation(
     check_confirmable(search, folder)
     study = reopened_study(search.settings, folder)
     base = {name: value for name, value in study.trial.items() if name != "seed"}
+    arms, known = chosen(search, study, top)
+    settings = _sibling(search, f"-confirm{_number(earlier)}", trial=base)
+    settings["description"] = f"The best configurations of {search.name} with fresh seeds."
+    settings["design"] = {
+        "kind": "confirm",
+        "study": search.id,
+        "arms": arms,
+        "seeds": fresh_seeds(search, seeds, len(earlier)),
+        "earlier": list(earlier),
+    }
+    made = _made(settings, seeds, overrides)
+    assert isinstance(made.design, ConfirmDesign)
+    for arm, whole in zip(made.design.arms, known, strict=True):
+        assert seedless(configured(made, arm.settings).flat()) == whole
+    _check_room(made)
+    return made
+
+
+def chosen(
+    search: StudyRecord, study: StudyConfig, top: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The control and the best configurations of a search, each once, whatever its seeds.
+
+    Returns:
+        As plain arms of a design; and each whole configuration, without its seed.
+    """
     arms: list[dict[str, Any]] = [{"name": CONTROL, "settings": seedless(study.baseline or {})}]
     known = [seedless(study.baseline_config().flat())]
     for trial in search.ranked():
@@ -92,21 +118,7 @@ def confirmation(
         )
         if len(arms) == top + 1:
             break
-    settings = _sibling(search, f"-confirm{_number(earlier)}", trial=base)
-    settings["description"] = f"The best configurations of {search.name} with fresh seeds."
-    settings["design"] = {
-        "kind": "confirm",
-        "study": search.id,
-        "arms": arms,
-        "seeds": fresh_seeds(search, seeds, len(earlier)),
-        "earlier": list(earlier),
-    }
-    made = _made(settings, seeds, overrides)
-    assert isinstance(made.design, ConfirmDesign)
-    for arm, whole in zip(made.design.arms, known, strict=True):
-        assert seedless(configured(made, arm.settings).flat()) == whole
-    _check_room(made)
-    return made
+    return arms, known
 
 
 def reference(

@@ -224,19 +224,24 @@ def _trouble(result: Confirmed) -> list[str]:
         said.append(_seeds(result, why, failed, "Failed"))
     if result.detectable is not None:
         group = next(g for g in COMPARED if _compared(result, g))
+        compared = _counted(_compared(result, group), "comparison")
         said.append(
-            f"With {len(result.seeds)} seeds and {_compared(result, group)} comparisons, a true "
-            f"difference to the control of {100 * result.detectable:.2f} points on the {group} is "
-            "found four times out of five; smaller ones are missed more often."
+            f"With {len(result.seeds)} seeds and {compared} a true difference to the control of "
+            f"{100 * result.detectable:.2f} points on the {group} is found four times out of five; "
+            "smaller ones are missed more often."
         )
     if result.untested:
-        said.append(f"{result.untested} trials have not been evaluated on test.")
+        said.append(f"Not evaluated on test: {_counted(result.untested, 'trial')}.")
     if result.earlier:
         said.append(
             f"Test may have been read before, by earlier confirmations of the same search "
             f"({', '.join(result.earlier)}): whoever asked for this one may have known it."
         )
     return said
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _seeds(result: Confirmed, why: str, seeds: Mapping[str, Sequence[int]], what: str) -> str:

@@ -1,0 +1,136 @@
+"""Labels of the targets' dev and of all of test, turned over: what chooses must not notice."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from tuner.confirm.choice import recommendation
+from tuner.confirm.plan import confirmation
+from tuner.data import nano
+from tuner.data.corpus import Split
+from tuner.errors import UserError
+from tuner.prepare import Inputs, prepare
+from tuner.records import Evaluation, StudyRecord
+from tuner.search.driver import Driver
+from tuner.search.events import StudyCreated, TrialPlaced
+from tuner.search.journal import Journal
+from tuner.study import StudyConfig
+from tuner.study.design import ConfirmDesign
+from tuner.study_file import validate_study
+from tuner.terminal.progress import ConsoleProgress
+from tuner.training.loop import train
+
+SOURCES, TARGETS = ("en", "de"), ("es", "ja")
+FILES: dict[Split, str] = {"train": "train.tsv", "dev": "dev_2k.tsv", "test": "test_2k.tsv"}
+
+
+def corpus(folder: Path, turned: bool) -> Path:
+    """Nano's pairs in files; `turned`: wrong labels wherever nothing that chooses may look."""
+    for language in (*SOURCES, *TARGETS):
+        (folder / language).mkdir(parents=True)
+        for split, file in FILES.items():
+            if split == "train" and language in TARGETS:
+                continue
+            wrong = turned and (split == "test" or (split == "dev" and language in TARGETS))
+            lines = ["id\tsentence1\tsentence2\tlabel"]
+            for row in nano.rows(language, split)[:400]:
+                label = 1 - row.label if wrong else row.label
+                lines.append(f"{row.id}\t{row.sentence1}\t{row.sentence2}\t{label}")
+            (folder / language / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def settings(folder: Path, **blocks: Any) -> dict[str, Any]:
+    return {
+        "name": "canary",
+        "storage": str(folder / "studies"),
+        "data": {"source": "directory", "path": str(folder)},
+        "encoder": {"name": "nano", "max_length": 32},
+        "languages": {"source": SOURCES, "target": TARGETS},
+        "budget": {"trials": 6, "pairs_per_trial": 1600},
+        "scheduler": {"kind": "asha", "min_pairs": 800, "reduction_factor": 2},
+        "sampler": {"kind": "tpe", "seed": 2, "startup_trials": 2},
+        "trial": {"head.dropout": 0.0, "precision": "fp32"},
+        "space": {
+            "optim.lr": {"type": "float", "low": 1e-4, "high": 3e-3, "log": True},
+            "mix.cross_lingual": [0.0, 0.5],
+        },
+        "baseline": {"optim.lr": 5e-4},
+        **blocks,
+    }
+
+
+def run(study: StudyConfig, inputs: Inputs) -> StudyRecord:
+    """All of a study's trials, here, one after another."""
+    created = StudyCreated(
+        time=time.time(),
+        name=study.name,
+        id="canary",
+        settings=study.model_dump(mode="json"),
+        facts=inputs.facts,
+        rungs=study.rungs,
+    )
+    parts = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
+    with Journal.create(study.folder, created) as journal:
+        driver = Driver(study, journal)
+        driver.start()
+        while (trial := driver.next_trial()) is not None:
+            driver.trial_started(trial.number)
+            driver.note(TrialPlaced(time=time.time(), number=trial.number, nodes=("here",)))
+            for event in train(trial.config, study.rungs, *parts):
+                if isinstance(event, Evaluation) and not driver.evaluated(trial.number, event):
+                    break
+        return driver.record()
+
+
+def chosen(folder: Path) -> tuple[list[Any], list[float]]:
+    """All that a search and its confirmation choose; and what they saw of the targets."""
+    quiet = ConsoleProgress(Console(quiet=True))
+    study = validate_study(settings(folder), "the canary")
+    inputs = prepare(study, quiet)
+    search = run(study, inputs)
+    planned = confirmation(search, study.folder, 2, 2)
+    again = run(planned, inputs)
+    design = planned.design
+    assert isinstance(design, ConfirmDesign)
+    found = recommendation(design, again.trials)
+    assert found is not None
+    trials = [
+        (t.params, t.state, [e.objective for e in t.evaluations])
+        for t in (*search.trials, *again.trials)
+    ]
+    oracle = [t.last.oracle["targets"].accuracy for t in search.trials if t.last]
+    return [trials, design.arms, design.seeds, found.arm, found.objective], oracle
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_turned_labels_of_targets_and_test_change_nothing_that_is_chosen(tmp_path: Path) -> None:
+    """Every proposal, cut, score, arm and the recommendation are bit-equal; the oracle is not."""
+    as_it_is, seen = chosen(corpus(tmp_path / "right", turned=False))
+    turned, seen_turned = chosen(corpus(tmp_path / "turned", turned=True))
+    assert turned == as_it_is
+    assert [1 - share for share in seen_turned] == pytest.approx(seen), "the corpus was turned"
+    assert any(abs(share - 0.5) > 0.05 for share in seen)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ({"languages": {"source": ["en", "es"], "target": ["es"]}}, "es cannot be source and"),
+        ({"protocol": {"kind": "zero_shot", "pivot": ["es"]}}, "protocol.pivot belongs to"),
+        ({"protocol": {"kind": "zero_shot", "objective": "targets"}}, "protocol.objective"),
+        ({"protocol": {"select": ["es"]}}, "protocol.select: unknown key"),
+        ({"protocol": {"objective": "held_out", "held_out": "es"}}, "must be a source language"),
+    ],
+    ids=["target trained on", "pivot undeclared", "objective", "other key", "held out target"],
+)
+def test_what_would_leak_is_refused(blocks: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        validate_study(settings(tmp_path, **blocks), "the YAML")

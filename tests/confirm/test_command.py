@@ -1,0 +1,80 @@
+"""Which study `tuner confirm` begins or goes on with, by what is there."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.confirm.test_plan import searched
+from tuner.cli import main
+from tuner.confirm.command import Asked, confirmations, planned
+from tuner.confirm.plan import confirmation
+from tuner.errors import UserError
+from tuner.records import StudyRecord
+from tuner.search.events import StudyCreated
+from tuner.search.journal import Journal
+from tuner.study import StudyConfig
+
+
+def begin(study: StudyConfig, search: StudyRecord) -> None:
+    created = StudyCreated(
+        time=1.0,
+        name=study.name,
+        id=f"id of {study.name}",
+        settings=study.model_dump(mode="json"),
+        facts=search.facts,
+        rungs=study.rungs,
+    )
+    Journal.create(study.folder, created).__exit__(None, None, None)
+
+
+def test_begun_gone_on_with_and_again(tmp_path: Path) -> None:
+    search, folder = searched(tmp_path), tmp_path / "small"
+    first = planned(search, folder, Asked(top=2, seeds=2))
+    assert first == confirmation(search, folder, 2, 2)
+    begin(first, search)
+    assert confirmations(search, folder) == ["small-confirm"]
+    for asked in (Asked(), Asked(top=2), Asked(seeds=2), Asked(top=9)):
+        assert planned(search, folder, asked) == first
+    for asked in (Asked(top=1), Asked(seeds=3)):
+        with pytest.raises(UserError, match="was begun with --top 2 --seeds 2") as refused:
+            planned(search, folder, asked)
+        assert "--again" in refused.value.remedy
+    second = planned(search, folder, Asked(top=1, again=True))
+    assert second.name == "small-confirm-2"
+    begin(second, search)
+    assert planned(search, folder, Asked()) == second
+
+
+def test_a_name_that_something_else_has(tmp_path: Path) -> None:
+    search = searched(tmp_path)
+    begin(confirmation(search, tmp_path / "small", 1, 2), search)
+    other = search.model_copy(update={"id": "another search of that name"})
+    with pytest.raises(UserError, match="is no confirmation of this small"):
+        confirmations(other, tmp_path / "small")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing"], "there is no study nothing"),
+        (["nothing", "--seeds", "1"], "--seeds"),
+        (["nothing", "--top", "0"], "--top"),
+    ],
+)
+def test_mistakes_exit_with_2(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["tuner", "confirm", *arguments])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    told = capsys.readouterr().err
+    assert message in told and "Traceback" not in told

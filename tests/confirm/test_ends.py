@@ -1,0 +1,118 @@
+"""When a confirmation is done, what a resume has left to do, and which weights stay until then."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.confirm.examples import confirmed, evaluated, on_test, study
+from tests.confirm.test_plan import searched
+from tuner.confirm.choice import recommendation
+from tuner.confirm.plan import confirmation
+from tuner.records import StudyRecord
+from tuner.search import events
+from tuner.search.changes import nothing_left
+from tuner.search.driver import Driver
+from tuner.search.events import Recommended, StudyCreated
+from tuner.search.journal import Journal
+from tuner.search.trial_files import staying
+from tuner.study import StudyConfig
+from tuner.study.design import ConfirmDesign
+from tuner.study_file import validate_study
+
+TEST = on_test({"en": 5, "de": 5, "es": 4, "ja": 4})
+
+
+def journal_of(planned: StudyConfig, search: StudyRecord) -> Journal:
+    created = StudyCreated(
+        time=1.0,
+        name=planned.name,
+        id="abc",
+        settings=planned.model_dump(mode="json"),
+        facts=search.facts,
+        rungs=planned.rungs,
+    )
+    return Journal.create(planned.folder, created)
+
+
+def train_all(driver: Driver, planned: StudyConfig) -> None:
+    while (trial := driver.next_trial()) is not None:
+        driver.trial_started(trial.number)
+        right = evaluated({"en": 5, "de": 5 + (trial.arm != "control")})
+        driver.evaluated(trial.number, right.model_copy(update={"rung": planned.rungs[-1]}))
+
+
+def test_it_is_done_when_every_trial_was_tested(tmp_path: Path) -> None:
+    """Each time that a driver ends, what is left is what the next one does."""
+    search = searched(tmp_path)
+    planned = confirmation(search, tmp_path / "small", 1, 2)
+    design = planned.design
+    assert isinstance(design, ConfirmDesign)
+    with journal_of(planned, search) as journal:
+        driver = Driver(planned, journal)
+        driver.start()
+        train_all(driver, planned)
+        record = driver.finish()
+        assert record.state == "interrupted" and "has not come to its end" in record.reason
+        assert nothing_left(record, planned) == ""
+        assert len(staying(record, 0)) == 4, "all are still to be tested"
+
+        driver = Driver(planned, journal)
+        driver.start()
+        assert driver.done, "nothing is trained again"
+        chosen = recommendation(design, record.trials)
+        assert chosen is not None and chosen.arm == "trial 002"
+        driver.note(Recommended(time=time.time(), recommendation=chosen))
+        for number in (0, 1, 2):
+            driver.note(events.Tested(time=time.time(), number=number, on_test=TEST))
+        record = driver.finish()
+        assert record.state == "interrupted" and nothing_left(record, planned) == ""
+        assert [trial.number for trial in staying(record, 5)] == [1, 3]
+        assert [trial.number for trial in staying(record, 0)] == [3], "still to be tested"
+
+        driver = Driver(planned, journal)
+        driver.start()
+        driver.note(events.Tested(time=time.time(), number=3, on_test=TEST))
+        record = driver.finish()
+        assert record.state == "completed"
+        assert "is complete: all of its trials were evaluated on test" in nothing_left(
+            record, planned
+        )
+        assert [trial.arm for trial in staying(record, 5)] == ["trial 002"] * 2
+        assert staying(record, 0) == []
+
+
+def test_a_budget_that_ends_it_leaves_it_unfinished(tmp_path: Path) -> None:
+    search = searched(tmp_path)
+    planned = confirmation(search, tmp_path / "small", 1, 2, (), ["budget.wall=1s"])
+    with journal_of(planned, search) as journal:
+        driver = Driver(planned, journal)
+        driver.start()
+        time.sleep(1.1)
+        train_all(driver, planned)
+        record = driver.finish()
+    assert record.state == "interrupted" and "budget.wall is spent" in record.reason
+    assert "--until +2h" in nothing_left(record, planned)
+    settings = {**record.settings, "budget": {**record.settings["budget"], "wall": "1h"}}
+    assert nothing_left(record, validate_study(settings, "more time")) == ""
+
+
+@pytest.mark.parametrize("keep_best", [1, 3])
+def test_of_a_search_the_best_stay(keep_best: int, tmp_path: Path) -> None:
+    search = searched(tmp_path)
+    assert [t.number for t in staying(search, keep_best)] == [4, 2, 1][:keep_best]
+    scaling = {**search.settings, "design": {"kind": "scaling"}}
+    assert staying(study("small", scaling, search.trials), keep_best) == []
+
+
+def test_without_test_the_recommendation_ends_it(tmp_path: Path) -> None:
+    dev = {"en": 5, "de": 5}
+    record = confirmed({"control": [(dev, {}), (dev, {})]}, "control")
+    counts = {**record.facts["data"]["counts"], "test": {}}
+    facts = {**record.facts, "data": {**record.facts["data"], "counts": counts}}
+    record = record.model_copy(update={"facts": facts})
+    planned = validate_study(record.settings, "the example")
+    assert "is complete" in nothing_left(record, planned)
+    assert len(staying(record, 1)) == 1

@@ -1,0 +1,169 @@
+"""What a confirmation will run: made from a search's record; and what is refused, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.confirm.examples import evaluated, settings, study, trial
+from tuner.confirm.plan import confirmation, fresh_seeds, planned_pairs, reference
+from tuner.confirm.power import detectable, seed_variance
+from tuner.errors import UserError
+from tuner.records import StudyRecord
+from tuner.study import StudyConfig
+from tuner.study.design import ConfirmDesign
+
+SPACE = {
+    "optim.lr": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True},
+    "fusion.kind": ["last", "dlfa"],
+    "fusion.layer": {"type": "int", "low": 0, "high": 3, "when": {"fusion.kind": ["dlfa"]}},
+    "batch.effective_size": [32, 48],
+    "seed": [0, 1, 1000],
+}
+BASELINE = {"optim.lr": 1e-3, "fusion.kind": "last", "batch.effective_size": 32}
+
+
+def searched(tmp_path: Path, trials: list[Any] | None = None, **blocks: Any) -> StudyRecord:
+    plain = {
+        "storage": str(tmp_path),
+        "budget": {"trials": 8, "pairs_per_trial": 800},
+        "scheduler": {"kind": "asha", "min_pairs": 100},
+        "trial": {"seed": 3, "precision": "fp32", "fusion.kind": "dlfa", "fusion.layer": 1},
+        "space": SPACE,
+        "baseline": BASELINE,
+        **blocks,
+    }
+    made = settings("small", **plain)
+    if trials is None:
+        last = {"fusion.kind": "last", "batch.effective_size": 32}
+        fused = {"fusion.kind": "dlfa", "fusion.layer": 2, "batch.effective_size": 48}
+        trials = [
+            trial(0, "", 3, evaluated({"en": 5, "de": 5}), **BASELINE),
+            trial(1, "", 0, evaluated({"en": 7, "de": 6}), **{"optim.lr": 2e-3, **fused}),
+            trial(2, "", 1, evaluated({"en": 8, "de": 6}), **{"optim.lr": 2e-3, **fused}),
+            trial(3, "", 1000, evaluated({"en": 6, "de": 6}), **{"optim.lr": 5e-3, **last}),
+            trial(4, "", 0, evaluated({"en": 8, "de": 8}), **BASELINE),  # the control once more
+            trial(5, "", 0, evaluated({"en": 8, "de": 8}), state="pruned", **{"optim.lr": 3e-3}),
+        ]
+        precision = {"precision": "fp32"}
+        trials = [
+            t.model_copy(update={"config": t.config.model_copy(update=precision)}) for t in trials
+        ]
+        trials[1:5] = [
+            t.model_copy(update={"params": {**t.params, "seed": t.config.seed}})
+            for t in trials[1:5]
+        ]
+    return study("small", made, trials)
+
+
+def made(tmp_path: Path, top: int = 5, seeds: int = 3, **blocks: Any) -> StudyConfig:
+    return confirmation(searched(tmp_path, **blocks), tmp_path / "small", top, seeds)
+
+
+def design_of(config: StudyConfig) -> ConfirmDesign:
+    assert isinstance(config.design, ConfirmDesign)
+    return config.design
+
+
+def test_distinct_configurations_the_control_and_fresh_seeds(tmp_path: Path) -> None:
+    """Two seeds of one configuration are one arm, and the control is no other one."""
+    config = made(tmp_path)
+    design = design_of(config)
+    assert [arm.name for arm in design.arms] == ["control", "trial 002", "trial 003"]
+    assert [arm.search_score for arm in design.arms] == [None, 14 / 16, 12 / 16]
+    assert design.seeds == (1001, 1002, 1003), "1000 was used"
+    assert config.name == "small-confirm" and config.storage == tmp_path
+    assert config.scheduler.kind == "none" and not config.space.root and config.baseline is None
+    assert "seed" not in config.trial and config.trial["precision"] == "fp32"
+    assert config.budget.total_pairs is None and config.checkpoint.keep_best == 3
+    assert planned_pairs(config) == 3 * (800 + 816 + 800), "whole batches of 48"
+    assert len(design_of(made(tmp_path, top=1)).arms) == 2
+
+
+def test_its_budget_is_the_share_that_the_search_left(tmp_path: Path) -> None:
+    budget = {
+        "trials": 8,
+        "pairs_per_trial": 800,
+        "total_pairs": 20_000,
+        "wall": "2h",
+        "confirm_share": 0.5,
+    }
+    config = made(tmp_path, budget=budget)
+    assert config.budget.total_pairs == 10_000 and config.budget.wall == "1h"
+    with pytest.raises(UserError, match=r"trains 24,176 pairs, and .* leaves it 10,000"):
+        made(tmp_path, seeds=10, budget=budget)
+
+
+def test_another_one_has_other_seeds_and_knows_of_the_first(tmp_path: Path) -> None:
+    search = searched(tmp_path)
+    again = confirmation(search, tmp_path / "small", 2, 3, ["small-confirm"])
+    assert again.name == "small-confirm-2"
+    assert design_of(again).seeds == (2000, 2001, 2002)
+    assert design_of(again).earlier == ("small-confirm",)
+    assert not {*fresh_seeds(search, 500)} & {*fresh_seeds(search, 500, 1)}
+
+
+def test_what_may_be_set(tmp_path: Path) -> None:
+    search, folder = searched(tmp_path), tmp_path / "small"
+    overrides = ["resources.cpus_per_trial=2", "budget.wall=3h"]
+    config = confirmation(search, folder, 1, 2, (), overrides)
+    assert config.resources.cpus_per_trial == 2 and config.budget.wall == "3h"
+    for text in ("budget.pairs_per_trial=8", "trial.optim.lr=1e-3", "protocol.kind=oracle"):
+        with pytest.raises(UserError, match="trains what the search has found"):
+            confirmation(search, folder, 1, 2, (), [text])
+
+
+def test_what_cannot_be_confirmed(tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    search = searched(tmp_path)
+    with pytest.raises(UserError, match="has no control") as refused:
+        confirmation(searched(tmp_path, baseline=None), folder, 5, 5)
+    assert "baseline:" in refused.value.remedy
+    with pytest.raises(UserError, match="no trial of small that was sampled has reached"):
+        confirmation(searched(tmp_path, list(search.trials[:1])), folder, 5, 5)
+    design = made(tmp_path).model_dump(mode="json")
+    with pytest.raises(UserError, match="small-confirm is a design"):
+        confirmation(study("small-confirm", design, ()), tmp_path / "small-confirm", 5, 5)
+    long = "s" * 60
+    named = search.model_copy(update={"name": long, "settings": {**search.settings, "name": long}})
+    with pytest.raises(UserError, match="at most 64 characters"):
+        confirmation(named, tmp_path / long, 5, 5)
+
+
+def test_the_external_reference_is_xtremes_recipe_in_english_alone(tmp_path: Path) -> None:
+    search = searched(tmp_path)
+    config = reference(search, made(tmp_path))
+    assert config.name == "small-reference"
+    assert config.languages.source == ("en",) and config.languages.target == ("de", "es", "ja")
+    assert config.budget.pairs_per_trial == 5 * 640
+    (arm,) = design_of(config).arms
+    assert arm.name == "reference" and arm.settings == {}
+    assert design_of(config).seeds == (1001, 1002, 1003)
+    (trained,) = config.corner_configs()
+    optim = trained.optim
+    assert (optim.lr, optim.warmup_ratio, optim.weight_decay) == (2e-5, 0.0, 0.0)
+    assert (optim.eps, optim.max_grad_norm, optim.schedule) == (1e-8, 1.0, "linear")
+    assert trained.batch.effective_size == 32 and trained.mix.cross_lingual == 0
+    assert trained.fusion.kind == "last" and trained.precision == "fp32"
+
+
+def test_no_reference_without_english_to_train_on(tmp_path: Path) -> None:
+    search = searched(tmp_path)
+    data = {**search.facts["data"], "counts": {"train": {"de": 640}}}
+    german = search.model_copy(update={"facts": {**search.facts, "data": data}})
+    with pytest.raises(UserError, match="trains on en, which is no source language"):
+        reference(german, made(tmp_path))
+
+
+def test_what_it_can_find_is_told_from_the_search(tmp_path: Path) -> None:
+    """The two seeds of one configuration score 13/16 and 14/16."""
+    search = searched(tmp_path)
+    assert seed_variance(search) == pytest.approx(((1 / 16) ** 2 / 2 + (6 / 16) ** 2 / 2) / 2)
+    found = detectable(search, made(tmp_path, seeds=5))
+    more = detectable(search, made(tmp_path, seeds=20))
+    assert found is not None and more is not None and found[1]
+    assert 0 < more[0] < found[0] < 2
+    silent = {name: fact for name, fact in search.facts.items() if name != "overlap"}
+    assert detectable(search.model_copy(update={"facts": silent}), made(tmp_path)) is None

@@ -1,0 +1,95 @@
+"""The conclusion: each sentence, in each of its forms, with numbers that were computed by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from tests.confirm.examples import confirmed
+from tests.confirm.test_result import BETTER, CONTROL, two_arms
+from tuner.confirm.arm import Difference
+from tuner.confirm.result import Confirmed
+from tuner.confirm.sentences import sentences
+from tuner.confirm.show import show
+from tuner.statistics.variance import Estimate
+
+
+def estimate(value: float, low: float, high: float, p: float) -> Estimate:
+    return Estimate(value=value, error=0.01, freedom=4.0, low=low, high=high, p=p, seeds=3)
+
+
+def with_difference(low: float, high: float, adjusted: float) -> str:
+    result = Confirmed.of(two_arms())
+    found = Difference(estimate((low + high) / 2, low, high, adjusted), adjusted)
+    best = replace(result.best, against_control={"targets": found})
+    return " ".join(sentences(replace(result, arms=(result.arms[0], best))))
+
+
+def test_the_recommendation_its_claim_and_its_numbers() -> None:
+    said = sentences(Confirmed.of(two_arms()))
+    assert said[0] == (
+        "Recommended, before test was read: trial 007 (the default settings). It has 83.33 % as "
+        "mean dev accuracy on en, de, mean over 3 fresh seeds, the highest of 2 configurations "
+        "with all their seeds."
+    )
+    assert said[1] == (
+        "What these numbers are: zero-shot for es, ja; trained on en, de (machine-translated: yes)."
+    )
+    text = " ".join(said)
+    assert "On test trial 007 has 83.33 % as mean over the targets (es, ja)" in text
+    assert "Of what the search sampled trial 007 came first, with 95.00 %; over 3 fresh" in text
+    assert "has 83.33 % on the same dev sets. The search's score was 11.67 points higher." in text
+    assert "Collapsed seeds: 1 of 6 (1 of control)" in text
+    assert "With 3 seeds and 1 comparison a true difference" in text
+    assert "Test may have been read before" not in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "adjusted", "expected"),
+    [
+        (0.01, 0.03, 0.02, "That is 2.00 points above the control's 45.83 %"),
+        (-0.03, -0.01, 0.0001, "That is 2.00 points below the control's 45.83 %"),
+        (-0.01, 0.03, 0.2, "on the targets was not shown: +1.00 points"),
+        (0.001, 0.03, 0.06, "on the targets was not shown: +1.55 points"),
+    ],
+    ids=["above", "below", "interval holds 0", "not after correction"],
+)
+def test_a_difference_is_shown_or_not(
+    low: float, high: float, adjusted: float, expected: str
+) -> None:
+    said = with_difference(low, high, adjusted)
+    assert expected in said
+    shown = "p < 0.001" if adjusted < 0.001 else f"p = {adjusted:.3f}"
+    assert f"(95 % interval {100 * low:+.2f} to {100 * high:+.2f}, {shown})" in said
+
+
+def test_equal_arms_the_control_and_earlier_confirmations() -> None:
+    arms = {"control": [CONTROL] * 2, "trial 001": [CONTROL] * 2}
+    study = confirmed(arms, "control", {"trial 001": 0.5}, earlier=["small-confirm"])
+    said = " ".join(sentences(Confirmed.of(study)))
+    assert "(so have trial 001; the first is taken)" in said
+    assert "2 of 2 configurations may be the best and are not told apart" in said
+    assert "The search's score was 6.25 points lower." in said
+    assert "earlier confirmations of the same search (small-confirm)" in said
+    assert "No other configuration was shown to differ from the control" in said
+    assert "compared with the control" not in said
+
+
+def test_the_reference_and_missing_tests() -> None:
+    arms = {"reference": [BETTER, (BETTER[0], {})]}
+    said = " ".join(sentences(Confirmed.of(confirmed(arms, "reference"))))
+    assert said.startswith("The external reference, English alone by XTREME's recipe")
+    assert "Not evaluated on test: 1 trial." in said
+    assert "Hsu" not in said and "control" not in said
+
+
+def test_the_table() -> None:
+    console = Console(record=True, width=80, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115
+    with console.file:
+        show(Confirmed.of(two_arms()), console)
+        text = console.export_text()
+    assert "trial 007*" in text and "83.33 ±" in text and "+37.50 ±" in text
+    assert "always giving the most frequent label: 50.00 on dev" in text
+    assert "…" not in text
