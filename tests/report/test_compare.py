@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from tuner.answers import protocol_of
 from tuner.arrays import bits_as_text, ints_as_text
 from tuner.config import TrialConfig
-from tuner.confirm.answers import protocol_of
 from tuner.errors import UserError
 from tuner.records import Evaluation, Recommendation, Scores, StudyRecord, TrialRecord
 from tuner.report.compare import compare

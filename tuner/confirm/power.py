@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from tuner.confirm.answers import protocol_of, table_of
+from tuner.answers import protocol_of, table_of
 from tuner.confirm.plan import seedless
 from tuner.records import StudyRecord, TrialRecord
 from tuner.statistics.items import Table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from tuner.confirm.answers import protocol_of, table_of
+from tuner.answers import protocol_of, table_of
 from tuner.confirm.arm import ArmResult, Difference, areas, cells
 from tuner.protocol import EvaluationSet, Protocol
 from tuner.records import StudyRecord, TrialRecord

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuner.confirm.answers import protocol_of, table_of
+from tuner.answers import protocol_of, table_of
 from tuner.errors import UserError
 from tuner.invocation import command
 from tuner.protocol import EvaluationSet, Protocol

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from tuner.answers import protocol_of, table_of
 from tuner.config import TrialConfig
 from tuner.errors import UserError
-from tuner.protocol import Protocol
+from tuner.protocol import EvaluationSet, Protocol
 from tuner.records import ENDED, StudyRecord, TrialRecord
-from tuner.scaling.answers import RESPONSES, Answers
 from tuner.scaling.choice import Choice, choices
 from tuner.scaling.design import Cell
 from tuner.scaling.model import Fit, fit
@@ -25,6 +25,9 @@ from tuner.study import StudyConfig
 from tuner.study.design import SIZE, ScalingDesign
 from tuner.study.planned import configured, scored_points, sizes
 from tuner.study_file import reopened_study
+
+RESPONSES = ("targets", "sources", "enf", "rest")
+"""Means over languages, as an evaluation names them; the first is what a study is made for."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +109,11 @@ class Scaled:
                 "search_spaces/nano_scaling.yaml.",
             )
         assert not any(trial.tests for trial in record.trials), "test is for confirm alone"
-        protocol = _protocol(study, record)
+        protocol = protocol_of(record)
         compared = [trial for trial in record.trials if trial.origin == "design"]
         complete = [trial for trial in compared if trial.state == "completed" and trial.last]
         majority = float(record.facts["majority_accuracy"])
-        answers = Answers.of(record, protocol)
+        languages = _responses(protocol)
         points = scored_points(study, design)
         planned = tuple(dict.fromkeys(cell_of(configured(study, point)) for point in points))
         tuning = [trial for trial in record.trials if trial.origin == "tuning"]
@@ -130,7 +133,7 @@ class Scaled:
         unfitted = _why_not(chosen, fitted, paired)
         if not unfitted:
             of_cell = {cell: [trials[cell][seed] for seed in paired] for cell in fitted}
-            fits, unfitted = _fits(answers, of_cell)
+            fits, unfitted = _fits(record, languages, of_cell)
         else:
             fits = {}
         chose = {lang for each in protocol.read for lang in (each.language1, each.language2)}
@@ -141,7 +144,7 @@ class Scaled:
             claim=record.facts["claim"],
             objective=record.facts["objective"],
             majority=majority,
-            languages=answers.languages,
+            languages=languages,
             chose=tuple(lang for lang in protocol.targets if lang in chose),
             choices=chosen,
             tuned=tuned,
@@ -151,7 +154,7 @@ class Scaled:
                     Seed(
                         trial.number,
                         seed,
-                        {response: answers.mean(response, trial) for response in answers.languages},
+                        _accuracies(trial, languages),
                         bool(trial.last and trial.last.objective <= majority + 1e-9),
                     )
                     for seed, trial in trials[cell].items()
@@ -216,12 +219,6 @@ def cell_of(config: TrialConfig) -> Cell:
     )
 
 
-def _protocol(study: StudyConfig, record: StudyRecord) -> Protocol:
-    translated = bool(record.facts["data"].get("machine_translated", False))
-    seen = record.facts["encoder"].get("seen", ())
-    return Protocol.of(study.languages, study.protocol, translated, seen)
-
-
 def _by_seed(
     planned: Sequence[Cell], complete: Sequence[TrialRecord]
 ) -> dict[Cell, dict[int, TrialRecord]]:
@@ -238,13 +235,37 @@ def _shared(trials: Iterable[Mapping[int, TrialRecord]]) -> tuple[int, ...]:
     return tuple(sorted(set.intersection(*seeds))) if seeds else ()
 
 
+def _responses(protocol: Protocol) -> dict[str, tuple[str, ...]]:
+    """Languages of each response of which all were evaluated."""
+    evaluated = {each.name for each in (*protocol.select, *protocol.oracle)}
+    groups = protocol.groups
+    return {
+        name: groups[name]
+        for name in RESPONSES
+        if name in groups and evaluated.issuperset(groups[name])
+    }
+
+
+def _accuracies(trial: TrialRecord, responses: Iterable[str]) -> dict[str, float]:
+    """A complete trial's mean accuracy by response, 0 to 1."""
+    assert trial.last is not None
+    scores = {**trial.last.oracle, **trial.last.select}
+    return {response: scores[response].accuracy for response in responses}
+
+
 def _fits(
-    answers: Answers, trials: Mapping[Cell, Sequence[TrialRecord]]
+    record: StudyRecord,
+    responses: Mapping[str, Sequence[str]],
+    trials: Mapping[Cell, Sequence[TrialRecord]],
 ) -> tuple[dict[str, Fit], str]:
     """A fit of every response; or none, and why."""
+    answers = {
+        cell: [trial.last.answers for trial in own if trial.last] for cell, own in trials.items()
+    }
     fits = {}
-    for response in answers.languages:
-        tables = {cell: answers.table(response, own) for cell, own in trials.items()}
+    for response, languages in responses.items():
+        sets = [EvaluationSet(language, language) for language in languages]
+        tables = {cell: table_of(record.facts, "dev", own, sets) for cell, own in answers.items()}
         try:
             fits[response] = fit(tables)
         except UserError as error:  # said among the sentences: all else of the study stands

@@ -10,13 +10,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from tuner.config import flatten
-from tuner.records import DIAGNOSTIC, OBJECTIVE, Evaluation, Origin, StudyRecord, TrialRecord
+from tuner.records import DIAGNOSTIC, Evaluation, Origin, StudyRecord, TrialRecord
+from tuner.tracking.notes import moment, study_note, trial_note
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -45,12 +45,6 @@ STUDY_PARAMS = (
     "design.hold",
 )
 """Settings that tell studies apart and never change: MLflow refuses another value of a param."""
-ORIGINS: Mapping[Origin, str] = {
-    "baseline": "the control",
-    "sampler": "proposed by the sampler",
-    "tuning": "which chooses a learning rate and is not compared",
-    "design": "planned",
-}
 NAMED: Mapping[Origin, str] = {"baseline": " baseline", "tuning": " tuning"}
 """Behind the number of a trial that is not one of many."""
 SCORE = "select/score"
@@ -93,7 +87,7 @@ def of_study(study: StudyRecord) -> Contents:
         named = {"best/objective": best.last.objective, "best/trial": float(best.number)}
         metrics = _points(named, best.last.time, step=0)
     settings = flatten(study.settings)
-    tags = _tags(study, study.state, _study_note(study))
+    tags = _tags(study, study.state, study_note(study))
     if study.recommendation is not None:
         tags["tuner.recommendation"] = study.recommendation.arm
     return Contents(
@@ -129,7 +123,7 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
     if trial.arm:
         tags["tuner.arm"] = trial.arm
     if trial.tests:
-        tags["tuner.test_read"] = ", ".join(_moment(each.time) for each in trial.tests)
+        tags["tuner.test_read"] = ", ".join(moment(each.time) for each in trial.tests)
     params = trial.config.flat()
     last_layer = study.facts.get("encoder", {}).get("layers")
     params[LOWEST_LAYER] = last_layer if params["fusion.kind"] == "last" else params["fusion.layer"]
@@ -147,7 +141,7 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
         started=_milliseconds(started),
         ended=_milliseconds(trial.ended or (trial.last.time if trial.last else started)),
         status=STATUS[trial.state],
-        tags=_tags(study, trial.state, _trial_note(trial, study)) | _cut(tags),
+        tags=_tags(study, trial.state, trial_note(trial, study)) | _cut(tags),
         params=_params(params),
         metrics=metrics,
     )
@@ -241,66 +235,5 @@ def _rounded(name: str, value: float) -> float:
     return round(value, DECIMALS)
 
 
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-
-
 def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
-
-
-def _study_note(study: StudyRecord) -> str:
-    """In Markdown: how it stands, what came of it, what it asks, what may be claimed.
-
-    How it stands comes first: MLflow folds all but the first lines.
-    """
-    counts = Counter(trial.state for trial in study.trials)
-    trials = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-    lines = [f"**{study.state.capitalize()}**" + (f": {study.reason}" if study.reason else "")]
-    lines[0] += f" ({trials})." * bool(trials)
-    if (best := study.best) and best.last:
-        lines.append(
-            f"**Best, unconfirmed:** trial {best.number} with {best.last.objective:.4f}; "
-            "the best of a search is biased upwards by being the best."
-        )
-    if (chosen := study.recommendation) is not None:
-        lines.append(
-            f"**Recommended:** {chosen.arm}, with {chosen.objective[chosen.arm]:.4f} over its "
-            f"seeds; fixed on {_moment(chosen.time)}, before test was read."
-        )
-    facts = {
-        "Claim": study.facts.get("claim"),
-        f"Objective (`{OBJECTIVE}`)": study.facts.get("objective"),
-    }
-    return "\n".join(
-        [
-            "  \n".join(lines),  # two spaces: a new line of the same paragraph
-            "",
-            study.settings.get("description") or f"Study `{study.name}`.",
-            "",
-            *(f"- **{name}:** {text}" for name, text in facts.items() if text),
-        ]
-    )
-
-
-def _trial_note(trial: TrialRecord, study: StudyRecord) -> str:
-    """In Markdown: how it ended, what it was, and what its numbers may be called."""
-    ended = f"**{trial.state.capitalize()}**"
-    if trial.last:
-        ended += (
-            f" at {trial.last.pairs_seen:,} pairs with `{OBJECTIVE}` {trial.last.objective:.4f}"
-        )
-    if trial.reason:
-        ended += f": {trial.reason}"
-    origin = ORIGINS[trial.origin]
-    sampled = ", ".join(
-        f"`{name}` {format(value, '.4g') if isinstance(value, float) else value}"
-        for name, value in trial.params.items()
-    )
-    claim = study.facts.get("claim")
-    parts = [
-        f"{ended}." + (" `tuner resume` goes on with it." * (trial.state == "interrupted")),
-        f"Trial {trial.number} of `{study.name}`, {origin}" + (f": {sampled}." if sampled else "."),
-        f"Claim: {claim}{'' if study.designed else '; unconfirmed'}." if claim else "",
-    ]
-    return "\n\n".join(part for part in parts if part)

@@ -1,0 +1,78 @@
+"""What is said of a study and of a trial in words, in MLflow's Markdown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from tuner.records import OBJECTIVE, Origin, StudyRecord, TrialRecord
+
+ORIGINS: Mapping[Origin, str] = {
+    "baseline": "the control",
+    "sampler": "proposed by the sampler",
+    "tuning": "which chooses a learning rate and is not compared",
+    "design": "planned",
+}
+
+
+def moment(seconds: float) -> str:
+    """A Unix time, seconds, as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def study_note(study: StudyRecord) -> str:
+    """Of a study, in Markdown: how it stands, what came of it, what it asks, what may be claimed.
+
+    How it stands comes first: MLflow folds all but the first lines.
+    """
+    counts = Counter(trial.state for trial in study.trials)
+    trials = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    lines = [f"**{study.state.capitalize()}**" + (f": {study.reason}" if study.reason else "")]
+    lines[0] += f" ({trials})." * bool(trials)
+    if (best := study.best) and best.last:
+        lines.append(
+            f"**Best, unconfirmed:** trial {best.number} with {best.last.objective:.4f}; "
+            "the best of a search is biased upwards by being the best."
+        )
+    if (chosen := study.recommendation) is not None:
+        lines.append(
+            f"**Recommended:** {chosen.arm}, with {chosen.objective[chosen.arm]:.4f} over its "
+            f"seeds; fixed on {moment(chosen.time)}, before test was read."
+        )
+    facts = {
+        "Claim": study.facts.get("claim"),
+        f"Objective (`{OBJECTIVE}`)": study.facts.get("objective"),
+    }
+    return "\n".join(
+        [
+            "  \n".join(lines),  # two spaces: a new line of the same paragraph
+            "",
+            study.settings.get("description") or f"Study `{study.name}`.",
+            "",
+            *(f"- **{name}:** {text}" for name, text in facts.items() if text),
+        ]
+    )
+
+
+def trial_note(trial: TrialRecord, study: StudyRecord) -> str:
+    """Of a trial, in Markdown: how it ended, what it was, and what its numbers may be called."""
+    ended = f"**{trial.state.capitalize()}**"
+    if trial.last:
+        ended += (
+            f" at {trial.last.pairs_seen:,} pairs with `{OBJECTIVE}` {trial.last.objective:.4f}"
+        )
+    if trial.reason:
+        ended += f": {trial.reason}"
+    origin = ORIGINS[trial.origin]
+    sampled = ", ".join(
+        f"`{name}` {format(value, '.4g') if isinstance(value, float) else value}"
+        for name, value in trial.params.items()
+    )
+    claim = study.facts.get("claim")
+    parts = [
+        f"{ended}." + (" `tuner resume` goes on with it." * (trial.state == "interrupted")),
+        f"Trial {trial.number} of `{study.name}`, {origin}" + (f": {sampled}." if sampled else "."),
+        f"Claim: {claim}{'' if study.designed else '; unconfirmed'}." if claim else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
