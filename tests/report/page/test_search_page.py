@@ -34,13 +34,20 @@ def test_the_answer_is_a_candidate(search_page: Page, searched: StudyRecord) -> 
     words = words_of(search_page, "Answer")
     score = f"{100 * best.last.objective:.2f} %"
     assert "Unconfirmed" in words and f"trial {best.number:03d} has" in words and score in words
-    assert "biased upwards" in words and "test was read by nothing" in words
+    assert "biased upwards" in words and "did not read test" in words
     control = searched.trials[0].last
     assert control is not None
     less = f"{100 * (best.last.objective - control.objective):.2f} points less"
     assert less in words
     commands = [block for block in blocks_of(search_page, "Answer") if isinstance(block, Commands)]
     assert "confirm planted" in commands[0].lines[0]
+
+
+def test_a_search_without_a_control_cannot_be_confirmed(place: Path) -> None:
+    study = search(place)
+    page = paged(study.model_copy(update={"settings": {**study.settings, "baseline": None}}), place)
+    assert "cannot be confirmed: planted has no control" in words_of(page, "Answer")
+    assert not any(isinstance(block, Commands) for block in blocks_of(page, "Answer"))
 
 
 def test_equal_scores_are_said(place: Path) -> None:

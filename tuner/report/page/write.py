@@ -90,12 +90,13 @@ def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
     """A search; where it was confirmed, the confirmation's answer stands on top."""
     confirmed = family.confirmation
     if confirmed is None:
-        return [Section("Answer", tuple(search.answer(study, folder))), *search.sections(study)]
+        blocks = [*search.answer(study), *search.next_step(study, folder)]
+        return [Section("Answer", tuple(blocks)), *search.sections(study)]
     blocks = confirmation.answer(Confirmed.of(confirmed))
     link = to_page(f"Confirmed by {confirmed.name}: its whole page", confirmed, folder)
     return [
         Section("Answer, confirmed", (*blocks, link)),
-        Section("What the search alone said", tuple(search.answer(study, folder))),
+        Section("What the search alone said", tuple(search.answer(study))),
         *search.sections(study),
     ]
 
