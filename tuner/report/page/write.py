@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tuner.confirm.result import Confirmed
 from tuner.errors import UserError
@@ -40,6 +41,10 @@ def page_of(standing: Standing) -> Page:
         kind, sections = "external reference", _reference(study, folder, family)
     else:
         kind, sections = "confirmation", _confirmation(study, folder, family)
+    if family.unread:
+        warned = tuple(Words(problem, "warning") for problem in family.unread)
+        first, *others = sections
+        sections = [replace(first, blocks=(*first.blocks, *warned)), *others]
     probed = noise(study)
     return Page(
         study.name,
