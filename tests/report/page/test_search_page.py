@@ -8,10 +8,13 @@ import pytest
 
 from tests.report.page.conftest import paged
 from tests.report.page.studies import confirmation, search
+from tuner.errors import UserError
 from tuner.ledger import Ledger
 from tuner.records import StudyRecord
 from tuner.report.page import beside
 from tuner.report.page.blocks import Block, Commands, Figure, Grid, Page, Side, Words
+
+BROKEN = "planted-reference"
 
 
 def blocks_of(page: Page, title: str) -> list[Block]:
@@ -34,13 +37,20 @@ def test_the_answer_is_a_candidate(search_page: Page, searched: StudyRecord) -> 
     words = words_of(search_page, "Answer")
     score = f"{100 * best.last.objective:.2f} %"
     assert "Unconfirmed" in words and f"trial {best.number:03d} has" in words and score in words
-    assert "biased upwards" in words and "test was read by nothing" in words
+    assert "biased upwards" in words and "did not read test" in words
     control = searched.trials[0].last
     assert control is not None
     less = f"{100 * (best.last.objective - control.objective):.2f} points less"
     assert less in words
     commands = [block for block in blocks_of(search_page, "Answer") if isinstance(block, Commands)]
     assert "confirm planted" in commands[0].lines[0]
+
+
+def test_a_search_without_a_control_cannot_be_confirmed(place: Path) -> None:
+    study = search(place)
+    page = paged(study.model_copy(update={"settings": {**study.settings, "baseline": None}}), place)
+    assert "cannot be confirmed: planted has no control" in words_of(page, "Answer")
+    assert not any(isinstance(block, Commands) for block in blocks_of(page, "Answer"))
 
 
 def test_equal_scores_are_said(place: Path) -> None:
@@ -140,10 +150,12 @@ def test_a_confirmation_stands_on_top(
     older = older.model_copy(update={"created": 1.0})
     stranger = confirmation(place, {"control": 0.9}, "another", "planted-confirm-3")
     records = {study.name: study for study in (searched, mine, older, stranger)}
-    monkeypatch.setattr(beside, "studies_in", lambda _: [place / name for name in records])
+    monkeypatch.setattr(beside, "studies_in", lambda _: [place / n for n in (*records, BROKEN)])
 
     class History:
         def __init__(self, folder: Path) -> None:
+            if folder.name == BROKEN:
+                raise UserError("its journal is damaged")
             self.record = lambda: records[folder.name]
 
     monkeypatch.setattr(beside, "read_history", History)
@@ -151,5 +163,6 @@ def test_a_confirmation_stands_on_top(
     assert page.sections[0].title == "Answer, confirmed"
     assert "Recommended, before test was read: trial 007" in words_of(page, "Answer, confirmed")
     assert "Unconfirmed" in words_of(page, "What the search alone said")
+    assert f"{BROKEN} cannot be read: its journal is damaged" in words_of(page, "Answer, conf")
     command = next(b for b in blocks_of(page, "Answer, conf") if isinstance(b, Commands))
     assert "report planted-confirm" in command.lines[0]

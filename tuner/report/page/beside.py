@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tuner.errors import UserError
 from tuner.invocation import command
 from tuner.records import StudyRecord
 from tuner.report.page.blocks import Block, Commands, Link
@@ -26,11 +26,13 @@ class Family:
         search: None where it is not there, or what is reported is none of these.
         confirmation: the newest that has come to a recommendation.
         reference: the newest that has, likewise.
+        unread: why siblings could not be read, a sentence each.
     """
 
     search: StudyRecord | None = None
     confirmation: StudyRecord | None = None
     reference: StudyRecord | None = None
+    unread: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, study: StudyRecord, folder: Place) -> Family:
@@ -44,7 +46,13 @@ class Family:
         if design is not None:
             stem = next((study.name.rpartition(s)[0] for s in SUFFIXES if s in study.name), "")
         found: dict[bool, StudyRecord] = {}
-        for record in _siblings(stem, study, folder):
+        unread: list[str] = []
+        for place in _siblings(stem, folder):
+            try:
+                record = study if place.name == study.name else read_history(place).record()
+            except UserError as error:  # a sibling's page tells more; this one stands without it
+                unread.append(f"{place.name} cannot be read: {error.problem}.")
+                continue
             block = record.settings.get("design")
             if record.id == identity:
                 search = record
@@ -54,7 +62,7 @@ class Family:
                 newer = older is None or record.created > older.created
                 if record.recommendation is not None and newer:
                     found[is_reference] = record
-        return cls(search, found.get(False), found.get(True))
+        return cls(search, found.get(False), found.get(True), tuple(unread))
 
 
 def to_page(text: str, study: StudyRecord, folder: Place) -> Block:
@@ -71,11 +79,11 @@ def to_page(text: str, study: StudyRecord, folder: Place) -> Block:
     return Commands(f"{text}, written by:", (command("report", sibling),))
 
 
-def _siblings(stem: str, study: StudyRecord, folder: Place) -> Iterator[StudyRecord]:
-    if not stem:
-        return
-    for place in studies_in(folder.parent):
-        if place.name == study.name:
-            yield study
-        elif place.name == stem or place.name.startswith(tuple(stem + s for s in SUFFIXES)):
-            yield read_history(place).record()
+def _siblings(stem: str, folder: Place) -> list[Place]:
+    """Folders of a search and of what is named after it."""
+    named = tuple(stem + suffix for suffix in SUFFIXES)
+    return [
+        place
+        for place in studies_in(folder.parent)
+        if stem and (place.name == stem or place.name.startswith(named))
+    ]

@@ -10,10 +10,10 @@ from tuner.confirm.sentences import p_in_words, points, sentences, settings_in_w
 from tuner.report.leaderboard import percent
 from tuner.report.page.blocks import Block, Figure, Grid, Points, Section, Side, Words
 from tuner.report.page.drawing.intervals import Interval, forest
-from tuner.report.page.languages import crossed, language_figure
+from tuner.report.page.languages import crossed, language_figure, ranked
 from tuner.statistics.variance import Estimate
 
-TIED = {True: "may be best", False: "worse than the best"}
+TIED = {True: "may be best", False: "not the best"}
 
 
 def answer(result: Confirmed) -> list[Block]:
@@ -38,50 +38,49 @@ def sections(result: Confirmed) -> list[Section]:
 
 def _leaderboard(result: Confirmed) -> list[Block]:
     groups = [group for group in COMPARED if group in result.groups]
-    ranked = sorted(result.arms, key=lambda arm: -(arm.dev.value if arm.dev else -1.0))
+    arms = ranked(result)
     rows = tuple(
         (
             arm.name + " (recommended)" * (arm.name == result.recommended),
-            *_interval(arm.dev),
+            _interval(arm.dev),
             _tied(arm, DEV),
-            *(cell for group in groups for cell in _interval(arm.test.get(group))),
+            *(_interval(arm.test.get(group)) for group in groups),
             _tied(arm, "targets"),
-            "–" if arm.search_score is None else percent(arm.search_score),
-            "–" if arm.optimism is None else points(arm.optimism),
-            f"{len(arm.objectives)} of {len(result.seeds)}",
-            str(len(arm.collapsed)),
         )
-        for arm in ranked
+        for arm in arms
     )
-    tests = [head for group in groups for head in (f"test {group}, %", "95 % interval")]
-    columns = (
-        "configuration",
-        "dev, %",
-        "95 % interval",
-        "on dev",
-        *tests,
-        "on test's targets",
-        "search, %",
-        "optimism",
-        "seeds",
-        "collapsed",
-    )
-    strong = frozenset(n for n, arm in enumerate(ranked) if arm.name == result.recommended)
     dev = result.objective if not result.worst else f"dev accuracy on {result.compared_on}"
     board = Grid(
-        f"Ordered by {dev}, which chose; test chose nothing. Intervals are over seeds and groups "
-        "of pairs that share sentences. May be best: not told apart from the best by Hsu's "
-        "comparison, 95 %. Optimism: the search's score minus the mean of fresh seeds, in points.",
+        f"Ordered by {dev}, which chose; test chose nothing. In brackets: 95 % intervals over "
+        "seeds and groups of pairs that share sentences. May be best: not told apart from the best "
+        "by Hsu's comparison, 95 %.",
         result.claim,
-        columns,
+        (
+            "configuration",
+            "dev, %",
+            "on dev",
+            *(f"test {group}, %" for group in groups),
+            "on test's targets",
+        ),
         rows,
-        strong=strong,
+        strong=frozenset(n for n, arm in enumerate(arms) if arm.name == result.recommended),
     )
     settings = Grid(
-        "What is called what.",
+        "What each configuration is, and what the search said of it. Optimism: the search's score "
+        "minus the mean of fresh seeds on the same dev sets, in points.",
         result.claim,
-        ("configuration", "settings"),
-        tuple((arm.name, settings_in_words(arm.settings)) for arm in ranked),
+        ("configuration", "settings", "seeds", "collapsed", "search, %", "optimism"),
+        tuple(
+            (
+                arm.name,
+                settings_in_words(arm.settings),
+                f"{len(arm.objectives)} of {len(result.seeds)}",
+                str(len(arm.collapsed)),
+                "–" if arm.search_score is None else percent(arm.search_score),
+                "–" if arm.optimism is None else points(arm.optimism),
+            )
+            for arm in arms
+        ),
         left=2,
     )
     line = Words(f"Always giving the most frequent label: {_majority(result)}.", "note")
@@ -209,10 +208,10 @@ def _mean(values: Iterable[float]) -> float:
     return sum(found) / len(found)
 
 
-def _interval(found: Estimate | None) -> tuple[str, str]:
+def _interval(found: Estimate | None) -> str:
     if found is None:
-        return "–", "–"
-    return percent(found.value), f"{percent(found.low)} to {percent(found.high)}"
+        return "–"
+    return f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)})"
 
 
 def _tied(arm: ArmResult, compared: str) -> str:

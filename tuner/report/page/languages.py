@@ -22,19 +22,25 @@ AREAS = {
     "unseen": "none in a language trained on",
 }
 """Parts of the heat map, in words."""
+MOST = 4
+"""Configurations whose bars stand side by side."""
+
+
+def ranked(result: Confirmed) -> list[ArmResult]:
+    """Configurations as dev ranks them; those without a score last."""
+    return sorted(result.arms, key=lambda arm: -(arm.dev.value if arm.dev else -1.0))
 
 
 def language_figure(result: Confirmed, figures: Sequence[Published]) -> Figure:
-    """Bars of the recommended arm and the control, with intervals.
+    """Bars of the recommended arm, the control and the next best ones, with intervals.
 
     Args:
         result: of a confirmation or the external reference.
         figures: published ones, which the external reference alone may stand beside.
     """
-    arms = [result.best]
-    if result.control is not None and result.control is not result.best:
-        arms.append(result.control)
-    series = [_standing(arm, result) for arm in arms if arm.test]
+    first = [arm for arm in (result.best, result.control) if arm is not None]
+    arms = list({arm.name: arm for arm in (*first, *ranked(result)) if arm.test}.values())
+    series = [_standing(arm, result) for arm in arms[:MOST]]
     marks = [Standing(each.label, each.accuracy, {}, published=True) for each in figures]
     languages = result.languages
     majority = 100 * fmean(result.test_majority.values()) if result.test_majority else 0.0

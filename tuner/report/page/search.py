@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tuner.confirm.plan import check_confirmable
+from tuner.errors import UserError
 from tuner.invocation import command
 from tuner.records import StudyRecord, TrialRecord
 from tuner.report.importances import caveat, importances
@@ -14,8 +16,8 @@ from tuner.report.page.trials import leaderboard, name
 from tuner.storage.folders import Place
 
 
-def answer(study: StudyRecord, folder: Place) -> list[Block]:
-    """What an unconfirmed search says: a candidate, and how to confirm it."""
+def answer(study: StudyRecord) -> list[Block]:
+    """What a search says by itself: a candidate."""
     best = study.best
     if best is None or best.last is None:
         return [Words("No trial has reached the full budget: there is no answer yet.", "answer")]
@@ -47,12 +49,20 @@ def answer(study: StudyRecord, folder: Place) -> list[Block]:
         Words(f"Its settings: {settings}.") if settings else Words("No settings were varied."),
         Words(
             "The best of many noisy scores is biased upwards by being the best. This is a "
-            "candidate and no result: a result takes fresh seeds, and test was read by nothing.",
+            "candidate and no result: a result takes fresh seeds. The search did not read test.",
             "warning",
         ),
-        Commands("Next, with fresh seeds and the control:", (command("confirm", folder),)),
     ]
     return blocks
+
+
+def next_step(study: StudyRecord, folder: Place) -> list[Block]:
+    """The command that confirms it, or why there is none."""
+    try:
+        check_confirmable(study, folder)
+    except UserError as error:
+        return [Words(f"It cannot be confirmed: {error.problem}.", "note")]
+    return [Commands("Next, with fresh seeds and the control:", (command("confirm", folder),))]
 
 
 def sections(study: StudyRecord) -> list[Section]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tuner.confirm.result import Confirmed
 from tuner.errors import UserError
@@ -40,6 +41,10 @@ def page_of(standing: Standing) -> Page:
         kind, sections = "external reference", _reference(study, folder, family)
     else:
         kind, sections = "confirmation", _confirmation(study, folder, family)
+    if family.unread:
+        warned = tuple(Words(problem, "warning") for problem in family.unread)
+        first, *others = sections
+        sections = [replace(first, blocks=(*first.blocks, *warned)), *others]
     probed = noise(study)
     return Page(
         study.name,
@@ -90,12 +95,13 @@ def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
     """A search; where it was confirmed, the confirmation's answer stands on top."""
     confirmed = family.confirmation
     if confirmed is None:
-        return [Section("Answer", tuple(search.answer(study, folder))), *search.sections(study)]
+        blocks = [*search.answer(study), *search.next_step(study, folder)]
+        return [Section("Answer", tuple(blocks)), *search.sections(study)]
     blocks = confirmation.answer(Confirmed.of(confirmed))
     link = to_page(f"Confirmed by {confirmed.name}: its whole page", confirmed, folder)
     return [
         Section("Answer, confirmed", (*blocks, link)),
-        Section("What the search alone said", tuple(search.answer(study, folder))),
+        Section("What the search alone said", tuple(search.answer(study))),
         *search.sections(study),
     ]
 

@@ -110,7 +110,8 @@ def language_bars(
     axis.axhline(majority, color=INK, ls=":", lw=1.4, label="most frequent label")
     axis.set_xticks(range(len(languages)), list(languages))
     axis.set_xlim(-0.6, len(languages) - 0.4)
-    axis.set_ylim(0, 100)
+    ends = [high for each in own for _, high in each.ends.values()]
+    axis.set_ylim(0, 1.02 * max([100.0, *ends]))
     axis.set_ylabel(f"{measure}, %")
     legend(axis, columns=2)
     return svg(figure, alt)
