@@ -25,10 +25,11 @@ Satterthwaite's degrees of freedom is shorter and covers too little there (bench
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+from scipy import optimize, special
 
 from tuner.errors import UserError
 from tuner.statistics.items import Table
@@ -69,14 +70,13 @@ class Parts:
         if self.seeds == 0 or self.items == 0:
             return self.seed_freedom if self.seeds else self.item_freedom
         quantile = self.half_width(level) / self.error
-        low, high = sorted((math.log(self.seed_freedom), math.log(self.item_freedom)))
-        while high - low > 1e-9:  # the quantile falls as the degrees of freedom rise
-            middle = (low + high) / 2
-            if _quantile(math.exp(middle), level) > quantile:
-                low = middle
-            else:
-                high = middle
-        return math.exp((low + high) / 2)
+        low, high = sorted((self.seed_freedom, self.item_freedom))
+        # Where one part is next to nothing, rounding may put the quantile beyond the other's.
+        if quantile >= _quantile(low, level):
+            return low
+        if quantile <= _quantile(high, level):
+            return high
+        return _root(lambda freedom: _quantile(freedom, level) - quantile, low, high)
 
     def p_value(self, value: float) -> float:
         """Two-sided: the level of the interval around `value` that just reaches 0."""
@@ -84,14 +84,13 @@ class Parts:
             return 1.0
         if self.error == 0 or self.half_width(_SMALLEST) <= abs(value):
             return 0.0 if self.error == 0 else _SMALLEST
-        low, high = math.log(_SMALLEST), 0.0
-        while high - low > 1e-9:  # the half width falls as the level rises
-            middle = (low + high) / 2
-            if self.half_width(math.exp(middle)) > abs(value):
-                low = middle
-            else:
-                high = middle
-        return math.exp((low + high) / 2)
+        return math.exp(
+            _root(
+                lambda log_level: self.half_width(math.exp(log_level)) - abs(value),
+                math.log(_SMALLEST),
+                0.0,
+            )
+        )
 
 
 _SMALLEST = 1e-12
@@ -182,3 +181,8 @@ def parts_of(table: Table) -> Parts:
 def _quantile(freedom: float, level: float) -> float:
     """What a t distribution exceeds, either way, with probability `level`."""
     return -float(special.stdtrit(freedom, level / 2))
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where a monotone function that changes its sign between the bounds is 0."""
+    return float(optimize.brentq(function, low, high, xtol=1e-9))
