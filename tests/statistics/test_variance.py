@@ -12,7 +12,7 @@ from statsmodels.stats.sandwich_covariance import cov_cluster, cov_cluster_2grou
 
 from tests.statistics.tables import crossed, tables
 from tuner.errors import UserError
-from tuner.statistics.items import Table
+from tuner.statistics.items import Table, combined
 from tuner.statistics.variance import Parts, estimate, parts_of
 
 
@@ -120,6 +120,15 @@ def test_p_value_and_interval_agree(table: Table) -> None:
 @given(tables())
 def test_nothing_differs_from_itself(table: Table) -> None:
     found = estimate(table.minus(table))
+    assert (found.value, found.error, found.low, found.high, found.p) == (0, 0, 0, 0, 1)
+
+
+def test_rounding_is_no_difference() -> None:
+    """A contrast of thirds over equal tables leaves some 1e-17, which would be 0 with certainty."""
+    table = crossed(np.random.default_rng(1), 5, 40, (0.5, 0.5, 0.5), mean=3)
+    equal = combined([table] * 4, [1 / 3, 1 / 3, 1 / 3, -1])
+    assert np.abs(equal.totals).max() > 0
+    found = estimate(equal)
     assert (found.value, found.error, found.low, found.high, found.p) == (0, 0, 0, 0, 1)
 
 

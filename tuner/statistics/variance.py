@@ -95,6 +95,8 @@ class Parts:
 
 _SMALLEST = 1e-12
 """No p-value below it is told apart."""
+_ROUNDING = 1e-12
+"""Shares of accuracy are multiples of more; a mean or deviation below it is rounding, that is 0."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def estimate(table: Table, confidence: float = 0.95) -> Estimate:
     """
     parts = parts_of(table)
     half = parts.half_width(1 - confidence)
-    value = table.mean
+    value = table.mean if abs(table.mean) > _ROUNDING else 0.0
     return Estimate(
         value=value,
         error=parts.error,
@@ -170,12 +172,20 @@ def parts_of(table: Table) -> Parts:
     between = float(((means - table.mean * weights) ** 2 / (1 - weights)).sum())
     item_freedom = max(1 / float((weights**2).sum()) - 1, 1.0)
     if seeds == 1:
-        return Parts(0.0, between, 0.0, item_freedom)
+        return Parts(0.0, _unrounded(between), 0.0, item_freedom)
     interaction = totals - means - np.outer(scores - table.mean, weights)
     twice = float((interaction**2 / (1 - weights)).sum()) / (seeds - 1) / seeds
     return Parts(
-        float(scores.var(ddof=1)) / seeds, max(between - twice, 0.0), seeds - 1.0, item_freedom
+        _unrounded(float(scores.var(ddof=1)) / seeds),
+        _unrounded(between - twice),
+        seeds - 1.0,
+        item_freedom,
     )
+
+
+def _unrounded(variance: float) -> float:
+    """Never below nothing, and nothing where it is rounding alone."""
+    return variance if variance > _ROUNDING**2 else 0.0
 
 
 def _quantile(freedom: float, level: float) -> float:
