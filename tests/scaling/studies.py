@@ -129,6 +129,10 @@ def _evaluation(
         answers[each.name] = bits_as_text(right)
         accuracy[each.name] = Scores(accuracy=right.mean(), f1=right.mean(), pairs=PAIRS)
     select = {each.name: accuracy[each.name] for each in protocol.select}
+    select |= protocol.averages(select)
+    oracle = {each.name: accuracy[each.name] for each in protocol.oracle}
+    means = protocol.averages(select | oracle)
+    oracle |= {name: score for name, score in means.items() if name not in select}
     rung = study.rungs_of(config)[-1]
     return Evaluation(
         time=0.0,
@@ -137,7 +141,7 @@ def _evaluation(
         step=rung // config.batch.effective_size,
         objective=protocol.objective(select),
         select=select,
-        oracle={each.name: accuracy[each.name] for each in protocol.oracle},
+        oracle=oracle,
         answers=answers,
         train_loss=0.5,
         pairs_per_second=1.0,

@@ -175,7 +175,7 @@ def test_a_journal_without_answers_is_refused_in_words(tmp_path: Path) -> None:
         if (found := trial.evaluations)
     ]
     older = record.model_copy(update={"trials": tuple(trials)})
-    with pytest.raises(UserError, match="which es pairs trial 006 got right"):
+    with pytest.raises(UserError, match="which dev pairs of es were classified right"):
         Scaled.of(older)
     without = record.model_copy(update={"facts": {**record.facts, "overlap": {}}})
     with pytest.raises(UserError, match="share sentences"):
