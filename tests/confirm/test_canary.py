@@ -31,7 +31,10 @@ FILES: dict[Split, str] = {"train": "train.tsv", "dev": "dev_2k.tsv", "test": "t
 
 
 def corpus(folder: Path, turned: bool) -> Path:
-    """Nano's pairs in files; `turned`: wrong labels wherever nothing that chooses may look."""
+    """Nano's pairs in files; `turned`: wrong labels wherever nothing that chooses may look.
+
+    The targets' pairs have ids of their own: the same pair has the same label in all languages.
+    """
     for language in (*SOURCES, *TARGETS):
         (folder / language).mkdir(parents=True)
         for split, file in FILES.items():
@@ -41,7 +44,8 @@ def corpus(folder: Path, turned: bool) -> Path:
             lines = ["id\tsentence1\tsentence2\tlabel"]
             for row in nano.rows(language, split)[:400]:
                 label = 1 - row.label if wrong else row.label
-                lines.append(f"{row.id}\t{row.sentence1}\t{row.sentence2}\t{label}")
+                id_ = f"target-{row.id}" if language in TARGETS else row.id
+                lines.append(f"{id_}\t{row.sentence1}\t{row.sentence2}\t{label}")
             (folder / language / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
 
@@ -53,7 +57,7 @@ def settings(folder: Path, **blocks: Any) -> dict[str, Any]:
         "data": {"source": "directory", "path": str(folder)},
         "encoder": {"name": "nano", "max_length": 32},
         "languages": {"source": SOURCES, "target": TARGETS},
-        "budget": {"trials": 6, "pairs_per_trial": 1600},
+        "budget": {"trials": 4, "pairs_per_trial": 1600},
         "scheduler": {"kind": "asha", "min_pairs": 800, "reduction_factor": 2},
         "sampler": {"kind": "tpe", "seed": 2, "startup_trials": 2},
         "trial": {"head.dropout": 0.0, "precision": "fp32"},
@@ -95,7 +99,7 @@ def chosen(folder: Path) -> tuple[list[Any], list[float]]:
     study = validate_study(settings(folder), "the canary")
     inputs = prepare(study, quiet)
     search = run(study, inputs)
-    planned = confirmation(search, study.folder, 2, 2)
+    planned = confirmation(search, study.folder, 1, 2)
     again = run(planned, inputs)
     design = planned.design
     assert isinstance(design, ConfirmDesign)

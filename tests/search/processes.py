@@ -30,10 +30,14 @@ def record(place: Path, name: str = "smoke") -> StudyRecord:
 
 
 def wait_for(
-    place: Path, what: Callable[[StudyRecord], bool], process: Any, name: str = "smoke"
+    place: Path,
+    what: Callable[[StudyRecord], bool],
+    process: Any,
+    name: str = "smoke",
+    seconds: float = 120,
 ) -> None:
     """Until the journal says so."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         if (place / "studies" / name / FILE).exists() and what(record(place, name)):
             return

@@ -115,14 +115,14 @@ def test_searched_confirmed_killed_and_resumed(tuner: Command, place: Path) -> N
     asked = ("confirm", "smoke", "--top", "1", "--seeds", "2")
     first = tuner(*asked)
     done = "completed"
-    wait_for(place, lambda s: any(t.state == done for t in s.trials), first, NAME)
+    wait_for(place, lambda s: any(t.state == done for t in s.trials), first, NAME, 600)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     killed = record(place, NAME)
     assert killed.recommendation is None and not any(trial.tests for trial in killed.trials)
 
     second = tuner("resume", NAME)
-    wait_for(place, lambda s: any(t.tests for t in s.trials), second, NAME)
+    wait_for(place, lambda s: any(t.tests for t in s.trials), second, NAME, 600)
     second.send_signal(signal.SIGINT)
     code, printed = ended(second)
     assert code == 130 and f"resume {NAME}" in printed, printed
