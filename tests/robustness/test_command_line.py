@@ -108,6 +108,18 @@ LINES: dict[str, st.SearchStrategy[list[str]]] = {
     "sync": joined(names, storage),
     "report": joined(names, storage, option("--against", [*SETTINGS, *NAMES])),
     "report small": joined(option("--against", NAMES), option("--metric", [*NAMES, "train/loss"])),
+    "confirm": joined(names, storage),
+    "confirm small": st.sampled_from(
+        [["--top", "0"], ["--seeds", "1"], ["--top", LONG], *(["--set", each] for each in SETTINGS)]
+    ),
+    "compare": joined(names, names, storage),
+    "compare small": st.sampled_from([*NAMES, "small", "small:", "small:-1", "small:x"]).map(
+        lambda name: [name]
+    ),
+    "replay": joined(names, st.just(["0"]), storage),
+    "replay small": st.sampled_from(["-1", "x", "999", "1.5", LONG, *ESCAPES]).map(
+        lambda number: [number]
+    ),
     "list": storage,
     "submit": joined(files, st.sampled_from(ADDRESSES).map(lambda url: ["--address", url])),
     "stop small": st.sampled_from(ADDRESSES).map(lambda url: ["--address", url]),
@@ -129,7 +141,7 @@ def place(sound: Path) -> Any:
 
 @pytest.mark.parametrize("command", LINES, ids=lambda command: command or "any")
 def test_refused_or_done_and_nothing_is_made(command: str, place: Path) -> None:
-    own = {"leaderboard.csv", "figures", "figures/timeline.svg"}
+    own = {"leaderboard.csv", "figures", "figures/timeline.svg", "report.html", "report.md"}
     own = {f"studies/small/{name}" for name in own}
 
     @examples(8)
