@@ -18,7 +18,7 @@ def show(result: Confirmed, console: Console) -> None:
     """Print the arms, the line of the most frequent label, and what is concluded."""
     console.print(f"{result.name}: accuracy in %, ± half of the 95 % interval", highlight=False)
     console.print(_table(result, console.width >= WIDE))
-    notes = ["* recommended, before test was read"]
+    notes = ["* recommended, before test was read"] if len(result.arms) > 1 else []
     if result.worst:
         lowest = ", ".join(f"{arm.dev_set} of {arm.name}" for arm in result.arms if arm.dev)
         notes.append(f"dev: the language with the least mean over seeds: {lowest}")
@@ -63,7 +63,7 @@ def _table(result: Confirmed, wide: bool) -> Table:
                 continue
             half = 100 * (found.estimate.high - found.estimate.low) / 2
             cells.append(f"{points(found.estimate.value)} ±{half:.2f}")
-        mark = "*" if arm.name == result.recommended else ""
+        mark = "*" if arm.name == result.recommended and len(result.arms) > 1 else ""
         grid.add_row(f"{arm.name}{mark}", *cells)
     return grid
 
