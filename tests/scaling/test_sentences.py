@@ -13,6 +13,7 @@ from rich.console import Console
 from tests.scaling.studies import planned, recorded
 from tests.scaling.test_result import SMALL, planted
 from tuner.config import TrialConfig
+from tuner.scaling.answer import answer
 from tuner.scaling.findings import interval, main_findings, other_findings, p_value, points
 from tuner.scaling.model import Effect, Fit, Plateau
 from tuner.scaling.result import Scaled
@@ -251,3 +252,41 @@ def test_the_terminal_shows_effects_means_and_conclusion(result: Scaled) -> None
     assert "mean dev accuracy of sources (en, de), in %, by B and β" in text
     assert "Claim: zero-shot for es, ja" in " ".join(text.split())
     assert other_findings(result, "rest") in " ".join(text.split())
+
+
+def short(result: Scaled, *effects: Effect) -> str:
+    """The answer where the fit of the targets has these effects."""
+    fit = replace(result.fits["targets"], effects=effects)
+    return answer(replace(result, fits={"targets": fit}))
+
+
+def test_the_answer_says_what_was_shown_and_what_was_not(result: Scaled) -> None:
+    told = short(
+        result,
+        effect("β", 2.0, 1.0, 0.2),
+        effect("curvature of β", 3.0, 1.0, 0.01),
+        effect("log₂ B", -0.2, 0.5, 1.0),
+        effect("β × log₂ B", -0.5, 0.4, 0.04),
+        effect("k = 2", 0.1, 1.0, 1.0),
+        effect("β × k = 2", 5.0, 1.0, 0.001),
+        effect("granularity pair", 0.3, 1.0, 1.0),
+    )
+    assert "the share of cross-lingual batches was shown to matter (" in told  # by its curvature
+    assert "That the batch size matters was not shown: −0.20 points" in told
+    assert "in larger batches was shown: −0.50 points" in told
+    assert "That fusing layer 2 with the last matters was not shown: +0.10 points" in told
+    assert "drawn pair by pair, in place of whole batches of one kind" in told
+    assert "+5.00" not in told, "an interaction is no effect of the layer"
+    told = short(result, effect("β", 2.0, 3.0, 0.2), effect("log₂ B", 1.0, 0.5, 0.01))
+    assert "that the share of cross-lingual batches matters was not shown" in told
+    assert "The batch size was shown to matter: +1.00 points" in told
+
+
+def test_the_answer_has_the_sources_beside_the_targets(result: Scaled) -> None:
+    assert "On the sources, that the share of cross-lingual batches matters was" in answer(result)
+
+
+def test_without_a_fit_nothing_is_answered(result: Scaled) -> None:
+    assert (
+        answer(replace(result, fits={}, unfitted="it is so")) == "Nothing is concluded: it is so."
+    )

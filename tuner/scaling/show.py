@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from tuner.scaling.answer import answer
 from tuner.scaling.findings import interval_alone, number, p_value, points, shown
 from tuner.scaling.model import Fit
 from tuner.scaling.result import Scaled
@@ -28,6 +29,8 @@ def show(result: Scaled, console: Console) -> None:
             console.print(title, highlight=False)
             console.print(_surface(fit))
             console.print()
+    if result.fits:
+        console.print(f"{answer(result)}\n", style="bold", highlight=False, markup=False)
     console.print(" ".join(sentences(result)), highlight=False, markup=False)
 
 

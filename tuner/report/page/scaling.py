@@ -9,6 +9,7 @@ from tuner.report.page.blocks import Block, Figure, Grid, Points, Section, Side,
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.drawing.intervals import Course, Interval, courses, forest
 from tuner.report.page.levels import ABSENT
+from tuner.scaling.answer import answer as in_short
 from tuner.scaling.choice import Choice
 from tuner.scaling.findings import (
     interval_alone,
@@ -42,6 +43,7 @@ def answer(result: Scaled) -> list[Block]:
         others = tuple(each for each in rest if each != nothing)
         return [Words(nothing, "answer"), *under_way, Points(others)]
     return [
+        Words(in_short(result), "answer"),
         *under_way,
         Words(first[0], "note"),
         Points(tuple(first[1:])),
