@@ -94,8 +94,9 @@ def _batches(result: Scaled, effects: dict[str, Effect]) -> list[str]:
             continue
         verb = "was shown" if shown(effect) else "was not shown"
         told.append(
-            f"That it matters how the same pairs are put into batches ({DRAWN[str(level)]}, in place of "
-            f"whole batches of one kind and its languages) {verb}: {interval(effect.estimate)}."
+            f"That it matters how the same pairs are put into batches ({DRAWN[str(level)]}, in "
+            f"place of whole batches of one kind and its languages) {verb}: "
+            f"{interval(effect.estimate)}."
         )
     return told
 
