@@ -146,7 +146,10 @@ def _others(result: Confirmed) -> list[str]:
     named = ", ".join(
         f"{arm.name} {points(arm.against_control[group].estimate.value)}" for arm in shown
     )
-    return [f"Other configurations that were shown to differ from the control: {named} points."]
+    return [
+        f"Other configurations that were shown to differ from the control on test's {group}: "
+        f"{named} points."
+    ]
 
 
 def _ties(result: Confirmed) -> list[str]:
