@@ -153,6 +153,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
         pytest.fail(told, pytrace=False)
 
 
+def pytest_unconfigure() -> None:
+    """End the thread of s3fs, which would else still run while the interpreter is taken down."""
+    if (asyn := sys.modules.get("fsspec.asyn")) and asyn.loop[0] is not None:
+        asyn.loop[0].call_soon_threadsafe(asyn.loop[0].stop)
+        asyn.iothread[0].join(10)
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:

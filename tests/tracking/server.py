@@ -117,6 +117,7 @@ class Network:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes who waits in `accept`; closing does not
         self._listener.close()
 
     def _accept(self) -> None:
