@@ -6,7 +6,7 @@ pool's own means are the truth then, the noise is that of real training. Test be
 elsewhere; here it is one more set of items to calibrate on, and nothing is chosen by it, neither a
 setting nor a default of this tool.
 
-    OMP_NUM_THREADS=1 nice -n 19 python benchmarks/pool.py      # 2 cores: 20 minutes
+    OMP_NUM_THREADS=1 nice -n 19 python benchmarks/pool.py      # 88 minutes on two busy cores
 
 What is done is kept in `studies/pool`: started again, it goes on.
 """
