@@ -62,7 +62,8 @@ def test_a_difference_is_shown_or_not(
     said = with_difference(low, high, adjusted)
     assert expected in said
     shown = "p < 0.001" if adjusted < 0.001 else f"p = {adjusted:.3f}"
-    assert f"(95 % interval {100 * low:+.2f} to {100 * high:+.2f}, {shown})" in said
+    ends = f"{100 * low:+.2f} to {100 * high:+.2f}".replace("-", "−")
+    assert f"(95 % interval {ends}, {shown})" in said
 
 
 def test_equal_arms_the_control_and_earlier_confirmations() -> None:

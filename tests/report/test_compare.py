@@ -254,7 +254,7 @@ def test_it_is_shown_and_is_plain_json() -> None:
         show(found, console)
     rows = [line.split() for line in console.export_text().splitlines()]
     assert ["select/en", "50.00", "100.00", "+50.00"] in [row[:4] for row in rows]
-    assert ["oracle/ja", "50.00", "50.00", "+0.00", "–"] in rows, "all alike: no interval"
+    assert ["oracle/ja", "50.00", "50.00", "0.00", "–"] in rows, "all alike: no interval"
     assert ["optim.lr", "2e-05", "0.001"] in rows
     told = json.loads(json.dumps(found.as_json()))
     assert told["b"]["trials"] == [3] and told["rows"][0]["difference"]["value"] == 0.5

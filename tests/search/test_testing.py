@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from tests.search.processes import SMOKE, Command, record, runs_in_mlflow, wait_for
 from tuner.arrays import text_as_bits
 from tuner.confirm.result import Confirmed
+from tuner.data.nano.pairs import PAIRS
 from tuner.model.classifier import PairClassifier
 from tuner.model.packing import Block
 from tuner.prepare import prepare
@@ -107,8 +108,8 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 @pytest.mark.slow
-def test_searched_confirmed_killed_and_resumed(tuner: Command, place: Path) -> None:
-    """Killed while it trains, interrupted while it reads test: nothing is done twice."""
+def test_searched_confirmed_killed_resumed_and_once_more(tuner: Command, place: Path) -> None:
+    """Killed while training, interrupted while reading test: nothing twice. Again, and alone."""
     code, printed = ended(tuner("search", str(SMOKE)))
     assert code == 0 and "tuner confirm smoke" in printed, printed
 
@@ -160,3 +161,24 @@ def test_searched_confirmed_killed_and_resumed(tuner: Command, place: Path) -> N
     searched, its_trials = runs_in_mlflow(place)
     logged = [name for run in (searched, *its_trials) for name in run.data.metrics]
     assert logged and not any(name.startswith("test/") for name in logged)
+
+    once_more = ("--again", "--top", "1", "--seeds", "2", "--reference", "--json")
+    code, printed = ended(tuner("confirm", "smoke", *once_more))
+    assert code == 0, printed
+    fresh, alone = record(place, f"{NAME}-2"), record(place, "smoke-reference")
+    assert {t.config.seed for t in fresh.trials}.isdisjoint({t.config.seed for t in study.trials})
+    result = Confirmed.of(fresh)
+    assert result.earlier == (NAME,) and {arm.name for arm in result.arms} > {"control"}
+    assert alone.state == "completed" and len(alone.trials) == 2
+    for trial in alone.trials:
+        assert trial.last is not None and trial.last.pairs_seen == 5 * PAIRS["train"]
+        assert trial.tests and trial.config.mix.cross_lingual == 0
+    assert alone.facts["claim"].startswith("zero-shot for de, es, ja; trained on en")
+    told = json.loads(printed[printed.index('[{"name"') :].splitlines()[0])
+    assert [each["name"] for each in told] == [f"{NAME}-2", "smoke-reference"]
+    assert "trial" not in Confirmed.of(alone).recommended
+    code, printed = ended(tuner("report", f"{NAME}-2"))
+    assert code == 0, printed
+    page = (place / "studies" / f"{NAME}-2" / "report.md").read_text(encoding="utf-8")
+    assert "Test may have been read before" in page and f"({NAME})" in page
+    assert "None stand here" in page and "XTREME, mBERT" not in page

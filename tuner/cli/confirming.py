@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tuner.cli.shared import Json, Storage, Study, TrackingLater, console_of, folder_of, loading
+from tuner.cli.shared import (
+    Changes,
+    Json,
+    Storage,
+    Study,
+    TrackingLater,
+    console_of,
+    folder_of,
+    loading,
+)
 from tuner.errors import StudyFailed, StudyInterrupted
 from tuner.interrupts import ending_at_once
 from tuner.invocation import command
@@ -34,12 +43,7 @@ def confirm(
         bool,
         typer.Option("--reference", help="also English alone by XTREME's recipe: STUDY-reference"),
     ] = False,
-    overrides: Annotated[
-        list[str],
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="of budget, resources, checkpoint, tracking"
-        ),
-    ] = [],  # noqa: B006
+    overrides: Changes = [],  # noqa: B006
     tracking_later: TrackingLater = False,
     as_json: Json = False,
 ) -> None:

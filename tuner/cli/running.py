@@ -11,6 +11,7 @@ import typer
 
 from tuner.cli.confirming import end_as, show_confirmed
 from tuner.cli.shared import (
+    Changes,
     Insecure,
     Json,
     Overrides,
@@ -122,12 +123,7 @@ def resume(
     until: Annotated[
         str | None, typer.Option(metavar="+TIME", help="so much time more, as in +2h or +90m")
     ] = None,
-    overrides: Annotated[
-        list[str],
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="of budget, resources, checkpoint, tracking"
-        ),
-    ] = [],  # noqa: B006
+    overrides: Changes = [],  # noqa: B006
     tracking_later: TrackingLater = False,
     as_json: Json = False,
 ) -> None:

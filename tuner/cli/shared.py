@@ -24,6 +24,10 @@ StrictOverlap = Annotated[
         "--set protocol.strict_overlap=true",
     ),
 ]
+Changes = Annotated[
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="of budget, resources, checkpoint, tracking"),
+]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="name of a study, or its folder")]
 Storage = Annotated[
     str, typer.Option(metavar="FOLDER", help="that holds the studies; or s3://…, gs://…")

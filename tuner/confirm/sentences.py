@@ -1,8 +1,4 @@
-"""The conclusion of a confirmation in plain words, each sentence true of the numbers as they are.
-
-Scores are in percent and differences in percentage points, with two decimals, as anyone gets them
-from the scores of the seeds.
-"""
+"""The conclusion of a confirmation in plain words, each sentence true of the numbers."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ from tuner.confirm.arm import ArmResult, Difference
 from tuner.confirm.result import COMPARED, DEV, Confirmed
 from tuner.statistics.variance import Estimate
 from tuner.study.design import CONTROL, REFERENCE
+from tuner.wording import between, count, p_value, points
 
 
 def sentences(result: Confirmed) -> tuple[str, ...]:
@@ -35,11 +32,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
-def points(difference: float) -> str:
-    """A difference of shares with its sign, in points, as `+1.20`."""
-    return f"{100 * difference:+.2f}"
-
-
 def interval(found: Estimate) -> str:
     """Of a score, as `81.00 to 83.20 %`."""
     return f"{100 * found.low:.2f} to {100 * found.high:.2f} %"
@@ -60,9 +52,14 @@ def group_in_words(result: Confirmed, group: str) -> str:
     return f"mean over the {group} ({', '.join(result.groups[group])})"
 
 
-def p_in_words(p: float) -> str:
-    """A p-value as `p = 0.012`, or `p < 0.001`."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+def difference(found: Difference) -> str:
+    """Its estimate in points, as `+1.20`."""
+    return points(100 * found.estimate.value)
+
+
+def difference_interval(found: Difference) -> str:
+    """The interval of its estimate in points, as `+0.40 to +2.00`."""
+    return between(100 * found.estimate.low, 100 * found.estimate.high)
 
 
 def _recommended(result: Confirmed) -> str:
@@ -111,17 +108,13 @@ def _difference(result: Confirmed, group: str, control: ArmResult) -> str:
         return f"That is {size} {above} {theirs} ({numbers})."
     return (
         f"A difference to {theirs} on the {group} was not shown: "
-        f"{points(found.estimate.value)} points ({numbers})."
+        f"{difference(found)} points ({numbers})."
     )
 
 
-def _numbers(found: Difference, count: int) -> str:
-    own = found.estimate
-    corrected = f" by Holm's correction for {count} comparisons" if count > 1 else ""
-    return (
-        f"95 % interval {points(own.low)} to {points(own.high)}, "
-        f"{p_in_words(found.adjusted)}{corrected}"
-    )
+def _numbers(found: Difference, compared: int) -> str:
+    corrected = f" by Holm's correction for {compared} comparisons" if compared > 1 else ""
+    return f"95 % interval {difference_interval(found)}, {p_value(found.adjusted)}{corrected}"
 
 
 def _compared(result: Confirmed, group: str) -> int:
@@ -143,9 +136,7 @@ def _others(result: Confirmed) -> list[str]:
         return []
     if not shown:
         return [f"No other configuration was shown to differ from the control on the {group}."]
-    named = ", ".join(
-        f"{arm.name} {points(arm.against_control[group].estimate.value)}" for arm in shown
-    )
+    named = ", ".join(f"{arm.name} {difference(arm.against_control[group])}" for arm in shown)
     return [
         f"Other configurations that were shown to differ from the control on test's {group}: "
         f"{named} points."
@@ -196,7 +187,7 @@ def _optimism(result: Confirmed) -> list[str]:
 
 
 def _crossed(result: Confirmed) -> list[str]:
-    best, count = result.best, len(result.best.pairs)
+    best, pairs = result.best, len(result.best.pairs)
     named = {
         "mono": "both sentences in one language",
         "cross": "in two languages",
@@ -204,10 +195,10 @@ def _crossed(result: Confirmed) -> list[str]:
         "mixed": "one of them in a language trained on",
         "unseen": "none in a language trained on",
     }
-    if count < 2:
+    if pairs < 2:
         return []
     parts = ", ".join(f"{named[at]} {percent(value)}" for at, value in best.areas.items())
-    return [f"Mean accuracy over the {count} ordered pairs of languages: {parts}."]
+    return [f"Mean accuracy over the {pairs} ordered pairs of languages: {parts}."]
 
 
 def _trouble(result: Confirmed) -> list[str]:
@@ -227,24 +218,20 @@ def _trouble(result: Confirmed) -> list[str]:
         said.append(_seeds(result, why, failed, "Failed"))
     if result.detectable is not None:
         group = next(g for g in COMPARED if _compared(result, g))
-        compared = _counted(_compared(result, group), "comparison")
+        compared = count(_compared(result, group), "comparison")
         said.append(
             f"With {len(result.seeds)} seeds and {compared} a true difference to the control of "
             f"{100 * result.detectable:.2f} points on the {group} is found four times out of five; "
             "smaller ones are missed more often."
         )
     if result.untested:
-        said.append(f"Not evaluated on test: {_counted(result.untested, 'trial')}.")
+        said.append(f"Not evaluated on test: {count(result.untested, 'trial')}.")
     if result.earlier:
         said.append(
             f"Test may have been read before, by earlier confirmations of the same search "
             f"({', '.join(result.earlier)}): whoever asked for this one may have known it."
         )
     return said
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _seeds(result: Confirmed, why: str, seeds: Mapping[str, Sequence[int]], what: str) -> str:

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tuner.confirm.result import COMPARED, DEV, Confirmed
-from tuner.confirm.sentences import points, sentences, settings_in_words
+from tuner.confirm.sentences import difference, sentences, settings_in_words
 from tuner.shown import printable
 from tuner.statistics.variance import Estimate
 
@@ -62,7 +62,7 @@ def _table(result: Confirmed, wide: bool) -> Table:
                 cells.append("–")
                 continue
             half = 100 * (found.estimate.high - found.estimate.low) / 2
-            cells.append(f"{points(found.estimate.value)} ±{half:.2f}")
+            cells.append(f"{difference(found)} ±{half:.2f}")
         mark = "*" if arm.name == result.recommended and len(result.arms) > 1 else ""
         grid.add_row(f"{arm.name}{mark}", *cells)
     return grid

@@ -9,6 +9,7 @@ from tuner.report.compare import Comparison, Row
 from tuner.report.leaderboard import percent, shown
 from tuner.report.sides import Side
 from tuner.terminal.progress import say
+from tuner.wording import between, points
 
 
 def show(found: Comparison, console: Console) -> None:
@@ -54,20 +55,18 @@ def sentences(found: Comparison) -> tuple[str, ...]:
 def _verdict(found: Comparison) -> str:
     row = found.rows[0]
     difference = row.difference.value
+    told = f"On {row.name}, B - A is {points(100 * difference)} percentage points"
     if row.difference.error == 0:
         return (
-            f"On {row.name}, B - A is {_points(difference)} percentage points, the same in every "
-            "group of pairs that share sentences: there is nothing to make an interval of."
+            f"{told}, the same in every group of pairs that share sentences: there is nothing to "
+            "make an interval of."
         )
     if row.difference.low <= 0 <= row.difference.high:
         what = "a difference is not shown"
     else:
         what = f"{'B' if difference > 0 else 'A'} is better"
         what += "" if found.seeds else ", as trained here"
-    return (
-        f"On {row.name}, B - A is {_points(difference)} percentage points (95% interval "
-        f"{_interval(row)}): {what}."
-    )
+    return f"{told} (95% interval {_interval(row)}): {what}."
 
 
 def _accounted(found: Comparison) -> str:
@@ -117,7 +116,7 @@ def _settings(found: Comparison) -> Table:
 def _scores(found: Comparison) -> Table:
     grid = _grid("dev accuracy, %", "A", "B", "B - A", "95% interval")
     for row in found.rows:
-        scores = (percent(row.a), percent(row.b), _points(row.difference.value))
+        scores = (percent(row.a), percent(row.b), points(100 * row.difference.value))
         grid.add_row(row.name, *scores, _interval(row))
     return grid
 
@@ -125,7 +124,7 @@ def _scores(found: Comparison) -> Table:
 def _interval(row: Row) -> str:
     if row.difference.error == 0:
         return "–"
-    return f"{_points(row.difference.low)} to {_points(row.difference.high)}"
+    return between(100 * row.difference.low, 100 * row.difference.high)
 
 
 def _grid(title: str, *columns: str) -> Table:
@@ -140,8 +139,3 @@ def _shown(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "–"
     return shown(value)
-
-
-def _points(share: float) -> str:
-    """In percentage points, with its sign; nothing is shown as -0.00."""
-    return f"{round(100 * share, 2) + 0.0:+.2f}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tuner.scaling.design import levels
-from tuner.scaling.findings import interval, is_main, number, shown
+from tuner.scaling.findings import interval, is_main, shown
 from tuner.scaling.model import Effect, Fit
 from tuner.scaling.result import Scaled
+from tuner.wording import number
 
 LAYER = "k = "
 """How names of effects of a fused layer begin."""

@@ -7,12 +7,13 @@ mean that there is none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 from tuner.scaling.design import Factor, Level, levels
 from tuner.scaling.model import Effect, Fit
 from tuner.scaling.result import Scaled
 from tuner.statistics.variance import Estimate
+from tuner.wording import between, count, number, p_value, points
 
 LEVEL = 0.05
 """Below it an adjusted p-value shows an effect."""
@@ -185,20 +186,14 @@ def shown(effect: Effect) -> bool:
     return effect.adjusted < LEVEL
 
 
-def points(value: float) -> str:
-    """A difference in points, with its sign, to two decimals."""
-    text = f"{value:+.2f}"
-    return ("0.00" if float(text) == 0 else text).replace("-", "−")
-
-
-def interval_alone(estimate: Estimate) -> str:
+def ends(estimate: Estimate) -> str:
     """`+0.40 to +2.00`."""
-    return f"{points(estimate.low)} to {points(estimate.high)}"
+    return between(estimate.low, estimate.high)
 
 
 def interval(estimate: Estimate) -> str:
     """`+1.20 points (95 % interval +0.40 to +2.00)`."""
-    return f"{points(estimate.value)} points (95 % interval {interval_alone(estimate)})"
+    return f"{points(estimate.value)} points (95 % interval {ends(estimate)})"
 
 
 def is_main(effect: Effect) -> bool:
@@ -209,23 +204,3 @@ def is_main(effect: Effect) -> bool:
 def _named(result: Scaled, response: str) -> str:
     words = {"enf": "targets akin to English", "rest": "other targets"}
     return f"{words.get(response, response)} ({', '.join(result.languages[response])})"
-
-
-def number(value: object) -> str:
-    """Without zeros at its end; words as they are."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def listed(values: Sequence[object], shown_as: Callable[..., str] = number) -> str:
-    """Values with commas between them."""
-    return ", ".join(shown_as(value) for value in values)
-
-
-def count(how_many: int, what: str) -> str:
-    """`1 trial`, `2 trials`."""
-    return f"{how_many:,} {what}{'' if how_many == 1 else 's'}"
-
-
-def p_value(value: float) -> str:
-    """`p = 0.012`, `p < 0.001`."""
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

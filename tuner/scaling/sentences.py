@@ -10,8 +10,9 @@ from collections.abc import Iterable
 
 from tuner.config import REFERENCE_BATCH
 from tuner.scaling.design import Cell, levels
-from tuner.scaling.findings import count, listed, main_findings, number, other_findings
+from tuner.scaling.findings import main_findings, other_findings
 from tuner.scaling.result import Scaled
+from tuner.wording import count, listed, number
 
 
 def sentences(result: Scaled) -> tuple[str, ...]:

@@ -6,10 +6,11 @@ from rich.console import Console
 from rich.table import Table
 
 from tuner.scaling.answer import answer
-from tuner.scaling.findings import interval_alone, number, p_value, points, shown
+from tuner.scaling.findings import ends, shown
 from tuner.scaling.model import Fit
 from tuner.scaling.result import Scaled
 from tuner.scaling.sentences import sentences
+from tuner.wording import number, p_alone, points
 
 
 def show(result: Scaled, console: Console) -> None:
@@ -45,9 +46,8 @@ def _effects(fit: Fit) -> Table:
             effect.name,
             effect.unit,
             points(effect.estimate.value),
-            interval_alone(effect.estimate),
-            p_value(effect.adjusted).removeprefix("p ").removeprefix("= ")
-            + ("*" if shown(effect) else " "),
+            ends(effect.estimate),
+            p_alone(effect.adjusted) + ("*" if shown(effect) else " "),
         )
     return table
 

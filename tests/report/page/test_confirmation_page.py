@@ -14,7 +14,7 @@ from tests.report.page.test_search_page import blocks_of, words_of
 from tuner.confirm.result import Confirmed
 from tuner.confirm.sentences import sentences
 from tuner.records import StudyRecord
-from tuner.report.page.blocks import Figure, Grid, Page, Points
+from tuner.report.page.blocks import Figure, Grid, Page, Points, Words
 from tuner.report.page.languages import beside_published, language_figure
 from tuner.report.page.published import FIGURES, published
 
@@ -91,26 +91,29 @@ def test_nothing_is_said_before_there_is_a_recommendation(
     assert not any(section.title == "By language" for section in page.sections)
 
 
-def of_data(study: StudyRecord, encoder: str, **data: Any) -> StudyRecord:
+def of_data(study: StudyRecord, encoder: str, pairs: int, **data: Any) -> StudyRecord:
     settings = {**study.settings, "data": data, "encoder": {"name": encoder}}
-    return study.model_copy(update={"settings": settings})
+    counts = {**study.facts["data"]["counts"], "test": {"en": 2000, "ja": pairs}}
+    facts = {**study.facts, "data": {**study.facts["data"], "counts": counts}}
+    return study.model_copy(update={"settings": settings, "facts": facts})
 
 
 @pytest.mark.parametrize(
-    ("encoder", "data", "expected"),
+    ("encoder", "pairs", "data", "expected"),
     [
-        ("nano", {"source": "nano"}, 0),
-        ("bert-base-multilingual-cased", {"source": "files"}, 0),
-        ("bert-base-multilingual-cased", {"source": "hub", "name": "somebody/quora"}, 0),
-        ("bert-base-multilingual-cased", {"source": "directory", "path": "/x"}, 2),
-        ("mine", {"source": "hub", "name": "google-research-datasets/paws-x"}, 2),
-        ("xlm-roberta-large", {"source": "directory", "path": "/x"}, 3),
+        ("nano", 1946, {"source": "nano"}, 0),
+        ("bert-base-multilingual-cased", 1946, {"source": "files"}, 0),
+        ("bert-base-multilingual-cased", 1946, {"source": "hub", "name": "somebody/quora"}, 0),
+        ("bert-base-multilingual-cased", 1946, {"source": "directory", "path": "/x"}, 2),
+        ("bert-base-multilingual-cased", 982, {"source": "directory", "path": "/a/part"}, 0),
+        ("mine", 1946, {"source": "hub", "name": "google-research-datasets/paws-x"}, 2),
+        ("xlm-roberta-large", 1946, {"source": "directory", "path": "/x"}, 3),
     ],
 )
-def test_published_figures_stand_beside_pawsx_alone(
-    confirmed: StudyRecord, encoder: str, data: dict[str, Any], expected: int
+def test_published_figures_stand_beside_the_whole_test_of_pawsx_alone(
+    confirmed: StudyRecord, encoder: str, pairs: int, data: dict[str, Any], expected: int
 ) -> None:
-    assert len(published(of_data(confirmed, encoder, **data))) == expected
+    assert len(published(of_data(confirmed, encoder, pairs, **data))) == expected
 
 
 def test_published_figures_are_those_that_were_read() -> None:
@@ -137,6 +140,8 @@ def test_a_reference_stands_beside_them_and_a_confirmation_does_not(
         ("es", "87.40"),
         ("ja", "73.00"),
     ]
+    none = beside_published(result, ()).blocks[0]
+    assert isinstance(none, Words) and "None stand here" in none.text
     assert "XTREME" not in repr(confirmed_page)
     assert "XTREME, mBERT" not in language_figure(result, ()).svg
     assert paged(study, place).kind == "external reference"

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 
 from tuner.confirm.arm import ArmResult
 from tuner.confirm.result import COMPARED, DEV, Confirmed
-from tuner.confirm.sentences import p_in_words, points, sentences, settings_in_words
+from tuner.confirm.sentences import difference, difference_interval, sentences, settings_in_words
 from tuner.report.leaderboard import percent
 from tuner.report.page.blocks import Block, Figure, Grid, Points, Section, Side, Words
 from tuner.report.page.drawing.intervals import Interval, forest
 from tuner.report.page.languages import crossed, language_figure, ranked
 from tuner.statistics.variance import Estimate
+from tuner.wording import between, p_alone, points
 
 TIED = {True: "may be best", False: "not the best"}
 
@@ -105,7 +106,7 @@ def _differences(result: Confirmed) -> list[Block]:
             for found in (arm.against_control[group],)
         ]
         languages = ", ".join(result.groups[group])
-        told = "; ".join(f"{r.label} {r.value:+.2f} ({r.low:+.2f} to {r.high:+.2f})" for r in rows)
+        told = "; ".join(f"{r.label} {points(r.value)} ({between(r.low, r.high)})" for r in rows)
         alt = f"Differences to the control on the {group}, in points with 95 % intervals: {told}."
         caption = (
             f"Test accuracy on the {group} ({languages}) minus the control's, paired by seed and "
@@ -119,9 +120,9 @@ def _differences(result: Confirmed) -> list[Block]:
             tuple(
                 (
                     arm.name,
-                    points(found.estimate.value),
-                    f"{points(found.estimate.low)} to {points(found.estimate.high)}",
-                    p_in_words(found.adjusted).removeprefix("p ").removeprefix("= "),
+                    difference(found),
+                    difference_interval(found),
+                    p_alone(found.adjusted),
                     "was shown" if found.shown else "was not shown",
                 )
                 for arm in compared

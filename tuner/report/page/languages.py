@@ -113,6 +113,10 @@ def beside_published(result: Confirmed, figures: Sequence[Published]) -> Section
         "study here that may stand beside published figures. Its score is that of its last step, "
         "where XTREME took the checkpoint that did best on English dev."
     )
+    if not figures:
+        words += (
+            " None stand here: they are of the whole official test of PAWS-X, which this is not."
+        )
     return Section("External reference", (Words(words), language_figure(result, figures)))
 
 

@@ -13,6 +13,8 @@ from tuner.records import StudyRecord
 
 PAWSX = ("directory", "paws-x")
 """The data source that is PAWS-X by its layout, and the end of its name on the hub."""
+OFFICIAL = 1900
+"""Pairs that the official test has at least in a language: 2,000, up to 54 of them without text."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,15 @@ def published(study: StudyRecord) -> tuple[Published, ...]:
         study: an external reference.
 
     Returns:
-        Nothing where the data is not PAWS-X.
+        Nothing where the data is not PAWS-X, or its test is smaller than the official one.
     """
     data = study.settings["data"]
     source = data["source"]
     is_pawsx = source == PAWSX[0] or (
         source == "hub" and str(data["name"]).lower().endswith(PAWSX[1])
     )
+    test = study.facts["data"]["counts"].get("test", {})
+    is_whole = bool(test) and min(test.values()) >= OFFICIAL
     encoder = study.settings["encoder"]["name"]
     wanted = {MBERT, XLMR} if encoder == XLMR else {MBERT}
-    return tuple(each for each in FIGURES if is_pawsx and each.encoder in wanted)
+    return tuple(each for each in FIGURES if is_pawsx and is_whole and each.encoder in wanted)

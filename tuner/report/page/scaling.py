@@ -11,19 +11,12 @@ from tuner.report.page.drawing.intervals import Course, Interval, courses, fores
 from tuner.report.page.levels import ABSENT
 from tuner.scaling.answer import answer as in_short
 from tuner.scaling.choice import Choice
-from tuner.scaling.findings import (
-    interval_alone,
-    is_main,
-    main_findings,
-    number,
-    p_value,
-    points,
-    shown,
-)
+from tuner.scaling.findings import ends, is_main, main_findings, shown
 from tuner.scaling.model import Fit
 from tuner.scaling.result import Scaled
 from tuner.scaling.sentences import sentences
 from tuner.statistics.variance import Estimate
+from tuner.wording import number, p_alone, points
 
 GROUPS = {"enf": "targets akin to English", "rest": "other targets"}
 """Responses, in words; the others are as plain as their names."""
@@ -84,7 +77,7 @@ def _effects(result: Scaled, order: Sequence[str]) -> list[Figure]:
         what = f"dev accuracy of the {_response(result, response)}"
         claim = result.claim
         told = "; ".join(
-            f"{effect.name} {points(effect.estimate.value)} ({interval_alone(effect.estimate)})"
+            f"{effect.name} {points(effect.estimate.value)} ({ends(effect.estimate)})"
             for effect in fit.effects
         )
         alt = f"Effects on {what}, in points with 95 % intervals: {told}."
@@ -104,8 +97,8 @@ def _effects(result: Scaled, order: Sequence[str]) -> list[Figure]:
                     effect.name,
                     effect.unit,
                     points(effect.estimate.value),
-                    interval_alone(effect.estimate),
-                    p_value(effect.adjusted).removeprefix("p ").removeprefix("= "),
+                    ends(effect.estimate),
+                    p_alone(effect.adjusted),
                     "was shown" if shown(effect) else "was not shown",
                 )
                 for effect in fit.effects

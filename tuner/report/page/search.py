@@ -44,7 +44,8 @@ def answer(study: StudyRecord) -> list[Block]:
     if score < study.facts["majority_accuracy"] + 1e-9:
         told = "Nothing was learnt: always giving the most frequent label does as well."
         blocks.append(Words(told, "warning"))
-    settings = ", ".join(f"{n} {shown(best.config.flat()[n])}" for n in varied(study))
+    flat = best.config.flat()
+    settings = ", ".join(f"{n} {shown(flat[n])}" for n in varied(study) if flat[n] is not None)
     blocks += [
         Words(f"Its settings: {settings}.") if settings else Words("No settings were varied."),
         Words(

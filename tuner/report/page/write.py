@@ -37,10 +37,10 @@ def page_of(standing: Standing) -> Page:
         kind, sections = "search", _search(study, folder, family)
     elif design["kind"] == "scaling":
         kind, sections = "scaling study", _scaling(study)
-    elif design["arms"][0]["name"] == REFERENCE:
-        kind, sections = "external reference", _reference(study, folder, family)
     else:
-        kind, sections = "confirmation", _confirmation(study, folder, family)
+        alone = design["arms"][0]["name"] == REFERENCE
+        kind = "external reference" if alone else "confirmation"
+        sections = _confirmation(study, folder, family, study if alone else family.reference)
     if family.unread:
         warned = tuple(Words(problem, "warning") for problem in family.unread)
         first, *others = sections
@@ -106,35 +106,24 @@ def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
     ]
 
 
-def _confirmation(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
+def _confirmation(
+    study: StudyRecord, folder: Place, family: Family, reference: StudyRecord | None
+) -> list[Section]:
+    """A confirmation or the external reference, which stands beside published figures."""
     if study.recommendation is None:
         return [Section("Answer", tuple(_not_yet(folder))), _planned(study)]
     result = Confirmed.of(study)
     blocks = confirmation.answer(result)
-    if family.search is not None:
-        text = f"The search that this confirms, {family.search.name}"
-        blocks.append(to_page(text, family.search, folder))
+    if reference is study:
+        text, other = "The confirmation that it stands beside", family.confirmation
+    else:
+        text, other = "The search that this confirms", family.search
+    if other is not None:
+        blocks.append(to_page(f"{text}, {other.name}", other, folder))
     sections = [Section("Answer", tuple(blocks)), *confirmation.sections(result)]
-    if family.reference is not None:
-        reference = Confirmed.of(family.reference)
-        sections.append(beside_published(reference, published(family.reference)))
+    if reference is not None:
+        sections.append(beside_published(Confirmed.of(reference), published(reference)))
     return [*sections, _planned(study)]
-
-
-def _reference(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
-    if study.recommendation is None:
-        return [Section("Answer", tuple(_not_yet(folder))), _planned(study)]
-    result = Confirmed.of(study)
-    blocks = confirmation.answer(result)
-    if family.confirmation is not None:
-        text = f"The confirmation that it stands beside, {family.confirmation.name}"
-        blocks.append(to_page(text, family.confirmation, folder))
-    return [
-        Section("Answer", tuple(blocks)),
-        beside_published(result, published(study)),
-        *confirmation.sections(result),
-        _planned(study),
-    ]
 
 
 def _scaling(study: StudyRecord) -> list[Section]:

@@ -1,0 +1,50 @@
+"""How numbers are said in sentences and tables, one way everywhere.
+
+Accuracy is in percent and its differences in percentage points, with two decimals, as anyone gets
+them from the scores of the seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+
+def points(difference: float) -> str:
+    """A difference in percentage points, with its sign: `+1.20`, `−0.45`.
+
+    Where two decimals would hide on which side of 0 it lies, a third shows it: `−0.004`.
+    """
+    text = f"{difference:+.2f}"
+    if float(text) == 0:
+        text = f"{difference:+.3f}"
+    return ("0.00" if float(text) == 0 else text).replace("-", "−")
+
+
+def between(low: float, high: float) -> str:
+    """The ends of an interval in percentage points: `+0.40 to +2.00`."""
+    return f"{points(low)} to {points(high)}"
+
+
+def p_value(p: float) -> str:
+    """As `p = 0.012`, or `p < 0.001`."""
+    return f"p {p_alone(p)}" if p < 0.001 else f"p = {p_alone(p)}"
+
+
+def p_alone(p: float) -> str:
+    """For a table's column: `0.012`, or `< 0.001`."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def number(value: object) -> str:
+    """Without zeros at its end; words as they are."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def listed(values: Sequence[object], said: Callable[..., str] = number) -> str:
+    """Values with commas between them."""
+    return ", ".join(said(value) for value in values)
+
+
+def count(how_many: int, what: str) -> str:
+    """`1 trial`, `2 trials`, `1,200 trials`."""
+    return f"{how_many:,} {what}{'' if how_many == 1 else 's'}"
