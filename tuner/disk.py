@@ -11,7 +11,7 @@ from tuner.model.shape import EncoderShape, added_parameters
 from tuner.records import Record
 from tuner.storage.folders import Place, is_remote
 from tuner.study import StudyConfig
-from tuner.study.design import ConfirmDesign
+from tuner.study.design import ConfirmDesign, ScalingDesign
 
 FLOAT32 = 4
 """Bytes of a weight; Adam's two moments of it take as many each."""
@@ -38,9 +38,13 @@ def disk_need(study: StudyConfig, encoder: EncoderShape, at_once: int) -> DiskNe
     """What a study needs if so many of its trials run side by side."""
     trials = study.trials
     at_once = min(at_once, trials)
-    keep_best = min(study.checkpoint.keep_best, trials)
-    if isinstance(study.design, ConfirmDesign):
-        keep_best = trials  # until they have been evaluated on test
+    match study.design:
+        case None:
+            keep_best = min(study.checkpoint.keep_best, trials)
+        case ConfirmDesign():
+            keep_best = trials  # until they have been evaluated on test
+        case ScalingDesign():
+            keep_best = 0  # it compares configurations, and has no best trial
     parameters = encoder.parameters + max(
         added_parameters(config.fusion, encoder.hidden_size) for config in study.corner_configs()
     )

@@ -8,6 +8,8 @@ import pytest
 
 from tests.plan.test_plan import printed
 from tests.scaling.studies import planned
+from tuner.disk import disk_need
+from tuner.model.shape import EncoderShape
 from tuner.plan.pace import Pace
 from tuner.plan.plan import make_plan
 from tuner.plan.simulation import play
@@ -55,5 +57,9 @@ def test_a_confirmation_is_arms_times_seeds(tmp_path: Path) -> None:
             "seeds": [5, 6, 7],
         },
     }
-    text = " ".join(printed(validate_study(settings, "the test"), PACE).split())
+    confirmed = validate_study(settings, "the test")
+    text = " ".join(printed(confirmed, PACE).split())
     assert "6, planned" in text and "2 configurations x 3 seeds" in text
+    shape = EncoderShape(num_layers=4, hidden_size=8, parameters=1_000_000)
+    assert disk_need(confirmed, shape, 2).keep_best == 6, "each is evaluated on test in the end"
+    assert disk_need(planned(tmp_path), shape, 2).keep_best == 0, "a design has no best"

@@ -165,7 +165,7 @@ def test_searched_confirmed_killed_resumed_and_once_more(tuner: Command, place: 
     once_more = ("--again", "--top", "1", "--seeds", "2", "--reference", "--json")
     code, printed = ended(tuner("confirm", "smoke", *once_more))
     assert code == 0, printed
-    fresh, alone = record(place, f"{NAME}-2"), record(place, "smoke-reference")
+    fresh, alone = record(place, f"{NAME}-2"), record(place, "smoke-reference-2")
     assert {t.config.seed for t in fresh.trials}.isdisjoint({t.config.seed for t in study.trials})
     result = Confirmed.of(fresh)
     assert result.earlier == (NAME,) and {arm.name for arm in result.arms} > {"control"}
@@ -175,7 +175,7 @@ def test_searched_confirmed_killed_resumed_and_once_more(tuner: Command, place: 
         assert trial.tests and trial.config.mix.cross_lingual == 0
     assert alone.facts["claim"].startswith("zero-shot for de, es, ja; trained on en")
     told = json.loads(printed[printed.index('[{"name"') :].splitlines()[0])
-    assert [each["name"] for each in told] == [f"{NAME}-2", "smoke-reference"]
+    assert [each["name"] for each in told] == [f"{NAME}-2", "smoke-reference-2"]
     assert "trial" not in Confirmed.of(alone).recommended
     code, printed = ended(tuner("report", f"{NAME}-2"))
     assert code == 0, printed
