@@ -42,7 +42,7 @@ class Row:
     """One kind of study.
 
     Attributes:
-        truth: `planted`, `pool`, or `smoothed pool`, whose seeds are.
+        truth: `planted` or `pool`.
         seeds: of the confirmation.
         equal: no configuration is better than another.
         unstable: some collapse with some seeds.
@@ -62,13 +62,11 @@ class Row:
 
 ROWS = [
     Row(truth, seeds, equal)
-    for truth in ("planted", "smoothed pool", "pool")
+    for truth in ("planted", "pool")
     for equal in (False, True)
-    for seeds in ((5,) if truth == "pool" else (3, 5, 10))
+    for seeds in (3, 5, 10)
 ] + [Row("planted", unstable=True)]
-DESIGNS = [
-    Row(truth, equal=equal) for truth in ("planted", "smoothed pool") for equal in (False, True)
-]
+DESIGNS = [Row(truth, equal=equal) for truth in ("planted", "pool") for equal in (False, True)]
 
 
 def planted(row: Row, rng: np.random.Generator) -> tuple[World, World]:
@@ -96,12 +94,10 @@ def read_pool() -> Pool:
 
 def resampled(row: Row, rng: np.random.Generator) -> tuple[World, World]:
     """Source dev and target test of the pool, components drawn."""
-    runs, smoothed = read_pool(), row.truth == "smoothed pool"
+    runs = read_pool()
     sources, targets = slice(None, runs.sources), slice(runs.sources, None)
     dev, test = (
-        Resampled(
-            runs.right[split][:, :, languages], runs.components[split], rng, row.equal, smoothed
-        )
+        Resampled(runs.right[split][:, :, languages], runs.components[split], rng, row.equal)
         for split, languages in (("dev", sources), ("test", targets))
     )
     return dev, test
@@ -160,8 +156,7 @@ def main() -> None:
                 found[kind][row.name] = summary(said)
                 print(f"{row.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
     drawn_from = read_pool().right["test"].shape[1]
-    for name, smoothed in (("pool", False), ("smoothed pool", True)):
-        found["exact t of normal scores"][name] = exact_t(smoothed, drawn_from)
+    found["exact t of normal scores"][f"pool of {drawn_from} seeds"] = exact_t(drawn_from)
     print(markdown(found))
     write(asked.out, found, "numpy", "scipy")
 

@@ -1,11 +1,8 @@
 """Studies drawn from the pool of real nano runs, whose truth is the pool's own means.
 
-Seeds and components are drawn with replacement: what is a sample in a real study is one here. Ten
-seeds are few to draw from. The same ones come again, so that even the exact t interval of normal
-scores covers too little then, and its test rejects too often (`exact_t`). So seeds are also drawn
-smoothed (Silverman and Young 1987, Biometrika 74): each is mixed with a normal one that has the
-pool's covariance over configurations, components and languages, in the proportion that the normal
-reference rule gives for so many seeds, and scaled back to the pool's variance.
+Seeds and components are drawn with replacement: what is a sample in a real study is one here. A
+study may so draw the same seed twice, which lets even the exact t interval of normal scores cover a
+little less than it says, and the more so the fewer seeds there are to draw from (`exact_t`).
 """
 
 from __future__ import annotations
@@ -31,14 +28,12 @@ class Resampled:
         rng: what components and seeds are drawn with.
         equal: whether all configurations are shifted to the mean of the first, so that none is
             better than another.
-        smoothed: whether seeds are drawn smoothed.
     """
 
     right: Bool[np.ndarray, "configurations seeds languages items"]
     components: Int[np.ndarray, " items"]
     rng: np.random.Generator
     equal: bool = False
-    smoothed: bool = False
     _drawn: Float[np.ndarray, " components"] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,13 +68,13 @@ class Resampled:
 
     def tables(self, seeds: int, which: Sequence[int]) -> list[Table]:
         """The tables of some configurations with freshly drawn seeds, which they share."""
-        mixing = drawn_seeds(self.rng, seeds, self.right.shape[1], self.smoothed)
+        drawn = self.rng.integers(0, self.right.shape[1], seeds)
         sizes = self._sizes[self._drawn]
         weights = sizes / sizes.sum()
         shift = self.truth - self._pool
         return [
             Table(
-                mixing @ self._counted[number][:, self._drawn] / sizes.sum()
+                self._counted[number][np.ix_(drawn, self._drawn)] / sizes.sum()
                 + shift[number] * weights,
                 weights,
             )
@@ -87,29 +82,14 @@ class Resampled:
         ]
 
 
-def drawn_seeds(
-    rng: np.random.Generator, seeds: int, pool: int, smoothed: bool
-) -> Float[np.ndarray, "seeds pool"]:
-    """What each drawn seed is of those in the pool; every row sums to 1."""
-    drawn = np.eye(pool)[rng.integers(0, pool, seeds)]
-    if not smoothed:
-        return drawn
-    bandwidth = 1.06 * pool**-0.2  # the normal reference rule
-    normal = rng.standard_normal((seeds, pool)) / np.sqrt(pool)
-    normal -= normal.mean(axis=1, keepdims=True)
-    centred = (drawn - 1 / pool + bandwidth * normal) / np.sqrt(1 + bandwidth**2)
-    return 1 / pool + centred
-
-
 def exact_t(
-    smoothed: bool, pool: int, seeds: int = 5, comparisons: int = 5, pools: int = 20_000
+    pool: int, seeds: int = 5, comparisons: int = 5, pools: int = 20_000
 ) -> dict[str, float]:
     """How often the exact interval and test are right where normal scores are drawn like this.
 
     Paired t on seeds alone, in pools of normal scores that are drawn anew each time.
 
     Args:
-        smoothed: whether seeds are drawn smoothed.
         pool: how many there are to draw from.
         seeds: how many are drawn.
         comparisons: with the control.
@@ -124,8 +104,7 @@ def exact_t(
         (pools, pool, comparisons)
     )
     differences -= differences.mean(axis=1, keepdims=True)
-    mixing = np.stack([drawn_seeds(rng, seeds, pool, smoothed) for _ in range(pools)])
-    drawn = mixing @ differences
+    drawn = np.take_along_axis(differences, rng.integers(0, pool, (pools, seeds, 1)), axis=1)
     error = drawn.std(axis=1, ddof=1) / np.sqrt(seeds)
     beyond = np.abs(drawn.mean(axis=1)) > -special.stdtrit(seeds - 1, 0.025) * error
     family = np.abs(drawn.mean(axis=1)) > -special.stdtrit(seeds - 1, 0.025 / comparisons) * error
