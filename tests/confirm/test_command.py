@@ -13,7 +13,7 @@ from tuner.confirm.command import Asked, confirmations, planned
 from tuner.confirm.plan import confirmation
 from tuner.errors import UserError
 from tuner.records import StudyRecord
-from tuner.search.events import StudyCreated
+from tuner.search.events import DriverEnded, StudyCreated
 from tuner.search.journal import Journal
 from tuner.study import StudyConfig
 
@@ -30,6 +30,11 @@ def begin(study: StudyConfig, search: StudyRecord) -> None:
     Journal.create(study.folder, created).__exit__(None, None, None)
 
 
+def end(study: StudyConfig) -> None:
+    with Journal(study.folder) as journal:
+        journal.append(DriverEnded(time=2.0, state="completed"))
+
+
 def test_begun_gone_on_with_and_again(tmp_path: Path) -> None:
     search, folder = searched(tmp_path), tmp_path / "small"
     first = planned(search, folder, Asked(top=2, seeds=2))
@@ -39,9 +44,12 @@ def test_begun_gone_on_with_and_again(tmp_path: Path) -> None:
     for asked in (Asked(), Asked(top=2), Asked(seeds=2), Asked(top=9)):
         assert planned(search, folder, asked) == first
     for asked in (Asked(top=1), Asked(seeds=3)):
-        with pytest.raises(UserError, match="was begun with --top 2 --seeds 2") as refused:
+        with pytest.raises(UserError, match="begun with 2 configurations beside") as refused:
             planned(search, folder, asked)
         assert "--again" in refused.value.remedy
+    with pytest.raises(UserError, match="--again: small-confirm has not come to its end"):
+        planned(search, folder, Asked(top=1, again=True))
+    end(first)
     second = planned(search, folder, Asked(top=1, again=True))
     assert second.name == "small-confirm-2"
     begin(second, search)

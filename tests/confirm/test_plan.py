@@ -28,7 +28,7 @@ BASELINE = {"optim.lr": 1e-3, "fusion.kind": "last", "batch.effective_size": 32}
 def searched(tmp_path: Path, trials: list[Any] | None = None, **blocks: Any) -> StudyRecord:
     plain = {
         "storage": str(tmp_path),
-        "budget": {"trials": 8, "pairs_per_trial": 800},
+        "budget": {"trials": 6, "pairs_per_trial": 800},
         "scheduler": {"kind": "asha", "min_pairs": 100},
         "trial": {"seed": 3, "precision": "fp32", "fusion.kind": "dlfa", "fusion.layer": 1},
         "space": SPACE,
@@ -84,7 +84,7 @@ def test_distinct_configurations_the_control_and_fresh_seeds(tmp_path: Path) -> 
 
 def test_its_budget_is_the_share_that_the_search_left(tmp_path: Path) -> None:
     budget = {
-        "trials": 8,
+        "trials": 6,
         "pairs_per_trial": 800,
         "total_pairs": 20_000,
         "wall": "2h",
@@ -115,14 +115,31 @@ def test_what_may_be_set(tmp_path: Path) -> None:
             confirmation(search, folder, 1, 2, (), [text])
 
 
+ONE = {"trials": 1, "pairs_per_trial": 800}
+
+
+def test_a_search_that_has_not_ended_is_not_confirmed(tmp_path: Path) -> None:
+    """Test would be read, and the search could go on after it."""
+    folder = tmp_path / "small"
+    search = searched(tmp_path)
+    under_way = [*search.trials[:-1], search.trials[-1].model_copy(update={"state": "running"})]
+    for trials, ended in ((under_way, 5), (search.trials[:-1], 5)):
+        with pytest.raises(UserError, match=f"small has not ended, {ended} of its 6 tr") as refused:
+            confirmation(search.model_copy(update={"trials": tuple(trials)}), folder, 5, 5)
+        assert f"--set budget.trials={len(trials)}" in refused.value.remedy
+    ended_early = searched(tmp_path, list(search.trials[:-1]), budget=ONE | {"trials": 5})
+    assert confirmation(ended_early, folder, 5, 5).name == "small-confirm"
+
+
 def test_what_cannot_be_confirmed(tmp_path: Path) -> None:
     folder = tmp_path / "small"
     search = searched(tmp_path)
     with pytest.raises(UserError, match="has no control") as refused:
         confirmation(searched(tmp_path, baseline=None), folder, 5, 5)
     assert "baseline:" in refused.value.remedy
+    few = searched(tmp_path, list(search.trials[:1]), budget=ONE)
     with pytest.raises(UserError, match="no trial of small that was sampled has reached"):
-        confirmation(searched(tmp_path, list(search.trials[:1])), folder, 5, 5)
+        confirmation(few, folder, 5, 5)
     design = made(tmp_path).model_dump(mode="json")
     with pytest.raises(UserError, match="small-confirm is a design"):
         confirmation(study("small-confirm", design, ()), tmp_path / "small-confirm", 5, 5)

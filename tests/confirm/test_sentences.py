@@ -11,7 +11,7 @@ from tests.confirm.examples import confirmed
 from tests.confirm.test_result import BETTER, CONTROL, two_arms
 from tuner.confirm.arm import Difference
 from tuner.confirm.result import Confirmed
-from tuner.confirm.sentences import sentences
+from tuner.confirm.sentences import answer, sentences
 from tuner.confirm.show import show
 from tuner.statistics.variance import Estimate
 
@@ -30,11 +30,16 @@ def with_difference(low: float, high: float, adjusted: float) -> str:
 def test_the_recommendation_its_claim_and_its_numbers() -> None:
     said = sentences(Confirmed.of(two_arms()))
     assert said[0] == (
-        "Recommended, before test was read: trial 007 (the default settings). It has 83.33 % as "
-        "mean dev accuracy on en, de, mean over 3 fresh seeds, the highest of 2 configurations "
-        "with all their seeds."
+        "Recommended, before test was read: trial 007 (mix.cross_lingual 0, batch.effective_size "
+        "32, optim.lr 2e-05, fusion.kind last). It has 83.33 % as mean dev accuracy on en, de, "
+        "mean over 3 fresh seeds (95 % interval 29.95 to 100.00 %), the highest of 2 "
+        "configurations with all their seeds."
     )
-    assert said[1] == (
+    first = answer(Confirmed.of(two_arms()))
+    assert first == said[: len(first)]
+    assert first[1].startswith("On test trial 007 has 83.33 % as mean over the targets (es, ja)")
+    assert "control's" in first[2] and "(Hsu's comparison" in first[3]
+    assert first[4] == (
         "What these numbers are: zero-shot for es, ja; trained on en, de (machine-translated: yes)."
     )
     text = " ".join(said)
@@ -42,6 +47,7 @@ def test_the_recommendation_its_claim_and_its_numbers() -> None:
     assert "Of what the search sampled trial 007 came first, with 95.00 %; over 3 fresh" in text
     assert "has 83.33 % on the same dev sets. The search's score was 11.67 points higher." in text
     assert "Collapsed seeds: 1 of 6 (1 of control)" in text
+    assert "Of its 3 seeds" not in text, "of the recommended one none has"
     assert "With 3 seeds and 1 comparison a true difference" in text
     assert "Test may have been read before" not in text
 

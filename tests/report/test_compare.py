@@ -215,6 +215,8 @@ def test_what_is_no_side_is_refused(tmp_path: Path) -> None:
     one = of_trial("one", A)
     with pytest.raises(UserError, match="are the same"):
         compare(one, one)
+    with pytest.raises(UserError, match="'one:x' names no trial"):
+        side_of("one:x", str(tmp_path))
     with pytest.raises(UserError, match="there is no trial 009"):
         _trial("one:9", one.record, Path("one"), 9)
     pruned = one.trials[0].model_copy(update={"state": "pruned"})

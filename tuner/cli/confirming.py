@@ -49,7 +49,8 @@ def confirm(
 ) -> None:
     """Train the best of a search and its control with fresh seeds; recommend; then read test."""
     folder, console = folder_of(study, storage), console_of(as_json)
-    told = f"interrupted: what was begun is as it was; {command('confirm', folder)}"
+    goes_on = command("confirm", folder) + " --reference" * reference
+    told = f"interrupted: what was begun is as it was; {goes_on}"
     with ending_at_once(lambda: told):
         with loading(console):
             from tuner.confirm.command import Asked
@@ -62,7 +63,7 @@ def confirm(
             show_confirmed(record, console)
     if as_json:
         print(json.dumps([as_plain(record) for record in records]))
-    end_as(last, folder.parent / last.name, command("confirm", folder))
+    end_as(last, folder.parent / last.name, goes_on)
     names = "\n".join(f"  {command('report', folder.parent / record.name)}" for record in records)
     console.print(f"\nnext:\n{names}\n    all of its trials", highlight=False, soft_wrap=True)
 

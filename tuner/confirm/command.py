@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from rich.console import Console
 
@@ -27,6 +28,7 @@ from tuner.study import StudyConfig
 from tuner.study.design import CONTROL, ConfirmDesign
 from tuner.study_file import reopened_study
 from tuner.terminal.progress import say
+from tuner.wording import count
 
 TOP, SEEDS = 5, 5
 """What is confirmed unless it is said."""
@@ -73,7 +75,8 @@ def confirm(
     made = planned(search, folder, asked)
     assert isinstance(made.design, ConfirmDesign)
     beside = reference(search, made, asked.overrides) if asked.reference else None
-    done = [_run(made, lambda: _tell(search, made, console), asked, console, tracking_later)]
+    tell = partial(_tell, search, made, asked.top or TOP, console)
+    done = [_run(made, tell, asked, console, tracking_later)]
     if beside is not None and done[0].state == "completed":
         pairs = f"{planned_pairs(beside):,} pairs of English alone"
         told = f"{beside.name}, the external reference: {len(made.design.seeds)} seeds, {pairs}"
@@ -85,9 +88,17 @@ def planned(search: StudyRecord, folder: Place, asked: Asked) -> StudyConfig:
     """The confirmation that is asked for: the latest that was begun, or a new one.
 
     Raises:
-        UserError: it is another's, or was begun with another number of configurations or seeds.
+        UserError: it is another's, was begun with another number of configurations or seeds, or
+            has not ended where another one is asked for.
     """
     begun = confirmations(search, folder)
+    if begun and asked.again:
+        last = read_history(folder.parent / begun[-1]).record()
+        if last.state != "completed":
+            raise UserError(
+                f"--again: {last.name} has not come to its end",
+                f"Go on with that one first: {command('confirm', folder)}",
+            )
     if not begun or asked.again:
         top, seeds = asked.top or TOP, asked.seeds or SEEDS
         if seeds > MOST_SEEDS:
@@ -103,7 +114,8 @@ def planned(search: StudyRecord, folder: Place, asked: Asked) -> StudyConfig:
     others = asked.top is not None and [arm["name"] for arm in arms] != names
     if others or asked.seeds not in (None, seeds):
         raise UserError(
-            f"{study.name} was begun with --top {len(names) - 1} --seeds {seeds}",
+            f"{study.name} was begun with {count(len(names) - 1, 'configuration')} beside the "
+            f"{CONTROL} and {seeds} seeds of each",
             f"Leave them out to go on with it; another one, with other seeds: "
             f"{command('confirm', folder)} --again",
         )
@@ -140,12 +152,13 @@ def _run(
     from tuner.search.run import begin, go_on  # torch and Ray: after all that may be refused
 
     if is_begun(study.folder):
+        say(console, f"going on with {study.name}")
         return go_on(study.folder, Extension(overrides=asked.overrides), console, tracking_later)
     tell()
     return begin(study, console, tracking_later)
 
 
-def _tell(search: StudyRecord, study: StudyConfig, console: Console) -> None:
+def _tell(search: StudyRecord, study: StudyConfig, top: int, console: Console) -> None:
     """What will be run, and what it can find."""
     design = study.design
     assert isinstance(design, ConfirmDesign)
@@ -157,6 +170,9 @@ def _tell(search: StudyRecord, study: StudyConfig, console: Console) -> None:
         f"({design.seeds[0]} to {design.seeds[-1]}): {arms * seeds} trials, "
         f"{planned_pairs(study):,} pairs",
     )
+    if arms - 1 < top:
+        others = count(arms - 1, "other configuration")
+        say(console, f"--top {top}: {search.name} has only {others} at the full budget")
     found = detectable(search, study)
     if found is None:
         say(console, f"how small a difference to the {CONTROL} it can find is not known beforehand")
@@ -171,8 +187,9 @@ def _tell(search: StudyRecord, study: StudyConfig, console: Console) -> None:
         )
         say(
             console,
-            f"a true difference to the {CONTROL} of {100 * least:.2f} points is found four times "
-            f"out of five; {seeds_differ}",
+            f"a true difference to the {CONTROL} of {100 * least:.2f} points on the dev sets that "
+            f"choose is found four times out of five; {seeds_differ}; on test's targets it may "
+            "have to be larger",
         )
     if not has_test(search):
         say(console, "the data has no test: the recommendation rests on dev, and ends it")

@@ -8,8 +8,8 @@ from typing import Any
 
 from tuner.errors import UserError
 from tuner.invocation import command
-from tuner.records import StudyRecord
-from tuner.search.changes import MAY_CHANGE, STAYS
+from tuner.records import ENDED, StudyRecord
+from tuner.search.changes import MAY_CHANGE, STAYS, nothing_left
 from tuner.storage.folders import Place
 from tuner.storage.location import NAME
 from tuner.study import StudyConfig
@@ -31,8 +31,12 @@ MEMORY = ("batch.micro_size", "precision")
 def check_confirmable(search: StudyRecord, folder: Place) -> None:
     """Refuse what cannot be confirmed.
 
+    A confirmation reads test, which a search that goes on after it must not know of: a search is
+    confirmed when it has ended.
+
     Raises:
-        UserError: the study is a design, has no control, or no trial that reached its full budget.
+        UserError: the study is a design, has no control, has not ended, or has no trial that
+            reached its full budget.
     """
     if search.designed:
         raise UserError(
@@ -45,10 +49,22 @@ def check_confirmable(search: StudyRecord, folder: Place) -> None:
             "Run a search with a `baseline:` block: the same sources, mix.cross_lingual 0, "
             "fusion.kind last, batch.effective_size 32.",
         )
+    study = reopened_study(search.settings, folder)
+    if not nothing_left(search, study):
+        ended, resume = (
+            sum(trial.state in ENDED for trial in search.trials),
+            command("resume", folder),
+        )
+        raise UserError(
+            f"{search.name} has not ended, {ended} of its {study.trials} trials have: a "
+            "confirmation reads test, and after it a search should not go on",
+            f"Let it end, or go on with it: {resume}\nTo end it with the trials that it has: "
+            f"{resume} --set budget.trials={len(search.trials)}",
+        )
     if not any(trial.origin == "sampler" for trial in search.complete):
         raise UserError(
             f"no trial of {search.name} that was sampled has reached its full budget",
-            f"Let it run on: {command('resume', folder)}",
+            f"More trials: {command('resume', folder)} --trials +8",
         )
 
 

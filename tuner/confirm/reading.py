@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from statistics import fmean
+from typing import Any
 
 from tuner.answers import protocol_of, table_of
 from tuner.confirm.arm import ArmResult, Difference, areas, cells
@@ -12,7 +13,10 @@ from tuner.records import StudyRecord, TrialRecord
 from tuner.statistics.comparisons import FromBest
 from tuner.statistics.items import Table
 from tuner.statistics.variance import estimate
-from tuner.study.design import ConfirmDesign
+from tuner.study.design import Arm, ConfirmDesign
+
+RECIPE = ("mix.cross_lingual", "batch.effective_size", "optim.lr", "fusion.kind")
+"""What is shown of an arm where there is no other that it differs from: the reference."""
 
 
 class Reading:
@@ -66,7 +70,7 @@ class Reading:
         named = {language: (language,) for language in self.languages} | self.groups
         return ArmResult(
             name=name,
-            settings=arm.settings,
+            settings=self._settings(arm, trials.values()),
             search_score=arm.search_score,
             objectives=objectives,
             failed=tuple(seed for seed in self.design.seeds if seed not in trials),
@@ -88,6 +92,14 @@ class Reading:
             against_control=against,
             from_best=from_best,
         )
+
+    def _settings(self, arm: Arm, trials: Iterable[TrialRecord]) -> dict[str, Any]:
+        """What arms are told apart by, as its trials have it; a reference's is its recipe."""
+        names = dict.fromkeys(name for each in self.design.arms for name in each.settings)
+        for trial in trials:
+            flat = trial.config.flat()
+            return {name: flat[name] for name in names or RECIPE}
+        return arm.settings
 
     def dev(self, arm: str, only: EvaluationSet | None) -> Table:
         """Of the dev sets that choose, or of one of them."""

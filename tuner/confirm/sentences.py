@@ -13,18 +13,46 @@ from tuner.wording import between, count, p_value, points
 
 
 def sentences(result: Confirmed) -> tuple[str, ...]:
-    """All that is concluded, the recommendation first."""
-    said = [_recommended(result), f"What these numbers are: {result.claim}."]
+    """All that is concluded, the answer first."""
+    said = list(answer(result))
     if not result.languages:
         said.append("The data has no test: nothing was evaluated on it.")
-    for group in COMPARED:
+    groups = _compared_groups(result)
+    for group in groups[1:]:
         said += _on_test(result, group)
-    said += _others(result)
-    said += _ties(result)
+    for group in groups:
+        said += _others(result, group)
+    if "targets" in result.groups:
+        where = "On test's mean over the targets, which has chosen nothing"
+        said += _tied(result, "targets", where)
     said += _optimism(result)
     said += _crossed(result)
     said += _trouble(result)
     return tuple(said)
+
+
+def answer(result: Confirmed) -> tuple[str, ...]:
+    """What is recommended, how good it is on test and how certain that is, under which claim."""
+    on_dev = result.objective
+    if result.worst:
+        on_dev = (
+            f"dev of {result.compared_on}, the language with the least mean over all configurations"
+        )
+    said = [_recommended(result)]
+    for group in _compared_groups(result)[:1]:
+        said += _on_test(result, group)
+    said += _tied(result, DEV, f"On {on_dev}")
+    if collapsed := len(result.best.collapsed):
+        said.append(
+            f"Of its {count(len(result.best.objectives), 'seed')} {collapsed} collapsed: they are "
+            "no better on dev than always giving the most frequent label."
+        )
+    return (*said, f"What these numbers are: {result.claim}.")
+
+
+def _compared_groups(result: Confirmed) -> list[str]:
+    """Means over languages that test has, the one that the study is made for first."""
+    return [group for group in COMPARED if group in result.best.test]
 
 
 def percent(share: float) -> str:
@@ -33,8 +61,8 @@ def percent(share: float) -> str:
 
 
 def interval(found: Estimate) -> str:
-    """Of a score, as `81.00 to 83.20 %`."""
-    return f"{100 * found.low:.2f} to {100 * found.high:.2f} %"
+    """Of a score in percent, as `81.00 to 83.20`; scores end at 0 and at 100."""
+    return f"{100 * max(found.low, 0):.2f} to {100 * min(found.high, 1):.2f}"
 
 
 def settings_in_words(settings: Mapping[str, Any]) -> str:
@@ -66,10 +94,14 @@ def _recommended(result: Confirmed) -> str:
     best, seeds = result.best, f"{len(result.seeds)} fresh seeds"
     assert best.objective is not None
     score = f"{percent(best.objective)} as {result.objective}, mean over {seeds}"
+    if best.dev is not None and not result.worst:
+        score += f" (95 % interval {interval(best.dev)} %)"
     if best.name == REFERENCE:
+        targets = ", ".join(result.groups.get("targets", ()))
         return (
             "The external reference, English alone by XTREME's recipe but for its choice of a "
-            f"checkpoint, has {score}."
+            f"checkpoint, has {score}. Its targets are all other languages ({targets}): beside a "
+            "study that is trained on more it is compared language by language, not by its mean."
         )
     compared = [arm for arm in result.arms if not arm.failed]
     equal = [arm.name for arm in compared if arm is not best and arm.objective == best.objective]
@@ -88,7 +120,7 @@ def _on_test(result: Confirmed, group: str) -> list[str]:
     over = group_in_words(result, group)
     said = [
         f"On test {result.recommended} has {percent(found.value)} as {over} "
-        f"(95 % interval {interval(found)})."
+        f"(95 % interval {interval(found)} %)."
     ]
     control = result.control
     if group in result.best.against_control and control is not None:
@@ -121,11 +153,8 @@ def _compared(result: Confirmed, group: str) -> int:
     return sum(group in arm.against_control for arm in result.arms)
 
 
-def _others(result: Confirmed) -> list[str]:
-    """Arms beside the recommended one that differ from the control on the targets."""
-    group = next((g for g in COMPARED if _compared(result, g)), None)
-    if group is None:
-        return []
+def _others(result: Confirmed, group: str) -> list[str]:
+    """Arms beside the recommended one that differ from the control on a mean over languages."""
     others = [
         arm
         for arm in result.arms
@@ -135,26 +164,12 @@ def _others(result: Confirmed) -> list[str]:
     if not others:
         return []
     if not shown:
-        return [f"No other configuration was shown to differ from the control on the {group}."]
+        return [f"No other configuration was shown to differ from the control on test's {group}."]
     named = ", ".join(f"{arm.name} {difference(arm.against_control[group])}" for arm in shown)
     return [
         f"Other configurations that were shown to differ from the control on test's {group}: "
         f"{named} points."
     ]
-
-
-def _ties(result: Confirmed) -> list[str]:
-    on_dev = result.objective
-    if result.worst:
-        on_dev = (
-            f"dev of {result.compared_on}, the language with the least mean over all configurations"
-        )
-    said = _tied(result, DEV, f"On {on_dev}")
-    if "targets" in result.groups:
-        said += _tied(
-            result, "targets", "On test's mean over the targets, which has chosen nothing"
-        )
-    return said
 
 
 def _tied(result: Confirmed, compared: str, where: str) -> list[str]:

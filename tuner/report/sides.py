@@ -63,6 +63,10 @@ def side_of(text: str, storage: str) -> Side:
         UserError: there is no such study or trial, or none that can be compared.
     """
     named = _TRIAL.fullmatch(text)
+    if not named and ":" in text and "/" not in text:
+        raise UserError(
+            f"{text!r} names no trial", "A trial is named by its study and number, as nano:12."
+        )
     folder = study_folder(named["study"] if named else text, storage)
     record = read_history(folder).record()
     if named:

@@ -239,7 +239,8 @@ class Summary:
 def settings_in_short(trial: TrialRecord, study: StudyRecord) -> str:
     """What distinguishes a trial from the others: `lr=0.0003, kind=dlfa, layer=2`."""
     if trial.arm:
-        return f"{trial.arm}, seed {trial.config.seed}"
+        arm = trial.arm.replace("trial ", "the search's trial ")  # its number there is not its here
+        return f"{arm}, seed {trial.config.seed}"
     names = list(study.settings["space"])
     values = trial.config.flat()
     short = {name: name.rpartition(".")[2] for name in names}

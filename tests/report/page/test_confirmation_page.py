@@ -12,7 +12,7 @@ from tests.report.page.conftest import paged
 from tests.report.page.studies import confirmation
 from tests.report.page.test_search_page import blocks_of, words_of
 from tuner.confirm.result import Confirmed
-from tuner.confirm.sentences import sentences
+from tuner.confirm.sentences import answer, sentences
 from tuner.records import StudyRecord
 from tuner.report.page.blocks import Figure, Grid, Page, Points, Words
 from tuner.report.page.languages import beside_published, language_figure
@@ -24,10 +24,11 @@ def raw(study: StudyRecord, arm: str, at: str) -> list[float]:
 
 
 def test_the_answer_is_the_conclusion_whole(confirmed_page: Page, confirmed: StudyRecord) -> None:
-    first, *others = sentences(Confirmed.of(confirmed))
-    assert words_of(confirmed_page, "Answer") == first
+    result = Confirmed.of(confirmed)
+    first = answer(result)
+    assert words_of(confirmed_page, "Answer") == " ".join(first)
     points = next(b for b in blocks_of(confirmed_page, "Answer") if isinstance(b, Points))
-    assert list(points.items) == others
+    assert (*first, *points.items) == sentences(result)
 
 
 def test_the_leaderboard_is_of_the_seeds(confirmed_page: Page, confirmed: StudyRecord) -> None:

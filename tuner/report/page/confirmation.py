@@ -6,7 +6,14 @@ from collections.abc import Iterable
 
 from tuner.confirm.arm import ArmResult
 from tuner.confirm.result import COMPARED, DEV, Confirmed
-from tuner.confirm.sentences import difference, difference_interval, sentences, settings_in_words
+from tuner.confirm.sentences import answer as in_short
+from tuner.confirm.sentences import (
+    difference,
+    difference_interval,
+    interval,
+    sentences,
+    settings_in_words,
+)
 from tuner.report.leaderboard import percent
 from tuner.report.page.blocks import Block, Figure, Grid, Points, Section, Side, Words
 from tuner.report.page.drawing.intervals import Interval, forest
@@ -19,8 +26,8 @@ TIED = {True: "may be best", False: "not the best"}
 
 def answer(result: Confirmed) -> list[Block]:
     """The conclusion, the recommendation first."""
-    first, *others = sentences(result)
-    return [Words(first, "answer"), Points(tuple(others))]
+    first = in_short(result)
+    return [Words(" ".join(first), "answer"), Points(sentences(result)[len(first) :])]
 
 
 def sections(result: Confirmed) -> list[Section]:
@@ -212,7 +219,7 @@ def _mean(values: Iterable[float]) -> float:
 def _interval(found: Estimate | None) -> str:
     if found is None:
         return "–"
-    return f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)})"
+    return f"{percent(found.value)} ({interval(found)})"
 
 
 def _tied(arm: ArmResult, compared: str) -> str:

@@ -160,5 +160,5 @@ def _standing(arm: ArmResult, result: Confirmed) -> Standing:
     return Standing(
         arm.name,
         {at: 100 * each.value for at, each in found.items()},
-        {at: (100 * each.low, 100 * each.high) for at, each in found.items()},
+        {at: (max(100 * each.low, 0), min(100 * each.high, 100)) for at, each in found.items()},
     )

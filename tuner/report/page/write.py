@@ -88,7 +88,8 @@ def attach_page(standing: Standing, texts: Mapping[str, str]) -> str:
         return f"not attached to MLflow: {error.problem}"
     if found:
         return "attached to the study's run in MLflow"
-    return f"not attached to MLflow, which has no run of it: {command('sync', folder)}"
+    first, then = command("sync", folder), command("report", folder)
+    return f"not attached to MLflow, which has no run of it: {first}, then {then} once more"
 
 
 def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
