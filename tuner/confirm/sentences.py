@@ -65,6 +65,11 @@ def interval(found: Estimate) -> str:
     return f"{100 * max(found.low, 0):.2f} to {100 * min(found.high, 1):.2f}"
 
 
+def in_a_sentence(arm: str) -> str:
+    """As `the control`, `trial 012`."""
+    return f"the {arm}" if arm in (CONTROL, REFERENCE) else arm
+
+
 def settings_in_words(settings: Mapping[str, Any]) -> str:
     """As `fusion.kind dlfa, fusion.layer 2`; what does not apply is left out."""
     said = [
@@ -106,9 +111,10 @@ def _recommended(result: Confirmed) -> str:
     compared = [arm for arm in result.arms if not arm.failed]
     equal = [arm.name for arm in compared if arm is not best and arm.objective == best.objective]
     so_have = f" (so have {', '.join(equal)}; the first is taken)" if equal else ""
+    named = f"{in_a_sentence(best.name)} ({settings_in_words(best.settings)})"
     return (
-        f"Recommended, before test was read: {best.name} ({settings_in_words(best.settings)}). It "
-        f"has {score}, the highest of {len(compared)} configurations with all their seeds{so_have}."
+        f"Recommended, before test was read: {named}. It has {score}, the highest of "
+        f"{len(compared)} configurations with all their seeds{so_have}."
     )
 
 
@@ -119,7 +125,7 @@ def _on_test(result: Confirmed, group: str) -> list[str]:
         return []
     over = group_in_words(result, group)
     said = [
-        f"On test {result.recommended} has {percent(found.value)} as {over} "
+        f"On test {in_a_sentence(result.recommended)} has {percent(found.value)} as {over} "
         f"(95 % interval {interval(found)} %)."
     ]
     control = result.control

@@ -26,8 +26,9 @@ TIED = {True: "may be best", False: "not the best"}
 
 def answer(result: Confirmed) -> list[Block]:
     """The conclusion, the recommendation first."""
-    first = in_short(result)
-    return [Words(" ".join(first), "answer"), Points(sentences(result)[len(first) :])]
+    recommended, *how_good = in_short(result)
+    details = sentences(result)[1 + len(how_good) :]
+    return [Words(recommended, "answer"), Words(" ".join(how_good)), Points(details)]
 
 
 def sections(result: Confirmed) -> list[Section]:
