@@ -47,6 +47,20 @@ def test_the_leaderboard_is_of_the_seeds(confirmed_page: Page, confirmed: StudyR
     assert ties["trial 007"] == "may be best" and ties["control"] == "not the best"
 
 
+def test_optimism_is_in_points(confirmed_page: Page, confirmed: StudyRecord) -> None:
+    """The search's 90 % less the mean over fresh seeds, by hand."""
+    settings = next(
+        b
+        for b in blocks_of(confirmed_page, "Confirmed")
+        if isinstance(b, Grid) and "optimism" in b.columns
+    )
+    told = {row[0]: dict(zip(settings.columns, row, strict=True)) for row in settings.rows}
+    assert told["control"]["optimism"] == "–"
+    own = [t.last.objective for t in confirmed.trials if t.arm == "trial 007" and t.last]
+    by_hand = f"{90 - 100 * fmean(own):+.2f}".replace("-", "−")
+    assert told["trial 007"]["optimism"] == by_hand
+
+
 def test_differences_are_told_as_shown_or_not(confirmed_page: Page, confirmed: StudyRecord) -> None:
     figure = blocks_of(confirmed_page, "Difference")[0]
     assert isinstance(figure, Figure) and figure.numbers is not None

@@ -86,7 +86,7 @@ def _leaderboard(result: Confirmed) -> list[Block]:
                 f"{len(arm.objectives)} of {len(result.seeds)}",
                 str(len(arm.collapsed)),
                 "–" if arm.search_score is None else percent(arm.search_score),
-                "–" if arm.optimism is None else points(arm.optimism),
+                "–" if arm.optimism is None else points(100 * arm.optimism),
             )
             for arm in arms
         ),
