@@ -78,13 +78,16 @@ def test_a_batch_size_at_the_edge_of_its_grid_is_in_no_fit(tmp_path: Path) -> No
 
 def test_where_all_are_at_the_edge_nothing_is_fitted(tmp_path: Path) -> None:
     result = Scaled.of(recorded(planned(tmp_path, **SMALL), best_at(1e-2)))
-    assert result.fits == {} and result.fitted == () and "every batch size lies" in result.unfitted
+    assert result.fits == {} and result.fitted == () and "of every B that" in result.unfitted
+    assert result.edge(16) == "highest"
+    low = Scaled.of(recorded(planned(tmp_path, **SMALL), best_at(1e-4)))
+    assert low.edge(64) == "lowest"
 
 
 def test_a_failed_trial_leaves_its_seed_out_of_every_cell(tmp_path: Path) -> None:
     result = Scaled.of(recorded(planned(tmp_path, **SMALL), planted, fails=(11,)))
     assert result.failed == (11,) and result.paired == (1, 3) and len(result.fitted) == 4
-    assert result.fits["targets"].seeds == 2
+    assert {e.estimate.seeds for e in result.fits["targets"].effects} == {2}
     assert [seed.seed for seed in result.seeds_of[Cell(16, 0.0)]] == [1, 2, 3]
 
 
@@ -101,11 +104,23 @@ def test_no_common_seed_is_said(tmp_path: Path) -> None:
     assert result.fits == {} and "no seed is complete" in result.unfitted
 
 
+def test_of_a_single_seed_nothing_is_concluded(tmp_path: Path) -> None:
+    """6 is seed 1, 11 seed 2: seed 3 alone is left, and shows nothing of other seeds."""
+    result = Scaled.of(recorded(planned(tmp_path, **SMALL), planted, fails=(6, 11)))
+    assert result.fits == {} and result.fitted == () and result.paired == ()
+    assert result.unfitted == (
+        "only seed 3 is complete in all configurations that are not left out: with one, nothing "
+        "is known of other seeds"
+    )
+
+
 def test_an_unfinished_study_rests_on_the_seeds_that_it_has(tmp_path: Path) -> None:
     """Cells that are still to come are not taken for missing ones."""
     study = planned(tmp_path, **SMALL)
-    result = Scaled.of(recorded(study, planted, stop_at=12))
-    assert result.left == 6 and result.paired == (1,) and len(result.fitted) == 4
+    result = Scaled.of(recorded(study, planted, stop_at=16))
+    assert result.left == 2 and result.paired == (1, 2) and len(result.fitted) == 4
+    first = Scaled.of(recorded(study, planted, stop_at=12))
+    assert first.left == 6 and first.fits == {} and "only seed 1 is" in first.unfitted
     early = Scaled.of(recorded(study, planted, stop_at=8))
     assert early.fits == {} and early.left == 10 and early.empty == ()
     tuning = Scaled.of(recorded(study, planted, stop_at=5))

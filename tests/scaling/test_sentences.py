@@ -10,33 +10,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tests.scaling.effects import about, effect
 from tests.scaling.studies import planned, recorded
 from tests.scaling.test_result import SMALL, planted
 from tuner.config import TrialConfig
 from tuner.scaling.answer import answer
+from tuner.scaling.choice import Choice
 from tuner.scaling.findings import interval, main_findings, other_findings
-from tuner.scaling.model import Effect, Fit, Plateau
+from tuner.scaling.model import Effect, Fit
 from tuner.scaling.result import Scaled
 from tuner.scaling.sentences import sentences
 from tuner.scaling.show import show
 from tuner.statistics.joint import Joint
-from tuner.statistics.variance import Estimate
 from tuner.wording import points
-
-
-def about(value: float, half: float, p: float) -> Estimate:
-    return Estimate(value, half / 2, 9.0, value - half, value + half, p, 3)
-
-
-def effect(name: str, value: float, half: float, adjusted: float) -> Effect:
-    unit = {"β": "from β = 0 to 1", "log₂ B": "per doubling"}.get(name, "against another")
-    return Effect(name, unit, about(value, half, adjusted), adjusted)
-
-
-@pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> Scaled:
-    """Three B, three β, two layers, two granularities, three seeds."""
-    return Scaled.of(recorded(planned(tmp_path_factory.mktemp("result")), planted))
 
 
 def small(folder: Path, *fails: int, stop_at: int | None = None) -> str:
@@ -145,10 +131,41 @@ def test_what_the_adjustment_alone_leaves_unshown_has_its_p_value(result: Scaled
     fit = replace(result.fits["rest"], effects=found)
     told = other_findings(replace(result, fits={"rest": fit}), "rest")
     assert told == (
-        "On the other targets (ja), not shown, all effects considered together: β +2.00 points "
-        "(95 % interval +0.10 to +3.90), p = 0.200; k = 2 +0.10 points (95 % interval −0.10 to "
-        "+0.30)."
+        "On the other targets (ja), no effect was shown. On the other targets (ja), of the main "
+        "effects not shown, all effects considered together: β +2.00 points (95 % interval +0.10 "
+        "to +3.90), p = 0.200; k = 2 +0.10 points (95 % interval −0.10 to +0.30)."
     )
+
+
+def test_of_other_responses_all_that_is_shown_is_said(result: Scaled) -> None:
+    """Curvatures and interactions, too; of what was not shown the main effects alone."""
+    found = (
+        effect("β", 2.0, 1.0, 0.01),
+        effect("k = 2", 0.1, 0.2, 0.9),
+        effect("curvature of β", -3.0, 1.0, 0.01),
+        effect("curvature of log₂ B", 0.3, 1.0, 0.9),
+        effect("β × log₂ B", 1.5, 0.5, 0.02),
+        effect("β × k = 2", 0.7, 1.5, 0.9),
+    )
+    fit = replace(result.fits["rest"], effects=found)
+    assert other_findings(replace(result, fits={"rest": fit}), "rest") == (
+        "On the other targets (ja), shown: β (from β = 0 to 1) +2.00 points (95 % interval +1.00 "
+        "to +3.00); curvature of β (against another) −3.00 points (95 % interval −4.00 to −2.00); "
+        "β × log₂ B (against another) +1.50 points (95 % interval +1.00 to +2.00). On the other "
+        "targets (ja), of the main effects not shown, all effects considered together: k = 2 +0.10 "
+        "points (95 % interval −0.10 to +0.30)."
+    )
+    fit = replace(fit, effects=found[:1])
+    told = other_findings(replace(result, fits={"rest": fit}), "rest")
+    assert told.endswith("+3.00).") and "not shown" not in told
+
+
+def test_the_number_of_effects_that_p_values_are_adjusted_for(result: Scaled) -> None:
+    control = effect("granularity pair", 0.0, 1.0, 1.0)
+    assert "p-values are adjusted for 1 effect (Holm);" in said(result, control)
+    told = said(result, control, missing=(1,))
+    assert "1 combination of the levels was not fitted" in told
+    assert "adjusted for 2 effects (Holm);" in said(result, control, effect("β", 1, 1, 1))
 
 
 def test_granularity_is_the_control(result: Scaled) -> None:
@@ -165,17 +182,17 @@ def test_without_another_granularity_there_is_no_control(tmp_path: Path) -> None
     assert "Granularity was language throughout" in small(tmp_path)
 
 
-def test_the_batch_size_beyond_which_nothing_is_gained(result: Scaled) -> None:
-    control = effect("granularity pair", 0.0, 1.0, 1.0)
-    bounds = {16: 2.5, 32: 0.31}
-    told = said(result, control, plateau=Plateau(0.5, {16: 1.0, 32: -0.2}, bounds, 32))
+def test_a_rate_that_is_hardly_better_than_another_is_said_to_be(result: Scaled) -> None:
+    """Means of the objective, 0 to 1; within 0.1 points of the second best."""
+    choices = {
+        16: Choice(1e-3, False, {1e-4: 0.8, 1e-3: 0.9007, 1e-2: 0.9}),
+        32: Choice(1e-3, False, {1e-4: 0.8, 1e-3: 0.902, 1e-2: 0.9}),
+        64: Choice(1e-3, False, {1e-3: 0.9}),
+    }
+    told = " ".join(sentences(replace(result, choices=choices)))
     assert (
-        "Beyond B = 32 nothing is gained that counts: at equal pairs and up to B = 64, the gain of "
-        "any larger B over it is at most +0.31 points, and less than 0.5 points counts as nothing"
+        "0.001 at B = 16 (0.07 points above 0.01), 0.001 at B = 32, 0.001 at B = 64; at other"
     ) in told
-    told = said(result, control, plateau=Plateau(0.5, {16: 1.0, 32: -0.2}, bounds, None))
-    assert "up to +2.50 over B = 16 (estimated +1.00), +0.31 over B = 32 (estimated −0.20)" in told
-    assert "nothing is gained" not in said(result, control, plateau=None)
 
 
 def test_a_misfit_is_said(result: Scaled) -> None:
@@ -197,9 +214,11 @@ def test_a_rate_at_the_edge_is_flagged(best: float, end: str, tmp_path: Path) ->
             return 0.9 if config.optim.lr == best else 0.6
         return planted(config, language)
 
-    told = " ".join(sentences(Scaled.of(recorded(planned(tmp_path), truth))))
+    record = recorded(planned(tmp_path), truth)
+    told = " ".join(sentences(Scaled.of(record)))
     assert f"At B = 64 that is the {end} rate of the grid" in told
     assert "B = 64 is left out of all effects and means below." in told
+    assert f"its best learning rate is the {end} of the grid." in answer(Scaled.of(record))
     assert not re.search(r"% at B = 64|over B = 64|up to B = 64", told)
 
 
@@ -210,9 +229,8 @@ def test_failed_left_and_collapsed_trials_are_counted(tmp_path: Path) -> None:
     assert "Every seed failed of B = 16, β = 0, last layer alone: left out." in small(
         tmp_path, 6, 10, 14
     )
-    assert "Nothing is concluded: no seed is complete in all" in small(tmp_path, 6, 11, 16)
     assert "6 compared trials of the plan have not ended." in small(tmp_path, stop_at=12)
-    assert "with a single seed, intervals are over pairs alone" in small(tmp_path, stop_at=12)
+    assert "1 compared trial of the plan has not ended." in small(tmp_path, stop_at=17)
     tuning = small(tmp_path, stop_at=5)
     assert "Trials that choose learning rates have not all ended." in tuning
     assert "The learning rate of each B" not in tuning
@@ -242,41 +260,3 @@ def test_the_terminal_shows_effects_means_and_conclusion(result: Scaled) -> None
     assert "mean dev accuracy of sources (en, de), in %, by B and β" in text
     assert "Claim: zero-shot for es, ja" in " ".join(text.split())
     assert other_findings(result, "rest") in " ".join(text.split())
-
-
-def short(result: Scaled, *effects: Effect) -> str:
-    """The answer where the fit of the targets has these effects."""
-    fit = replace(result.fits["targets"], effects=effects)
-    return answer(replace(result, fits={"targets": fit}))
-
-
-def test_the_answer_says_what_was_shown_and_what_was_not(result: Scaled) -> None:
-    told = short(
-        result,
-        effect("β", 2.0, 1.0, 0.2),
-        effect("curvature of β", 3.0, 1.0, 0.01),
-        effect("log₂ B", -0.2, 0.5, 1.0),
-        effect("β × log₂ B", -0.5, 0.4, 0.04),
-        effect("k = 2", 0.1, 1.0, 1.0),
-        effect("β × k = 2", 5.0, 1.0, 0.001),
-        effect("granularity pair", 0.3, 1.0, 1.0),
-    )
-    assert "the share of cross-lingual batches was shown to matter (" in told  # by its curvature
-    assert "That the batch size matters was not shown: −0.20 points" in told
-    assert "in larger batches was shown: −0.50 points" in told
-    assert "That fusing layer 2 with the last matters was not shown: +0.10 points" in told
-    assert "drawn pair by pair, in place of whole batches of one kind" in told
-    assert "+5.00" not in told, "an interaction is no effect of the layer"
-    told = short(result, effect("β", 2.0, 3.0, 0.2), effect("log₂ B", 1.0, 0.5, 0.01))
-    assert "that the share of cross-lingual batches matters was not shown" in told
-    assert "The batch size was shown to matter: +1.00 points" in told
-
-
-def test_the_answer_has_the_sources_beside_the_targets(result: Scaled) -> None:
-    assert "On the sources, that the share of cross-lingual batches matters was" in answer(result)
-
-
-def test_without_a_fit_nothing_is_answered(result: Scaled) -> None:
-    assert (
-        answer(replace(result, fits={}, unfitted="it is so")) == "Nothing is concluded: it is so."
-    )

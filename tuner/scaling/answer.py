@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from tuner.scaling.design import levels
-from tuner.scaling.findings import interval, is_main, shown
+from tuner.scaling.findings import interval, is_main, named, shown
 from tuner.scaling.model import Effect, Fit
 from tuner.scaling.result import Scaled
-from tuner.wording import number
+from tuner.wording import listed, number
 
+SHARE = "the share of cross-lingual batches"
 LAYER = "k = "
 """How names of effects of a fused layer begin."""
 DRAWN = {
@@ -21,13 +22,15 @@ DRAWN = {
 def answer(result: Scaled) -> str:
     """What the data support and what they do not, of the response that the study is made for."""
     if not result.fits:
-        return f"Nothing is concluded: {result.unfitted}."
+        return " ".join([f"Nothing is concluded: {result.unfitted}.", *_left_out(result)])
     fit = result.fits[result.primary]
     effects = {effect.name: effect for effect in fit.effects}
-    languages = ", ".join(result.languages[result.primary])
+    languages = listed(result.languages[result.primary])
     told = [f"At equal {result.design.hold}, on dev of the {result.primary} ({languages}):"]
     told += _mix(fit, effects)
+    told += _reversal(result)
     told += _size(effects)
+    told += _left_out(result)
     told += [
         _layer(effect)
         for effect in fit.effects
@@ -35,48 +38,88 @@ def answer(result: Scaled) -> str:
     ]
     told += _batches(result, effects)
     if result.primary == "targets" and "sources" in result.fits:
-        told += _sources(result.fits["sources"])
+        told += _sources(result)
     return " ".join(told)
 
 
 def _mix(fit: Fit, effects: dict[str, Effect]) -> list[str]:
-    """What the share of cross-lingual batches does: it may bend, so either effect shows it."""
-    effect, bent = effects.get("β"), effects.get("curvature of β")
-    if effect is None:
+    """What the share of cross-lingual batches does."""
+    if "β" not in effects:
         return []
     means = ", ".join(
         f"{estimate.value:.2f} % at β = {number(level)}"
         for level, estimate in fit.means.get("cross_lingual", {}).items()
     )
-    means = f" ({means})" if means else ""
-    if shown(effect) or (bent is not None and shown(bent)):
-        return [f"the share of cross-lingual batches was shown to matter{means}."]
+    return [f"{_matters(SHARE, 'β', effects, f' ({means})' if means else '')}."]
+
+
+def _reversal(result: Scaled) -> list[str]:
+    """Where β was shown to help some targets and to harm others, which their mean hides."""
+    if not {"enf", "rest"} <= set(result.fits):
+        return []
+    akin, others = (
+        next((effect for effect in result.fits[response].effects if effect.name == "β"), None)
+        for response in ("enf", "rest")
+    )
+    if akin is None or others is None or not (shown(akin) and shown(others)):
+        return []
+    if (akin.estimate.value > 0) == (others.estimate.value > 0):
+        return []
+    verbs = ("rises", "falls") if akin.estimate.value > 0 else ("falls", "rises")
     return [
-        f"that the share of cross-lingual batches matters was not shown{means}: "
-        f"{interval(effect.estimate)} {effect.unit}."
+        f"{_capital(akin.unit)}, accuracy {verbs[0]} on the {named(result, 'enf')}, "
+        f"{interval(akin.estimate)}, and {verbs[1]} on the {named(result, 'rest')}, "
+        f"{interval(others.estimate)}: both were shown."
     ]
 
 
 def _size(effects: dict[str, Effect]) -> list[str]:
     """What B does, and whether what β does depends on it: how hybrid batches scale."""
     told = []
-    if effect := effects.get("log₂ B"):
-        bent = effects.get("curvature of log₂ B")
-        if shown(effect) or (bent is not None and shown(bent)):
-            told.append(
-                f"The batch size was shown to matter: {interval(effect.estimate)} per doubling."
-            )
-        else:
-            told.append(
-                f"That the batch size matters was not shown: {interval(effect.estimate)} per "
-                f"doubling."
-            )
+    if "log₂ B" in effects:
+        told.append(_capital(f"{_matters('the batch size', 'log₂ B', effects)}."))
     if crossed := effects.get("β × log₂ B"):
         verb = "was shown" if shown(crossed) else "was not shown"
         told.append(
             f"That cross-lingual batches help more, or less, in larger batches {verb}: "
             f"{interval(crossed.estimate)} {crossed.unit}."
         )
+    return told
+
+
+def _matters(what: str, name: str, effects: dict[str, Effect], means: str = "") -> str:
+    """Whether a setting that may bend matters, which either of its effects shows."""
+    straight, bent = effects[name], effects.get(f"curvature of {name}")
+    found = f"{interval(straight.estimate)} {straight.unit}"
+    if bent is not None and shown(bent):
+        alone = "" if shown(straight) else " (by itself not shown)"
+        curved = f"as a curvature, {bent.unit}, {interval(bent.estimate)}"
+        return f"{what} was shown to matter{means}: {found}{alone}, and {curved}"
+    if shown(straight):
+        return f"{what} was shown to matter{means}: {found}"
+    return f"that {what} matters was not shown{means}: {found}"
+
+
+def _left_out(result: Scaled) -> list[str]:
+    """Each B that nothing is concluded of, why, and what to do; and where only one is left."""
+    left = levels(result.fitted, "effective_size")
+    told, remedies = [], []
+    for size in result.sizes:
+        if size in result.at_edge:
+            why = f"its best learning rate is the {result.edge(size)} of the grid"
+            remedies.append("Ask again with a wider grid, as a study of another name.")
+        elif size in result.without_rate:
+            why = "every learning rate failed with some tuning seed"
+            remedies.append("See why those trials failed before asking again.")
+        elif result.fits and size not in left:
+            why = "all of its compared trials failed"
+            remedies.append("See why those trials failed before asking again.")
+        else:
+            continue
+        told.append(f"Of B = {size} nothing is concluded: {why}.")
+    told += dict.fromkeys(remedies)
+    if result.fits and len(left) == 1:
+        told.append(f"All of this is of B = {left[0]}: nothing is concluded of the batch size.")
     return told
 
 
@@ -102,13 +145,15 @@ def _batches(result: Scaled, effects: dict[str, Effect]) -> list[str]:
     return told
 
 
-def _sources(fit: Fit) -> list[str]:
-    """What the share of cross-lingual batches does where it was trained."""
-    effect = next((each for each in fit.effects if each.name == "β"), None)
-    if effect is None:
-        return []
-    verb = "was shown" if shown(effect) else "was not shown"
-    return [
-        f"On the sources, that the share of cross-lingual batches matters {verb}: "
-        f"{interval(effect.estimate)} {effect.unit}."
-    ]
+def _sources(result: Scaled) -> list[str]:
+    """What β does where it was trained; and B, where that was shown."""
+    effects = {effect.name: effect for effect in result.fits["sources"].effects}
+    told = [_matters(SHARE, "β", effects)] if "β" in effects else []
+    sizes = [effects[name] for name in ("log₂ B", "curvature of log₂ B") if name in effects]
+    if any(map(shown, sizes)):
+        told.append(_matters("the batch size", "log₂ B", effects))
+    return [f"On the {named(result, 'sources')}, {'; '.join(told)}."] if told else []
+
+
+def _capital(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tuner.errors import UserError
+from tuner.wording import number
 
 Factor = Literal["effective_size", "cross_lingual", "layer", "granularity"]
 Level = int | float | str | None
@@ -26,8 +27,6 @@ SYMBOLS: dict[Factor, str] = {
     "layer": "k",
     "granularity": "granularity",
 }
-UNITS: dict[Factor, str] = {"cross_lingual": "from β = 0 to 1", "effective_size": "per doubling"}
-"""What the numeric factors are counted in."""
 
 
 @dataclass(frozen=True)
@@ -150,11 +149,27 @@ def _linear(cells: Sequence[Cell], factor: Factor) -> list[Term]:
     values = np.unique(places)
     if len(values) < 2:
         return []
-    return [Term(SYMBOLS[factor], UNITS[factor], places - values.mean(), main=True)]
+    unit, length = _counted(cells, factor)
+    return [Term(SYMBOLS[factor], unit, (places - values.mean()) / length, main=True)]
+
+
+def _counted(cells: Sequence[Cell], factor: Factor) -> tuple[str, float]:
+    """What a numeric factor's effect counts, and how long that is on the axis that is fitted.
+
+    Never more than was trained: β from its lowest level to its highest; B per doubling, or likewise
+    where its levels are less than a doubling apart.
+    """
+    places = _places(cells, factor)
+    span = float(places.max() - places.min())
+    if factor == "effective_size" and span >= 1:
+        return "per doubling", 1.0
+    found = levels(cells, factor)
+    symbol = "β" if factor == "cross_lingual" else "B"
+    return f"from {symbol} = {number(found[0])} to {number(found[-1])}", span
 
 
 def _curved(cells: Sequence[Cell], factor: Factor) -> list[Term]:
-    """A parabola that is 0 at both ends of the levels and 1 between them, less its straight line.
+    """A parabola that is 0 at both ends of the levels and 1 midway, less its straight line.
 
     With that line taken off, the linear effect stays the straight line through the levels, however
     curved they are.

@@ -13,7 +13,7 @@ from tuner.scaling.design import Factor, Level, levels
 from tuner.scaling.model import Effect, Fit
 from tuner.scaling.result import Scaled
 from tuner.statistics.variance import Estimate
-from tuner.wording import between, count, number, p_value, points
+from tuner.wording import between, count, listed, number, p_value, points
 
 LEVEL = 0.05
 """Below it an adjusted p-value shows an effect."""
@@ -30,11 +30,11 @@ def main_findings(result: Scaled, response: str) -> list[str]:
     """All that is said of the response that the study is made for."""
     fit = result.fits[response]
     by_name = {effect.name: effect for effect in fit.effects}
-    over = "pairs of the dev sets" if fit.seeds == 1 else "seeds and pairs of the dev sets"
     told = [
-        f"Response: mean dev accuracy on the {_named(result, response)}; "
-        f"intervals are over {over}, p-values adjusted for all {len(fit.effects)} effects (Holm); "
-        f"every effect is at the average of the other settings' levels."
+        f"Response: mean dev accuracy on the {named(result, response)}; "
+        f"intervals are over seeds and pairs of the dev sets, each of one effect alone; p-values "
+        f"are adjusted for {count(len(fit.effects), 'effect')} (Holm); every effect is at the "
+        f"average of the other settings' levels."
     ]
     for name, (factor, symbol) in STRAIGHT.items():
         if name in by_name:
@@ -123,10 +123,18 @@ def _plateau(result: Scaled, fit: Fit) -> list[str]:
     up_to = f"at equal {result.design.hold} and up to B = {largest}"
     margin = f"{plateau.margin:g} points"
     if plateau.size is not None:
+        smaller = _no_worse(plateau.size, fit.means["effective_size"])
+        bound = plateau.bounds[plateau.size]
+        if bound < 0:
+            return [
+                f"Beyond B = {plateau.size} nothing is gained: {up_to}, every larger B is lower, "
+                f"by at least {points(-bound).removeprefix('+')} points (all such bounds together "
+                f"95 %){smaller}."
+            ]
         return [
             f"Beyond B = {plateau.size} nothing is gained that counts: {up_to}, the gain of any "
-            f"larger B over it is at most {points(plateau.bounds[plateau.size])} points, and "
-            f"less than {margin} counts as nothing (all such bounds together 95 %)."
+            f"larger B over it is at most {points(bound)} points, and less than {margin} counts "
+            f"as nothing (all such bounds together 95 %){smaller}."
         ]
     each = ", ".join(
         f"{points(bound)} over B = {size} (estimated {points(plateau.gains[size])})"
@@ -138,12 +146,24 @@ def _plateau(result: Scaled, fit: Fit) -> list[str]:
     ]
 
 
+def _no_worse(size: int, means: Mapping[Level, Estimate]) -> str:
+    """That this B is none to be advised, where the mean of a smaller one is higher."""
+    smaller = {level: mean.value for level, mean in means.items() if int(str(level)) < size}
+    best = max(smaller, key=lambda level: smaller[level], default=size)
+    if means[best].value <= means[size].value:
+        return ""
+    highest = means[best].value == max(mean.value for mean in means.values())
+    what = "the highest mean" if highest else f"the highest mean up to B = {size}"
+    return f"; a smaller one did no worse: {what} is that of B = {best}"
+
+
 def _misfit(fit: Fit) -> list[str]:
     told = [f"{refused}." for refused in fit.refused]
     if fit.missing:
         told.append(
-            f"{count(len(fit.missing), 'combination')} of the levels were not fitted: the design "
-            f"is not a full factorial."
+            f"{count(len(fit.missing), 'combination')} of the levels "
+            f"{'was' if len(fit.missing) == 1 else 'were'} not fitted: what is fitted is no full "
+            f"factorial."
         )
     if fit.lack is None:
         told.append("There are as many effects as configurations: a misfit cannot be seen.")
@@ -162,14 +182,14 @@ def _misfit(fit: Fit) -> list[str]:
 
 
 def other_findings(result: Scaled, response: str) -> str:
-    """What is said of the main effects on a response beside the first."""
+    """What is said of a response beside the first: all effects that are shown, and main ones."""
     fit = result.fits[response]
-    mains = [effect for effect in fit.effects if is_main(effect)]
-    found = [f"{e.name} ({e.unit}) {interval(e.estimate)}" for e in mains if shown(e)]
-    missed = [_missed(effect) for effect in mains if not shown(effect)]
-    told = [f"shown: {'; '.join(found)}"] if found else []
-    told += [f"not shown, {TOGETHER}: {'; '.join(missed)}"] if missed else []
-    there = f"On the {_named(result, response)}"
+    found = [f"{e.name} ({e.unit}) {interval(e.estimate)}" for e in fit.effects if shown(e)]
+    missed = [_missed(effect) for effect in fit.effects if is_main(effect) and not shown(effect)]
+    told = [f"shown: {'; '.join(found)}" if found else "no effect was shown"]
+    if missed:
+        told.append(f"of the main effects not shown, {TOGETHER}: {'; '.join(missed)}")
+    there = f"On the {named(result, response)}"
     return " ".join(f"{there}, {each}." for each in told)
 
 
@@ -201,6 +221,7 @@ def is_main(effect: Effect) -> bool:
     return "×" not in effect.name and not effect.name.startswith("curvature")
 
 
-def _named(result: Scaled, response: str) -> str:
+def named(result: Scaled, response: str) -> str:
+    """A response in words, with its languages."""
     words = {"enf": "targets akin to English", "rest": "other targets"}
-    return f"{words.get(response, response)} ({', '.join(result.languages[response])})"
+    return f"{words.get(response, response)} ({listed(result.languages[response])})"

@@ -33,8 +33,9 @@ class Effect:
 
     Attributes:
         name: in words, as `β`, `k = 2`, `β × log₂ B`.
-        unit: what it is counted per: `from β = 0 to 1`, `per doubling`, `against ...`; of a
-            curvature `middle less ends`: how far the parabola's middle lies above its two ends.
+        unit: what it is counted per: `from β = 0 to 1`, from the lowest level to the highest,
+            `per doubling`, `against ...`; of a curvature `middle less ends`: how far the parabola,
+            midway between its lowest and highest level, lies above the mean of these two ends.
         estimate: in points.
         adjusted: its p-value by Holm over all effects of the fit.
     """
@@ -69,7 +70,6 @@ class Fit:
 
     Attributes:
         cells: how many there are.
-        seeds: of each cell. Of a single one, all intervals are over items alone.
         missing: cells that a full factorial over the same levels has besides.
         refused: effects that are not fitted, and why, a sentence each.
         mean: the response at the average of all factors' levels.
@@ -83,7 +83,6 @@ class Fit:
     """
 
     cells: int
-    seeds: int
     missing: tuple[Cell, ...]
     refused: tuple[str, ...]
     mean: Estimate
@@ -104,7 +103,7 @@ def fit(cells: Mapping[Cell, Table], margin: float = 0.5, confidence: float = 0.
 
     Args:
         cells: the table of each: one response, for instance the mean accuracy over the targets;
-            all on the same seeds and components.
+            all on the same seeds, two or more, and components.
         margin: the gain, in points, that counts as nothing.
         confidence: of each interval, and of the bounds of `Plateau` together.
 
@@ -112,6 +111,7 @@ def fit(cells: Mapping[Cell, Table], margin: float = 0.5, confidence: float = 0.
         UserError: nothing varies, two factors vary only together, or all items are one component.
     """
     assert margin > 0
+    assert all(len(table.totals) > 1 for table in cells.values()), "one seed shows no others"
     found = terms(list(cells))
     columns = [np.ones(len(cells)), *(term.column for term in found.kept)]
     fitted = OLS([table.mean for table in cells.values()], np.column_stack(columns)).fit()
@@ -127,7 +127,6 @@ def fit(cells: Mapping[Cell, Table], margin: float = 0.5, confidence: float = 0.
     surface = _marginal(cells, ["effective_size", "cross_lingual"])
     return Fit(
         cells=len(cells),
-        seeds=len(tables[0].totals),
         missing=missing(list(cells)),
         refused=found.refused,
         mean=mean,

@@ -68,7 +68,7 @@ class Scaled:
         left: compared trials of the plan that have not ended.
         fitted: the cells that are fitted: those whose rate is not at the edge of its grid.
         empty: those of them that are left out, since all of their seeds have failed.
-        paired: the seeds that all fitted cells have: what the fits rest on.
+        paired: the seeds that all fitted cells have, two or more: what the fits rest on.
         fits: by response.
         unfitted: why there is no fit, where there is none.
     """
@@ -196,6 +196,10 @@ class Scaled:
         seeds = (seed for seeds in self.seeds_of.values() for seed in seeds)
         return tuple(sorted(seed.trial for seed in seeds if seed.collapsed))
 
+    def edge(self, size: int) -> str:
+        """Which end of the grid the learning rate of this B, one of `at_edge`, is."""
+        return "lowest" if self.choices[size].lr == self.design.tuning.lr[0] else "highest"
+
     def has_rate(self, size: int) -> bool:
         """Whether a learning rate was chosen for this B."""
         return size in self.choices
@@ -278,9 +282,14 @@ def _why_not(chosen: Mapping[int, Choice], fitted: Sequence[Cell], paired: Seque
     if not chosen:
         return "no learning rate has been chosen for any B yet, or every rate failed"
     if all(choice.at_edge for choice in chosen.values()):
-        return "the best learning rate of every batch size lies at the edge of the grid"
+        return "the best learning rate of every B that has one lies at the edge of the grid"
     if not fitted:
         return "all trials failed at every B whose learning rate is not at the edge of the grid"
     if not paired:
         return "no seed is complete in all configurations"
+    if len(paired) == 1:
+        return (
+            f"only seed {paired[0]} is complete in all configurations that are not left out: with "
+            f"one, nothing is known of other seeds"
+        )
     return ""

@@ -9,22 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tuner.config import REFERENCE_BATCH
+from tuner.scaling.choice import Choice
 from tuner.scaling.design import Cell, levels
 from tuner.scaling.findings import main_findings, other_findings
 from tuner.scaling.result import Scaled
-from tuner.wording import count, listed, number
+from tuner.wording import count, listed, number, points
+
+CLOSE = 0.1
+"""Points of the objective by which one rate is hardly better than another."""
 
 
 def sentences(result: Scaled) -> tuple[str, ...]:
-    """The conclusion, sentence by sentence: design, rates, trials, effects, limits, claim."""
+    """The conclusion, sentence by sentence: design, rates, trials, effects, limits, claim.
+
+    Why there are no effects, where there are none, is the answer's to say.
+    """
     told = [_design(result), _held(result), *_rates(result), *_trials(result)]
     if result.fits:
         told += main_findings(result, result.primary)
         for response in result.fits:
             if response != result.primary:
                 told.append(other_findings(result, response))
-    else:
-        told.append(f"Nothing is concluded: {result.unfitted}.")
     return tuple([*told, *_limits(result)])
 
 
@@ -37,8 +42,8 @@ def _design(result: Scaled) -> str:
         f"granularity {listed(levels(cells, 'granularity'))}",
     ]
     return (
-        f"{len(cells)} configurations were planned, each with seeds {listed(result.design.seeds)}:"
-        f" {'; '.join(varied)}."
+        f"{count(len(cells), 'configuration')} {_were(len(cells))} planned, each with seeds "
+        f"{listed(result.design.seeds)}: {'; '.join(varied)}."
     )
 
 
@@ -53,7 +58,9 @@ def _held(result: Scaled) -> str:
 
 def _rates(result: Scaled) -> list[str]:
     tuning, told = result.design.tuning, []
-    chosen = [f"{choice.lr:g} at B = {size}" for size, choice in result.choices.items()]
+    chosen = [
+        f"{choice.lr:g} at B = {size}{_close(choice)}" for size, choice in result.choices.items()
+    ]
     if chosen:
         at = ", ".join(f"{name} {value}" for name, value in tuning.at.items())
         told.append(
@@ -63,15 +70,23 @@ def _rates(result: Scaled) -> list[str]:
             f"another rate may be the best."
         )
     for size in result.at_edge:
-        lr = result.choices[size].lr
-        end = "lowest" if lr == tuning.lr[0] else "highest"
         told.append(
-            f"At B = {size} that is the {end} rate of the grid, and a better one may lie beyond "
-            f"it: B = {size} is left out of all effects and means below."
+            f"At B = {size} that is the {result.edge(size)} rate of the grid, and a better one may "
+            f"lie beyond it: B = {size} is left out of all effects and means below."
         )
     for size in result.without_rate:
         told.append(f"At B = {size} every rate failed with some seed: nothing was compared there.")
     return told
+
+
+def _close(choice: Choice) -> str:
+    """How little the second best rate is behind, where that is next to nothing."""
+    behind = {lr: choice.means[choice.lr] - mean for lr, mean in choice.means.items()}
+    del behind[choice.lr]
+    second = min(behind, key=lambda lr: behind[lr], default=choice.lr)
+    if second == choice.lr or 100 * behind[second] > CLOSE:
+        return ""
+    return f" ({points(100 * behind[second]).removeprefix('+')} points above {second:g})"
 
 
 def _trials(result: Scaled) -> list[str]:
@@ -79,7 +94,8 @@ def _trials(result: Scaled) -> list[str]:
     if not result.tuned:
         told.append("Trials that choose learning rates have not all ended.")
     elif result.left:
-        told.append(f"{count(result.left, 'compared trial')} of the plan have not ended.")
+        verb = "has" if result.left == 1 else "have"
+        told.append(f"{count(result.left, 'compared trial')} of the plan {verb} not ended.")
     if result.failed:
         told.append(
             f"{count(len(result.failed), 'compared trial')} failed "
@@ -93,17 +109,14 @@ def _trials(result: Scaled) -> list[str]:
         told.append(
             f"{count(len(result.collapsed), 'compared trial')} collapsed "
             f"({listed(result.collapsed, '{:03d}'.format)}), at or below the "
-            f"{result.majority:.2%} of always giving the most frequent label; they count like the "
-            f"others."
+            f"{result.majority:.2%} of always giving the most frequent label; collapsed trials "
+            f"count like the others."
         )
     if result.fits:
-        rests = f"{len(result.fitted)} configurations with seeds {listed(result.paired)}"
-        if len(result.paired) == 1:
-            rests += (
-                "; with a single seed, intervals are over pairs alone and say nothing of other "
-                "seeds"
-            )
-        told.append(f"What follows rests on {rests}.")
+        told.append(
+            f"What follows rests on {count(len(result.fitted), 'configuration')} with seeds "
+            f"{listed(result.paired)}."
+        )
     return told
 
 
@@ -131,6 +144,10 @@ def _limits(result: Scaled) -> list[str]:
 
 def _cells(cells: Iterable[Cell]) -> str:
     return "; ".join(map(str, cells))
+
+
+def _were(how_many: int) -> str:
+    return "was" if how_many == 1 else "were"
 
 
 def _layer(level: object) -> str:

@@ -14,7 +14,7 @@ from tuner.wording import number, p_alone, points
 
 
 def show(result: Scaled, console: Console) -> None:
-    """Print the fits of a scaling study, where there are any, and what follows from them."""
+    """Print the fits of a scaling study, where there are any, the answer and the conclusion."""
     name = result.study.name
     if result.fits:
         primary = result.fits[result.primary]
@@ -30,8 +30,7 @@ def show(result: Scaled, console: Console) -> None:
             console.print(title, highlight=False)
             console.print(_surface(fit))
             console.print()
-    if result.fits:
-        console.print(f"{answer(result)}\n", style="bold", highlight=False, markup=False)
+    console.print(f"{answer(result)}\n", style="bold", highlight=False, markup=False)
     console.print(" ".join(sentences(result)), highlight=False, markup=False)
 
 

@@ -20,7 +20,8 @@ FACTORS = (SIZE, "mix.cross_lingual", "fusion.layer", "mix.granularity")
 """What a scaling study may vary; `fusion.kind` goes with the layer."""
 CONTROL, REFERENCE = "control", "reference"
 """Names of the arms that are no trial's: the search's baseline, and the external reference."""
-Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+Seed = Annotated[int, Field(ge=0)]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1)]
 
 
 class Arm(Part):
@@ -97,12 +98,19 @@ class ScalingDesign(Part):
         description="equal for all batch sizes: pairs (budget.pairs_per_trial), or steps (those "
         "that budget.pairs_per_trial gives at 32 pairs a step)",
     )
-    seeds: Seeds = Field(description="every point is trained with each of them")
+    seeds: tuple[Seed, ...] = Field(
+        description="every point is trained with each of them: at least 2, better 5",
+        json_schema_extra={"minItems": 2},  # checked below, which says why
+    )
     tuning: TuningDesign = Field(description="how learning rates are chosen")
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
         _check_distinct("design.seeds", self.seeds)
+        if len(self.seeds) < 2:
+            raise ValueError(
+                "design.seeds must be at least 2 seeds: with one, nothing is known of other seeds"
+            )
         if both := sorted(set(self.seeds) & set(self.tuning.seeds)):
             raise ValueError(
                 f"design.seeds and design.tuning.seeds share {', '.join(map(str, both))}: a seed "

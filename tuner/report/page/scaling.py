@@ -32,9 +32,7 @@ def answer(result: Scaled) -> list[Block]:
     rest = tuple(each for each in told if each not in found)
     under_way = [Words(UNFINISHED, "warning")] if result.left or not result.tuned else []
     if not first:
-        nothing = f"Nothing is concluded: {result.unfitted}."
-        others = tuple(each for each in rest if each != nothing)
-        return [Words(nothing, "answer"), *under_way, Points(others)]
+        return [Words(in_short(result), "answer"), *under_way, Points(rest)]
     return [
         Words(in_short(result), "answer"),
         *under_way,

@@ -1,0 +1,146 @@
+"""The answer in a paragraph: each of its branches, on numbers put in by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.scaling.effects import effect
+from tests.scaling.studies import best_at, planned, recorded
+from tests.scaling.test_result import SMALL, planted
+from tuner.config import TrialConfig
+from tuner.scaling.answer import answer
+from tuner.scaling.model import Effect
+from tuner.scaling.result import Scaled
+from tuner.scaling.show import show
+
+
+def short(result: Scaled, *effects: Effect) -> str:
+    """The answer where the fit of the targets has these effects."""
+    fit = replace(result.fits["targets"], effects=effects)
+    return answer(replace(result, fits={"targets": fit}))
+
+
+def test_the_answer_says_what_was_shown_and_what_was_not(result: Scaled) -> None:
+    told = short(
+        result,
+        effect("β", 2.0, 1.0, 0.2),
+        effect("curvature of β", 3.0, 1.0, 0.01),
+        effect("log₂ B", -0.2, 0.5, 1.0),
+        effect("β × log₂ B", -0.5, 0.4, 0.04),
+        effect("k = 2", 0.1, 1.0, 1.0),
+        effect("β × k = 2", 5.0, 1.0, 0.001),
+        effect("granularity pair", 0.3, 1.0, 1.0),
+    )
+    assert "the share of cross-lingual batches was shown to matter (" in told  # by its curvature
+    assert "That the batch size matters was not shown: −0.20 points" in told
+    assert "in larger batches was shown: −0.50 points" in told
+    assert "That fusing layer 2 with the last matters was not shown: +0.10 points" in told
+    assert "drawn pair by pair, in place of whole batches of one kind" in told
+    assert "+5.00" not in told, "an interaction is no effect of the layer"
+    told = short(result, effect("β", 2.0, 3.0, 0.2), effect("log₂ B", 1.0, 0.5, 0.01))
+    assert "that the share of cross-lingual batches matters was not shown" in told
+    assert "The batch size was shown to matter: +1.00 points" in told
+
+
+def test_what_was_shown_has_its_interval_in_the_answer(result: Scaled) -> None:
+    beta, bent = effect("β", 2.0, 1.0, 0.01), effect("curvature of β", 3.0, 1.0, 0.01)
+    straight = "+2.00 points (95 % interval +1.00 to +3.00) from β = 0 to 1"
+    curved = "and as a curvature, against another, +3.00 points (95 % interval +2.00 to +4.00)."
+    assert f"): {straight}." in short(result, beta)
+    assert f"): {straight}." in short(result, beta, replace(bent, adjusted=0.2))
+    assert f"): {straight}, {curved}" in short(result, beta, bent)
+    unshown = replace(beta, adjusted=0.2)
+    assert f"): {straight} (by itself not shown), {curved}" in short(result, unshown, bent)
+
+
+def among(result: Scaled, **effects: tuple[Effect, ...]) -> str:
+    """The answer where the fits of some responses have these effects."""
+    fits = {name: replace(result.fits[name], effects=each) for name, each in effects.items()}
+    return answer(replace(result, fits=fits))
+
+
+def test_opposite_effects_on_the_two_kinds_of_targets_are_in_the_answer(result: Scaled) -> None:
+    """Their mean over the targets hides them."""
+    beta, up, down = (
+        effect("β", 0.5, 1.0, 1.0),
+        effect("β", 4.0, 1.0, 0.01),
+        effect("β", -3.0, 1.0, 0.01),
+    )
+    assert (
+        " From β = 0 to 1, accuracy falls on the targets akin to English (es), −3.00 points (95 % "
+        "interval −4.00 to −2.00), and rises on the other targets (ja), +4.00 points (95 % "
+        "interval +3.00 to +5.00): both were shown."
+    ) in among(result, targets=(beta,), enf=(down,), rest=(up,))
+    turned = among(result, targets=(beta,), enf=(up,), rest=(down,))
+    assert "accuracy rises on the targets akin to English (es), +4.00" in turned
+    assert "and falls on the other targets (ja), −3.00" in turned
+    for enf, rest in ((up, up), (replace(down, adjusted=0.2), up), (down, beta)):
+        assert "accuracy" not in among(result, targets=(beta,), enf=(enf,), rest=(rest,))
+
+
+def test_the_answer_has_the_sources_beside_the_targets(result: Scaled) -> None:
+    """β however it came out, and B where it was shown."""
+    beta, size = effect("β", 2.0, 3.0, 0.4), effect("log₂ B", 1.0, 0.5, 0.01)
+    told = among(result, targets=(beta,), sources=(beta, size))
+    assert told.endswith(
+        "On the sources (en, de), that the share of cross-lingual batches matters was not shown: "
+        "+2.00 points (95 % interval −1.00 to +5.00) from β = 0 to 1; the batch size was shown to "
+        "matter: +1.00 points (95 % interval +0.50 to +1.50) per doubling."
+    )
+    told = among(result, targets=(beta,), sources=(beta, replace(size, adjusted=0.2)))
+    assert told.endswith("(95 % interval −1.00 to +5.00) from β = 0 to 1.")
+    assert "On the sources (en, de), the share of cross-lingual batches was" in answer(result)
+
+
+def test_a_batch_size_that_is_left_out_is_in_the_answer_with_what_to_do(tmp_path: Path) -> None:
+    """At B = 64 the rate lies at an end, so that B = 16 alone is left; then neither is."""
+
+    def truth(config: TrialConfig, language: str) -> float:
+        edge = config.seed >= 8 and config.batch.effective_size == 64
+        return 0.95 if edge and config.optim.lr == 1e-2 else planted(config, language)
+
+    told = answer(Scaled.of(recorded(planned(tmp_path, **SMALL), truth)))
+    assert (
+        " Of B = 64 nothing is concluded: its best learning rate is the highest of the grid. Ask "
+        "again with a wider grid, as a study of another name. All of this is of B = 16: nothing "
+        "is concluded of the batch size."
+    ) in told
+    assert "shown to matter" in told, "of β it is"
+    told = answer(Scaled.of(recorded(planned(tmp_path, **SMALL), truth, fails=(3, 4, 5))))
+    assert (
+        "Of B = 64 nothing is concluded: every learning rate failed with some tuning seed. See why "
+        "those trials failed before asking again. All of this is of B = 16:"
+    ) in told
+    told = answer(Scaled.of(recorded(planned(tmp_path, **SMALL), best_at(1e-4))))
+    assert told == (
+        "Nothing is concluded: the best learning rate of every B that has one lies at the edge of "
+        "the grid. Of B = 16 nothing is concluded: its best learning rate is the lowest of the "
+        "grid. Of B = 64 nothing is concluded: its best learning rate is the lowest of the grid. "
+        "Ask again with a wider grid, as a study of another name."
+    )
+
+
+def test_a_batch_size_all_of_whose_trials_failed_is_in_the_answer(tmp_path: Path) -> None:
+    """8 and 9 are B = 64 with seed 1 and both β; and so on, every fourth."""
+    record = recorded(planned(tmp_path, **SMALL), planted, fails=(8, 9, 12, 13, 16, 17))
+    assert "Of B = 64 nothing is concluded: all of its compared trials failed. See why" in answer(
+        Scaled.of(record)
+    )
+
+
+def test_where_no_batch_size_is_left_out_none_is_named(result: Scaled) -> None:
+    assert "concluded" not in answer(result)
+
+
+def test_without_a_fit_nothing_is_answered(result: Scaled) -> None:
+    without = replace(result, fits={}, unfitted="it is so")
+    assert answer(without) == "Nothing is concluded: it is so."
+    console = Console(file=StringIO(), width=1000)
+    show(without, console)
+    assert isinstance(console.file, StringIO)
+    assert console.file.getvalue().startswith("Nothing is concluded: it is so.\n")
+    assert console.file.getvalue().count("Nothing is concluded") == 1

@@ -1,0 +1,55 @@
+"""The B beyond which nothing is gained, in words, on numbers put in by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scaling.effects import about, effect
+from tests.scaling.test_sentences import said
+from tuner.scaling.model import Plateau
+from tuner.scaling.result import Scaled
+
+
+def test_the_batch_size_beyond_which_nothing_is_gained(result: Scaled) -> None:
+    control = effect("granularity pair", 0.0, 1.0, 1.0)
+    bounds = {16: 2.5, 32: 0.31}
+    told = said(result, control, plateau=Plateau(0.5, {16: 1.0, 32: -0.2}, bounds, 32))
+    assert (
+        "Beyond B = 32 nothing is gained that counts: at equal pairs and up to B = 64, the gain of "
+        "any larger B over it is at most +0.31 points, and less than 0.5 points counts as nothing"
+    ) in told
+    told = said(result, control, plateau=Plateau(0.5, {16: 1.0, 32: -0.2}, bounds, None))
+    assert "up to +2.50 over B = 16 (estimated +1.00), +0.31 over B = 32 (estimated −0.20)" in told
+    assert "nothing is gained" not in said(result, control, plateau=None)
+
+
+def sizes(**means: float) -> dict[str, object]:
+    return {"effective_size": {int(size[1:]): about(mean, 1, 1) for size, mean in means.items()}}
+
+
+def test_where_every_larger_batch_is_lower_no_gain_is_spoken_of(result: Scaled) -> None:
+    """An upper bound of the gain below 0 is a lower bound of the loss."""
+    control = effect("granularity pair", 0.0, 1.0, 1.0)
+    found = Plateau(0.5, {16: 1.0, 32: -0.9}, {16: 2.5, 32: -0.07}, 32)
+    told = said(result, control, plateau=found, means=sizes(B16=70, B32=71, B64=70.5))
+    assert (
+        "Beyond B = 32 nothing is gained: at equal pairs and up to B = 64, every larger B is lower,"
+        " by at least 0.07 points (all such bounds together 95 %)."
+    ) in told
+    assert "at most −0.07" not in told
+
+
+@pytest.mark.parametrize("bound", [-0.07, 0.31])
+def test_a_smaller_batch_that_did_no_worse_is_named(bound: float, result: Scaled) -> None:
+    control = effect("granularity pair", 0.0, 1.0, 1.0)
+    found = Plateau(0.5, {16: 1.0, 32: -0.2}, {16: 2.5, 32: bound}, 32)
+
+    def told(**means: float) -> str:
+        return said(result, control, plateau=found, means=sizes(**means))
+
+    assert "95 %); a smaller one did no worse: the highest mean is that of B = 16." in told(
+        B16=71.1, B32=71, B64=70.5
+    )
+    assert "the highest mean up to B = 32 is that of B = 16." in told(B16=71.1, B32=71, B64=71.2)
+    assert "a smaller one" not in told(B16=70.9, B32=71, B64=71.2)
+    assert "a smaller one" not in told(B16=71, B32=71, B64=70)
