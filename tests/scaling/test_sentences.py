@@ -19,7 +19,7 @@ from tuner.scaling.choice import Choice
 from tuner.scaling.findings import interval, main_findings, other_findings
 from tuner.scaling.model import Effect, Fit
 from tuner.scaling.result import Scaled
-from tuner.scaling.sentences import sentences
+from tuner.scaling.sentences import _close, sentences
 from tuner.scaling.show import show
 from tuner.statistics.joint import Joint
 from tuner.wording import points
@@ -237,12 +237,28 @@ def test_failed_left_and_collapsed_trials_are_counted(tmp_path: Path) -> None:
     nowhere = small(tmp_path, 3, 4, 5)
     assert "At B = 64 every rate failed with some seed: nothing was compared there." in nowhere
 
-    def collapsing(config: TrialConfig, language: str) -> float:
-        return 0.5 if config.seed == 2 else planted(config, language)
+    def collapsing(seeds: set[int]) -> Scaled:
+        def accuracy(config: TrialConfig, language: str) -> float:
+            return 0.5 if config.seed in seeds else planted(config, language)
 
-    record = recorded(planned(tmp_path, **SMALL), collapsing)
-    told = " ".join(sentences(Scaled.of(record)))
+        return Scaled.of(recorded(planned(tmp_path, **SMALL), accuracy))
+
+    some = collapsing({2})
+    told = " ".join(sentences(some))
     assert "4 compared trials collapsed (010, 011, 012, 013), at or below the 50.00%" in told
+    compared = sum(map(len, some.seeds_of.values()))
+    assert compared == 12 and answer(some).startswith("At equal pairs"), "4 of 12 are few"
+    most = answer(collapsing({1, 2}))
+    assert most.startswith("8 of 12 compared trials collapsed: they are no better than always")
+
+
+def test_equal_rates_are_said_to_be() -> None:
+    assert (
+        _close(Choice(1e-3, False, {1e-3: 0.6, 1e-2: 0.6}))
+        == " (as high as at 0.01, and the lower)"
+    )
+    assert _close(Choice(1e-3, False, {1e-3: 0.6, 1e-2: 0.5995})) == " (0.05 points above 0.01)"
+    assert _close(Choice(1e-3, False, {1e-3: 0.6, 1e-2: 0.598})) == ""
 
 
 def test_numbers_are_written_alike_everywhere() -> None:

@@ -6,7 +6,7 @@ from tuner.scaling.design import levels
 from tuner.scaling.findings import interval, is_main, named, shown
 from tuner.scaling.model import Effect, Fit
 from tuner.scaling.result import Scaled
-from tuner.wording import listed, number
+from tuner.wording import count, listed, number
 
 SHARE = "the share of cross-lingual batches"
 LAYER = "k = "
@@ -26,7 +26,8 @@ def answer(result: Scaled) -> str:
     fit = result.fits[result.primary]
     effects = {effect.name: effect for effect in fit.effects}
     languages = listed(result.languages[result.primary])
-    told = [f"At equal {result.design.hold}, on dev of the {result.primary} ({languages}):"]
+    told = _unlearnt(result)
+    told.append(f"At equal {result.design.hold}, on dev of the {result.primary} ({languages}):")
     told += _mix(fit, effects)
     told += _reversal(result)
     told += _size(effects)
@@ -40,6 +41,17 @@ def answer(result: Scaled) -> str:
     if result.primary == "targets" and "sources" in result.fits:
         told += _sources(result)
     return " ".join(told)
+
+
+def _unlearnt(result: Scaled) -> list[str]:
+    """A warning where effects are those of models that have mostly learnt nothing."""
+    collapsed, compared = len(result.collapsed), sum(map(len, result.seeds_of.values()))
+    if 2 * collapsed < compared:
+        return []
+    return [
+        f"{collapsed} of {count(compared, 'compared trial')} collapsed: they are no better than "
+        "always giving the most frequent label, and what follows says little of models that learn."
+    ]
 
 
 def _mix(fit: Fit, effects: dict[str, Effect]) -> list[str]:

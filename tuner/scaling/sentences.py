@@ -86,6 +86,8 @@ def _close(choice: Choice) -> str:
     second = min(behind, key=lambda lr: behind[lr], default=choice.lr)
     if second == choice.lr or 100 * behind[second] > CLOSE:
         return ""
+    if behind[second] == 0:
+        return f" (as high as at {second:g}, and the lower)"
     return f" ({points(100 * behind[second]).removeprefix('+')} points above {second:g})"
 
 
