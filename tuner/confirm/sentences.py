@@ -44,8 +44,9 @@ def answer(result: Confirmed) -> tuple[str, ...]:
     said += _tied(result, DEV, f"On {on_dev}")
     if collapsed := len(result.best.collapsed):
         said.append(
-            f"Of its {count(len(result.best.objectives), 'seed')} {collapsed} collapsed: they are "
-            "no better on dev than always giving the most frequent label."
+            f"Of the {count(len(result.best.objectives), 'seed')} of "
+            f"{in_a_sentence(result.recommended)} {collapsed} collapsed: no better on dev than "
+            "always giving the most frequent label."
         )
     return (*said, f"What these numbers are: {result.claim}.")
 
