@@ -5,7 +5,7 @@ Each is a search of 64 trials, the best five of which are confirmed beside the c
 seeds on other items; then what `tuner.statistics` says is compared with the truth, and so is what
 one would read off the search.
 
-    make calibrate      # 2 cores: eight minutes
+    make calibrate      # 2 cores: four minutes
 """
 
 from __future__ import annotations
