@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from tuner.scaling.answer import answer
 from tuner.scaling.model import Effect
+from tuner.scaling.result import Scaled
 from tuner.statistics.variance import Estimate
 
 
@@ -13,3 +15,8 @@ def about(value: float, half: float, p: float) -> Estimate:
 def effect(name: str, value: float, half: float, adjusted: float) -> Effect:
     unit = {"β": "from β = 0 to 1", "log₂ B": "per doubling"}.get(name, "against another")
     return Effect(name, unit, about(value, half, adjusted), adjusted)
+
+
+def whole(result: Scaled) -> str:
+    """The answer of a scaling study, both parts."""
+    return " ".join(answer(result)).strip()

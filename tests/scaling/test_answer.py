@@ -8,11 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.scaling.effects import effect
+from tests.scaling.effects import effect, whole
 from tests.scaling.studies import best_at, planned, recorded
 from tests.scaling.test_result import SMALL, planted
 from tuner.config import TrialConfig
-from tuner.scaling.answer import answer
 from tuner.scaling.model import Effect
 from tuner.scaling.result import Scaled
 from tuner.scaling.show import show
@@ -21,7 +20,7 @@ from tuner.scaling.show import show
 def short(result: Scaled, *effects: Effect) -> str:
     """The answer where the fit of the targets has these effects."""
     fit = replace(result.fits["targets"], effects=effects)
-    return answer(replace(result, fits={"targets": fit}))
+    return whole(replace(result, fits={"targets": fit}))
 
 
 def test_the_answer_says_what_was_shown_and_what_was_not(result: Scaled) -> None:
@@ -60,7 +59,7 @@ def test_what_was_shown_has_its_interval_in_the_answer(result: Scaled) -> None:
 def among(result: Scaled, **effects: tuple[Effect, ...]) -> str:
     """The answer where the fits of some responses have these effects."""
     fits = {name: replace(result.fits[name], effects=each) for name, each in effects.items()}
-    return answer(replace(result, fits=fits))
+    return whole(replace(result, fits=fits))
 
 
 def test_opposite_effects_on_the_two_kinds_of_targets_are_in_the_answer(result: Scaled) -> None:
@@ -93,7 +92,7 @@ def test_the_answer_has_the_sources_beside_the_targets(result: Scaled) -> None:
     )
     told = among(result, targets=(beta,), sources=(beta, replace(size, adjusted=0.2)))
     assert told.endswith("(95 % interval −1.00 to +5.00) from β = 0 to 1.")
-    assert "On the sources (en, de), the share of cross-lingual batches was" in answer(result)
+    assert "On the sources (en, de), the share of cross-lingual batches was" in whole(result)
 
 
 def test_a_batch_size_that_is_left_out_is_in_the_answer_with_what_to_do(tmp_path: Path) -> None:
@@ -103,19 +102,19 @@ def test_a_batch_size_that_is_left_out_is_in_the_answer_with_what_to_do(tmp_path
         edge = config.seed >= 8 and config.batch.effective_size == 64
         return 0.95 if edge and config.optim.lr == 1e-2 else planted(config, language)
 
-    told = answer(Scaled.of(recorded(planned(tmp_path, **SMALL), truth)))
+    told = whole(Scaled.of(recorded(planned(tmp_path, **SMALL), truth)))
     assert (
         " Of B = 64 nothing is concluded: its best learning rate is the highest of the grid. Ask "
         "again with a wider grid, as a study of another name. All of this is of B = 16: nothing "
         "is concluded of the batch size."
     ) in told
     assert "shown to matter" in told, "of β it is"
-    told = answer(Scaled.of(recorded(planned(tmp_path, **SMALL), truth, fails=(3, 4, 5))))
+    told = whole(Scaled.of(recorded(planned(tmp_path, **SMALL), truth, fails=(3, 4, 5))))
     assert (
         "Of B = 64 nothing is concluded: every learning rate failed with some tuning seed. See why "
         "those trials failed before asking again. All of this is of B = 16:"
     ) in told
-    told = answer(Scaled.of(recorded(planned(tmp_path, **SMALL), best_at(1e-4))))
+    told = whole(Scaled.of(recorded(planned(tmp_path, **SMALL), best_at(1e-4))))
     assert told == (
         "Nothing is concluded: the best learning rate of every B that has one lies at the edge of "
         "the grid. Of B = 16 nothing is concluded: its best learning rate is the lowest of the "
@@ -127,18 +126,18 @@ def test_a_batch_size_that_is_left_out_is_in_the_answer_with_what_to_do(tmp_path
 def test_a_batch_size_all_of_whose_trials_failed_is_in_the_answer(tmp_path: Path) -> None:
     """8 and 9 are B = 64 with seed 1 and both β; and so on, every fourth."""
     record = recorded(planned(tmp_path, **SMALL), planted, fails=(8, 9, 12, 13, 16, 17))
-    assert "Of B = 64 nothing is concluded: all of its compared trials failed. See why" in answer(
+    assert "Of B = 64 nothing is concluded: all of its compared trials failed. See why" in whole(
         Scaled.of(record)
     )
 
 
 def test_where_no_batch_size_is_left_out_none_is_named(result: Scaled) -> None:
-    assert "concluded" not in answer(result)
+    assert "concluded" not in whole(result)
 
 
 def test_without_a_fit_nothing_is_answered(result: Scaled) -> None:
     without = replace(result, fits={}, unfitted="it is so")
-    assert answer(without) == "Nothing is concluded: it is so."
+    assert whole(without) == "Nothing is concluded: it is so."
     console = Console(file=StringIO(), width=1000)
     show(without, console)
     assert isinstance(console.file, StringIO)

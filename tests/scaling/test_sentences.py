@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.scaling.effects import about, effect
+from tests.scaling.effects import about, effect, whole
 from tests.scaling.studies import planned, recorded
 from tests.scaling.test_result import SMALL, planted
 from tuner.config import TrialConfig
-from tuner.scaling.answer import answer
 from tuner.scaling.choice import Choice
 from tuner.scaling.findings import interval, main_findings, other_findings
 from tuner.scaling.model import Effect, Fit
@@ -218,7 +217,7 @@ def test_a_rate_at_the_edge_is_flagged(best: float, end: str, tmp_path: Path) ->
     told = " ".join(sentences(Scaled.of(record)))
     assert f"At B = 64 that is the {end} rate of the grid" in told
     assert "B = 64 is left out of all effects and means below." in told
-    assert f"its best learning rate is the {end} of the grid." in answer(Scaled.of(record))
+    assert f"its best learning rate is the {end} of the grid." in whole(Scaled.of(record))
     assert not re.search(r"% at B = 64|over B = 64|up to B = 64", told)
 
 
@@ -247,8 +246,8 @@ def test_failed_left_and_collapsed_trials_are_counted(tmp_path: Path) -> None:
     told = " ".join(sentences(some))
     assert "4 compared trials collapsed (010, 011, 012, 013), at or below the 50.00%" in told
     compared = sum(map(len, some.seeds_of.values()))
-    assert compared == 12 and answer(some).startswith("At equal pairs"), "4 of 12 are few"
-    most = answer(collapsing({1, 2}))
+    assert compared == 12 and whole(some).startswith("At equal pairs"), "4 of 12 are few"
+    most = whole(collapsing({1, 2}))
     assert most.startswith("8 of 12 compared trials collapsed: they are no better than always")
 
 

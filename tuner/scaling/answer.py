@@ -19,17 +19,18 @@ DRAWN = {
 """What a batch of each granularity is, in words."""
 
 
-def answer(result: Scaled) -> str:
-    """What the data support and what they do not, of the response that the study is made for."""
+def answer(result: Scaled) -> tuple[str, str]:
+    """What the data support and what they do not, of the response that the study is made for.
+
+    Returns:
+        What is found first, of β where it varies; and the rest, which may be empty.
+    """
     if not result.fits:
-        return " ".join([f"Nothing is concluded: {result.unfitted}.", *_left_out(result)])
+        return f"Nothing is concluded: {result.unfitted}.", " ".join(_left_out(result))
     fit = result.fits[result.primary]
     effects = {effect.name: effect for effect in fit.effects}
     languages = listed(result.languages[result.primary])
-    told = _unlearnt(result)
-    told.append(f"At equal {result.design.hold}, on dev of the {result.primary} ({languages}):")
-    told += _mix(fit, effects)
-    told += _reversal(result)
+    told = [*_mix(fit, effects), *_reversal(result)]
     told += _size(effects)
     told += _left_out(result)
     told += [
@@ -40,7 +41,8 @@ def answer(result: Scaled) -> str:
     told += _batches(result, effects)
     if result.primary == "targets" and "sources" in result.fits:
         told += _sources(result)
-    return " ".join(told)
+    where = f"At equal {result.design.hold}, on dev of the {result.primary} ({languages}):"
+    return " ".join([*_unlearnt(result), where, *told[:1]]), " ".join(told[1:])
 
 
 def _unlearnt(result: Scaled) -> list[str]:

@@ -30,7 +30,9 @@ def show(result: Scaled, console: Console) -> None:
             console.print(title, highlight=False)
             console.print(_surface(fit))
             console.print()
-    console.print(f"{answer(result)}\n", style="bold", highlight=False, markup=False)
+    first, rest = answer(result)
+    console.print(first, style="bold", highlight=False, markup=False)
+    console.print(f"{rest}\n" if rest else "", highlight=False, markup=False)
     console.print(" ".join(sentences(result)), highlight=False, markup=False)
 
 

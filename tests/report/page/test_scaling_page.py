@@ -40,7 +40,7 @@ def test_the_conclusion_is_whole_and_findings_come_first(page: Page, study: Stud
     told = sentences(Scaled.of(study))
     lists = [block for block in blocks_of(page, "Answer") if isinstance(block, Points)]
     items, words = [item for points in lists for item in points.items], words_of(page, "Answer")
-    assert words.startswith(answer(Scaled.of(study)))
+    assert words.startswith(" ".join(answer(Scaled.of(study))))
     assert set(items) < set(told)
     assert [each for each in told if each not in items] == [each for each in told if each in words]
     assert "An effect was shown of β" in lists[0].items[0]

@@ -31,11 +31,12 @@ def answer(result: Scaled) -> list[Block]:
     first = [each for each in told if each in found]
     rest = tuple(each for each in told if each not in found)
     under_way = [Words(UNFINISHED, "warning")] if result.left or not result.tuned else []
+    main, others = in_short(result)
+    short = [Words(main, "answer"), *([Words(others)] if others else []), *under_way]
     if not first:
-        return [Words(in_short(result), "answer"), *under_way, Points(rest)]
+        return [*short, Points(rest)]
     return [
-        Words(in_short(result), "answer"),
-        *under_way,
+        *short,
         Words(first[0], "note"),
         Points(tuple(first[1:])),
         Words("What this rests on, and what it does not say:", "note"),
