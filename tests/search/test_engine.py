@@ -140,6 +140,7 @@ def test_a_driver_that_died_right_at_the_end_is_made_good(tuner: Command, place:
     assert parent.info.status == child.info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_a_killed_worker_goes_on_from_its_checkpoint(tuner: Command, place: Path) -> None:
     """Ray starts the trial again elsewhere; known rungs are not trained or counted again."""
     one = ["--set", "budget.pairs_per_trial=6400", "--set", "budget.trials=1"]

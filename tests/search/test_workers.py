@@ -58,6 +58,7 @@ def test_arrays_move_to_a_node_once() -> None:
     assert shared >= sum(array.nbytes for array in arrays) > 50 * len(copied)
 
 
+@pytest.mark.slow
 def test_a_study_of_trials_with_two_workers(tuner: Command, place: Path) -> None:
     """Its scores are those of trials with one; one group of workers trains all trials."""
     settings = ["--set", "budget.trials=3"]
