@@ -11,7 +11,7 @@ import numpy as np
 from tuner.arrays import bits_as_text, ints_as_text
 from tuner.config import TrialConfig
 from tuner.protocol import Protocol
-from tuner.records import Evaluation, Scores, StudyRecord, TrialRecord
+from tuner.records import Evaluation, Failure, FailureKind, Scores, StudyRecord, TrialRecord
 from tuner.search.designed import Designed
 from tuner.search.proposer import Proposal
 from tuner.study import StudyConfig
@@ -63,7 +63,11 @@ def best_at(lr: float) -> Truth:
 
 
 def recorded(
-    study: StudyConfig, truth: Truth, fails: Collection[int] = (), stop_at: int | None = None
+    study: StudyConfig,
+    truth: Truth,
+    fails: Collection[int] = (),
+    stop_at: int | None = None,
+    why: FailureKind = "error",
 ) -> StudyRecord:
     """The record of a study run to its end, or to a number of trials.
 
@@ -72,6 +76,7 @@ def recorded(
         truth: what its trials score; which pairs are right differs from seed to seed.
         fails: numbers of trials that fail.
         stop_at: how many trials there are.
+        why: they fail.
     """
     protocol = Protocol.of(study.languages, study.protocol, machine_translated=True)
     trials: dict[int, TrialRecord] = {}
@@ -90,6 +95,7 @@ def recorded(
             config=proposal.config,
             budget=study.rungs_of(proposal.config)[-1],
             state="failed" if failed else "completed",
+            failures=(Failure(time=0.0, kind=why, reason="it broke"),) if failed else (),
             evaluations=() if failed else (_evaluation(study, proposal.config, protocol, truth),),
         )
     rows = {

@@ -13,7 +13,8 @@ from tests.scaling.studies import best_at, planned, recorded
 from tests.scaling.test_result import SMALL, planted
 from tuner.config import TrialConfig
 from tuner.scaling.model import Effect
-from tuner.scaling.result import Scaled
+from tuner.scaling.result import Scaled, cell_of
+from tuner.scaling.sentences import sentences
 from tuner.scaling.show import show
 
 
@@ -143,3 +144,116 @@ def test_without_a_fit_nothing_is_answered(result: Scaled) -> None:
     assert isinstance(console.file, StringIO)
     assert console.file.getvalue().startswith("Nothing is concluded: it is so.\n")
     assert console.file.getvalue().count("Nothing is concluded") == 1
+
+
+def test_means_of_fewer_configurations_stand_beside_no_effect(tmp_path: Path) -> None:
+    """Where one combination has failed, means are over others than the effects are."""
+    crossed = {
+        **SMALL,
+        "space": {
+            "batch.effective_size": [16, 64],
+            "mix.cross_lingual": [0.0, 1.0],
+            "mix.granularity": ["language", "pair"],
+        },
+    }
+
+    def truth(config: TrialConfig, language: str) -> float:
+        if config.seed >= 8:
+            return planted(config, language)
+        better = 0.06 if config.batch.effective_size == 16 else -0.06
+        return 0.6 + better * config.mix.cross_lingual
+
+    study = planned(tmp_path, **crossed)
+    whole_design = Scaled.of(recorded(study, truth))
+    assert " % at β = 0," in whole(whole_design)
+    lost = [
+        trial.number
+        for trial in recorded(study, truth).trials
+        if trial.origin == "design"
+        and str(cell_of(trial.config)) == "B = 64, β = 1, last layer alone"
+    ]
+    assert len(lost) == 3
+    holed = Scaled.of(recorded(study, truth, fails=lost))
+    assert holed.fits["targets"].missing
+    told = f"{whole(holed)} {' '.join(sentences(holed))}"
+    assert " % at β = " not in told and " % at B = " not in told
+    alike = "the combinations of the other settings that have every level"
+    assert f"Effects are of all that is, means by level of {alike}." in told
+    assert f"at equal pairs and up to B = 64, over {alike}, " in told
+    console = Console(file=StringIO(), width=300)
+    show(holed, console)
+    assert isinstance(console.file, StringIO)
+    assert f"by B and β, over {alike}" in console.file.getvalue()
+
+
+def test_effects_are_told_against_what_they_were_compared_with(tmp_path: Path) -> None:
+    """No trial had the last layer alone, nor whole batches of one kind and its languages."""
+    study = planned(
+        tmp_path,
+        trial={"fusion.kind": "dlfa"},
+        space={
+            "batch.effective_size": [16],
+            "fusion.layer": [1, 3],
+            "mix.cross_lingual": [0.5],
+            "mix.granularity": ["kind", "pair"],
+        },
+        design__tuning={
+            "lr": [1e-4, 1e-3, 1e-2],
+            "seeds": [8],
+            "at": {"fusion.layer": 1, "mix.granularity": "kind"},
+        },
+    )
+    told = whole(Scaled.of(recorded(study, planted)))
+    assert "That fusing layer 3 with the last, in place of layer 1, matters" in told
+    assert (
+        "(kind and languages drawn pair by pair, in place of batches of one kind, their languages "
+        "drawn pair by pair)"
+    ) in told
+
+
+def test_collapsed_trials_that_are_left_out_are_no_warning(tmp_path: Path) -> None:
+    """Every trial of B = 64 collapses, and its rate is then the lowest; B = 16 learns."""
+
+    def truth(config: TrialConfig, language: str) -> float:
+        return 0.5 if config.batch.effective_size == 64 else planted(config, language)
+
+    result = Scaled.of(recorded(planned(tmp_path, **SMALL), truth))
+    assert result.at_edge == (64,) and 2 * len(result.collapsed) >= 12
+    assert whole(result).startswith("At equal pairs")
+
+
+def test_rates_that_failed_are_named_and_may_hide_an_edge(tmp_path: Path) -> None:
+    """Trial 2 is B = 16's at the highest rate."""
+
+    def truth(config: TrialConfig, language: str) -> float:
+        rising = {1e-4: 0.6, 1e-3: 0.7, 1e-2: 0.8}
+        return rising[config.optim.lr] if config.seed >= 8 else planted(config, language)
+
+    study = planned(tmp_path, **SMALL)
+    broken = Scaled.of(recorded(study, truth, fails=(2,)))
+    assert (
+        "Of B = 16 nothing is concluded: its best learning rate is the highest that did not fail."
+    ) in whole(broken)
+    assert "See why those trials failed before asking again." in whole(broken)
+    told = " ".join(sentences(broken))
+    assert "is the one of 0.0001, 0.001, 0.01 that was eligible with the highest mean dev" in told
+    assert "At B = 16, 0.01 was not eligible: some seed failed." in told
+    diverged = Scaled.of(recorded(study, truth, fails=(2,), why="non_finite"))
+    assert 16 not in diverged.at_edge and diverged.fits
+    told = " ".join(sentences(diverged))
+    assert "At B = 16, 0.01 was not eligible: the loss was no number with some seed." in told
+
+
+def test_one_configuration_alone_is_compared_with_nothing(tmp_path: Path) -> None:
+    def truth(config: TrialConfig, language: str) -> float:
+        edge = config.seed >= 8 and config.batch.effective_size == 64
+        return 0.95 if edge and config.optim.lr == 1e-2 else planted(config, language)
+
+    sizes = {"batch.effective_size": [16, 64]}
+    tuning = {"lr": [1e-4, 1e-3, 1e-2], "seeds": [8], "at": {}}
+    study = planned(tmp_path, space=sizes, design__tuning=tuning)
+    told = whole(Scaled.of(recorded(study, truth)))
+    assert told.startswith(
+        "Nothing is concluded: of all configurations one alone is not left out (B = 16, β = 0, "
+        "last layer alone). Of B = 64"
+    )

@@ -8,6 +8,7 @@ import pytest
 
 from tests.scaling.studies import planned, recorded
 from tuner.config import TrialConfig
+from tuner.records import FailureKind
 from tuner.scaling.choice import Choice, choices
 from tuner.study.design import ScalingDesign
 
@@ -15,7 +16,10 @@ RATES = (1e-4, 1e-3, 1e-2)
 
 
 def chosen(
-    folder: Path, scores: dict[float, tuple[float, float]], fails: tuple[int, ...] = ()
+    folder: Path,
+    scores: dict[float, tuple[float, float]],
+    fails: tuple[int, ...] = (),
+    why: FailureKind = "error",
 ) -> dict[int, Choice]:
     """Of one B, 16, from the scores of both seeds at each rate; trials are a seed at a time."""
     study = planned(folder, space={"batch.effective_size": [16], "mix.cross_lingual": [0.5]})
@@ -24,7 +28,7 @@ def chosen(
     def truth(config: TrialConfig, _: str) -> float:
         return scores[config.optim.lr][config.seed - 8] if config.seed >= 8 else 0.6
 
-    record = recorded(study, truth, fails, stop_at=6)
+    record = recorded(study, truth, fails, stop_at=6, why=why)
     return choices(study.design.tuning, record.trials)
 
 
@@ -51,6 +55,20 @@ def test_a_rate_that_failed_with_a_seed_is_not_eligible(tmp_path: Path) -> None:
     found = chosen(tmp_path, scores, fails=(4,))
     assert found[16].lr == 1e-4 and set(found[16].means) == {1e-4, 1e-2}
     assert chosen(tmp_path, scores, fails=(0, 1, 2)) == {}
+
+
+def test_beyond_a_rate_that_failed_nothing_is_known(tmp_path: Path) -> None:
+    """Trial 5 is the second seed's at 1e-2: what diverged is an edge, what broke shows none."""
+    scores = {1e-4: (0.6, 0.6), 1e-3: (0.8, 0.8), 1e-2: (0.9, 0.9)}
+    broken = chosen(tmp_path, scores, fails=(5,))[16]
+    assert (broken.lr, broken.failed, broken.diverged) == (1e-3, (1e-2,), ())
+    assert broken.at_edge and broken.end == "highest that did not fail"
+    diverged = chosen(tmp_path, scores, fails=(5,), why="non_finite")[16]
+    assert (diverged.lr, diverged.failed, diverged.diverged) == (1e-3, (), (1e-2,))
+    assert not diverged.at_edge
+    falling = {1e-4: (0.9, 0.9), 1e-3: (0.8, 0.8), 1e-2: (0.7, 0.7)}
+    lowest = chosen(tmp_path, falling, fails=(5,))[16]
+    assert lowest.end == "lowest of the grid" and lowest.beyond == ()
 
 
 def test_nothing_but_tuning_trials_is_read(tmp_path: Path) -> None:

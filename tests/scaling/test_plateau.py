@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.scaling.effects import about, effect
+from tests.scaling.studies import planned, recorded
 from tests.scaling.test_sentences import said
+from tuner.config import TrialConfig
 from tuner.scaling.model import Plateau
 from tuner.scaling.result import Scaled
+from tuner.scaling.sentences import sentences
 
 
 def test_the_batch_size_beyond_which_nothing_is_gained(result: Scaled) -> None:
@@ -21,6 +26,36 @@ def test_the_batch_size_beyond_which_nothing_is_gained(result: Scaled) -> None:
     told = said(result, control, plateau=Plateau(0.5, {16: 1.0, 32: -0.2}, bounds, None))
     assert "up to +2.50 over B = 16 (estimated +1.00), +0.31 over B = 32 (estimated −0.20)" in told
     assert "nothing is gained" not in said(result, control, plateau=None)
+
+
+def test_a_larger_batch_that_was_left_out_is_not_among_those_that_gain_nothing(
+    tmp_path: Path,
+) -> None:
+    """At B = 32 the best rate is the grid's highest; its compared trials are 10 points better."""
+
+    def truth(config: TrialConfig, _: str) -> float:
+        middle = config.batch.effective_size == 32
+        if config.seed >= 8:
+            return 0.9 if config.optim.lr == (1e-2 if middle else 1e-3) else 0.6
+        return 0.8 if middle else 0.7
+
+    result = Scaled.of(recorded(planned(tmp_path), truth))
+    assert result.at_edge == (32,)
+    told = " ".join(sentences(result))
+    assert (
+        "Beyond B = 16, B = 32 left out, nothing is gained that counts: at equal pairs and up to "
+        "B = 64, the gain of any other larger B over it is at most"
+    ) in told
+    control = effect("granularity pair", 0.0, 1.0, 1.0)
+    told = said(result, control, plateau=Plateau(0.5, {16: 1.0}, {16: 2.5}, None))
+    assert "up to B = 64, B = 32 left out, a larger B may gain up to +2.50 over B = 16" in told
+    told = said(
+        result,
+        control,
+        plateau=Plateau(0.5, {16: -1.0}, {16: -0.4}, 16),
+        means=sizes(B16=70, B64=69),
+    )
+    assert "B = 64, every other larger B is lower, by at least 0.40 points" in told
 
 
 def sizes(**means: float) -> dict[str, object]:

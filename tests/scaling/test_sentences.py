@@ -184,9 +184,9 @@ def test_without_another_granularity_there_is_no_control(tmp_path: Path) -> None
 def test_a_rate_that_is_hardly_better_than_another_is_said_to_be(result: Scaled) -> None:
     """Means of the objective, 0 to 1; within 0.1 points of the second best."""
     choices = {
-        16: Choice(1e-3, False, {1e-4: 0.8, 1e-3: 0.9007, 1e-2: 0.9}),
-        32: Choice(1e-3, False, {1e-4: 0.8, 1e-3: 0.902, 1e-2: 0.9}),
-        64: Choice(1e-3, False, {1e-3: 0.9}),
+        16: Choice(1e-3, {1e-4: 0.8, 1e-3: 0.9007, 1e-2: 0.9}),
+        32: Choice(1e-3, {1e-4: 0.8, 1e-3: 0.902, 1e-2: 0.9}),
+        64: Choice(1e-3, {1e-3: 0.9}),
     }
     told = " ".join(sentences(replace(result, choices=choices)))
     assert (
@@ -215,7 +215,7 @@ def test_a_rate_at_the_edge_is_flagged(best: float, end: str, tmp_path: Path) ->
 
     record = recorded(planned(tmp_path), truth)
     told = " ".join(sentences(Scaled.of(record)))
-    assert f"At B = 64 that is the {end} rate of the grid" in told
+    assert f"At B = 64 that is the {end} of the grid" in told
     assert "B = 64 is left out of all effects and means below." in told
     assert f"its best learning rate is the {end} of the grid." in whole(Scaled.of(record))
     assert not re.search(r"% at B = 64|over B = 64|up to B = 64", told)
@@ -252,12 +252,9 @@ def test_failed_left_and_collapsed_trials_are_counted(tmp_path: Path) -> None:
 
 
 def test_equal_rates_are_said_to_be() -> None:
-    assert (
-        _close(Choice(1e-3, False, {1e-3: 0.6, 1e-2: 0.6}))
-        == " (as high as at 0.01, and the lower)"
-    )
-    assert _close(Choice(1e-3, False, {1e-3: 0.6, 1e-2: 0.5995})) == " (0.05 points above 0.01)"
-    assert _close(Choice(1e-3, False, {1e-3: 0.6, 1e-2: 0.598})) == ""
+    assert _close(Choice(1e-3, {1e-3: 0.6, 1e-2: 0.6})) == " (as high as at 0.01, and the lower)"
+    assert _close(Choice(1e-3, {1e-3: 0.6, 1e-2: 0.5995})) == " (0.05 points above 0.01)"
+    assert _close(Choice(1e-3, {1e-3: 0.6, 1e-2: 0.598})) == ""
 
 
 def test_numbers_are_written_alike_everywhere() -> None:

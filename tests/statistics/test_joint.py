@@ -93,3 +93,12 @@ def test_tables_of_other_items_are_refused() -> None:
     other = Table(np.ones((3, 2)), np.array([0.5, 0.5]))
     with pytest.raises(AssertionError):
         jointly_zero([Table(np.ones((3, 2)), np.array([0.4, 0.6])), other])
+
+
+def test_rounding_is_no_departure() -> None:
+    """Contrasts that are nothing but for rounding; and ones without noise that are something."""
+    rounding = np.full((2, 3, len(WEIGHTS)), 1e-16) * WEIGHTS
+    nothing = jointly_zero(tables(rounding * np.array([1, -2])[:, None, None]))
+    assert (nothing.p, nothing.beyond_noise) == (1.0, 0.0)
+    something = jointly_zero(tables(np.broadcast_to(0.01 * WEIGHTS, (2, 3, len(WEIGHTS)))))
+    assert something.p == 0 and something.beyond_noise == pytest.approx(2e-4)

@@ -9,7 +9,6 @@ import pytest
 from statsmodels.stats.power import TTestPower
 
 from tests.statistics.tables import crossed
-from tuner.statistics.items import Table
 from tuner.statistics.power import Noise, smallest_detectable
 from tuner.statistics.variance import estimate
 
@@ -32,24 +31,14 @@ def test_it_is_found_as_often_as_said() -> None:
 
 
 def test_more_seeds_help_until_items_are_what_is_left() -> None:
-    noise = Noise.assumed(seed_deviation=0.01, disagreement=0.1, components=800)
+    noise = Noise(seeds=2 * 0.01**2, items=0.1 / 800, freedom=799)
     detectable = [smallest_detectable(noise, seeds, 5) for seeds in (2, 3, 5, 10, 1000)]
     assert detectable == sorted(detectable, reverse=True)
     # 800 items of which a tenth differ: standard error 0.0112, noncentrality 2.58 + 0.84.
     assert detectable[-1] == pytest.approx(0.0112 * 3.43, rel=0.01)
     assert smallest_detectable(noise, 5, 1) < smallest_detectable(noise, 5, 2)
-    assert smallest_detectable(noise.on(3200), 1000, 5) == pytest.approx(
-        detectable[-1] / 2, rel=0.01
-    )
-
-
-def test_assumed_noise_is_that_of_independent_items() -> None:
-    rng, items, differing = np.random.default_rng(1), 20_000, 0.1
-    kinds = rng.choice([-1, 0, 1], items, p=[differing / 2, 1 - differing, differing / 2])
-    observed = Noise.observed(Table(np.tile(kinds / items, (2, 1)), np.full(items, 1 / items)))
-    assumed = Noise.assumed(0.0, differing, items)
-    assert observed.items == pytest.approx(assumed.items, rel=0.05)
-    assert observed.freedom == pytest.approx(assumed.freedom)
+    four_times = Noise(noise.seeds, noise.items / 4, 3199)
+    assert smallest_detectable(four_times, 1000, 5) == pytest.approx(detectable[-1] / 2, rel=0.01)
 
 
 def test_observed_noise_is_of_one_seed() -> None:
@@ -57,7 +46,3 @@ def test_observed_noise_is_of_one_seed() -> None:
     noise = Noise.observed(table)
     assert noise.seeds == pytest.approx(table.scores.var(ddof=1))
     assert math.sqrt(noise.seeds / 5 + noise.items) == pytest.approx(estimate(table).error)
-
-
-def test_nothing_varies() -> None:
-    assert smallest_detectable(Noise(0.0, 0.0, 10), 5, 1) == 0

@@ -115,18 +115,23 @@ def from_best(tables: Mapping[str, Table]) -> dict[str, FromBest]:
 def detectable(tables: Mapping[str, Table]) -> float | None:
     """The difference to the control that such a plan finds four times out of five.
 
-    As the differences themselves vary; the median over arms.
+    As the differences themselves vary; the median over arms. None where nothing varies, as where
+    all have collapsed alike.
     """
     if CONTROL not in tables or len(tables) < 2:
         return None
     control, seeds = tables[CONTROL], len(tables[CONTROL].totals)
     if seeds < 2:
         return None
-    return median(
-        smallest_detectable(Noise.observed(table.minus(control)), seeds, len(tables) - 1)
-        for name, table in tables.items()
-        if name != CONTROL
-    )
+    observed = [
+        Noise.observed(table.minus(control)) for name, table in tables.items() if name != CONTROL
+    ]
+    found = [
+        smallest_detectable(noise, seeds, len(tables) - 1)
+        for noise in observed
+        if noise.seeds or noise.items
+    ]
+    return median(found) if found else None
 
 
 def cells(tested: Mapping[int, Mapping[str, float]], languages: Sequence[str]) -> dict[str, float]:

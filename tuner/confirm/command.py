@@ -188,8 +188,8 @@ def _tell(search: StudyRecord, study: StudyConfig, top: int, console: Console) -
         say(
             console,
             f"a true difference to the {CONTROL} of {100 * least:.2f} points on the dev sets that "
-            f"choose is found four times out of five; {seeds_differ}; on test's targets it may "
-            "have to be larger",
+            f"choose is found four times out of five or more often; {seeds_differ}; on "
+            "test's targets it may have to be larger",
         )
     if not has_test(search):
         say(console, "the data has no test: the recommendation rests on dev, and ends it")

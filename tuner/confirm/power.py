@@ -18,15 +18,18 @@ SEED_DEVIATION = 0.01
 
 
 def detectable(search: StudyRecord, confirmed: StudyConfig) -> tuple[float, bool] | None:
-    """The smallest difference to the control that a confirmation finds four times out of five.
+    """A difference to the control that a confirmation finds four times out of five, or more often.
 
     How far two configurations differ from item to item is taken from the search's own trials on
-    permitted dev, brought to the size of test; how far seeds do from trials that differ in nothing
-    else, or is assumed (`SEED_DEVIATION`).
+    permitted dev; how far seeds do from trials that differ in nothing else, or is assumed
+    (`SEED_DEVIATION`). A trial has one seed, so that what differs from item to item holds what
+    another seed would have changed, which falls with more seeds: the difference is rather too
+    large than too small.
 
     Returns:
-        The difference, a share of 1, and whether the deviation over seeds was seen; None where the
-        search did not keep what was answered to each pair.
+        The difference on these dev sets, a share of 1, and whether the deviation over seeds was
+        seen; None where the search did not keep what was answered to each pair, or no answer of
+        its trials differs.
     """
     design = confirmed.design
     assert isinstance(design, ConfirmDesign)
@@ -50,8 +53,8 @@ def detectable(search: StudyRecord, confirmed: StudyConfig) -> tuple[float, bool
         items=median(part.items for part in parts),
         freedom=parts[0].item_freedom,
     )
-    test = search.facts["overlap"]["counts"].get("test", {}).get("effective_ids")
-    noise = noise if test is None else noise.on(test)
+    if noise.seeds == noise.items == 0:
+        return None
     least = smallest_detectable(noise, len(design.seeds), len(design.arms) - 1)
     return least, seen is not None
 

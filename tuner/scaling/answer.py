@@ -8,15 +8,17 @@ from tuner.scaling.model import Effect, Fit
 from tuner.scaling.result import Scaled
 from tuner.wording import count, listed, number
 
+WIDER = "Ask again with a wider grid, as a study of another name."
+SEE_WHY = "See why those trials failed before asking again."
 SHARE = "the share of cross-lingual batches"
 LAYER = "k = "
 """How names of effects of a fused layer begin."""
 DRAWN = {
-    "kind": "languages drawn pair by pair",
+    "kind": "batches of one kind, their languages drawn pair by pair",
     "pair": "kind and languages drawn pair by pair",
-    "language": "one kind and its languages",
+    "language": "whole batches of one kind and its languages",
 }
-"""What a batch of each granularity is, in words."""
+"""What batches of each granularity are, in words."""
 
 
 def answer(result: Scaled) -> tuple[str, str]:
@@ -34,7 +36,7 @@ def answer(result: Scaled) -> tuple[str, str]:
     told += _size(effects)
     told += _left_out(result)
     told += [
-        _layer(effect)
+        _layer(result, effect)
         for effect in fit.effects
         if effect.name.startswith("k = ") and is_main(effect)
     ]
@@ -47,11 +49,17 @@ def answer(result: Scaled) -> tuple[str, str]:
 
 def _unlearnt(result: Scaled) -> list[str]:
     """A warning where effects are those of models that have mostly learnt nothing."""
-    collapsed, compared = len(result.collapsed), sum(map(len, result.seeds_of.values()))
-    if 2 * collapsed < compared:
+    fitted = [
+        seed
+        for cell in result.fitted
+        for seed in result.seeds_of[cell]
+        if seed.seed in result.paired
+    ]
+    collapsed = sum(seed.collapsed for seed in fitted)
+    if 2 * collapsed < len(fitted):
         return []
     return [
-        f"{collapsed} of {count(compared, 'compared trial')} collapsed: they are no better than "
+        f"{collapsed} of {count(len(fitted), 'compared trial')} collapsed: they are no better than "
         "always giving the most frequent label, and what follows says little of models that learn."
     ]
 
@@ -63,6 +71,7 @@ def _mix(fit: Fit, effects: dict[str, Effect]) -> list[str]:
     means = ", ".join(
         f"{estimate.value:.2f} % at β = {number(level)}"
         for level, estimate in fit.means.get("cross_lingual", {}).items()
+        if not fit.missing  # then means rest on fewer configurations than effects
     )
     return [f"{_matters(SHARE, 'β', effects, f' ({means})' if means else '')}."]
 
@@ -120,14 +129,15 @@ def _left_out(result: Scaled) -> list[str]:
     told, remedies = [], []
     for size in result.sizes:
         if size in result.at_edge:
-            why = f"its best learning rate is the {result.edge(size)} of the grid"
-            remedies.append("Ask again with a wider grid, as a study of another name.")
+            choice = result.choices[size]
+            why = f"its best learning rate is the {choice.end}"
+            remedies.append(SEE_WHY if choice.beyond else WIDER)
         elif size in result.without_rate:
             why = "every learning rate failed with some tuning seed"
-            remedies.append("See why those trials failed before asking again.")
+            remedies.append(SEE_WHY)
         elif result.fits and size not in left:
             why = "all of its compared trials failed"
-            remedies.append("See why those trials failed before asking again.")
+            remedies.append(SEE_WHY)
         else:
             continue
         told.append(f"Of B = {size} nothing is concluded: {why}.")
@@ -137,24 +147,26 @@ def _left_out(result: Scaled) -> list[str]:
     return told
 
 
-def _layer(effect: Effect) -> str:
+def _layer(result: Scaled, effect: Effect) -> str:
     verb = "was shown" if shown(effect) else "was not shown"
-    layer = effect.name.removeprefix(LAYER)
-    return f"That fusing layer {layer} with the last matters {verb}: {interval(effect.estimate)}."
+    reference, *_ = levels(result.fitted, "layer")
+    instead = "" if reference is None else f", in place of layer {reference},"
+    what = f"fusing layer {effect.name.removeprefix(LAYER)} with the last{instead}"
+    return f"That {what} matters {verb}: {interval(effect.estimate)}."
 
 
 def _batches(result: Scaled, effects: dict[str, Effect]) -> list[str]:
     """Whether it is the batches that are hybrid, or merely the data."""
     told = []
-    for level in levels(result.fitted, "granularity")[1:]:
+    reference, *others = levels(result.fitted, "granularity")
+    for level in others:
         effect = effects.get(f"granularity {level}")
         if effect is None:
             continue
         verb = "was shown" if shown(effect) else "was not shown"
         told.append(
             f"That it matters how the same pairs are put into batches ({DRAWN[str(level)]}, in "
-            f"place of whole batches of one kind and its languages) {verb}: "
-            f"{interval(effect.estimate)}."
+            f"place of {DRAWN[str(reference)]}) {verb}: {interval(effect.estimate)}."
         )
     return told
 

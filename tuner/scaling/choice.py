@@ -1,7 +1,8 @@
 """The learning rate of each effective batch size, chosen on permitted dev with seeds of its own.
 
 After Shallue et al. (arXiv 1811.03600, section 4): a best rate at the edge of its grid may not be
-the best one, so what is measured at it is flagged and not concluded upon.
+the best one, so what is measured at it is flagged and not concluded upon. A rate that diverged is
+an edge seen from outside; one that failed otherwise was as good as not in the grid.
 """
 
 from __future__ import annotations
@@ -20,14 +21,42 @@ class Choice:
 
     Attributes:
         lr: the rate with the highest mean; of equal ones the lowest.
-        at_edge: whether it is the lowest or the highest of its grid.
         means: mean objective over the tuning seeds by rate, of the rates with which all of them
             reached the full budget.
+        diverged: rates that are not eligible, since the loss of a seed's trial was no number.
+        failed: those of which a seed's trial failed otherwise.
     """
 
     lr: float
-    at_edge: bool
     means: Mapping[float, float]
+    diverged: tuple[float, ...] = ()
+    failed: tuple[float, ...] = ()
+
+    @property
+    def edge(self) -> str:
+        """Of the rates that are known to be good or bad, the `lowest` or `highest`; else empty."""
+        known = [*self.means, *self.diverged]
+        if self.lr == min(known):
+            return "lowest"
+        return "highest" if self.lr == max(known) else ""
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether a better rate may lie beyond it."""
+        return bool(self.edge)
+
+    @property
+    def beyond(self) -> tuple[float, ...]:
+        """Rates beyond that edge of which nothing is known, since they failed."""
+        lower, higher = self.edge == "lowest", self.edge == "highest"
+        return tuple(
+            lr for lr in self.failed if (lower and lr < self.lr) or (higher and lr > self.lr)
+        )
+
+    @property
+    def end(self) -> str:
+        """`edge` and what it is the edge of, in words."""
+        return f"{self.edge} {'that did not fail' if self.beyond else 'of the grid'}"
 
 
 def choices(tuning: TuningDesign, trials: Iterable[TrialRecord]) -> dict[int, Choice]:
@@ -39,18 +68,28 @@ def choices(tuning: TuningDesign, trials: Iterable[TrialRecord]) -> dict[int, Ch
         tuning: the grid, and the seeds.
         trials: of the study; those of another origin than `tuning` are not looked at.
     """
-    scores: dict[int, dict[float, list[float]]] = {}
+    found: dict[int, dict[float, list[TrialRecord]]] = {}
     for trial in trials:
-        if trial.origin == "tuning" and trial.state == "completed" and trial.last:
-            config = trial.config
-            rates = scores.setdefault(config.batch.effective_size, {})
-            rates.setdefault(config.optim.lr, []).append(trial.last.objective)
+        if trial.origin == "tuning":
+            rates = found.setdefault(trial.config.batch.effective_size, {})
+            rates.setdefault(trial.config.optim.lr, []).append(trial)
     chosen = {}
-    for size, rates in sorted(scores.items()):
-        means = {
-            lr: fmean(rates[lr]) for lr in sorted(rates) if len(rates[lr]) == len(tuning.seeds)
-        }
+    for size, rates in sorted(found.items()):
+        means: dict[float, float] = {}
+        diverged, failed = [], []
+        for lr, own in sorted(rates.items()):
+            scores = [t.last.objective for t in own if t.state == "completed" and t.last]
+            if len(scores) == len(tuning.seeds):
+                means[lr] = fmean(scores)
+            elif all(_diverged(trial) for trial in own if trial.state != "completed"):
+                diverged.append(lr)
+            else:
+                failed.append(lr)
         if means:
             lr = max(means, key=lambda rate: means[rate])
-            chosen[size] = Choice(lr, lr in (tuning.lr[0], tuning.lr[-1]), means)
+            chosen[size] = Choice(lr, means, tuple(diverged), tuple(failed))
     return chosen
+
+
+def _diverged(trial: TrialRecord) -> bool:
+    return bool(trial.failures) and trial.failures[-1].kind == "non_finite"

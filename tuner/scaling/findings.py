@@ -19,6 +19,8 @@ LEVEL = 0.05
 """Below it an adjusted p-value shows an effect."""
 TOGETHER = "all effects considered together"
 """What an adjusted p-value does."""
+ALIKE = "the combinations of the other settings that have every level"
+"""What means rest on where some are missing, so that like is compared with like."""
 STRAIGHT: Mapping[str, tuple[Factor, str]] = {
     "β": ("cross_lingual", "β"),
     "log₂ B": ("effective_size", "B"),
@@ -38,7 +40,7 @@ def main_findings(result: Scaled, response: str) -> list[str]:
     ]
     for name, (factor, symbol) in STRAIGHT.items():
         if name in by_name:
-            means = _means(symbol, fit.means.get(factor, {}))
+            means = _means(symbol, {} if fit.missing else fit.means.get(factor, {}))
             told.append(f"{_verdict(by_name[name])}{means}.")
             if bent := by_name.get(f"curvature of {name}"):
                 told.append(f"{_verdict(bent)}.")
@@ -119,21 +121,28 @@ def _plateau(result: Scaled, fit: Fit) -> list[str]:
     plateau = fit.plateau
     if plateau is None:
         return []
-    largest = max(cell.effective_size for cell in result.fitted)
+    compared = levels(result.fitted, "effective_size")
+    largest = max(map(int, map(str, compared)))
     up_to = f"at equal {result.design.hold} and up to B = {largest}"
+    if fit.missing:
+        up_to += f", over {ALIKE}"
     margin = f"{plateau.margin:g} points"
+    since = plateau.size or min(result.sizes)
+    skipped = [size for size in result.sizes if since < size < largest and size not in compared]
+    aside = f", B = {listed(skipped)} left out," if skipped else ""
+    other = "other larger B" if skipped else "larger B"
     if plateau.size is not None:
         smaller = _no_worse(plateau.size, fit.means["effective_size"])
         bound = plateau.bounds[plateau.size]
         if bound < 0:
             return [
-                f"Beyond B = {plateau.size} nothing is gained: {up_to}, every larger B is lower, "
-                f"by at least {points(-bound).removeprefix('+')} points (all such bounds together "
-                f"95 %){smaller}."
+                f"Beyond B = {plateau.size}{aside} nothing is gained: {up_to}, every {other} is "
+                f"lower, by at least {points(-bound).removeprefix('+')} points (all such bounds "
+                f"together 95 %){smaller}."
             ]
         return [
-            f"Beyond B = {plateau.size} nothing is gained that counts: {up_to}, the gain of any "
-            f"larger B over it is at most {points(bound)} points, and less than {margin} counts "
+            f"Beyond B = {plateau.size}{aside} nothing is gained that counts: {up_to}, the gain of "
+            f"any {other} over it is at most {points(bound)} points, and less than {margin} counts "
             f"as nothing (all such bounds together 95 %){smaller}."
         ]
     each = ", ".join(
@@ -141,8 +150,9 @@ def _plateau(result: Scaled, fit: Fit) -> list[str]:
         for size, bound in plateau.bounds.items()
     )
     return [
-        f"A B beyond which nothing is gained was not shown: {up_to}, a larger B may gain up to "
-        f"{each} (all bounds together 95 %), and only less than {margin} counts as nothing."
+        f"A B beyond which nothing is gained was not shown: {up_to}{aside or ','} a larger B may "
+        f"gain up to {each} (all bounds together 95 %), and only less than {margin} counts as "
+        f"nothing."
     ]
 
 
@@ -163,7 +173,7 @@ def _misfit(fit: Fit) -> list[str]:
         told.append(
             f"{count(len(fit.missing), 'combination')} of the levels "
             f"{'was' if len(fit.missing) == 1 else 'were'} not fitted: what is fitted is no full "
-            f"factorial."
+            f"factorial. Effects are of all that is, means by level of {ALIKE}."
         )
     if fit.lack is None:
         told.append("There are as many effects as configurations: a misfit cannot be seen.")

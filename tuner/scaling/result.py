@@ -183,29 +183,18 @@ class Scaled:
     @property
     def at_edge(self) -> tuple[int, ...]:
         """Those whose learning rate lies at the edge of its grid: nothing is concluded on them."""
-        return tuple(size for size in self.sizes if self.has_rate(size) and self._edge(size))
+        return tuple(size for size, choice in self.choices.items() if choice.at_edge)
 
     @property
     def without_rate(self) -> tuple[int, ...]:
         """Those for which every learning rate failed with some seed."""
-        return tuple(size for size in self.sizes if not self.has_rate(size)) if self.tuned else ()
+        return tuple(size for size in self.sizes if size not in self.choices) if self.tuned else ()
 
     @property
     def collapsed(self) -> tuple[int, ...]:
         """Numbers of compared trials that are no better than the most frequent label."""
         seeds = (seed for seeds in self.seeds_of.values() for seed in seeds)
         return tuple(sorted(seed.trial for seed in seeds if seed.collapsed))
-
-    def edge(self, size: int) -> str:
-        """Which end of the grid the learning rate of this B, one of `at_edge`, is."""
-        return "lowest" if self.choices[size].lr == self.design.tuning.lr[0] else "highest"
-
-    def has_rate(self, size: int) -> bool:
-        """Whether a learning rate was chosen for this B."""
-        return size in self.choices
-
-    def _edge(self, size: int) -> bool:
-        return self.choices[size].at_edge
 
 
 def is_scaling(record: StudyRecord) -> bool:
@@ -273,7 +262,7 @@ def _fits(
         try:
             fits[response] = fit(tables)
         except UserError as error:  # said among the sentences: all else of the study stands
-            return {}, f"{error.problem}: {error.remedy}"
+            return {}, f"{error.problem}: {error.remedy.removesuffix('.')}"
     return fits, ""
 
 
@@ -285,6 +274,8 @@ def _why_not(chosen: Mapping[int, Choice], fitted: Sequence[Cell], paired: Seque
         return "the best learning rate of every B that has one lies at the edge of the grid"
     if not fitted:
         return "all trials failed at every B whose learning rate is not at the edge of the grid"
+    if len(fitted) == 1:
+        return f"of all configurations one alone is not left out ({fitted[0]})"
     if not paired:
         return "no seed is complete in all configurations"
     if len(paired) == 1:

@@ -62,21 +62,38 @@ def _rates(result: Scaled) -> list[str]:
         f"{choice.lr:g} at B = {size}{_close(choice)}" for size, choice in result.choices.items()
     ]
     if chosen:
+        left = any(each.diverged or each.failed for each in result.choices.values())
+        of = f"{listed(tuning.lr, number)}{' that was eligible' if left else ''}"
         at = ", ".join(f"{name} {value}" for name, value in tuning.at.items())
         told.append(
-            f"The learning rate of each B is the one of {listed(tuning.lr, number)} with the "
-            f"highest {result.objective}, over seeds {listed(tuning.seeds)}, which are not "
+            f"The learning rate of each B is the one of {of} with the highest "
+            f"{result.objective}, over seeds {listed(tuning.seeds)}, which are not "
             f"compared{f', at {at}' if at else ''}: {', '.join(chosen)}; at other settings "
             f"another rate may be the best."
         )
-    for size in result.at_edge:
-        told.append(
-            f"At B = {size} that is the {result.edge(size)} rate of the grid, and a better one may "
-            f"lie beyond it: B = {size} is left out of all effects and means below."
-        )
+    for size, choice in result.choices.items():
+        told += _ineligible(size, choice)
+        if choice.at_edge:
+            told.append(
+                f"At B = {size} that is the {choice.end}, and a better one may "
+                f"lie beyond it: B = {size} is left out of all effects and means below."
+            )
     for size in result.without_rate:
         told.append(f"At B = {size} every rate failed with some seed: nothing was compared there.")
     return told
+
+
+def _ineligible(size: int, choice: Choice) -> list[str]:
+    """Which rates no choice could fall on."""
+    why = {
+        "the loss was no number with some seed": choice.diverged,
+        "some seed failed": choice.failed,
+    }
+    return [
+        f"At B = {size}, {listed(rates, number)} {_were(len(rates))} not eligible: {what}."
+        for what, rates in why.items()
+        if rates
+    ]
 
 
 def _close(choice: Choice) -> str:

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tuner.scaling.answer import answer
-from tuner.scaling.findings import ends, shown
+from tuner.scaling.findings import ALIKE, ends, shown
 from tuner.scaling.model import Fit
 from tuner.scaling.result import Scaled
 from tuner.scaling.sentences import sentences
@@ -27,6 +27,7 @@ def show(result: Scaled, console: Console) -> None:
         if fit.surface:
             languages = ", ".join(result.languages[response])
             title = f"mean dev accuracy of {response} ({languages}), in %, by B and β"
+            title += f", over {ALIKE}" if fit.missing else ""
             console.print(title, highlight=False)
             console.print(_surface(fit))
             console.print()

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from scipy import special
 
 from tuner.statistics.items import Table
+from tuner.statistics.variance import ROUNDING
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def jointly_zero(contrasts: Sequence[Table]) -> Joint:
     seeds = totals.shape[1]
     scores, means = totals.sum(axis=2), totals.mean(axis=1)
     values = scores.mean(axis=1)
+    values[abs(values) <= ROUNDING] = 0.0
     residuals = (means - np.outer(values, weights)) / np.sqrt(leverage)
     items = residuals @ residuals.T
     between = np.zeros_like(items)
@@ -70,7 +72,7 @@ def jointly_zero(contrasts: Sequence[Table]) -> Joint:
             items = np.zeros_like(items)
     expected = float(np.trace(between + items))
     observed = float((values**2).sum())
-    if expected == 0:
+    if expected <= len(contrasts) * ROUNDING**2:
         return Joint(np.inf if observed else 0.0, 1.0, 1.0, float(observed == 0), observed)
     freedom, error_freedom = _freedoms(between, items, seeds, 1 / float((weights**2).sum()))
     statistic = observed / expected

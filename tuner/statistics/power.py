@@ -31,29 +31,6 @@ class Noise:
         parts = parts_of(difference)
         return cls(parts.seeds * len(difference.totals), parts.items, parts.item_freedom)
 
-    @classmethod
-    def assumed(cls, seed_deviation: float, disagreement: float, components: float) -> Noise:
-        """From three numbers.
-
-        Args:
-            seed_deviation: standard deviation over seeds of one configuration's score. Two differ
-                in a seed by its double variance: that seeds are paired is not counted upon.
-            disagreement: share of items whose answers, right or wrong, differ between the two
-                for reasons that lie in the configurations and not in the seed.
-            components: effective number of components, (sum n)^2 / sum n^2 over their sizes n.
-        """
-        assert seed_deviation >= 0 and 0 <= disagreement <= 1 and components > 1
-        return cls(2 * seed_deviation**2, disagreement / components, components - 1)
-
-    def on(self, components: float) -> Noise:
-        """The same on a set of another effective number of components.
-
-        What seeds contribute is kept: the part of it that would fall with more items is small and
-        cannot be told apart before there are data.
-        """
-        ratio = (self.freedom + 1) / components
-        return Noise(self.seeds, self.items * ratio, components - 1)
-
 
 def smallest_detectable(
     noise: Noise, seeds: int, comparisons: int, power: float = 0.8, level: float = 0.05
@@ -65,7 +42,7 @@ def smallest_detectable(
     chance is that of a noncentral t with the degrees of freedom that give the same interval.
 
     Args:
-        noise: of a difference.
+        noise: of a difference; some of it, or nothing says what can be found.
         seeds: per configuration, at least 2.
         comparisons: how many configurations are compared with the control.
         power: probability of finding it.
@@ -76,8 +53,7 @@ def smallest_detectable(
     """
     assert seeds >= 2 and comparisons >= 1 and 0.5 <= power < 1
     plan = Parts(noise.seeds / seeds, noise.items, seeds - 1.0, noise.freedom)
-    if plan.error == 0:
-        return 0.0
+    assert plan.error > 0
     strictest = level / comparisons
     critical = plan.half_width(strictest) / plan.error
     freedom = plan.freedom(strictest)

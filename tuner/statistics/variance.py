@@ -95,7 +95,7 @@ class Parts:
 
 _SMALLEST = 1e-12
 """No p-value below it is told apart."""
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
 """Shares of accuracy are multiples of more; a mean or deviation below it is rounding, that is 0."""
 
 
@@ -137,7 +137,7 @@ def estimate(table: Table, confidence: float = 0.95) -> Estimate:
     """
     parts = parts_of(table)
     half = parts.half_width(1 - confidence)
-    value = table.mean if abs(table.mean) > _ROUNDING else 0.0
+    value = table.mean if abs(table.mean) > ROUNDING else 0.0
     return Estimate(
         value=value,
         error=parts.error,
@@ -185,7 +185,7 @@ def parts_of(table: Table) -> Parts:
 
 def _unrounded(variance: float) -> float:
     """Never below nothing, and nothing where it is rounding alone."""
-    return variance if variance > _ROUNDING**2 else 0.0
+    return variance if variance > ROUNDING**2 else 0.0
 
 
 def _quantile(freedom: float, level: float) -> float:

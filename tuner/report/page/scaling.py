@@ -11,7 +11,7 @@ from tuner.report.page.drawing.intervals import Course, Interval, courses, fores
 from tuner.report.page.levels import ABSENT
 from tuner.scaling.answer import answer as in_short
 from tuner.scaling.choice import Choice
-from tuner.scaling.findings import ends, is_main, main_findings, shown
+from tuner.scaling.findings import ALIKE, ends, is_main, main_findings, shown
 from tuner.scaling.model import Fit
 from tuner.scaling.result import Scaled
 from tuner.scaling.sentences import sentences
@@ -140,7 +140,7 @@ def _against_size(result: Scaled, response: str, fit: Fit) -> Figure:
     alt = f"Mean {what} against B for each β."
     caption = (
         f"Mean {what} against B for each β, {FIXED[result.design.hold]}, with 95 % intervals, "
-        f"over k and granularity.{_left_out(result)}"
+        f"over {ALIKE if fit.missing else 'k and granularity'}.{_left_out(result)}"
     )
     rows = tuple(
         (str(size), number(share), f"{found.value:.2f}", f"{found.low:.2f} to {found.high:.2f}")
@@ -159,8 +159,8 @@ def _against_layer(result: Scaled, response: str, fit: Fit) -> Figure:
     what = f"dev accuracy of the {_response(result, response)}"
     alt = f"Mean {what} against k."
     caption = (
-        f"Mean {what} against k, the layer fused with the last one, over B, β and granularity, "
-        f"with 95 % intervals.{_left_out(result)}"
+        f"Mean {what} against k, the layer fused with the last one, with 95 % intervals, over "
+        f"{ALIKE if fit.missing else 'B, β and granularity'}.{_left_out(result)}"
     )
     rows = tuple(
         (name, f"{found.value:.2f}", f"{found.low:.2f} to {found.high:.2f}")
@@ -205,8 +205,8 @@ def _rates(result: Scaled) -> Figure:
     )
     caption = (
         f"{result.objective}, in %, mean over the tuning seeds, which are not compared. The best "
-        "rate of each B was chosen here; ringed: at the edge of the grid, so that B is left out of "
-        "every effect and mean above."
+        "rate of each B was chosen here; ringed: at the edge of the grid or of what did not fail "
+        "in it, so that B is left out of every effect and mean above."
     )
     numbers = Grid(
         caption,
