@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.scaling.studies import planned
+from tests.scaling.studies import SETTINGS, planned
 from tuner.errors import UserError
 from tuner.study import StudyConfig
 from tuner.study.planned import budgets, full_budget, planned_configs, planned_params, sizes
-from tuner.study_file import validate_study
+from tuner.study_file import load_study, validate_study
 
 CONFIRM: dict[str, Any] = {
     "kind": "confirm",
@@ -117,3 +118,12 @@ def _shipped(name: str, hold: str) -> StudyConfig:
 def test_a_design_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     study = planned(tmp_path, design__hold="steps")
     assert validate_study(study.model_dump(mode="json"), "the journal") == study
+
+
+def test_a_confirmation_is_not_written_by_hand(tmp_path: Path) -> None:
+    """Else `tuner search` would read test, as often as there are names."""
+    file = tmp_path / "hand.yaml"
+    file.write_text(json.dumps({**SETTINGS, "space": {}, "design": CONFIRM}))
+    with pytest.raises(UserError, match="is made by tuner confirm alone") as refused:
+        load_study(file)
+    assert "tuner confirm STUDY" in refused.value.remedy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -103,3 +104,43 @@ def test_averages_are_unweighted_and_empty_groups_absent() -> None:
     assert means["targets"].pairs == 300 and means["targets"].f1 == pytest.approx(0.5)
     assert set(found.averages(scores(en=0.8, de=0.6))) == {"sources"}
     assert "enf" not in protocol(["en", "de"], ["ja"]).averages(scores(ja=0.4))
+
+
+@pytest.mark.parametrize(
+    ("kind", "objective"),
+    [
+        *product(
+            ("zero_shot", "pivot", "translate_train"),
+            ("mean", "worst", "cross_lingual", "held_out"),
+        ),
+        ("oracle", "mean"),
+        ("oracle", "worst"),
+    ],
+)
+def test_what_trains_or_chooses_is_never_zero_shot(kind: str, objective: str) -> None:
+    """Whatever the settings: not even a source that is held out, and a target."""
+    found = protocol(
+        ["en", "de", "fr"],
+        ["es", "ja", *(["de"] if kind == "translate_train" else [])],
+        kind=kind,
+        objective=objective,
+        pivot=("ja",) if kind == "pivot" else (),
+        held_out="de" if objective == "held_out" else None,
+    )
+    assert not set(found.zero_shot) & set(found.seen)
+    assert not set(found.oracle) & set(found.select)
+    assert set(found.zero_shot) <= {"es", "ja"} - set(found.train)
+
+
+def test_a_target_that_is_held_out_chooses_and_is_not_claimed() -> None:
+    found = protocol(
+        ["en", "de"],
+        ["de", "es"],
+        kind="translate_train",
+        objective="held_out",
+        held_out="de",
+    )
+    assert found.zero_shot == ("es",) and names(found.oracle) == ["es"]
+    assert found.claim == (
+        "zero-shot for es; selected also on dev of de; trained on en (machine-translated: yes)"
+    )

@@ -102,6 +102,7 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
     data = {
         "source": study.data.source,
         "checksum": corpus.checksum,
+        "splits": {split: corpus.checksum_of(split) for split in corpus.rows},
         "languages": list(corpus.languages),
         "labels": list(corpus.labels),
         "counts": _counts(corpus),

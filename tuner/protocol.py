@@ -91,22 +91,25 @@ class Protocol:
             read = _monolingual([protocol.held_out])
         else:
             read = _monolingual(targets) if protocol.kind == "oracle" else select
-        recorded = [lang for lang in targets if lang not in permitted]
-        oracle = _monolingual(recorded) if protocol.record_oracle else ()
-        zero_shot = (
-            ()
-            if protocol.kind == "oracle"
-            else tuple(lang for lang in targets if lang not in {*train, *protocol.pivot, *seen})
+        select = tuple(dict.fromkeys((*select, *read)))
+        choosing = dict.fromkeys(
+            lang for each in select for lang in (each.language1, each.language2)
         )
+        recorded = [lang for lang in targets if lang not in choosing]
+        oracle = _monolingual(recorded) if protocol.record_oracle else ()
+        zero_shot = tuple(lang for lang in recorded if lang not in {*train, *seen})
+        untrained = [lang for lang in choosing if lang not in train]
         return cls(
             train=train,
-            select=tuple(dict.fromkeys((*select, *read))),
+            select=select,
             read=read,
             oracle=oracle,
             targets=targets,
             zero_shot=zero_shot,
             aggregate="worst" if protocol.objective == "worst" else "mean",
-            claim=_claim(train, targets, zero_shot, protocol, machine_translated, seen),
+            claim=_claim(
+                train, targets, zero_shot, untrained, protocol.kind, machine_translated, seen
+            ),
         )
 
     def objective(self, select: Mapping[str, Scores]) -> float:
@@ -164,13 +167,15 @@ def _claim(
     train: tuple[str, ...],
     targets: tuple[str, ...],
     zero_shot: tuple[str, ...],
-    protocol: ProtocolConfig,
+    untrained: Sequence[str],
+    kind: str,
     machine_translated: bool,
     seen: Sequence[str],
 ) -> str:
+    """In words; `untrained` are languages that choose and are not trained on."""
     supervised = [lang for lang in targets if lang in train]
     parts = []
-    if protocol.kind == "oracle":
+    if kind == "oracle":
         parts.append(f"upper bound, selected on target dev, never zero-shot: {', '.join(targets)}")
     elif zero_shot:
         parts.append(f"zero-shot for {', '.join(zero_shot)}")
@@ -178,8 +183,8 @@ def _claim(
         parts.append(f"supervised for {', '.join(supervised)}, never zero-shot")
     if before := [lang for lang in targets if lang in seen and lang not in train]:
         parts.append(f"the encoder was fine-tuned on {', '.join(before)} before: never zero-shot")
-    if protocol.pivot:
-        parts.append(f"selected also on dev of {', '.join(protocol.pivot)}")
+    if untrained and kind != "oracle":
+        parts.append(f"selected also on dev of {', '.join(untrained)}")
     translated = "yes" if machine_translated else "no"
     parts.append(f"trained on {', '.join(train)} (machine-translated: {translated})")
     return "; ".join(parts)

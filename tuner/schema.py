@@ -28,10 +28,11 @@ def study_schema() -> Schema:
     blocks["trial"] = _by_setting(blocks["trial"], values)
     blocks["baseline"] = _by_setting(blocks["baseline"], values) | {"type": ["object", "null"]}
     blocks["space"] = _by_setting(blocks["space"], {name: _varied(name, parts) for name in FIELDS})
-    for part, key in (("TuningDesign", "at"), ("Arm", "settings")):
-        planned = parts[part]["properties"]
-        planned[key] = _by_setting(planned[key], values)
-    del parts["Space"]
+    tuning = parts["TuningDesign"]["properties"]
+    tuning["at"] = _by_setting(tuning["at"], values)
+    blocks["design"]["anyOf"][0] = _ref("ScalingDesign")  # the other kind is no file's to say
+    for part in ("Space", "ConfirmDesign", "Arm"):
+        del parts[part]
     parts["Condition"] = _by_setting(
         parts["Int"]["properties"]["when"],
         {name: {"type": "array", "items": _ref(name)} for name in FIELDS},

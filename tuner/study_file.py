@@ -16,6 +16,7 @@ from tuner.shown import SECRET, has_secret, is_printable
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.data import SOURCES
+from tuner.study.design import ConfirmDesign
 
 LONGEST, MOST = 300, 20
 """Characters of one complaint, and complaints about one study."""
@@ -31,7 +32,13 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
     Raises:
         UserError: the file is missing, is no YAML, or says something that is not allowed.
     """
-    return validate_study(settings_of(path, overrides), str(path))
+    study = validate_study(settings_of(path, overrides), str(path))
+    if isinstance(study.design, ConfirmDesign):
+        raise UserError(
+            f"{path}: a design of kind confirm reads test, and is made by tuner confirm alone",
+            "Search first, then confirm what it has found: tuner confirm STUDY",
+        )
+    return study
 
 
 def settings_of(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:

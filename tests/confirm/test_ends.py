@@ -9,57 +9,62 @@ import pytest
 
 from tests.confirm.examples import confirmed, evaluated, on_test, study
 from tests.confirm.test_plan import searched
-from tuner.confirm.choice import recommendation
+from tuner.confirm.choice import NONE_WHOLE, recommendation
+from tuner.confirm.command import Asked, planned
 from tuner.confirm.plan import confirmation
+from tuner.confirm.result import Confirmed
+from tuner.errors import UserError
 from tuner.records import StudyRecord
 from tuner.search import events
 from tuner.search.changes import nothing_left
 from tuner.search.driver import Driver
 from tuner.search.events import Recommended, StudyCreated
 from tuner.search.journal import Journal
+from tuner.search.outcome import Outcome
 from tuner.search.trial_files import staying
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
 from tuner.study_file import validate_study
+from tuner.training.checkpoint import MODEL
 
 TEST = on_test({"en": 5, "de": 5, "es": 4, "ja": 4})
 
 
-def journal_of(planned: StudyConfig, search: StudyRecord) -> Journal:
+def journal_of(made: StudyConfig, search: StudyRecord) -> Journal:
     created = StudyCreated(
         time=1.0,
-        name=planned.name,
+        name=made.name,
         id="abc",
-        settings=planned.model_dump(mode="json"),
+        settings=made.model_dump(mode="json"),
         facts=search.facts,
-        rungs=planned.rungs,
+        rungs=made.rungs,
     )
-    return Journal.create(planned.folder, created)
+    return Journal.create(made.folder, created)
 
 
-def train_all(driver: Driver, planned: StudyConfig) -> None:
+def train_all(driver: Driver, made: StudyConfig) -> None:
     while (trial := driver.next_trial()) is not None:
         driver.trial_started(trial.number)
         right = evaluated({"en": 5, "de": 5 + (trial.arm != "control")})
-        driver.evaluated(trial.number, right.model_copy(update={"rung": planned.rungs[-1]}))
+        driver.evaluated(trial.number, right.model_copy(update={"rung": made.rungs[-1]}))
 
 
 def test_it_is_done_when_every_trial_was_tested(tmp_path: Path) -> None:
     """Each time that a driver ends, what is left is what the next one does."""
     search = searched(tmp_path)
-    planned = confirmation(search, tmp_path / "small", 1, 2)
-    design = planned.design
+    made = confirmation(search, tmp_path / "small", 1, 2)
+    design = made.design
     assert isinstance(design, ConfirmDesign)
-    with journal_of(planned, search) as journal:
-        driver = Driver(planned, journal)
+    with journal_of(made, search) as journal:
+        driver = Driver(made, journal)
         driver.start()
-        train_all(driver, planned)
+        train_all(driver, made)
         record = driver.finish()
         assert record.state == "interrupted" and "has not come to its end" in record.reason
-        assert nothing_left(record, planned) == ""
+        assert nothing_left(record, made) == ""
         assert len(staying(record, 0)) == 4, "all are still to be tested"
 
-        driver = Driver(planned, journal)
+        driver = Driver(made, journal)
         driver.start()
         assert driver.done, "nothing is trained again"
         chosen = recommendation(design, record.trials)
@@ -68,33 +73,31 @@ def test_it_is_done_when_every_trial_was_tested(tmp_path: Path) -> None:
         for number in (0, 1, 2):
             driver.note(events.Tested(time=time.time(), number=number, on_test=TEST))
         record = driver.finish()
-        assert record.state == "interrupted" and nothing_left(record, planned) == ""
+        assert record.state == "interrupted" and nothing_left(record, made) == ""
         assert [trial.number for trial in staying(record, 5)] == [1, 3]
         assert [trial.number for trial in staying(record, 0)] == [3], "still to be tested"
 
-        driver = Driver(planned, journal)
+        driver = Driver(made, journal)
         driver.start()
         driver.note(events.Tested(time=time.time(), number=3, on_test=TEST))
         record = driver.finish()
         assert record.state == "completed"
-        assert "is complete: all of its trials were evaluated on test" in nothing_left(
-            record, planned
-        )
+        assert "is complete: all of its trials were evaluated on test" in nothing_left(record, made)
         assert [trial.arm for trial in staying(record, 5)] == ["trial 002"] * 2
         assert staying(record, 0) == []
 
 
 def test_a_budget_that_ends_it_leaves_it_unfinished(tmp_path: Path) -> None:
     search = searched(tmp_path)
-    planned = confirmation(search, tmp_path / "small", 1, 2, (), ["budget.wall=1s"])
-    with journal_of(planned, search) as journal:
-        driver = Driver(planned, journal)
+    made = confirmation(search, tmp_path / "small", 1, 2, (), ["budget.wall=1s"])
+    with journal_of(made, search) as journal:
+        driver = Driver(made, journal)
         driver.start()
         time.sleep(1.1)
-        train_all(driver, planned)
+        train_all(driver, made)
         record = driver.finish()
     assert record.state == "interrupted" and "budget.wall is spent" in record.reason
-    assert "--until +2h" in nothing_left(record, planned)
+    assert "--until +2h" in nothing_left(record, made)
     settings = {**record.settings, "budget": {**record.settings["budget"], "wall": "1h"}}
     assert nothing_left(record, validate_study(settings, "more time")) == ""
 
@@ -113,6 +116,64 @@ def test_without_test_the_recommendation_ends_it(tmp_path: Path) -> None:
     counts = {**record.facts["data"]["counts"], "test": {}}
     facts = {**record.facts, "data": {**record.facts["data"], "counts": counts}}
     record = record.model_copy(update={"facts": facts})
-    planned = validate_study(record.settings, "the example")
-    assert "is complete" in nothing_left(record, planned)
+    made = validate_study(record.settings, "the example")
+    assert "is complete: there is no test" in nothing_left(record, made)
     assert len(staying(record, 1)) == 1
+
+
+def again(search: StudyRecord, folder: Path) -> str:
+    """Name of the study that --again would begin."""
+    return planned(search, folder, Asked(top=1, again=True)).name
+
+
+def test_where_every_arm_has_failed_another_may_be_asked_for(tmp_path: Path) -> None:
+    """Before, going on was told to be what is left, and going on did nothing."""
+    search, folder = searched(tmp_path), tmp_path / "small"
+    first = confirmation(search, folder, 1, 2)
+    with journal_of(first, search) as journal:
+        driver = Driver(first, journal)
+        driver.start()
+        while (trial := driver.next_trial()) is not None:
+            driver.trial_started(trial.number)
+            driver.attempt_failed(trial.number, "non_finite", "the loss is no number")
+        driver.outcome = Outcome("failed", NONE_WHOLE)
+        record = driver.finish()
+    assert record.state == "failed"
+    assert nothing_left(record, first) == (
+        "study small-confirm has ended: nothing is recommended, since every configuration has a "
+        "seed that failed, and test was not read"
+    )
+    with pytest.raises(UserError, match="every configuration has a seed that failed") as refused:
+        Confirmed.of(record)
+    assert "--again" in refused.value.remedy
+    assert again(search, folder) == "small-confirm-2"
+
+
+def test_where_weights_are_gone_another_may_be_asked_for(tmp_path: Path) -> None:
+    """Test was still to be read with them: going on would be refused for ever."""
+    search, folder = searched(tmp_path), tmp_path / "small"
+    first = confirmation(search, folder, 1, 2)
+    best = tmp_path / "small-confirm" / "best"
+    with journal_of(first, search) as journal:
+        driver = Driver(first, journal)
+        driver.start()
+        train_all(driver, first)
+        record = driver.finish()
+        with pytest.raises(UserError, match="has not come to its end"):
+            again(search, folder)
+        design = first.design
+        assert isinstance(design, ConfirmDesign)
+        chosen = recommendation(design, record.trials)
+        assert chosen is not None
+        driver = Driver(first, journal)
+        driver.start()
+        driver.note(Recommended(time=time.time(), recommendation=chosen))
+        for number in (0, 1, 2):
+            driver.note(events.Tested(time=time.time(), number=number, on_test=TEST))
+        driver.finish()
+    (best / "0003").mkdir(parents=True)
+    (best / "0003" / MODEL).touch()
+    with pytest.raises(UserError, match="has not come to its end"):
+        again(search, folder)
+    (best / "0003" / MODEL).unlink()
+    assert again(search, folder) == "small-confirm-2"

@@ -143,15 +143,11 @@ def test_what_cannot_be_confirmed(tmp_path: Path) -> None:
     design = made(tmp_path).model_dump(mode="json")
     with pytest.raises(UserError, match="small-confirm is a design"):
         confirmation(study("small-confirm", design, ()), tmp_path / "small-confirm", 5, 5)
-    long = "s" * 60
-    named = search.model_copy(update={"name": long, "settings": {**search.settings, "name": long}})
-    with pytest.raises(UserError, match="at most 64 characters"):
-        confirmation(named, tmp_path / long, 5, 5)
 
 
 def test_the_external_reference_is_xtremes_recipe_in_english_alone(tmp_path: Path) -> None:
     search = searched(tmp_path)
-    config = reference(search, made(tmp_path))
+    config = reference(search, tmp_path / "small", made(tmp_path))
     assert config.name == "small-reference"
     assert config.languages.source == ("en",) and config.languages.target == ("de", "es", "ja")
     assert config.budget.pairs_per_trial == 5 * 640
@@ -171,7 +167,15 @@ def test_no_reference_without_english_to_train_on(tmp_path: Path) -> None:
     data = {**search.facts["data"], "counts": {"train": {"de": 640}}}
     german = search.model_copy(update={"facts": {**search.facts, "data": data}})
     with pytest.raises(UserError, match="trains on en, which is no source language"):
-        reference(german, made(tmp_path))
+        reference(german, tmp_path / "small", made(tmp_path))
+
+
+def test_what_stands_beside_a_search_goes_where_that_stands_now(tmp_path: Path) -> None:
+    """It was begun in `tmp_path`, and moved."""
+    search, moved = searched(tmp_path), tmp_path / "moved" / "small"
+    confirmed = confirmation(search, moved, 1, 2)
+    assert confirmed.folder == moved.parent / "small-confirm"
+    assert reference(search, moved, confirmed).folder == moved.parent / "small-reference"
 
 
 def test_what_it_can_find_is_told_from_the_search(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from rich.console import Console
 from tests.confirm.examples import confirmed
 from tests.confirm.test_result import BETTER, CONTROL, two_arms
 from tuner.confirm.arm import Difference
-from tuner.confirm.result import Confirmed
+from tuner.confirm.result import DEV, Confirmed
 from tuner.confirm.sentences import answer, sentences
 from tuner.confirm.show import show
+from tuner.statistics.comparisons import FromBest
 from tuner.statistics.variance import Estimate
 
 
@@ -32,14 +33,15 @@ def test_the_recommendation_its_claim_and_its_numbers() -> None:
     assert said[0] == (
         "Recommended, before test was read: trial 007 (mix.cross_lingual 0, batch.effective_size "
         "32, optim.lr 2e-05, fusion.kind last). It has 83.33 % as mean dev accuracy on en, de, "
-        "mean over 3 fresh seeds (95 % interval 29.95 to 100.00 %), the highest of 2 "
-        "configurations with all their seeds."
+        "mean over 3 fresh seeds, the highest of 2 configurations with all their seeds."
     )
     first = answer(Confirmed.of(two_arms()))
     assert first == said[: len(first)]
     assert first[1].startswith("On test trial 007 has 83.33 % as mean over the targets (es, ja)")
-    assert "control's" in first[2] and "(Hsu's comparison" in first[3]
-    assert first[4] == (
+    assert "control's" in first[2] and first[3].endswith("(Hsu's comparison with the best).")
+    assert "not told apart: control, trial 007" in first[3]
+    assert first[4].startswith("Luck of these seeds may have chosen among them; intervals are")
+    assert first[5] == (
         "What these numbers are: zero-shot for es, ja; trained on en, de (machine-translated: yes)."
     )
     text = " ".join(said)
@@ -70,6 +72,26 @@ def test_a_difference_is_shown_or_not(
     shown = "p < 0.001" if adjusted < 0.001 else f"p = {adjusted:.3f}"
     ends = f"{100 * low:+.2f} to {100 * high:+.2f}".replace("-", "−")
     assert f"(95 % interval {ends}, {shown})" in said
+
+
+def test_where_one_is_shown_to_be_the_best_on_dev_luck_has_not_chosen() -> None:
+    result = Confirmed.of(two_arms())
+    tied = {"control": False, "trial 007": True}
+    arms = tuple(
+        replace(arm, from_best={DEV: FromBest(0.1, 0.0, 0.2, tied[arm.name])})
+        for arm in result.arms
+    )
+    said = " ".join(answer(replace(result, arms=arms)))
+    assert "trial 007 is the best of 2 (Hsu's comparison with the best)" in said
+    assert "Luck" not in said
+
+
+def test_where_nothing_varies_no_smallest_difference_is_told() -> None:
+    """All have collapsed alike: the plan's noise is unknown, not nothing."""
+    alike = {name: [CONTROL] * 3 for name in ("control", "trial 001")}
+    result = Confirmed.of(confirmed(alike, "control"))
+    assert result.detectable is None
+    assert "four times out of five" not in " ".join(sentences(result))
 
 
 def test_equal_arms_the_control_and_earlier_confirmations() -> None:

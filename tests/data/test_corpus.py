@@ -106,3 +106,6 @@ def test_checksum_is_of_the_rows_whatever_their_order() -> None:
         assert other.checksum != corpus.checksum
     moved = replace(corpus, rows={"train": corpus.rows["train"], "test": corpus.rows["dev"]})
     assert moved.checksum != corpus.checksum
+    lost = replace(corpus, rows={**corpus.rows, "train": {"en": {"1": row("1")}}})
+    assert lost.checksum_of("dev") == corpus.checksum_of("dev") != corpus.checksum
+    assert lost.checksum_of("train") != corpus.checksum_of("train")

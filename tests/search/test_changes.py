@@ -158,6 +158,15 @@ def test_a_file_in_the_place_of_a_folder(study: StudyConfig, tmp_path: Path) -> 
             check_new(asked)
 
 
+def test_a_name_after_which_a_confirmation_could_not_be_named(study: StudyConfig) -> None:
+    baseline = {"mix.cross_lingual": 0.0}
+    check_new(study.model_copy(update={"name": "s" * 51, "baseline": None}))
+    check_new(study.model_copy(update={"name": "s" * 50, "baseline": baseline}))
+    with pytest.raises(UserError, match="has 51 characters: its confirmation") as refused:
+        check_new(study.model_copy(update={"name": "s" * 51, "baseline": baseline}))
+    assert "at most 50" in refused.value.remedy
+
+
 def test_a_name_that_is_taken_says_what_differs(study: StudyConfig, done: Any) -> None:
     done(study)
     with pytest.raises(UserError) as refused:

@@ -128,6 +128,7 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Go on with a study that was interrupted, or add to it; nothing finished is run again."""
+    from tuner.report.page.beside import Family
     from tuner.search.changes import Extension, extended
     from tuner.search.journal import read_history
 
@@ -135,7 +136,11 @@ def resume(
     extension = Extension(trials, gpu_hours, until, overrides)
     told = f"interrupted: the study is as it was; {command('resume', folder)}"
     with ending_at_once(lambda: told):
-        extended(read_history(folder).record(), folder, extension)  # the libraries take seconds
+        search = read_history(folder).record()
+        extended(search, folder, extension)  # the libraries take seconds
+        if (confirmed := Family.of(search, folder).confirmation) and not search.designed:
+            told = f"{confirmed.name} has read test: whoever adds to {search.name} now may know it"
+            console.print(told, style="yellow", highlight=False, soft_wrap=True)
         with loading(console):
             from tuner.search.run import go_on
         record = go_on(folder, extension, console, tracking_later)

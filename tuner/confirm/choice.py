@@ -13,6 +13,8 @@ from statistics import fmean
 from tuner.records import ENDED, Recommendation, StudyRecord, TrialRecord
 from tuner.study.design import ConfirmDesign
 
+NONE_WHOLE = "nothing is recommended, since every configuration has a seed that failed"
+
 
 def objectives(design: ConfirmDesign, trials: Iterable[TrialRecord]) -> dict[str, float]:
     """Mean objective over the seeds, 0 to 1, of every arm that has them all, in the arms' order.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from rich.console import Console
 
-from tuner.confirm.choice import has_test
+from tuner.confirm.choice import concluded, has_test, untested
 from tuner.confirm.plan import (
     MOST_SEEDS,
     check_confirmable,
@@ -18,11 +19,13 @@ from tuner.confirm.plan import (
     reference,
 )
 from tuner.confirm.power import SEED_DEVIATION, detectable
+from tuner.confirm.same import check_own, check_same
 from tuner.errors import UserError
 from tuner.invocation import command
 from tuner.records import StudyRecord
 from tuner.search.changes import Extension
 from tuner.search.journal import is_begun, read_history
+from tuner.storage.access import listed
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.design import CONTROL, ConfirmDesign
@@ -74,14 +77,28 @@ def confirm(
     check_confirmable(search, folder)
     made = planned(search, folder, asked)
     assert isinstance(made.design, ConfirmDesign)
-    beside = reference(search, made, asked.overrides) if asked.reference else None
+    beside = _reference(search, folder, made, asked) if asked.reference else None
     tell = partial(_tell, search, made, asked.top or TOP, console)
-    done = [_run(made, tell, asked, console, tracking_later)]
+    same = partial(check_same, search.facts)
+    done = [_run(made, tell, same, asked, console, tracking_later)]
     if beside is not None and done[0].state == "completed":
         pairs = f"{planned_pairs(beside):,} pairs of English alone"
         told = f"{beside.name}, the external reference: {len(made.design.seeds)} seeds, {pairs}"
-        done.append(_run(beside, lambda: say(console, told), asked, console, tracking_later))
+        # English alone is another train; what shares no sentence with it may be another dev.
+        strict = beside.protocol.strict_overlap
+        same = partial(check_same, search.facts, splits=() if strict else ("dev", "test"))
+        done.append(_run(beside, lambda: say(console, told), same, asked, console, tracking_later))
     return done
+
+
+def _reference(
+    search: StudyRecord, folder: Place, confirmed: StudyConfig, asked: Asked
+) -> StudyConfig:
+    """The external reference; what has its name already is the same."""
+    made = reference(search, folder, confirmed, asked.overrides)
+    if is_begun(made.folder):
+        check_own(made, read_history(made.folder).record(), search)
+    return made
 
 
 def planned(search: StudyRecord, folder: Place, asked: Asked) -> StudyConfig:
@@ -94,7 +111,7 @@ def planned(search: StudyRecord, folder: Place, asked: Asked) -> StudyConfig:
     begun = confirmations(search, folder)
     if begun and asked.again:
         last = read_history(folder.parent / begun[-1]).record()
-        if last.state != "completed":
+        if not _is_over(last, folder.parent / begun[-1]):
             raise UserError(
                 f"--again: {last.name} has not come to its end",
                 f"Go on with that one first: {command('confirm', folder)}",
@@ -122,6 +139,19 @@ def planned(search: StudyRecord, folder: Place, asked: Asked) -> StudyConfig:
     return study
 
 
+def _is_over(confirmed: StudyRecord, folder: Place) -> bool:
+    """Whether a confirmation has ended, or lacks weights that test was still to be read with."""
+    design = ConfirmDesign.model_validate(confirmed.settings["design"])
+    if confirmed.state == "completed" or concluded(design, confirmed):
+        return True
+    if confirmed.recommendation is None:
+        return False
+    from tuner.training.checkpoint import MODEL  # torch
+
+    kept = [folder / "best" / f"{trial.number:04d}" for trial in untested(confirmed)]
+    return any(MODEL not in listed(weights) for weights in kept)
+
+
 def confirmations(search: StudyRecord, folder: Place) -> list[str]:
     """Names of the confirmations of a search that were begun, in order.
 
@@ -145,6 +175,7 @@ def confirmations(search: StudyRecord, folder: Place) -> list[str]:
 def _run(
     study: StudyConfig,
     tell: Callable[[], None],
+    same: Callable[[Mapping[str, Any]], None],
     asked: Asked,
     console: Console,
     tracking_later: bool,
@@ -155,7 +186,7 @@ def _run(
         say(console, f"going on with {study.name}")
         return go_on(study.folder, Extension(overrides=asked.overrides), console, tracking_later)
     tell()
-    return begin(study, console, tracking_later)
+    return begin(study, console, tracking_later, same)
 
 
 def _tell(search: StudyRecord, study: StudyConfig, top: int, console: Console) -> None:

@@ -11,7 +11,6 @@ from tuner.invocation import command
 from tuner.records import ENDED, StudyRecord
 from tuner.search.changes import MAY_CHANGE, STAYS, nothing_left
 from tuner.storage.folders import Place
-from tuner.storage.location import NAME
 from tuner.study import StudyConfig
 from tuner.study.design import CONTROL, REFERENCE, Arm, ConfirmDesign
 from tuner.study.parts import duration_of, seconds_of
@@ -93,7 +92,7 @@ def confirmation(
     study = reopened_study(search.settings, folder)
     base = {name: value for name, value in study.trial.items() if name != "seed"}
     arms, known = chosen(search, study, top)
-    settings = _sibling(search, f"-confirm{_number(earlier)}", trial=base)
+    settings = _sibling(search, folder.parent, f"-confirm{_number(earlier)}", trial=base)
     settings["description"] = f"The best configurations of {search.name} with fresh seeds."
     settings["design"] = {
         "kind": "confirm",
@@ -138,7 +137,7 @@ def chosen(
 
 
 def reference(
-    search: StudyRecord, confirmed: StudyConfig, overrides: Sequence[str] = ()
+    search: StudyRecord, folder: Place, confirmed: StudyConfig, overrides: Sequence[str] = ()
 ) -> StudyConfig:
     """The external reference: English alone, by XTREME's recipe, with the confirmation's seeds.
 
@@ -148,6 +147,7 @@ def reference(
 
     Args:
         search: the record of what is confirmed.
+        folder: its own; the reference is a sibling.
         confirmed: its confirmation.
         overrides: as of `confirmation`.
 
@@ -166,7 +166,7 @@ def reference(
     study = confirmed.model_dump(mode="json")
     trial = {name: study["trial"][name] for name in MEMORY if name in study["trial"]}
     suffix = confirmed.name.removeprefix(f"{search.name}-confirm")
-    settings = _sibling(search, f"-reference{suffix}", trial=trial)
+    settings = _sibling(search, folder.parent, f"-reference{suffix}", trial=trial)
     roles = search.settings["languages"]
     others = [*roles["source"], *roles["target"], *search.settings["protocol"]["pivot"]]
     settings |= {
@@ -196,14 +196,13 @@ def fresh_seeds(search: StudyRecord, number: int, earlier: int = 0) -> list[int]
     return list(islice(fresh, number))
 
 
-def _sibling(search: StudyRecord, suffix: str, trial: dict[str, Any]) -> dict[str, Any]:
-    """Plain settings of a design beside a search: the same data, encoder, languages, protocol."""
-    name = f"{search.name}{suffix}"
-    if not NAME.fullmatch(name):
-        raise UserError(
-            f"a study cannot be called {name}: names have at most 64 characters",
-            "Give the search a shorter name.",
-        )
+def _sibling(
+    search: StudyRecord, storage: Place, suffix: str, trial: dict[str, Any]
+) -> dict[str, Any]:
+    """Plain settings of a design beside a search, wherever that stands now.
+
+    The same data, encoder, languages, protocol.
+    """
     left_out = ("sampler", "space", "require", "baseline", "description")
     kept = {key: value for key, value in search.settings.items() if key not in left_out}
     budget = search.settings["budget"]
@@ -216,7 +215,8 @@ def _sibling(search: StudyRecord, suffix: str, trial: dict[str, Any]) -> dict[st
             own["gpu_hours"] = hours * share
         if (wall := budget["wall"]) is not None:
             own["wall"] = duration_of(seconds_of(wall) * share)
-    return kept | {"name": name, "scheduler": {"kind": "none"}, "trial": trial, "budget": own}
+    own_settings = {"scheduler": {"kind": "none"}, "trial": trial, "budget": own}
+    return kept | own_settings | {"name": f"{search.name}{suffix}", "storage": str(storage)}
 
 
 def _made(settings: dict[str, Any], seeds: int, overrides: Sequence[str]) -> StudyConfig:

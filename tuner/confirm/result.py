@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tuner.confirm.arm import ArmResult, against_control, detectable, from_best
-from tuner.confirm.choice import untested
+from tuner.confirm.choice import NONE_WHOLE, concluded, untested
 from tuner.confirm.reading import Reading
 from tuner.errors import UserError
 from tuner.invocation import command
@@ -81,13 +81,15 @@ class Confirmed:
         block = study.settings.get("design")
         if block is None or block["kind"] != "confirm":
             raise UserError(f"{study.name} is no confirmation", "A search is confirmed first.")
+        design = ConfirmDesign.model_validate(block)
+        if study.recommendation is None and concluded(design, study):
+            raise UserError(f"{study.name}: {NONE_WHOLE}", "Confirm the search with --again.")
         if study.recommendation is None:
             folder = located(study.settings["storage"]) / study.name
             raise UserError(
                 f"{study.name} has not come to a recommendation",
                 f"Go on with it: {command('resume', folder)}",
             )
-        design = ConfirmDesign.model_validate(block)
         if study.recommendation.arm not in [arm.name for arm in design.arms]:
             raise UserError(
                 f"{study.name} recommends {study.recommendation.arm!r}, which is no arm of it",

@@ -24,7 +24,7 @@ def sentences(result: Confirmed) -> tuple[str, ...]:
         said += _others(result, group)
     if "targets" in result.groups:
         where = "On test's mean over the targets, which has chosen nothing"
-        said += _tied(result, "targets", where)
+        said += _tied(result, "targets", where, "Hsu's comparison with the best, 95 %")
     said += _optimism(result)
     said += _crossed(result)
     said += _trouble(result)
@@ -41,7 +41,12 @@ def answer(result: Confirmed) -> tuple[str, ...]:
     said = [_recommended(result)]
     for group in _compared_groups(result)[:1]:
         said += _on_test(result, group)
-    said += _tied(result, DEV, f"On {on_dev}")
+    said += _tied(result, DEV, f"On {on_dev}", "Hsu's comparison with the best")
+    if len(result.tied(DEV)) > 1:
+        said.append(
+            "Luck of these seeds may have chosen among them; intervals are each of one "
+            "configuration, and take no account of that."
+        )
     if collapsed := len(result.best.collapsed):
         said.append(
             f"Of the {count(len(result.best.objectives), 'seed')} of "
@@ -100,9 +105,9 @@ def _recommended(result: Confirmed) -> str:
     best, seeds = result.best, f"{len(result.seeds)} fresh seeds"
     assert best.objective is not None
     score = f"{percent(best.objective)} as {result.objective}, mean over {seeds}"
-    if best.dev is not None and not result.worst:
-        score += f" (95 % interval {interval(best.dev)} %)"
     if best.name == REFERENCE:
+        if best.dev is not None:  # which has chosen nothing here
+            score += f" (95 % interval {interval(best.dev)} %)"
         targets = ", ".join(result.groups.get("targets", ()))
         return (
             "The external reference, English alone by XTREME's recipe but for its choice of a "
@@ -179,16 +184,16 @@ def _others(result: Confirmed, group: str) -> list[str]:
     ]
 
 
-def _tied(result: Confirmed, compared: str, where: str) -> list[str]:
+def _tied(result: Confirmed, compared: str, where: str, how: str) -> list[str]:
     tied = result.tied(compared)
     among = sum(compared in arm.from_best for arm in result.arms)
     if not tied:
         return []
     if len(tied) == 1:
-        return [f"{where}, {tied[0]} is the best of {among} (Hsu's comparison, 95 %)."]
+        return [f"{where}, {tied[0]} is the best of {among} ({how})."]
     return [
         f"{where}, {len(tied)} of {among} configurations may be the best and are not told apart: "
-        f"{', '.join(tied)} (Hsu's comparison with the best, 95 %)."
+        f"{', '.join(tied)} ({how})."
     ]
 
 

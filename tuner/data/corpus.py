@@ -82,9 +82,16 @@ class Corpus:
     @cached_property
     def checksum(self) -> str:
         """SHA-256 over all clean rows, whatever the order of rows, files and languages."""
+        return self._digest(*self.rows)
+
+    def checksum_of(self, split: Split) -> str:
+        """The same over one split."""
+        return self._digest(split)
+
+    def _digest(self, *splits: Split) -> str:
         digest = hashlib.sha256()
-        for split, languages in sorted(self.rows.items()):
-            for language, rows in sorted(languages.items()):
+        for split in sorted(splits):
+            for language, rows in sorted(self.rows[split].items()):
                 for _, row in sorted(rows.items()):
                     fields = (split, language, row.id, row.sentence1, row.sentence2, row.label)
                     digest.update(json.dumps(fields).encode() + b"\n")

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from tuner.config import flatten
-from tuner.confirm.choice import all_ended, concluded
+from tuner.confirm.choice import NONE_WHOLE, all_ended, concluded, has_test
 from tuner.errors import UserError
 from tuner.invocation import more_command
 from tuner.ledger import Ledger, Limits
@@ -26,6 +26,8 @@ from tuner.study_file import override, reopened_study
 MAY_CHANGE = ("budget", "resources", "checkpoint", "tracking")
 """Blocks of settings that say how much is run, where and how safely, not what is compared."""
 STAYS = ("budget.pairs_per_trial",)
+LONGEST = 50
+"""Characters of a search's name: those of names have 64, and `-reference-999` has 14."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,14 @@ def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
     """Why there is nothing to go on with, and what would change that; empty where there is."""
     limits, more = Limits.of(study), partial(more_command, study.folder)
     if isinstance(study.design, ConfirmDesign) and all_ended(study.design, record):
-        done = f"study {record.name} is complete: all of its trials were evaluated on test"
-        return done if concluded(study.design, record) else ""
+        if not concluded(study.design, record):
+            return ""
+        if record.recommendation is None:
+            return f"study {record.name} has ended: {NONE_WHOLE}, and test was not read"
+        read = (
+            "all of its trials were evaluated on test" if has_test(record) else "there is no test"
+        )
+        return f"study {record.name} is complete: {read}"
     pairs = more("--set budget.total_pairs=…", "budget.total_pairs")
     if spent := limits.spent(record):
         spend = more("--gpu-hours +4", "budget.gpu_hours")
@@ -143,8 +151,14 @@ def check_new(study: StudyConfig) -> None:
     """Refuse to begin a study whose name is taken, and say whether it is the same one.
 
     Raises:
-        UserError: there is a study in the folder.
+        UserError: there is a study in the folder, or its confirmation could have no name.
     """
+    if study.baseline is not None and len(study.name) > LONGEST:
+        raise UserError(
+            f"the name {study.name} has {len(study.name)} characters: its confirmation, "
+            f"{study.name}-confirm, and what follows could not be named after it",
+            f"Give a search a name of at most {LONGEST}.",
+        )
     try:
         check_free(study.folder)
     except StudyExists as error:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -36,8 +37,19 @@ STOPPING = (
 )
 
 
-def begin(study: StudyConfig, console: Console, tracking_later: bool = False) -> StudyRecord:
+def begin(
+    study: StudyConfig,
+    console: Console,
+    tracking_later: bool = False,
+    check: Callable[[Mapping[str, Any]], None] | None = None,
+) -> StudyRecord:
     """Run a new study to its end. Nothing is written before every check has passed.
+
+    Args:
+        study: its settings.
+        console: shows how far it is.
+        tracking_later: go on where MLflow is away.
+        check: of the facts about its data and encoder, where they are not free to be any.
 
     Raises:
         UserError: the study exists, or its data, encoder, tracker or resources do not fit; a
@@ -47,6 +59,8 @@ def begin(study: StudyConfig, console: Console, tracking_later: bool = False) ->
     progress = ConsoleProgress(console)
     tracker = _tracker(study, progress, tracking_later)
     with cluster(progress, study, partial(_prepare, study, progress)) as inputs:
+        if check is not None:
+            check(inputs.facts)
         check_space(study, inputs.encoder.shape, concurrency(study.resources))
         created = StudyCreated(
             time=time.time(),

@@ -17,7 +17,7 @@ from ray import ObjectRef
 from ray.exceptions import RayError
 
 from tuner.arrays import bits_as_text
-from tuner.confirm.choice import all_ended, recommendation, untested
+from tuner.confirm.choice import NONE_WHOLE, all_ended, recommendation, untested
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
 from tuner.interrupts import OrderlyStop
@@ -74,8 +74,7 @@ def conclude(
     if record.recommendation is None:
         chosen = recommendation(design, record.trials)
         if chosen is None:
-            told = "nothing is recommended: every arm has a seed that failed"
-            driver.outcome = Outcome("failed", told)
+            driver.outcome = Outcome("failed", NONE_WHOLE)
             return
         driver.note(Recommended(time=time.time(), recommendation=chosen))
         progress.tell(f"recommended on {record.facts['objective']}: {chosen.arm}")
@@ -91,7 +90,10 @@ def conclude(
         number, why = next(iter(failed.items()))
         others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         problem = f"trial {number:03d}{others} cannot be evaluated on test: {why}"
-        remedy = f"Put that right, then go on with: {command('resume', study.folder)}"
+        remedy = (
+            f"Put that right, then go on with: {command('resume', study.folder)}\nWhere weights "
+            "are gone for good, confirm the search once more with --again."
+        )
         driver.outcome = Outcome("interrupted", problem, UserError(problem, remedy))
 
 

@@ -107,6 +107,17 @@ def test_nothing_is_said_before_there_is_a_recommendation(
     assert not any(section.title == "By language" for section in page.sections)
 
 
+def test_a_confirmation_that_failed_says_so(place: Path, confirmed: StudyRecord) -> None:
+    trials = tuple(
+        trial.model_copy(update={"state": "failed", "evaluations": (), "tests": ()})
+        for trial in confirmed.trials
+    )
+    changes = {"recommendation": None, "state": "failed", "trials": trials}
+    page = paged(confirmed.model_copy(update=changes), place)
+    assert "every configuration has a seed that failed. Nothing" in words_of(page, "Answer")
+    assert "--again" in words_of(page, "Answer") and "resume" not in words_of(page, "Answer")
+
+
 def of_data(study: StudyRecord, encoder: str, pairs: int, **data: Any) -> StudyRecord:
     settings = {**study.settings, "data": data, "encoder": {"name": encoder}}
     counts = {**study.facts["data"]["counts"], "test": {"en": 2000, "ja": pairs}}

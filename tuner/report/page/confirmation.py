@@ -61,8 +61,9 @@ def _leaderboard(result: Confirmed) -> list[Block]:
     dev = result.objective if not result.worst else f"dev accuracy on {result.compared_on}"
     board = Grid(
         f"Ordered by {dev}, which chose; test chose nothing. In brackets: 95 % intervals over "
-        "seeds and groups of pairs that share sentences. May be best: not told apart from the best "
-        "by Hsu's comparison, 95 %.",
+        "seeds and groups of pairs that share sentences, each of one configuration: none takes "
+        "account of the choice. May be best: not told apart from the best by Hsu's comparison, "
+        "95 %.",
         result.claim,
         (
             "configuration",

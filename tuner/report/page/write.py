@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+from tuner.confirm.choice import NONE_WHOLE, concluded
 from tuner.confirm.result import Confirmed
 from tuner.errors import UserError
 from tuner.invocation import command
@@ -22,10 +23,11 @@ from tuner.report.status import Standing
 from tuner.scaling.result import Scaled
 from tuner.storage.access import write
 from tuner.storage.folders import Place
-from tuner.study.design import REFERENCE
+from tuner.study.design import REFERENCE, ConfirmDesign
 from tuner.study_file import reopened_study
 from tuner.terminal.progress import clock
 from tuner.tracking import attach, store_of
+from tuner.wording import count
 
 
 def page_of(standing: Standing) -> Page:
@@ -98,7 +100,7 @@ def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
     if confirmed is None:
         blocks = [*search.answer(study), *search.next_step(study, folder)]
         return [Section("Answer", tuple(blocks)), *search.sections(study)]
-    blocks = confirmation.answer(Confirmed.of(confirmed))
+    blocks = [*confirmation.answer(Confirmed.of(confirmed)), *_went_on(study, confirmed)]
     link = to_page(f"Confirmed by {confirmed.name}: its whole page", confirmed, folder)
     return [
         Section("Answer, confirmed", (*blocks, link)),
@@ -107,12 +109,25 @@ def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
     ]
 
 
+def _went_on(search: StudyRecord, confirmed: StudyRecord) -> list[Block]:
+    """That a search went on after its confirmation was begun."""
+    later = [trial for trial in search.trials if (trial.started or 0.0) > confirmed.created]
+    if not later:
+        return []
+    verb = "was" if len(later) == 1 else "were"
+    told = (
+        f"{count(len(later), 'trial')} of the search {verb} begun after {confirmed.name}: what "
+        "came of them is not confirmed, and whoever asked for them may have known test."
+    )
+    return [Words(told, "warning")]
+
+
 def _confirmation(
     study: StudyRecord, folder: Place, family: Family, reference: StudyRecord | None
 ) -> list[Section]:
     """A confirmation or the external reference, which stands beside published figures."""
     if study.recommendation is None:
-        return [Section("Answer", tuple(_not_yet(folder))), _planned(study)]
+        return [Section("Answer", tuple(_without(study, folder))), _planned(study)]
     result = Confirmed.of(study)
     blocks = confirmation.answer(result)
     if reference is study:
@@ -133,7 +148,11 @@ def _scaling(study: StudyRecord) -> list[Section]:
     return [answer, *scaling.sections(result), _planned(study)]
 
 
-def _not_yet(folder: Place) -> list[Block]:
+def _without(study: StudyRecord, folder: Place) -> list[Block]:
+    """Of a confirmation without a recommendation."""
+    if concluded(ConfirmDesign.model_validate(study.settings["design"]), study):
+        told = f"{NONE_WHOLE[:1].upper()}{NONE_WHOLE[1:]}. Nothing has read test."
+        return [Words(told, "answer"), Words("With other seeds: confirm the search with --again.")]
     return [
         Words("Nothing has been recommended yet, and nothing has read test.", "answer"),
         Commands("Go on with:", (command("resume", folder),)),

@@ -1,0 +1,56 @@
+"""What stands beside a search: its own data, its own encoder, its own reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.confirm.test_command import begin
+from tests.confirm.test_plan import searched
+from tuner.confirm.plan import confirmation, reference
+from tuner.confirm.same import check_own, check_same
+from tuner.errors import UserError
+from tuner.search.journal import read_history
+
+
+def facts(encoder: str = "e", **splits: str) -> dict[str, Any]:
+    own = {"train": "a", "dev": "b", "test": "c"} | splits
+    return {"data": {"splits": own}, "encoder": {"checksum": encoder}}
+
+
+def test_the_same_data_and_encoder() -> None:
+    check_same(facts(), facts())
+    check_same(facts(), facts(train="english alone"), splits=("dev", "test"))
+
+
+@pytest.mark.parametrize(
+    ("found", "problem"),
+    [
+        (facts(dev="cut"), r"^its data \(dev\) has changed since the search began"),
+        (facts(train="x", test="y"), r"^its data \(train, test\) has changed"),
+        (facts(encoder="other"), "^its encoder has changed"),
+        (facts(encoder="other", dev="cut"), r"^its data \(dev\) and its encoder have changed"),
+    ],
+)
+def test_what_has_changed_is_refused(found: dict[str, Any], problem: str) -> None:
+    with pytest.raises(UserError, match=problem):
+        check_same(facts(), found)
+
+
+def test_a_reference_is_gone_on_with_where_it_is_the_same(tmp_path: Path) -> None:
+    search, folder = searched(tmp_path), tmp_path / "small"
+    confirmed = confirmation(search, folder, 1, 2)
+    made = reference(search, folder, confirmed)
+    begin(made, search)
+    there = read_history(made.folder).record()
+    check_own(made, there, search)
+    other = search.model_copy(update={"id": "another of that name"})
+    with pytest.raises(UserError, match="is no external reference of this small"):
+        check_own(made, there, other)
+    with pytest.raises(UserError, match="is no external reference of this small"):
+        check_own(made, search.model_copy(update={"name": made.name}), search)
+    more = reference(search, folder, confirmation(search, folder, 1, 3))
+    with pytest.raises(UserError, match="with other seeds than the confirmation has"):
+        check_own(more, there, search)
