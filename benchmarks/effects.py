@@ -44,7 +44,7 @@ def study(
         planted: the true effects in points, where they are known without the fit; those not named
             are 0.
     """
-    tables = world.tables(seeds, range(len(design)))
+    tables = world.tables(world.runs(seeds), range(len(design)))
     found = fit(dict(zip(design, tables, strict=True)))
     even = np.array([0.5, 0.5])
     true = fit(

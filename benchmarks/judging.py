@@ -21,7 +21,11 @@ CONFIRMED = 5
 
 
 class World(Protocol):
-    """Configurations of known truth, the first of them the control, on a drawn set of items."""
+    """Configurations of known truth, the first of them the control, on a drawn set of items.
+
+    Runs are what fresh seeds do to the configurations, on this set and on any other alike: a model
+    that is lucky on dev is the same on test.
+    """
 
     @property
     def truth(self) -> Float[np.ndarray, " configurations"]: ...
@@ -29,11 +33,13 @@ class World(Protocol):
     @property
     def pairs(self) -> int: ...
 
-    def tables(self, seeds: int, which: Sequence[int]) -> list[Table]: ...
+    def runs(self, seeds: int) -> Any: ...
+
+    def tables(self, runs: Any, which: Sequence[int]) -> list[Table]: ...
 
 
 def study(dev: World, test: World, seeds: int, trials: int) -> dict[str, float]:
-    """A search on dev, its best configurations confirmed with fresh seeds on test.
+    """A search on dev, its best configurations trained with fresh seeds, the best on dev on test.
 
     Args:
         dev: what selects.
@@ -45,24 +51,44 @@ def study(dev: World, test: World, seeds: int, trials: int) -> dict[str, float]:
         Which statements were right, 1 or 0, or the share of those that were; lengths in points.
     """
     ran = [0, *_drawn(dev, trials)]
-    searched = np.array([dev.tables(1, [number])[0].mean for number in ran])
+    searched = np.array([dev.tables(dev.runs(1), [number])[0].mean for number in ran])
     ranked = list(dict.fromkeys(ran[trial] for trial in np.argsort(-searched, kind="stable")))
     chosen = [0, *[number for number in ranked if number][:CONFIRMED]]
-    found = judged(test.tables(seeds, chosen), test.truth[chosen], test.pairs)
-
-    on_dev = dev.tables(seeds, chosen)
-    found["mean on dev covered"] = _covered(on_dev, dev.truth[chosen])
+    runs = test.runs(seeds)
+    on_test, on_dev = test.tables(runs, chosen), dev.tables(runs, chosen)
     best = int(np.argmax(searched))
     claimed, true = searched[best] - searched[0], dev.truth[ran[best]] - dev.truth[0]
-    recommended = chosen[int(np.argmax([table.mean for table in on_dev]))]
+    first = int(np.argmax([table.mean for table in on_dev]))
+    recommended = chosen[first]
     return {
-        **found,
+        **judged(on_test, test.truth[chosen], test.pairs),
+        **_of_recommended(on_test, test.truth[chosen], first),
+        "mean on dev covered": _covered(on_dev, dev.truth[chosen]),
+        "recommended on dev covered": _covered(on_dev[first:][:1], dev.truth[[recommended]]),
+        "best on dev is tied on dev": _best_is_tied(on_dev, dev.truth[chosen]),
         "search score too high by": 100 * (searched[best] - dev.truth[ran[best]]),
         "gain over the control too high by": 100 * (claimed - true),
         "a gain of half a point and more claimed": float(claimed > 0.005),
         "claimed and not so": float(claimed > 0.005 and true <= 0),
         "best fresh mean on dev too high by": 100
         * (max(table.mean for table in on_dev) - dev.truth[recommended]),
+    }
+
+
+def _of_recommended(
+    tables: Sequence[Table], truth: Float[np.ndarray, " configurations"], first: int
+) -> dict[str, float]:
+    """What is said on test of the configuration that dev chose, by the same runs."""
+    difference, true = tables[first].minus(tables[0]), truth[first] - truth[0]
+    return {
+        "recommended covered": _covered([tables[first]], truth[[first]]),
+        "recommended too high by": 100 * (tables[first].mean - truth[first]),
+        "its difference covered": _covered([difference], true[None]) if first else math.nan,
+        "its difference found falsely": (
+            float(estimate(difference).p < LEVEL and difference.mean * true <= 0)
+            if first
+            else math.nan
+        ),
     }
 
 
@@ -84,15 +110,14 @@ def judged(
         p < LEVEL and each.value * difference <= 0
         for p, each, difference in zip(adjusted, estimates, true, strict=True)
     ]
-    ties = [each.tied for each in with_the_best(tables)]
     by_seeds = [_seeds_alone(table) for table in differences]
     return {
         "mean covered": _covered(tables, truth),
         "difference covered": _covered(differences, true),
         "difference found falsely": float(any(wrong)),
         "differences found": float(np.mean(adjusted < LEVEL)),
-        "best is tied": float(ties[int(np.argmax(truth))]),
-        "tied": float(sum(ties)),
+        "best is tied": _best_is_tied(tables, truth),
+        "tied": float(sum(each.tied for each in with_the_best(tables))),
         "width of a difference": 100 * float(np.mean([each.high - each.low for each in estimates])),
         "mean covered by seeds alone": float(
             np.mean([low <= is_ <= high for (low, high, _), is_ in _with(tables, truth)])
@@ -186,7 +211,13 @@ COLUMNS = {
         "mean covered by independent pairs",
         "mean covered by the bootstrap over seeds",
         "difference found falsely by seeds alone, uncorrected",
+        "recommended covered",
+        "its difference covered",
+        "its difference found falsely",
+        "recommended too high by",
         "mean on dev covered",
+        "recommended on dev covered",
+        "best on dev is tied on dev",
         "search score too high by",
         "gain over the control too high by",
         "claimed and not so",
@@ -222,6 +253,11 @@ def _drawn(world: World, trials: int) -> list[int]:
     """The configurations of a search but the control: all once, then all again."""
     count = len(world.truth) - 1
     return [1 + trial % count for trial in range(trials - 1)]
+
+
+def _best_is_tied(tables: Sequence[Table], truth: Float[np.ndarray, " configurations"]) -> float:
+    """Whether the truly best, of equal ones the first, is said to be among those that may be."""
+    return float(with_the_best(tables)[int(np.argmax(truth))].tied)
 
 
 def _covered(tables: Sequence[Table], truth: Float[np.ndarray, " configurations"]) -> float:

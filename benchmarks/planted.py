@@ -165,6 +165,21 @@ def designed(
             return surface, accuracies
 
 
+@dataclass(frozen=True)
+class Runs:
+    """What fresh seeds do to all languages alike, on whatever items; of variance 1.
+
+    Attributes:
+        common: to all configurations.
+        own: to each.
+        luck: between 0 and 1; a configuration collapses where it is below its probability.
+    """
+
+    common: Float[np.ndarray, " seeds"]
+    own: Float[np.ndarray, "configurations seeds"]
+    luck: Float[np.ndarray, "configurations seeds"]
+
+
 @dataclass
 class World:
     """Items, and configurations of known accuracy on the population that the items are from.
@@ -220,42 +235,50 @@ class World:
         """How many pairs are evaluated, all languages together."""
         return int(self.has.sum())
 
+    def runs(self, seeds: int) -> Runs:
+        """Fresh seeds of every configuration."""
+        shape = (len(self.accuracies), seeds)
+        normal = self.rng.standard_normal
+        return Runs(normal(seeds), normal(shape), self.rng.random(shape))
+
     def answers(
-        self, seeds: int, which: Sequence[int]
+        self, runs: Runs, which: Sequence[int]
     ) -> Bool[np.ndarray, "which seeds languages items"]:
-        """What some configurations get right with fresh seeds, which they share."""
+        """What some configurations get right with such seeds, which they share."""
         rng, chosen = self.rng, list(which)
         accuracies = self.accuracies[chosen]
         languages, items = self.has.shape
+        seeds = len(runs.common)
         shape = (len(chosen), seeds, languages, items)
         # A shift of the threshold by 1 moves the accuracy by the normal density there.
         thresholds = special.ndtri(accuracies)
         density = np.exp(-(thresholds**2) / 2) / np.sqrt(2 * np.pi)
         scale = self._deviations[chosen, None] / density
-        effects = np.sqrt(SEED_COMMON) * _seed_effects(rng, 1, seeds, languages)
-        effects = effects + np.sqrt(1 - SEED_COMMON) * _seed_effects(rng, *shape[:3])
+        common, own = runs.common[None], runs.own[chosen]
+        effects = np.sqrt(SEED_COMMON) * _of_languages(rng, common, languages)
+        effects = effects + np.sqrt(1 - SEED_COMMON) * _of_languages(rng, own, languages)
         latent = (
             np.stack([self._of(number) for number in chosen])[:, None]
             + (scale[:, None] * effects)[..., None]
             + self._part("seed x item", 1, seeds, 1, items)
             + self._part("configuration x seed x item", *shape[:2], 1, items)
         )
-        own = (1 / SEED_LANGUAGES - 1) * (1 - 1 / languages)
-        left = 1 - sum(SHARES.values()) - (1 + own) * scale[:, None, :, None] ** 2
+        apart = (1 / SEED_LANGUAGES - 1) * (1 - 1 / languages)
+        left = 1 - sum(SHARES.values()) - (1 + apart) * scale[:, None, :, None] ** 2
         assert (left > 0).all()
         latent += np.sqrt(left) * rng.standard_normal(shape, np.float32)
         right = latent < thresholds[:, None, :, None]
         if self.collapse is not None:
-            collapsed = rng.random(shape[:2]) < self.collapse[chosen, None]
+            collapsed = runs.luck[chosen] < self.collapse[chosen, None]
             right[collapsed] = self.label
         return right
 
-    def tables(self, seeds: int, which: Sequence[int]) -> list[Table]:
-        """The tables of some configurations with fresh seeds, which they share: mean accuracy."""
+    def tables(self, runs: Runs, which: Sequence[int]) -> list[Table]:
+        """The tables of some configurations with such seeds, which they share: mean accuracy."""
         components = [self.components[has] for has in self.has]
         return [
             Table.of([of_one[:, number, has] for number, has in enumerate(self.has)], components)
-            for of_one in self.answers(seeds, which)
+            for of_one in self.answers(runs, which)
         ]
 
     def _of(self, configuration: int) -> Float[np.ndarray, "languages items"]:
@@ -275,11 +298,10 @@ class World:
         return np.float32(np.sqrt(SHARES[name])) * self.rng.standard_normal(shape, np.float32)
 
 
-def _seed_effects(
-    rng: np.random.Generator, configurations: int, seeds: int, languages: int
+def _of_languages(
+    rng: np.random.Generator, alike: Float[np.ndarray, "configurations seeds"], languages: int
 ) -> Float[np.ndarray, "configurations seeds languages"]:
-    """Those of languages, whose mean over languages has variance 1."""
-    common = rng.standard_normal((configurations, seeds, 1))
-    own = rng.standard_normal((configurations, seeds, languages))
+    """What seeds do to each language, whose mean over languages is what they do to all alike."""
+    own = rng.standard_normal((*alike.shape, languages))
     own -= own.mean(axis=2, keepdims=True)
-    return common + np.sqrt(1 / SEED_LANGUAGES - 1) * own
+    return alike[..., None] + np.sqrt(1 / SEED_LANGUAGES - 1) * own

@@ -66,15 +66,18 @@ class Resampled:
         """How many pairs are evaluated, all languages together."""
         return int(self._sizes[self._drawn].sum()) * self.right.shape[2]
 
-    def tables(self, seeds: int, which: Sequence[int]) -> list[Table]:
-        """The tables of some configurations with freshly drawn seeds, which they share."""
-        drawn = self.rng.integers(0, self.right.shape[1], seeds)
+    def runs(self, seeds: int) -> Int[np.ndarray, " seeds"]:
+        """Seeds of the pool, drawn with replacement."""
+        return self.rng.integers(0, self.right.shape[1], seeds)
+
+    def tables(self, runs: Int[np.ndarray, " seeds"], which: Sequence[int]) -> list[Table]:
+        """The tables of some configurations with such seeds, which they share."""
         sizes = self._sizes[self._drawn]
         weights = sizes / sizes.sum()
         shift = self.truth - self._pool
         return [
             Table(
-                self._counted[number][np.ix_(drawn, self._drawn)] / sizes.sum()
+                self._counted[number][np.ix_(runs, self._drawn)] / sizes.sum()
                 + shift[number] * weights,
                 weights,
             )

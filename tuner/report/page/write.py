@@ -117,7 +117,7 @@ def _went_on(search: StudyRecord, confirmed: StudyRecord) -> list[Block]:
     verb = "was" if len(later) == 1 else "were"
     told = (
         f"{count(len(later), 'trial')} of the search {verb} begun after {confirmed.name}: what "
-        "came of them is not confirmed, and whoever asked for them may have known test."
+        "came of that is not confirmed, and whoever asked for it may have known test."
     )
     return [Words(told, "warning")]
 
