@@ -39,6 +39,13 @@ def test_what_has_changed_is_refused(found: dict[str, Any], problem: str) -> Non
         check_same(facts(), found)
 
 
+def test_a_journal_that_does_not_say_is_refused() -> None:
+    old = facts()
+    del old["data"]["splits"]
+    with pytest.raises(UserError, match="kept no checksum of each split"):
+        check_same(old, facts())
+
+
 def test_a_reference_is_gone_on_with_where_it_is_the_same(tmp_path: Path) -> None:
     search, folder = searched(tmp_path), tmp_path / "small"
     confirmed = confirmation(search, folder, 1, 2)

@@ -24,8 +24,14 @@ def check_same(
         splits: that have to be the same.
 
     Raises:
-        UserError: they are not.
+        UserError: they are not, or the search's journal does not say.
     """
+    if "splits" not in search["data"]:
+        raise UserError(
+            "the search was begun with an earlier version, which kept no checksum of each split: "
+            "whether its data is the same cannot be known",
+            "Begin the search anew, under another name.",
+        )
     was, now = search["data"]["splits"], found["data"]["splits"]
     changed = [split for split in splits if was.get(split) != now.get(split)]
     what = [f"its data ({', '.join(changed)})"] if changed else []

@@ -166,3 +166,9 @@ def test_a_confirmation_stands_on_top(
     assert f"{BROKEN} cannot be read: its journal is damaged" in words_of(page, "Answer, conf")
     command = next(b for b in blocks_of(page, "Answer, conf") if isinstance(b, Commands))
     assert "report planted-confirm" in command.lines[0]
+    assert "begun after" not in words_of(page, "Answer, confirmed")
+    *before, last = searched.trials
+    later = last.model_copy(update={"started": mine.created + 1})
+    gone_on = searched.model_copy(update={"trials": (*before, later)})
+    told = words_of(paged(gone_on, place), "Answer, confirmed")
+    assert "1 trial of the search was begun after planted-confirm: what came of that" in told
