@@ -72,12 +72,6 @@ def test_of_a_design_its_first_configuration_is_trained() -> None:
     assert (config.seed, config.optim.lr) == (3, 3e-4)
     assert (config.batch.effective_size, config.mix.cross_lingual) == (16, 0.5)
     assert study.rungs_of(config) == (320,), "20 steps, as 640 pairs give at 32 a step"
-    arms = (
-        "[{name: control, settings: {optim.lr: 2.0e-4}}, {name: b, settings: {optim.lr: 1.0e-3}}]"
-    )
-    confirm = [*ours, "space={}", f"design={{kind: confirm, study: x, arms: {arms}, seeds: [9]}}"]
-    config = configuration(load_study(NANO, confirm))
-    assert (config.seed, config.optim.lr) == (9, 2e-4)
 
 
 def test_a_trial_that_breaks_a_requirement_is_refused() -> None:

@@ -32,7 +32,16 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
     Raises:
         UserError: the file is missing, is no YAML, or says something that is not allowed.
     """
-    study = validate_study(settings_of(path, overrides), str(path))
+    return written_study(settings_of(path, overrides), path)
+
+
+def written_study(settings: dict[str, Any], path: Path) -> StudyConfig:
+    """A StudyConfig of what a file says.
+
+    Raises:
+        UserError: it says something that is not allowed.
+    """
+    study = validate_study(settings, str(path))
     if isinstance(study.design, ConfirmDesign):
         raise UserError(
             f"{path}: a design of kind confirm reads test, and is made by tuner confirm alone",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from tests.confirm.examples import confirmed, evaluated, on_test, study
 from tests.confirm.test_plan import searched
@@ -21,11 +24,11 @@ from tuner.search.driver import Driver
 from tuner.search.events import Recommended, StudyCreated
 from tuner.search.journal import Journal
 from tuner.search.outcome import Outcome
-from tuner.search.trial_files import staying
+from tuner.search.trial_files import TRIAL, staying
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
 from tuner.study_file import validate_study
-from tuner.training.checkpoint import MODEL
+from tuner.training.checkpoint import MODEL, sha256
 
 TEST = on_test({"en": 5, "de": 5, "es": 4, "ja": 4})
 
@@ -172,8 +175,13 @@ def test_where_weights_are_gone_another_may_be_asked_for(tmp_path: Path) -> None
             driver.note(events.Tested(time=time.time(), number=number, on_test=TEST))
         driver.finish()
     (best / "0003").mkdir(parents=True)
-    (best / "0003" / MODEL).touch()
+    weights = best / "0003" / MODEL
+    save_file({"weight": torch.zeros(2)}, weights)
+    (best / "0003" / TRIAL).write_text(json.dumps({"sha256": sha256(weights)}))
     with pytest.raises(UserError, match="has not come to its end"):
         again(search, folder)
-    (best / "0003" / MODEL).unlink()
-    assert again(search, folder) == "small-confirm-2"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1])
+    assert again(search, folder) == "small-confirm-2", "damaged"
+    weights.unlink()
+    assert again(search, folder) == "small-confirm-2", "gone"

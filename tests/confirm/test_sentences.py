@@ -84,6 +84,8 @@ def test_where_one_is_shown_to_be_the_best_on_dev_luck_has_not_chosen() -> None:
     said = " ".join(answer(replace(result, arms=arms)))
     assert "trial 007 is the best of 2 (Hsu's comparison with the best)" in said
     assert "Luck" not in said
+    without = " ".join(answer(replace(Confirmed.of(two_arms()), languages=())))
+    assert "Luck of these seeds may have chosen among them. " in without
 
 
 def test_where_nothing_varies_no_smallest_difference_is_told() -> None:

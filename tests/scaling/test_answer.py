@@ -117,8 +117,8 @@ def test_a_batch_size_that_is_left_out_is_in_the_answer_with_what_to_do(tmp_path
     ) in told
     told = whole(Scaled.of(recorded(planned(tmp_path, **SMALL), best_at(1e-4))))
     assert told == (
-        "Nothing is concluded: the best learning rate of every B that has one lies at the edge of "
-        "the grid. Of B = 16 nothing is concluded: its best learning rate is the lowest of the "
+        "Nothing is concluded: the best learning rate of every B that has one may not be the best "
+        "there is. Of B = 16 nothing is concluded: its best learning rate is the lowest of the "
         "grid. Of B = 64 nothing is concluded: its best learning rate is the lowest of the grid. "
         "Ask again with a wider grid, as a study of another name."
     )
@@ -241,7 +241,12 @@ def test_rates_that_failed_are_named_and_may_hide_an_edge(tmp_path: Path) -> Non
     diverged = Scaled.of(recorded(study, truth, fails=(2,), why="non_finite"))
     assert 16 not in diverged.at_edge and diverged.fits
     told = " ".join(sentences(diverged))
-    assert "At B = 16, 0.01 was not eligible: the loss was no number with some seed." in told
+    assert "At B = 16, 0.01 was not eligible: with some seed training diverged." in told
+    alone = whole(Scaled.of(recorded(study, truth, fails=(1, 2))))
+    assert (
+        "Of B = 16 nothing is concluded: its best learning rate is the only one that did" in alone
+    )
+    assert "See why those trials failed" in alone and "Ask again with a wider grid" in alone
 
 
 def test_one_configuration_alone_is_compared_with_nothing(tmp_path: Path) -> None:

@@ -68,7 +68,18 @@ def test_beyond_a_rate_that_failed_nothing_is_known(tmp_path: Path) -> None:
     assert not diverged.at_edge
     falling = {1e-4: (0.9, 0.9), 1e-3: (0.8, 0.8), 1e-2: (0.7, 0.7)}
     lowest = chosen(tmp_path, falling, fails=(5,))[16]
-    assert lowest.end == "lowest of the grid" and lowest.beyond == ()
+    assert lowest.end == "lowest of the grid" and lowest.outside and not lowest.hidden
+    assert broken.hidden and not broken.outside
+
+
+@pytest.mark.parametrize("left", RATES)
+def test_one_rate_alone_is_an_edge_on_either_side(left: float) -> None:
+    """Beyond it the grid ends where it is one of its ends; elsewhere rates have failed."""
+    others = tuple(lr for lr in RATES if lr != left)
+    alone = Choice(left, {left: 0.8}, failed=others)
+    assert alone.edges == ("lowest", "highest") and alone.end == "only one that did not fail"
+    assert alone.hidden and alone.outside == (left != 1e-3)
+    assert not Choice(1e-3, {1e-3: 0.8}, diverged=(1e-4, 1e-2)).at_edge
 
 
 def test_nothing_but_tuning_trials_is_read(tmp_path: Path) -> None:

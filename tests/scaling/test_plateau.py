@@ -58,6 +58,24 @@ def test_a_larger_batch_that_was_left_out_is_not_among_those_that_gain_nothing(
     assert "B = 64, every other larger B is lower, by at least 0.40 points" in told
 
 
+def test_smaller_batches_that_were_left_out_are_no_larger_ones(tmp_path: Path) -> None:
+    """At 8 and 16 the rate is the grid's highest: 32 is the least that is compared."""
+
+    def truth(config: TrialConfig, _: str) -> float:
+        if config.seed < 8:
+            return 0.7
+        best = 1e-2 if config.batch.effective_size < 32 else 1e-3
+        return 0.9 if config.optim.lr == best else 0.6
+
+    space = {"batch.effective_size": [8, 16, 32, 64], "mix.cross_lingual": [0.0, 1.0]}
+    tuning = {"lr": [1e-4, 1e-3, 1e-2], "seeds": [8], "at": {"mix.cross_lingual": 1.0}}
+    result = Scaled.of(recorded(planned(tmp_path, space=space, design__tuning=tuning), truth))
+    assert result.at_edge == (8, 16)
+    found = Plateau(0.5, {32: 1.0}, {32: 2.5}, None)
+    told = said(result, effect("β", 0.0, 1.0, 1.0), plateau=found)
+    assert "up to B = 64, a larger B may gain up to +2.50 over B = 32" in told
+
+
 def sizes(**means: float) -> dict[str, object]:
     return {"effective_size": {int(size[1:]): about(mean, 1, 1) for size, mean in means.items()}}
 

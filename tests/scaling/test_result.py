@@ -79,9 +79,9 @@ def test_a_batch_size_at_the_edge_of_its_grid_is_in_no_fit(tmp_path: Path) -> No
 def test_where_all_are_at_the_edge_nothing_is_fitted(tmp_path: Path) -> None:
     result = Scaled.of(recorded(planned(tmp_path, **SMALL), best_at(1e-2)))
     assert result.fits == {} and result.fitted == () and "of every B that" in result.unfitted
-    assert result.choices[16].edge == "highest"
+    assert result.choices[16].edges == ("highest",)
     low = Scaled.of(recorded(planned(tmp_path, **SMALL), best_at(1e-4)))
-    assert low.choices[64].edge == "lowest"
+    assert low.choices[64].edges == ("lowest",)
 
 
 def test_a_failed_trial_leaves_its_seed_out_of_every_cell(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def test_a_rate_at_the_edge_is_flagged(best: float, end: str, tmp_path: Path) ->
 
     record = recorded(planned(tmp_path), truth)
     told = " ".join(sentences(Scaled.of(record)))
-    assert f"At B = 64 that is the {end} of the grid" in told
+    assert f"At B = 64 the chosen rate, {best:g}, is the {end} of the grid" in told
     assert "B = 64 is left out of all effects and means below." in told
     assert f"its best learning rate is the {end} of the grid." in whole(Scaled.of(record))
     assert not re.search(r"% at B = 64|over B = 64|up to B = 64", told)

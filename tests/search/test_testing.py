@@ -14,6 +14,8 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
+from tests.confirm.test_canary import corpus, settings
+from tests.confirm.test_canary import run as run_here
 from tests.search.processes import SMOKE, Command, record, runs_in_mlflow, wait_for
 from tuner.arrays import text_as_bits
 from tuner.confirm.result import Confirmed
@@ -26,7 +28,7 @@ from tuner.search.journal import FILE
 from tuner.search.testing import crossed, evaluate_on_test
 from tuner.search.trial_files import TrialFiles
 from tuner.search.worker import Failed
-from tuner.study_file import load_study
+from tuner.study_file import load_study, validate_study
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.loop import train
@@ -182,3 +184,28 @@ def test_searched_confirmed_killed_resumed_and_once_more(tuner: Command, place: 
     page = (place / "studies" / f"{NAME}-2" / "report.md").read_text(encoding="utf-8")
     assert "Test may have been read before" in page and f"({NAME})" in page
     assert "None stand here" in page and "XTREME, mBERT" not in page
+
+    code, printed = ended(tuner("resume", "smoke"))
+    assert code == 0 and "has read test" not in printed, "nothing is left to add"
+    code, printed = ended(tuner("resume", "smoke", "--trials", "+1"))
+    assert code == 0, printed
+    for name in (NAME, f"{NAME}-2"):
+        assert f"{name} has read test: whoever adds to smoke may know it" in printed
+    code, printed = ended(tuner("report", "smoke"))
+    page = (place / "studies" / "smoke" / "report.md").read_text(encoding="utf-8")
+    assert f"1 trial of the search began after {NAME} had read test" in page
+
+
+@pytest.mark.slow
+def test_a_confirmation_on_other_data_begins_nothing(
+    tuner: Command, place: Path, tmp_path: Path
+) -> None:
+    """A search in files; then test loses some pairs."""
+    data, studies = corpus(tmp_path / "data", turned=False), place / "studies"
+    study = validate_study(settings(data, storage=str(studies)), "the test")
+    run_here(study, prepare(study, ConsoleProgress(Console(quiet=True))))
+    test = data / "es" / "test_2k.tsv"
+    test.write_text("".join(test.read_text().splitlines(keepends=True)[:-50]), encoding="utf-8")
+    code, printed = ended(tuner("confirm", "canary", "--top", "1", "--seeds", "2"))
+    assert code == 2 and "the data (test) has changed since the search began" in printed, printed
+    assert not (studies / "canary-confirm").exists()

@@ -129,18 +129,18 @@ def resume(
 ) -> None:
     """Go on with a study that was interrupted, or add to it; nothing finished is run again."""
     from tuner.report.page.beside import Family
-    from tuner.search.changes import Extension, extended
+    from tuner.search.changes import Extension, extended, nothing_left
     from tuner.search.journal import read_history
 
     folder, console = folder_of(study, storage), console_of(as_json)
     extension = Extension(trials, gpu_hours, until, overrides)
     told = f"interrupted: the study is as it was; {command('resume', folder)}"
     with ending_at_once(lambda: told):
-        search = read_history(folder).record()
-        extended(search, folder, extension)  # the libraries take seconds
-        if (confirmed := Family.of(search, folder).confirmation) and not search.designed:
-            told = f"{confirmed.name} has read test: whoever adds to {search.name} now may know it"
-            console.print(told, style="yellow", highlight=False, soft_wrap=True)
+        record = read_history(folder).record()
+        left = not nothing_left(record, extended(record, folder, extension))
+        for confirmed in Family.of(record, folder).tested if left and not record.designed else ():
+            warning = f"{confirmed.name} has read test: whoever adds to {record.name} may know it"
+            console.print(warning, style="yellow", highlight=False, soft_wrap=True)
         with loading(console):
             from tuner.search.run import go_on
         record = go_on(folder, extension, console, tracking_later)

@@ -25,7 +25,6 @@ from tuner.invocation import command
 from tuner.records import StudyRecord
 from tuner.search.changes import Extension
 from tuner.search.journal import is_begun, read_history
-from tuner.storage.access import listed
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.design import CONTROL, ConfirmDesign
@@ -84,9 +83,7 @@ def confirm(
     if beside is not None and done[0].state == "completed":
         pairs = f"{planned_pairs(beside):,} pairs of English alone"
         told = f"{beside.name}, the external reference: {len(made.design.seeds)} seeds, {pairs}"
-        # English alone is another train; what shares no sentence with it may be another dev.
-        strict = beside.protocol.strict_overlap
-        same = partial(check_same, search.facts, splits=() if strict else ("dev", "test"))
+        same = partial(check_same, done[0].facts, splits=("dev", "test"))  # train is another
         done.append(_run(beside, lambda: say(console, told), same, asked, console, tracking_later))
     return done
 
@@ -146,10 +143,10 @@ def _is_over(confirmed: StudyRecord, folder: Place) -> bool:
         return True
     if confirmed.recommendation is None:
         return False
-    from tuner.training.checkpoint import MODEL  # torch
+    from tuner.search.trial_files import is_kept  # torch
 
     kept = [folder / "best" / f"{trial.number:04d}" for trial in untested(confirmed)]
-    return any(MODEL not in listed(weights) for weights in kept)
+    return not all(map(is_kept, kept))
 
 
 def confirmations(search: StudyRecord, folder: Place) -> list[str]:

@@ -28,8 +28,8 @@ def detectable(search: StudyRecord, confirmed: StudyConfig) -> tuple[float, bool
 
     Returns:
         The difference on these dev sets, a share of 1, and whether the deviation over seeds was
-        seen; None where the search did not keep what was answered to each pair, or no answer of
-        its trials differs.
+        seen; None where the search did not keep what was answered to each pair, or nothing
+        differs in it.
     """
     design = confirmed.design
     assert isinstance(design, ConfirmDesign)

@@ -14,35 +14,35 @@ SPLITS = ("train", "dev", "test")
 
 
 def check_same(
-    search: Mapping[str, Any], found: Mapping[str, Any], splits: Sequence[str] = SPLITS
+    was: Mapping[str, Any], found: Mapping[str, Any], splits: Sequence[str] = SPLITS
 ) -> None:
-    """Refuse to confirm on other data or another encoder than the search had.
+    """Refuse to compare what is trained on other data, or from another encoder.
 
     Args:
-        search: its facts.
+        was: the facts of what it is compared with.
         found: those of what is about to begin.
         splits: that have to be the same.
 
     Raises:
-        UserError: they are not, or the search's journal does not say.
+        UserError: they are not.
     """
-    if "splits" not in search["data"]:
-        raise UserError(
-            "the search was begun with an earlier version, which kept no checksum of each split: "
-            "whether its data is the same cannot be known",
-            "Begin the search anew, under another name.",
-        )
-    was, now = search["data"]["splits"], found["data"]["splits"]
-    changed = [split for split in splits if was.get(split) != now.get(split)]
-    what = [f"its data ({', '.join(changed)})"] if changed else []
-    if search["encoder"]["checksum"] != found["encoder"]["checksum"]:
-        what.append("its encoder")
+    changed = _changed(was["data"], found["data"], splits)
+    what = [f"the data ({', '.join(changed)})"] if changed else []
+    if was["encoder"]["checksum"] != found["encoder"]["checksum"]:
+        what.append("the encoder")
     if what:
         raise UserError(
             f"{' and '.join(what)} {'has' if len(what) == 1 else 'have'} changed since the search "
             "began: what is trained now would be compared with what was trained on something else",
             "Restore what has changed, or begin a new search under another name.",
         )
+
+
+def _changed(was: Mapping[str, Any], found: Mapping[str, Any], splits: Sequence[str]) -> list[str]:
+    before, now = was.get("splits"), found["splits"]
+    if before is None:  # begun with an earlier version: one checksum, of all splits
+        return [] if was["checksum"] == found["checksum"] else list(splits)
+    return [split for split in splits if before.get(split) != now.get(split)]
 
 
 def check_own(planned: StudyConfig, there: StudyRecord, search: StudyRecord) -> None:

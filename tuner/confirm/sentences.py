@@ -42,11 +42,10 @@ def answer(result: Confirmed) -> tuple[str, ...]:
     for group in _compared_groups(result)[:1]:
         said += _on_test(result, group)
     said += _tied(result, DEV, f"On {on_dev}", "Hsu's comparison with the best")
-    if len(result.tied(DEV)) > 1:
-        said.append(
-            "Luck of these seeds may have chosen among them; intervals are each of one "
-            "configuration, and take no account of that."
-        )
+    if len(tied := result.tied(DEV)) > 1 and result.recommended in tied:
+        luck = "Luck of these seeds may have chosen among them"
+        unaware = "; intervals are each of one configuration, and take no account of that"
+        said.append(f"{luck}{unaware if result.languages else ''}.")
     if collapsed := len(result.best.collapsed):
         said.append(
             f"Of the {count(len(result.best.objectives), 'seed')} of "

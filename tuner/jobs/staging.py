@@ -15,7 +15,7 @@ from tuner.invocation import program
 from tuner.jobs.inputs import inputs_of
 from tuner.jobs.package import Contents
 from tuner.study import StudyConfig
-from tuner.study_file import settings_of, validate_study
+from tuner.study_file import settings_of, written_study
 
 FILE = "study.yaml"
 """In the folder where a job runs."""
@@ -51,7 +51,7 @@ def stage(space: Path, overrides: Sequence[str]) -> Staged:
         UserError: it is not valid, or its storage is a folder of this machine.
     """
     settings = settings_of(space, overrides)
-    study = validate_study(settings, str(space))
+    study = written_study(settings, space)
     inputs = inputs_of(study, settings)
     text = yaml.safe_dump(inputs.settings, sort_keys=False, allow_unicode=True)
     options = [option for override in overrides for option in ("--set", override)]

@@ -131,7 +131,7 @@ def _left_out(result: Scaled) -> list[str]:
         if size in result.at_edge:
             choice = result.choices[size]
             why = f"its best learning rate is the {choice.end}"
-            remedies.append(SEE_WHY if choice.beyond else WIDER)
+            remedies += [SEE_WHY] * choice.hidden + [WIDER] * choice.outside
         elif size in result.without_rate:
             why = "every learning rate failed with some tuning seed"
             remedies.append(SEE_WHY)

@@ -33,30 +33,36 @@ class Choice:
     failed: tuple[float, ...] = ()
 
     @property
-    def edge(self) -> str:
-        """Of the rates that are known to be good or bad, the `lowest` or `highest`; else empty."""
+    def edges(self) -> tuple[str, ...]:
+        """Whether it is the `lowest`, the `highest` or both of the rates that are known."""
         known = [*self.means, *self.diverged]
-        if self.lr == min(known):
-            return "lowest"
-        return "highest" if self.lr == max(known) else ""
+        ends = {"lowest": min(known), "highest": max(known)}
+        return tuple(edge for edge, lr in ends.items() if lr == self.lr)
 
     @property
     def at_edge(self) -> bool:
         """Whether a better rate may lie beyond it."""
-        return bool(self.edge)
+        return bool(self.edges)
 
     @property
-    def beyond(self) -> tuple[float, ...]:
-        """Rates beyond that edge of which nothing is known, since they failed."""
-        lower, higher = self.edge == "lowest", self.edge == "highest"
-        return tuple(
-            lr for lr in self.failed if (lower and lr < self.lr) or (higher and lr > self.lr)
-        )
+    def hidden(self) -> bool:
+        """Whether rates beyond an edge were tried and failed, so that nothing is known of them."""
+        return any(self._beyond(edge) for edge in self.edges)
+
+    @property
+    def outside(self) -> bool:
+        """Whether the grid ends at an edge."""
+        return not all(self._beyond(edge) for edge in self.edges)
 
     @property
     def end(self) -> str:
-        """`edge` and what it is the edge of, in words."""
-        return f"{self.edge} {'that did not fail' if self.beyond else 'of the grid'}"
+        """Which edge it is, in words."""
+        if len(self.edges) > 1:
+            return "only one that did not fail"
+        return f"{self.edges[0]} {'that did not fail' if self.hidden else 'of the grid'}"
+
+    def _beyond(self, edge: str) -> bool:
+        return any(lr < self.lr if edge == "lowest" else lr > self.lr for lr in self.failed)
 
 
 def choices(tuning: TuningDesign, trials: Iterable[TrialRecord]) -> dict[int, Choice]:

@@ -127,7 +127,7 @@ def _plateau(result: Scaled, fit: Fit) -> list[str]:
     if fit.missing:
         up_to += f", over {ALIKE}"
     margin = f"{plateau.margin:g} points"
-    since = plateau.size or min(result.sizes)
+    since = plateau.size or min(map(int, map(str, compared)))
     skipped = [size for size in result.sizes if since < size < largest and size not in compared]
     aside = f", B = {listed(skipped)} left out," if skipped else ""
     other = "other larger B" if skipped else "larger B"

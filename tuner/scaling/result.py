@@ -66,7 +66,7 @@ class Scaled:
         seeds_of: by cell, its complete trials.
         failed: numbers of compared trials that failed.
         left: compared trials of the plan that have not ended.
-        fitted: the cells that are fitted: those whose rate is not at the edge of its grid.
+        fitted: the cells that are fitted: those whose rate lies at no edge.
         empty: those of them that are left out, since all of their seeds have failed.
         paired: the seeds that all fitted cells have, two or more: what the fits rest on.
         fits: by response.
@@ -182,7 +182,7 @@ class Scaled:
 
     @property
     def at_edge(self) -> tuple[int, ...]:
-        """Those whose learning rate lies at the edge of its grid: nothing is concluded on them."""
+        """Those whose learning rate lies at an edge: nothing is concluded on them."""
         return tuple(size for size, choice in self.choices.items() if choice.at_edge)
 
     @property
@@ -271,9 +271,9 @@ def _why_not(chosen: Mapping[int, Choice], fitted: Sequence[Cell], paired: Seque
     if not chosen:
         return "no learning rate has been chosen for any B yet, or every rate failed"
     if all(choice.at_edge for choice in chosen.values()):
-        return "the best learning rate of every B that has one lies at the edge of the grid"
+        return "the best learning rate of every B that has one may not be the best there is"
     if not fitted:
-        return "all trials failed at every B whose learning rate is not at the edge of the grid"
+        return "all trials failed at every B whose learning rate lies at no edge"
     if len(fitted) == 1:
         return f"of all configurations one alone is not left out ({fitted[0]})"
     if not paired:

@@ -75,8 +75,9 @@ def _rates(result: Scaled) -> list[str]:
         told += _ineligible(size, choice)
         if choice.at_edge:
             told.append(
-                f"At B = {size} that is the {choice.end}, and a better one may "
-                f"lie beyond it: B = {size} is left out of all effects and means below."
+                f"At B = {size} the chosen rate, {number(choice.lr)}, is the {choice.end}, and a "
+                f"better one may lie beyond it: B = {size} is left out of all effects and means "
+                f"below."
             )
     for size in result.without_rate:
         told.append(f"At B = {size} every rate failed with some seed: nothing was compared there.")
@@ -86,7 +87,7 @@ def _rates(result: Scaled) -> list[str]:
 def _ineligible(size: int, choice: Choice) -> list[str]:
     """Which rates no choice could fall on."""
     why = {
-        "the loss was no number with some seed": choice.diverged,
+        "with some seed training diverged": choice.diverged,
         "some seed failed": choice.failed,
     }
     return [

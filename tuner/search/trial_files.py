@@ -185,6 +185,10 @@ def staying(study: StudyRecord, keep_best: int) -> list[TrialRecord]:
     return best + [trial for trial in untested(study) if trial not in best]
 
 
+class WeightsLost(UserError):
+    """Weights that were kept are gone or damaged."""
+
+
 def kept_weights(folder: Place) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What stayed of a trial: the facts beside its final weights, and these.
 
@@ -192,7 +196,8 @@ def kept_weights(folder: Place) -> tuple[dict[str, Any], dict[str, Tensor]]:
         folder: of the trial, in the study's `best/`.
 
     Raises:
-        UserError: they are not there, or damaged.
+        WeightsLost: they are not there, or damaged.
+        UserError: the storage cannot be reached.
         StorageFull: they cannot be fetched from an object store: no space is left here.
     """
     try:
@@ -204,7 +209,16 @@ def kept_weights(folder: Place) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except StorageFull:  # where it is fetched to
         raise
     except (FileNotFoundError, ValueError, KeyError, SafetensorError) as error:
-        raise UserError(f"{folder} is damaged: {error}") from error
+        raise WeightsLost(f"{folder} is damaged: {error}") from error
+
+
+def is_kept(folder: Place) -> bool:
+    """Whether what stayed of a trial is there and whole."""
+    try:
+        kept_weights(folder)
+    except WeightsLost:
+        return False
+    return True
 
 
 def _attempt(told: list[str], trouble: str, action: Callable[..., None], *arguments: Any) -> None:

@@ -126,11 +126,9 @@ def planned_params(study: StudyConfig) -> list[Params]:
 
 
 def first_planned(study: StudyConfig) -> Params:
-    """The first of what a design compares; at a middle learning rate where none is chosen yet."""
-    tuned = 0
-    if isinstance(study.design, ScalingDesign):
-        tuned = len(tuning_points(study, study.design))
-    return planned_params(study)[tuned]
+    """The first of what a scaling study compares, at a middle learning rate: none is chosen yet."""
+    assert isinstance(study.design, ScalingDesign)
+    return planned_params(study)[len(tuning_points(study, study.design))]
 
 
 def planned_configs(study: StudyConfig) -> Iterator[TrialConfig]:

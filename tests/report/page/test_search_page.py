@@ -12,6 +12,7 @@ from tuner.errors import UserError
 from tuner.ledger import Ledger
 from tuner.records import StudyRecord
 from tuner.report.page import beside
+from tuner.report.page.beside import first_test
 from tuner.report.page.blocks import Block, Commands, Figure, Grid, Page, Side, Words
 
 BROKEN = "planted-reference"
@@ -166,9 +167,11 @@ def test_a_confirmation_stands_on_top(
     assert f"{BROKEN} cannot be read: its journal is damaged" in words_of(page, "Answer, conf")
     command = next(b for b in blocks_of(page, "Answer, conf") if isinstance(b, Commands))
     assert "report planted-confirm" in command.lines[0]
-    assert "begun after" not in words_of(page, "Answer, confirmed")
+    assert "began after" not in words_of(page, "Answer, confirmed")
+    read = first_test(older)
+    assert read is not None and first_test(searched) is None
     *before, last = searched.trials
-    later = last.model_copy(update={"started": mine.created + 1})
+    later = last.model_copy(update={"started": read + 1})
     gone_on = searched.model_copy(update={"trials": (*before, later)})
     told = words_of(paged(gone_on, place), "Answer, confirmed")
-    assert "1 trial of the search was begun after planted-confirm: what came of that" in told
+    assert f"1 trial of the search began after {older.name} had read test: whoever" in told

@@ -26,12 +26,14 @@ class Family:
         search: None where it is not there, or what is reported is none of these.
         confirmation: the newest that has come to a recommendation.
         reference: the newest that has, likewise.
+        tested: confirmations that have read test, the oldest first.
         unread: why siblings could not be read, a sentence each.
     """
 
     search: StudyRecord | None = None
     confirmation: StudyRecord | None = None
     reference: StudyRecord | None = None
+    tested: tuple[StudyRecord, ...] = ()
     unread: tuple[str, ...] = ()
 
     @classmethod
@@ -46,6 +48,7 @@ class Family:
         if design is not None:
             stem = next((study.name.rpartition(s)[0] for s in SUFFIXES if s in study.name), "")
         found: dict[bool, StudyRecord] = {}
+        tested: list[StudyRecord] = []
         unread: list[str] = []
         for place in _siblings(stem, folder):
             try:
@@ -62,7 +65,15 @@ class Family:
                 newer = older is None or record.created > older.created
                 if record.recommendation is not None and newer:
                     found[is_reference] = record
-        return cls(search, found.get(False), found.get(True), tuple(unread))
+                if first_test(record) is not None and not is_reference:
+                    tested.append(record)
+        tested.sort(key=lambda record: record.created)
+        return cls(search, found.get(False), found.get(True), tuple(tested), tuple(unread))
+
+
+def first_test(study: StudyRecord) -> float | None:
+    """When test was first read by a study's trials, Unix time in seconds."""
+    return min((on_test.time for trial in study.trials for on_test in trial.tests), default=None)
 
 
 def to_page(text: str, study: StudyRecord, folder: Place) -> Block:

@@ -274,7 +274,7 @@ def _left_out(result: Scaled) -> str:
     if not result.at_edge:
         return ""
     sizes = ", ".join(map(str, result.at_edge))
-    return f" Left out, their learning rate being at the edge of its grid: B = {sizes}."
+    return f" Left out, since a better learning rate may lie beyond theirs: B = {sizes}."
 
 
 def _majority(result: Scaled) -> float:

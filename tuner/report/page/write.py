@@ -12,7 +12,7 @@ from tuner.errors import UserError
 from tuner.invocation import command
 from tuner.records import ENDED, StudyRecord
 from tuner.report.page import confirmation, provenance, scaling, search
-from tuner.report.page.beside import Family, to_page
+from tuner.report.page.beside import Family, first_test, to_page
 from tuner.report.page.blocks import Block, Commands, Page, Section, Words
 from tuner.report.page.languages import beside_published
 from tuner.report.page.noise import noise
@@ -100,7 +100,7 @@ def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
     if confirmed is None:
         blocks = [*search.answer(study), *search.next_step(study, folder)]
         return [Section("Answer", tuple(blocks)), *search.sections(study)]
-    blocks = [*confirmation.answer(Confirmed.of(confirmed)), *_went_on(study, confirmed)]
+    blocks = [*confirmation.answer(Confirmed.of(confirmed)), *_went_on(study, family)]
     link = to_page(f"Confirmed by {confirmed.name}: its whole page", confirmed, folder)
     return [
         Section("Answer, confirmed", (*blocks, link)),
@@ -109,17 +109,18 @@ def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
     ]
 
 
-def _went_on(search: StudyRecord, confirmed: StudyRecord) -> list[Block]:
-    """That a search went on after its confirmation was begun."""
-    later = [trial for trial in search.trials if (trial.started or 0.0) > confirmed.created]
-    if not later:
-        return []
-    verb = "was" if len(later) == 1 else "were"
-    told = (
-        f"{count(len(later), 'trial')} of the search {verb} begun after {confirmed.name}: what "
-        "came of that is not confirmed, and whoever asked for it may have known test."
-    )
-    return [Words(told, "warning")]
+def _went_on(search: StudyRecord, family: Family) -> list[Block]:
+    """That a search went on after test was read, by whichever of its confirmations."""
+    for confirmed in family.tested[:1]:
+        read = first_test(confirmed)
+        later = [t for t in search.trials if read is not None and (t.started or 0.0) > read]
+        if later:
+            told = (
+                f"{count(len(later), 'trial')} of the search began after {confirmed.name} had read "
+                "test: whoever asked for more may have known it."
+            )
+            return [Words(told, "warning")]
+    return []
 
 
 def _confirmation(
