@@ -110,17 +110,20 @@ def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
 
 
 def _went_on(search: StudyRecord, family: Family) -> list[Block]:
-    """That a search went on after test was read, by whichever of its confirmations."""
-    for confirmed in family.tested[:1]:
-        read = first_test(confirmed)
-        later = [t for t in search.trials if read is not None and (t.started or 0.0) > read]
-        if later:
-            told = (
-                f"{count(len(later), 'trial')} of the search began after {confirmed.name} had read "
-                "test: whoever asked for more may have known it."
-            )
-            return [Words(told, "warning")]
-    return []
+    """That a search went on after the first of its confirmations had read test."""
+    if not family.tested:
+        return []
+    confirmed = family.tested[0]
+    read = first_test(confirmed)
+    assert read is not None
+    later = [trial for trial in search.trials if (trial.started or 0.0) > read]
+    if not later:
+        return []
+    told = (
+        f"{count(len(later), 'trial')} of the search began after {confirmed.name} had read test: "
+        "whoever asked for more may have known it."
+    )
+    return [Words(told, "warning")]
 
 
 def _confirmation(
