@@ -11,6 +11,7 @@ import pytest
 
 from tests.scaling.studies import SETTINGS, planned
 from tuner.errors import UserError
+from tuner.jobs.staging import stage
 from tuner.study import StudyConfig
 from tuner.study.planned import budgets, full_budget, planned_configs, planned_params, sizes
 from tuner.study_file import load_study, validate_study
@@ -127,3 +128,5 @@ def test_a_confirmation_is_not_written_by_hand(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is made by tuner confirm alone") as refused:
         load_study(file)
     assert "tuner confirm STUDY" in refused.value.remedy
+    with pytest.raises(UserError, match="is made by tuner confirm alone"):
+        stage(file, ["storage=s3://bucket/studies"])  # of `tuner submit`

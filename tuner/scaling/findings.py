@@ -121,13 +121,13 @@ def _plateau(result: Scaled, fit: Fit) -> list[str]:
     plateau = fit.plateau
     if plateau is None:
         return []
-    compared = levels(result.fitted, "effective_size")
-    largest = max(map(int, map(str, compared)))
+    compared = {cell.effective_size for cell in result.fitted}
+    largest = max(compared)
     up_to = f"at equal {result.design.hold} and up to B = {largest}"
     if fit.missing:
         up_to += f", over {ALIKE}"
     margin = f"{plateau.margin:g} points"
-    since = plateau.size or min(map(int, map(str, compared)))
+    since = plateau.size or min(compared)
     skipped = [size for size in result.sizes if since < size < largest and size not in compared]
     aside = f", B = {listed(skipped)} left out," if skipped else ""
     other = "other larger B" if skipped else "larger B"
