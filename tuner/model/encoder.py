@@ -32,6 +32,7 @@ from transformers.utils import logging
 
 from tuner.errors import UserError
 from tuner.hub import ask, offline
+from tuner.model.architectures import check_architecture
 from tuner.model.shape import FILES, EncoderShape, check_max_length, refuse, source_of
 from tuner.study.parts import EncoderConfig
 
@@ -92,8 +93,8 @@ class PretrainedEncoder:
         """A fresh module with a copy of these weights, in training mode; reads no file or hub."""
         with no_init_weights():
             model: PreTrainedModel = AutoModel.from_config(self._config())  # type: ignore[no-untyped-call]
-        if not self.has_pooler and hasattr(model, "pooler"):
-            model.register_module("pooler", None)
+        if not self.has_pooler:
+            without_pooler(model)
         # torch.tensor copies: the arrays stay as they are, also where they are read-only.
         weights = {name: torch.tensor(array) for name, array in self.weights.items()}
         model.load_state_dict(weights, assign=True)
@@ -102,6 +103,17 @@ class PretrainedEncoder:
 
     def _config(self) -> PretrainedConfig:
         return AutoConfig.for_model(**self.config)
+
+
+def without_pooler(model: PreTrainedModel) -> nn.Module | None:
+    """Take a model's pooler out of it; returns it, None where there was none.
+
+    A module that changes nothing takes its place: some models call their pooler unasked.
+    """
+    pooler = dict(model.named_children()).get("pooler")
+    if pooler is not None:
+        model.register_module("pooler", nn.Identity())
+    return pooler
 
 
 def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
@@ -188,6 +200,7 @@ def _load_config(encoder: EncoderConfig, source: str) -> PretrainedConfig:
         )
     except Exception as error:  # tokenizers and transformers raise what they like
         refuse(encoder, "configuration", error)
+    check_architecture(config.to_dict(), encoder.name)
     if config.is_encoder_decoder or config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         raise UserError(
             f"{encoder.name!r} is a model of type {config.model_type}, not an encoder-only one",
@@ -218,21 +231,30 @@ def _checksum(config: dict[str, Any], weights: dict[str, np.ndarray]) -> str:
 
 
 @contextmanager
+def quiet() -> Iterator[None]:
+    """Without what transformers warns of."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+@contextmanager
 def _quietly(encoder: EncoderConfig, source: str) -> Iterator[None]:
     """Without progress bars and reports, and without retries where the hub does not answer."""
     local = Path(source).is_dir()
     silent = not local and bool(ask("model", source, encoder.revision).silence)
-    verbosity, progress = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    progress = logging.is_progress_bar_enabled()
     hub = getLogger("huggingface_hub")
     hub_level = hub.level
     hub.setLevel(ERROR)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        with offline(silent):
+        with offline(silent), quiet():
             yield
     finally:
-        logging.set_verbosity(verbosity)
         hub.setLevel(hub_level)
         if progress:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
