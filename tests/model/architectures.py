@@ -6,6 +6,7 @@ difference shows.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-from tuner.data.corpus import Corpus, Row
+from tuner.study import StudyConfig
 
 VOCABULARY, HIDDEN, LAYERS, POSITIONS = 120, 32, 2, 66
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -84,8 +85,8 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "layoutlm": ("layoutlm", {}),
     "longformer": ("longformer", {"attention_window": 4}),
     "luke": ("luke", {"entity_vocab_size": 5, "entity_emb_size": 8}),
-    "megatron-bert": ("megatron-bert", {}),
     "mbart": ("mbart", {"d_model": HIDDEN}),
+    "megatron-bert": ("megatron-bert", {}),
     "mobilebert": ("mobilebert", MOBILEBERT),
     "modernbert": ("modernbert", {"cls_token_id": 2, "sep_token_id": 3}),
     "modernvbert": ("modernvbert", {}),
@@ -110,12 +111,12 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "xlm, one language": ("xlm", XLM),
     "xlm-roberta": ("xlm-roberta", {}),
     "xlm-roberta-xl": ("xlm-roberta-xl", {}),
-    "xlnet": ("xlnet", {}),
+    "xlnet": ("xlnet", {"d_head": 16}),
     "xmod": ("xmod", XMOD),
     "yoso": ("yoso", {}),
 }
 """By name: the type, and what its configuration says beside the sizes."""
-DROPPED = {"funnel": ("num_hidden_layers",)}
+DROPPED = {"funnel": ("num_hidden_layers",), "xlnet": ("max_position_embeddings",)}
 """Sizes that a type's configuration has no place for."""
 PADDED_WITH_1 = {"roberta", "xlm-roberta", "xlm-roberta-xl", "roberta-prelayernorm", "camembert"}
 PADDED_WITH_1 |= {"xmod", "data2vec-text", "ibert", "longformer", "mpnet", "esm", "luke"}
@@ -125,7 +126,10 @@ FIRST_OF_MANY = {"funnel": "FunnelModel"}
 ONLY_A_CONFIGURATION = {"bart", "canine", "mbart", "mvp", "modernvbert", "neomme", "perceiver"}
 ONLY_A_CONFIGURATION |= {"roc_bert", "tapas", "ultravbert", "xlnet", "gpt2", "layoutlm"}
 """Refused for what they are: there is nothing to run."""
+POOLER_ON_DEMAND = {"nomic_bert", "gte"}
+"""Types that have a pooler only where it is asked for."""
 LANGUAGES = ("en", "de")
+MAX_LENGTH = 24
 
 
 def saved(name: str, folder: Path) -> PretrainedConfig:
@@ -143,7 +147,8 @@ def saved(name: str, folder: Path) -> PretrainedConfig:
         config.save_pretrained(folder)
         return config
     torch.manual_seed(0)
-    model = AutoModel.from_config(config)
+    pooler = {"add_pooling_layer": True} if kind in POOLER_ON_DEMAND else {}
+    model = AutoModel.from_config(config, **pooler)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1:  # whatever the architecture's own start is
@@ -174,21 +179,42 @@ def tokenizer(types: bool, padded_with_1: bool = False) -> PreTrainedTokenizerFa
     )
 
 
-def corpus(ids: int = 24) -> Corpus:
-    """Pairs of 2 to 9 words in two languages, of half of the vocabulary's words."""
+def data(folder: Path, ids: int = 24) -> dict[str, Any]:
+    """Write pairs of 2 to 9 words in two languages, of half of the words; a study's `data:`."""
     random = np.random.default_rng(0)
+    for split in ("train", "dev"):
+        for language in LANGUAGES:
+            lines = [
+                json.dumps(
+                    {
+                        "id": str(number),
+                        "sentence1": _words(random),
+                        "sentence2": _words(random),
+                        "label": number % 2,
+                    }
+                )
+                for number in range(ids)
+            ]
+            (folder / f"{split}.{language}.jsonl").write_text("\n".join(lines))
+    paths = {split: f"{folder}/{split}.{{language}}.jsonl" for split in ("train", "dev")}
+    return {"source": "files", "machine_translated": [], **paths}
 
-    def rows(prefix: str) -> dict[str, dict[str, Row]]:
-        return {
-            language: {
-                f"{prefix}{n}": Row(f"{prefix}{n}", _words(random), _words(random), n % 2)
-                for n in range(ids)
-            }
-            for language in LANGUAGES
+
+def study(encoder: Path, data: dict[str, Any], **trial: Any) -> StudyConfig:
+    """A study of one trial in two languages, none of its pairs in both."""
+    return StudyConfig.model_validate(
+        {
+            "name": "architectures",
+            "storage": str(encoder / "studies"),
+            "encoder": {"name": str(encoder), "max_length": MAX_LENGTH},
+            "data": data,
+            "languages": {"source": LANGUAGES, "target": []},
+            "budget": {"pairs_per_trial": 16, "trials": 1},
+            "scheduler": {"kind": "none"},
+            "trial": {"mix.cross_lingual": 0, "batch.effective_size": 8, "optim.lr": 1e-3} | trial,
+            "space": {"optim.lr": [1e-3, 2e-3]},
         }
-
-    splits = {"train": rows("t"), "dev": rows("d")}
-    return Corpus(LANGUAGES, ("0", "1"), splits, (), machine_translated=False)  # type: ignore[arg-type]
+    )
 
 
 def _words(random: np.random.Generator) -> str:

@@ -12,7 +12,6 @@ from tuner.errors import UserError
 
 ENCODERS = "Use a masked language model such as BERT, XLM-R or DistilBERT (docs/encoders.md)."
 MIXES = "its result for a pair depends on the padding or on the pairs beside it"
-SHAPES = "it does not give one hidden state for each token in every layer"
 IMAGES = "it reads images beside text"
 DECODER = "it has a decoder"
 REFUSED = {
@@ -20,16 +19,16 @@ REFUSED = {
     "canine": "it reads characters by their code points and has no table of tokens",
     "convbert": f"{MIXES}: its convolutions read the padding",
     "fnet": f"{MIXES}: it mixes tokens by Fourier transforms and takes no mask",
-    "funnel": f"{SHAPES}: later layers hold fewer tokens",
+    "funnel": f"{MIXES}: it pools neighbouring tokens, padding among them",
     "layoutlm": "it reads where words stand on a page, and a pair of sentences has no page",
     "mbart": DECODER,
     "modernvbert": IMAGES,
-    "mra": f"{MIXES}: it takes tokens in blocks of 32",
+    "mra": "it takes only pairs whose tokens are a multiple of 32, padding included, in float32",
     "mvp": DECODER,
     "neomme": IMAGES,
     "nystromformer": f"{MIXES}: its landmarks are means over the padding too",
-    "perceiver": f"{SHAPES}: its states are latent ones",
-    "reformer": f"{MIXES}: it hashes tokens and takes them in chunks",
+    "perceiver": "its hidden states are latent ones, not one for each token",
+    "reformer": f"{MIXES}: it hashes tokens at random and takes them in chunks",
     "roc_bert": "it reads the shape and the sound of each character beside the token",
     "tapas": "it reads tables: seven kinds of token types",
     "ultravbert": IMAGES,

@@ -6,9 +6,11 @@ The only place of the model that reads files or the Hugging Face hub.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import ERROR, getLogger
@@ -93,6 +95,8 @@ class PretrainedEncoder:
         """A fresh module with a copy of these weights, in training mode; reads no file or hub."""
         with no_init_weights():
             model: PreTrainedModel = AutoModel.from_config(self._config())  # type: ignore[no-untyped-call]
+            if self.has_pooler and getattr(model, "pooler", None) is None:  # only where asked for
+                model = AutoModel.from_config(self._config(), add_pooling_layer=True)  # type: ignore[no-untyped-call]
         if not self.has_pooler:
             without_pooler(model)
         # torch.tensor copies: the arrays stay as they are, also where they are read-only.
@@ -129,16 +133,19 @@ def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
     source = source_of(encoder)
     with _quietly(encoder, source):
         config = _load_config(encoder, source)
+        given: dict[str, Any] = {
+            "config": config,
+            "revision": encoder.revision,
+            "use_safetensors": True,
+            "trust_remote_code": False,
+            "dtype": torch.float32,
+            "output_loading_info": True,
+        }
         try:
-            model, report = AutoModel.from_pretrained(
-                source,
-                config=config,
-                revision=encoder.revision,
-                use_safetensors=True,
-                trust_remote_code=False,
-                dtype=torch.float32,
-                output_loading_info=True,
-            )
+            model, report = AutoModel.from_pretrained(source, **given)
+            if _leaves_its_pooler(model, report["unexpected_keys"]):
+                given["add_pooling_layer"] = True
+                model, report = AutoModel.from_pretrained(source, **given)
         except Exception as error:  # of what is not as it was saved
             refuse(encoder, "weights", error)
     missing_pooler = {key for key in report["missing_keys"] if key.startswith("pooler.")}
@@ -215,6 +222,17 @@ def _check_max_length(encoder: EncoderConfig, model: PreTrainedModel) -> None:
     if isinstance(table, nn.Embedding) and table.padding_idx is not None:
         positions -= table.padding_idx + 1  # RoBERTa numbers positions from there on
     check_max_length(encoder, positions)
+
+
+def _leaves_its_pooler(model: PreTrainedModel, unexpected: Iterable[str]) -> bool:
+    """Whether the checkpoint has a pooler that the model makes only where it is asked for.
+
+    Of NomicBERT and GTE, for instance.
+    """
+    asked = "add_pooling_layer" in inspect.signature(type(model)).parameters
+    base = model.base_model_prefix
+    own = re.compile(rf"(?:{re.escape(base)}\.)?pooler\.")
+    return asked and any(map(own.match, unexpected))
 
 
 def _embedding(model: PreTrainedModel) -> str:
