@@ -53,6 +53,26 @@ def test_no_module_is_a_drawer() -> None:
     assert [module for module in MODULES if drawers.search(module)] == []
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_text_has_an_encoding_that_no_locale_decides(module: str) -> None:
+    """Files are UTF-8 everywhere, and what other programs say is read alike everywhere."""
+    for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        named = {word.arg: ast.unparse(word.value) for word in node.keywords}
+        assert "text" not in named and "universal_newlines" not in named, ast.unparse(node)
+        texts = {"read_text": 0, "write_text": 1}
+        kind = called.rpartition(".")[2]
+        if kind in texts:
+            assert "encoding" in named or len(node.args) > texts[kind], ast.unparse(node)
+        elif called in ("open", "os.fdopen", "io.open") or re.fullmatch(
+            r"\w*path\w*\.open", called
+        ):
+            binary = any("b'" in ast.unparse(mode) for mode in node.args[:2])
+            assert "encoding" in named or binary, ast.unparse(node)
+
+
 def test_the_readme_maps_every_module() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     mapped = set(re.findall(r"\btuner/[\w/]+\.py\b", readme))

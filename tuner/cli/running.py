@@ -103,7 +103,7 @@ def plan(
         from tuner.plan.show import show
     planned = plan_study(study, calibrate, ConsoleProgress(console), table)
     if as_json:
-        print(planned.model_dump_json())
+        print(json.dumps(planned.model_dump(mode="json")))  # in ASCII, as all JSON here
     else:
         show(planned, study, console)
         console.print(
