@@ -16,7 +16,7 @@ from tests.robustness.commands import examples, tree, tuner
 from tests.robustness.conftest import NAME
 from tests.robustness.damage import forge
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
