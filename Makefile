@@ -82,7 +82,7 @@ import json, sys
 found = [item["metadata"] for item in json.load(open(sys.argv[1]))["install"]]
 print("# The lock: the exact versions that make setup installs. Renewed by make lock.")
 for package in sorted(found, key=lambda package: package["name"].lower()):
-    if package["name"] != "tuner":
+    if package["name"] != "hybrid-batch-tuner":
         print(package["name"], package["version"].partition("+")[0], sep="==")
 endef
 export PINS_OF_REPORT

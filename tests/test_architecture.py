@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.waiting import Within
+from tuner import DISTRIBUTION
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("tuner/**/*.py"))
@@ -70,6 +71,39 @@ def test_the_lock_pins_what_the_project_needs() -> None:
         assert need.specifier.contains(pins.get(canonicalize_name(need.name), "0")), (
             f"constraints.txt has no pin for {need}: make lock"
         )
+
+
+def test_what_is_installed_by_name_is_ours() -> None:
+    """On PyPI, `tuner` is another project: no remedy, document or image installs it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == DISTRIBUTION
+    assert "tuner" in _installed_by_name("`pip install -c a.txt 'tuner[s3]'`")
+    assert "tuner" in _installed_by_name('"python -m pip install -c "\n    "a.txt tuner; or"')
+    assert "tuner" not in _installed_by_name('pip install "/home/ray/tuner[s3]"\n\ntuner search')
+    for path in _written_by_us():
+        text = path.read_text(encoding="utf-8")
+        assert "tuner" not in _installed_by_name(text), path
+        assert not re.search(r"\b(version|requires|distribution|metadata)\(.tuner.\)", text), path
+
+
+def _installed_by_name(text: str) -> list[str]:
+    """The distributions that commands in a text install, paths left out."""
+    joined = re.sub(r"['\"]\s*\n\s*f?['\"]", "", text)  # texts in Python go on in the next line
+    words = [
+        word.strip("'\"")
+        for command in re.findall(r"\bpip install\b((?:(?!\n\n)[^`;&|,(){}])*)", joined)
+        for word in command.split()
+    ]
+    return [found[0] for word in words if (found := re.match(r"\w[\w.-]*", word))]
+
+
+def _written_by_us() -> list[Path]:
+    """Sources and documents: everything that may tell somebody what to install."""
+    folders = ("tuner", "docs", "cluster", "benchmarks", "search_spaces", ".ci")
+    paths = [*ROOT.iterdir(), *(path for name in folders for path in (ROOT / name).rglob("*"))]
+    kinds = ("", ".cfg", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml", ".html")
+    found = [path for path in paths if path.is_file() and path.suffix in kinds]
+    return [path for path in found if path.name not in ("CHANGELOG.md", ".gitignore")]
 
 
 def _has_code(module: str) -> bool:
