@@ -90,4 +90,4 @@ def program() -> str:
     if which("tuner") or READER in os.environ:
         return "tuner"
     called = Path(sys.argv[0])
-    return "python -m tuner" if called.name == "__main__.py" else relpath(called)
+    return relpath(called) if called.name == "tuner" else "python -m tuner"
