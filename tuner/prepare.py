@@ -83,6 +83,8 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
     with progress.task("tokenising", "sentences") as advance:
         tokenizer = load_tokenizer(study.encoder)
         tokens = tokenise(corpus, tokenizer, study.encoder.max_length, advance)
+    for note in tokens.truncation:
+        progress.tell(note)
     whole = len(encoder.weights[encoder.embedding])
     encoder, tokens = cut(encoder, tokens)
     progress.tell(
@@ -106,7 +108,8 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         "counts": _counts(corpus),
         "training_pairs": shared,
         "machine_translated": corpus.machine_translated,
-        "notes": list(corpus.notes),
+        "truncated": tokens.truncated(),
+        "notes": [*corpus.notes, *tokens.truncation],
     }
     facts = {
         "claim": protocol.claim,

@@ -75,6 +75,13 @@ class ColumnsConfig(Part):
         None, description="the language of a row, where one table holds all languages"
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _name_or_number(cls, name: Any) -> Any:
+        if not (name is None or isinstance(name, str)) and (type(name) is not int or name < 1):
+            raise ValueError(f"must be a column's name, or its number from 1, got {name!r}")
+        return name
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         named = {key: name for key, name in self if name is not None}
@@ -125,6 +132,19 @@ class AnyCorpus(Part):
     )
     machine_translated: Translated = Field(description=TRANSLATED)
 
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _scalars(cls, labels: Any) -> Any:
+        for each in labels if isinstance(labels, list | tuple) else ():
+            for name in each if isinstance(each, list | tuple) else (each,):
+                if not isinstance(name, str | int):
+                    quote = f": write '{name}'" if isinstance(name, float) else ""
+                    raise ValueError(
+                        f"a label must be a text, a whole number, true or false, or a list of "
+                        f"these for a class with several names, got {name!r}{quote}"
+                    )
+        return labels
+
     @field_validator("labels")
     @classmethod
     def _told_apart(cls, labels: Any) -> Any:
@@ -156,6 +176,8 @@ class SplitFile(Part):
     @model_validator(mode="before")
     @classmethod
     def _path_alone(cls, given: Any) -> Any:
+        if not isinstance(given, str | dict | SplitFile):
+            raise ValueError(f"must be a path, or a block with path and columns, got {given!r}")
         return {"path": given} if isinstance(given, str) else given
 
     @field_validator("path")

@@ -18,6 +18,7 @@ from tuner.data.sources.tables import Table
 from tuner.errors import UserError
 from tuner.study.data import Label
 from tuner.study.labels import folded
+from tuner.wording import count
 
 NO_LABEL = frozenset({"", "-", "nan", "null"})
 """What stands for a missing label, whatever its case; XNLI and SNLI write `-` where annotators
@@ -85,7 +86,7 @@ class Classes:
             f"{table.place(row)}: the label {label[:40]!r} is not one of {', '.join(self.names)} "
             f"({self.told})"
             + (f"; the nearest is {near}" if near else "")
-            + (f"; {others:,} more rows have unknown labels" if others else "")
+            + (f"; {count(others, 'other row')} with unknown labels" if others else "")
         )
         if not self.listable:
             return UserError(problem, "Correct the file, or read it with data.source: files.")
