@@ -70,10 +70,8 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
     highest = max(study.corner_configs(), key=lambda config: config.fusion.layer or 0)
     check_layer(highest.fusion, encoder.num_layers)
     train = trained_on(study.languages, study.protocol)
-    languages = list(dict.fromkeys([*study.languages.source, *study.languages.target]))
-    languages += [pivot for pivot in study.protocol.pivot if pivot not in languages]
     with progress.task("reading the corpus", "tables") as advance:
-        corpus = load_corpus(study.data, languages, train, advance)
+        corpus = load_corpus(study.data, study.all_languages, train, advance)
     protocol = Protocol.of(study.languages, study.protocol, corpus.machine_translated, encoder.seen)
     with progress.task("comparing the sentences of its splits"):
         overlap = Overlap.of(corpus)

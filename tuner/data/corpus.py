@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Literal
 
 from tuner.errors import UserError
+from tuner.study.data import Split as Split
 
-Split = Literal["train", "dev", "test"]
 MOST_REASONS = 5
 """Why rows of a language were dropped: so many reasons are named, the most frequent."""
 Unit = Literal["line", "row"]
@@ -64,15 +64,14 @@ class Corpus:
         rows: split → language → id → row; clean rows only. `train` holds the languages trained on;
             `test` holds those that have one, and is absent where none has.
         notes: what was dropped and assumed, in words, one line each.
-        machine_translated: training text of a language other than the original is machine
-            translation.
+        machine_translated: some training text is machine translation; None where nobody said.
     """
 
     languages: tuple[str, ...]
     labels: tuple[str, ...]
     rows: dict[Split, dict[str, dict[str, Row]]]
     notes: tuple[str, ...]
-    machine_translated: bool
+    machine_translated: bool | None
 
     def ids(self, split: Split) -> tuple[str, ...]:
         """The ids of a split in the order of row indices, whatever the order in the files."""
