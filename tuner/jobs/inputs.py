@@ -51,11 +51,7 @@ def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> Inputs:
     Args:
         study: validated here.
         settings: the same as plain values, before paths were made absolute.
-
-    Raises:
-        UserError: its storage is a folder that would go with the job.
     """
-    check_storage(settings)
     settings = copy.deepcopy(settings)
     contents: dict[str, Path] = {}
     places: dict[tuple[str, str], str] = {}  # by key of the settings: below the folder of inputs
@@ -77,6 +73,23 @@ def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> Inputs:
     link = f'mkdir -p {FOLDER} && ln -sfn "$PWD/{PART}" {FOLDER}/{name} && '
     packed = {f"{PART}/{place}": path for place, path in contents.items()}
     return Inputs(settings, packed, link, tuple(told))
+
+
+def elsewhere_of(study: StudyConfig, settings: dict[str, Any]) -> set[str]:
+    """The blocks of settings, of data and encoder, of which nothing can be looked at here.
+
+    All their paths are written absolute, or from ~, and none is here: they are the cluster's own.
+    A relative path is not: on the cluster it would lead into the job's folder, which is new.
+    """
+    elsewhere: dict[str, bool] = {}
+    for (block, key), value in _paths(study).items():
+        written = _get(settings, block, key)
+        is_own = written[:1] in ("/", "~") and not any(
+            Path(value.replace(LANGUAGE, language)).expanduser().exists()
+            for language in study.all_languages
+        )
+        elsewhere[block] = elsewhere.get(block, True) and is_own
+    return {block for block, is_own in elsewhere.items() if is_own}
 
 
 def check_storage(settings: dict[str, Any]) -> None:
@@ -113,6 +126,12 @@ def _paths(study: StudyConfig) -> dict[tuple[str, str], str]:
     if encoder != "nano" and (encoder[:1] in "~/." or Path(encoder).expanduser().is_dir()):
         found["encoder", "name"] = encoder
     return found
+
+
+def _get(settings: dict[str, Any], block: str, key: str) -> str:
+    """A path in plain settings, as it was written."""
+    value = settings.get(block, {}).get(key, "")
+    return str(value["path"] if isinstance(value, dict) else value)
 
 
 def _put(settings: dict[str, Any], block: str, key: str, path: str) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import yaml
 
+from tuner.checked import check_data, encoder_unless_away
 from tuner.invocation import program
-from tuner.jobs.inputs import inputs_of
+from tuner.jobs.inputs import check_storage, elsewhere_of, inputs_of
 from tuner.jobs.package import Contents
 from tuner.study import StudyConfig
 from tuner.study_file import settings_of, written_study
@@ -48,10 +49,18 @@ def stage(space: Path, overrides: Sequence[str]) -> Staged:
     """Read a study's YAML, apply what overrides it, and find what it needs of this machine.
 
     Raises:
-        UserError: it is not valid, or its storage is a folder of this machine.
+        UserError: it is not valid, its storage is a folder of this machine, or what of its data and
+            encoder is here does not do.
     """
     settings = settings_of(space, overrides)
     study = written_study(settings, space)
+    check_storage(settings)
+    unseen: list[str] = []
+    elsewhere = elsewhere_of(study, settings)
+    if "data" not in elsewhere:
+        check_data(study)
+    if "encoder" not in elsewhere:
+        encoder_unless_away(study, unseen.append)
     inputs = inputs_of(study, settings)
     text = yaml.safe_dump(inputs.settings, sort_keys=False, allow_unicode=True)
     options = [option for override in overrides for option in ("--set", override)]
@@ -63,5 +72,5 @@ def stage(space: Path, overrides: Sequence[str]) -> Staged:
         prepare=inputs.prepare,
         digest=hashlib.sha256(plain.encode()).hexdigest()[:16],
         command=f"{program()} submit {shlex.join([str(space), *options])}",
-        told=inputs.told,
+        told=(*unseen, *inputs.told),
     )
