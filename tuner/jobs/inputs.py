@@ -51,7 +51,11 @@ def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> Inputs:
     Args:
         study: validated here.
         settings: the same as plain values, before paths were made absolute.
+
+    Raises:
+        UserError: its storage is a folder that would go with the job.
     """
+    check_storage(settings)
     settings = copy.deepcopy(settings)
     contents: dict[str, Path] = {}
     places: dict[tuple[str, str], str] = {}  # by key of the settings: below the folder of inputs
@@ -76,20 +80,20 @@ def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> Inputs:
 
 
 def elsewhere_of(study: StudyConfig, settings: dict[str, Any]) -> set[str]:
-    """The blocks of settings, of data and encoder, of which nothing can be looked at here.
+    """The blocks of settings, of data and encoder, that are not here as a whole.
 
-    All their paths are written absolute, or from ~, and none is here: they are the cluster's own.
-    A relative path is not: on the cluster it would lead into the job's folder, which is new.
+    A path in them is written absolute, or from ~, and nothing is there: it is the cluster's own. A
+    relative path is not: on the cluster it would lead into the job's folder, which is new.
     """
-    elsewhere: dict[str, bool] = {}
-    for (block, key), value in _paths(study).items():
-        written = _get(settings, block, key)
-        is_own = written[:1] in ("/", "~") and not any(
+    return {
+        block
+        for (block, key), value in _paths(study).items()
+        if _get(settings, block, key)[:1] in ("/", "~")
+        and not any(
             Path(value.replace(LANGUAGE, language)).expanduser().exists()
             for language in study.all_languages
         )
-        elsewhere[block] = elsewhere.get(block, True) and is_own
-    return {block for block, is_own in elsewhere.items() if is_own}
+    }
 
 
 def check_storage(settings: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,22 +45,36 @@ class Staged:
     told: tuple[str, ...]
 
 
-def stage(space: Path, overrides: Sequence[str]) -> Staged:
-    """Read a study's YAML, apply what overrides it, and find what it needs of this machine.
+def check_here(space: Path, overrides: Sequence[str], tell: Callable[[str], None]) -> None:
+    """Check a study before anything of it is packed: its data and encoder as far as they are here.
+
+    Args:
+        space: its YAML.
+        overrides: of its keys.
+        tell: called where only the hub could show the encoder and does not answer.
 
     Raises:
-        UserError: it is not valid, its storage is a folder of this machine, or what of its data and
-            encoder is here does not do.
+        UserError: it is not valid, its storage is a folder of this machine, or its data or encoder
+            is missing or broken, or does not fit.
     """
     settings = settings_of(space, overrides)
     study = written_study(settings, space)
     check_storage(settings)
-    unseen: list[str] = []
     elsewhere = elsewhere_of(study, settings)
     if "data" not in elsewhere:
         check_data(study)
     if "encoder" not in elsewhere:
-        encoder_unless_away(study, unseen.append)
+        encoder_unless_away(study, tell)
+
+
+def stage(space: Path, overrides: Sequence[str]) -> Staged:
+    """Read a study's YAML, apply what overrides it, and find what it needs of this machine.
+
+    Raises:
+        UserError: it is not valid, or its storage is a folder of this machine.
+    """
+    settings = settings_of(space, overrides)
+    study = written_study(settings, space)
     inputs = inputs_of(study, settings)
     text = yaml.safe_dump(inputs.settings, sort_keys=False, allow_unicode=True)
     options = [option for override in overrides for option in ("--set", override)]
@@ -72,5 +86,5 @@ def stage(space: Path, overrides: Sequence[str]) -> Staged:
         prepare=inputs.prepare,
         digest=hashlib.sha256(plain.encode()).hexdigest()[:16],
         command=f"{program()} submit {shlex.join([str(space), *options])}",
-        told=(*unseen, *inputs.told),
+        told=inputs.told,
     )
