@@ -23,7 +23,7 @@ from tuner.errors import UserError
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
 from tuner.model.one_language import check_one_language, language_numbers
 from tuner.model.probe import tried
-from tuner.model.shape import check_layer
+from tuner.model.shape import check_fits
 from tuner.model.vocabulary import cut
 from tuner.progress import Progress
 from tuner.protocol import Protocol
@@ -69,14 +69,11 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         f"encoder {encoder.name}: {encoder.num_layers} layers, hidden size {encoder.hidden_size}, "
         f"{encoder.shape.parameters / 1e6:.1f} M parameters"
     )
-    highest = max(study.corner_configs(), key=lambda config: config.fusion.layer or 0)
-    check_layer(highest.fusion, encoder.num_layers)
+    check_fits(study, encoder.shape)
     check_one_language(encoder.config, study)
     train = trained_on(study.languages, study.protocol)
-    languages = list(dict.fromkeys([*study.languages.source, *study.languages.target]))
-    languages += [pivot for pivot in study.protocol.pivot if pivot not in languages]
     with progress.task("reading the corpus", "tables") as advance:
-        corpus = load_corpus(study.data, languages, train, advance)
+        corpus = load_corpus(study.data, study.all_languages, train, advance)
     protocol = Protocol.of(study.languages, study.protocol, corpus.machine_translated, encoder.seen)
     with progress.task("comparing the sentences of its splits"):
         overlap = Overlap.of(corpus)
@@ -88,12 +85,14 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
     with progress.task("tokenising", "sentences") as advance:
         tokenizer = load_tokenizer(study.encoder)
         tokens = tokenise(corpus, tokenizer, study.encoder.max_length, advance)
+    for note in tokens.truncation:
+        progress.tell(note)
     tokens = _as_encoder_takes_them(tokens, encoder, progress)
     whole, whole_tokens = encoder, tokens
     encoder, tokens = cut(whole, whole_tokens)
     with progress.task("trying the encoder on a few pairs"):
         verdict = tried(study.encoder, whole, whole_tokens, encoder, tokens, train)
-    verdict.check(study.encoder, (config.fusion for config in study.corner_configs()))
+    verdict.check(study)
     progress.tell(
         f"the corpus holds {tokens.vocabulary_size:,} of the encoder's "
         f"{len(whole.weights[whole.embedding]):,} tokens: "
@@ -116,7 +115,8 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         "counts": _counts(corpus),
         "training_pairs": shared,
         "machine_translated": corpus.machine_translated,
-        "notes": list(corpus.notes),
+        "truncated": tokens.truncated(),
+        "notes": [*corpus.notes, *tokens.truncation],
     }
     facts = {
         "claim": protocol.claim,

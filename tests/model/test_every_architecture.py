@@ -27,6 +27,7 @@ from tests.model.architectures import study as study_of
 from tests.tracking.examples import Told
 from tuner.config import HeadConfig
 from tuner.errors import UserError
+from tuner.model import configuration
 from tuner.model import encoder as encoder_module
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import quiet
@@ -89,7 +90,8 @@ def test_what_the_docs_say_is_so(
         assert rows()[name] == ("refused", refused)
         if ARCHITECTURES[name][0] not in ONLY_A_CONFIGURATION:
             # What its configuration is refused for is so: run all the same, it is refused again.
-            monkeypatch.setattr(encoder_module, "check_architecture", lambda config, name: None)
+            for module in (configuration, encoder_module):
+                monkeypatch.setattr(module, "check_architecture", lambda config, name: None)
             assert _prepared(study)[0] is None
         return
     fused, unfused = _prepared(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,10 +21,12 @@ from transformers import PreTrainedModel
 
 from tuner.config import FusionConfig, HeadConfig
 from tuner.data.tokens import Pairs, TokenisedCorpus
+from tuner.hub import cached_folder
 from tuner.model.architectures import MIXES
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, quiet
 from tuner.model.packing import Block, arguments_of
+from tuner.model.shape import source_of
 from tuner.model.verdict import Verdict, key_of, key_of_files, recall, remember
 from tuner.study.parts import EncoderConfig
 
@@ -74,7 +77,9 @@ def tried(
     if verdict is None:
         verdict = probe(whole, corpus, cut, renumbered, languages)
         remember(key, verdict)
-    if (files := key_of_files(config)) is not None:
+    source = Path(source_of(config))
+    folder = source if source.is_dir() else cached_folder(config.name, config.revision)
+    if folder is not None and (files := key_of_files(folder, config.max_length)) is not None:
         remember(files, verdict)
     return verdict
 

@@ -11,19 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 
 from tuner import __version__
-from tuner.config import FusionConfig
 from tuner.errors import UserError
-from tuner.hub import cached_folder
 from tuner.model.architectures import ENCODERS
-from tuner.model.shape import source_of
-from tuner.study.parts import EncoderConfig
+from tuner.study import StudyConfig
 
 REVISION = 1
 """Counts up where `tuner.model.probe` tries something else than before."""
@@ -43,31 +39,29 @@ class Verdict:
     unfused: str = ""
     packed: bool = False
 
-    def check(self, encoder: EncoderConfig, fusions: Iterable[FusionConfig]) -> None:
-        """Refuse what cannot be trained.
-
-        Args:
-            encoder: as the user named it.
-            fusions: of the study's trials.
+    def check(self, study: StudyConfig) -> None:
+        """Refuse a study that the encoder cannot be trained for.
 
         Raises:
-            UserError: the encoder cannot be trained, or a trial fuses layers that cannot be.
+            UserError: the encoder cannot be trained at all, or a trial fuses layers that cannot be.
         """
+        name = study.encoder.name
         if self.refused:
             raise UserError(
-                f"the encoder {encoder.name!r} cannot be trained here: {self.refused}", ENCODERS
+                f"the encoder {name!r} cannot be trained here: {self.refused}", ENCODERS
             )
+        fusions = [config.fusion for config in study.corner_configs()]
         if self.unfused and any(fusion.layer is not None for fusion in fusions):
             raise UserError(
-                f"the layers of {encoder.name!r} cannot be fused: {self.unfused}",
+                f"the layers of {name!r} cannot be fused: {self.unfused}",
                 "Set trial.fusion.kind to last and take `fusion` out of `space:` and `baseline:`, "
                 f"or use another encoder. {ENCODERS}",
             )
 
 
-def known(encoder: EncoderConfig) -> Verdict | None:
-    """The verdict on an encoder whose files have not changed since it was tried."""
-    key = key_of_files(encoder)
+def known(folder: Path, max_length: int) -> Verdict | None:
+    """The verdict on the encoder in a folder, where its files have not changed since."""
+    key = key_of_files(folder, max_length)
     return None if key is None else recall(key)
 
 
@@ -77,18 +71,19 @@ def key_of(*facts: object) -> str:
     return hashlib.sha256(json.dumps([REVISION, versions, *facts]).encode()).hexdigest()
 
 
-def key_of_files(encoder: EncoderConfig) -> str | None:
-    """The same by the encoder's files: their names, sizes and times; None where none are here."""
-    source = Path(source_of(encoder))
-    folder = source if source.is_dir() else cached_folder(encoder.name, encoder.revision)
-    if folder is None:
-        return None
+def key_of_files(folder: Path, max_length: int) -> str | None:
+    """The same by the encoder's files: their names, sizes and times; None where none are here.
+
+    Args:
+        folder: holds them.
+        max_length: tokens of a pair at most.
+    """
     try:
         stats = {path.name: path.stat() for path in folder.iterdir() if path.is_file()}
     except OSError:
         return None
     files = sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats.items())
-    return key_of("files", encoder.max_length, files)
+    return key_of("files", max_length, files)
 
 
 def recall(key: str) -> Verdict | None:
