@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tokenizers import processors
 from transformers import AlbertForSequenceClassification, AutoModel, NomicBertModel
 from transformers.utils import logging
 
@@ -175,6 +176,17 @@ def test_token_types_beyond_the_encoders_are_left_out(
     inputs = prepare(study(tmp_path, pairs), told)
     assert inputs.corpus.template.types is None
     assert any("has one type of tokens: they are not numbered" in line for line in told.lines)
+
+
+def test_a_pair_begins_with_a_special_token(tmp_path: Path, pairs: dict[str, Any]) -> None:
+    saved("bert", tmp_path)
+    without = tokenizer(types=True)
+    without.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A [SEP]", pair="$A [SEP] $B:1 [SEP]:1", special_tokens=[("[SEP]", 3)]
+    )
+    without.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="begins a pair without a special token"):
+        prepare(study(tmp_path, pairs), Told())
 
 
 @pytest.mark.parametrize("name", ["eurobert", "esm", "ibert"])
