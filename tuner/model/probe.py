@@ -174,7 +174,7 @@ def _expected(
     Raises:
         _Refusal: it is not one hidden state a token, or the first token sees no other.
     """
-    model = encoder.build().to(dtype).eval()
+    model = encoder.build().to(dtype).eval()  # type: ignore[arg-type]
     singles: dict[int, _Alone] = {}
     unfused = ""
     for place in LONG_FIRST:
