@@ -29,9 +29,12 @@ from tuner.cli.shared import (
 )
 from tuner.interrupts import ending_at_once
 from tuner.invocation import READER, command, program, search_command, storage_option
+from tuner.terminal.lasting import outlast_readers
 
 if TYPE_CHECKING:
     from tuner.storage.folders import Place
+
+NOTHING_KEPT = "interrupted: nothing is kept of it"
 
 
 def search(
@@ -63,6 +66,7 @@ def search(
             return f"interrupted: {goes_on}"
         return "interrupted: nothing was begun"
 
+    outlast_readers()
     with ending_at_once(stands):
         with loading(console):
             from tuner.search.run import begin, begin_or_go_on
@@ -98,10 +102,11 @@ def plan(
         files = {} if prices is None else {"--prices": prices}
         study_there(address, "plan", space, overrides, options, insecure, files)
     study, console = load_study(space, overrides), console_of(as_json)
-    with loading(console):
-        from tuner.plan.command import plan_study
-        from tuner.plan.show import show
-    planned = plan_study(study, calibrate, ConsoleProgress(console), table)
+    with ending_at_once(lambda: NOTHING_KEPT):
+        with loading(console):
+            from tuner.plan.command import plan_study
+            from tuner.plan.show import show
+        planned = plan_study(study, calibrate, ConsoleProgress(console), table)
     if as_json:
         print(planned.model_dump_json())
     else:
@@ -135,6 +140,7 @@ def resume(
     folder, console = folder_of(study, storage), console_of(as_json)
     extension = Extension(trials, gpu_hours, until, overrides)
     told = f"interrupted: the study is as it was; {command('resume', folder)}"
+    outlast_readers()
     with ending_at_once(lambda: told):
         record = read_history(folder).record()
         left = not nothing_left(record, extended(record, folder, extension))
@@ -158,9 +164,10 @@ def train(
 
     overrides = overridden(overrides, strict_overlap)
     study, console = load_study(space, overrides), console_of(as_json)
-    with loading(console):
-        from tuner.single import train_one
-    result = train_one(study, console)
+    with ending_at_once(lambda: NOTHING_KEPT):
+        with loading(console):
+            from tuner.single import train_one
+        result = train_one(study, console)
     if as_json:
         print(json.dumps(result))
 
@@ -173,11 +180,12 @@ def replay(
 ) -> None:
     """Train one trial again, here, from its study's folder alone: do its scores agree?"""
     folder, console = folder_of(study, storage), console_of(as_json)
-    with loading(console):
-        from tuner.replay import replay as replay_trial
-        from tuner.report.replay_text import show
-        from tuner.terminal.progress import ConsoleProgress
-    found = replay_trial(folder, trial, ConsoleProgress(console))
+    with ending_at_once(lambda: NOTHING_KEPT):
+        with loading(console):
+            from tuner.replay import replay as replay_trial
+            from tuner.report.replay_text import show
+            from tuner.terminal.progress import ConsoleProgress
+        found = replay_trial(folder, trial, ConsoleProgress(console))
     if as_json:
         print(json.dumps(found.as_json()))
     else:
