@@ -10,12 +10,9 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from threading import Thread
-from typing import Any, TypeVar
-
-import ray
-from ray._private.worker import global_worker
+from typing import Any, Self, TypeVar
 
 from tuner.interrupts import end_at_once
 
@@ -39,19 +36,34 @@ class Head:
     """The GCS of the cluster, and the raylet of this node.
 
     Args:
-        local: both were started here, for this study: nothing but their end makes them silent.
+        gcs: its host and port.
+        raylet: its socket.
+        patience: seconds for which the GCS may be silent.
     """
 
-    def __init__(self, local: bool) -> None:
-        host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
-        self._gcs = (host.strip("[]"), int(port))
-        self._patience = 0.0 if local else PATIENCE
+    def __init__(self, gcs: tuple[str, int], raylet: str, patience: float) -> None:
+        self._gcs = gcs
+        self._patience = patience
         self._answered = time.monotonic()
         self._raylet = socket.socket(socket.AF_UNIX)  # its end closes the connection
         self._raylet.setblocking(False)
+        with suppress(OSError):
+            self._raylet.connect(raylet)
+
+    @classmethod
+    def joined(cls) -> Self:
+        """Of the cluster that this process has joined, or started here."""
+        import ray
+        from ray._private.worker import global_worker
+
+        host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
         node: Any = global_worker.node
-        with suppress(ConnectionError):
-            self._raylet.connect(node.raylet_socket_name)
+        patience = PATIENCE if os.environ.get("RAY_ADDRESS") else 0.0
+        return cls((host.strip("[]"), int(port)), node.raylet_socket_name, patience)
+
+    def close(self) -> None:
+        """Look no more."""
+        self._raylet.close()
 
     def gone(self) -> str:
         """Which of them has ended; empty where both are there."""
@@ -61,7 +73,7 @@ class Head:
             socket.create_connection(self._gcs, ANSWER_SECONDS).close()
         except OSError:
             if time.monotonic() - self._answered >= self._patience:
-                return "its GCS has ended" if not self._patience else "its GCS does not answer"
+                return "its GCS does not answer" if self._patience else "its GCS has ended"
         else:
             self._answered = time.monotonic()
         return ""
@@ -107,7 +119,8 @@ def watched(stands: Callable[[], str]) -> Iterator[Head]:
         stands: what the user is told, as it is then.
     """
     try:
-        yield Head(local=not os.environ.get("RAY_ADDRESS"))
+        with closing(Head.joined()) as head:
+            yield head
     except RayGone as gone:
         end_at_once(f"interrupted: Ray has ended, {gone}; {stands()}")
 

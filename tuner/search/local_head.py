@@ -107,9 +107,8 @@ def _tell(told: TextIO, **said: Any) -> None:
 
 def _end_all() -> None:
     """Kill every process below this one: nothing of Ray's state is needed any more."""
-    import ray  # noqa: F401  # brings psutil
-
     import psutil
+    import ray  # noqa: F401  # brings psutil
 
     me = psutil.Process()
     while below := me.children(recursive=True):
