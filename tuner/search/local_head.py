@@ -90,7 +90,7 @@ def _started(folder: Path, cpus: int, memory: int | None) -> Any:
         session_name=SESSION,
         dashboard_agent_listen_port=0,  # any: 52365 may be another Ray's
         include_dashboard=False,
-        include_log_monitor=False,
+        include_log_monitor=False,  # type: ignore[arg-type]  # annotated as text
         no_monitor=True,
     )
     # Not at exit: all of its processes are ended here.
@@ -116,7 +116,7 @@ def _tell(told: TextIO, **said: Any) -> None:
 
 def _end_all() -> None:
     """Kill every process below this one: nothing of Ray's state is needed any more."""
-    import psutil
+    import psutil  # type: ignore[import-untyped]  # Ray has it
 
     me = psutil.Process()
     while below := me.children(recursive=True):

@@ -69,11 +69,8 @@ def local_ray(cpus: int) -> Iterator[LocalRay]:
     """
     open_ = auth_mode() == DISABLED  # which the command has been told to take
     token = {} if open_ else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    with (
-        _variables(SETTINGS | token),
-        tempfile.TemporaryFile() as errors,
-        _head(cpus, errors) as process,
-    ):
+    ours = SETTINGS | token
+    with _variables(ours), tempfile.TemporaryFile() as errors, _head(cpus, errors) as process:
         assert process.stdout is not None
         said = _first_line(process)
         if "address" not in said:
