@@ -178,7 +178,12 @@ def _gpus() -> tuple[list[Gpu], str]:
     code = [sys.executable, "-P", "-c", GPU_CODE]
     try:
         said = subprocess.run(
-            code, capture_output=True, text=True, timeout=GPU_SECONDS, env=_as_born()
+            code,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=GPU_SECONDS,
+            env=_as_born(),
         )
     except subprocess.TimeoutExpired:
         return [], f"torch did not answer within {GPU_SECONDS} s"
