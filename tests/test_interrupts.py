@@ -26,7 +26,7 @@ ORDERLY = """
     import time
     from tuner import interrupts
     interrupts.TOGETHER = {together}
-    with interrupts.OrderlyStop(lambda: print("noted", flush=True), lambda: "at once") as stop:
+    with interrupts.OrderlyStop(lambda: print("noted", flush=True), "at once") as stop:
         print("ready", flush=True)
         while not stop.received:
             time.sleep(0.01)
@@ -105,7 +105,7 @@ def test_an_ignored_hangup_stays_ignored() -> None:
         import os, signal
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
         from tuner.interrupts import OrderlyStop, as_ctrl_c, ending_at_once
-        stop = OrderlyStop(lambda: None, lambda: "at once")
+        stop = OrderlyStop(lambda: None, "at once")
         for block in (ending_at_once(lambda: "ended"), as_ctrl_c(), stop):
             with block:
                 os.kill(os.getpid(), signal.SIGHUP)
@@ -156,7 +156,7 @@ def test_handlers_are_put_back() -> None:
         with kept():
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         assert [signal.getsignal(number) for number in SIGNALS] == ours
-        with OrderlyStop(lambda: None, lambda: "…"):
+        with OrderlyStop(lambda: None, "…"):
             assert [signal.getsignal(number) for number in SIGNALS] != ours
         assert [signal.getsignal(number) for number in SIGNALS] == ours
     assert [signal.getsignal(number) for number in SIGNALS] == before

@@ -57,14 +57,14 @@ class OrderlyStop:
 
     Args:
         noted: called at the first signal, on a thread of its own.
-        told: what the user is told at the second, as it is then.
+        told: to the user, at the second.
 
     Attributes:
         received: whether there was one.
         hurried: whether there was one, or another one, while the rest was being written.
     """
 
-    def __init__(self, noted: Callable[[], None], told: Callable[[], str]) -> None:
+    def __init__(self, noted: Callable[[], None], told: str) -> None:
         self.received = False
         self.hurried = False
         self._noting = Thread(target=noted)
@@ -104,7 +104,7 @@ class OrderlyStop:
         if last and self._last - last < TOGETHER:
             return
         if self.hurried or (self.received and not self._ending):
-            end_at_once(self._told())
+            end_at_once(self._told)
         if self._ending:
             self.hurried = True
             return

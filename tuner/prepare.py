@@ -70,10 +70,8 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
     highest = max(study.corner_configs(), key=lambda config: config.fusion.layer or 0)
     check_layer(highest.fusion, encoder.num_layers)
     train = trained_on(study.languages, study.protocol)
-    languages = list(dict.fromkeys([*study.languages.source, *study.languages.target]))
-    languages += [pivot for pivot in study.protocol.pivot if pivot not in languages]
     with progress.task("reading the corpus", "tables") as advance:
-        corpus = load_corpus(study.data, languages, train, advance)
+        corpus = load_corpus(study.data, study.all_languages, train, advance)
     protocol = Protocol.of(study.languages, study.protocol, corpus.machine_translated, encoder.seen)
     with progress.task("comparing the sentences of its splits"):
         overlap = Overlap.of(corpus)
@@ -85,6 +83,8 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
     with progress.task("tokenising", "sentences") as advance:
         tokenizer = load_tokenizer(study.encoder)
         tokens = tokenise(corpus, tokenizer, study.encoder.max_length, advance)
+    for note in tokens.truncation:
+        progress.tell(note)
     whole = len(encoder.weights[encoder.embedding])
     encoder, tokens = cut(encoder, tokens)
     progress.tell(
@@ -108,7 +108,8 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         "counts": _counts(corpus),
         "training_pairs": shared,
         "machine_translated": corpus.machine_translated,
-        "notes": list(corpus.notes),
+        "truncated": tokens.truncated(),
+        "notes": [*corpus.notes, *tokens.truncation],
     }
     facts = {
         "claim": protocol.claim,

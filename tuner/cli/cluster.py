@@ -22,7 +22,6 @@ from tuner.cli.shared import (
 )
 from tuner.interrupts import ending_at_once
 from tuner.invocation import ADDRESS_VARIABLE
-from tuner.terminal.lasting import outlast_readers
 
 SUBMITTED = "interrupted: where the study was submitted it goes on; the same command follows it"
 
@@ -48,7 +47,6 @@ def submit(
 ) -> None:
     """Run a study on a Ray cluster, or go on with it there; follow it, Ctrl-C leaves it."""
     console = console_of(False)
-    outlast_readers()
     with ending_at_once(lambda: SUBMITTED):
         with loading(console):
             from tuner.jobs.submit import submit as submit_study

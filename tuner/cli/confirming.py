@@ -21,7 +21,6 @@ from tuner.cli.shared import (
 from tuner.errors import StudyFailed, StudyInterrupted
 from tuner.interrupts import ending_at_once
 from tuner.invocation import command
-from tuner.terminal.lasting import outlast_readers
 
 if TYPE_CHECKING:
     from tuner.storage.folders import Place
@@ -52,7 +51,6 @@ def confirm(
     folder, console = folder_of(study, storage), console_of(as_json)
     goes_on = command("confirm", folder) + " --reference" * reference
     told = f"interrupted: what was begun is as it was; {goes_on}"
-    outlast_readers()
     with ending_at_once(lambda: told):
         with loading(console):
             from tuner.confirm.command import Asked

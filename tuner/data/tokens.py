@@ -110,6 +110,35 @@ class TokenisedCorpus:
         test: dict[Split, TokenisedSplit] = {"test": kept.pop("test")} if "test" in kept else {}
         return replace(self, splits=kept), replace(self, splits=test)
 
+    def truncated(self) -> dict[Split, dict[str, int]]:
+        """How many pairs `max_length` truncates, by split and language, both sentences in it."""
+        limit = self.max_length - len(self.template.special_ids)
+        return {
+            split: {
+                language: int((data.lengths[number].sum(axis=0)[data.clean[number]] > limit).sum())
+                for number, language in enumerate(self.languages)
+                if data.clean[number].any()
+            }
+            for split, data in self.splits.items()
+        }
+
+    @property
+    def truncation(self) -> tuple[str, ...]:
+        """The same for people, a line where any pair is truncated."""
+        told = []
+        for split, counts in self.truncated().items():
+            clean = self.splits[split].clean.sum(axis=1)
+            some = [
+                f"{language} {count:,} of {clean[self.languages.index(language)]:,}"
+                for language, count in counts.items()
+                if count
+            ]
+            if some:
+                told.append(f"{split}: {', '.join(some)}")
+        if not told:
+            return ()
+        return (f"pairs truncated to {self.max_length} tokens: {'; '.join(told)}",)
+
     def token_ids(self) -> Int[np.ndarray, " ids"]:
         """All ids that a batch can hold, ascending: those of sentences, special tokens, padding."""
         used = np.zeros(self.vocabulary_size, dtype=bool)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from tuner.doctor import checks, head
 from tuner.doctor.examine import examine_cluster, examine_here
 from tuner.doctor.findings import Finding, Node
 from tuner.progress import Progress
+from tuner.search.address import named
 from tuner.search.cluster import capacity, cluster
 from tuner.storage.folders import Place
 from tuner.storage.location import is_shared
@@ -36,7 +36,7 @@ def diagnose(asked: Asked, progress: Progress) -> list[Finding]:
     Raises:
         UserError: the cluster does not take us in.
     """
-    if os.environ.get("RAY_ADDRESS"):
+    if named() is not None:
         with cluster(progress, None, meanwhile=lambda: None):
             return list(_of_cluster(asked, progress))
     return list(_of_machine(asked, progress))

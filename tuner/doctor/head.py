@@ -86,11 +86,9 @@ def data_is_there(study: StudyConfig) -> Finding:
         if isinstance(data, HubData) and not data.is_folder:  # noqa: SIM102
             if ask("dataset", data.name, data.revision).commit:
                 return Finding("data", "pass", f"the hub answers and has {data.name}")
-        languages = list(dict.fromkeys([*study.languages.source, *study.languages.target]))
-        languages += [pivot for pivot in study.protocol.pivot if pivot not in languages]
         train = trained_on(study.languages, study.protocol)
         with offline(True):
-            corpus = load_corpus(data, languages, train)
+            corpus = load_corpus(data, study.all_languages, train)
     except UserError as error:
         return _failed("data", error)
     pairs = sum(len(rows) for by_language in corpus.rows.values() for rows in by_language.values())
@@ -127,7 +125,7 @@ def _store_is_open(address: str) -> bool:
     environment = {name: os.environ[name] for name in os.environ if "RAY" not in name}
     try:
         subprocess.run(
-            [sys.executable, "-c", ASK_STORE, address],
+            [sys.executable, "-P", "-c", ASK_STORE, address],
             env=environment | {"RAY_AUTH_MODE": "disabled"},
             capture_output=True,
             timeout=STORE_SECONDS,

@@ -62,7 +62,7 @@ def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> Inputs:
     told = []
     for (block, key), value in _paths(study).items():
         part = f"{block}.{key}"
-        found = dict(_found(value, part, _languages(study)))
+        found = dict(_found(value, part, list(study.all_languages)))
         if found:
             contents |= found
             places[block, key] = f"{part}/{_below(value)}" if part in OF_FILES else part
@@ -73,7 +73,7 @@ def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> Inputs:
         return Inputs(settings, {}, "", tuple(told))
     name = _hash(contents)
     for (block, key), place in places.items():
-        settings.setdefault(block, {})[key] = f"{FOLDER}/{name}/{place}"
+        _put(settings, block, key, f"{FOLDER}/{name}/{place}")
     link = f'mkdir -p {FOLDER} && ln -sfn "$PWD/{PART}" {FOLDER}/{name} && '
     packed = {f"{PART}/{place}": path for place, path in contents.items()}
     return Inputs(settings, packed, link, tuple(told))
@@ -104,8 +104,7 @@ def _paths(study: StudyConfig) -> dict[tuple[str, str], str]:
         case DirectoryData():
             found["data", "path"] = str(data.path)
         case FilesData():
-            splits = {"train": data.train, "dev": data.dev, "test": data.test}
-            found |= {("data", split): path for split, path in splits.items() if path}
+            found |= {("data", split): file.path for split, file in data.splits.items()}
         case HubData() if data.is_folder:
             found["data", "name"] = data.name
         case _:
@@ -116,9 +115,13 @@ def _paths(study: StudyConfig) -> dict[tuple[str, str], str]:
     return found
 
 
-def _languages(study: StudyConfig) -> list[str]:
-    roles = (study.languages.source, study.languages.target, study.protocol.pivot)
-    return list(dict.fromkeys(language for role in roles for language in role))
+def _put(settings: dict[str, Any], block: str, key: str, path: str) -> None:
+    """Change a path in plain settings, where it stands alone or in a block of its own."""
+    values = settings.setdefault(block, {})
+    if isinstance(values.get(key), dict):
+        values[key]["path"] = path
+    else:
+        values[key] = path
 
 
 def _found(value: str, part: str, languages: list[str]) -> Iterator[tuple[str, Path]]:

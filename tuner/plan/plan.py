@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean, quantiles
@@ -11,6 +10,7 @@ from pydantic import Field
 
 from tuner.config import TrialConfig
 from tuner.disk import DiskNeed, disk_need
+from tuner.machine import cpus
 from tuner.model.shape import EncoderShape
 from tuner.plan.nodes import ClusterPlan, nodes_of
 from tuner.plan.pace import Pace
@@ -179,7 +179,7 @@ def fit_here(study: StudyConfig) -> int:
         from torch.cuda import device_count
 
         gpus = device_count()
-    here = NodeType("here", len(os.sched_getaffinity(0)), gpus, alive=1, most=1)
+    here = NodeType("here", cpus().number, gpus, alive=1, most=1)
     return Capacity((here,)).holds(study.resources)
 
 

@@ -6,15 +6,15 @@ Ray itself waits a minute for a GCS that has gone, and then ends the driver with
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import closing, contextmanager, suppress
 from threading import Thread
 from typing import Any, Self, TypeVar
-
-from tuner.interrupts import end_at_once
 
 LOOK_SECONDS = 0.5
 ANSWER_SECONDS = 2.0
@@ -110,19 +110,18 @@ class Head:
 
 
 @contextmanager
-def watched(stands: Callable[[], str]) -> Iterator[Head]:
-    """The head, for a block that ends the process with exit code 130 where Ray ends.
+def watched() -> Iterator[Head]:
+    """The head, for a block that ends the process as a signal would where Ray ends.
 
-    Not by an exception: to leave Ray, as is done at the end of all, takes a minute then.
-
-    Args:
-        stands: what the user is told, as it is then.
+    Not by an exception: to leave Ray, as is done at the end of all, would take a minute then.
     """
     try:
         with closing(Head.joined()) as head:
             yield head
     except RayGone as gone:
-        end_at_once(f"interrupted: Ray has ended, {gone}; {stands()}")
+        print(f"Ray has ended: {gone}", file=sys.stderr, flush=True)
+        signal.raise_signal(signal.SIGTERM)
+        raise
 
 
 def _call(call: Callable[[], T], called: Future[T]) -> None:

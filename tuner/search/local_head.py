@@ -29,14 +29,17 @@ LOOK_SECONDS = 0.5
 """How often is looked whether Ray's processes are alive."""
 PREFIX = "ray-"
 """Of the folder's name. Short: paths of sockets below it may have 107 bytes."""
-BELOW = "r"
+BELOW, SESSION = "r", "session"
 """Ray opens its own folders for all (mode 0777): they lie in one that nobody else can enter."""
+STORE_SHARE = 0.3
+"""Of the memory that there is, Ray's share for objects that processes share."""
+NOT_INSTALLED = "tuner is not installed for this Python"
 SET_CHILD_SUBREAPER = 36
 """Linux's PR_SET_CHILD_SUBREAPER: orphans below this process become its children."""
 
 
 def main() -> None:
-    """Start Ray with what the first argument says, as JSON: `folder` and `cpus`."""
+    """Start Ray with what the first argument says, as JSON: `folder`, `cpus`, `memory`."""
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     asked = json.loads(sys.argv[1])
     driver, told = _ends()
@@ -46,12 +49,12 @@ def main() -> None:
     kept = False
     try:
         if find_spec("tuner") is None:
-            raise ModuleNotFoundError("tuner is not installed for this Python")
-        node = _started(folder, asked["cpus"])
+            raise ModuleNotFoundError(NOT_INSTALLED)
+        node = _started(folder, asked["cpus"], asked["memory"])
         _tell(told, address=node.gcs_address, logs=node.get_logs_dir_path())
         _watch(node, driver, told)
     except Exception as error:
-        logs = next(folder.glob(f"{BELOW}/session_2*/logs"), None)
+        logs = next(folder.glob(f"{BELOW}/{SESSION}/logs"), None)
         kept = logs is not None
         said = " ".join(f"{type(error).__name__}: {error}".split())
         _tell(told, failed=said, logs=str(logs or ""))
@@ -70,18 +73,24 @@ def _ends() -> tuple[int, TextIO]:
     return driver, os.fdopen(told, "w", encoding="utf-8")
 
 
-def _started(folder: Path, cpus: int) -> Any:
-    """Ray's node, as `ray.init` starts it, less what a local study has no use for."""
+def _started(folder: Path, cpus: int, memory: int | None) -> Any:
+    """Ray's node, as `ray.init` starts it, less what a local study has no use for.
+
+    Where `memory` is None, Ray looks by itself.
+    """
     from ray._private.node import Node
     from ray._private.parameter import RayParams
 
     params = RayParams(
         node_ip_address=LOOPBACK,
         num_cpus=cpus,
+        memory=None if memory is None else int(memory * (1 - STORE_SHARE)),
+        object_store_memory=None if memory is None else int(memory * STORE_SHARE),
         temp_dir=str(folder / BELOW),
+        session_name=SESSION,
         dashboard_agent_listen_port=0,  # any: 52365 may be another Ray's
         include_dashboard=False,
-        include_log_monitor=False,
+        include_log_monitor=False,  # type: ignore[arg-type]  # annotated as text
         no_monitor=True,
     )
     # Not at exit: all of its processes are ended here.
@@ -107,8 +116,7 @@ def _tell(told: TextIO, **said: Any) -> None:
 
 def _end_all() -> None:
     """Kill every process below this one: nothing of Ray's state is needed any more."""
-    import psutil
-    import ray  # noqa: F401  # brings psutil
+    import psutil  # type: ignore[import-untyped]  # Ray has it
 
     me = psutil.Process()
     while below := me.children(recursive=True):

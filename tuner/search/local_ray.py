@@ -17,18 +17,20 @@ from pathlib import Path
 from typing import IO, Any
 
 from tuner.errors import UserError
+from tuner.machine import memory
+from tuner.search.credentials import DISABLED, auth_mode
+from tuner.search.local_head import NOT_INSTALLED
 
 HEAD = Path(__file__).with_name("local_head.py")
 START_SECONDS = 180.0
-"""For Ray's start: its own limits end it before, where it comes so far as to have some."""
+"""For Ray's start. Where it comes so far as to have limits of its own, these end it before."""
 END_SECONDS = 20.0
 """For its end, after which it is left alone: it ends by itself."""
-SETTINGS = {
-    "RAY_AUTH_MODE": "token",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
-"""Of Ray's processes: whoever has no token is refused; addresses are of the loopback."""
+LONGEST = 50
+"""Bytes of the folder's path below which Ray's sockets lie: 57 more have to fit into the 107 that
+the path of a socket may have."""
+SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+"""Of Ray's processes, beside the token: addresses are the loopback's, nothing is reported."""
 
 
 @dataclass(frozen=True)
@@ -65,19 +67,21 @@ def local_ray(cpus: int) -> Iterator[LocalRay]:
     Raises:
         UserError: it does not start; says why, and where its logs are.
     """
-    ours = SETTINGS | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    open_ = auth_mode() == DISABLED  # which the command has been told to take
+    token = {} if open_ else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    ours = SETTINGS | token
     with _variables(ours), tempfile.TemporaryFile() as errors, _head(cpus, errors) as process:
         assert process.stdout is not None
         said = _first_line(process)
         if "address" not in said:
             raise _failed(said, errors)
-        with _on_loopback():
+        with _let_in():
             yield LocalRay(said["address"], Path(said["logs"]), process.stdout)
 
 
 @contextmanager
 def _head(cpus: int, errors: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
-    asked = json.dumps({"folder": temporary_folder(), "cpus": cpus})
+    asked = json.dumps({"folder": str(scratch()[1]), "cpus": cpus, "memory": memory()})
     process = subprocess.Popen(
         [sys.executable, "-P", str(HEAD), asked],
         stdin=subprocess.PIPE,
@@ -98,9 +102,37 @@ def _head(cpus: int, errors: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
             process.stdout.close()
 
 
-def temporary_folder() -> str:
-    """Below it Ray keeps its sockets and logs: where Ray itself would, in a folder of our own."""
-    return os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+def scratch() -> tuple[str, Path]:
+    """The folder below which Ray keeps sockets and logs, and the variable that names it, if any."""
+    for name in ("RAY_TMPDIR", "TMPDIR"):
+        if folder := os.environ.get(name):
+            return name, Path(folder).absolute()
+    return "", Path("/tmp")
+
+
+def check_folder() -> None:
+    """Refuse a temporary folder in which Ray cannot start.
+
+    Raises:
+        UserError: it is not there, cannot be written, or its path is too long for sockets.
+    """
+    name, folder = scratch()
+    shown = f"{name}={folder}" if name else str(folder)
+    other = "Name another folder for Ray's files: RAY_TMPDIR=/tmp"
+    length = len(os.fsencode(folder))
+    if length > LONGEST:
+        raise UserError(
+            f"{shown} is {length} bytes long, and Ray's sockets lie below it: {LONGEST} at most",
+            f"{other}. Nothing else has to move.",
+        )
+    try:
+        with tempfile.TemporaryDirectory(dir=folder):
+            return
+    except OSError as error:
+        raise UserError(
+            f"{shown} cannot be written, and Ray keeps its files there: {error.strerror}",
+            f"{other}, or another one that you may write to.",
+        ) from None
 
 
 def _first_line(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -115,11 +147,19 @@ def _first_line(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def _failed(said: Mapping[str, Any], errors: IO[bytes]) -> UserError:
+    """What is said of a Ray that has not started: why, and where its own logs are."""
     errors.seek(0)
     printed = errors.read().decode(errors="replace").strip().splitlines()
-    reason = said.get("failed") or (printed[-1] if printed else "its process ended")
-    logs = said.get("logs")
-    remedy = f"Ray's own logs say more: {logs}" if logs else "See whether Ray runs here: ray start"
+    reason = said.get("failed") or (printed[-1] if printed else "its process has ended")
+    logs = f" Ray's own logs say more: {said['logs']}" if said.get("logs") else ""
+    if NOT_INSTALLED in reason:
+        remedy = "Install it: pip install -e . -c constraints.txt"
+    elif "timed out" in reason or "within" in reason:
+        remedy = f"Run it again when less is going on here.{logs}"
+    elif "No space left" in reason or "Disk quota" in reason:
+        remedy = f"Free some in {scratch()[1]}, or name another folder: RAY_TMPDIR=FOLDER.{logs}"
+    else:
+        remedy = f"`tuner doctor` looks at what Ray needs here.{logs}"
     return UserError(f"Ray does not start on this machine: {reason}", remedy)
 
 
@@ -138,12 +178,16 @@ def _variables(ours: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _on_loopback() -> Iterator[None]:
-    """Let Ray take 127.0.0.1 for this machine, and read the variables that were set."""
+def _let_in() -> Iterator[None]:
+    """Let Ray take 127.0.0.1 for this machine, and heed the variables that were set."""
     from ray._private import ray_constants
-    from ray._raylet import Config  # type: ignore[attr-defined]
+    from ray._raylet import (  # type: ignore[attr-defined]
+        AuthenticationTokenLoader,
+        Config,
+    )
 
     Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
     clusters = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:

@@ -57,7 +57,7 @@ def begin(
     tracker = _tracker(study, progress, tracking_later)
     with (
         cluster(progress, study, partial(_prepare, study, progress)) as inputs,
-        watched(partial(_stands, study)) as head,
+        watched() as head,
     ):
         if check is not None:
             check(inputs.facts)
@@ -114,20 +114,13 @@ def go_on(
             return _settle(study, record, tracker, journal, console)
         with (
             cluster(progress, study, partial(_prepare, study, progress, record)) as inputs,
-            watched(partial(_stands, study)) as head,
+            watched() as head,
         ):
             at_once = head.outlives(partial(concurrency, study.resources))
             check_space(study, inputs.encoder.shape, at_once)
             if changed:
                 journal.append(SettingsChanged(time=time.time(), settings=changed))
             return _run(study, inputs, tracker, journal, console, progress, head)
-
-
-def _stands(study: StudyConfig) -> str:
-    """How a study that could not go on stands, and what the user can do."""
-    if is_begun(study.folder):
-        return f"the study goes on with: {command('resume', study.folder)}"
-    return "nothing was begun"
 
 
 def _prepare(study: StudyConfig, progress: Progress, record: StudyRecord | None = None) -> Inputs:
@@ -155,9 +148,8 @@ def _run(
     from tuner.search.trial_files import TrialFiles
 
     files = TrialFiles(study)
-    stop = OrderlyStop(
-        partial(progress.tell, STOPPING), lambda: f"stopped at once; {_stands(study)}"
-    )
+    goes_on = f"the study goes on with: {command('resume', study.folder)}"
+    stop = OrderlyStop(partial(progress.tell, STOPPING), f"stopped at once; {goes_on}")
     gone: RayGone | None = None
     complaints: list[str] = []
 

@@ -25,7 +25,7 @@ from tuner.space.feasible import AT_ONCE, LARGEST_GRID, Feasible, Tally
 from tuner.space.requirements import parse
 from tuner.storage.folders import Place
 from tuner.storage.location import NAME, located
-from tuner.study.data import DataConfig
+from tuner.study.data import DataConfig, check_translated
 from tuner.study.design import DesignConfig
 from tuner.study.parts import (
     BudgetConfig,
@@ -123,6 +123,7 @@ class StudyConfig(Part):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _check_languages(self.languages, self.protocol)
+        check_translated(self.data, self.all_languages)
         self._check_requirements()
         if self.design is not None:
             check_design(self)
@@ -142,6 +143,12 @@ class StudyConfig(Part):
         elif self.budget.trials is None:
             raise ValueError("budget.trials must be given: only sampler.kind grid ends by itself")
         return self
+
+    @property
+    def all_languages(self) -> tuple[Language, ...]:
+        """Those of any role: sources, targets, then pivots that are neither."""
+        roles = (*self.languages.source, *self.languages.target, *self.protocol.pivot)
+        return tuple(dict.fromkeys(roles))
 
     @property
     def folder(self) -> Place:

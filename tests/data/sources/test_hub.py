@@ -78,10 +78,10 @@ def test_one_table_of_all_languages_and_labels_with_names(tmp_path: Path) -> Non
         }
     )
     rows = {
-        "premise": ["a", "b", "c", "d", "A", None, "C", "D"],
-        "hypothesis": ["x", "y", "z", "u", "X", "Y", "Z", "U"],
-        "label": [2, 0, -1, 1, 2, 0, 1, 1],
-        "language": ["en"] * 4 + ["de"] * 4,
+        "premise": ["a", "b", "c", "d", "A", None, "C", "D", "e", "E"],
+        "hypothesis": ["x", "y", "z", "u", "X", "Y", "Z", "U", "v", "V"],
+        "label": [2, 0, -1, 1, 2, 0, 1, 1, 0, 0],
+        "language": ["en"] * 4 + ["de"] * 4 + ["en", "de"],
     }
     with hub._quiet():
         for split in ("train", "validation"):
@@ -96,10 +96,10 @@ def test_one_table_of_all_languages_and_labels_with_names(tmp_path: Path) -> Non
     corpus = load_corpus(asked(tmp_path, **settings), ["de", "en"], ["en"])
     assert corpus.labels == tuple(names)
     dev = {lang: [row.label for row in rows.values()] for lang, rows in corpus.rows["dev"].items()}
-    assert dev == {"de": [2, 1, 1], "en": [2, 0, 1]}
+    assert dev == {"de": [2, 1, 1, 0], "en": [2, 0, 1, 0]}
     assert not corpus.machine_translated
     assert corpus.notes[1] == (
-        "dev: 2 of 4 ids clean in all of de, en; dropped: de 1 blank, en 1 label '-1'"
+        "dev: 3 of 5 ids clean in all of de, en; dropped: de 1 blank, en 1 no label"
     )
     other = asked(tmp_path, labels=names[::-1], **settings)
     assert load_corpus(other, ["en"], ["en"]).labels == tuple(names[::-1])
@@ -119,7 +119,7 @@ def test_what_is_missing_is_named(nano: Corpus, pawsx_on_the_hub: Write, tmp_pat
     assert "paws-x en/train has no column 'class'\nColumns there: 'id', 'sentence1'" in refused(
         asked(folder, columns={"label": "class"})
     )
-    assert "data.name is no folder" in refused(asked(tmp_path / "elsewhere"))
+    assert "data.name is not a folder" in refused(asked(tmp_path / "elsewhere"))
 
 
 def test_broken_files_are_one_message(nano: Corpus, pawsx_on_the_hub: Write) -> None:
