@@ -19,6 +19,7 @@ from tuner.cli.shared import (
     StrictOverlap,
     Study,
     There,
+    Tokenless,
     TrackingLater,
     console_of,
     folder_of,
@@ -40,6 +41,7 @@ def search(
     overrides: Overrides = [],  # noqa: B006
     strict_overlap: StrictOverlap = False,
     tracking_later: TrackingLater = False,
+    tokenless: Tokenless = False,
     resuming: Annotated[
         bool, typer.Option("--resume", help="where the study exists, go on with it")
     ] = False,
@@ -47,10 +49,12 @@ def search(
 ) -> None:
     """Run a search to its end: schedule, train, stop, track, and print the leaderboard."""
     from tuner.search.changes import check_new
+    from tuner.search.credentials import check_tokens
     from tuner.search.journal import is_begun
     from tuner.storage.folders import is_remote
     from tuner.study_file import load_study
 
+    check_tokens(tokenless)
     overrides = overridden(overrides, strict_overlap)
     study, console = load_study(space, overrides), console_of(as_json)
     if not resuming:
@@ -127,13 +131,16 @@ def resume(
     ] = None,
     overrides: Changes = [],  # noqa: B006
     tracking_later: TrackingLater = False,
+    tokenless: Tokenless = False,
     as_json: Json = False,
 ) -> None:
     """Go on with a study that was interrupted, or add to it; nothing finished is run again."""
     from tuner.report.page.beside import Family
     from tuner.search.changes import Extension, extended, nothing_left
+    from tuner.search.credentials import check_tokens
     from tuner.search.journal import read_history
 
+    check_tokens(tokenless)
     folder, console = folder_of(study, storage), console_of(as_json)
     extension = Extension(trials, gpu_hours, until, overrides)
     told = f"interrupted: the study is as it was; {command('resume', folder)}"
