@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from tuner.errors import UserError
-from tuner.study.data import COMPRESSED
+from tuner.study.columns import COMPRESSED
 
 DISGUISED = (
     (b"\x1f\x8b", "compressed with gzip", "Name it {name}.gz, or decompress it: gunzip."),

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from tuner.data.corpus import Split, Unit
 from tuner.data.sources.cells import Cells, Name, Request
 from tuner.errors import UserError
-from tuner.study.data import AnyCorpus, ColumnsConfig
+from tuner.study.columns import ColumnsConfig
+from tuner.study.data import AnyCorpus
 
 
 @dataclass(frozen=True, slots=True)
