@@ -15,7 +15,7 @@ from tests.chaos.server import KillServer
 from tests.chaos.study import Driver, Place, Study
 from tests.chaos.tally import Tally, of
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 ONE_AT_A_TIME = (
     "resources.max_concurrent_trials=1",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +27,7 @@ from tuner.cli.shared import (
     study_there,
 )
 from tuner.interrupts import ending_at_once
-from tuner.invocation import READER, command, program, search_command, storage_option
+from tuner.invocation import command, search_command
 
 if TYPE_CHECKING:
     from tuner.storage.folders import Place
@@ -103,7 +102,7 @@ def plan(
         from tuner.plan.show import show
     planned = plan_study(study, calibrate, ConsoleProgress(console), table)
     if as_json:
-        print(planned.model_dump_json())
+        print(json.dumps(planned.model_dump(mode="json")))  # in ASCII, as all JSON here
     else:
         show(planned, study, console)
         console.print(
@@ -154,10 +153,14 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train one configuration here, without a cluster: the YAML's `trial:` block."""
+    from tuner.checked import check_study
+    from tuner.study.planned import single_config
     from tuner.study_file import load_study
 
     overrides = overridden(overrides, strict_overlap)
     study, console = load_study(space, overrides), console_of(as_json)
+    single_config(study)
+    check_study(study)
     with loading(console):
         from tuner.single import train_one
     result = train_one(study, console)
@@ -189,7 +192,7 @@ def replay(
 def _finish(record: Any, folder: Place, as_json: bool) -> None:
     """Leaderboard, best configuration, next commands; and the exit code that fits."""
     from tuner.report.leaderboard import show
-    from tuner.report.seeds import compared
+    from tuner.report.next_steps import next_steps
     from tuner.scaling.result import Scaled, is_scaling
     from tuner.scaling.show import show as show_scaled
 
@@ -205,23 +208,5 @@ def _finish(record: Any, folder: Place, as_json: bool) -> None:
     if as_json:
         print(json.dumps(record.model_dump(mode="json")))
     end_as(record, folder, command("resume", folder))
-    setting = compared(record)
-    over_seeds = (
-        f"  {command('report', folder)} --against {setting}\n    mean and deviation over seeds\n"
-        if setting
-        else ""
-    )
-    sampled = any(trial.origin == "sampler" for trial in record.complete)
-    confirmed = (
-        f"  {command('confirm', folder)}\n    the best again, with fresh seeds; then test\n"
-        if sampled and record.settings.get("baseline") is not None
-        else ""
-    )
-    in_mlflow = f"  {program()} ui{storage_option(folder.parent)}\n    compare the trials in MLflow"
-    console.print(
-        f"\nnext:\n{confirmed}{over_seeds}"
-        f"  {command('report', folder)}\n    every trial, and a CSV\n"
-        f"{'' if READER in os.environ else in_mlflow}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    steps = next_steps(record, folder)
+    console.print(f"\n{steps}", highlight=False, soft_wrap=True)

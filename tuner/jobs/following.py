@@ -16,6 +16,7 @@ from tuner.jobs.api import Job
 from tuner.jobs.connection import Head
 from tuner.jobs.there import Command, running
 from tuner.report.status import PAGE
+from tuner.terminal.streams import unread
 
 AGAIN_AFTER = 1.0
 """Seconds between two such commands."""
@@ -23,7 +24,7 @@ HINT = Text("Ctrl-C ends this view, not the study", style="dim")
 
 
 class Detached(Exception):
-    """Ctrl-C: the reader has gone, the study goes on."""
+    """Ctrl-C, or the end of a pipe: the reader has gone, the study goes on."""
 
 
 def follow(head: Head, id: str, glance: Command, console: Console) -> Job:
@@ -36,7 +37,7 @@ def follow(head: Head, id: str, glance: Command, console: Console) -> Job:
         console: where to print.
 
     Raises:
-        Detached: at Ctrl-C.
+        Detached: at Ctrl-C, or where nobody reads any more.
         UserError: the head does not answer any more.
     """
     try:
@@ -60,6 +61,8 @@ async def _follow(head: Head, id: str, glance: Command, console: Console) -> Job
         async for piece in api.log(head, id):
             sys.stdout.write(piece)
             sys.stdout.flush()
+            if unread():
+                raise Detached
         return await api.ended(head, id)
     with Live(console=console, auto_refresh=False, transient=True) as live:
         below = asyncio.create_task(_kept_shown(head, glance, live))

@@ -72,7 +72,7 @@ def serve(uri: str, storage: Path, port: int, announce: Callable[[str, str], Non
         "--default-artifact-root": artifacts,
         "--uvicorn-opts": "--log-level warning",
     }
-    command = [sys.executable, "-m", "mlflow", "server"]
+    command = [sys.executable, "-P", "-m", "mlflow", "server"]
     command += [word for option in options.items() for word in option]
     environment = {
         **SETTINGS,

@@ -125,10 +125,10 @@ class Checkpoints:
             sums[OPTIMIZER] = thread.submit(sha256, folder / OPTIMIZER)
             save_file(_contiguous(model.state_dict()), folder / MODEL)
             sums[MODEL] = thread.submit(sha256, folder / MODEL)
-            (folder / PROGRESS).write_text(progress.model_dump_json())
+            (folder / PROGRESS).write_text(progress.model_dump_json(), encoding="utf-8")
             sums[PROGRESS] = thread.submit(sha256, folder / PROGRESS)
             manifest = {name: made.result() for name, made in sums.items()}
-            (folder / MANIFEST).write_text(json.dumps(manifest))
+            (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
         for name in names_in(self.folder):
             if name not in (target.name, self._whole):
                 with suppress(OSError):  # the next time, or when the trial is over
