@@ -80,12 +80,12 @@ class ColumnsConfig(Part):
 
     @property
     def numbered(self) -> bool:
-        """Whether columns are numbers, so that the file has no header."""
+        """True where columns are numbers: the file has no header."""
         return isinstance(self.label, int)
 
     @property
     def wide(self) -> bool:
-        """Whether the sentences of each language have columns of their own."""
+        """True where the sentences of each language have columns of their own."""
         return LANGUAGE in str(self.sentence1)
 
     def of(self, language: str) -> ColumnsConfig:

@@ -1,4 +1,4 @@
-"""When two labels are the same class, written in two ways."""
+"""Labels compared: two may be the same class, written in two ways."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class Classes:
 
 
 def is_missing(label: str) -> bool:
-    """Whether a text stands for a missing label."""
+    """True where a text stands for a missing label."""
     return label.strip().lower() in NO_LABEL
 
 
@@ -189,7 +189,7 @@ def check_forms(tables: Sequence[Table]) -> None:
     first = _first_places(tables)
     counts = Counter(label for table in tables for label in table.labels if label in first)
     forms: dict[str, list[str]] = {}
-    for label, _ in counts.most_common():
+    for label in sorted(counts, key=lambda label: (-counts[label], label != label.strip())):
         forms.setdefault(folded(label), []).append(label)
     for usual, *others in forms.values():
         if others:
@@ -203,7 +203,7 @@ def check_forms(tables: Sequence[Table]) -> None:
 
 
 def _first_places(tables: Sequence[Table]) -> dict[str, str]:
-    """Where each label first stands, missing ones aside."""
+    """Each label that is not missing, and where it first stands."""
     first: dict[str, str] = {}
     for table in tables:
         for label in dict.fromkeys(table.labels):

@@ -22,7 +22,7 @@ UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def is_there(file: Path) -> bool:
-    """Whether there is something of this name.
+    """True where something has this name.
 
     Raises:
         UserError: nobody can say, as where a folder above it may not be entered.

@@ -143,7 +143,7 @@ def _table(
 
 
 def is_translated(machine_translated: Sequence[str] | None, language: str) -> bool | None:
-    """Whether a language's training text is machine translation; None where nobody said."""
+    """True where the settings name a language, None where they are silent."""
     return None if machine_translated is None else language in machine_translated
 
 
