@@ -340,7 +340,10 @@ def test_csv_from_the_hub_then_from_the_cache(tmp_path: Path) -> None:
         home = tmp_path / "others"
         code = (
             "import datasets\n"
-            f"for language in ('en', 'de'):\n    datasets.load_dataset({NAME!r}, language)\n"
+            "for language in ('en', 'de'):\n"
+            f"    path, commit = 'hf://datasets/{NAME}', '{COMMIT}'\n"
+            "    builder = datasets.load_dataset_builder(path, language, revision=commit)\n"
+            "    builder.download_and_prepare()\n"
         )
         subprocess.run(
             [sys.executable, "-c", code],
