@@ -21,7 +21,7 @@ from tuner.data.tokenise import tokenise
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
-from tuner.model.shape import check_layer
+from tuner.model.shape import check_fits
 from tuner.model.vocabulary import cut
 from tuner.progress import Progress
 from tuner.protocol import Protocol
@@ -67,8 +67,7 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         f"encoder {encoder.name}: {encoder.num_layers} layers, hidden size {encoder.hidden_size}, "
         f"{encoder.shape.parameters / 1e6:.1f} M parameters"
     )
-    highest = max(study.corner_configs(), key=lambda config: config.fusion.layer or 0)
-    check_layer(highest.fusion, encoder.num_layers)
+    check_fits(study, encoder.shape)
     train = trained_on(study.languages, study.protocol)
     with progress.task("reading the corpus", "tables") as advance:
         corpus = load_corpus(study.data, study.all_languages, train, advance)

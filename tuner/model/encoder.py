@@ -32,15 +32,20 @@ from transformers.utils import logging
 
 from tuner.errors import UserError
 from tuner.hub import ask, offline
-from tuner.model.shape import FILES, EncoderShape, check_max_length, refuse, source_of
+from tuner.model.configuration import positions_of, seen_languages
+from tuner.model.fetching import refuse
+from tuner.model.files import check_tokenizer, check_vocabulary
+from tuner.model.shape import (
+    EncoderShape,
+    check_max_length,
+    describe_encoder,
+    read_config,
+    source_of,
+)
 from tuner.study.parts import EncoderConfig
 
 # transformers would ask a bot to open a pull request at a hub repository without safetensors.
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
-
-
-SEEN = "seen_languages"
-"""Key of the configuration that `tuner.export` adds, so that it goes wherever the encoder goes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +74,7 @@ class PretrainedEncoder:
     @property
     def seen(self) -> tuple[str, ...]:
         """Languages that it was fine-tuned or chosen on, where it was taken out of a study."""
-        return tuple(map(str, self.config.get(SEEN, ())))
+        return seen_languages(self.config, self.name)
 
     @property
     def num_layers(self) -> int:
@@ -85,7 +90,7 @@ class PretrainedEncoder:
     def shape(self) -> EncoderShape:
         """How large it is, as it is here: cut, or whole."""
         parameters = sum(array.size for array in self.weights.values())
-        positions = getattr(self._config(), "max_position_embeddings", None)
+        positions = positions_of(self.config, self.name)
         return EncoderShape(self.num_layers, self.hidden_size, parameters, positions)
 
     def build(self) -> PreTrainedModel:
@@ -117,6 +122,8 @@ def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
     source = source_of(encoder)
     with _quietly(encoder, source):
         config = _load_config(encoder, source)
+        if Path(source).is_dir():
+            describe_encoder(encoder)
         try:
             model, report = AutoModel.from_pretrained(
                 source,
@@ -137,6 +144,7 @@ def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
             "use a checkpoint saved whole by save_pretrained; missing weights are never made up",
         )
     _check_max_length(encoder, model)
+    _check_finite(encoder, model)
     weights = {
         name: tensor.numpy()
         for name, tensor in model.state_dict().items()
@@ -166,22 +174,35 @@ def load_tokenizer(encoder: EncoderConfig) -> PreTrainedTokenizerBase:
     source = source_of(encoder)
     with _quietly(encoder, source):
         rows = int(_load_config(encoder, source).vocab_size)
+        if Path(source).is_dir():
+            check_tokenizer(Path(source), encoder.name, rows)
         try:
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 source, revision=encoder.revision, trust_remote_code=False
             )
         except Exception as error:  # tokenizers and transformers raise what they like
             refuse(encoder, "tokenizer", error)
-    if not rows / 2 <= len(tokenizer) <= rows:
-        raise UserError(
-            f"the tokenizer of {encoder.name!r} has {len(tokenizer):,} entries for an embedding of "
-            f"{rows:,} rows, so it is not this encoder's",
-            f"the encoder's folder must hold its own tokenizer: {FILES}",
-        )
+    check_vocabulary(encoder.name, len(tokenizer), rows)
+    _check_pairs(encoder, tokenizer)
     return tokenizer
 
 
+def _check_pairs(encoder: EncoderConfig, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a tokenizer that does not mark a pair's beginning, which the head reads."""
+    remedy = "Choose an encoder with a fast tokenizer that makes pairs, such as BERT's or XLM-R's."
+    if not tokenizer.is_fast:
+        raise UserError(f"the tokenizer of {encoder.name!r} is not a fast one", remedy)
+    if tokenizer.num_special_tokens_to_add(pair=True) == 0:
+        raise UserError(
+            f"the tokenizer of {encoder.name!r} puts no special token around a pair, and the head "
+            "reads the one at its beginning",
+            remedy,
+        )
+
+
 def _load_config(encoder: EncoderConfig, source: str) -> PretrainedConfig:
+    if Path(source).is_dir():
+        read_config(Path(source), encoder.name)  # what is not a file is not opened
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(
             source, revision=encoder.revision, trust_remote_code=False
@@ -202,6 +223,18 @@ def _check_max_length(encoder: EncoderConfig, model: PreTrainedModel) -> None:
     if isinstance(table, nn.Embedding) and table.padding_idx is not None:
         positions -= table.padding_idx + 1  # RoBERTa numbers positions from there on
     check_max_length(encoder, positions)
+
+
+def _check_finite(encoder: EncoderConfig, model: PreTrainedModel) -> None:
+    """Refuse weights that are NaN or infinite: every loss would be."""
+    for name, parameter in model.named_parameters():
+        wrong = parameter.numel() - int(torch.isfinite(parameter).sum())
+        if wrong:
+            raise UserError(
+                f"the weights of {encoder.name!r} are broken: {wrong:,} of {parameter.numel():,} "
+                f"numbers in {name} are NaN or infinite",
+                "Copy them again, or save them again in float32: float16 overflows at 65,504.",
+            )
 
 
 def _embedding(model: PreTrainedModel) -> str:

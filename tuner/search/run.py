@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from tuner.checked import check_study
 from tuner.disk import check_space
 from tuner.interrupts import OrderlyStop
 from tuner.invocation import command
 from tuner.progress import Progress
 from tuner.records import StudyRecord
 from tuner.search.changes import Extension, changed_blocks, check_new, extended, nothing_left
-from tuner.search.cluster import cluster, concurrency
 from tuner.search.driver import Driver
 from tuner.search.events import SettingsChanged, StudyCreated
 from tuner.search.journal import Journal, is_begun, read_history
+from tuner.search.machine import check_machine
 from tuner.search.observer import Observer
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
@@ -57,7 +58,10 @@ def begin(
     """
     check_new(study)
     progress = ConsoleProgress(console)
+    _check(study)
     tracker = _tracker(study, progress, tracking_later)
+    from tuner.search.cluster import cluster, concurrency  # Ray: after all that may be refused
+
     with cluster(progress, study, partial(_prepare, study, progress)) as inputs:
         if check is not None:
             check(inputs.facts)
@@ -104,6 +108,8 @@ def go_on(
         record = journal.history.record()
         study = extended(record, folder, extension)
         told = nothing_left(record, study)
+        if not told:
+            _check(study)
         tracker = _tracker(study, progress, tracking_later)
         changed = changed_blocks(record, study)
         if told:
@@ -111,11 +117,20 @@ def go_on(
                 journal.append(SettingsChanged(time=time.time(), settings=changed))
             say(console, told)
             return _settle(study, record, tracker, journal, console)
+        from tuner.search.cluster import cluster, concurrency  # late, as in `begin`
+
         with cluster(progress, study, partial(_prepare, study, progress, record)) as inputs:
             check_space(study, inputs.encoder.shape, concurrency(study.resources))
             if changed:
                 journal.append(SettingsChanged(time=time.time(), settings=changed))
             return _run(study, inputs, tracker, journal, console, progress)
+
+
+def _check(study: StudyConfig) -> None:
+    """Check all that files and this machine tell, before anything is loaded or started."""
+    shape = check_study(study)
+    assert shape is not None
+    check_machine(study, shape)
 
 
 def _prepare(study: StudyConfig, progress: Progress, record: StudyRecord | None = None) -> Inputs:
