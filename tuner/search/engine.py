@@ -28,10 +28,11 @@ from tuner.interrupts import OrderlyStop
 from tuner.model.encoder import PretrainedEncoder
 from tuner.protocol import Protocol
 from tuner.records import Evaluation, FailureKind
-from tuner.search.cluster import concurrency
+from tuner.search.cluster import concurrency, logs
 from tuner.search.driver import Driver
 from tuner.search.failures import micro_size
 from tuner.search.head import Head
+from tuner.search.last_words import last_words
 from tuner.search.nodes import Nodes
 from tuner.search.parting import Parting
 from tuner.search.trainable import (
@@ -185,7 +186,8 @@ class _Watcher(_NotPickled, tune.Callback):
             return
         said = without_secrets(Text.from_ansi(str(error)).plain.strip())
         if kind == "lost":
-            reason = "its node was taken away" if _preempted(error) else "its worker has gone"
+            gone = "its worker has gone" + last_words(said, logs())
+            reason = "its node was taken away" if _preempted(error) else gone
         elif kind == "out_of_memory":
             used = re.search(r"([\d.]+)GB used / ([\d.]+)GB limit", said)
             reason = "the host's memory ran out" + (f": {used[1]} of {used[2]} GB" if used else "")
