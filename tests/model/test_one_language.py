@@ -89,11 +89,14 @@ def test_each_pair_goes_through_the_adapters_of_its_language(
     kept = torch.from_numpy(inputs.encoder.kept_tokens)
     rows, at = np.array([3, 3, 5]), np.array([0, 1, 1])
     block = block_of(inputs.corpus.assemble("dev", rows, at, at))
+    types = block.token_type_ids
+    assert types is not None
     ((found,),) = model.encode([block], all_layers=False)
     for pair, length in enumerate(block.attention_mask.sum(1).tolist()):
         ids = kept[block.input_ids[pair : pair + 1, :length]]
-        own = theirs(ids, lang_ids=torch.tensor([at[pair]])).last_hidden_state[0]
-        english = theirs(ids).last_hidden_state[0]
+        given = {"input_ids": ids, "token_type_ids": types[pair : pair + 1, :length]}
+        own = theirs(**given, lang_ids=torch.tensor([at[pair]])).last_hidden_state[0]
+        english = theirs(**given).last_hidden_state[0]
         torch.testing.assert_close(found[pair, :length], own, rtol=0, atol=1e-12)
         assert torch.allclose(own, english) == (at[pair] == 0)
     (trial, *_) = asked.corner_configs()
