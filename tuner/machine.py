@@ -18,7 +18,7 @@ MOST = 2**62
 
 
 class Cpus(NamedTuple):
-    """CPUs that may be used: how many, and what limits them; `limit` is empty where nothing does."""
+    """CPUs that may be used: how many, and what limits them; `limit` is empty for nothing."""
 
     number: int
     limit: str
