@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from threading import Event, Timer
 from typing import Any, NamedTuple, TypeVar
 
@@ -25,6 +26,7 @@ from tuner.search.address import FORM, SUBMIT, check_answers, named
 from tuner.search.autoscaler import declared
 from tuner.search.capacity import Capacity, NodeType
 from tuner.search.credentials import Loan, make_private
+from tuner.search.head import watched
 from tuner.search.local_ray import check_folder, local_ray
 from tuner.shown import printable
 from tuner.study import StudyConfig
@@ -75,7 +77,7 @@ def cluster(
         at, starting, stopping = "on this machine", "starting Ray", "stopping Ray"
     else:
         at, starting, stopping = f"at {_answering(address)}", "joining Ray", "leaving Ray"
-    if told := make_private():
+    if study is not None and (told := make_private()):
         progress.tell(told)
     # On this machine they inherit our environment.
     loan = Loan(study.storage if study and address is not None else None)
@@ -105,7 +107,8 @@ def cluster(
             finally:
                 joined.set()
         found = preparing.result()
-        held = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        with watched() as head:
+            held = head.outlives(ray.cluster_resources)
         progress.tell(f"Ray {at}: {held.get('CPU', 0):g} CPUs, {held.get('GPU', 0):g} GPUs")
         with loan:
             yield found
@@ -246,6 +249,13 @@ def concurrency(resources: ResourcesConfig) -> int:
         UserError: not even one fits.
     """
     return capacity().trials_at_once(resources)
+
+
+def logs() -> Path:
+    """The folder of this node's logs, in the joined cluster."""
+    node = ray._private.worker._global_node
+    assert node is not None, "a cluster was joined"
+    return Path(node.get_logs_dir_path())
 
 
 class Kind(NamedTuple):

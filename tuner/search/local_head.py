@@ -1,12 +1,12 @@
-"""The process that starts a local Ray, watches it and ends it; run by its path, without `tuner`.
+"""The process that starts a local Ray and ends it; run by its path, without `tuner`.
 
 It is the leader of a session of its own and blocks the signals that end processes, as all that it
 starts does: whoever signals the driver's process group, or each process of its cgroup, reaches the
 driver alone, which ends Ray when it has ended in order. Ray ends when this process's standard input
 is closed: by the driver, or by the kernel where the driver was killed.
 
-It writes a JSON object a line to its standard output: `{"address": …, "logs": …}` or
-`{"failed": …, "logs": …}` once, and `{"died": …}` where a process of Ray's has ended by itself.
+It writes one JSON object to its standard output: `{"address": …, "logs": …}`, or
+`{"failed": …, "logs": …}`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import select
 import shutil
 import signal
 import sys
@@ -25,8 +24,8 @@ from typing import Any, TextIO
 
 LOOPBACK = "127.0.0.1"
 ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-LOOK_SECONDS = 0.5
-"""How often is looked whether Ray's processes are alive."""
+KILL_SECONDS = 0.5
+"""For processes that were killed to be gone, before others are looked for."""
 PREFIX = "ray-"
 """Of the folder's name. Short: paths of sockets below it may have 107 bytes."""
 BELOW, SESSION = "r", "session"
@@ -52,7 +51,8 @@ def main() -> None:
             raise ModuleNotFoundError(NOT_INSTALLED)
         node = _started(folder, asked["cpus"], asked["memory"])
         _tell(told, address=node.gcs_address, logs=node.get_logs_dir_path())
-        _watch(node, driver, told)
+        while os.read(driver, 1):  # nothing is sent: its end is what is waited for
+            pass
     except Exception as error:
         logs = next(folder.glob(f"{BELOW}/{SESSION}/logs"), None)
         kept = logs is not None
@@ -90,21 +90,11 @@ def _started(folder: Path, cpus: int, memory: int | None) -> Any:
         session_name=SESSION,
         dashboard_agent_listen_port=0,  # any: 52365 may be another Ray's
         include_dashboard=False,
-        include_log_monitor=False,
+        include_log_monitor=False,  # type: ignore[arg-type]  # annotated as text
         no_monitor=True,
     )
     # Not at exit: all of its processes are ended here.
     return Node(params, head=True, shutdown_at_exit=False, spawn_reaper=True, ray_init_cluster=True)
-
-
-def _watch(node: Any, driver: int, told: TextIO) -> None:
-    """Return when the driver closes its end; tell it of a process that has died."""
-    known = set()
-    while not select.select([driver], [], [], LOOK_SECONDS)[0]:
-        for kind, process in node.dead_processes():
-            if kind not in known:
-                known.add(kind)
-                _tell(told, died=kind, code=process.returncode)
 
 
 def _tell(told: TextIO, **said: Any) -> None:
@@ -116,7 +106,7 @@ def _tell(told: TextIO, **said: Any) -> None:
 
 def _end_all() -> None:
     """Kill every process below this one: nothing of Ray's state is needed any more."""
-    import psutil
+    import psutil  # type: ignore[import-untyped]  # Ray has it
 
     me = psutil.Process()
     while below := me.children(recursive=True):
@@ -125,7 +115,7 @@ def _end_all() -> None:
                 process.kill()
             except psutil.NoSuchProcess:
                 continue
-        psutil.wait_procs(me.children(), timeout=LOOK_SECONDS)
+        psutil.wait_procs(me.children(), timeout=KILL_SECONDS)
 
 
 if __name__ == "__main__":

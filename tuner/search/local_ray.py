@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -40,19 +40,10 @@ class LocalRay:
     Attributes:
         address: of its GCS, as `127.0.0.1:PORT`.
         logs: the folder of its logs.
-        said: lines that its head writes from now on, as JSON.
     """
 
     address: str
     logs: Path
-    said: IO[str]
-
-    def lost(self) -> str | None:
-        """The process of Ray's that has died, if one has; returns at once."""
-        if not select.select([self.said], [], [], 0)[0]:
-            return None
-        line = self.said.readline()
-        return str(json.loads(line)["died"]) if line else "its head"
 
 
 @contextmanager
@@ -69,17 +60,13 @@ def local_ray(cpus: int) -> Iterator[LocalRay]:
     """
     open_ = auth_mode() == DISABLED  # which the command has been told to take
     token = {} if open_ else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    with (
-        _variables(SETTINGS | token),
-        tempfile.TemporaryFile() as errors,
-        _head(cpus, errors) as process,
-    ):
-        assert process.stdout is not None
+    ours = SETTINGS | token
+    with _variables(ours), tempfile.TemporaryFile() as errors, _head(cpus, errors) as process:
         said = _first_line(process)
         if "address" not in said:
             raise _failed(said, errors)
         with _let_in():
-            yield LocalRay(said["address"], Path(said["logs"]), process.stdout)
+            yield LocalRay(said["address"], Path(said["logs"]))
 
 
 @contextmanager
@@ -99,10 +86,9 @@ def _head(cpus: int, errors: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
         yield process
     finally:
         process.stdin.close()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(END_SECONDS)
-        finally:
-            process.stdout.close()
+        process.stdout.close()
 
 
 def scratch() -> tuple[str, Path]:
