@@ -104,6 +104,11 @@ def load_corpus(
             notes += assumed
     if untested := [language for language in languages if language not in tables["test"]]:
         notes.append(f"test: none for {', '.join(untested)}")
+    train_tables = tables["train"].values()
+    if unknown := [table.language for table in train_tables if table.machine_translated is None]:
+        notes.append(
+            f"machine translation: not known of {', '.join(unknown)} (data.machine_translated says it)"
+        )
     notes += quotes_kept(every)
     notes += [remark for remark in dict.fromkeys(table.remark for table in every) if remark]
     return Corpus(
@@ -111,7 +116,7 @@ def load_corpus(
         labels=classes.names,
         rows=rows,
         notes=(*counted, *notes),
-        machine_translated=_machine_translated(list(tables["train"].values())),
+        machine_translated=_machine_translated(list(train_tables)),
     )
 
 
