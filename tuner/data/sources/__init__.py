@@ -107,7 +107,8 @@ def load_corpus(
     train_tables = tables["train"].values()
     if unknown := [table.language for table in train_tables if table.machine_translated is None]:
         notes.append(
-            f"machine translation: not known of {', '.join(unknown)} (data.machine_translated says it)"
+            f"machine translation: not known of {', '.join(unknown)} "
+            f"(data.machine_translated says it)"
         )
     notes += quotes_kept(every)
     notes += [remark for remark in dict.fromkeys(table.remark for table in every) if remark]
