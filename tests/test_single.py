@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from pathlib import Path
 
 import pytest
@@ -23,11 +22,9 @@ def test_the_default_trial_learns_nano() -> None:
     """85% on the source languages; about 6 s of training and evaluation on 2 idle cores."""
     study = load_study(NANO)
     console = Console(file=io.StringIO(), width=80)
-    before = time.process_time()
     result = train_one(study, console)
     evaluation = Evaluation.model_validate(result["evaluation"])
     assert result["claim"].startswith("zero-shot for es, zh, ja, ko; trained on en, de, fr")
-    assert time.process_time() - before < 30  # CPU seconds, data and tokens included
     assert evaluation.rung == study.budget.pairs_per_trial
     assert evaluation.select["sources"].accuracy == pytest.approx(evaluation.objective)
     assert evaluation.objective >= 0.85

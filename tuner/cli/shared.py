@@ -46,6 +46,10 @@ Insecure = Annotated[
         "--insecure", help="take a cluster that asks for no token, and plain http over a network"
     ),
 ]
+Tokenless = Annotated[
+    bool,
+    typer.Option("--insecure", help="run even where RAY_AUTH_MODE turns Ray's tokens off"),
+]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON, progress to stderr")]
 
 

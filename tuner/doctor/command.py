@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from tuner.doctor import checks, head
 from tuner.doctor.findings import Finding, Node
 from tuner.doctor.here import examine_here
+from tuner.doctor.local import ray_can_start
 from tuner.progress import Progress
+from tuner.search.address import named
 from tuner.search.machine import this_machine
 from tuner.storage.folders import Place
 from tuner.storage.location import is_shared
@@ -41,7 +42,7 @@ def diagnose(asked: Asked, progress: Progress) -> Iterator[Finding]:
     wrong = head.from_files(asked.study) if asked.study is not None else []
     yield from wrong
     known = {finding.check for finding in wrong}
-    if not os.environ.get("RAY_ADDRESS"):
+    if named() is None:
         yield from _of_machine(asked, known, progress)
         return
     from tuner.search.cluster import cluster  # Ray
@@ -58,6 +59,7 @@ def _of_machine(asked: Asked, known: Set[str], progress: Progress) -> Iterator[F
     with progress.task("looking at this machine"):
         nodes = examine_here(_text(asked.storage))
     yield checks.versions_agree(nodes)
+    yield from ray_can_start()
     yield from checks.gpus_work(nodes)
     if asked.storage is not None:
         yield from checks.storage_shared(nodes, str(asked.storage), shared=True, grows=False)

@@ -53,7 +53,7 @@ def _store_is_open(address: str) -> bool:
     environment = {name: os.environ[name] for name in os.environ if "RAY" not in name}
     try:
         subprocess.run(
-            [sys.executable, "-c", ASK_STORE, address],
+            [sys.executable, "-P", "-c", ASK_STORE, address],
             env=environment | {"RAY_AUTH_MODE": "disabled"},
             capture_output=True,
             timeout=STORE_SECONDS,

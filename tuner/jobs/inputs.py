@@ -18,7 +18,8 @@ from typing import Any
 from tuner.errors import UserError
 from tuner.jobs.package import Contents, plain_files
 from tuner.study import StudyConfig
-from tuner.study.data import LANGUAGE, DirectoryData, FilesData, HubData
+from tuner.study.columns import LANGUAGE
+from tuner.study.data import DirectoryData, FilesData, HubData
 
 FOLDER = "~/.cache/tuner/inputs"
 """On the head."""

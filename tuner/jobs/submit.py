@@ -120,6 +120,7 @@ def _begin(
     with progress.task("uploading"):
         working_dir = package.uploaded(head)
     later = " --tracking-later" if tracking_later else ""
+    tokenless = "" if head.token else " --insecure"  # as it was said here
     again = f"{staged.command}{later} {head.options}"
     variables = {
         "RAY_JOB_STOP_SIGNAL": "SIGINT",
@@ -135,7 +136,7 @@ def _begin(
     api.submit(
         head,
         id,
-        f"{staged.prepare}exec python -m tuner search {FILE} --resume{later}",
+        f"{staged.prepare}exec python -m tuner search {FILE} --resume{later}{tokenless}",
         runtime_env,
         metadata(study.name, staged.storage, staged.digest, again),
     )

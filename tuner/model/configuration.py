@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tuner.errors import UserError
+from tuner.model.architectures import ENCODERS, check_architecture
 from tuner.model.files import broken
 
 LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
@@ -25,7 +26,6 @@ OFFSET = {
 """Model types that number positions from `pad_token_id` + 1 on, as RoBERTa does."""
 GENERATES = re.compile(r"ForCausalLM|ForConditionalGeneration|^(?!XLNet|.*With).*LMHeadModel")
 LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,34}")
-ENCODERS = "Use a masked language model such as BERT, XLM-R or DistilBERT."
 
 
 def check_kind(config: Mapping[str, object], name: str) -> None:
@@ -36,12 +36,14 @@ def check_kind(config: Mapping[str, object], name: str) -> None:
         name: the encoder's, as the user gave it.
 
     Raises:
-        UserError: it has a decoder or generates text, is quantised, or needs code of its own.
+        UserError: it has a decoder or generates text, is quantised, or needs code of its own; or
+            its architecture is refused.
     """
     kind = config.get("model_type")
     if not isinstance(kind, str) or not kind:
         reason = f"config.json must name a model_type, got {kind!r}"
         broken(name, "configuration", reason, ENCODERS)
+    check_architecture(config, name)
     written = config.get("architectures")
     classes = [each for each in written if isinstance(each, str)] if _is_list(written) else []
     generates = next((each for each in classes if GENERATES.search(each)), None)

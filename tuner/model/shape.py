@@ -16,6 +16,7 @@ from typing import Any
 from tuner.config import FusionConfig
 from tuner.data import nano
 from tuner.errors import UserError
+from tuner.hub import cached_folder
 from tuner.model.configuration import check_kind, numbers_of
 from tuner.model.fetching import fetched
 from tuner.model.files import (
@@ -26,6 +27,8 @@ from tuner.model.files import (
     read_json,
     read_shapes,
 )
+from tuner.model.one_language import check_one_language
+from tuner.model.verdict import known
 from tuner.study import StudyConfig
 from tuner.study.lowered import lowered
 from tuner.study.parts import EncoderConfig
@@ -93,15 +96,21 @@ def check_encoder(study: StudyConfig) -> EncoderShape:
     """Check all of an encoder that its files alone tell, and that a study's trials fit it.
 
     Raises:
-        UserError: as `describe_encoder`, `check_fits` and `check_tokenizer`.
+        UserError: as `describe_encoder`, `check_fits`, `check_tokenizer` and
+            `check_one_language`; or it was tried before, and cannot be trained.
         HubAway: the hub may have it, but does not answer.
     """
     encoder = study.encoder
     shape = describe_encoder(encoder)
-    folder = Path(source_of(encoder))
-    if folder.is_dir():
-        rows = numbers_of(read_config(folder, encoder.name), encoder.name).rows
-        check_tokenizer(folder, encoder.name, rows)
+    source = Path(source_of(encoder))
+    folder = source if source.is_dir() else cached_folder(encoder.name, encoder.revision)
+    if folder is not None:
+        config = read_config(folder, encoder.name)
+        if source.is_dir():
+            check_tokenizer(folder, encoder.name, numbers_of(config, encoder.name).rows)
+        check_one_language(config, study)
+        if (verdict := known(folder, encoder.max_length)) is not None:
+            verdict.check(study)
     check_fits(study, shape)
     return shape
 

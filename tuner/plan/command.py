@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +20,7 @@ from tuner.plan.plan import (
 from tuner.plan.prices import Prices
 from tuner.progress import Progress
 from tuner.records import StudyRecord
+from tuner.search.address import named
 from tuner.search.capacity import Capacity
 from tuner.search.journal import read_history, studies_in
 from tuner.storage.folders import Place
@@ -62,7 +62,7 @@ def plan_study(
 
 def _capacity(progress: Progress) -> Capacity | None:
     """Of the cluster that is named; no Ray is started for a plan."""
-    if not os.environ.get("RAY_ADDRESS"):
+    if named() is None:
         return None
     from tuner.search.cluster import capacity, cluster
 

@@ -10,17 +10,14 @@ import os
 from pathlib import Path
 
 from tuner.disk import check_space
+from tuner.machine import cpus, memory
 from tuner.model.shape import EncoderShape
+from tuner.search.address import named
 from tuner.search.capacity import Capacity, NodeType
 from tuner.study import StudyConfig
 
 NVML = "libnvidia-ml.so.1"
 """NVIDIA's library that counts GPUs; it comes with the driver."""
-CGROUP = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
-"""Limits of a container's memory, of cgroup 2 and 1."""
 ROCM = Path("/dev/kfd")
 """AMD's driver."""
 
@@ -33,26 +30,20 @@ def check_machine(study: StudyConfig, shape: EncoderShape) -> None:
     Raises:
         UserError: with what lowers it.
     """
-    if not os.environ.get("RAY_ADDRESS"):
+    if named() is None:
         check_space(study, shape, this_machine(study).trials_at_once(study.resources))
 
 
 def this_machine(study: StudyConfig) -> Capacity:
     """The CPUs of this process, and the GPUs where the study's trials ask for any."""
     gpus = gpus_here() if study.resources.gpus_per_trial > 0 else 0
-    cpus = len(os.sched_getaffinity(0))
-    return Capacity((NodeType("this machine", cpus, gpus, alive=1, most=1),))
+    return Capacity((NodeType("this machine", cpus().number, gpus, alive=1, most=1),))
 
 
 def memory_here() -> float:
-    """Bytes of memory that this machine has, or the cgroup of this process."""
+    """Bytes of memory that this machine has, or the cgroups of this process allow."""
     total = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    for file in CGROUP:
-        try:
-            total = min(total, float(file.read_text()))
-        except (OSError, ValueError):  # there is none, or it says `max`
-            continue
-    return total
+    return min(total, memory() or total)
 
 
 def gpus_here() -> int:

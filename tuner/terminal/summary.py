@@ -53,7 +53,8 @@ class Summary:
         trials: how many it runs in all.
         seconds: how long it has taken.
         now: Unix time, seconds.
-        heartbeats: by trial number; where there is none, a running trial is past its last rung.
+        heartbeats: by trial number; where there is none, a running trial is past what the journal
+            last heard of it.
         running_rows: lines kept free for running trials.
     """
 
@@ -226,10 +227,10 @@ class Summary:
         beat, full = self.heartbeats.get(trial.number), trial.budget
         if beat is not None:
             what, seen, past = beat.phase, beat.pairs_seen, ""
-        else:  # the journal knows rungs alone
+        else:  # the journal hears of it every few seconds
             assert trial.started is not None
-            what, past = f"for {clock(self.now - trial.started)}", "past " if trial.last else ""
-            seen = trial.last.rung if trial.last else 0
+            seen = trial.pairs_seen
+            what, past = f"for {clock(self.now - trial.started)}", "past " if seen else ""
         count = f"{past}{seen:,}".rjust(len(f"{'' if beat else 'past '}{full:,}"))
         return _line(
             f"{trial.number:03d} {what:<11}", bar(seen, full), f"{count} of {full:,} pairs"

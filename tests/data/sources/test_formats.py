@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import re
@@ -111,20 +112,20 @@ HEADER = "id,sentence1,label\n"
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("a.txt", "", "a.txt is of no known kind"),
-        ("a.TSV", "", "a.TSV is of no known kind"),
+        ("a.txt", "", "a.txt is empty"),
+        ("a.TSV", "id\tsentence1\tlabel\n1\ta\n", "a.TSV, line 2: 2 columns, expected 3 (id, sen"),
         ("a.tsv", "id\tsentence1\tlabel\n1\ta\n", "a.tsv, line 2: 2 columns, expected 3 (id, sen"),
         ("a.tsv", "id\tsentence\tlabel\n", "a.tsv, line 1, has no column 'sentence1'"),
         ("a.tsv", "id\tid\tsentence1\tlabel\n", "a.tsv, line 1, has the column 'id' twice"),
         ("a.csv", HEADER + '1,"a\nb",0\n2,a\n', "a.csv, line 4: 2 columns, expected 3"),
         ("a.csv", HEADER + "1,a,0\n\n2,b,0\n", "a.csv, line 3: 0 columns, expected 3"),
-        ("a.csv", HEADER + '1,"a"b,0\n', "a.csv, line 2: not CSV ("),
-        ("a.csv", HEADER + '1,"a,0\n', "a.csv, line 2: not CSV (unexpected end"),
-        ("a.csv", HEADER.replace(",", ";"), "a.csv, line 1, has no column 'id', 'sentence1', 'l"),
-        ("a.csv", "", "a.csv, line 1, has no column 'id'"),
+        ("a.csv", HEADER + '1,"a"b,0\n', 'a.csv, line 2: not CSV: a " stands inside a field'),
+        ("a.csv", HEADER + '1,"a,0\n', 'a.csv, line 2: a field begins with " and no'),
+        ("a.csv", HEADER.replace(",", ";"), "a.csv, line 1, has one column: 'id;sentence1"),
+        ("a.csv", "", "a.csv is empty"),
         ("a.jsonl", '{"id": 1, "sentence1": "a", "label": 0}\n{"id"\n', "line 2: not JSON (Expect"),
         ("a.jsonl", '["a"]', 'a.jsonl, line 1: not a JSON object: ["a"]'),
-        ("a.jsonl", "", "a.jsonl, line 1: not JSON"),
+        ("a.jsonl", "", "a.jsonl is empty"),
         ("a.jsonl", '{"id": 1, "label": 0}', "a.jsonl, line 1, has no column 'sentence1'"),
         ("a.jsonl", "[" * 100_000, "a.jsonl, line 1: not JSON (maximum recursion"),
         ("a.parquet", "", "a.parquet is not a whole Parquet file: "),
@@ -164,11 +165,25 @@ def test_what_cannot_be_opened_is_named(tmp_path: Path, ending: str) -> None:
         read_cells(tmp_path / f"a.{ending}", Request(COLUMNS))
 
 
-@pytest.mark.parametrize("ending", ["tsv", "csv", "jsonl"])
-def test_other_encodings_are_refused(tmp_path: Path, ending: str) -> None:
-    (tmp_path / f"a.{ending}").write_bytes("id\nfür\n".encode("latin-1"))
-    with pytest.raises(UserError, match="line 2: not UTF-8"):
-        read_cells(tmp_path / f"a.{ending}", Request(COLUMNS))
+@pytest.mark.parametrize(
+    ("ending", "text"),
+    [
+        ("tsv", "id\nfür\n"),
+        ("txt", "id\nfür\n"),
+        ("csv", "id\nfür\n"),
+        ("jsonl", '{"id": 1}\n{"id": "für"}\n'),
+        ("json", '[{"id": 1},\n{"id": "für"}]\n'),
+    ],
+)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_other_encodings_are_refused(
+    tmp_path: Path, ending: str, text: str, compressed: bool
+) -> None:
+    file = tmp_path / f"a.{ending}{'.gz' if compressed else ''}"
+    content = text.encode("latin-1")
+    file.write_bytes(gzip.compress(content) if compressed else content)
+    with pytest.raises(UserError, match=rf"{file.name}, line 2: not UTF-8"):
+        read_cells(file, Request(["id"]))
 
 
 def test_sentences_are_text_or_null(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Cells: the columns of a file as they were read, before anyone says what they mean."""
+"""Cells are the columns of a file as they were read, before anyone says what they mean."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Cells:
         columns: values by column; those that were asked for, all of one length.
         places: the line or row of `origin` that each came from.
         unit: what `places` count.
-        key: the setting that names columns, for messages.
+        request: what was asked for.
         keeps_quotes: quotes around a field are part of its text.
     """
 
@@ -48,7 +48,7 @@ class Cells:
     columns: dict[Name, list[Any]]
     places: Sequence[int]
     unit: Unit
-    key: str = "data.columns"
+    request: Request
     keeps_quotes: bool = False
 
     def chosen(self, rows: Sequence[int]) -> Cells:
@@ -59,23 +59,12 @@ class Cells:
         return replace(self, columns=columns, places=[self.places[row] for row in rows])
 
     def texts(self, column: Name) -> list[str]:
-        """Ids or languages as text: 1 is `1`, and so is 1.0; true is `true`; null is blank.
+        """Ids, labels or languages as text, as `as_text` writes them.
 
         Raises:
             UserError: a value is a list, an object or bytes.
         """
-        return [as_text(value) for _, value in self._scalars(column)]
-
-    def labels(self, column: Name) -> list[str]:
-        """Labels as text; null and NaN are blank.
-
-        Raises:
-            UserError: a value is a list, an object or bytes.
-        """
-        return [
-            "" if isinstance(value, float) and math.isnan(value) else as_text(value)
-            for _, value in self._scalars(column)
-        ]
+        return [as_text(value) for value in self._scalars(column)]
 
     def sentences(self, column: Name) -> list[str]:
         """Text; where it is null, blank.
@@ -88,23 +77,23 @@ class Cells:
             if value is not None and not isinstance(value, str):
                 raise UserError(
                     f"{self.origin}, {self.unit} {place}: {column} is not text: {value!r:.80}",
-                    f"Name the columns of the two sentences in {self.key}; if it is a sentence, "
-                    f"write it in the file as text.",
+                    f"Name the columns of the two sentences in {self.request.key}; write a "
+                    f"sentence as text, in quotes.",
                 )
             self._check_whole(column, place, value)
             values.append(value or "")
         return values
 
-    def _scalars(self, column: Name) -> Iterator[tuple[int, Any]]:
+    def _scalars(self, column: Name) -> Iterator[Any]:
         for place, value in zip(self.places, self.columns[column], strict=True):
             if not (value is None or isinstance(value, str | bool | int | float)):
                 raise UserError(
                     f"{self.origin}, {self.unit} {place}: {column} is not a text or a number: "
                     f"{value!r:.80}",
-                    f"Name another column in {self.key}, or write one value in each row.",
+                    f"Name another column in {self.request.key}, or write one value in each row.",
                 )
             self._check_whole(column, place, value)
-            yield place, value
+            yield value
 
     def _check_whole(self, column: Name, place: int, value: Any) -> None:
         """Refuse half a character, which JSON can write and UTF-8 cannot."""
@@ -144,8 +133,8 @@ def _hint(missing: Name, there: Sequence[str]) -> str:
 
 
 def as_text(value: Any) -> str:
-    """A scalar as it is written in a file: null is blank, 1.0 is `1`, and true is `true`."""
-    if value is None:
+    """A scalar as it is written in a file: null and NaN are blank, 1.0 is `1`, true is `true`."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bool):
         return str(value).lower()

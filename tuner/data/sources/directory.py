@@ -13,8 +13,8 @@ from pathlib import Path
 from tuner.data.corpus import Split
 from tuner.data.sources.cells import Request
 from tuner.data.sources.opening import is_there
-from tuner.data.sources.separated import read_tsv
-from tuner.data.sources.tables import Table, translated
+from tuner.data.sources.separated import Line, read_tsv, tsv_lines
+from tuner.data.sources.tables import Table, is_translated
 from tuner.errors import UserError
 from tuner.study.data import DirectoryData
 
@@ -24,7 +24,7 @@ FILES: dict[Split, tuple[str, ...]] = {
     "dev": ("dev_2k.tsv",),
     "test": ("test_2k.tsv",),
 }
-COLUMNS = ("id", "sentence1", "sentence2", "label")
+HEADERS = (["id", "sentence1", "sentence2", "label"], ["sentence1", "sentence2", "label"])
 CLASSES = ("0", "1")
 ENGLISH = "en"
 """The language that PAWS-X was written in."""
@@ -55,16 +55,22 @@ def tables(
     _check_complete(folder, "dev", languages, files["dev"])
     for split, of_split in files.items():
         for language, file in of_split.items():
-            machine_translated = False
-            if split == "train":
-                machine_translated = _translated(data, language, file)
-            yield _table(split, language, file, machine_translated, most)
+            translated = _translated(data, language, file) if split == "train" else False
+            yield _table(split, language, file, translated, most)
 
 
 def _table(
     split: Split, language: str, file: Path, machine_translated: bool | None, most: int | None
 ) -> Table:
-    cells = read_tsv(file, Request(COLUMNS, "the header", frozenset(["id"]), most))
+    header = next(tsv_lines(file), Line(1, [])).fields
+    if header not in HEADERS:
+        raise UserError(
+            f"{file}, line 1: unknown header {' '.join(header)[:80]!r}",
+            f"The header must be {' '.join(HEADERS[0])!r}, separated by tabs (the id may be left "
+            f"out where all languages have the same rows in the same order). A file without it is "
+            f"read with data.source: files.",
+        )
+    cells = read_tsv(file, Request(header, most=most))
     return Table(
         split=split,
         language=language,
@@ -72,7 +78,7 @@ def _table(
         ids=cells.texts("id") if "id" in cells.columns else None,
         sentences1=cells.sentences("sentence1"),
         sentences2=cells.sentences("sentence2"),
-        labels=cells.labels("label"),
+        labels=cells.texts("label"),
         places=cells.places,
         machine_translated=machine_translated,
         classes=CLASSES,
@@ -81,7 +87,7 @@ def _table(
 
 
 def _translated(data: DirectoryData, language: str, file: Path) -> bool | None:
-    """Whether a training file is machine translation, as far as anyone has said.
+    """Say whether a training file is machine translation; None where nobody said.
 
     `translated_train.tsv` says yes, and `en/train.tsv`, which PAWS-X was translated from, no. The
     name train.tsv says nothing of another language.
@@ -89,7 +95,7 @@ def _translated(data: DirectoryData, language: str, file: Path) -> bool | None:
     Raises:
         UserError: the file's name says yes, and the settings no.
     """
-    said = translated(data.machine_translated, language)
+    said = is_translated(data.machine_translated, language)
     if file.name == TRANSLATED:
         if said is False:
             raise UserError(

@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 import datasets  # type: ignore[import-untyped]
 import huggingface_hub
+from datasets.packaged_modules.csv.csv import CsvConfig  # type: ignore[import-untyped]
 
 from tuner.data.corpus import Split
 from tuner.data.sources.cells import Cells, check_columns
@@ -23,9 +24,13 @@ from tuner.data.sources.records import values_of
 from tuner.data.sources.tables import Table, request, tables_of
 from tuner.errors import UserError
 from tuner.hub import Answer, ask, offline, reason
-from tuner.study.data import LANGUAGE, HubData
+from tuner.study.columns import LANGUAGE
+from tuner.study.data import HubData
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+HUB = "hf://datasets/"
+AS_WRITTEN = {"keep_default_na": False, "na_values": ""}
+"""Settings of `datasets` for CSV: by default it takes 19 words for missing values."""
 
 
 def tables(data: HubData, languages: list[str], train: list[str]) -> Iterator[Table]:
@@ -64,13 +69,15 @@ def _load(data: HubData, subset: str | None, answer: Answer, cache: str | None) 
     Raises:
         UserError: it cannot be had, or not in the revision that was asked for.
     """
-    path = data.name if data.is_folder else f"hf://datasets/{data.name}"
+    path = data.name if data.is_folder else f"{HUB}{data.name}"
     try:
-        builder = datasets.load_dataset_builder(
-            path, subset, revision=answer.commit or data.revision, cache_dir=cache
+        builder = _builder(
+            path, subset, answer.commit or data.revision, cache, bool(answer.silence)
         )
         builder.download_and_prepare()
         splits = builder.as_dataset()
+    except UserError:
+        raise
     except Exception as error:  # of any library that reads one of the hub's many formats
         _refuse(data, subset, answer.silence, error)
     if data.is_folder:
@@ -84,6 +91,33 @@ def _load(data: HubData, subset: str | None, answer: Answer, cache: str | None) 
             "Connect once, or name the cached one in data.revision.",
         )
     return splits, found
+
+
+def _builder(
+    path: str, subset: str | None, revision: str | None, cache: str | None, cached: bool
+) -> Any:
+    """What reads a subset; in CSV, `None` and `NA` are texts, and only a blank is missing.
+
+    What reads other formats takes no settings of CSV. Where the hub cannot be asked (`cached`), the
+    cache has a copy that was made with them, or one without.
+
+    Raises:
+        UserError: the cache has the subset only as CSV that was read otherwise.
+    """
+    asked = {"path": path, "name": subset, "revision": revision, "cache_dir": cache}
+    if cached:
+        with suppress(ValueError):  # it has none
+            return datasets.load_dataset_builder(**asked, **AS_WRITTEN)
+    builder = datasets.load_dataset_builder(**asked)
+    if isinstance(builder.config, CsvConfig):
+        return datasets.load_dataset_builder(**asked, **AS_WRITTEN)
+    if cached and builder.info.builder_name == "csv":
+        raise UserError(
+            f"the cache holds {path.removeprefix(HUB)} {subset or ''} as CSV that was read with "
+            f"None and NA for missing values",
+            "Connect once: it is then read as it is written.",
+        )
+    return builder
 
 
 def _refuse(data: HubData, subset: str | None, silence: str, error: Exception) -> NoReturn:
@@ -147,7 +181,7 @@ def _cells(
                 value if not isinstance(value, int) else None if value < 0 else classes[value]
                 for value in columns[column]  # -1: the label is withheld
             ]
-    return Cells(origin, columns, range(1, table.num_rows + 1), "row"), classes
+    return Cells(origin, columns, range(1, table.num_rows + 1), "row", asked), classes
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def read_parquet(file: Path, request: Request) -> Cells:
         name: values_of(read.column(name), str(file), name) if read is not None else []
         for name in names
     }
-    return Cells(str(file), columns, range(1, rows + 1), "row", request.key)
+    return Cells(str(file), columns, range(1, rows + 1), "row", request)
 
 
 def values_of(column: Any, origin: str, name: str) -> list[Any]:
@@ -118,7 +118,7 @@ def _cells(file: Path, rows: Places, unit: Unit, request: Request) -> Cells:
             values.append(row[name])
     if not places:
         raise UserError(f"{file} is empty", "Give the file that holds the data.")
-    return Cells(str(file), columns, places, unit, request.key)
+    return Cells(str(file), columns, places, unit, request)
 
 
 def _by_line(file: Path, lines: Iterator[str]) -> Places:

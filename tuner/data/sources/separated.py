@@ -94,7 +94,7 @@ def _cells(file: Path, lines: Iterator[Line], request: Request, separator: str) 
         places.append(place)
         for name, index in indices.items():
             chosen[name].append(fields[index])
-    return Cells(str(file), chosen, places, "line", request.key, keeps_quotes=separator == "\t")
+    return Cells(str(file), chosen, places, "line", request, keeps_quotes=separator == "\t")
 
 
 def _with(first: Line, others: Iterator[Line]) -> Iterator[Line]:
@@ -111,8 +111,13 @@ def _indices(file: Path, first: Line, request: Request, separator: str) -> dict[
             raise UserError(
                 f"{file}, line 1: {request.key} asks for column {beyond[0]}, and there are {width}",
                 _another_separator(first.fields, separator)
-                or f"Number the columns from 1 to {width} in {request.key}; leave out a split "
-                f"whose labels are withheld.",
+                or f"Number the columns from 1 to {width} in {request.key}; leave data.test out "
+                f"where its labels are withheld.",
+            )
+        if _reads_like_header([first.fields[number - 1] for number in numbers]):
+            raise UserError(
+                f"{file}, line 1, reads like a header: {separator.join(first.fields)!r:.80}",
+                f"Name the columns in {request.key} instead of numbering them, or remove line 1.",
             )
         return {number: number - 1 for number in numbers}
     origin = f"{file}, line 1,"
@@ -122,8 +127,8 @@ def _indices(file: Path, first: Line, request: Request, separator: str) -> dict[
         if _reads_like_data(first.fields):
             raise UserError(
                 f"{origin} reads like data, not a header: {separator.join(first.fields)!r:.80}",
-                f"Where a file has no header, {request.key} numbers the columns, as "
-                f"{{id: null, sentence1: 1, sentence2: 2, label: 3}}; or add a header.",
+                f"Number the columns of a file without a header in {request.key}, as "
+                f"{{id: null, sentence1: 1, sentence2: 2, label: 3}}; or add the header.",
             )
     check_columns(origin, request, first.fields)
     return {name: first.fields.index(str(name)) for name in request.names if name in first.fields}
@@ -143,12 +148,22 @@ def _another_separator(fields: Sequence[str], separator: str) -> str:
 
 
 def _reads_like_data(fields: Sequence[str]) -> bool:
+    """True where a field is blank, a number, or more like a sentence than a name."""
     return any(
         not field.strip()
         or re.fullmatch(r"[-+]?\d+(\.\d+)?", field.strip())
         or len(field.split()) >= DATA_WORDS
         or unicodedata.category(field.rstrip()[-1]) == "Po"  # a full stop of any script
         for field in fields
+    )
+
+
+def _reads_like_header(fields: Sequence[str]) -> bool:
+    """True where all fields are names, and one is a name that such columns have."""
+    names = [field.strip().lower() for field in fields]
+    return all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in names) and any(
+        name.startswith(("sentence", "label", "gold_label", "premise", "hypo", "text", "question"))
+        for name in names
     )
 
 

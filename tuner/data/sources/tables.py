@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from tuner.data.corpus import Split, Unit
 from tuner.data.sources.cells import Cells, Name, Request
 from tuner.errors import UserError
-from tuner.study.data import AnyCorpus, ColumnsConfig
+from tuner.study.columns import ColumnsConfig
+from tuner.study.data import AnyCorpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +132,18 @@ def _table(
         ids=None if columns.id is None else own.texts(columns.id),
         sentences1=own.sentences(columns.sentence1),
         sentences2=own.sentences(columns.sentence2),
-        labels=own.labels(columns.label),
+        labels=own.texts(columns.label),
         places=own.places,
         unit=cells.unit,
-        machine_translated=translated(data.machine_translated, language),
+        machine_translated=is_translated(data.machine_translated, language),
         classes=classes,
         keeps_quotes=cells.keeps_quotes,
         remark=remark,
     )
 
 
-def translated(machine_translated: Sequence[str] | None, language: str) -> bool | None:
-    """Whether a language's training text is machine translation; None where nobody said."""
+def is_translated(machine_translated: Sequence[str] | None, language: str) -> bool | None:
+    """True where the settings name a language, None where they are silent."""
     return None if machine_translated is None else language in machine_translated
 
 
@@ -175,6 +176,7 @@ def _rows_by_language(
         raise UserError(
             f"{cells.origin} has no row for {', '.join(missing)}",
             f"Languages in its column {column!r}: {', '.join(sorted(found))[:200] or 'none'}. "
-            f"Name the study's languages as the file does, or another column in {cells.key}.",
+            f"Call the study's languages as the file does, or name another column in "
+            f"{cells.request.key}.",
         )
     return rows
