@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +67,11 @@ def opened(file: Path) -> Iterator[BinaryIO]:
         UserError: it cannot be opened or read.
     """
     try:
+        mode = file.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a pipe would be waited for
+            raise UserError(
+                f"{file} is a pipe or a device, not a file", "Write what it gives into a file."
+            )
         if file.name.lower().endswith(COMPRESSED):
             with gzip.open(file, "rb") as stream:
                 yield cast(BinaryIO, stream)
