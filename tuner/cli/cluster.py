@@ -105,10 +105,11 @@ def doctor(
         from tuner.doctor.findings import worst
         from tuner.doctor.show import findings_as_json, show
     place = study.storage if study else located(storage).absolute() if storage else None
-    findings = diagnose(Asked(study, place), ConsoleProgress(console))
+    looking = diagnose(Asked(study, place), ConsoleProgress(console))
     if as_json:
+        findings = list(looking)
         print(json.dumps(findings_as_json(findings)))
     else:
-        show(findings, console)
+        findings = show(looking, console)
     if worst(findings) == "fail":
         raise typer.Exit(1)

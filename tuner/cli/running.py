@@ -163,11 +163,15 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train one configuration here, without a cluster: the YAML's `trial:` block."""
+    from tuner.checked import check_study
+    from tuner.study.planned import single_config
     from tuner.study_file import load_study
 
     overrides = overridden(overrides, strict_overlap)
     study, console = load_study(space, overrides), console_of(as_json)
+    single_config(study)
     with ending_at_once(lambda: NOTHING_KEPT):
+        check_study(study)
         with loading(console):
             from tuner.single import train_one
         result = train_one(study, console)

@@ -102,9 +102,11 @@ def study_there(
     from dataclasses import replace
 
     from tuner.jobs.secrets import needed_by
-    from tuner.jobs.staging import FILE, stage
+    from tuner.jobs.staging import FILE, check_here, stage
     from tuner.jobs.there import run_there
 
+    if command != "doctor":  # which tells it beside all else, there
+        check_here(space, overrides, lambda told: None)
     staged = stage(space, overrides)
     names = {option: f"{option.strip('-')}.yaml" for option in files or {}}
     sent = {names[option]: path for option, path in (files or {}).items()}

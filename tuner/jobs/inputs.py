@@ -18,7 +18,8 @@ from typing import Any
 from tuner.errors import UserError
 from tuner.jobs.package import Contents, plain_files
 from tuner.study import StudyConfig
-from tuner.study.data import LANGUAGE, DirectoryData, FilesData, HubData
+from tuner.study.columns import LANGUAGE
+from tuner.study.data import DirectoryData, FilesData, HubData
 
 FOLDER = "~/.cache/tuner/inputs"
 """On the head."""
@@ -79,6 +80,23 @@ def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> Inputs:
     return Inputs(settings, packed, link, tuple(told))
 
 
+def elsewhere_of(study: StudyConfig, settings: dict[str, Any]) -> set[str]:
+    """The blocks of settings, of data and encoder, that are not here as a whole.
+
+    A path in them is written absolute, or from ~, and nothing is there: it is the cluster's own. A
+    relative path is not: on the cluster it would lead into the job's folder, which is new.
+    """
+    return {
+        block
+        for (block, key), value in _paths(study).items()
+        if _get(settings, block, key)[:1] in ("/", "~")
+        and not any(
+            Path(value.replace(LANGUAGE, language)).expanduser().exists()
+            for language in study.all_languages
+        )
+    }
+
+
 def check_storage(settings: dict[str, Any]) -> None:
     """Refuse a storage that is relative: a job's working folder goes with the job.
 
@@ -113,6 +131,12 @@ def _paths(study: StudyConfig) -> dict[tuple[str, str], str]:
     if encoder != "nano" and (encoder[:1] in "~/." or Path(encoder).expanduser().is_dir()):
         found["encoder", "name"] = encoder
     return found
+
+
+def _get(settings: dict[str, Any], block: str, key: str) -> str:
+    """A path in plain settings, as it was written."""
+    value = settings.get(block, {}).get(key, "")
+    return str(value["path"] if isinstance(value, dict) else value)
 
 
 def _put(settings: dict[str, Any], block: str, key: str, path: str) -> None:

@@ -18,7 +18,7 @@ from tuner.jobs.environment import environment, job_id
 from tuner.jobs.following import Detached, follow
 from tuner.jobs.package import code, pack
 from tuner.jobs.secrets import needed_by, send
-from tuner.jobs.staging import FILE, Staged, stage
+from tuner.jobs.staging import FILE, Staged, check_here, stage
 from tuner.jobs.studies import StudyJob, find, find_known, metadata, refusal
 from tuner.jobs.there import Command, reader
 from tuner.terminal.progress import ConsoleProgress, say
@@ -44,6 +44,7 @@ def submit(
         StudyInterrupted: it was stopped, and can be resumed.
     """
     progress = ConsoleProgress(console)
+    check_here(space, overrides, progress.tell)
     staged = stage(space, overrides)
     head = connect(address, insecure)
     credentials = needed_by(staged.study)

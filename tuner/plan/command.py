@@ -6,8 +6,8 @@ import platform
 from collections.abc import Iterator
 from dataclasses import replace
 
+from tuner.checked import check_study
 from tuner.errors import UserError
-from tuner.model.shape import EncoderShape, check_layer, check_max_length, describe_encoder
 from tuner.plan.pace import BETWEEN_SECONDS, STARTUP_SECONDS, Pace, recorded_pace
 from tuner.plan.plan import (
     StudyPlan,
@@ -48,6 +48,7 @@ def plan_study(
         UserError: the settings do not fit the encoder, cannot be measured here, or ask for more
             than the cluster can ever give; or there is no cluster whose nodes have prices.
     """
+    shape = check_study(study, progress.tell)
     capacity = _capacity(progress)
     if capacity is None and prices is not None:
         raise UserError(
@@ -56,7 +57,7 @@ def plan_study(
         )
     recorded = recorded_pace(study, platform.platform(), _records(study.storage, progress))
     pace = _measured(study, recorded, capacity, progress) if measure else recorded
-    return make_plan(study, pace, _shape(study, progress), capacity, prices)
+    return make_plan(study, pace, shape, capacity, prices)
 
 
 def _capacity(progress: Progress) -> Capacity | None:
@@ -106,20 +107,6 @@ def _measured(
         recorded.ramp if recorded else 0.0,
         recorded.boot if recorded else 0.0,
     )
-
-
-def _shape(study: StudyConfig, progress: Progress) -> EncoderShape | None:
-    """Of the encoder, into which all trials fit; None where it cannot be looked at."""
-    try:
-        shape = describe_encoder(study.encoder)
-    except UserError as error:
-        progress.tell(f"layers and disk space are not checked: {error.problem}")
-        return None
-    if shape.positions is not None:
-        check_max_length(study.encoder, shape.positions)
-    for config in study.corner_configs():
-        check_layer(config.fusion, shape.num_layers)
-    return shape
 
 
 def _records(storage: Place, progress: Progress) -> Iterator[StudyRecord]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from threading import Event, Timer
 from typing import Any, NamedTuple, TypeVar
 
@@ -76,7 +77,7 @@ def cluster(
         at, starting, stopping = "on this machine", "starting Ray", "stopping Ray"
     else:
         at, starting, stopping = f"at {_answering(address)}", "joining Ray", "leaving Ray"
-    if told := make_private():
+    if study is not None and (told := make_private()):
         progress.tell(told)
     # On this machine they inherit our environment.
     loan = Loan(study.storage if study and address is not None else None)
@@ -248,6 +249,13 @@ def concurrency(resources: ResourcesConfig) -> int:
         UserError: not even one fits.
     """
     return capacity().trials_at_once(resources)
+
+
+def logs() -> Path:
+    """The folder of this node's logs, in the joined cluster."""
+    node = ray._private.worker._global_node
+    assert node is not None, "a cluster was joined"
+    return Path(node.get_logs_dir_path())
 
 
 class Kind(NamedTuple):

@@ -6,16 +6,13 @@ Ray's own state is thrown away after a run.
 
 from __future__ import annotations
 
-import re
 import tempfile
 import time
 from math import inf
-from pathlib import Path
 from typing import Any
 
 import ray
-from ray import cloudpickle, tune
-from ray.exceptions import OutOfMemoryError, RayActorError
+from ray import tune
 from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -27,8 +24,8 @@ from tuner.errors import StorageFull, UserError
 from tuner.interrupts import OrderlyStop
 from tuner.model.encoder import PretrainedEncoder
 from tuner.protocol import Protocol
-from tuner.records import Evaluation, FailureKind
-from tuner.search.cluster import concurrency
+from tuner.records import Evaluation
+from tuner.search.cluster import concurrency, logs
 from tuner.search.driver import Driver
 from tuner.search.failures import micro_size
 from tuner.search.head import Head
@@ -45,12 +42,12 @@ from tuner.search.trainable import (
     TrialActor,
 )
 from tuner.search.worker import CONFIG, MICRO_SIZE, NUMBER
+from tuner.search.worker_errors import error_of, kind_of, reason_of
 from tuner.search.workers import Leader, bundles
 from tuner.shown import without_secrets
 from tuner.storage.access import write
 from tuner.storage.folders import FULL, Place
 from tuner.study import StudyConfig
-from tuner.training.group import Disconnected
 
 BELIEVED_AFTER = 1.0
 """Seconds after which a worker counts as lost by itself: where a whole job is sent a signal, or a
@@ -178,19 +175,13 @@ class _Watcher(_NotPickled, tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         number = trial.config[NUMBER]
-        error = _error_of(trial)
-        kind = _kind(error)
+        error = error_of(trial)
+        kind = kind_of(error)
         self._parting.rests(number)
         if kind == "lost" and self._with_everything():
             return
         said = without_secrets(Text.from_ansi(str(error)).plain.strip())
-        if kind == "lost":
-            reason = "its node was taken away" if _preempted(error) else "its worker has gone"
-        elif kind == "out_of_memory":
-            used = re.search(r"([\d.]+)GB used / ([\d.]+)GB limit", said)
-            reason = "the host's memory ran out" + (f": {used[1]} of {used[2]} GB" if used else "")
-        else:
-            reason = said.splitlines()[-1].strip()
+        reason = reason_of(error, kind, said, logs())
         if kind == "error":
             reason += f" (see {self._keep(number, said)})"
         self._driver.attempt_failed(number, kind, reason)
@@ -213,34 +204,6 @@ class _Watcher(_NotPickled, tune.Callback):
         except UserError as error:
             return f"nothing: {error.problem}"
         return path
-
-
-def _error_of(trial: Trial) -> Exception:
-    """What ended a worker, as Ray has just written it to the scratch folder of this very run.
-
-    Of what is neither an actor's end nor a task's error, as where the host's memory ran out, it
-    writes the text alone, under a line of its own.
-    """
-    path = trial.pickled_error_file
-    if path is None:
-        text = Path(trial.error_file).read_text(encoding="utf-8").partition("\n")[2]
-        return RuntimeError(text or "the worker failed, and Ray does not say why")
-    with open(path, "rb") as file:
-        error = cloudpickle.load(file)
-    assert isinstance(error, Exception)
-    return error
-
-
-def _kind(error: Exception) -> FailureKind:
-    """Of a failure that ended the worker: the others are told by the worker itself."""
-    if isinstance(error, OutOfMemoryError) or "low on memory" in str(error):
-        return "out_of_memory"
-    gone = isinstance(error, RayActorError) and not error.actor_init_failed
-    return "lost" if gone or isinstance(error, Disconnected) else "error"
-
-
-def _preempted(error: Exception) -> bool:
-    return isinstance(error, RayActorError) and error.preempted
 
 
 class _Stopper(_NotPickled, tune.Stopper):

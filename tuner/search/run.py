@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from tuner.checked import check_study
 from tuner.disk import check_space
 from tuner.interrupts import OrderlyStop
 from tuner.invocation import command
 from tuner.progress import Progress
 from tuner.records import StudyRecord
 from tuner.search.changes import Extension, changed_blocks, check_new, extended, nothing_left
-from tuner.search.cluster import cluster, concurrency
 from tuner.search.driver import Driver
 from tuner.search.events import SettingsChanged, StudyCreated
-from tuner.search.head import Head, RayGone, watched
 from tuner.search.journal import Journal, is_begun, read_history
+from tuner.search.machine import check_machine
 from tuner.search.observer import Observer
 from tuner.search.outcome import Outcome
 from tuner.storage.folders import Place
@@ -32,6 +32,7 @@ from tuner.tracking import BackgroundTracker, store_of
 
 if TYPE_CHECKING:
     from tuner.prepare import Inputs
+    from tuner.search.head import Head
 
 
 def begin(
@@ -54,7 +55,11 @@ def begin(
     """
     check_new(study)
     progress = ConsoleProgress(console)
+    _check(study)
     tracker = _tracker(study, progress, tracking_later)
+    from tuner.search.cluster import cluster, concurrency  # Ray: after all that may be refused
+    from tuner.search.head import watched
+
     with (
         cluster(progress, study, partial(_prepare, study, progress)) as inputs,
         watched() as head,
@@ -105,6 +110,8 @@ def go_on(
         record = journal.history.record()
         study = extended(record, folder, extension)
         told = nothing_left(record, study)
+        if not told:
+            _check(study)
         tracker = _tracker(study, progress, tracking_later)
         changed = changed_blocks(record, study)
         if told:
@@ -112,6 +119,9 @@ def go_on(
                 journal.append(SettingsChanged(time=time.time(), settings=changed))
             say(console, told)
             return _settle(study, record, tracker, journal, console)
+        from tuner.search.cluster import cluster, concurrency  # late, as in `begin`
+        from tuner.search.head import watched
+
         with (
             cluster(progress, study, partial(_prepare, study, progress, record)) as inputs,
             watched() as head,
@@ -121,6 +131,13 @@ def go_on(
             if changed:
                 journal.append(SettingsChanged(time=time.time(), settings=changed))
             return _run(study, inputs, tracker, journal, console, progress, head)
+
+
+def _check(study: StudyConfig) -> None:
+    """Check all that files and this machine tell, before anything is loaded or started."""
+    shape = check_study(study)
+    assert shape is not None
+    check_machine(study, shape)
 
 
 def _prepare(study: StudyConfig, progress: Progress, record: StudyRecord | None = None) -> Inputs:
@@ -144,6 +161,7 @@ def _run(
 ) -> StudyRecord:
     # Late, as in `_prepare`, and where Ray has been started.
     from tuner.search import engine, testing
+    from tuner.search.head import RayGone
     from tuner.search.parting import STOPPING
     from tuner.search.trial_files import TrialFiles
 

@@ -180,6 +180,6 @@ def _given_classes(data: DataConfig, tables: Sequence[Table]) -> Classes | None:
 
 
 def _machine_translated(tables: Sequence[Table]) -> bool | None:
-    """Whether any training text is machine translation; None where nobody said."""
+    """True where any training text is machine translation; None where nobody said."""
     said = {table.machine_translated for table in tables}
     return True if True in said else None if None in said else False

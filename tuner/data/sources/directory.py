@@ -87,7 +87,7 @@ def _table(
 
 
 def _translated(data: DirectoryData, language: str, file: Path) -> bool | None:
-    """Whether a training file is machine translation, as far as anyone has said.
+    """Say whether a training file is machine translation; None where nobody said.
 
     `translated_train.tsv` says yes, and `en/train.tsv`, which PAWS-X was translated from, no. The
     name train.tsv says nothing of another language.

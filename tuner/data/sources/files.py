@@ -10,7 +10,8 @@ from tuner.data.sources.formats import read_cells
 from tuner.data.sources.opening import is_there
 from tuner.data.sources.tables import Table, request, tables_of
 from tuner.errors import UserError
-from tuner.study.data import LANGUAGE, FilesData
+from tuner.study.columns import LANGUAGE
+from tuner.study.data import FilesData
 
 
 def tables(

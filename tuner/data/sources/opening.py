@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from tuner.errors import UserError
-from tuner.study.data import COMPRESSED
+from tuner.study.columns import COMPRESSED
 
 DISGUISED = (
     (b"\x1f\x8b", "compressed with gzip", "Name it {name}.gz, or decompress it: gunzip."),
@@ -22,7 +22,7 @@ UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def is_there(file: Path) -> bool:
-    """Whether there is something of this name.
+    """True where something has this name.
 
     Raises:
         UserError: nobody can say, as where a folder above it may not be entered.

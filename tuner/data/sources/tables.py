@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from tuner.data.corpus import Split, Unit
 from tuner.data.sources.cells import Cells, Name, Request
 from tuner.errors import UserError
-from tuner.study.data import AnyCorpus, ColumnsConfig
+from tuner.study.columns import ColumnsConfig
+from tuner.study.data import AnyCorpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def _table(
 
 
 def is_translated(machine_translated: Sequence[str] | None, language: str) -> bool | None:
-    """Whether a language's training text is machine translation; None where nobody said."""
+    """True where the settings name a language, None where they are silent."""
     return None if machine_translated is None else language in machine_translated
 
 
