@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from tuner.errors import UserError
 from tuner.model.architectures import ENCODERS, check_architecture
 from tuner.model.files import broken
 
 LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
-HIDDEN = ("hidden_size", "dim", "emb_dim", "d_model")
+HIDDEN = ("hidden_size", "dim", "emb_dim", "d_model", "n_embd")
 """What configurations call these numbers; the second is DistilBERT's, the third XLM's."""
 MOST = {"layers": 1_000, "hidden": 2**17, "vocabulary": 2**24, "positions": 2**24}
 """Larger numbers are not an encoder's: its tables alone would fill the memory."""
@@ -65,7 +66,30 @@ def check_kind(config: Mapping[str, object], name: str) -> None:
     seen_languages(config, name)
 
 
-def number(config: Mapping[str, object], names: tuple[str, ...], most: int, name: str) -> int:
+class Numbers(NamedTuple):
+    """Those of a configuration that are needed; None where it need not have one."""
+
+    layers: int
+    hidden: int
+    rows: int | None
+    positions: int | None
+
+
+def numbers_of(config: Mapping[str, object], name: str) -> Numbers:
+    """Layers, channels, rows of the embedding, and tokens that an encoder takes.
+
+    Raises:
+        UserError: one is missing, or is not a whole number of a likely size.
+    """
+    return Numbers(
+        _number(config, LAYERS, MOST["layers"], name),
+        _number(config, HIDDEN, MOST["hidden"], name),
+        _optional(config, "vocab_size", MOST["vocabulary"], name),
+        positions_of(config, name),
+    )
+
+
+def _number(config: Mapping[str, object], names: tuple[str, ...], most: int, name: str) -> int:
     """A whole number of a configuration, under the first of some keys that it has.
 
     Raises:
@@ -82,9 +106,9 @@ def number(config: Mapping[str, object], names: tuple[str, ...], most: int, name
     return value
 
 
-def optional(config: Mapping[str, object], key: str, most: int, name: str) -> int | None:
+def _optional(config: Mapping[str, object], key: str, most: int, name: str) -> int | None:
     """The same of a key that not every encoder has."""
-    return None if config.get(key) is None else number(config, (key,), most, name)
+    return None if config.get(key) is None else _number(config, (key,), most, name)
 
 
 def positions_of(config: Mapping[str, object], name: str) -> int | None:
@@ -94,7 +118,7 @@ def positions_of(config: Mapping[str, object], name: str) -> int | None:
         UserError: the configuration has something else than a number.
     """
     key = "max_position_embeddings" if config.get("max_position_embeddings") else "n_positions"
-    positions = optional(config, key, MOST["positions"], name)
+    positions = _optional(config, key, MOST["positions"], name)
     padding = config.get("pad_token_id")
     if positions is None or config.get("model_type") not in OFFSET or not isinstance(padding, int):
         return positions
