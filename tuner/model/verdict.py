@@ -89,14 +89,15 @@ def key_of_files(folder: Path, max_length: int) -> str | None:
 def recall(key: str) -> Verdict | None:
     """The verdict of that name; None where there is none, or none that can be read."""
     path = _path(key)
+    kinds = {field.name: type(getattr(Verdict(), field.name)) for field in fields(Verdict)}
     try:
         values = json.loads(path.read_bytes()) if path else None
-        kinds = {field.name: type(getattr(Verdict(), field.name)) for field in fields(Verdict)}
-        if {name: type(value) for name, value in values.items()} == kinds:
-            return Verdict(**values)
-    except (OSError, ValueError, AttributeError):
-        pass
-    return None
+    except (OSError, ValueError):
+        return None
+    if not isinstance(values, dict):
+        return None
+    whole = {name: type(value) for name, value in values.items()} == kinds
+    return Verdict(**values) if whole else None
 
 
 def remember(key: str, verdict: Verdict) -> None:
