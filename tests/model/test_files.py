@@ -244,19 +244,6 @@ def test_a_tokenizer_that_is_broken(bert: Path) -> None:
     refused(bert, r"tokenizer\.json is not a tokenizer's")
 
 
-def test_a_tokenizer_without_special_tokens(bert: Path) -> None:
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    words = {word: i for i, word in enumerate((bert / "vocab.txt").read_text().split())}
-    plain = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
-    plain.pre_tokenizer = pre_tokenizers.Whitespace()
-    plain.save(str(bert / "tokenizer.json"))
-    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]"}
-    (bert / "tokenizer_config.json").write_text(json.dumps(settings))
-    with pytest.raises(UserError, match="puts no special token around a pair"):
-        load_tokenizer(at(bert))
-
-
 def test_a_head_of_another_task_is_no_other_model(bert: Path) -> None:
     BertForMaskedLM(MODELS["bert"]().config).save_pretrained(bert)
     assert describe_encoder(at(bert)).num_layers == 3
