@@ -116,7 +116,8 @@ def positions_of(config: Mapping[str, object], name: str) -> int | None:
     Raises:
         UserError: the configuration has something else than a number.
     """
-    key = "max_position_embeddings" if config.get("max_position_embeddings") else "n_positions"
+    absolute = config.get("max_position_embeddings") is not None
+    key = "max_position_embeddings" if absolute else "n_positions"
     positions = _optional(config, key, MOST["positions"], name)
     padding = config.get("pad_token_id")
     if positions is None or config.get("model_type") not in OFFSET or not isinstance(padding, int):
