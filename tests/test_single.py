@@ -10,7 +10,8 @@ from rich.console import Console
 
 from tuner.errors import UserError
 from tuner.records import Evaluation
-from tuner.single import configuration, train_one
+from tuner.single import train_one
+from tuner.study.planned import single_config
 from tuner.study_file import load_study
 
 NANO = Path(__file__).parent.parent / "search_spaces" / "nano.yaml"
@@ -65,7 +66,7 @@ def test_of_a_design_its_first_configuration_is_trained() -> None:
         f"design={{kind: scaling, hold: steps, seeds: [3, 4], tuning: {tuning}}}",
     ]
     study = load_study(NANO, scaling)
-    config = configuration(study)
+    config = single_config(study)
     assert (config.seed, config.optim.lr) == (3, 3e-4)
     assert (config.batch.effective_size, config.mix.cross_lingual) == (16, 0.5)
     assert study.rungs_of(config) == (320,), "20 steps, as 640 pairs give at 32 a step"

@@ -111,7 +111,7 @@ def test_numbers_without_a_dot_are_numbers_and_no_is_a_language() -> None:
         ),
         (
             "data={source: hub, name: x, machine_translated: [], labels: [a, a]}",
-            r"data\.labels: labels must be two or more, all different, got \[a, a\]",
+            r"data\.labels: labels must be two or more, and different by more .*, got \[a, a\]",
         ),
         (
             "data={source: hub, name: x, machine_translated: [], subset: null}",
@@ -122,12 +122,12 @@ def test_numbers_without_a_dot_are_numbers_and_no_is_a_language() -> None:
             "data.revision is of a repository on the hub, but data.name a folder",
         ),
         (
-            "data={source: files, train: x, dev: '{language}', machine_translated: []}",
+            "data={source: files, train: x.tsv, dev: '{language}.tsv', machine_translated: []}",
             r"data.train has no \{language\} in it",
         ),
         (
-            "data={source: files, train: '{language}', dev: '{language}', machine_translated: [], "
-            "columns: {language: x}}",
+            "data={source: files, train: '{language}.tsv', dev: '{language}.tsv', "
+            "machine_translated: [], columns: {language: x}}",
             "data.columns.language is for one table of all languages",
         ),
         ("name=../elsewhere", "letters, digits"),

@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 
 from tuner.errors import UserError
 from tuner.invocation import command
-from tuner.model.encoder import SEEN, load_encoder, load_tokenizer
+from tuner.model.configuration import SEEN
+from tuner.model.encoder import load_encoder, load_tokenizer
 from tuner.model.vocabulary import restored
 from tuner.progress import Progress
 from tuner.protocol import Protocol

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import huggingface_hub
@@ -51,6 +52,15 @@ def ask(kind: Literal["dataset", "model"], name: str, revision: str | None) -> A
     if huggingface_hub.is_offline_mode():
         return Answer("", "is not asked (offline mode is set)")
     return _asked(kind, name, revision)
+
+
+def cached_folder(name: str, revision: str | None) -> Path | None:
+    """Where the cache of this machine has a model; None where it has not."""
+    try:
+        config = huggingface_hub.try_to_load_from_cache(name, "config.json", revision=revision)
+    except HFValidationError:
+        return None
+    return Path(config).parent if isinstance(config, str) else None
 
 
 @contextmanager

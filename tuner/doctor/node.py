@@ -175,7 +175,7 @@ class Probe:
 
 def _gpus() -> tuple[list[Gpu], str]:
     """In a process of its own: it must see the GPUs that Ray hands out, not those that we got."""
-    code = [sys.executable, "-c", GPU_CODE]
+    code = [sys.executable, "-P", "-c", GPU_CODE]
     try:
         said = subprocess.run(
             code,

@@ -9,6 +9,7 @@ from math import inf
 import ray
 
 from tuner.search.events import Event, NodeJoined, NodeLeft, TrialPlaced
+from tuner.search.head import Head
 
 EVERY_SECONDS = 1.0
 """How often is looked at most: each time a request of milliseconds to Ray's GCS."""
@@ -21,10 +22,12 @@ class Nodes:
 
     Args:
         note: what journals an event.
+        head: of the cluster; where it has gone, nothing is asked, as no answer comes.
     """
 
-    def __init__(self, note: Callable[[Event], None]) -> None:
+    def __init__(self, note: Callable[[Event], None], head: Head) -> None:
         self._note = note
+        self._head = head
         self._seen: set[str] = set()
         self._looked = -inf
 
@@ -33,7 +36,7 @@ class Nodes:
 
         To be called often; it looks where the last look is long enough ago.
         """
-        if time.monotonic() - self._looked >= EVERY_SECONDS:
+        if time.monotonic() - self._looked >= EVERY_SECONDS and not self._head.gone():
             self._look()
 
     def placed(self, number: int, nodes: Collection[str]) -> None:
