@@ -191,10 +191,9 @@ def test_broken_files(tmp_path: Path, content: str, message: str) -> None:
 
 @pytest.mark.parametrize("key", ["budget.trials", "trial.seed", "resources.gpus_per_trial"])
 def test_true_is_not_one(key: str) -> None:
+    """Pydantic takes true for 1: a study of one trial, or on one GPU."""
     block, name = key.split(".")
-    with pytest.raises(
-        UserError, match=f"{block}.*{name}.* a number, got true|{key}: .*number|{key}: .*integer"
-    ):
+    with pytest.raises(UserError, match=f"{block}: {name}:? .* (number|integer), got (?i:true)"):
         load_study(NANO, [f"{key}=true"])
 
 

@@ -16,6 +16,7 @@ def _full(place: Path) -> None:
     (place / "out" / "precious").write_text("mine")
 
 
+SHARED = ("--set", "storage=/srv/studies")
 LINES: Sequence[Line] = (
     ("no command of ours", ("find",), "find", nothing),
     ("two commands", ("plan", "search", "study.yaml"), "(?i)unexpected|search", nothing),
@@ -33,7 +34,7 @@ LINES: Sequence[Line] = (
     ),
     ("a study that is not there", ("status", "smal"), "smal", nothing),
     ("a study above", ("report", "../../etc"), "etc", nothing),
-    ("a study of another host", ("status", "http://host/small"), "host", nothing),
+    ("a study of another host", ("status", "http://host/small"), "http", nothing),
     ("a bucket without a name", ("status", "s3://"), "s3", nothing),
     ("a storage that is a file", ("list", "--storage", "study.yaml"), "study.yaml", nothing),
     ("a setting nobody has", ("report", "small", "--against", "optim.rate"), "optim.rate", nothing),
@@ -50,7 +51,7 @@ LINES: Sequence[Line] = (
     (
         "weights that were not kept",
         ("export", "small", "--to", "out", "--trial", "2"),
-        "2",
+        "weights",
         nothing,
     ),
     ("a folder that is taken", ("export", "small", "--to", "out"), "out", _full),
@@ -60,7 +61,7 @@ LINES: Sequence[Line] = (
     (
         "what a confirmation may not change",
         ("confirm", "small", "--set", "name=x"),
-        "name",
+        "small",
         nothing,
     ),
     ("trials in words", ("resume", "small", "--trials", "many"), "many", nothing),
@@ -74,16 +75,21 @@ LINES: Sequence[Line] = (
     ("a store of another world", ("ui", "--uri", "gopher://host"), "gopher", nothing),
     ("studies that are not there", ("ui", "--storage", "none"), "none", nothing),
     ("no cluster", ("submit", "study.yaml"), "address", nothing),
-    ("a cluster of no host", ("submit", "study.yaml", "--address", "http://"), "http", nothing),
+    (
+        "a cluster of no host",
+        ("submit", "study.yaml", *SHARED, "--address", "http://"),
+        "http",
+        nothing,
+    ),
     (
         "a cluster's other port",
-        ("submit", "study.yaml", "--address", "ray://127.0.0.1:9"),
+        ("submit", "study.yaml", *SHARED, "--address", "ray://127.0.0.1:9"),
         "ray",
         nothing,
     ),
     (
         "a cluster that is away",
-        ("submit", "study.yaml", "--address", "http://127.0.0.1:9"),
+        ("submit", "study.yaml", *SHARED, "--address", "http://127.0.0.1:9"),
         "",
         nothing,
     ),

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.robustness.hundred.case import Case, Make
+from tests.robustness.hundred.case import REPORT, Case, Make
 from tests.robustness.hundred.yaml_files import keys
 from tuner.data.nano import encoder_folder
 
@@ -28,7 +28,9 @@ def data(*makes: Make) -> Make:
             for name in ("train" if language == "en" else "translated_train", "dev_2k", "test_2k"):
                 (folder / f"{name}.tsv").write_text(HEADER + ROWS)
         languages = {"source": ["en"], "target": ["de"]}
-        keys(data={"source": "directory", "path": "pawsx"}, languages=languages)(place)
+        source = {"source": "directory", "path": "pawsx"}
+        space = {"optim.lr": [1e-4, 1e-3]}
+        keys(data=source, languages=languages, space=space, baseline=None)(place)
         for other in makes:
             other(place)
 
@@ -122,7 +124,7 @@ ENCODERS: Mapping[str, tuple[Make, str]] = {
     "a model type that nobody knows": (encoder(config(model_type="x9")), "x9|model_type|encoder"),
     "layers in words": (encoder(config(num_hidden_layers="four")), "num_hidden_layers|layers"),
     "heads that do not divide": (encoder(config(num_attention_heads=7)), "encoder"),
-    "another hidden size": (encoder(config(hidden_size=128)), "encoder"),
+    "another hidden size": (encoder(config(hidden_size=96)), "encoder"),
     "no weights": (encoder(gone(WEIGHTS)), "safetensors"),
     "weights cut short": (encoder(cut(WEIGHTS, 100_000)), "safetensors|encoder"),
     "weights of no bytes": (encoder(cut(WEIGHTS, 0)), "safetensors|encoder"),
@@ -163,10 +165,18 @@ STUDIES: Mapping[str, tuple[tuple[str, ...], Make, str]] = {
 }
 
 
+LATE = ("a header alone", "one class alone")
+"""What only the whole of the data tells, which a plan does not read."""
+
+
 def _cases() -> list[Case]:
-    found = []
+    found = [  # what the others begin with is sound
+        Case("data: sound: plan", ("plan", "study.yaml"), 0, "pawsx|en", data()),
+        Case("encoder: sound: plan", ("plan", "study.yaml"), 0, "encoder", encoder()),
+        Case("study: sound: report", ("report", "small"), 0, "small", keeps=REPORT),
+    ]
     for turn, (name, (make, told)) in enumerate(DATA.items()):
-        command = ("plan", "train")[turn % 2]
+        command = "train" if turn % 2 or name in LATE else "plan"
         found.append(Case(f"data: {name}: {command}", (command, "study.yaml"), 2, told, make))
     for turn, (name, (make, told)) in enumerate(ENCODERS.items()):
         command = ("train", "plan")[turn % 2]

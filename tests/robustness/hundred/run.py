@@ -1,4 +1,4 @@
-"""Runs cases, forked from a process that has the libraries already, or in processes of their own."""
+"""Runs cases: forked from a process that has the libraries, or in processes of their own."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def run(case: Case, sound: Path) -> Ended:
         sound: the folder of a sound study.
     """
     with tempfile.TemporaryDirectory(prefix="h-", ignore_cleanup_errors=True) as name:
-        place = Path(name).resolve()
+        place = Path(name).resolve() / "p"
         for folder in ("home", "tmp"):
-            (place / folder).mkdir()
+            (place / folder).mkdir(parents=True)
         shutil.copytree(sound, place / "studies" / "small", symlinks=True)
         shutil.copy(sound.parent / "study.yaml", place)
         allowed = [*_words(case.before, place), "true"]
@@ -69,16 +69,13 @@ def run(case: Case, sound: Path) -> Ended:
         environment = _environment(case, place)
         before = tree(place)
         arguments = _words(case.arguments, place)
-        said, began = place.parent / f"{place.name}.said", time.monotonic()
-        try:
-            with said.open("w+b") as file:
-                child = _start(case, place, arguments, environment, file.fileno())
-                code = _wait(child, began + HANGS)
-                seconds = time.monotonic() - began
-                file.seek(0)
-                text = file.read().decode(errors="replace")
-        finally:
-            said.unlink()
+        with (place.parent / "said").open("w+b") as said:
+            began = time.monotonic()
+            child = _start(case, place, arguments, environment, said.fileno())
+            code = _wait(child, began + HANGS)
+            seconds = time.monotonic() - began
+            said.seek(0)
+            text = said.read().decode(errors="replace")
         for path in place.rglob("*"):  # else what may not be read cannot be removed
             if path.is_dir() and not path.is_symlink():
                 path.chmod(0o700)

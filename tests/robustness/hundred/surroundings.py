@@ -12,7 +12,7 @@ LOOKING: tuple[tuple[str, ...], ...] = (
     ("status", "small"),
     ("list",),
     ("plan", "study.yaml"),
-    ("compare", "small:0", "small:1"),
+    ("status", "small", "--json"),
 )
 """Commands that only look, in turn: in no surroundings do they leave anything."""
 ENVIRONMENTS: Mapping[str, Mapping[str, str | None]] = {

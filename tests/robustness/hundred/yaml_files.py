@@ -138,10 +138,6 @@ KEYS: Mapping[str, tuple[Make, str]] = {
     "a requirement that nothing keeps": (keys(require=["seed > 0 and seed < 0"]), "require"),
     "the baseline has a knob too many": (keys(baseline={"fusion.size": 3}), "fusion.size|baseline"),
     "a storage of another world": (keys(storage="ftp://host/studies"), "storage"),
-    "MLflow by an unknown protocol": (
-        keys(tracking={"uri": "gopher://host"}),
-        "tracking.uri|gopher",
-    ),
     "data of a made-up source": (keys(data={"source": "memory"}), "data"),
 }
 
@@ -150,6 +146,10 @@ STARTED: Mapping[str, tuple[Make, str]] = {
     "a storage below a file": (keys(storage="study.yaml/studies"), "study.yaml"),
     "MLflow's database is a folder": (keys(tracking={"uri": "sqlite:///home"}), "home"),
     "MLflow's database is a text": (keys(tracking={"uri": "sqlite:///study.yaml"}), "study.yaml"),
+    "MLflow by an unknown protocol": (
+        keys(tracking={"uri": "gopher://host"}),
+        "tracking.uri|gopher",
+    ),
     "MLflow is away": (keys(tracking={"uri": "http://127.0.0.1:9"}), "127.0.0.1:9"),
 }
 """What only a study that is started needs."""
