@@ -36,6 +36,15 @@ PATIENCE = 5.0
 """Seconds that an address has to answer before it counts as unreachable."""
 SQLITE = "sqlite:///"
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+DRIVERS = {
+    "psycopg": "'psycopg[binary]'",
+    "psycopg2": "psycopg2-binary",
+    "MySQLdb": "mysqlclient",
+    "pymysql": "PyMySQL",
+    "pyodbc": "pyodbc",
+    "pymssql": "pymssql",
+}
+"""By the module that reaches a database: the distribution that has it, often of another name."""
 SECRET = re.compile("pass|pwd|token|secret|key|odbc", re.IGNORECASE)
 """Names of query parameters that carry a secret."""
 SETTINGS = {
@@ -115,7 +124,8 @@ def connect(uri: str) -> MlflowClient:
             _make_database(database_file(uri))
         return _client(absolute(uri))
     except ImportError as error:
-        remedy = f"Install what it needs: pip install {error.name}"
+        driver = DRIVERS.get(error.name or "")
+        remedy = f"Install its driver: pip install {driver}" if driver else "Install that module."
         raise refused(uri, in_short(error), remedy) from None
     except Exception as error:
         raise refused(uri, in_short(error)) from None
