@@ -132,10 +132,11 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
 
 
 def environment() -> dict[str, str]:
-    """Versions, platform and the commit of this tool (`+` where the tree was changed)."""
+    """Versions, platform and, where it is known, the commit of this tool."""
+    known = commit()
     return {
         "tuner": __version__,
-        "commit": commit(),
+        **({"commit": known} if known else {}),
         "python": platform.python_version(),
         "platform": platform.platform(),
         **{package: version(package) for package in PACKAGES},

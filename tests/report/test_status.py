@@ -62,7 +62,7 @@ def make(tmp_path: Path) -> Make:
             for number in (0, 1):
                 journal.append(
                     TrialCreated(
-                        time=created,
+                        time=created + 10 * number,
                         number=number,
                         origin="sampler",
                         params={"optim.lr": 1e-3},

@@ -42,6 +42,10 @@ Outcome = TrialState | FailureKind
 class History:
     """Events folded into the study they describe. Folding an evaluation twice changes nothing.
 
+    The order of events is the journal's, and their times follow it: where a clock was set back, or
+    another driver's is behind, time goes on from the event before. So nothing lasts less than no
+    time, and what comes after a step lasts as long as it did.
+
     Attributes:
         trials: by number, as they stand.
         arrivals: (trial, evaluation) in the order in which they came in.
@@ -60,7 +64,8 @@ class History:
         self._waiting: dict[int, float] = {}  # since when trials waited to be run, over drivers
         self._nodes: dict[str, NodeSpan] = {}  # those that are there
         self._left: list[NodeSpan] = []
-        self._latest = 0.0
+        self._latest = 0.0  # time of the last event
+        self._behind = 0.0  # seconds that the clock of the driver at work is behind it
         self.trials: dict[int, TrialRecord] = {}
         self.arrivals: list[tuple[int, Evaluation]] = []
         self.recommendation: Recommendation | None = None
@@ -69,6 +74,7 @@ class History:
 
     def apply(self, event: Event) -> None:
         """Take one more event, in the journal's order."""
+        event = self._in_order(event)
         match event:
             case StudyCreated():
                 self._created, self._settings = event, dict(event.settings)
@@ -110,7 +116,17 @@ class History:
             case _:
                 self._apply_to_trial(event)
         if not isinstance(event, SettingsChanged):  # by the next driver, long after this one maybe
-            self._latest = max(self._latest, event.time)
+            self._latest = event.time
+
+    def _in_order(self, event: Event) -> Event:
+        """The event at its time, or at that of the one before, if that is later."""
+        if isinstance(event, DriverStarted):  # it has a clock of its own
+            self._behind = 0.0
+        self._behind = max(self._behind, self._latest - event.time)
+        if self._behind == 0.0:
+            return event
+        time = max(self._latest, event.time + self._behind)
+        return event.model_copy(update={"time": time})
 
     def _apply_to_trial(
         self,
@@ -184,7 +200,7 @@ class History:
             now: Unix time, seconds, up to which a driver works on it; else up to the last event.
         """
         assert self._created is not None, "the journal does not begin with the study's creation"
-        until = self._latest if now is None else now
+        until = self._latest if now is None else max(self._latest, now + self._behind)
         running = until - self._driver_since if self._driver_since is not None else 0.0
         trials = {number: self._worked(number, until) for number in self.trials}
         there = [span.model_copy(update={"left": until}) for span in self._nodes.values()]

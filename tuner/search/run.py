@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -26,6 +25,7 @@ from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
 from tuner.terminal.progress import ConsoleProgress, say
 from tuner.terminal.view import StudyView
+from tuner.timing import now
 from tuner.tracking import BackgroundTracker, store_of
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def begin(
             check(inputs.facts)
         check_space(study, inputs.encoder.shape, concurrency(study.resources))
         created = StudyCreated(
-            time=time.time(),
+            time=now(),
             name=study.name,
             id=uuid.uuid4().hex,
             settings=study.model_dump(mode="json"),
@@ -108,13 +108,13 @@ def go_on(
         changed = changed_blocks(record, study)
         if told:
             if changed:
-                journal.append(SettingsChanged(time=time.time(), settings=changed))
+                journal.append(SettingsChanged(time=now(), settings=changed))
             say(console, told)
             return _settle(study, record, tracker, journal, console)
         with cluster(progress, study, partial(_prepare, study, progress, record)) as inputs:
             check_space(study, inputs.encoder.shape, concurrency(study.resources))
             if changed:
-                journal.append(SettingsChanged(time=time.time(), settings=changed))
+                journal.append(SettingsChanged(time=now(), settings=changed))
             return _run(study, inputs, tracker, journal, console, progress)
 
 

@@ -83,12 +83,17 @@ class Summary:
         if not durations or not self.working:
             return None
         each = fmean(durations)
-        ages = [self.now - trial.started for trial in self.running if trial.started is not None]
+        ages = [self._age(trial) for trial in self.running]
         left = [max(each - age, 0.0) for age in ages]
         waiting = self.trials - self.ended - len(left)
-        if waiting == 0:
+        if waiting <= 0:
             return max(left, default=0.0)
         return (sum(left) + waiting * each) / self._at_once()
+
+    def _age(self, trial: TrialRecord) -> float:
+        """Seconds since it was started; none where the clock of this machine is behind."""
+        assert trial.started is not None
+        return max(0.0, self.now - trial.started)
 
     def _at_once(self) -> int:
         """How many trials ran when the last one started: steadier than how many run now."""
@@ -227,8 +232,7 @@ class Summary:
         if beat is not None:
             what, seen, past = beat.phase, beat.pairs_seen, ""
         else:  # the journal knows rungs alone
-            assert trial.started is not None
-            what, past = f"for {clock(self.now - trial.started)}", "past " if trial.last else ""
+            what, past = f"for {clock(self._age(trial))}", "past " if trial.last else ""
             seen = trial.last.rung if trial.last else 0
         count = f"{past}{seen:,}".rjust(len(f"{'' if beat else 'past '}{full:,}"))
         return _line(
