@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from tuner.progress import Progress
 from tuner.protocol import Protocol
 from tuner.records import Scores
 from tuner.study import StudyConfig, trained_on
+from tuner.study.parts import NANO
 
 PACKAGES = ("ray", "torch", "transformers", "datasets", "optuna", "mlflow", "numpy")
 
@@ -152,8 +154,20 @@ def check_unchanged(recorded: dict[str, Any], found: dict[str, Any]) -> None:
             raise UserError(
                 f"the {part} has changed since the study began "
                 f"(checksum {was[:12] or 'lost'}, now {now[:12]})",
-                f"Restore the {part}, or begin a new study under another name.",
+                f"Restore the {part}, or begin a new study under another name."
+                + (_kept_relative(block) if part == "encoder" else ""),
             )
+
+
+def _kept_relative(encoder: Any) -> str:
+    """What may be the matter with an encoder that earlier versions named relatively."""
+    name = str(encoder.get("name", "")) if isinstance(encoder, dict) else ""
+    if name in ("", NANO) or Path(name).is_absolute():
+        return ""
+    return (
+        f" Its name, {name}, is an id of the hub, but where the study was begun with a folder of "
+        "that name beside it: then resume it from where it was begun."
+    )
 
 
 def _majority_accuracy(tokens: TokenisedCorpus, protocol: Protocol) -> float:

@@ -222,7 +222,10 @@ class StudyRecord(Record):
     name: str
     id: str = Field(description="unique for ever, also where a name is used again")
     created: float = Field(description="Unix time, seconds")
-    settings: dict[str, Any] = Field(description="the resolved StudyConfig")
+    began: str = Field("", description="storage in which it began, which it may have left")
+    settings: dict[str, Any] = Field(
+        description="the resolved StudyConfig, paths as they are where the study stands now"
+    )
     facts: dict[str, Any] = Field(description="claim, data, versions: what was found at the start")
     rungs: tuple[int, ...] = Field(description="nominal budgets in pairs, the last the full one")
     state: StudyState = "running"

@@ -9,6 +9,10 @@ from typing import TypeVar
 
 Answer = TypeVar("Answer")
 
+MOST = 16
+"""Calls that may be left behind: a server that never ends an answer may be asked for days."""
+
+_left_behind: list[threading.Thread] = []
 _SINCE_BOOT: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _BEGAN = time.time() - time.clock_gettime(_SINCE_BOOT)
 
@@ -18,8 +22,10 @@ class Late(OSError):
 
 
 def now() -> float:
-    """Unix time in seconds, as this process counts it: the machine's clock when it began, and
-    what has passed since, however that clock was set in the meantime.
+    """Unix time in seconds, as this process counts it.
+
+    It is the machine's clock when the process began, and what has passed since, however that clock
+    was set in the meantime.
     """
     return _BEGAN + time.clock_gettime(_SINCE_BOOT)
 
@@ -28,11 +34,15 @@ def within(seconds: float, call: Callable[[], Answer], name: str = "waiting") ->
     """What a call returns or raises, if it comes in time.
 
     A timeout of a socket is for each of its reads, so that an answer which comes in drips never
-    ends. The call runs on a thread of its own, which is left behind where it is late.
+    ends. The call runs on a thread of its own, which is left behind where it is late; when too many
+    are, none is added before one of them comes back.
 
     Raises:
         Late: nothing came within `seconds`.
     """
+    _left_behind[:] = [thread for thread in _left_behind if thread.is_alive()]
+    if len(_left_behind) >= MOST:
+        raise Late(f"{MOST} requests before this one have not come back")
     returned: list[Answer] = []
     raised: list[BaseException] = []
 
@@ -46,6 +56,7 @@ def within(seconds: float, call: Callable[[], Answer], name: str = "waiting") ->
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
+        _left_behind.append(thread)
         raise Late(f"no whole answer came within {seconds:g} s")
     if raised:
         raise raised[0]

@@ -21,7 +21,7 @@ from tests.tracking.server import ADMIN, Network, Server
 from tests.tracking.stores import Store, Tally
 from tuner.errors import UserError
 from tuner.tracking import BackgroundTracker, Tracker
-from tuner.tracking.store import Unreachable
+from tuner.tracking.refusals import Unreachable
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 

@@ -18,7 +18,8 @@ import pytest
 from tests.tracking.examples import PASSWORD
 from tuner.errors import UserError
 from tuner.tracking import Tracker, default_uri
-from tuner.tracking.store import Unreachable, artifact_folder, without_credentials
+from tuner.tracking.addresses import artifact_folder, without_credentials
+from tuner.tracking.refusals import Unreachable
 
 
 def test_where_the_default_store_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@ from tuner.search.events import (
     TrialCreated,
 )
 from tuner.search.history import History
+from tuner.search.moved import followed
 from tuner.storage.folders import Place
 
 LATEST = 1e11
@@ -77,8 +78,11 @@ def decode(records: Sequence[bytes], folder: Place) -> tuple[History, int]:
                 raise ValueError("a study begins with its creation, once")
             if isinstance(event, StudyCreated):
                 _check_created(event, folder)
-                rungs = event.rungs
+                rungs, history.began = event.rungs, event.settings["storage"]
             _check(event, history, rungs)
+            if isinstance(event, StudyCreated | SettingsChanged):
+                settings = followed(event.settings, history.began, folder)
+                event = event.model_copy(update={"settings": settings})
             history.apply(event)
         except _Torn as error:
             if number and not any(map(_is_sound, records[number + 1 :])):

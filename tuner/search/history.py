@@ -48,6 +48,7 @@ class History:
 
     Attributes:
         trials: by number, as they stand.
+        began: the storage in which the study began, where that is known.
         arrivals: (trial, evaluation) in the order in which they came in.
         recommendation: of a confirmation that has come so far.
     """
@@ -66,6 +67,7 @@ class History:
         self._left: list[NodeSpan] = []
         self._latest = 0.0  # time of the last event
         self._behind = 0.0  # seconds that the clock of the driver at work is behind it
+        self.began = ""
         self.trials: dict[int, TrialRecord] = {}
         self.arrivals: list[tuple[int, Evaluation]] = []
         self.recommendation: Recommendation | None = None
@@ -208,6 +210,7 @@ class History:
             name=self._created.name,
             id=self._created.id,
             created=self._created.time,
+            began=self.began,
             settings=self._settings,
             facts=self._created.facts,
             rungs=self._created.rungs,

@@ -7,11 +7,11 @@ the same machine, and within a minute elsewhere. Of two who find it free, one cr
 number; the other looks again, and finds it taken.
 
 How old a lease is is told by the clock of the storage alone: when it was written last, against when
-a file was written there now. Clocks of machines may differ as they like. Where the storage's own was
-set back, a lease has expired once it was watched for its whole time and not renewed. A driver trusts
-its own lease by its own monotonic clock, counted from before it asked for it, so it stops before
-others take over. That it might sleep between that look and a write is why the journal's records are
-created, not written: see `segments`.
+a file was written there now. Clocks of machines may differ as they like. Where the storage's own
+was set back, a lease has expired once it was watched for its whole time and not renewed. A driver
+trusts its own lease by its own monotonic clock, counted from before it asked for it, so it stops
+before others take over. That it might sleep between that look and a write is why the journal's
+records are created, not written: see `segments`.
 """
 
 from __future__ import annotations

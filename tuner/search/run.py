@@ -16,6 +16,7 @@ from tuner.progress import Progress
 from tuner.records import StudyRecord
 from tuner.search.changes import Extension, changed_blocks, check_new, extended, nothing_left
 from tuner.search.cluster import cluster, concurrency
+from tuner.search.copies import check_own_runs
 from tuner.search.driver import Driver
 from tuner.search.events import SettingsChanged, StudyCreated
 from tuner.search.journal import Journal, is_begun, read_history
@@ -103,6 +104,7 @@ def go_on(
     with Journal(folder, progress) as journal:  # from here on the study is ours
         record = journal.history.record()
         study = extended(record, folder, extension)
+        check_own_runs(record, folder, store_of(study))
         told = nothing_left(record, study)
         tracker = _tracker(study, progress, tracking_later)
         changed = changed_blocks(record, study)
