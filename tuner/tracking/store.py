@@ -182,6 +182,7 @@ def _open_page(address: str) -> None:
     try:
         urlopen(address, timeout=PATIENCE).close()
     except HTTPError as error:  # it answers; what it wants is told by the client
+        error.close()
         if error.code in GATEWAY_ERRORS:
             raise
     except URLError as error:
