@@ -193,15 +193,8 @@ def test_a_server_that_is_away_may_be_done_without(tmp_path: Path) -> None:
             "2026/01/01 INFO mlflow.server: Registry store URI not provided. Using backend.\n",
             "mlflow.exceptions.MlflowException: (psycopg2.OperationalError) no such role",
         ),
-        (
-            "ERROR:    [Errno 98] error while attempting to bind: address already in use\n"
-            "INFO:     Shutting down\n",
-            "ERROR:    [Errno 98] error while attempting to bind: address already in use",
-        ),
+        ("ERROR:    [Errno 98] address in use\nINFO:     Shutting down\n", "ERROR:    [Errno 98]"),
         ("Error: Option needs a number.\nTry mlflow server --help\n", "Error: Option needs"),
-            "Error: Option '--workers' needs a number.\nTry 'mlflow server --help'\n",
-            "Error: Option",
-        ),
         ("Killed\n", "Killed"),
         ("\n", "it said nothing"),
     ],
