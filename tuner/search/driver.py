@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 
+from tuner import __version__
 from tuner.errors import UserError
 from tuner.ledger import Limits
 from tuner.progress import Phase
@@ -88,7 +89,7 @@ class Driver:
 
     def start(self) -> None:
         """Begin to work; trials that a killed driver left are taken up again."""
-        self._write(DriverStarted(time=now()))
+        self._write(DriverStarted(time=now(), tuner=__version__))
         self._tell_study("study_started")
         for number in list(self._waiting):  # decided, but not written down, when a driver died
             if self._trial(number).evaluations and not self._goes_on(number):

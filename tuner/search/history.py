@@ -191,6 +191,21 @@ class History:
                 self._update(number, state=event.state, reason=event.reason, ended=event.time)
 
     @property
+    def is_begun(self) -> bool:
+        """Whether the study was created."""
+        return self._created is not None
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Those of the study; none before it was created."""
+        return () if self._created is None else self._created.rungs
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those of the study, as they were changed last."""
+        return self._settings
+
+    @property
     def nodes(self) -> Collection[str]:
         """Ids of the nodes that the cluster has, as the driver at work knows it."""
         return self._nodes.keys()
