@@ -1,13 +1,15 @@
 # Everything starts from here: `make search` and `make test` need Python 3.11 and make, no more.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search test test-fast test-slow chaos bench calibrate lint types contracts format lock
+.PHONY: help setup search test test-fast test-slow test-times chaos bench calibrate lint types contracts format lock
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# Several processes, each with whole files: a process is a Python with torch, half a GB.
+SPREAD := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,13 +24,16 @@ search: $(INSTALLED) ## run the built-in study, search_spaces/nano.yaml
 	$(BIN)/tuner search search_spaces/nano.yaml --set name=$$name
 
 test: lint types contracts ## what CI runs: lint, types, import contracts, all tests but the slow
-	$(PYTEST) -m "not slow"
+	$(PYTEST) $(SPREAD) -m "not slow"
 
 test-fast: $(INSTALLED) ## unit tests alone: no Ray, a minute or two
 	$(PYTEST) -m "not slow and not integration"
 
 test-slow: $(INSTALLED) ## the tests that take minutes
 	$(PYTEST) -m slow
+
+test-times: $(INSTALLED) ## unit tests once more, one by one: fails where one takes too long; wants an idle machine
+	$(PYTEST) --strict-times -m "not slow and not integration"
 
 chaos: $(INSTALLED) ## kill and tear studies at 64 random moments, count what is lost: 25 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos --json benchmarks/results/chaos.json
@@ -77,7 +82,7 @@ import json, sys
 found = [item["metadata"] for item in json.load(open(sys.argv[1]))["install"]]
 print("# The lock: the exact versions that make setup installs. Renewed by make lock.")
 for package in sorted(found, key=lambda package: package["name"].lower()):
-    if package["name"] != "tuner":
+    if package["name"] != "hybrid-batch-tuner":
         print(package["name"], package["version"].partition("+")[0], sep="==")
 endef
 export PINS_OF_REPORT

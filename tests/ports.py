@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 
-_PORTS = random.SystemRandom().sample(range(20_000, 32_000), 12_000)
+_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+"""Tests run in several processes side by side, and each has ports of its own."""
+_PORTS = list(range(20_000 + _PROCESS, 32_000, _PROCESSES))
 """Above those of Ray's workers and below those from which the kernel takes one for a connection:
 there, a port that was free may be taken before its server listens."""
+random.SystemRandom().shuffle(_PORTS)
 
 
 def free_port() -> int:

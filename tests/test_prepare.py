@@ -80,6 +80,19 @@ def test_the_overlap_is_told_and_kept(folder: Path) -> None:
     assert facts["data"]["training_pairs"] == 21
 
 
+def test_truncated_pairs_are_told_and_kept(folder: Path) -> None:
+    whole, _ = prepared(folder)
+    assert whole.facts["data"]["truncated"]["train"] == {"en": 0}
+    inputs, told = prepared(folder, "encoder.max_length=8")
+    truncated = inputs.facts["data"]["truncated"]
+    assert set(truncated) == {"train", "dev", "test"}
+    assert truncated["dev"].keys() == {"en", "es"}
+    assert 0 < truncated["train"]["en"] <= 21
+    (note,) = [line for line in told if line.startswith("pairs truncated to 8 tokens: ")]
+    assert f"train: en {truncated['train']['en']} of 21; dev: en " in note
+    assert note in inputs.facts["data"]["notes"], "which the report shows"
+
+
 def test_strict_overlap_drops_before_anything_else(folder: Path) -> None:
     """Dev loses 20 and 21; then train loses 0, 1 and 25. Tokens, counts, checksum follow."""
     whole, _ = prepared(folder)

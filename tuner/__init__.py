@@ -1,3 +1,6 @@
 """Searches over hybrid-batch fine-tuning of multilingual encoders."""
 
 __version__ = "0.1.0"
+
+DISTRIBUTION = "hybrid-batch-tuner"
+"""The name that pip knows. On PyPI, `tuner` is another project."""

@@ -1,5 +1,14 @@
 """`python -m tuner`."""
 
+import os
+import sys
+
+import tuner
+
+# Python puts the current folder first, and a `random.py` there would be taken for its own.
+if sys.path[0] == os.getcwd() != os.path.dirname(tuner.__path__[0]):
+    del sys.path[0]
+
 from tuner.cli import main
 
 main()

@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 
 from tuner.errors import UserError
 from tuner.invocation import command
-from tuner.model.encoder import SEEN, load_encoder, load_tokenizer
+from tuner.model.configuration import SEEN
+from tuner.model.encoder import load_encoder, load_tokenizer
 from tuner.model.vocabulary import restored
 from tuner.progress import Progress
 from tuner.protocol import Protocol
@@ -84,9 +85,9 @@ def export(folder: Place, number: int | None, to: Path, progress: Progress) -> E
         save_file(own, target / MODEL, {"format": "pt"})  # which transformers asks for
         tokenizer.save_pretrained(target)
         save_file(others, target / CLASSIFIER)
-        (target / TRIAL).write_text(json.dumps(facts, indent=2))
+        (target / TRIAL).write_text(json.dumps(facts, indent=2), encoding="utf-8")
         config = {**encoder.config, SEEN: seen}  # it is zero-shot for none of them any more
-        (target / "config.json").write_text(json.dumps(config, indent=2))
+        (target / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
         for path in target.iterdir():
             path.chmod(0o644)  # safetensors makes its files for their owner alone
     return Exported(chosen, facts["score"], facts["objective"], to)

@@ -55,6 +55,15 @@ def ask(kind: Literal["dataset", "model"], name: str, revision: str | None) -> A
     return _asked(kind, name, revision)
 
 
+def cached_folder(name: str, revision: str | None) -> Path | None:
+    """Where the cache of this machine has a model; None where it has not."""
+    try:
+        config = huggingface_hub.try_to_load_from_cache(name, "config.json", revision=revision)
+    except HFValidationError:
+        return None
+    return Path(config).parent if isinstance(config, str) else None
+
+
 @contextmanager
 def offline(on: bool) -> Iterator[None]:
     """As with HF_HUB_OFFLINE=1, for a while: nothing is asked of the hub, nothing retried."""

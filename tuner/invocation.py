@@ -31,11 +31,27 @@ def command(name: str, folder: Place) -> str:
         name: the command, for instance `resume`.
         folder: the study's own.
     """
+    return _command(program(), name, folder, storage_option(folder.parent))
+
+
+def lasting_command(name: str, folder: Place) -> str:
+    """The same for a page that is kept: it runs from any folder, so that its paths are absolute."""
+    storage, called = folder.parent, program()
+    if isinstance(storage, Path):
+        storage = storage.absolute()
+    if called != "tuner":
+        script = os.path.abspath(sys.argv[0])
+        ours = Path(script).name == "tuner"
+        called = shlex.quote(script) if ours else f"{shlex.quote(sys.executable)} -m tuner"
+    return _command(called, name, folder, f" --storage {shlex.quote(str(storage))}")
+
+
+def _command(called: str, name: str, folder: Place, storage: str) -> str:
     reader = os.environ.get(READER)
     if reader and name == "resume":
         return os.environ.get(AGAIN) or f"tuner submit SPACE.yaml {reader}"
     there = f" {reader}" if reader else ""
-    return f"{program()} {name} {shlex.quote(folder.name)}{storage_option(folder.parent)}{there}"
+    return f"{called} {name} {shlex.quote(folder.name)}{storage}{there}"
 
 
 def more_command(folder: Place, option: str, key: str) -> str:
@@ -73,4 +89,4 @@ def program() -> str:
     if which("tuner") or READER in os.environ:
         return "tuner"
     called = Path(sys.argv[0])
-    return "python -m tuner" if called.name == "__main__.py" else relpath(called)
+    return relpath(called) if called.name == "tuner" else "python -m tuner"

@@ -6,7 +6,7 @@ Trials are then sent arrays; nothing of this runs on a worker.
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from tuner.data.tokenise import tokenise
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
-from tuner.model.shape import check_layer
+from tuner.model.one_language import check_one_language, language_numbers
+from tuner.model.probe import tried
+from tuner.model.shape import check_fits
 from tuner.model.vocabulary import cut
 from tuner.progress import Progress
 from tuner.protocol import Protocol
@@ -69,13 +71,11 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         f"encoder {encoder.name}: {encoder.num_layers} layers, hidden size {encoder.hidden_size}, "
         f"{encoder.shape.parameters / 1e6:.1f} M parameters"
     )
-    highest = max(study.corner_configs(), key=lambda config: config.fusion.layer or 0)
-    check_layer(highest.fusion, encoder.num_layers)
+    check_fits(study, encoder.shape)
+    check_one_language(encoder.config, study)
     train = trained_on(study.languages, study.protocol)
-    languages = list(dict.fromkeys([*study.languages.source, *study.languages.target]))
-    languages += [pivot for pivot in study.protocol.pivot if pivot not in languages]
     with progress.task("reading the corpus", "tables") as advance:
-        corpus = load_corpus(study.data, languages, train, advance)
+        corpus = load_corpus(study.data, study.all_languages, train, advance)
     protocol = Protocol.of(study.languages, study.protocol, corpus.machine_translated, encoder.seen)
     with progress.task("comparing the sentences of its splits"):
         overlap = Overlap.of(corpus)
@@ -87,10 +87,17 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
     with progress.task("tokenising", "sentences") as advance:
         tokenizer = load_tokenizer(study.encoder)
         tokens = tokenise(corpus, tokenizer, study.encoder.max_length, advance)
-    whole = len(encoder.weights[encoder.embedding])
-    encoder, tokens = cut(encoder, tokens)
+    for note in tokens.truncation:
+        progress.tell(note)
+    tokens = _as_encoder_takes_them(tokens, encoder, progress)
+    whole, whole_tokens = encoder, tokens
+    encoder, tokens = cut(whole, whole_tokens)
+    with progress.task("trying the encoder on a few pairs"):
+        verdict = tried(study.encoder, whole, whole_tokens, encoder, tokens, train)
+    verdict.check(study)
     progress.tell(
-        f"the corpus holds {tokens.vocabulary_size:,} of the encoder's {whole:,} tokens: "
+        f"the corpus holds {tokens.vocabulary_size:,} of the encoder's "
+        f"{len(whole.weights[whole.embedding]):,} tokens: "
         f"trials have {encoder.shape.parameters / 1e6:.1f} M parameters"
     )
     shared = len(tokens.rows("train", train))
@@ -110,7 +117,8 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         "counts": _counts(corpus),
         "training_pairs": shared,
         "machine_translated": corpus.machine_translated,
-        "notes": list(corpus.notes),
+        "truncated": tokens.truncated(),
+        "notes": [*corpus.notes, *tokens.truncation],
     }
     facts = {
         "claim": protocol.claim,
@@ -168,6 +176,33 @@ def _kept_relative(encoder: Any) -> str:
         f" Its name, {name}, is an id of the hub, but where the study was begun with a folder of "
         "that name beside it: then resume it from where it was begun."
     )
+
+
+def _as_encoder_takes_them(
+    tokens: TokenisedCorpus, encoder: PretrainedEncoder, progress: Progress
+) -> TokenisedCorpus:
+    """The corpus with the numbers of languages that the encoder asks for, and no type it lacks.
+
+    Raises:
+        UserError: the tokenizer has other types of tokens than the encoder.
+    """
+    numbers = language_numbers(encoder.config, tokens.languages, encoder.name)
+    tokens = replace(tokens, language_ids=numbers)
+    types, known = tokens.template.types, encoder.config.get("type_vocab_size")
+    if types is None or not isinstance(known, int) or types.max() < known:
+        return tokens
+    if known > 1:
+        raise UserError(
+            f"the tokenizer of {encoder.name!r} has {types.max() + 1} types of tokens, and the "
+            f"encoder has {known} (type_vocab_size)",
+            "Use the encoder's own tokenizer, or another encoder.",
+        )
+    if known == 1:
+        progress.tell(
+            f"the tokenizer of {encoder.name} numbers the sentences of a pair, and the encoder has "
+            "one type of tokens: they are not numbered"
+        )
+    return replace(tokens, template=replace(tokens.template, types=None))
 
 
 def _majority_accuracy(tokens: TokenisedCorpus, protocol: Protocol) -> float:

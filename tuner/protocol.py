@@ -66,7 +66,7 @@ class Protocol:
         cls,
         languages: LanguagesConfig,
         protocol: ProtocolConfig,
-        machine_translated: bool,
+        machine_translated: bool | None,
         seen: Sequence[str] = (),
     ) -> Protocol:
         """Derive the roles.
@@ -74,7 +74,7 @@ class Protocol:
         Args:
             languages: by role.
             protocol: what may choose.
-            machine_translated: whether training text is machine-translated.
+            machine_translated: whether any training text is; None where nobody said.
             seen: languages that the encoder was fine-tuned or chosen on in another study: none of
                 them is zero-shot in this one.
         """
@@ -169,7 +169,7 @@ def _claim(
     zero_shot: tuple[str, ...],
     untrained: Sequence[str],
     kind: str,
-    machine_translated: bool,
+    machine_translated: bool | None,
     seen: Sequence[str],
 ) -> str:
     """In words; `untrained` are languages that choose and are not trained on."""
@@ -185,6 +185,6 @@ def _claim(
         parts.append(f"the encoder was fine-tuned on {', '.join(before)} before: never zero-shot")
     if untrained and kind != "oracle":
         parts.append(f"selected also on dev of {', '.join(untrained)}")
-    translated = "yes" if machine_translated else "no"
+    translated = {True: "yes", False: "no", None: "unknown"}[machine_translated]
     parts.append(f"trained on {', '.join(train)} (machine-translated: {translated})")
     return "; ".join(parts)

@@ -270,3 +270,12 @@ class StudyRecord(Record):
     def best(self) -> TrialRecord | None:
         """The first of `ranked`; unconfirmed, and biased upwards by being the best."""
         return next(iter(self.ranked()), None)
+
+    @property
+    def learnt(self) -> bool:
+        """Whether its best trial does better than always giving the most frequent label."""
+        best = self.best
+        if best is None or best.last is None:
+            return False
+        majority: float = self.facts["majority_accuracy"]
+        return best.last.objective >= majority + 1e-9

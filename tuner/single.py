@@ -10,21 +10,18 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from tuner.config import TrialConfig
-from tuner.errors import UserError
 from tuner.prepare import prepare
 from tuner.progress import Advance, Progress
 from tuner.records import Evaluation
-from tuner.space import compose
 from tuner.study import StudyConfig
-from tuner.study.planned import configured, first_planned
+from tuner.study.planned import first_planned, single_config
 from tuner.terminal.progress import ConsoleProgress, say
 from tuner.training.evaluation import Evaluating
 from tuner.training.loop import Begun, Step, train
 
 
 def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
-    """Train the YAML's `trial:` block to the full budget; of a design what it compares first.
+    """Train one configuration of a study, its `single_config`, to the full budget.
 
     Returns:
         The claim, the configuration and the evaluation at full budget, as plain values.
@@ -32,7 +29,7 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
     Raises:
         UserError: the settings, the data or the encoder do not fit.
     """
-    config = configuration(study)
+    config = single_config(study)
     progress = ConsoleProgress(console)
     if study.design is not None:
         params = first_planned(study)
@@ -63,24 +60,6 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
         "config": config.model_dump(mode="json"),
         "evaluation": last.model_dump(mode="json"),
     }
-
-
-def configuration(study: StudyConfig) -> TrialConfig:
-    """What is trained: the `trial:` block; of a design its first configuration on top.
-
-    Raises:
-        UserError: the block is no valid trial.
-    """
-    if study.design is not None:
-        return configured(study, first_planned(study))
-    try:
-        config = compose({}, study.trial, "the `trial:` block is no valid trial")
-        study.check_mix(config)
-        if complaint := study.feasible.complaint({}):
-            raise ValueError(f"the `trial:` block breaks a requirement: {complaint}")
-    except ValueError as error:
-        raise UserError(str(error), "Complete or correct it: --set trial.KEY=VALUE") from error
-    return config
 
 
 def watched(

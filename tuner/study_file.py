@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -209,5 +209,6 @@ def _fields_beside(location: tuple[int | str, ...]) -> dict[Any, FieldInfo]:
     model: Any = StudyConfig
     for part in location[:-1]:
         field = getattr(model, "model_fields", {}).get(part)
-        model = SOURCES.get(part) or (field.annotation if field else None)
+        kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+        model = SOURCES.get(part) or next((k for k in kinds if hasattr(k, "model_fields")), None)
     return dict(getattr(model, "model_fields", {}))

@@ -15,7 +15,7 @@ from tests.chaos.checkpoints import newest_sound
 from tests.chaos.faults import Fault, Kind
 from tests.chaos.study import Driver, Place, Study
 
-STARTS = 120.0
+STARTS = 300.0
 """Seconds that a server may take to start; about 18 are usual."""
 
 

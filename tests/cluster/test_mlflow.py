@@ -92,7 +92,6 @@ def status(
         connection.close()
 
 
-@pytest.mark.timeout(180)
 def test_only_who_has_a_login_and_comes_by_its_name_is_served(port: int) -> None:
     login = f"admin:{PASSWORD}"
     assert status(port, login=login) == 200

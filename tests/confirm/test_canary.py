@@ -114,7 +114,6 @@ def chosen(folder: Path) -> tuple[list[Any], list[float]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 def test_turned_labels_of_targets_and_test_change_nothing_that_is_chosen(tmp_path: Path) -> None:
     """Every proposal, cut, score, arm and the recommendation are bit-equal; the oracle is not."""
     as_it_is, seen = chosen(corpus(tmp_path / "right", turned=False))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tuner.data.corpus import Corpus, Reading, Row, align
+from tuner.data.corpus import Corpus, Reading, Row, Split, align
 from tuner.errors import UserError
 
 LABELS = ("no", "yes")
@@ -58,19 +58,46 @@ def test_labels_of_dropped_rows_need_not_agree() -> None:
         "dev",
         {
             "en": reading("en.tsv", [row("1"), row("2", 1)]),
-            "de": reading("de.tsv", [row("1")], {"2": "NS"}),  # NS rows have the label 0
+            "de": reading("de.tsv", [row("1"), row("3", 1)], {"2": "NS"}),  # which has label 0
         },
         LABELS,
     )
-    assert set(rows["de"]) == {"1"}
+    assert set(rows["de"]) == {"1", "3"}
 
 
 def test_training_needs_an_id_in_all_languages_and_dev_does_not() -> None:
-    readings = {"en": reading("en.tsv", [row("1")]), "de": reading("de.tsv", [row("2")])}
+    readings = {
+        "en": reading("en.tsv", [row("1"), row("3", 1)]),
+        "de": reading("de.tsv", [row("2"), row("4", 1)]),
+    }
     with pytest.raises(UserError, match=r"no id .* clean in all of en, de"):
         align("train", readings, LABELS)
     _, note = align("dev", readings, LABELS)
-    assert note.startswith("dev: 0 of 2 ids clean in all of en, de;")
+    assert note.startswith("dev: 0 of 4 ids clean in all of en, de;")
+
+
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_every_split_holds_every_class_in_every_language(split: Split) -> None:
+    readings = {
+        "en": reading("en.tsv", [row("1"), row("2", 1)]),
+        "de": reading("de.tsv", [row("1")], {"2": "no label", "3": "NS"}),
+    }
+    with pytest.raises(UserError) as raised:
+        align(split, readings, LABELS)
+    assert raised.value.problem == (
+        "de.tsv: no clean row for de has the label yes; dropped: 1 NS + 1 no label"
+    )
+
+
+def test_every_class_is_trained_on() -> None:
+    """Every language has it, and no pair of it is clean in both."""
+    readings = {
+        "en": reading("en.tsv", [row("1"), row("2", 1)], {"3": "NS"}),
+        "de": reading("de.tsv", [row("1"), row("3", 1)], {"2": "NS"}),
+    }
+    with pytest.raises(UserError, match=r"no pair of train that is clean in all of en, de has "):
+        align("train", readings, LABELS)
+    assert align("dev", readings, LABELS)
 
 
 def test_a_language_without_clean_rows_is_an_error() -> None:

@@ -188,7 +188,9 @@ def test_it_is_shown_at_80_columns_and_whole_in_a_log() -> None:
     ]
     told = printed(findings, terminal=True)
     assert max(map(len, told.splitlines())) <= 80
-    assert told.startswith("fail  storage   word") and "\n                → do this" in told
+    assert (
+        told.startswith("fail  storage        word") and "\n                     → do this" in told
+    )
     assert "secret" not in told and "\x1b[31m" not in told
     assert told.rstrip().endswith("1 fail, 1 warn, 1 pass")
     log = printed(findings, terminal=False).splitlines()

@@ -15,7 +15,7 @@ import pytest
 from tests.doctor.clusters import Cluster, Tuner
 from tuner.invocation import program
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 SMOKE = str(Path(__file__).parents[2] / "search_spaces" / "smoke.yaml")
 PAWS_X = "google-research-datasets/paws-x"
@@ -162,7 +162,6 @@ def test_a_plan_fits_the_cluster(cluster: Cluster, tuner: Tuner) -> None:
     assert "asks for 2 CPU and 0 GPU on one node, and the largest is a node (1 CPU, 0 GPU)" in said
 
 
-@pytest.mark.timeout(600)
 def test_from_elsewhere_by_its_address(cluster: Cluster, tmp_path: Path) -> None:
     """As from another machine: nothing but the address and the token is known there."""
     prices = tmp_path / "mine.yaml"

@@ -16,7 +16,7 @@ from urllib.request import urlopen
 from tests.ports import free_port
 
 BIN = Path(sys.executable).parent
-STARTUP = 90.0  # seconds; about 12 are usual
+STARTUP = 300.0  # seconds; about 12 are usual
 
 
 class RayHead:

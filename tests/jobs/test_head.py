@@ -28,7 +28,7 @@ from tuner.jobs.connection import Head, connect
 from tuner.records import StudyRecord
 from tuner.search.journal import is_begun, read_history
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 TRIALS = 12
 LONGER = [
@@ -86,7 +86,7 @@ def storage(head: RayHead) -> Path:
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Exit code and all that was printed."""
-    printed, _ = process.communicate(timeout=400)
+    printed, _ = process.communicate(timeout=900)
     return process.returncode, printed
 
 

@@ -102,7 +102,7 @@ def test_missing_pooler_is_no_pooler(tmp_path: Path) -> None:
 
     assert not encoder.has_pooler
     assert not any("pooler" in name for name in encoder.weights)
-    assert encoder.build().pooler is None
+    assert not list(encoder.build().pooler.parameters())
 
 
 def test_a_checkpoint_as_googles_of_mbert(tmp_path: Path) -> None:
@@ -145,12 +145,21 @@ def truncated(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(content[: len(content) // 2])
 
 
-@pytest.mark.parametrize("break_it", [only_pickles, no_config, truncated])
-def test_broken_folders_are_refused(break_it: Callable[[Path], None], bert: Path) -> None:
+@pytest.mark.parametrize(
+    ("break_it", "remedy"),
+    [
+        (only_pickles, "AutoModel.from_pretrained"),
+        (no_config, "Copy it there"),
+        (truncated, "Save it again"),
+    ],
+)
+def test_broken_folders_are_refused(
+    break_it: Callable[[Path], None], remedy: str, bert: Path
+) -> None:
     break_it(bert)
     with pytest.raises(UserError, match="cannot be loaded") as refused:
         load_encoder(at(bert))
-    assert "model.safetensors" in refused.value.remedy
+    assert remedy in refused.value.remedy
 
 
 def test_a_missing_folder_is_not_looked_for_on_the_hub(tmp_path: Path) -> None:
@@ -208,7 +217,7 @@ def test_tokenizer_with_another_vocabulary_is_refused(entries: int, bert: Path) 
 
 def test_tokenizer_without_its_vocabulary_is_refused(bert: Path) -> None:
     write_tokenizer(bert, 50, vocabulary="somewhere-else.txt")
-    with pytest.raises(UserError, match="has 5 entries for an embedding of 50 rows"):
+    with pytest.raises(UserError, match=r"there is none of tokenizer\.json, vocab\.txt"):
         load_tokenizer(at(bert))
 
 

@@ -48,7 +48,8 @@ def test_weights_in_several_files_count_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("config.json", b"{}", "says no num_hidden_layers"),
+        ("config.json", b"{}", "must name a model_type, got None"),
+        ("config.json", b'{"model_type": "bert"}', "has no num_hidden_layers"),
         ("config.json", b"no JSON", "configuration of"),
         ("config.json", None, "configuration of"),
         ("model.safetensors", b"nothing", "weights of"),

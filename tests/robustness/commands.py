@@ -16,12 +16,11 @@ from typing import Any, NoReturn
 
 from hypothesis import HealthCheck, settings
 
+from tests.waiting import PATIENCE
 from tuner.cli import main
 
 TIMES = int(os.environ.get("TIMES_EXAMPLES", "1"))
 """For a longer search: so many times the examples of each property."""
-PATIENCE = 10.0
-"""Seconds after which something hangs."""
 LONGEST = 30
 """Lines of a message that is still read."""
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -47,7 +46,7 @@ def examples(number: int) -> settings:
     return settings(max_examples=number * TIMES, suppress_health_check=slow)
 
 
-def tuner(*arguments: str, patience: float = PATIENCE) -> Said:
+def tuner(*arguments: str) -> Said:
     """`tuner …`, which neither hangs, nor fails with a traceback, nor prints control characters.
 
     Whoever is refused is told why, in few lines.
@@ -55,7 +54,7 @@ def tuner(*arguments: str, patience: float = PATIENCE) -> Said:
     out, err, code = StringIO(), StringIO(), 0
     before, sys.argv = sys.argv, ["tuner", *arguments]
     try:
-        with redirect_stdout(out), redirect_stderr(err), in_time(patience):
+        with redirect_stdout(out), redirect_stderr(err), in_time():
             main()
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else int(left.code is not None)
@@ -72,14 +71,14 @@ def tuner(*arguments: str, patience: float = PATIENCE) -> Said:
 
 
 @contextmanager
-def in_time(patience: float = PATIENCE) -> Iterator[None]:
+def in_time() -> Iterator[None]:
     """Fail what hangs."""
 
     def hangs(number: int, frame: FrameType | None) -> NoReturn:
-        raise Hangs(f"still at it after {patience} s")
+        raise Hangs(f"still at it after {PATIENCE:g} s")
 
     before = signal.signal(signal.SIGALRM, hangs)
-    signal.setitimer(signal.ITIMER_REAL, patience)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
     try:
         yield
     finally:

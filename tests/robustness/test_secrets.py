@@ -73,7 +73,6 @@ def test_they_are_found_where_they_are(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.integration
-@pytest.mark.timeout(240)
 def test_of_the_environment(planted: dict[str, str], tuner: Command, place: Path) -> None:
     """A study to its end, extended, looked at, synced: neither our files have them, nor Ray's."""
     printed = []

@@ -16,7 +16,7 @@ from tests.robustness.commands import examples, tree, tuner
 from tests.robustness.conftest import NAME
 from tests.robustness.damage import forge
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def storage(sound: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name, chdir(name):
         storage = Path(name, "studies")
         shutil.copytree(sound, storage / NAME)
-        assert tuner("sync", NAME, patience=120).code == 0
+        assert tuner("sync", NAME).code == 0
         yield storage
 
 
@@ -37,5 +37,5 @@ def test_forged(data: st.DataObject, storage: Path, sound: Path) -> None:
     forge(data, storage / NAME)
     before = tree(storage.parent, but=storage)
     study = tree(storage / NAME)
-    tuner("sync", NAME, patience=60)
+    tuner("sync", NAME)
     assert tree(storage.parent, but=storage) == before and tree(storage / NAME) == study

@@ -20,7 +20,7 @@ Command = Callable[..., "subprocess.Popen[str]"]
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Exit code and all that was printed."""
-    printed, _ = process.communicate(timeout=200)
+    printed, _ = process.communicate(timeout=900)
     return process.returncode, printed
 
 
@@ -34,7 +34,7 @@ def wait_for(
     what: Callable[[StudyRecord], bool],
     process: Any,
     name: str = "smoke",
-    seconds: float = 120,
+    seconds: float = 900,
 ) -> None:
     """Until the journal says so."""
     deadline = time.monotonic() + seconds

@@ -30,7 +30,7 @@ from tuner.study_file import load_study
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.loop import train
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.integration
 
 STATUS = {"completed": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.search.processes import SMOKE
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.integration
 
 CODE = f"""
     import json, os, subprocess, sys, tempfile, time
@@ -22,7 +22,7 @@ CODE = f"""
         return subprocess.Popen(command, **pipes)
 
     def ended(process):
-        printed, _ = process.communicate(timeout=200)
+        printed, _ = process.communicate(timeout=900)
         return process.returncode, printed
 
     def evaluated():

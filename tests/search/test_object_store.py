@@ -257,7 +257,6 @@ def test_a_folder_there_survives_the_way_to_a_worker(there: StudyConfig) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_search_killed_and_resumed(bucket: UPath, tuner: Command, place: Path) -> None:
     """Journal, checkpoints and the best weights there; nothing trained twice, and no secret."""
     folder = bucket / "smoke"

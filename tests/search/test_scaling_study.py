@@ -12,7 +12,7 @@ import pytest
 from tests.search.processes import Command, finish, record, wait_for
 from tuner.scaling.result import Scaled
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.slow
 
 STUDY = """
 name: little

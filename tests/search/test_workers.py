@@ -20,7 +20,7 @@ from tuner.study_file import load_study
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.loop import train
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.integration
 
 TWO = ["--set", "resources={cpus_per_trial: 2, workers: 2}"]
 MEMBER = r"Member\b"

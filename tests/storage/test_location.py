@@ -99,7 +99,7 @@ def test_what_is_not_installed_is_named(
     monkeypatch.setattr(
         location, "find_spec", lambda name: None if name in ("s3fs", "gcsfs") else found(name)
     )
-    with pytest.raises(UserError, match=rf"pip install 'tuner\[{extra}\]'"):
+    with pytest.raises(UserError, match=rf"-m pip install 'hybrid-batch-tuner\[{extra}\]'"):
         located(f"{scheme}://bucket/x")
 
 

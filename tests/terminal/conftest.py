@@ -52,6 +52,7 @@ def trial() -> MakeTrial:
             started=started,
             ended=100.0 * number + 60.0 * len(scores) if over else None,
             evaluations=evaluations,
+            pairs_seen=RUNGS[len(scores) - 1] if scores else 0,
         )
 
     return make

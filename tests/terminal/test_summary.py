@@ -111,11 +111,15 @@ def test_many_running_trials_are_cut_to_what_there_is_room_for(
         assert len(shown) <= height - 1 and "more" in shown[-1]
 
 
-def test_a_journal_knows_rungs_alone(study: StudyRecord) -> None:
-    """Without heartbeats: since when trials run, and which rung they are past."""
+def test_without_heartbeats_the_journal_says_how_far_trials_are(study: StudyRecord) -> None:
+    """Also where a trial has one rung alone, as each of a confirmation has."""
     running = [line for line in lines(summary(study, {})) if line[:3] in ("005", "006")]
     assert running[0].startswith("005 for 0:03:20") and "past 1,600 of 9,600" in running[0]
     assert running[1].startswith("006 for 0:01:40") and " 0 of 9,600" in running[1]
+    trials = [*study.trials[:-1], study.trials[-1].model_copy(update={"pairs_seen": 3264})]
+    on_its_way = study.model_copy(update={"trials": tuple(trials)})
+    (row,) = (line for line in lines(summary(on_its_way, {})) if line.startswith("006"))
+    assert "past 3,264 of 9,600" in row and "━━━" in row
 
 
 def test_what_a_killed_driver_left_is_interrupted(study: StudyRecord) -> None:

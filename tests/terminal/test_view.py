@@ -5,15 +5,22 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
+from tests.waiting import until
 from tuner.records import StudyRecord, TrialRecord
 from tuner.terminal import view as module
 from tuner.terminal.view import StudyView
 
 Trial = Callable[..., TrialRecord]
+
+
+@pytest.fixture(autouse=True)
+def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: 0.0, time=time.time))
 
 
 def run(console: Console, study: StudyRecord, trial: Trial) -> str:
@@ -27,13 +34,18 @@ def run(console: Console, study: StudyRecord, trial: Trial) -> str:
         first = trial(1, "running", 0.7)
         assert first.last is not None
         view.progressed(trial(1, "running"), 1600, "evaluating")
-        time.sleep(0.1 if console.is_interactive else 0)  # until it has been drawn
+        if console.is_interactive:
+            until(lambda: "800 of 9,600 pairs" in said(console))
         view.evaluated(first, first.last)
         ended = trial(1, "pruned", 0.7).model_copy(update={"reason": "stopped by ASHA"})
         view.trial_ended(ended)
         view.progressed(trial(0, "running"), 1000, "training")
         whole = {"state": "completed", "reason": "2 trials", "seconds": 3600.0}
         view.study_ended(empty.model_copy(update=whole))
+    return said(console)
+
+
+def said(console: Console) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 

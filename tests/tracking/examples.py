@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.waiting import until
 from tuner.config import TrialConfig
 from tuner.progress import Advance
 from tuner.records import Evaluation, Scores, StudyRecord, TrialRecord, TrialState
@@ -80,6 +80,7 @@ def study(*trials: TrialRecord, **changes: Any) -> StudyRecord:
         facts={
             "claim": "zero-shot for es; trained on en, de (machine-translated: no)",
             "objective": "mean dev accuracy on en, de",
+            "majority_accuracy": 0.5,
             "encoder": {"layers": 4},
             "environment": {"tuner": "0.0.1", "commit": "0ddba11"},
             "data": {
@@ -132,14 +133,6 @@ class Told:
         yield lambda done, total: self.counts.append((done, total))
 
 
-def until(true: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait until it is."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def until_idle(tracker: BackgroundTracker, seconds: float = 20.0) -> None:
+def until_idle(tracker: BackgroundTracker) -> None:
     """Wait until MLflow lacks nothing."""
-    until(lambda: not tracker._lacking, seconds)
+    until(lambda: not tracker._lacking)

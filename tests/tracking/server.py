@@ -25,7 +25,7 @@ default_permission = READ
 authorization_function = mlflow.server.auth:authenticate_request_basic_auth
 auth_cache_ttl_seconds = 60
 """  # half a second a request where every password is checked anew
-STARTUP = 120.0  # seconds; about 18 are usual
+STARTUP = 300.0  # seconds; about 18 are usual
 METHODS = (b"GET ", b"POST ", b"PATCH ", b"DELETE ", b"PUT ")
 
 

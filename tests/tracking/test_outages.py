@@ -16,14 +16,15 @@ from itertools import cycle
 import pytest
 
 from tests.ports import free_port
-from tests.tracking.examples import PASSWORD, Told, study, tell, trial, until, until_idle
+from tests.tracking.examples import PASSWORD, Told, study, tell, trial, until_idle
 from tests.tracking.server import ADMIN, Network, Server
 from tests.tracking.stores import Store, Tally
+from tests.waiting import until
 from tuner.errors import UserError
 from tuner.tracking import BackgroundTracker, Tracker
 from tuner.tracking.refusals import Unreachable
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.integration
 
 TRIALS = (trial(0), trial(1, "pruned", (1000,)), trial(2))
 RUNS = len(TRIALS) + 1
@@ -78,7 +79,7 @@ def test_killed_restarted_and_killed_for_good(
     tell(behind, TRIALS[:1])
     server.start()
     server.wait()
-    until_idle(behind, seconds=70)  # within a minute of its return
+    until_idle(behind)
     assert store.tally(study(*TRIALS[:1], id="killed")) == Tally(runs=2, running=1)
 
     tell(behind, TRIALS[1:2])
@@ -168,11 +169,9 @@ def test_slow(network: Network, store: Store) -> None:
     behind = BackgroundTracker(network.uri, "demo", Told())
     network.delay = 1.0
     network.requests.clear()
-    began = time.monotonic()
     behind.study_started(study(id="slow"))
     for _ in range(10):
         tell(behind, many.trials)  # 104 changes
-    assert time.monotonic() - began < 0.1
     behind.study_ended(many)
     assert behind.close() == []
     assert len(network.requests) < 30

@@ -18,6 +18,7 @@ from tuner.cli import cluster, confirming, looking, running
 from tuner.errors import StudyFailed, StudyInterrupted, UserError
 from tuner.invocation import SENT
 from tuner.shown import is_printable, printable
+from tuner.terminal import streams
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -63,6 +64,16 @@ def options(
 
 def main() -> None:
     """Run the command line; user errors become one message and exit code 2."""
+    streams.prepare()
+    code = _run()
+    if code == 0 and (why := streams.unwritten()):
+        _tell(f"error: not all could be written to standard output: {why}")
+        code = 2
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command that the arguments name; its exit code."""
     try:
         _check_printable(sys.argv[1:])
         if SENT in os.environ:
@@ -70,28 +81,39 @@ def main() -> None:
 
             take()
         app()
+    except SystemExit as left:
+        if not isinstance(left.code, int):
+            raise
+        return left.code
     except UserError as error:
         _tell(f"error: {error}")
-        sys.exit(2)
+        return 2
     except StudyFailed as error:
         _tell(f"failed: {error}")
-        sys.exit(1)
+        return 1
     except StudyInterrupted as error:
         _tell(f"interrupted: {error}")
-        sys.exit(130)
+        return 130
     except KeyboardInterrupt:
         _tell("interrupted")
-        sys.exit(130)
+        return 130
+    return 0
 
 
 def _check_printable(arguments: Sequence[str]) -> None:
     """Refuse arguments that would do more to the terminal than be read, where a message has them.
 
     Raises:
-        UserError: one has control characters in it, or is no text in the terminal's encoding.
+        UserError: one holds control characters, or is not text in the locale's encoding.
     """
     for argument in arguments:
         if not is_printable(argument):
+            encoding = sys.getfilesystemencoding()
+            if argument != argument.encode(errors="replace").decode():  # it has lone surrogates
+                raise UserError(
+                    f"an argument is not text in {encoding}: {ascii(argument)[:300]}",
+                    "Set a locale of UTF-8, for instance LC_ALL=C.UTF-8." * (encoding != "utf-8"),
+                )
             raise UserError(f"an argument holds control characters: {ascii(argument)[:300]}")
 
 

@@ -13,6 +13,7 @@ from tuner.cli.shared import (
     Json,
     Storage,
     Study,
+    Tokenless,
     TrackingLater,
     console_of,
     folder_of,
@@ -45,9 +46,13 @@ def confirm(
     ] = False,
     overrides: Changes = [],  # noqa: B006
     tracking_later: TrackingLater = False,
+    tokenless: Tokenless = False,
     as_json: Json = False,
 ) -> None:
     """Train the best of a search and its control with fresh seeds; recommend; then read test."""
+    from tuner.search.credentials import check_tokens
+
+    check_tokens(tokenless)
     folder, console = folder_of(study, storage), console_of(as_json)
     goes_on = command("confirm", folder) + " --reference" * reference
     told = f"interrupted: what was begun is as it was; {goes_on}"

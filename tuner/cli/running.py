@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +19,7 @@ from tuner.cli.shared import (
     StrictOverlap,
     Study,
     There,
+    Tokenless,
     TrackingLater,
     console_of,
     folder_of,
@@ -28,10 +28,12 @@ from tuner.cli.shared import (
     study_there,
 )
 from tuner.interrupts import ending_at_once
-from tuner.invocation import READER, command, program, search_command, storage_option
+from tuner.invocation import command, search_command
 
 if TYPE_CHECKING:
     from tuner.storage.folders import Place
+
+NOTHING_KEPT = "interrupted: nothing is kept of it"
 
 
 def search(
@@ -39,6 +41,7 @@ def search(
     overrides: Overrides = [],  # noqa: B006
     strict_overlap: StrictOverlap = False,
     tracking_later: TrackingLater = False,
+    tokenless: Tokenless = False,
     resuming: Annotated[
         bool, typer.Option("--resume", help="where the study exists, go on with it")
     ] = False,
@@ -46,10 +49,12 @@ def search(
 ) -> None:
     """Run a search to its end: schedule, train, stop, track, and print the leaderboard."""
     from tuner.search.changes import check_new
+    from tuner.search.credentials import check_tokens
     from tuner.search.journal import is_begun
     from tuner.storage.folders import is_remote
     from tuner.study_file import load_study
 
+    check_tokens(tokenless)
     overrides = overridden(overrides, strict_overlap)
     study, console = load_study(space, overrides), console_of(as_json)
     if not resuming:
@@ -98,12 +103,13 @@ def plan(
         files = {} if prices is None else {"--prices": prices}
         study_there(address, "plan", space, overrides, options, insecure, files)
     study, console = load_study(space, overrides), console_of(as_json)
-    with loading(console):
-        from tuner.plan.command import plan_study
-        from tuner.plan.show import show
-    planned = plan_study(study, calibrate, ConsoleProgress(console), table)
+    with ending_at_once(lambda: NOTHING_KEPT):
+        with loading(console):
+            from tuner.plan.command import plan_study
+            from tuner.plan.show import show
+        planned = plan_study(study, calibrate, ConsoleProgress(console), table)
     if as_json:
-        print(planned.model_dump_json())
+        print(json.dumps(planned.model_dump(mode="json")))  # in ASCII, as all JSON here
     else:
         show(planned, study, console)
         console.print(
@@ -125,13 +131,16 @@ def resume(
     ] = None,
     overrides: Changes = [],  # noqa: B006
     tracking_later: TrackingLater = False,
+    tokenless: Tokenless = False,
     as_json: Json = False,
 ) -> None:
     """Go on with a study that was interrupted, or add to it; nothing finished is run again."""
     from tuner.report.page.beside import Family
     from tuner.search.changes import Extension, extended, nothing_left
+    from tuner.search.credentials import check_tokens
     from tuner.search.journal import read_history
 
+    check_tokens(tokenless)
     folder, console = folder_of(study, storage), console_of(as_json)
     extension = Extension(trials, gpu_hours, until, overrides)
     told = f"interrupted: the study is as it was; {command('resume', folder)}"
@@ -154,13 +163,18 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train one configuration here, without a cluster: the YAML's `trial:` block."""
+    from tuner.checked import check_study
+    from tuner.study.planned import single_config
     from tuner.study_file import load_study
 
     overrides = overridden(overrides, strict_overlap)
     study, console = load_study(space, overrides), console_of(as_json)
-    with loading(console):
-        from tuner.single import train_one
-    result = train_one(study, console)
+    single_config(study)
+    with ending_at_once(lambda: NOTHING_KEPT):
+        check_study(study)
+        with loading(console):
+            from tuner.single import train_one
+        result = train_one(study, console)
     if as_json:
         print(json.dumps(result))
 
@@ -173,11 +187,12 @@ def replay(
 ) -> None:
     """Train one trial again, here, from its study's folder alone: do its scores agree?"""
     folder, console = folder_of(study, storage), console_of(as_json)
-    with loading(console):
-        from tuner.replay import replay as replay_trial
-        from tuner.report.replay_text import show
-        from tuner.terminal.progress import ConsoleProgress
-    found = replay_trial(folder, trial, ConsoleProgress(console))
+    with ending_at_once(lambda: NOTHING_KEPT):
+        with loading(console):
+            from tuner.replay import replay as replay_trial
+            from tuner.report.replay_text import show
+            from tuner.terminal.progress import ConsoleProgress
+        found = replay_trial(folder, trial, ConsoleProgress(console))
     if as_json:
         print(json.dumps(found.as_json()))
     else:
@@ -189,7 +204,7 @@ def replay(
 def _finish(record: Any, folder: Place, as_json: bool) -> None:
     """Leaderboard, best configuration, next commands; and the exit code that fits."""
     from tuner.report.leaderboard import show
-    from tuner.report.seeds import compared
+    from tuner.report.next_steps import next_steps
     from tuner.scaling.result import Scaled, is_scaling
     from tuner.scaling.show import show as show_scaled
 
@@ -205,23 +220,5 @@ def _finish(record: Any, folder: Place, as_json: bool) -> None:
     if as_json:
         print(json.dumps(record.model_dump(mode="json")))
     end_as(record, folder, command("resume", folder))
-    setting = compared(record)
-    over_seeds = (
-        f"  {command('report', folder)} --against {setting}\n    mean and deviation over seeds\n"
-        if setting
-        else ""
-    )
-    sampled = any(trial.origin == "sampler" for trial in record.complete)
-    confirmed = (
-        f"  {command('confirm', folder)}\n    the best again, with fresh seeds; then test\n"
-        if sampled and record.settings.get("baseline") is not None
-        else ""
-    )
-    in_mlflow = f"  {program()} ui{storage_option(folder.parent)}\n    compare the trials in MLflow"
-    console.print(
-        f"\nnext:\n{confirmed}{over_seeds}"
-        f"  {command('report', folder)}\n    every trial, and a CSV\n"
-        f"{'' if READER in os.environ else in_mlflow}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    steps = next_steps(record, folder)
+    console.print(f"\n{steps}", highlight=False, soft_wrap=True)

@@ -46,6 +46,10 @@ Insecure = Annotated[
         "--insecure", help="take a cluster that asks for no token, and plain http over a network"
     ),
 ]
+Tokenless = Annotated[
+    bool,
+    typer.Option("--insecure", help="run even where RAY_AUTH_MODE turns Ray's tokens off"),
+]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON, progress to stderr")]
 
 
@@ -98,9 +102,11 @@ def study_there(
     from dataclasses import replace
 
     from tuner.jobs.secrets import needed_by
-    from tuner.jobs.staging import FILE, stage
+    from tuner.jobs.staging import FILE, check_here, stage
     from tuner.jobs.there import run_there
 
+    if command != "doctor":  # which tells it beside all else, there
+        check_here(space, overrides, lambda told: None)
     staged = stage(space, overrides)
     names = {option: f"{option.strip('-')}.yaml" for option in files or {}}
     sent = {names[option]: path for option, path in (files or {}).items()}

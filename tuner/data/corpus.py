@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Literal
 
 from tuner.errors import UserError
+from tuner.study.data import Split as Split
 
-Split = Literal["train", "dev", "test"]
 MOST_REASONS = 5
 """Why rows of a language were dropped: so many reasons are named, the most frequent."""
 Unit = Literal["line", "row"]
@@ -64,15 +64,14 @@ class Corpus:
         rows: split → language → id → row; clean rows only. `train` holds the languages trained on;
             `test` holds those that have one, and is absent where none has.
         notes: what was dropped and assumed, in words, one line each.
-        machine_translated: training text of a language other than the original is machine
-            translation.
+        machine_translated: some training text is machine translation; None where nobody said.
     """
 
     languages: tuple[str, ...]
     labels: tuple[str, ...]
     rows: dict[Split, dict[str, dict[str, Row]]]
     notes: tuple[str, ...]
-    machine_translated: bool
+    machine_translated: bool | None
 
     def ids(self, split: Split) -> tuple[str, ...]:
         """The ids of a split in the order of row indices, whatever the order in the files."""
@@ -113,15 +112,16 @@ def align(
         what was dropped where and why.
 
     Raises:
-        UserError: an id has different labels in two languages, a language has no clean row, or
-            no id of `train` is clean in all languages; or a class has no training pair.
+        UserError: an id has different labels in two languages, a language has no clean row or
+            none of a class, or no id of `train`, or of a class of it, is clean in all languages.
     """
     rows = {language: dict(reading.rows) for language, reading in readings.items()}
     for language, reading in readings.items():
         if not reading.rows:
             raise UserError(
-                f"{reading.origin} has no clean row for {language}",
-                "A clean row has two sentences, neither blank nor NS, and a known label.",
+                f"{reading.origin} has no clean row for {language}{_dropped(reading)}",
+                "A clean row has two sentences, neither blank nor NS, and a label. Leave test out "
+                "where its labels are withheld.",
             )
     _check_labels(readings, labels)
     clean_in_all = set.intersection(*(set(clean) for clean in rows.values()))
@@ -131,8 +131,10 @@ def align(
             "The same id must be the same pair in every language; check the id columns of "
             + ", ".join(reading.origin for reading in readings.values()),
         )
+    for language, reading in readings.items():
+        _check_classes(split, {language: reading}, labels, reading.rows)
     if split == "train":
-        _check_every_class(readings, labels, clean_in_all)
+        _check_classes(split, readings, labels, clean_in_all)
     return rows, _note(split, readings, len(clean_in_all))
 
 
@@ -149,21 +151,30 @@ def _check_labels(readings: Mapping[str, Reading], labels: Sequence[str]) -> Non
                 )
 
 
-def _check_every_class(
-    readings: Mapping[str, Reading], labels: Sequence[str], ids: Collection[str]
+def _check_classes(
+    split: Split, readings: Mapping[str, Reading], labels: Sequence[str], ids: Collection[str]
 ) -> None:
-    """A class that nothing is trained on is a mistake in the labels."""
-    reading = next(iter(readings.values()))
-    there = {reading.rows[id_].label for id_ in ids}
+    """Refuse a class without a pair: scores would rest on the others, and nothing would say so."""
+    first = next(iter(readings.values()))
+    there = {first.rows[id_].label for id_ in ids}
     missing = [label for number, label in enumerate(labels) if number not in there]
     if missing:
-        reasons = {reason for other in readings.values() for reason in other.dropped.values()}
-        told = f"; dropped were rows with: {', '.join(sorted(reasons))}" if reasons else ""
+        where = f"{first.origin}: no clean row for {next(iter(readings))}"
+        if len(readings) > 1:
+            where = f"no pair of {split} that is clean in all of {', '.join(readings)}"
         raise UserError(
-            f"no training pair that is clean in all of {', '.join(readings)} has the label "
-            f"{', '.join(missing)}{told}",
-            "Correct the labels in the files, or list the right ones in data.labels.",
+            f"{where} has the label {', '.join(missing)}{_dropped(*readings.values())}",
+            "Every split needs pairs of every class, in every language: add some, correct the "
+            "labels in the files, or list only the classes that there are in data.labels "
+            "(of data.source: files or hub).",
         )
+
+
+def _dropped(*readings: Reading) -> str:
+    """Why rows are missing, as `; dropped: 3 NS + 2 no label`."""
+    counts = Counter(reason for reading in readings for reason in reading.dropped.values())
+    told = " + ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items()))
+    return f"; dropped: {told}" if told else ""
 
 
 def _note(split: Split, readings: Mapping[str, Reading], clean_in_all: int) -> str:

@@ -259,6 +259,16 @@ def _check_left(
             "all share a sentence with test",
             spare,
         )
+    for language, rows in after["dev"].items():
+        gone = {row.label for row in before["dev"][language].values()}
+        gone -= {row.label for row in rows.values()}
+        if gone:
+            names = ", ".join(labels[number] for number in sorted(gone))
+            raise UserError(
+                f"protocol.strict_overlap leaves no dev pair for {language} with the label "
+                f"{names}: all share a sentence with test",
+                spare,
+            )
     if "train" in after:
         had, has = (_classes(splits["train"]) for splits in (before, after))
         if missing := had - has:

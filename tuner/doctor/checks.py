@@ -61,8 +61,8 @@ def versions_agree(nodes: Sequence[Node]) -> Finding:
             wrong.append(f"{package} {', '.join(where)}")
     if wrong:
         remedy = (
-            "Install the same on every node, from the same file: pip install -c constraints.txt "
-            "tuner; or give all of them one image."
+            "Install the same on every node, in a copy of this repository: pip install -c "
+            "constraints.txt . ; or give all of them one image."
         )
         return Finding("versions", "fail", "; ".join(wrong), remedy)
     known = found[0][1]["versions"] if found else {}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from tuner.doctor import checks, head
-from tuner.doctor.examine import examine_cluster, examine_here
 from tuner.doctor.findings import Finding, Node
+from tuner.doctor.here import examine_here
+from tuner.doctor.local import ray_can_start
 from tuner.progress import Progress
-from tuner.search.cluster import capacity, cluster
+from tuner.search.address import named
+from tuner.search.machine import this_machine
 from tuner.storage.folders import Place
 from tuner.storage.location import is_shared
 from tuner.study import StudyConfig
@@ -30,30 +31,47 @@ class Asked:
     storage: Place | None
 
 
-def diagnose(asked: Asked, progress: Progress) -> list[Finding]:
+def diagnose(asked: Asked, progress: Progress) -> Iterator[Finding]:
     """Look at the cluster that RAY_ADDRESS names, or else at this machine; no Ray is started.
+
+    What files alone tell of the study comes first, before anything heavy is loaded.
 
     Raises:
         UserError: the cluster does not take us in.
     """
-    if os.environ.get("RAY_ADDRESS"):
-        with cluster(progress, None, meanwhile=lambda: None):
-            return list(_of_cluster(asked, progress))
-    return list(_of_machine(asked, progress))
+    wrong = head.from_files(asked.study) if asked.study is not None else []
+    yield from wrong
+    known = {finding.check for finding in wrong}
+    if named() is None:
+        yield from _of_machine(asked, known, progress)
+        return
+    from tuner.search.cluster import cluster  # Ray
+
+    with cluster(progress, None, meanwhile=lambda: None):
+        yield from _of_cluster(asked, known, progress)
 
 
-def _of_machine(asked: Asked, progress: Progress) -> Iterator[Finding]:
+def _of_machine(asked: Asked, known: Set[str], progress: Progress) -> Iterator[Finding]:
+    if asked.study is not None:
+        holds = this_machine(asked.study)
+        yield from head.study_fits(asked.study, holds, "this machine")
+        yield from head.memory_suffices(asked.study, holds)
     with progress.task("looking at this machine"):
         nodes = examine_here(_text(asked.storage))
     yield checks.versions_agree(nodes)
+    yield from ray_can_start()
     yield from checks.gpus_work(nodes)
     if asked.storage is not None:
         yield from checks.storage_shared(nodes, str(asked.storage), shared=True, grows=False)
-    yield from _of_head(asked, progress)
+    yield from _of_head(asked, known, progress)
     yield from _of_any(nodes, in_cluster=False)
 
 
-def _of_cluster(asked: Asked, progress: Progress) -> Iterator[Finding]:
+def _of_cluster(asked: Asked, known: Set[str], progress: Progress) -> Iterator[Finding]:
+    from tuner.doctor.examine import examine_cluster
+    from tuner.doctor.tokens import tokens_on
+    from tuner.search.cluster import capacity
+
     holds = capacity()
     with progress.task("looking at each node"):
         nodes = examine_cluster(_text(asked.storage))
@@ -61,7 +79,7 @@ def _of_cluster(asked: Asked, progress: Progress) -> Iterator[Finding]:
     yield checks.versions_agree(nodes)
     yield from checks.gpus_work(nodes)
     if asked.study is not None:
-        yield head.study_fits(asked.study, holds)
+        yield from head.study_fits(asked.study, holds, "the cluster at its maximum")
     if asked.storage is None:
         yield Finding(
             "storage",
@@ -72,25 +90,29 @@ def _of_cluster(asked: Asked, progress: Progress) -> Iterator[Finding]:
     else:
         shared, grows = is_shared(asked.storage), holds.most_growing > 0
         yield from checks.storage_shared(nodes, str(asked.storage), shared, grows)
-    yield from _of_head(asked, progress)
-    yield head.tokens_on()
+    yield from _of_head(asked, known, progress)
+    yield tokens_on()
     if (clocks := checks.clocks_agree(nodes)) is not None:
         yield clocks
     yield from _of_any(nodes, in_cluster=True)
 
 
-def _of_head(asked: Asked, progress: Progress) -> Iterator[Finding]:
-    """What a driver needs, here or on the head."""
+def _of_head(asked: Asked, known: Set[str], progress: Progress) -> Iterator[Finding]:
+    """What a driver needs, here or on the head, but for what is known to be wrong."""
     study = asked.study
+    findings = []
     with progress.task("asking MLflow"):
         if study is not None:
-            yield head.mlflow_answers(store_of(study), study.tracking.experiment)
+            findings += [head.mlflow_answers(store_of(study), study.tracking.experiment)]
         elif asked.storage is not None:
-            yield head.mlflow_answers(default_uri(asked.storage))
+            findings += [head.mlflow_answers(default_uri(asked.storage))]
     if study is not None:
         with progress.task("looking for the encoder and the data"):
-            yield head.encoder_is_there(study)
-            yield head.data_is_there(study)
+            if "encoder" not in known:
+                findings.append(head.encoder_is_there(study))
+            if "data" not in known:
+                findings.append(head.data_is_there(study))
+    yield from findings
 
 
 def _of_any(nodes: Sequence[Node], in_cluster: bool) -> Iterator[Finding]:

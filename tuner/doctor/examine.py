@@ -1,9 +1,8 @@
-"""The nodes of a cluster looked at: a probe on each, whatever its resources; or this machine."""
+"""The nodes of a cluster looked at: a probe on each, whatever its resources."""
 
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,8 +13,8 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tuner.doctor import node as node_module
-from tuner.doctor.checks import EVERYWHERE, ON_HEAD
 from tuner.doctor.findings import Node
+from tuner.doctor.here import PACKAGES, file_name
 from tuner.doctor.node import GPU_SECONDS, Probe
 from tuner.search.cluster import kind_of
 from tuner.search.credentials import Loan
@@ -27,32 +26,13 @@ PROBE_SECONDS = 30.0
 """That the storage has for a small file."""
 ROUND_TRIPS = 5
 """Questions for the time; the quickest answer tells most."""
-PACKAGES = [*EVERYWHERE, *ON_HEAD]
-
-
-def examine_here(storage: str | None) -> list[Node]:
-    """This machine alone; Ray is not started.
-
-    Args:
-        storage: the folder of the studies, or its URL; None: it is not looked at.
-    """
-    probe = Probe(storage)
-    found = Node("this machine", facts=probe.facts(PACKAGES, gpus=True))
-    if storage is None:
-        return [found]
-    name = _name()
-    wrote = probe.write(name)
-    unread = {} if wrote else probe.read([name])
-    probe.remove(name)
-    probe.leave()
-    return [replace(found, wrote=wrote, unread=unread, storage=probe.space())]
 
 
 def examine_cluster(storage: str | None) -> list[Node]:
     """The nodes of the joined cluster, each by an actor there that takes no CPU.
 
     Args:
-        storage: as for `examine_here`.
+        storage: the folder of the studies, or its URL; None: it is not looked at.
     """
     # By value: another version of us may be there.
     ray.cloudpickle.register_pickle_by_value(node_module)  # type: ignore[no-untyped-call]
@@ -125,7 +105,7 @@ def _skew(actor: Any) -> tuple[float, float]:
 
 def _try_storage(probed: Sequence[_Probed]) -> None:
     """Each writes a file, each reads all of them, each removes its own; then the folders."""
-    names = {_name(): known for known in probed}
+    names = {file_name(): known for known in probed}
     try:
         written = [known.actor.write.remote(name) for name, known in names.items()]
         for known, (wrote, silence) in zip(probed, _answers(written, PROBE_SECONDS), strict=True):
@@ -156,7 +136,3 @@ def _answers(asked: list[Any], patience: float) -> Iterator[tuple[Any, str]]:
             yield None, f"no answer within {patience:.0f} s"
         except RayError as error:
             yield None, str(error).strip().splitlines()[-1].strip()[:200]
-
-
-def _name() -> str:
-    return f".doctor-{uuid.uuid4().hex[:12]}"

@@ -1,48 +1,122 @@
-"""Checks from where a driver runs: whether what it needs is there, and what must not be, is not."""
+"""Checks from where a driver runs: whether what it needs of a study is there and fits."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import ray
-from ray._private.worker import get_dashboard_url
-
+from tuner.checked import check_data
 from tuner.data.sources import load_corpus
+from tuner.disk import disk_need, in_words, shortage
 from tuner.doctor.findings import Finding
 from tuner.errors import UserError
 from tuner.hub import ask, offline
-from tuner.jobs.connection import NO_JOB, TURN_ON, Head
-from tuner.model.encoder import load_encoder, load_tokenizer
-from tuner.model.shape import describe_encoder
+from tuner.model.shape import EncoderShape, check_encoder, describe_encoder
 from tuner.search.capacity import Capacity
+from tuner.search.machine import memory_here
 from tuner.shown import without_secrets
+from tuner.storage.folders import is_remote
 from tuner.study import StudyConfig, trained_on
 from tuner.study.data import HubData
 from tuner.study.parts import SQLITE, TrackingConfig
 from tuner.tracking.store import reach
 from tuner.tracking.tracker import Tracker
 
-TOKENS = "tokens"
-ASK_STORE = """
-import sys
-from ray._raylet import GcsClient
-GcsClient(address=sys.argv[1]).internal_kv_exists(b"", None)
-"""
-STORE_SECONDS = 60.0
-"""For Ray's import and an answer."""
+TRAINED = 4
+"""Float32 numbers of a weight in training: itself, its gradient and Adam's two moments."""
 
 
-def study_fits(study: StudyConfig, capacity: Capacity) -> Finding:
-    """The cluster can hold a trial of it, at least at its maximum."""
+def from_files(study: StudyConfig) -> list[Finding]:
+    """What files alone show to be wrong, by check; nothing where they are right.
+
+    `search`, `plan` and `train` refuse the same in the same words.
+    """
+    checks: dict[str, Callable[[StudyConfig], object]] = {
+        "data": check_data,
+        "encoder": check_encoder,
+    }
+    findings = []
+    for name, check in checks.items():
+        try:
+            check(study)
+        except UserError as error:
+            findings.append(_failed(name, error))
+    return findings
+
+
+def study_fits(study: StudyConfig, capacity: Capacity, where: str) -> Iterator[Finding]:
+    """The machine or cluster can hold a trial of it, and the disk what it writes.
+
+    Args:
+        study: its settings.
+        capacity: of `where`, at its maximum.
+        where: in words.
+    """
     try:
         at_once = capacity.trials_at_once(study.resources)
     except UserError as error:
-        return _failed("resources", error)
+        yield _failed("resources", error)
+        return
     trials = f"{at_once:,} trial{'s' * (at_once > 1)}"
-    return Finding("resources", "pass", f"the cluster holds {trials} at its maximum")
+    yield Finding("resources", "pass", f"{where} holds {trials} at once")
+    try:
+        shape = describe_encoder(study.encoder)
+    except UserError:  # told by `from_files`
+        return
+    yield from _disk(study, shape, at_once)
+
+
+def memory_suffices(study: StudyConfig, capacity: Capacity) -> Iterator[Finding]:
+    """Trials on this machine's CPUs have room for their weights, gradients and moments."""
+    at_once = capacity.holds(study.resources)
+    if study.resources.gpus_per_trial > 0 or at_once == 0:
+        return
+    at_once = min(at_once, study.resources.max_concurrent_trials or at_once, study.trials)
+    try:
+        shape = describe_encoder(study.encoder)
+    except UserError:  # told by `from_files`
+        return
+    workers = study.resources.workers
+    trial = TRAINED * workers * disk_need(study, shape, at_once).weights_bytes
+    there = memory_here()
+    asked = (
+        f"{at_once:,} trial{'s' * (at_once > 1)} at once hold {in_words(at_once * trial)} of "
+        f"weights and moments at most"
+    )
+    if at_once * trial <= there:
+        yield Finding("memory", "pass", f"{asked}, and this machine has {in_words(there)}")
+    elif trial <= there:
+        fewer = int(there // trial)
+        yield Finding(
+            "memory",
+            "warn",
+            f"{asked}, and this machine has {in_words(there)}",
+            f"Let fewer run at once: --set resources.max_concurrent_trials={fewer}",
+        )
+    else:
+        yield Finding(
+            "memory",
+            "warn",
+            f"a trial holds {in_words(trial)} of weights and moments at most, and this machine has "
+            f"{in_words(there)}",
+            "Choose a smaller encoder, or a machine with more memory.",
+        )
+
+
+def _disk(study: StudyConfig, shape: EncoderShape, at_once: int) -> Iterator[Finding]:
+    if is_remote(study.storage):
+        return
+    need = disk_need(study, shape, at_once)
+    if lacking := shortage(need, study.storage):
+        yield _failed("space", lacking)
+        return
+    assert need.free_bytes is not None
+    yield Finding(
+        "space",
+        "pass",
+        f"the study may need {in_words(need.peak_bytes)} at once in {study.storage}, and "
+        f"{in_words(need.free_bytes)} are free there",
+    )
 
 
 def mlflow_answers(uri: str, experiment: str = TrackingConfig().experiment) -> Finding:
@@ -69,6 +143,8 @@ def encoder_is_there(study: StudyConfig) -> Finding:
         local = Path(name).expanduser().is_dir()
         if not local and ask("model", name, revision).commit:
             return Finding("encoder", "pass", f"the hub answers and has {name} ({size})")
+        from tuner.model.encoder import load_encoder, load_tokenizer  # torch
+
         with offline(True):
             load_tokenizer(study.encoder)
             load_encoder(study.encoder)
@@ -86,56 +162,13 @@ def data_is_there(study: StudyConfig) -> Finding:
         if isinstance(data, HubData) and not data.is_folder:  # noqa: SIM102
             if ask("dataset", data.name, data.revision).commit:
                 return Finding("data", "pass", f"the hub answers and has {data.name}")
-        languages = list(dict.fromkeys([*study.languages.source, *study.languages.target]))
-        languages += [pivot for pivot in study.protocol.pivot if pivot not in languages]
         train = trained_on(study.languages, study.protocol)
         with offline(True):
-            corpus = load_corpus(data, languages, train)
+            corpus = load_corpus(data, study.all_languages, train)
     except UserError as error:
         return _failed("data", error)
     pairs = sum(len(rows) for by_language in corpus.rows.values() for rows in by_language.values())
     return Finding("data", "pass", f"{pairs:,} pairs of {data.source} are read on this machine")
-
-
-def tokens_on() -> Finding:
-    """Whoever reaches the joined cluster without its token can do nothing there.
-
-    Two doors are tried without one: the dashboard's job API, and the cluster's own store, which is
-    there also where the dashboard is off.
-    """
-    store = ray.get_runtime_context().gcs_address
-    if _store_is_open(store):
-        return Finding(
-            TOKENS, "fail", "off: whoever reaches the cluster may run anything on it", TURN_ON
-        )
-    dashboard = get_dashboard_url()  # type: ignore[no-untyped-call]
-    if not dashboard:
-        return Finding(TOKENS, "pass", "on; the dashboard is off")
-    try:
-        status, _ = Head(f"http://{dashboard}").ask("GET", NO_JOB)
-    except UserError as error:
-        return Finding(TOKENS, "warn", f"on; {error.problem}", error.remedy)
-    if status not in (401, 403):
-        return Finding(
-            TOKENS, "fail", f"the job API at {dashboard} answers without one ({status})", TURN_ON
-        )
-    return Finding(TOKENS, "pass", f"on; the job API at {dashboard} refuses who has none")
-
-
-def _store_is_open(address: str) -> bool:
-    """Whether the cluster answers a process that has no token."""
-    environment = {name: os.environ[name] for name in os.environ if "RAY" not in name}
-    try:
-        subprocess.run(
-            [sys.executable, "-c", ASK_STORE, address],
-            env=environment | {"RAY_AUTH_MODE": "disabled"},
-            capture_output=True,
-            timeout=STORE_SECONDS,
-            check=True,
-        )
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        return False
-    return True
 
 
 def _failed(check: str, error: UserError) -> Finding:

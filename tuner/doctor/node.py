@@ -175,10 +175,15 @@ class Probe:
 
 def _gpus() -> tuple[list[Gpu], str]:
     """In a process of its own: it must see the GPUs that Ray hands out, not those that we got."""
-    code = [sys.executable, "-c", GPU_CODE]
+    code = [sys.executable, "-P", "-c", GPU_CODE]
     try:
         said = subprocess.run(
-            code, capture_output=True, text=True, timeout=GPU_SECONDS, env=_as_born()
+            code,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=GPU_SECONDS,
+            env=_as_born(),
         )
     except subprocess.TimeoutExpired:
         return [], f"torch did not answer within {GPU_SECONDS} s"

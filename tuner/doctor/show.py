@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,14 +13,21 @@ from tuner.doctor.findings import Finding, worst
 from tuner.shown import printable, without_secrets
 from tuner.terminal.progress import MARGIN
 
+LONGEST = len("shared memory")
+"""Characters of a check's name."""
 STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 
-def show(findings: Sequence[Finding], console: Console) -> None:
-    """A line for each, its remedy below it, and a summary; in a log no line is broken."""
-    longest = max(len(finding.check) for finding in findings)
+def show(findings: Iterable[Finding], console: Console) -> list[Finding]:
+    """A line for each as it comes, its remedy below it, and a summary; in a log no line is broken.
+
+    Returns:
+        All of them.
+    """
+    margin = len("pass  ") + LONGEST + 2
+    shown = []
     for finding in findings:
-        margin = len("pass  ") + longest + 2
+        shown.append(finding)
         lines = [Text(_clean(finding.found))]
         if finding.remedy and finding.level != "pass":
             lines.append(Text(f"→ {_clean(finding.remedy)}", style="cyan"))
@@ -28,12 +35,13 @@ def show(findings: Sequence[Finding], console: Console) -> None:
             width = console.width - MARGIN - margin
             lines = [part for line in lines for part in line.wrap(console, width)]
         level = Text(finding.level, style=STYLES[finding.level])
-        first = Text.assemble(level, "  ", finding.check.ljust(longest), "  ", lines[0])
+        first = Text.assemble(level, "  ", finding.check.ljust(LONGEST), "  ", lines[0])
         rest = [Text(" " * margin) + line for line in lines[1:]]
         for line in (first, *rest):
             console.print(line, soft_wrap=True, highlight=False)
     console.print()
-    console.print(in_words(findings), style=STYLES[worst(findings)], highlight=False)
+    console.print(in_words(shown), style=STYLES[worst(shown)], highlight=False)
+    return shown
 
 
 def in_words(findings: Sequence[Finding]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
+from tuner import DISTRIBUTION
 from tuner.errors import UserError
 from tuner.jobs import api
 from tuner.jobs.connection import Head
@@ -66,11 +67,11 @@ def versions_here(storage: str = "") -> dict[str, str]:
     """
     extra = EXTRAS.get(storage.partition("://")[0])
     try:
-        needs = requires("tuner") or []
+        needs = requires(DISTRIBUTION) or []
     except PackageNotFoundError:
         raise UserError(
-            "tuner is not installed here, so its dependencies are not known",
-            "Install it: pip install -e . -c constraints.txt",
+            f"{DISTRIBUTION} is not installed here, so its dependencies are not known",
+            "In its repository: make setup; or: pip install -c constraints.txt -e .",
         ) from None
     found = {}
     for need in needs:

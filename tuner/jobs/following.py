@@ -11,11 +11,13 @@ from rich.live import Live
 from rich.text import Text
 
 from tuner.errors import UserError
+from tuner.interrupts import as_ctrl_c
 from tuner.jobs import api
 from tuner.jobs.api import Job
 from tuner.jobs.connection import Head
 from tuner.jobs.there import Command, running
 from tuner.report.status import PAGE
+from tuner.terminal.streams import unread
 
 AGAIN_AFTER = 1.0
 """Seconds between two such commands."""
@@ -23,7 +25,7 @@ HINT = Text("Ctrl-C ends this view, not the study", style="dim")
 
 
 class Detached(Exception):
-    """Ctrl-C: the reader has gone, the study goes on."""
+    """Ctrl-C, or the end of a pipe: the reader has gone, the study goes on."""
 
 
 def follow(head: Head, id: str, glance: Command, console: Console) -> Job:
@@ -36,18 +38,19 @@ def follow(head: Head, id: str, glance: Command, console: Console) -> Job:
         console: where to print.
 
     Raises:
-        Detached: at Ctrl-C.
+        Detached: at Ctrl-C or another such signal, or where nobody reads any more.
         UserError: the head does not answer any more.
     """
     try:
-        return asyncio.run(_follow(head, id, glance, console))
+        with as_ctrl_c():
+            return asyncio.run(_follow(head, id, glance, console))
     except KeyboardInterrupt:
         raise Detached from None
 
 
 def watch(head: Head, glance: Command, console: Console) -> int:
     """Show a study until no driver is at work on it, or until Ctrl-C; the command's exit code."""
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), as_ctrl_c():
         with Live(console=console, auto_refresh=False) as live:
             rest, job = asyncio.run(_shown(head, glance, live))
         console.print(Text.from_ansi(rest), soft_wrap=True)
@@ -60,6 +63,8 @@ async def _follow(head: Head, id: str, glance: Command, console: Console) -> Job
         async for piece in api.log(head, id):
             sys.stdout.write(piece)
             sys.stdout.flush()
+            if unread():
+                raise Detached
         return await api.ended(head, id)
     with Live(console=console, auto_refresh=False, transient=True) as live:
         below = asyncio.create_task(_kept_shown(head, glance, live))

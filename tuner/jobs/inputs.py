@@ -18,7 +18,8 @@ from typing import Any
 from tuner.errors import UserError
 from tuner.jobs.package import Contents, plain_files
 from tuner.study import StudyConfig
-from tuner.study.data import LANGUAGE, DirectoryData, FilesData, HubData
+from tuner.study.columns import LANGUAGE
+from tuner.study.data import DirectoryData, FilesData, HubData
 
 FOLDER = "~/.cache/tuner/inputs"
 """On the head."""
@@ -62,7 +63,7 @@ def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> Inputs:
     told = []
     for (block, key), value in _paths(study).items():
         part = f"{block}.{key}"
-        found = dict(_found(value, part, _languages(study)))
+        found = dict(_found(value, part, list(study.all_languages)))
         if found:
             contents |= found
             places[block, key] = f"{part}/{_below(value)}" if part in OF_FILES else part
@@ -73,10 +74,27 @@ def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> Inputs:
         return Inputs(settings, {}, "", tuple(told))
     name = _hash(contents)
     for (block, key), place in places.items():
-        settings.setdefault(block, {})[key] = f"{FOLDER}/{name}/{place}"
+        _put(settings, block, key, f"{FOLDER}/{name}/{place}")
     link = f'mkdir -p {FOLDER} && ln -sfn "$PWD/{PART}" {FOLDER}/{name} && '
     packed = {f"{PART}/{place}": path for place, path in contents.items()}
     return Inputs(settings, packed, link, tuple(told))
+
+
+def elsewhere_of(study: StudyConfig, settings: dict[str, Any]) -> set[str]:
+    """The blocks of settings, of data and encoder, that are not here as a whole.
+
+    A path in them is written absolute, or from ~, and nothing is there: it is the cluster's own. A
+    relative path is not: on the cluster it would lead into the job's folder, which is new.
+    """
+    return {
+        block
+        for (block, key), value in _paths(study).items()
+        if _get(settings, block, key)[:1] in ("/", "~")
+        and not any(
+            Path(value.replace(LANGUAGE, language)).expanduser().exists()
+            for language in study.all_languages
+        )
+    }
 
 
 def check_storage(settings: dict[str, Any]) -> None:
@@ -104,8 +122,7 @@ def _paths(study: StudyConfig) -> dict[tuple[str, str], str]:
         case DirectoryData():
             found["data", "path"] = str(data.path)
         case FilesData():
-            splits = {"train": data.train, "dev": data.dev, "test": data.test}
-            found |= {("data", split): path for split, path in splits.items() if path}
+            found |= {("data", split): file.path for split, file in data.splits.items()}
         case HubData() if data.is_folder:
             found["data", "name"] = data.name
         case _:
@@ -115,9 +132,19 @@ def _paths(study: StudyConfig) -> dict[tuple[str, str], str]:
     return found
 
 
-def _languages(study: StudyConfig) -> list[str]:
-    roles = (study.languages.source, study.languages.target, study.protocol.pivot)
-    return list(dict.fromkeys(language for role in roles for language in role))
+def _get(settings: dict[str, Any], block: str, key: str) -> str:
+    """A path in plain settings, as it was written."""
+    value = settings.get(block, {}).get(key, "")
+    return str(value["path"] if isinstance(value, dict) else value)
+
+
+def _put(settings: dict[str, Any], block: str, key: str, path: str) -> None:
+    """Change a path in plain settings, where it stands alone or in a block of its own."""
+    values = settings.setdefault(block, {})
+    if isinstance(values.get(key), dict):
+        values[key]["path"] = path
+    else:
+        values[key] = path
 
 
 def _found(value: str, part: str, languages: list[str]) -> Iterator[tuple[str, Path]]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from tuner.checked import check_data, encoder_unless_away
 from tuner.invocation import program
-from tuner.jobs.inputs import inputs_of
+from tuner.jobs.inputs import check_storage, elsewhere_of, inputs_of
 from tuner.jobs.package import Contents
 from tuner.study import StudyConfig
 from tuner.study_file import settings_of, written_study
@@ -42,6 +43,28 @@ class Staged:
     digest: str
     command: str
     told: tuple[str, ...]
+
+
+def check_here(space: Path, overrides: Sequence[str], tell: Callable[[str], None]) -> None:
+    """Check a study before anything of it is packed: its data and encoder as far as they are here.
+
+    Args:
+        space: its YAML.
+        overrides: of its keys.
+        tell: called where only the hub could show the encoder and does not answer.
+
+    Raises:
+        UserError: it is not valid, its storage is a folder of this machine, or its data or encoder
+            is missing or broken, or does not fit.
+    """
+    settings = settings_of(space, overrides)
+    study = written_study(settings, space)
+    check_storage(settings)
+    elsewhere = elsewhere_of(study, settings)
+    if "data" not in elsewhere:
+        check_data(study)
+    if "encoder" not in elsewhere:
+        encoder_unless_away(study, tell)
 
 
 def stage(space: Path, overrides: Sequence[str]) -> Staged:

@@ -18,7 +18,7 @@ from tuner.jobs.environment import environment, job_id
 from tuner.jobs.following import Detached, follow
 from tuner.jobs.package import code, pack
 from tuner.jobs.secrets import needed_by, send
-from tuner.jobs.staging import FILE, Staged, stage
+from tuner.jobs.staging import FILE, Staged, check_here, stage
 from tuner.jobs.studies import StudyJob, find, find_known, metadata, refusal
 from tuner.jobs.there import Command, reader
 from tuner.terminal.progress import ConsoleProgress, say
@@ -44,6 +44,7 @@ def submit(
         StudyInterrupted: it was stopped, and can be resumed.
     """
     progress = ConsoleProgress(console)
+    check_here(space, overrides, progress.tell)
     staged = stage(space, overrides)
     head = connect(address, insecure)
     credentials = needed_by(staged.study)
@@ -119,6 +120,7 @@ def _begin(
     with progress.task("uploading"):
         working_dir = package.uploaded(head)
     later = " --tracking-later" if tracking_later else ""
+    tokenless = "" if head.token else " --insecure"  # as it was said here
     again = f"{staged.command}{later} {head.options}"
     variables = {
         "RAY_JOB_STOP_SIGNAL": "SIGINT",
@@ -134,7 +136,7 @@ def _begin(
     api.submit(
         head,
         id,
-        f"{staged.prepare}exec python -m tuner search {FILE} --resume{later}",
+        f"{staged.prepare}exec python -m tuner search {FILE} --resume{later}{tokenless}",
         runtime_env,
         metadata(study.name, staged.storage, staged.digest, again),
     )

@@ -19,8 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tuner.config import FusionConfig
-from tuner.errors import UserError
-from tuner.model.shape import check_layer
+from tuner.model.shape import check_layer, check_reduction
 
 Hidden = Float[Tensor, "pairs tokens hidden"]
 Mask = Int[Tensor, "pairs tokens"]
@@ -101,13 +100,8 @@ class AIF(nn.Module):
 
     def __init__(self, hidden_size: int, reduction: int) -> None:
         super().__init__()
+        check_reduction(reduction, hidden_size)
         channels = hidden_size // reduction
-        if channels == 0:
-            raise UserError(
-                f"fusion.reduction must be at most the encoder's hidden size {hidden_size}, "
-                f"got {reduction}",
-                f"Set fusion.reduction to 1 ... {hidden_size}.",
-            )
         self.local_branch = _branch(hidden_size, channels)
         self.global_branch = _branch(hidden_size, channels)
 

@@ -6,28 +6,45 @@ which take seconds to import: `tuner plan` answers before that.
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
-
-import huggingface_hub
-from huggingface_hub.errors import LocalEntryNotFoundError
-from safetensors import safe_open
+from typing import Any
 
 from tuner.config import FusionConfig
 from tuner.data import nano
 from tuner.errors import UserError
-from tuner.hub import ask, offline
+from tuner.hub import cached_folder
+from tuner.model.configuration import (
+    HIDDEN,
+    LAYERS,
+    MOST,
+    check_kind,
+    number,
+    optional,
+    positions_of,
+)
+from tuner.model.fetching import fetched
+from tuner.model.files import (
+    FILES,
+    broken,
+    check_tokenizer,
+    likely_folder,
+    read_json,
+    read_shapes,
+)
+from tuner.model.one_language import check_one_language
+from tuner.model.verdict import known
+from tuner.study import StudyConfig
+from tuner.study.lowered import lowered
 from tuner.study.parts import EncoderConfig
 
-FILES = "config.json, model.safetensors, tokenizer.json (or vocab.txt and tokenizer_config.json)"
-LAYERS, HIDDEN = ("num_hidden_layers", "n_layers"), ("hidden_size", "dim")
-"""What configurations call these numbers; the second is DistilBERT's."""
 TOKENS = "embeddings."
 """Where an encoder's weights begin: what stands before it in their names is before all of them."""
+LAYER = re.compile(r"(?:^|\.)layers?\.(\d+)\.")
+"""A layer's number in the name of a weight."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +55,7 @@ class EncoderShape:
         num_layers: L: hidden states are numbered 0 (the embeddings' output) to L.
         hidden_size: E: channels of a hidden state.
         parameters: of the encoder alone, without the heads of other tasks.
-        positions: as its configuration says, which of RoBERTa is two too many; None where it does
-            not.
+        positions: how many tokens it takes; None where its configuration sets no end.
     """
 
     num_layers: int
@@ -52,7 +68,7 @@ def source_of(encoder: EncoderConfig) -> str:
     """A local folder that exists, or a hub id.
 
     Raises:
-        UserError: what can only be a folder is none.
+        UserError: it can only be a folder, and there is none.
     """
     if encoder.name == "nano":
         return str(nano.encoder_folder())
@@ -60,9 +76,10 @@ def source_of(encoder: EncoderConfig) -> str:
     if folder.is_dir():
         return str(folder)
     if encoder.name.startswith((".", "~", "/")) or encoder.name.count("/") > 1:
+        hint = likely_folder(str(folder))
         raise UserError(
-            f"the encoder's folder {encoder.name} does not exist",
-            f"encoder.name is a hub id, nano, or a folder with {FILES}",
+            f"the encoder's folder {encoder.name} does not exist{f': {hint}' if hint else ''}",
+            f"Set encoder.name to a hub id, nano, or a folder with {FILES}",
         )
     return encoder.name
 
@@ -71,38 +88,91 @@ def describe_encoder(encoder: EncoderConfig) -> EncoderShape:
     """The shape of an encoder; of its weights no more than the header is read or fetched.
 
     Raises:
-        UserError: configuration or header cannot be found, reached or read.
+        UserError: it cannot be found, reached or read, or is not an encoder that can be trained.
+        HubAway: the hub may have it, but does not answer.
     """
     source = source_of(encoder)
-    silent = not Path(source).is_dir() and bool(ask("model", source, encoder.revision).silence)
-    with offline(silent):
-        try:
-            config = json.loads(_file(source, encoder.revision, "config.json").read_bytes())
-            layers, hidden = _number(config, LAYERS), _number(config, HIDDEN)
-            positions = config.get("max_position_embeddings")
-        except Exception as error:  # of the hub's libraries, or of what is no such JSON
-            refuse(encoder, "configuration", error)
-        try:
-            shapes = _shapes(source, encoder.revision)
-        except Exception as error:
-            refuse(encoder, "weights", error)
-    positions = positions if isinstance(positions, int) else None
-    return EncoderShape(layers, hidden, _parameters(shapes), positions)
+    if Path(source).is_dir():
+        config = read_config(Path(source), encoder.name)
+        return _shape(config, read_shapes(Path(source), encoder.name), encoder.name)
+    folder, shapes = fetched(encoder)
+    config = read_config(folder, encoder.name)
+    return _shape(config, shapes or read_shapes(folder, encoder.name), encoder.name)
 
 
-def refuse(encoder: EncoderConfig, part: str, error: Exception) -> NoReturn:
-    """Say what is wrong with a part of an encoder, whatever library found it.
+def check_encoder(study: StudyConfig) -> EncoderShape:
+    """Check all of an encoder that its files alone tell, and that a study's trials fit it.
 
     Raises:
-        UserError: always.
+        UserError: as `describe_encoder`, `check_fits`, `check_tokenizer` and
+            `check_one_language`; or it was tried before, and cannot be trained.
+        HubAway: the hub may have it, but does not answer.
     """
-    if any(isinstance(each, LocalEntryNotFoundError) for each in (error, error.__cause__)):
-        reason = "the Hugging Face hub cannot be reached and it is not in the local cache"
-        remedy = f"connect once, unset HF_HUB_OFFLINE, or set encoder.name to a folder with {FILES}"
-    else:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-        remedy = f"encoder.name must be a hub id, nano, or a folder with {FILES}"
-    raise UserError(f"the {part} of {encoder.name!r} cannot be loaded: {reason}", remedy) from error
+    encoder = study.encoder
+    shape = describe_encoder(encoder)
+    source = Path(source_of(encoder))
+    folder = source if source.is_dir() else cached_folder(encoder.name, encoder.revision)
+    if folder is not None:
+        config = read_config(folder, encoder.name)
+        if source.is_dir():
+            rows = optional(config, "vocab_size", MOST["vocabulary"], encoder.name)
+            check_tokenizer(folder, encoder.name, rows)
+        check_one_language(config, study)
+        if (verdict := known(folder, encoder.max_length)) is not None:
+            verdict.check(study)
+    check_fits(study, shape)
+    return shape
+
+
+def check_fits(study: StudyConfig, shape: EncoderShape) -> None:
+    """Check that the encoder has what every trial of a study asks of it.
+
+    Raises:
+        UserError: pairs are too long for it, or it lacks a layer or channels.
+    """
+    if shape.positions is not None:
+        check_max_length(study.encoder, shape.positions)
+    fusions = [config.fusion for config in study.corner_configs()]
+    check_layer(
+        max(fusions, key=lambda fusion: fusion.layer or 0),
+        shape.num_layers,
+        lowered(study, "fusion.layer", shape.num_layers - 1),
+    )
+    used = [fusion.reduction for fusion in fusions if fusion.kind == "dlfa"]
+    options = lowered(study, "fusion.reduction", shape.hidden_size)
+    check_reduction(max(used, default=1), shape.hidden_size, options)
+
+
+def read_config(folder: Path, name: str) -> dict[str, Any]:
+    """The configuration of an encoder in a folder, of a kind that can be trained.
+
+    Raises:
+        UserError: it is missing, broken, or of another kind.
+    """
+    config = read_json(folder / "config.json", name, "configuration")
+    check_kind(config, name)
+    return config
+
+
+def _shape(config: dict[str, Any], shapes: Mapping[str, list[int]], name: str) -> EncoderShape:
+    """Both together, compared.
+
+    Raises:
+        UserError: a number is not one, or the two are of different models.
+    """
+    layers = number(config, LAYERS, MOST["layers"], name)
+    hidden = number(config, HIDDEN, MOST["hidden"], name)
+    rows = optional(config, "vocab_size", MOST["vocabulary"], name)
+    numbered = [int(found[1]) for found in map(LAYER.search, shapes) if found]
+    both = "Copy config.json and the weights from the same model."
+    if numbered and max(numbered) + 1 < layers:
+        reason = f"config.json says {layers} layers, and the weights have {max(numbered) + 1}"
+        broken(name, "weights", reason, both)
+    if rows is not None and not any(shape[:1] == [rows] for shape in shapes.values()):
+        broken(name, "weights", f"none has the {rows:,} rows that vocab_size says", both)
+    if not any(hidden in shape for shape in shapes.values()):
+        broken(name, "weights", f"none has the {hidden:,} channels that config.json says", both)
+    return EncoderShape(layers, hidden, _parameters(shapes), positions_of(config, name))
 
 
 def check_max_length(encoder: EncoderConfig, positions: int) -> None:
@@ -115,14 +185,21 @@ def check_max_length(encoder: EncoderConfig, positions: int) -> None:
         raise UserError(
             f"encoder.max_length must be at most {positions}, the positions of {encoder.name!r}, "
             f"got {encoder.max_length}",
-            f"set encoder.max_length to {positions} or less",
+            f"--set encoder.max_length={positions}, or less"
+            if positions >= 8
+            else "Choose an encoder that takes longer pairs.",
         )
 
 
-def check_layer(config: FusionConfig, num_layers: int) -> None:
+def check_layer(config: FusionConfig, num_layers: int, options: str = "") -> None:
     """Check that an encoder of `num_layers` layers (L) has the lower layer `config.layer` (k).
 
     Hidden states are numbered as Hugging Face does: 0 is the embeddings' output, L the last.
+
+    Args:
+        config: of a trial.
+        num_layers: of the encoder.
+        options: what lowers it in the study, where the study is known.
 
     Raises:
         UserError: k is not one of 0 ... L-1.
@@ -131,8 +208,22 @@ def check_layer(config: FusionConfig, num_layers: int) -> None:
         raise UserError(
             f"fusion.layer must be 0 ... {num_layers - 1} for an encoder of {num_layers} layers, "
             f"got {config.layer}",
-            "Choose a lower layer (0 is the embeddings' output), for instance "
-            f"--set space.fusion.layer.high={num_layers - 1}; the last one is fused anyway.",
+            f"Choose a lower layer (0 is the embeddings' output): "
+            f"{options or f'fusion.layer={num_layers - 1}'}; the last one is fused anyway.",
+        )
+
+
+def check_reduction(reduction: int, hidden_size: int, options: str = "") -> None:
+    """Check that AIF's bottleneck keeps a channel, `hidden_size / reduction` rounded down.
+
+    Raises:
+        UserError: it does not.
+    """
+    if reduction > hidden_size:
+        raise UserError(
+            f"fusion.reduction must be at most the encoder's hidden size {hidden_size}, "
+            f"got {reduction}",
+            f"Lower it: {options or f'fusion.reduction={hidden_size}'}",
         )
 
 
@@ -147,42 +238,6 @@ def added_parameters(config: FusionConfig, hidden_size: int, labels: int = 2) ->
         "dlfa": 2 * branch,
     }
     return fusion[config.kind] + labels * (hidden_size + 1)
-
-
-def _number(config: Mapping[str, object], names: tuple[str, ...]) -> int:
-    for name in names:
-        if isinstance(number := config.get(name), int):
-            return number
-    raise ValueError(f"config.json says no {names[0]}: it is no encoder's")
-
-
-def _file(source: str, revision: str | None, name: str) -> Path:
-    if Path(source).is_dir():
-        return Path(source) / name
-    return Path(huggingface_hub.hf_hub_download(source, name, revision=revision))
-
-
-def _shapes(source: str, revision: str | None) -> dict[str, list[int]]:
-    """Of all weights, by name; where the hub has them and the cache has not, from the hub."""
-    folder = Path(source)
-    if not folder.is_dir():
-        found = huggingface_hub.try_to_load_from_cache(source, "config.json", revision=revision)
-        folder = Path(found).parent if isinstance(found, str) else folder
-    files = sorted(folder.glob("model*.safetensors")) if folder.is_dir() else []
-    if not files and not Path(source).is_dir():
-        told = huggingface_hub.HfApi().get_safetensors_metadata(source, revision=revision)
-        return {
-            name: list(tensor.shape)
-            for file in told.files_metadata.values()
-            for name, tensor in file.tensors.items()
-        }
-    if not files:
-        raise FileNotFoundError(f"there is no model.safetensors in {source}")
-    shapes: dict[str, list[int]] = {}
-    for file in files:
-        with safe_open(file, framework="numpy") as opened:
-            shapes |= {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118 (it is no dict)
-    return shapes
 
 
 def _parameters(shapes: Mapping[str, list[int]]) -> int:

@@ -7,14 +7,18 @@ that share a machine slow each other down.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from statistics import fmean
+from threading import Thread
 
 import torch
 
 from tuner.config import TrialConfig
+from tuner.interrupts import SIGNALS
 from tuner.plan.pace import Observation
 from tuner.prepare import Inputs
 from tuner.records import Evaluation
@@ -43,11 +47,28 @@ def calibrate(
         What all processes saw, and the seconds of an evaluation of all dev sets.
     """
     spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
+    with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_end_with_parent) as pool:
         jobs = [pool.submit(_measure, study, inputs, configs) for _ in range(processes)]
         found = [job.result() for job in jobs]
     observations = [seen for observed, _ in found for seen in observed]
     return observations, fmean(seconds for _, seconds in found)
+
+
+def _end_with_parent() -> None:
+    """End this process where the one that started it ends, and at no signal sooner.
+
+    It would wait for work for ever, and a Ctrl-C that both get would end it with a traceback.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=end, daemon=True).start()
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _measure(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterator
 from dataclasses import replace
 
+from tuner.checked import check_study
 from tuner.errors import UserError
-from tuner.model.shape import EncoderShape, check_layer, check_max_length, describe_encoder
 from tuner.plan.pace import BETWEEN_SECONDS, STARTUP_SECONDS, Pace, recorded_pace
 from tuner.plan.plan import (
     StudyPlan,
@@ -21,6 +20,7 @@ from tuner.plan.plan import (
 from tuner.plan.prices import Prices
 from tuner.progress import Progress
 from tuner.records import StudyRecord
+from tuner.search.address import named
 from tuner.search.capacity import Capacity
 from tuner.search.journal import read_history, studies_in
 from tuner.storage.folders import Place
@@ -48,6 +48,7 @@ def plan_study(
         UserError: the settings do not fit the encoder, cannot be measured here, or ask for more
             than the cluster can ever give; or there is no cluster whose nodes have prices.
     """
+    shape = check_study(study, progress.tell)
     capacity = _capacity(progress)
     if capacity is None and prices is not None:
         raise UserError(
@@ -56,12 +57,12 @@ def plan_study(
         )
     recorded = recorded_pace(study, platform.platform(), _records(study.storage, progress))
     pace = _measured(study, recorded, capacity, progress) if measure else recorded
-    return make_plan(study, pace, _shape(study, progress), capacity, prices)
+    return make_plan(study, pace, shape, capacity, prices)
 
 
 def _capacity(progress: Progress) -> Capacity | None:
     """Of the cluster that is named; no Ray is started for a plan."""
-    if not os.environ.get("RAY_ADDRESS"):
+    if named() is None:
         return None
     from tuner.search.cluster import capacity, cluster
 
@@ -106,20 +107,6 @@ def _measured(
         recorded.ramp if recorded else 0.0,
         recorded.boot if recorded else 0.0,
     )
-
-
-def _shape(study: StudyConfig, progress: Progress) -> EncoderShape | None:
-    """Of the encoder, into which all trials fit; None where it cannot be looked at."""
-    try:
-        shape = describe_encoder(study.encoder)
-    except UserError as error:
-        progress.tell(f"layers and disk space are not checked: {error.problem}")
-        return None
-    if shape.positions is not None:
-        check_max_length(study.encoder, shape.positions)
-    for config in study.corner_configs():
-        check_layer(config.fusion, shape.num_layers)
-    return shape
 
 
 def _records(storage: Place, progress: Progress) -> Iterator[StudyRecord]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean, quantiles
@@ -18,7 +17,8 @@ from tuner.plan.prices import Prices
 from tuner.plan.simulation import Outcome, pairs_at, play
 from tuner.protocol import Protocol
 from tuner.records import Record
-from tuner.search.capacity import Capacity, NodeType
+from tuner.search.capacity import Capacity
+from tuner.search.machine import this_machine
 from tuner.study import StudyConfig
 
 MOST_PLAYS, TRIALS_PLAYED = 40, 600
@@ -174,13 +174,7 @@ def trials_at_once(study: StudyConfig, capacity: Capacity | None = None) -> tupl
 
 def fit_here(study: StudyConfig) -> int:
     """How many trials this machine has the resources for, side by side."""
-    gpus = 0
-    if study.resources.gpus_per_trial > 0:
-        from torch.cuda import device_count
-
-        gpus = device_count()
-    here = NodeType("here", len(os.sched_getaffinity(0)), gpus, alive=1, most=1)
-    return Capacity((here,)).holds(study.resources)
+    return this_machine(study).holds(study.resources)
 
 
 def _batch_plan(study: StudyConfig, size: int, pace: Pace | None) -> BatchPlan:

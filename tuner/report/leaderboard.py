@@ -16,6 +16,7 @@ from rich.table import Table
 
 from tuner.records import Origin, StudyRecord, TrialRecord
 from tuner.shown import printable
+from tuner.tracking.notes import NOTHING_LEARNT
 
 WIDE = 140
 """Columns from which the names of settings have room in one line."""
@@ -106,8 +107,8 @@ def best_in_words(study: StudyRecord) -> list[str]:
         f"  {study.facts['objective']}: {percent(score)} %",
         "  the best of many noisy scores is biased upwards: not yet a result",
     ]
-    if score < study.facts["majority_accuracy"] + 1e-9:
-        lines.append("  nothing was learnt: always giving the most frequent label does as well")
+    if not study.learnt:
+        lines.append(f"  {NOTHING_LEARNT}")
     told = best.params if best.origin == "sampler" else {n: _value(best, n) for n in varied(study)}
     lines += [f"  {n}: {shown(value)}" for n, value in told.items() if value is not None]
     return lines

@@ -22,6 +22,7 @@ from tuner.search.journal import being_written, is_begun, read_history, studies_
 from tuner.storage.folders import Place
 from tuner.study_file import reopened_study
 from tuner.terminal.progress import WIDE, clock, say
+from tuner.terminal.streams import unread
 from tuner.terminal.summary import COLOURS, Summary
 
 State = Literal["running", "interrupted", "driver died", "failed", "completed"]
@@ -148,7 +149,7 @@ def watch(folder: Place, console: Console) -> Standing:
         with Live(console=console, auto_refresh=False, redirect_stdout=False) as live:
             while True:
                 live.update(Group(standing.summary, Text(), HINT), refresh=True)
-                if standing.state != "running":
+                if standing.state != "running" or unread():
                     live.update(standing.summary)
                     break
                 time.sleep(LOOK_EVERY)
@@ -166,14 +167,14 @@ def _pages(folder: Place, console: Console) -> Standing:
     A study that was just submitted may take minutes to begin.
     """
     deadline = time.monotonic() + PATIENCE
-    while not is_begun(folder) and time.monotonic() < deadline:
+    while not is_begun(folder) and time.monotonic() < deadline and not unread():
         print(f"{folder.name}: not begun yet\n{PAGE}", flush=True)
         time.sleep(PAGE_EVERY)
     standing = look_at(folder)
     while True:
         console.print(standing.summary)
         print(PAGE, flush=True)
-        if standing.state != "running":
+        if standing.state != "running" or unread():
             break
         time.sleep(PAGE_EVERY)
         standing = look_at(folder)

@@ -58,7 +58,9 @@ def declared() -> Declared | None:
     if file := _file_of_monitor(_logs_folder()):
         return of_config(FileConfigReader(file).get_cached_autoscaling_config())
     if os.environ.get("RAY_CLUSTER_NAME") and POD_NAMESPACE.exists():
-        return _of_kuberay(os.environ["RAY_CLUSTER_NAME"], POD_NAMESPACE.read_text().strip())
+        return _of_kuberay(
+            os.environ["RAY_CLUSTER_NAME"], POD_NAMESPACE.read_text(encoding="utf-8").strip()
+        )
     return None
 
 

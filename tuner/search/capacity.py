@@ -141,7 +141,7 @@ class Capacity:
         ]
         return UserError(
             f"{who} asks for {asks} on one node, and the largest is {largest.in_words()}",
-            f"Lower it: {' '.join(lower)}; or give the cluster larger nodes.",
+            f"Lower it: {' '.join(lower)}; or run it on larger machines.",
         )
 
 

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from threading import Event
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Event, Timer
 from typing import Any, NamedTuple, TypeVar
 
 import ray
+from ray._private import services
+from ray.job_config import JobConfig
 
 from tuner.errors import UserError
 from tuner.interrupts import kept
+from tuner.machine import cpus
 from tuner.progress import Progress
 from tuner.search import environment
+from tuner.search.address import FORM, SUBMIT, check_answers, named
 from tuner.search.autoscaler import declared
 from tuner.search.capacity import Capacity, NodeType
-from tuner.search.credentials import Loan
+from tuner.search.credentials import Loan, make_private
+from tuner.search.head import watched
+from tuner.search.local_ray import check_folder, local_ray
+from tuner.shown import printable
 from tuner.study import StudyConfig
 from tuner.study.parts import ResourcesConfig
 
@@ -34,6 +43,13 @@ T = TypeVar("T")
 
 GROUP = "ray.io/node-group"
 """Label of a node that names its type."""
+JOIN_SECONDS = 180.0
+"""For this process to be let in by a head that answers. Ray's own limits mostly end it before."""
+LOGS_OF_HEAD = "/tmp/ray/session_latest/logs on the head, where nothing else was said"
+TOKEN = (
+    "The cluster wants a token: RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or "
+    "~/.ray/auth_token; `ray get-auth-token` on the head prints it."
+)
 
 
 @contextmanager
@@ -49,57 +65,160 @@ def cluster(
             value is the block's.
 
     Raises:
-        UserError: the cluster does not answer, or wants a token that it was not given; and what
-            `meanwhile` raises.
+        UserError: Ray does not start here, or the cluster does not answer, or does not let this
+            process in; and what `meanwhile` raises.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    address = os.environ.get("RAY_ADDRESS") or "local"
-    at = "on this machine" if address == "local" else f"at {address}"
+    address = named()
+    if address is None:
+        check_folder()
+        at, starting, stopping = "on this machine", "starting Ray", "stopping Ray"
+    else:
+        at, starting, stopping = f"at {_answering(address)}", "joining Ray", "leaving Ray"
+    if study is not None and (told := make_private()):
+        progress.tell(told)
     # On this machine they inherit our environment.
-    loan = Loan(study.storage if study and address != "local" else None)
+    loan = Loan(study.storage if study and address is not None else None)
     variables = environment.variables(study.resources) if study else {}
+    runtime_env = {
+        **loan.runtime_env,
+        "env_vars": variables | loan.runtime_env.get("env_vars", {}),
+    }
     joined = Event()
 
     def prepared() -> T:
         found = meanwhile()
-        with progress.task(f"{'starting' if address == 'local' else 'joining'} Ray {at}"):
+        with progress.task(f"{starting} {at}"):
             joined.wait()
         return found
 
-    with ThreadPoolExecutor(1, "meanwhile") as pool:
-        preparing = pool.submit(prepared)
-        try:
-            # On the main thread: Ray puts in a handler of its own for SIGTERM, which exits.
-            with kept():
-                ray.init(
-                    address=address,
-                    include_dashboard=False if address == "local" else None,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    runtime_env={
-                        **loan.runtime_env,
-                        "env_vars": variables | loan.runtime_env.get("env_vars", {}),
-                    },
-                )
-        except ConnectionError as error:
-            raise UserError(
-                f"no Ray cluster at {address} takes us in",
-                "Start it, or unset RAY_ADDRESS to run on this machine. Where it wants a token: "
-                "RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token.",
-            ) from error
-        finally:
-            joined.set()
+    leaving = ExitStack()
     try:
+        with ThreadPoolExecutor(1, "meanwhile") as pool:
+            preparing = pool.submit(prepared)
+            try:
+                if address is None:
+                    here = leaving.enter_context(local_ray(cpus().number))
+                    leaving.enter_context(_joined(here.address, runtime_env, str(here.logs)))
+                else:
+                    leaving.enter_context(_joined(address, runtime_env, LOGS_OF_HEAD))
+            finally:
+                joined.set()
         found = preparing.result()
-        held = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        with watched() as head:
+            held = head.outlives(ray.cluster_resources)
         progress.tell(f"Ray {at}: {held.get('CPU', 0):g} CPUs, {held.get('GPU', 0):g} GPUs")
         with loan:
             yield found
     finally:
-        with progress.task("stopping Ray" if address == "local" else "leaving Ray"):
-            ray.shutdown()
+        with progress.task(stopping):
+            leaving.close()
+
+
+class _OwnPath(JobConfig):
+    """A job whose workers import from where Python does by itself.
+
+    Ray would let them import from the driver's current folder first, and a `tuner.py` or `torch.py`
+    of the user's that lies there would end each of them.
+    """
+
+    def _serialize(self) -> str:
+        self._py_driver_sys_path = []
+        return super()._serialize()
+
+
+@contextmanager
+def _joined(address: str, runtime_env: dict[str, Any], logs: str) -> Iterator[None]:
+    """Be a driver of the cluster at an address that answers, for a block."""
+    try:
+        # On the main thread: Ray puts in a handler of its own for SIGTERM, which exits.
+        with kept(), _bounded(address, logs):
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                job_config=_OwnPath(),
+                runtime_env=runtime_env,
+            )
+    except Exception as error:  # Ray has no base class for what may go wrong here
+        raise _refusal(address, error, logs) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _answering(address: str) -> str:
+    """The address of the head, which answers.
+
+    Raises:
+        UserError: none does, or drivers cannot run here.
+    """
+    try:
+        head = services.canonicalize_bootstrap_address(address)
+    except Exception as error:
+        raise UserError(f"RAY_ADDRESS={address}: {_in_a_line(error)}", FORM) from error
+    if head is None:
+        raise UserError("RAY_ADDRESS=auto: no Ray was started on this machine by `ray start`", FORM)
+    check_answers(head)
+    if not services.find_node_ids():  # type: ignore[no-untyped-call]
+        raise UserError(
+            f"this machine is not a node of the cluster at {head}, and drivers run on nodes",
+            SUBMIT,
+        )
+    return head
+
+
+@contextmanager
+def _bounded(address: str, logs: str) -> Iterator[None]:
+    """End this process where the block, which may be stuck in Ray's own code, takes too long."""
+
+    def end() -> None:
+        told = (
+            f"error: Ray at {address} did not let this process in within {JOIN_SECONDS:.0f} s\n"
+            f"Run it again when less is going on there. Ray's own logs say more: {logs}"
+        )
+        print(printable(told), file=sys.stderr, flush=True)
+        os._exit(2)
+
+    timer = Timer(JOIN_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _refusal(address: str, error: Exception, logs: str) -> UserError:
+    """What is said where Ray does not let this process in."""
+    said = _in_a_line(error)
+    cause = _in_a_line(error.__cause__) if error.__cause__ else ""
+    known = f"{said} {cause}"
+    if "oken" in known or "UNAUTHENTICATED" in known or "nauthenticated" in known:
+        return UserError(f"the Ray cluster at {address} does not take this process's token", TOKEN)
+    if "ersion mismatch" in known:
+        return UserError(
+            f"the Ray cluster at {address} runs other versions: {said}",
+            "Use the cluster's versions of Ray and Python here, or its image.",
+        )
+    if "No node info found" in known:
+        return UserError(f"no node of the Ray cluster at {address} runs on this machine", SUBMIT)
+    if "imed out" in known or "imeout" in known:
+        return UserError(
+            f"the Ray cluster at {address} did not answer in time: {said}",
+            f"Run it again when less is going on there. Ray's own logs say more: {logs}",
+        )
+    return UserError(
+        f"Ray at {address} does not let this process in: {said}{f' ({cause})' if cause else ''}",
+        f"Ray's own logs say more: {logs}",
+    )
+
+
+def _in_a_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
 
 def capacity() -> Capacity:
@@ -130,6 +249,13 @@ def concurrency(resources: ResourcesConfig) -> int:
         UserError: not even one fits.
     """
     return capacity().trials_at_once(resources)
+
+
+def logs() -> Path:
+    """The folder of this node's logs, in the joined cluster."""
+    node = ray._private.worker._global_node
+    assert node is not None, "a cluster was joined"
+    return Path(node.get_logs_dir_path())
 
 
 class Kind(NamedTuple):

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import stat
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -38,6 +40,59 @@ PATIENCE = 30.0
 """Seconds."""
 HEADER = b"tuner credentials"
 """Ray repeats the first 15 bytes of what it could not store."""
+
+DISABLED = "disabled"
+"""The value of RAY_AUTH_MODE by which a cluster asks for no token."""
+
+
+def auth_mode() -> str:
+    """The value of RAY_AUTH_MODE, empty where it is unset. Ray takes unknown words for disabled."""
+    mode = os.environ.get("RAY_AUTH_MODE", "").strip().lower()
+    return mode if mode in ("", "token") else DISABLED
+
+
+def check_tokens(insecure: bool) -> None:
+    """Refuse to run a study where the environment turns tokens off, unless it was said aloud.
+
+    Args:
+        insecure: it was.
+
+    Raises:
+        UserError: names what turns them off.
+    """
+    if auth_mode() != DISABLED or insecure:
+        return
+    raise UserError(
+        f"RAY_AUTH_MODE={os.environ['RAY_AUTH_MODE']} turns Ray's tokens off: whoever reaches its "
+        "ports, as every user of this machine does, may run anything as you",
+        "Unset RAY_AUTH_MODE, or give --insecure where nobody else is on the machine or network.",
+    )
+
+
+def token_file() -> Path | None:
+    """The file that holds a cluster's token, where there is one."""
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH", "").strip()
+    try:
+        path = Path(named or Path.home() / ".ray" / "auth_token").expanduser()
+        return path if path.is_file() else None
+    except (OSError, RuntimeError):  # a home that is not there, or not ours to look into
+        return None
+
+
+def make_private() -> str | None:
+    """Take the right to read the token's file from everybody else: Ray writes it mode 0644.
+
+    Returns:
+        What to tell the user; None where nobody else could read it.
+    """
+    path = token_file()
+    if path is None or not (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
+        return None
+    try:
+        path.chmod(0o600)
+    except OSError as error:
+        return f"others may read {path}, a Ray token: chmod 600 it ({error.strerror})"
+    return f"{path}, a Ray token, could be read by others (mode {mode:04o}): it is 0600 now"
 
 
 def take() -> None:

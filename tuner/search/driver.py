@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from threading import Lock, get_ident
 
 from tuner import __version__
 from tuner.errors import UserError
@@ -51,6 +52,10 @@ PROGRESS_SECONDS = 10.0
 """How often it is journalled how far running trials are: what the ledger knows if a driver dies."""
 
 
+class TakenOver(RuntimeError):
+    """Another thread ends the study: this one may write nothing more."""
+
+
 class Driver:
     """One study in progress.
 
@@ -86,6 +91,8 @@ class Driver:
         self._replay()
         self.outcome: Outcome | None = None
         """Why the study stops before its trials have ended; None as long as it goes on."""
+        self._writing = Lock()
+        self._writer: int | None = None  # the only thread that may write; None: any may
 
     def start(self) -> None:
         """Begin to work; trials that a killed driver left are taken up again."""
@@ -212,6 +219,11 @@ class Driver:
         self._tell_study("study_ended")
         return self.record()
 
+    def take_over(self) -> None:
+        """Let nobody write but this thread: another one hangs in Ray, and may wake up later."""
+        with self._writing:
+            self._writer = get_ident()
+
     def record(self) -> StudyRecord:
         """The study as it stands."""
         return self._journal.history.record(now())
@@ -285,7 +297,10 @@ class Driver:
 
     def _write(self, event: Event) -> None:
         try:
-            self._journal.append(event)
+            with self._writing:
+                if self._writer not in (None, get_ident()):
+                    raise TakenOver
+                self._journal.append(event)
         except UserError as error:
             self.outcome = Outcome("interrupted", error.problem, error, journalled=False)
             raise

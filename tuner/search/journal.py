@@ -117,6 +117,11 @@ def check_free(folder: Place) -> None:
             f"{there} is a file, and the study's folder would be {folder}",
             "Choose another folder, with --set storage=FOLDER, or another name.",
         )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(
+            f"{there} may not be written, and the study's folder would be {folder}",
+            "Choose another folder, with --set storage=FOLDER, or let yourself write there.",
+        )
 
 
 def is_begun(folder: Place) -> bool:

@@ -9,6 +9,7 @@ from math import inf
 import ray
 
 from tuner.search.events import Event, NodeJoined, NodeLeft, TrialPlaced
+from tuner.search.head import Head
 from tuner.timing import now
 
 EVERY_SECONDS = 1.0
@@ -22,10 +23,12 @@ class Nodes:
 
     Args:
         note: what journals an event.
+        head: of the cluster; where it has gone, nothing is asked, as no answer comes.
     """
 
-    def __init__(self, note: Callable[[Event], None]) -> None:
+    def __init__(self, note: Callable[[Event], None], head: Head) -> None:
         self._note = note
+        self._head = head
         self._seen: set[str] = set()
         self._looked = -inf
 
@@ -34,7 +37,7 @@ class Nodes:
 
         To be called often; it looks where the last look is long enough ago.
         """
-        if time.monotonic() - self._looked >= EVERY_SECONDS:
+        if time.monotonic() - self._looked >= EVERY_SECONDS and not self._head.gone():
             self._look()
 
     def placed(self, number: int, nodes: Collection[str]) -> None:

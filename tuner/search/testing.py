@@ -154,12 +154,15 @@ def evaluate_on_test(
 
 
 def crossed(test: TokenisedCorpus) -> list[EvaluationSet]:
-    """Every ordered pair of languages that have test pairs in common, each with itself included."""
+    """Every ordered pair of languages that have test pairs in common, each with itself included.
+
+    For an encoder that takes one language a sequence, only each with itself.
+    """
     clean = dict(zip(test.languages, test.splits["test"].clean, strict=True))
     return [
         EvaluationSet(first, second)
         for first, second in product(test.languages, repeat=2)
-        if (clean[first] & clean[second]).any()
+        if (clean[first] & clean[second]).any() and (first == second or test.language_ids is None)
     ]
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from importlib.util import find_spec
 from pathlib import Path, PurePath
 
 from upath import UPath
 
+from tuner import DISTRIBUTION
 from tuner.errors import UserError
 from tuner.storage.folders import Place
 
@@ -63,7 +65,7 @@ def located(text: str | Place) -> Place:
     if find_spec(module) is None:
         raise UserError(
             f"{text} is reached through {module}, which is not installed",
-            f"Install it: pip install 'tuner[{extra}]'",
+            f"Install it: {sys.executable} -m pip install '{DISTRIBUTION}[{extra}]'",
         )
     # Others write there too: a listing is asked for each time.
     return UPath("/".join([f"{url['scheme']}://{bucket}", *keys]), use_listings_cache=False)

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
+from pydantic import (
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    field_validator,
+    model_validator,
+)
 
 from tuner.config import Part
+from tuner.errors import nearest
 from tuner.storage.location import local
+from tuner.study.columns import (
+    LANGUAGE,
+    SEPARATED,
+    ColumnsConfig,
+    SplitFile,
+    check_told_apart,
+    ending,
+)
+from tuner.study.labels import folded
 
-LANGUAGE = "{language}"
-"""What a language's code takes the place of in a path or in the name of a subset."""
+Split = Literal["train", "dev", "test"]
+Label = StrictStr | StrictInt | StrictBool
+Translated = tuple[str, ...] | None
+
+TRANSLATED = (
+    "languages whose training text is machine translation, [] for none, null where it is not "
+    "known: the claim of every result depends on it"
+)
 
 
 class NanoData(Part):
@@ -26,6 +49,9 @@ class DirectoryData(Part):
 
     source: Literal["directory"] = Field(description="a folder in the official layout of PAWS-X")
     path: Path = Field(description="the folder that holds one folder a language, as en/dev_2k.tsv")
+    machine_translated: Translated = Field(
+        None, description=f"{TRANSLATED}. translated_train.tsv says it of itself"
+    )
 
     @field_validator("path")
     @classmethod
@@ -33,89 +59,102 @@ class DirectoryData(Part):
         return local(path).absolute()  # a later resume stands elsewhere
 
 
-class ColumnsConfig(Part):
-    """What the columns of a corpus are called."""
-
-    id: str | None = Field(
-        "id",
-        description="the same id is the same pair in every language; null: joined by order of rows",
-    )
-    sentence1: str = Field("sentence1", description="the first sentence")
-    sentence2: str = Field("sentence2", description="the second sentence")
-    label: str = Field("label", description="the class")
-    language: str | None = Field(
-        None, description="the language of a row, where one table holds all languages"
-    )
-
-
 class AnyCorpus(Part):
     """What a corpus that may look like anything has to be asked."""
 
     columns: ColumnsConfig = Field(ColumnsConfig(), description="what the columns are called")
-    labels: tuple[StrictStr | StrictInt | StrictBool, ...] | None = Field(
+    labels: tuple[Label | tuple[Label, ...], ...] | None = Field(
         None,
-        description="labels in class order, two or more; rows with others are dropped and counted. "
-        "Default: the names that the data declares, else the values in train, sorted",
+        description="the classes in their order, two or more; a class that the data write in "
+        "several ways is a list, its name first, as [contradiction, contradictory]. Other labels "
+        "are refused. Default: the names that the data declare, else the values in train, sorted",
     )
-    machine_translated: tuple[str, ...] = Field(
-        description="languages whose training text is machine translation, [] for none: the claim "
-        "of every result depends on it"
-    )
+    machine_translated: Translated = Field(description=TRANSLATED)
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _scalars(cls, labels: Any) -> Any:
+        for each in labels if isinstance(labels, list | tuple) else ():
+            for name in each if isinstance(each, list | tuple) else (each,):
+                if not isinstance(name, str | int):
+                    quote = f": write '{name}'" if isinstance(name, float) else ""
+                    raise ValueError(
+                        f"a label must be a text, a whole number, true or false, or a list of "
+                        f"these for a class with several names, got {name!r}{quote}"
+                    )
+        return labels
 
     @field_validator("labels")
     @classmethod
-    def _two_or_more(
-        cls, labels: tuple[str | int | bool, ...] | None
-    ) -> tuple[str | int | bool, ...] | None:
-        if labels is not None and len({str(label) for label in labels}) < max(2, len(labels)):
-            shown = ", ".join(map(str, labels))
-            raise ValueError(f"labels must be two or more, all different, got [{shown}]")
+    def _told_apart(cls, labels: Any) -> Any:
+        if labels is None:
+            return None
+        classes = [each if isinstance(each, tuple) else (each,) for each in labels]
+        names = [name for each in classes for name in {folded(str(name)) for name in each}]
+        if len(classes) < 2 or not all(classes) or len(set(names)) < len(names):
+            shown = ", ".join(
+                str(list(each) if len(each) > 1 else each[0]) for each in classes if each
+            )
+            raise ValueError(
+                f"labels must be two or more, and different by more than case, blanks at the ends "
+                f"and the form of a number, got [{shown}]"
+            )
         return labels
-
-    def wanted(self, shared: bool) -> list[str]:
-        """Names of the columns to read; `shared`: of a table that holds all languages."""
-        columns = self.columns
-        named = [columns.id, columns.sentence1, columns.sentence2, columns.label]
-        named += [columns.language] if shared else []
-        return list(dict.fromkeys(name for name in named if name is not None))
-
-    def _check_language_column(self, patterns: Mapping[str, str | None]) -> None:
-        """Every table is of one language, which names it, or has a column that tells."""
-        shared = [key for key, pattern in patterns.items() if LANGUAGE not in (pattern or "")]
-        if shared and self.columns.language is None:
-            raise ValueError(
-                f"{shared[0]} has no {LANGUAGE} in it, so it is one table of all languages: "
-                f"name the column that tells them apart in data.columns.language"
-            )
-        if self.columns.language is not None and not shared:
-            raise ValueError(
-                f"data.columns.language is for one table of all languages, but "
-                f"{' and '.join(patterns)} has {LANGUAGE} in it: leave one of them out"
-            )
 
 
 class FilesData(AnyCorpus):
-    """Any corpus of sentence pairs in files: .tsv, .csv, .jsonl or .parquet, by the file's ending.
+    """Any corpus of sentence pairs in files, whose format their endings say.
 
-    A path with `{language}` in it is one file a language; one without it is a file of all languages
-    with the column `columns.language`.
+    A path with `{language}` in it is one file a language. One without it is a file of all
+    languages: either a column says the language of a row (`columns.language`), or each language has
+    columns of its own (`columns.sentence1: text_{language}`).
     """
 
-    source: Literal["files"] = Field(description="TSV, CSV, JSONL or Parquet files")
-    train: str = Field(description="path of the training split, as data/{language}/train.tsv")
-    dev: str = Field(description="path of the dev split")
-    test: str | None = Field(None, description="path of the test split, where there is one")
-
-    @field_validator("train", "dev", "test")
-    @classmethod
-    def _absolute(cls, pattern: str | None) -> str | None:
-        return pattern and str(local(pattern).absolute())
+    source: Literal["files"] = Field(description="TSV, CSV, JSON, JSON Lines or Parquet files")
+    train: SplitFile = Field(description="the training split, as data/{language}/train.tsv")
+    dev: SplitFile = Field(description="the dev split")
+    test: SplitFile | None = Field(None, description="the test split, where there is one")
 
     @model_validator(mode="after")
     def _languages_told_apart(self) -> Self:
-        paths = {"data.train": self.train, "data.dev": self.dev}
-        self._check_language_column(paths | ({"data.test": self.test} if self.test else {}))
+        for split, file in self.splits.items():
+            columns = self.columns_of(split)
+            check_told_apart(f"data.{split}", file.path, self.key_of(split), columns)
+            if columns.numbered and ending(file.path) not in SEPARATED:
+                raise ValueError(
+                    f"{self.key_of(split)} numbers the columns, as only {', '.join(SEPARATED)} "
+                    f"without a header needs: name them for {Path(file.path).name}"
+                )
+        if self.columns.language is not None and all(
+            LANGUAGE in file.path for file in self.splits.values() if not file.columns
+        ):
+            raise ValueError(
+                f"data.columns.language is for one table of all languages, and every path that "
+                f"data.columns is for has {LANGUAGE} in it: leave one of them out"
+            )
         return self
+
+    @property
+    def splits(self) -> dict[Split, SplitFile]:
+        """Those that there are."""
+        splits: dict[Split, SplitFile] = {"train": self.train, "dev": self.dev}
+        return splits | ({"test": self.test} if self.test is not None else {})
+
+    def columns_of(self, split: Split) -> ColumnsConfig:
+        """What the columns of a split are called.
+
+        A file a language needs none that says the language, which other splits may have.
+        """
+        file = self.splits[split]
+        if file.columns is not None:
+            return file.columns
+        if LANGUAGE in file.path:
+            return self.columns.model_copy(update={"language": None})
+        return self.columns
+
+    def key_of(self, split: Split) -> str:
+        """The setting that says it."""
+        return f"data.{split}.columns" if self.splits[split].columns else "data.columns"
 
 
 class SplitsConfig(Part):
@@ -145,7 +184,9 @@ class HubData(AnyCorpus):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        self._check_language_column({"data.subset": self.subset})
+        check_told_apart("data.subset", self.subset or "", "data.columns", self.columns)
+        if self.columns.numbered:
+            raise ValueError("data.columns: a dataset of the hub has names of columns, not numbers")
         if self.is_folder and self.revision is not None:
             raise ValueError("data.revision is of a repository on the hub, but data.name a folder")
         return self
@@ -168,3 +209,19 @@ SOURCES: dict[str | int, type[Part]] = {
     "hub": HubData,
 }
 """What `source` may be."""
+
+
+def check_translated(data: DataConfig, languages: Sequence[str]) -> None:
+    """Refuse a machine-translated language that is not one of the study's.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if isinstance(data, NanoData):
+        return
+    for language in data.machine_translated or ():
+        if language not in languages:
+            raise ValueError(
+                f"data.machine_translated: {language!r} is not a language of the study; "
+                f"{nearest(language, list(languages))}"
+            )

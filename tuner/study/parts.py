@@ -129,6 +129,32 @@ class ProtocolConfig(Part):
         return self
 
 
+def check_roles(languages: LanguagesConfig, protocol: ProtocolConfig) -> None:
+    """Refuse languages whose roles contradict the protocol.
+
+    Raises:
+        ValueError: they do.
+    """
+    both = set(languages.source) & set(languages.target)
+    if both and protocol.kind != "translate_train":
+        raise ValueError(
+            f"{', '.join(sorted(both))} cannot be source and target: a language trained on is "
+            f"never zero-shot (protocol.kind: translate_train allows it and claims supervised)"
+        )
+    if protocol.kind == "oracle" and not languages.target:
+        raise ValueError("protocol.kind oracle selects on target dev: name languages.target")
+    if protocol.held_out is not None:
+        if protocol.held_out not in languages.source:
+            raise ValueError(f"protocol.held_out must be a source language: {protocol.held_out!r}")
+        if len(languages.source) < 2:
+            raise ValueError("protocol.held_out leaves no source language to train on")
+    if protocol.objective == "cross_lingual" and len(languages.source) < 2:
+        raise ValueError("protocol.objective cross_lingual needs two source languages")
+    trained_pivot = set(protocol.pivot) & set(languages.source)
+    if trained_pivot:
+        raise ValueError(f"a pivot is not trained on, but {', '.join(trained_pivot)} is a source")
+
+
 class BudgetConfig(Part):
     """What the study may spend."""
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tuner.config import REFERENCE_BATCH, TrialConfig
+from tuner.errors import UserError
+from tuner.space import compose
 from tuner.study.design import (
     FACTORS,
     LARGEST_DESIGN,
@@ -153,6 +155,24 @@ def configured(study: StudyConfig, params: Mapping[str, Any]) -> TrialConfig:
         ValueError: they are no valid trial.
     """
     return study.space.trial_config(study.trial, params)
+
+
+def single_config(study: StudyConfig) -> TrialConfig:
+    """What `tuner train` trains: the `trial:` block; of a design its first configuration on top.
+
+    Raises:
+        UserError: the block is no valid trial.
+    """
+    if study.design is not None:
+        return configured(study, first_planned(study))
+    try:
+        config = compose({}, study.trial, "the `trial:` block is no valid trial")
+        study.check_mix(config)
+        if complaint := study.feasible.complaint({}):
+            raise ValueError(f"the `trial:` block breaks a requirement: {complaint}")
+    except ValueError as error:
+        raise UserError(str(error), "Complete or correct it: --set trial.KEY=VALUE") from error
+    return config
 
 
 def full_budget(design: DesignConfig | None, pairs_per_trial: int, size: int) -> int:

@@ -53,7 +53,8 @@ class Summary:
         trials: how many it runs in all.
         seconds: how long it has taken.
         now: Unix time, seconds.
-        heartbeats: by trial number; where there is none, a running trial is past its last rung.
+        heartbeats: by trial number; where there is none, a running trial is past what the journal
+            last heard of it.
         running_rows: lines kept free for running trials.
     """
 
@@ -231,9 +232,9 @@ class Summary:
         beat, full = self.heartbeats.get(trial.number), trial.budget
         if beat is not None:
             what, seen, past = beat.phase, beat.pairs_seen, ""
-        else:  # the journal knows rungs alone
-            what, past = f"for {clock(self._age(trial))}", "past " if trial.last else ""
-            seen = trial.last.rung if trial.last else 0
+        else:  # the journal hears of it every few seconds
+            seen = trial.pairs_seen
+            what, past = f"for {clock(self._age(trial))}", "past " if seen else ""
         count = f"{past}{seen:,}".rjust(len(f"{'' if beat else 'past '}{full:,}"))
         return _line(
             f"{trial.number:03d} {what:<11}", bar(seen, full), f"{count} of {full:,} pairs"

@@ -16,6 +16,10 @@ ORIGINS: Mapping[Origin, str] = {
 }
 
 
+NOTHING_LEARNT = "nothing was learnt: always giving the most frequent label does as well"
+"""What is said of a search whose best trial is at that level."""
+
+
 def moment(seconds: float) -> str:
     """A Unix time, seconds, as ISO 8601 in UTC, to the second."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
@@ -31,6 +35,10 @@ def study_note(study: StudyRecord) -> str:
     lines = [f"**{study.state.capitalize()}**" + (f": {study.reason}" if study.reason else "")]
     lines[0] += f" ({trials})." * bool(trials)
     if (best := study.best) and best.last:
+        if not study.learnt:
+            lines.append(
+                f"**{NOTHING_LEARNT.capitalize()}.** Next: {instead_of_confirming(study)}."
+            )
         lines.append(
             f"**Best, unconfirmed:** trial {best.number} with {best.last.objective:.4f}; "
             "the best of a search is biased upwards by being the best."
@@ -53,6 +61,14 @@ def study_note(study: StudyRecord) -> str:
             *(f"- **{name}:** {text}" for name, text in facts.items() if text),
         ]
     )
+
+
+def instead_of_confirming(study: StudyRecord) -> str:
+    """What to try where nothing was learnt, with the values that did not help."""
+    budget = f"longer training than {study.rungs[-1]:,} pairs (budget.pairs_per_trial)"
+    tried = sorted({trial.config.optim.lr for trial in study.trials})
+    rates = f"{tried[0]:.3g}" + (f" to {tried[-1]:.3g}" if len(tried) > 1 else "")
+    return f"{budget}, or learning rates beyond {rates} (optim.lr); there is nothing to confirm"
 
 
 def trial_note(trial: TrialRecord, study: StudyRecord) -> str:

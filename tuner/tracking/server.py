@@ -12,16 +12,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
-from types import FrameType
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from tuner.errors import UserError
+from tuner.interrupts import as_ctrl_c
 from tuner.shown import printable, without_secrets
 from tuner.study.parts import SQLITE
 from tuner.timing import Late, within
@@ -79,7 +79,7 @@ def serve(uri: str, storage: Path, port: int, announce: Callable[[str, str], Non
         "--default-artifact-root": artifacts,
         "--uvicorn-opts": "--log-level warning",
     }
-    command = [sys.executable, "-m", "mlflow", "server"]
+    command = [sys.executable, "-P", "-m", "mlflow", "server"]
     command += [word for option in options.items() for word in option]
     environment = {
         **SETTINGS,
@@ -87,7 +87,7 @@ def serve(uri: str, storage: Path, port: int, announce: Callable[[str, str], Non
         "MLFLOW_BACKEND_STORE_URI": uri,  # not an argument: `ps` would show its password
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
-    with tempfile.TemporaryFile() as log, _ended_by_signals():
+    with tempfile.TemporaryFile() as log, as_ctrl_c():
         server = subprocess.Popen(
             command,
             env=environment,
@@ -171,22 +171,6 @@ def reason(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if ERROR.search(line)]
     return printable((errors or lines or ["it said nothing"])[-1])[:LONGEST]
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let a closed terminal and `kill` end a server as Ctrl-C does: with its workers."""
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _end_group(server: subprocess.Popen[bytes]) -> None:

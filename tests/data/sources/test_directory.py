@@ -45,7 +45,7 @@ def refused(folder: Path, languages: str = "en de", train: str = "en de") -> Use
 
 
 def test_official_layout(write: Write, tmp_path: Path) -> None:
-    write("de/test_2k.tsv", HEADER + "7\tx\ty\t0\n")
+    write("de/test_2k.tsv", HEADER + "7\tx\ty\t0\n8\tz\tu\t1\n")
     corpus = load(tmp_path)
     assert corpus.languages == ("en", "de")
     assert list(corpus.rows) == ["train", "dev", "test"]
@@ -55,7 +55,7 @@ def test_official_layout(write: Write, tmp_path: Path) -> None:
     assert corpus.notes == (
         "train: 2 of 2 ids clean in all of en, de; dropped: none",
         "dev: 2 of 2 ids clean in all of en, de; dropped: none",
-        "test: 1 of 1 ids clean in all of de; dropped: none",
+        "test: 2 of 2 ids clean in all of de; dropped: none",
         "test: none for en",
     )
 
@@ -79,15 +79,14 @@ def test_text_is_taken_as_it_is(write: Write, tmp_path: Path) -> None:
 
 
 def test_rows_that_are_not_clean_are_dropped_and_counted(write: Write, tmp_path: Path) -> None:
-    rows = "1\tNS\tb\t0\n2\ta\t NS\t0\n3\t \tb\t1\n4\ta\t\t0\n5\ta\tb\t2\n6\ta\tb\t\n7\tNSA\tb\t1\n"
-    write("de/dev_2k.tsv", HEADER + rows)
-    write("en/dev_2k.tsv", HEADER + "".join(f"{n}\ta\tb\t1\n" for n in range(1, 8)))
+    rows = "1\tNS\tb\t0\n2\ta\t NS\t0\n3\t \tb\t1\n4\ta\t\t0\n5\ta\tb\t-\n6\ta\tb\t\n7\tNSA\tb\t1\n"
+    write("de/dev_2k.tsv", HEADER + rows + "8\ta\tb\t0\n")
+    write("en/dev_2k.tsv", HEADER + "".join(f"{n}\ta\tb\t{n % 2}\n" for n in range(1, 9)))
     corpus = load(tmp_path)
-    assert set(corpus.rows["dev"]["de"]) == {"7"}
-    assert set(corpus.rows["dev"]["en"]) == set("1234567")
+    assert set(corpus.rows["dev"]["de"]) == {"7", "8"}
+    assert set(corpus.rows["dev"]["en"]) == set("12345678")
     assert corpus.notes[1] == (
-        "dev: 1 of 7 ids clean in all of en, de; "
-        "dropped: de 2 NS + 2 blank + 1 label '2' + 1 no label"
+        "dev: 2 of 8 ids clean in all of en, de; dropped: de 2 NS + 2 blank + 2 no label"
     )
 
 
@@ -132,7 +131,7 @@ def test_row_order_is_not_trusted_where_the_ids_of_others_differ(
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (HEADER + "1\ta\tb\tyes\n2\ta\tb\tno\n", "no label is 0 or 1; labels there: 'no', 'yes'"),
+        (HEADER + "1\ta\tb\tyes\n2\ta\tb\tno\n", "line 2: the label 'yes' is not one of 0, 1"),
         (HEADER + "\ta\tb\t0\n", "line 2: a blank id"),
         (HEADER + "1\ta\tb\t0\n2\ta\tb\n", "line 3: 3 columns, expected 4"),
         (HEADER + "1\ta\tb\t0\t\n", "line 2: 5 columns, expected 4"),
@@ -163,7 +162,7 @@ def test_other_encodings_are_refused(write: Write, tmp_path: Path) -> None:
 
 def test_missing_folders_and_files_are_named(write: Write, tmp_path: Path) -> None:
     error = refused(tmp_path / "nowhere")
-    assert f"no folder: {tmp_path / 'nowhere'}" in error.problem
+    assert f"not a folder: {tmp_path / 'nowhere'}" in error.problem
 
     error = refused(tmp_path, "en de fr ja")
     assert "no folder for fr, ja" in error.problem

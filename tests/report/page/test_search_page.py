@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.report.page.conftest import paged
-from tests.report.page.studies import confirmation, search
+from tests.report.page.studies import RUNGS, confirmation, search
+from tuner import invocation
 from tuner.errors import UserError
 from tuner.ledger import Ledger
 from tuner.records import StudyRecord
 from tuner.report.page import beside
 from tuner.report.page.beside import first_test
 from tuner.report.page.blocks import Block, Commands, Figure, Grid, Page, Side, Words
+from tuner.report.page.render import markdown
 
 BROKEN = "planted-reference"
 
@@ -52,6 +56,61 @@ def test_a_search_without_a_control_cannot_be_confirmed(place: Path) -> None:
     page = paged(study.model_copy(update={"settings": {**study.settings, "baseline": None}}), place)
     assert "cannot be confirmed: planted has no control" in words_of(page, "Answer")
     assert not any(isinstance(block, Commands) for block in blocks_of(page, "Answer"))
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        (True, "Training text is machine-translated."),
+        (False, "Training text is not machine-translated."),
+        (None, "Whether training text is machine-translated is not known."),
+    ],
+)
+def test_machine_translation_is_told_as_it_is_known(
+    known: bool | None, told: str, place: Path
+) -> None:
+    study = search(place, trials=4)
+    facts = {**study.facts, "data": {**study.facts["data"], "machine_translated": known}}
+    page = paged(study.model_copy(update={"facts": facts}), place)
+    assert told in words_of(page, "Data and encoder")
+
+
+def test_where_nothing_was_learnt_confirming_is_not_next(place: Path) -> None:
+    study = search(place, trials=4)
+    facts = {**study.facts, "majority_accuracy": 0.99}
+    page = paged(study.model_copy(update={"facts": facts}), place)
+    words = words_of(page, "Answer")
+    assert "Nothing was learnt" in words
+    assert f"Next: longer training than {RUNGS[-1]:,} pairs" in words and "(optim.lr)" in words
+    assert not any(isinstance(block, Commands) for block in blocks_of(page, "Answer"))
+
+
+def test_each_trial_stands_on_the_leaderboard_once(
+    search_page: Page, searched: StudyRecord
+) -> None:
+    title = "Leaderboard"
+    grids = [block for block in blocks_of(search_page, title) if isinstance(block, Grid)]
+    assert [bool(grid.folded) for grid in grids] == [False, True]
+    listed = [row[0] for grid in grids for row in grid.rows]
+    assert len(listed) == len(set(listed)) == len(searched.trials)
+    text = markdown(search_page)
+    board = text[text.index("## Leaderboard") : text.index("## Learning curves")]
+    assert all(board.count(f"| {name} |") == 1 or f"**{name}**" in board for name in listed)
+
+
+def test_commands_run_from_any_folder(
+    searched: StudyRecord, place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The page may have been made anywhere: all of its paths are absolute."""
+    monkeypatch.chdir(place.parent)
+    monkeypatch.setattr(sys, "argv", [".venv/bin/tuner", "report"])
+    monkeypatch.setattr(invocation, "which", lambda name: None)
+    text = markdown(paged(searched, Path(place.name)))
+    commands = re.findall(r"(\S*tuner) (?:confirm|replay) planted(.*?)(?:\n| [0-9])", text)
+    assert len(commands) > 10
+    for program, option in commands:
+        assert program == str(place.parent / ".venv/bin/tuner")
+        assert option.strip() == f"--storage {place}"
 
 
 def test_equal_scores_are_said(place: Path) -> None:

@@ -41,7 +41,7 @@ def check_sums(folder: Path) -> None:
     sums = folder / "SHA256SUMS"
     if not sums.is_file():
         raise UserError(f"the nano encoder is incomplete: {sums} is missing", remedy)
-    for line in sums.read_text().splitlines():
+    for line in sums.read_text(encoding="utf-8").splitlines():
         expected, name = line.split()
         file = folder / name
         if not file.is_file():

@@ -271,16 +271,16 @@ def write_folder(encoder: BertModel, folder: Path) -> None:
     """The encoder and its tokenizer in Hugging Face format, with SHA256SUMS over all its files."""
     folder.mkdir(parents=True, exist_ok=True)
     encoder.save_pretrained(folder)
-    (folder / "vocab.txt").write_text("\n".join([*SPECIAL, *vocabulary()]) + "\n")
+    (folder / "vocab.txt").write_text("\n".join([*SPECIAL, *vocabulary()]) + "\n", "utf-8")
     tokenizer = {
         "tokenizer_class": "BertTokenizer",
         "do_lower_case": True,
         "model_max_length": MAX_TOKENS,
     }
-    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=2) + "\n")
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=2) + "\n", "utf-8")
     files = ("config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt")
     sums = [f"{hashlib.sha256((folder / f).read_bytes()).hexdigest()}  {f}\n" for f in files]
-    (folder / "SHA256SUMS").write_text("".join(sums))
+    (folder / "SHA256SUMS").write_text("".join(sums), "utf-8")
 
 
 def main() -> None:

@@ -3,13 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from tuner.data import nano
 from tuner.data.corpus import Corpus, Row, Split, align
-from tuner.data.sources.cleaning import clean, declared_classes, found_classes, identify
-from tuner.data.sources.tables import Table, as_text
+from tuner.data.sources.cleaning import clean, identify
+from tuner.data.sources.labels import (
+    Classes,
+    check_forms,
+    declared_classes,
+    found_classes,
+    listed_classes,
+)
+from tuner.data.sources.tables import Table, quotes_kept
 from tuner.errors import UserError
 from tuner.study.data import DataConfig, DirectoryData, FilesData, HubData
+
+HEAD = 100
+"""Rows of each file that `look` reads."""
+
+
+def look(data: DataConfig, languages: Sequence[str], train: Sequence[str]) -> int:
+    """Check what the first rows of every table tell, within a second or so.
+
+    That is paths, columns, languages and labels. Neither torch nor `datasets` is imported, and the
+    network is not asked: of a dataset on the hub nothing is looked at.
+
+    Args:
+        data: the source.
+        languages: all languages of the study.
+        train: those trained on.
+
+    Returns:
+        The tables looked at.
+
+    Raises:
+        UserError: as `load_corpus` would later.
+    """
+    check_folder(data)
+    if isinstance(data, HubData):
+        return 0
+    languages, train = list(dict.fromkeys(languages)), list(dict.fromkeys(train))
+    tables = list(_tables(data, languages, train, HEAD))
+    if classes := _given_classes(data, tables):
+        for table in tables:
+            classes.check(table)
+    else:
+        check_forms(tables)
+    return len(tables)
 
 
 def load_corpus(
@@ -33,6 +74,7 @@ def load_corpus(
     languages, train = list(dict.fromkeys(languages)), list(dict.fromkeys(train))
     assert languages
     assert set(train) <= set(languages)
+    check_folder(data)
     total = len(train) + 2 * len(languages)
     tables: dict[Split, dict[str, Table]] = {"train": {}, "dev": {}, "test": {}}
     for number, table in enumerate(_tables(data, languages, train), start=1):
@@ -43,38 +85,61 @@ def load_corpus(
         progress(total, total)  # also where some have no test
 
     every = [table for of_split in tables.values() for table in of_split.values()]
-    classes, notes = _classes(data, tables, every)
+    classes = _given_classes(data, every)
+    notes: list[str] = []
+    if classes is None:
+        classes = found_classes(list(tables["train" if tables["train"] else "dev"].values()))
+        names = ", ".join(classes.names)
+        notes.append(f"labels: {names}, in this order, as {classes.told} (data.labels sets it)")
+    for table in every:
+        classes.check(table)
     rows: dict[Split, dict[str, dict[str, Row]]] = {}
     counted: list[str] = []
     for split, of_split in tables.items():
         if of_split:
             ids, assumed = identify(split, of_split)
             readings = {lang: clean(table, ids[lang], classes) for lang, table in of_split.items()}
-            rows[split], count = align(split, readings, classes)
+            rows[split], count = align(split, readings, classes.names)
             counted.append(count)
             notes += assumed
     if untested := [language for language in languages if language not in tables["test"]]:
         notes.append(f"test: none for {', '.join(untested)}")
+    notes += quotes_kept(every)
     notes += [remark for remark in dict.fromkeys(table.remark for table in every) if remark]
     return Corpus(
         languages=tuple(languages),
-        labels=classes,
+        labels=classes.names,
         rows=rows,
         notes=(*counted, *notes),
-        machine_translated=any(table.machine_translated for table in tables["train"].values()),
+        machine_translated=_machine_translated(list(tables["train"].values())),
     )
 
 
-def _tables(data: DataConfig, languages: list[str], train: list[str]) -> Iterator[Table]:
-    """What the source has; `datasets` is imported only where it is the source."""
+def check_folder(data: DataConfig) -> None:
+    """Refuse a folder that is not there.
+
+    Raises:
+        UserError: `data` names one.
+    """
+    if isinstance(data, HubData) and data.is_folder and not Path(data.name).is_dir():
+        raise UserError(
+            f"data.name is not a folder: {data.name}",
+            "A name from / ~ or . is a folder in the hub's layout; an id on the hub has none.",
+        )
+
+
+def _tables(
+    data: DataConfig, languages: list[str], train: list[str], most: int | None = None
+) -> Iterator[Table]:
+    """What the source has, `most` rows of each file; `datasets` is imported only for the hub."""
     if isinstance(data, DirectoryData):
         from tuner.data.sources import directory
 
-        return directory.tables(data.path, languages, train)
+        return directory.tables(data, languages, train, most)
     if isinstance(data, FilesData):
         from tuner.data.sources import files
 
-        return files.tables(data, languages, train)
+        return files.tables(data, languages, train, most)
     if isinstance(data, HubData):
         from tuner.data.sources import hub
 
@@ -107,15 +172,14 @@ def _nano(languages: list[str], train: list[str]) -> Iterator[Table]:
             )
 
 
-def _classes(
-    data: DataConfig, tables: dict[Split, dict[str, Table]], every: Sequence[Table]
-) -> tuple[tuple[str, ...], list[str]]:
-    """Labels in class order, and a note where they were taken from the rows."""
+def _given_classes(data: DataConfig, tables: Sequence[Table]) -> Classes | None:
+    """The classes that the settings list or the source declares; None where neither does."""
     if isinstance(data, FilesData | HubData) and data.labels is not None:
-        return tuple(as_text(label) for label in data.labels), []
-    if classes := declared_classes(every):
-        return classes, []
-    split: Split = "train" if tables["train"] else "dev"
-    classes = found_classes(list(tables[split].values()))
-    told = f"labels: {', '.join(classes)}, in this order, as found in {split} (data.labels sets it)"
-    return classes, [told]
+        return listed_classes(data.labels)
+    return declared_classes(tables, listable=isinstance(data, FilesData | HubData))
+
+
+def _machine_translated(tables: Sequence[Table]) -> bool | None:
+    """True where any training text is machine translation; None where nobody said."""
+    said = {table.machine_translated for table in tables}
+    return True if True in said else None if None in said else False

@@ -2,55 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from tuner.data.corpus import Reading, Row, Split
+from tuner.data.sources.labels import Classes
 from tuner.data.sources.tables import Table
 from tuner.errors import UserError
 
 UNTRANSLATED = "NS"
 """What PAWS-X has where a sentence could not be translated."""
-
-MOST_CLASSES = 20
-"""Labels that may be taken from the data without being listed; more are hardly classes."""
-
-
-def declared_classes(tables: Sequence[Table]) -> tuple[str, ...]:
-    """Labels in class order as the source declares them; empty where it does not.
-
-    Raises:
-        UserError: two tables declare different ones.
-    """
-    first = tables[0]
-    for table in tables:
-        if table.classes != first.classes:
-            raise UserError(
-                f"{table.origin} has the labels {', '.join(table.classes) or '(undeclared)'}, "
-                f"but {first.origin} {', '.join(first.classes) or '(undeclared)'}",
-                "Every language and split must have the same labels: list them in data.labels.",
-            )
-    return first.classes
-
-
-def found_classes(tables: Sequence[Table]) -> tuple[str, ...]:
-    """The labels that occur: sorted, whole numbers as numbers; blank and negative ones are none.
-
-    Raises:
-        UserError: there is but one, or there are too many for classes.
-    """
-    values = set[str]().union(*(table.labels for table in tables)) - {""}
-    if all(re.fullmatch(r"-?\d+", value) for value in values):
-        classes = sorted((value for value in values if not value.startswith("-")), key=int)
-    else:
-        classes = sorted(values)
-    if not 2 <= len(classes) <= MOST_CLASSES:
-        shown = ", ".join(map(repr, classes[:MOST_CLASSES])) or "none"
-        raise UserError(
-            f"{tables[0].origin} has {len(classes):,} different labels ({shown:.200})",
-            "Name the column of the classes in data.columns.label, and list them in data.labels.",
-        )
-    return tuple(classes)
 
 
 def identify(
@@ -93,27 +53,17 @@ def identify(
     return {language: known.get(language, ids) for language in tables}, (note,)
 
 
-def clean(table: Table, ids: Sequence[str], classes: Sequence[str]) -> Reading:
+def clean(table: Table, ids: Sequence[str], classes: Classes) -> Reading:
     """The clean rows of a table, and why the others were dropped.
 
     Args:
-        table: the rows.
+        table: the rows, whose labels `classes` knows.
         ids: one for each row.
-        classes: labels in class order.
+        classes: what labels mean.
 
     Raises:
-        UserError: an id is blank or there twice, or no label at all is one of `classes`.
+        UserError: an id is blank or there twice.
     """
-    class_of = {label: number for number, label in enumerate(classes)}
-    known = f"{', '.join(classes[:-1])} or {classes[-1]}"
-    if table.labels and class_of.keys().isdisjoint(table.labels):
-        there = sorted(set(table.labels))
-        raise UserError(
-            f"{table.origin}: no label is {known}; labels there: "
-            f"{', '.join(map(repr, there[:MOST_CLASSES])):.200}",
-            "Labels must read the same everywhere: correct them, or the list in data.labels. "
-            "Leave out a split whose labels are withheld.",
-        )
     rows: dict[str, Row] = {}
     dropped: dict[str, str] = {}
     places: dict[str, int] = {}
@@ -130,8 +80,8 @@ def clean(table: Table, ids: Sequence[str], classes: Sequence[str]) -> Reading:
             dropped[id_] = UNTRANSLATED
         elif not sentence1.strip() or not sentence2.strip():
             dropped[id_] = "blank"
-        elif label not in class_of:
-            dropped[id_] = f"label {label[:40]!r}" if label else "no label"
+        elif (number := classes.number(label)) is None:
+            dropped[id_] = "no label"
         else:
-            rows[id_] = Row(id_, sentence1, sentence2, class_of[label])
+            rows[id_] = Row(id_, sentence1, sentence2, number)
     return Reading(table.origin, rows, dropped, places, table.unit)

@@ -11,25 +11,40 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tuner.data.corpus import Split
-from tuner.data.sources.formats import read_tsv
-from tuner.data.sources.tables import Table
+from tuner.data.sources.cells import Request
+from tuner.data.sources.opening import is_there
+from tuner.data.sources.separated import Line, read_tsv, tsv_lines
+from tuner.data.sources.tables import Table, is_translated
 from tuner.errors import UserError
+from tuner.study.data import DirectoryData
 
+ORIGINAL, TRANSLATED = "train.tsv", "translated_train.tsv"
 FILES: dict[Split, tuple[str, ...]] = {
-    "train": ("train.tsv", "translated_train.tsv"),
+    "train": (ORIGINAL, TRANSLATED),
     "dev": ("dev_2k.tsv",),
     "test": ("test_2k.tsv",),
 }
 HEADERS = (["id", "sentence1", "sentence2", "label"], ["sentence1", "sentence2", "label"])
 CLASSES = ("0", "1")
+ENGLISH = "en"
+"""The language that PAWS-X was written in."""
 
 
-def tables(folder: Path, languages: list[str], train: list[str]) -> Iterator[Table]:
+def tables(
+    data: DirectoryData, languages: list[str], train: list[str], most: int | None = None
+) -> Iterator[Table]:
     """All tables; of a language without a test file, none.
+
+    Args:
+        data: the folder, and what is said of its texts.
+        languages: all that are evaluated.
+        train: those that are trained on.
+        most: rows to read of each file at most; None for all.
 
     Raises:
         UserError: a language, folder or file is missing, or a file is not as it must be.
     """
+    folder = data.path
     _check_folders(folder, languages)
     files: dict[Split, dict[str, Path]] = {
         "train": _files(folder, "train", train),
@@ -40,35 +55,62 @@ def tables(folder: Path, languages: list[str], train: list[str]) -> Iterator[Tab
     _check_complete(folder, "dev", languages, files["dev"])
     for split, of_split in files.items():
         for language, file in of_split.items():
-            yield _table(split, language, file)
+            translated = _translated(data, language, file) if split == "train" else False
+            yield _table(split, language, file, translated, most)
 
 
-def _table(split: Split, language: str, file: Path) -> Table:
-    header, rows = read_tsv(file)
+def _table(
+    split: Split, language: str, file: Path, machine_translated: bool | None, most: int | None
+) -> Table:
+    header = next(tsv_lines(file), Line(1, [])).fields
     if header not in HEADERS:
         raise UserError(
             f"{file}, line 1: unknown header {' '.join(header)[:80]!r}",
             f"The header must be {' '.join(HEADERS[0])!r}, separated by tabs (the id may be left "
-            f"out where all languages have the same rows in the same order).",
+            f"out where all languages have the same rows in the same order). A file without it is "
+            f"read with data.source: files.",
         )
+    cells = read_tsv(file, Request(header, most=most))
     return Table(
         split=split,
         language=language,
-        origin=str(file),
-        ids=[row[0] for row in rows] if header == HEADERS[0] else None,
-        sentences1=[row[-3] for row in rows],
-        sentences2=[row[-2] for row in rows],
-        labels=[row[-1] for row in rows],
-        places=range(2, len(rows) + 2),
-        machine_translated=file.name.startswith("translated"),
+        origin=cells.origin,
+        ids=cells.texts("id") if "id" in cells.columns else None,
+        sentences1=cells.sentences("sentence1"),
+        sentences2=cells.sentences("sentence2"),
+        labels=cells.texts("label"),
+        places=cells.places,
+        machine_translated=machine_translated,
         classes=CLASSES,
+        keeps_quotes=cells.keeps_quotes,
     )
+
+
+def _translated(data: DirectoryData, language: str, file: Path) -> bool | None:
+    """Say whether a training file is machine translation; None where nobody said.
+
+    `translated_train.tsv` says yes, and `en/train.tsv`, which PAWS-X was translated from, no. The
+    name train.tsv says nothing of another language.
+
+    Raises:
+        UserError: the file's name says yes, and the settings no.
+    """
+    said = is_translated(data.machine_translated, language)
+    if file.name == TRANSLATED:
+        if said is False:
+            raise UserError(
+                f"{file} is machine translation by its name, and data.machine_translated does not "
+                f"name {language}",
+                f"Add {language} to data.machine_translated, or name the file {ORIGINAL}.",
+            )
+        return True
+    return False if said is None and language == ENGLISH else said
 
 
 def _check_folders(folder: Path, languages: list[str]) -> None:
     if not folder.is_dir():
         raise UserError(
-            f"data.path is no folder: {folder}",
+            f"data.path is not a folder: {folder}",
             "Give the folder that holds one folder a language, as en/dev_2k.tsv.",
         )
     missing = [language for language in languages if not (folder / language).is_dir()]
@@ -84,7 +126,7 @@ def _files(folder: Path, split: Split, languages: list[str]) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for language in languages:
         candidates = [folder / language / name for name in FILES[split]]
-        there = [file for file in candidates if file.exists()]
+        there = [file for file in candidates if is_there(file)]
         if len(there) > 1:
             raise UserError(
                 f"{folder / language} has both {' and '.join(file.name for file in there)}",

@@ -7,27 +7,36 @@ from pathlib import Path
 
 from tuner.data.corpus import Split
 from tuner.data.sources.formats import read_cells
-from tuner.data.sources.tables import Table, tables_of
+from tuner.data.sources.opening import is_there
+from tuner.data.sources.tables import Table, request, tables_of
 from tuner.errors import UserError
-from tuner.study.data import LANGUAGE, FilesData
+from tuner.study.columns import LANGUAGE
+from tuner.study.data import FilesData
 
 
-def tables(data: FilesData, languages: list[str], train: list[str]) -> Iterator[Table]:
+def tables(
+    data: FilesData, languages: list[str], train: list[str], most: int | None = None
+) -> Iterator[Table]:
     """All tables; of a language without test, none.
+
+    Args:
+        data: where they are.
+        languages: all that are evaluated.
+        train: those that are trained on.
+        most: rows to read of each file at most; None for all.
 
     Raises:
         UserError: a file, a column or a language is missing, or a file is not as it must be.
     """
-    patterns: dict[Split, str] = {"train": data.train, "dev": data.dev}
-    if data.test is not None:
-        patterns["test"] = data.test
-    of_split = {"train": train, "dev": languages, "test": languages}
-    files = {split: _files(split, path, of_split[split]) for split, path in patterns.items()}
-    for split, pattern in patterns.items():
-        shared = LANGUAGE not in pattern
-        for file, in_file in files[split].items():
-            cells = read_cells(file, data.wanted(shared))
-            yield from tables_of(cells, data, split, in_file, shared)
+    of_split: dict[Split, list[str]] = {"train": train, "dev": languages, "test": languages}
+    files = {
+        split: _files(split, file.path, of_split[split]) for split, file in data.splits.items()
+    }
+    for split, of_files in files.items():
+        columns = data.columns_of(split)
+        for file, in_file in of_files.items():
+            cells = read_cells(file, request(columns, data.key_of(split), split, in_file, most))
+            yield from tables_of(cells, data, columns, split, in_file, whole=most is None)
 
 
 def _files(split: Split, pattern: str, languages: list[str]) -> dict[Path, list[str]]:
@@ -35,7 +44,7 @@ def _files(split: Split, pattern: str, languages: list[str]) -> dict[Path, list[
     files = {Path(pattern.replace(LANGUAGE, language)): [language] for language in languages}
     if LANGUAGE not in pattern and languages:
         files = {Path(pattern): languages}
-    missing = [file for file in files if not file.exists()]
+    missing = [file for file in files if not is_there(file)]
     if missing and (split != "test" or len(missing) == len(files)):
         shown = ", ".join(map(str, missing[:3])) + (", ..." if len(missing) > 3 else "")
         either = "leave data.test out" if split == "test" else "name other languages"

@@ -10,21 +10,27 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 import datasets  # type: ignore[import-untyped]
 import huggingface_hub
+from datasets.packaged_modules.csv.csv import CsvConfig  # type: ignore[import-untyped]
 
 from tuner.data.corpus import Split
-from tuner.data.sources.tables import Cells, Table, check_columns, tables_of
+from tuner.data.sources.cells import Cells, check_columns
+from tuner.data.sources.records import values_of
+from tuner.data.sources.tables import Table, request, tables_of
 from tuner.errors import UserError
 from tuner.hub import Answer, ask, offline, reason
-from tuner.study.data import LANGUAGE, HubData
+from tuner.study.columns import LANGUAGE
+from tuner.study.data import HubData
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+HUB = "hf://datasets/"
+AS_WRITTEN = {"keep_default_na": False, "na_values": ""}
+"""Settings of `datasets` for CSV: by default it takes 19 words for missing values."""
 
 
 def tables(data: HubData, languages: list[str], train: list[str]) -> Iterator[Table]:
@@ -34,11 +40,6 @@ def tables(data: HubData, languages: list[str], train: list[str]) -> Iterator[Ta
         UserError: the dataset can neither be reached nor is cached, or a subset, split, column or
             language is missing.
     """
-    if data.is_folder and not Path(data.name).is_dir():
-        raise UserError(
-            f"data.name is no folder: {data.name}",
-            "A name from / ~ or . is a folder in the hub's layout; an id on the hub has none.",
-        )
     subsets = {data.subset: languages}
     if data.subset is not None and LANGUAGE in data.subset:
         subsets = {data.subset.replace(LANGUAGE, language): [language] for language in languages}
@@ -68,13 +69,15 @@ def _load(data: HubData, subset: str | None, answer: Answer, cache: str | None) 
     Raises:
         UserError: it cannot be had, or not in the revision that was asked for.
     """
-    path = data.name if data.is_folder else f"hf://datasets/{data.name}"
+    path = data.name if data.is_folder else f"{HUB}{data.name}"
     try:
-        builder = datasets.load_dataset_builder(
-            path, subset, revision=answer.commit or data.revision, cache_dir=cache
+        builder = _builder(
+            path, subset, answer.commit or data.revision, cache, bool(answer.silence)
         )
         builder.download_and_prepare()
         splits = builder.as_dataset()
+    except UserError:
+        raise
     except Exception as error:  # of any library that reads one of the hub's many formats
         _refuse(data, subset, answer.silence, error)
     if data.is_folder:
@@ -88,6 +91,33 @@ def _load(data: HubData, subset: str | None, answer: Answer, cache: str | None) 
             "Connect once, or name the cached one in data.revision.",
         )
     return splits, found
+
+
+def _builder(
+    path: str, subset: str | None, revision: str | None, cache: str | None, cached: bool
+) -> Any:
+    """What reads a subset; in CSV, `None` and `NA` are texts, and only a blank is missing.
+
+    What reads other formats takes no settings of CSV. Where the hub cannot be asked (`cached`), the
+    cache has a copy that was made with them, or one without.
+
+    Raises:
+        UserError: the cache has the subset only as CSV that was read otherwise.
+    """
+    asked = {"path": path, "name": subset, "revision": revision, "cache_dir": cache}
+    if cached:
+        with suppress(ValueError):  # it has none
+            return datasets.load_dataset_builder(**asked, **AS_WRITTEN)
+    builder = datasets.load_dataset_builder(**asked)
+    if isinstance(builder.config, CsvConfig):
+        return datasets.load_dataset_builder(**asked, **AS_WRITTEN)
+    if cached and builder.info.builder_name == "csv":
+        raise UserError(
+            f"the cache holds {path.removeprefix(HUB)} {subset or ''} as CSV that was read with "
+            f"None and NA for missing values",
+            "Connect once: it is then read as it is written.",
+        )
+    return builder
 
 
 def _refuse(data: HubData, subset: str | None, silence: str, error: Exception) -> NoReturn:
@@ -115,7 +145,6 @@ def _refuse(data: HubData, subset: str | None, silence: str, error: Exception) -
 def _read(
     data: HubData, splits: Any, origin: str, remark: str, languages: list[str], train: list[str]
 ) -> Iterator[Table]:
-    shared = LANGUAGE not in (data.subset or "")
     plan: list[tuple[Split, str | None, list[str]]] = [
         ("train", data.splits.train, train),
         ("dev", data.splits.dev, languages),
@@ -129,25 +158,30 @@ def _read(
                 f"{origin} has no split {name!r}",
                 f"Splits there: {', '.join(splits)}. Name yours in data.splits.",
             )
-        cells, classes = _cells(f"{origin}/{name}", splits[name], data, shared)
-        yield from tables_of(cells, data, split, of_split, shared, classes, remark)
+        cells, classes = _cells(f"{origin}/{name}", splits[name], data, split, of_split)
+        yield from tables_of(cells, data, data.columns, split, of_split, True, classes, remark)
 
 
-def _cells(origin: str, dataset: Any, data: HubData, shared: bool) -> tuple[Cells, tuple[str, ...]]:
+def _cells(
+    origin: str, dataset: Any, data: HubData, split: Split, languages: list[str]
+) -> tuple[Cells, tuple[str, ...]]:
     """The columns wanted; and the names of the labels, in class order, if the column has them."""
-    names = data.wanted(shared)
-    check_columns(origin, names, dataset.column_names)
+    asked = request(data.columns, "data.columns", split, languages, None)
+    check_columns(origin, asked, dataset.column_names)
+    names = [name for name in asked.names if name in dataset.column_names]
     table = dataset.select_columns(names).with_format("arrow")[:]
-    columns = {name: table.column(name).to_pylist() for name in names}
+    columns = {name: values_of(table.column(name), origin, str(name)) for name in names}
     classes: tuple[str, ...] = ()
-    label = dataset.features[data.columns.label]
-    if isinstance(label, datasets.ClassLabel):
-        classes = tuple(label.names)
-        columns[data.columns.label] = [
-            value if value is None or value < 0 else classes[value]  # -1: the label is withheld
-            for value in columns[data.columns.label]
-        ]
-    return Cells(origin, columns, range(1, table.num_rows + 1), "row"), classes
+    for language in languages:
+        column = data.columns.of(language).label
+        label = dataset.features[column]
+        if isinstance(label, datasets.ClassLabel):
+            classes = tuple(label.names)
+            columns[column] = [
+                value if not isinstance(value, int) else None if value < 0 else classes[value]
+                for value in columns[column]  # -1: the label is withheld
+            ]
+    return Cells(origin, columns, range(1, table.num_rows + 1), "row", asked), classes
 
 
 @contextmanager

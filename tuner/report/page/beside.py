@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tuner.errors import UserError
-from tuner.invocation import command
+from tuner.invocation import lasting_command
 from tuner.records import StudyRecord
 from tuner.report.page.blocks import Block, Commands, Link
 from tuner.report.page.render import HTML
@@ -87,7 +87,7 @@ def to_page(text: str, study: StudyRecord, folder: Place) -> Block:
     sibling = folder.parent / study.name
     if HTML in listed(sibling):
         return Link(text, study.name)
-    return Commands(f"{text}, written by:", (command("report", sibling),))
+    return Commands(f"{text}, written by:", (lasting_command("report", sibling),))
 
 
 def _siblings(stem: str, folder: Place) -> list[Place]:

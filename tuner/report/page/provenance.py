@@ -11,6 +11,11 @@ from tuner.report.page.trials import DIGITS, again
 from tuner.storage.folders import Place
 from tuner.terminal.progress import clock
 
+TRANSLATED = {
+    True: "Training text is machine-translated.",
+    False: "Training text is not machine-translated.",
+    None: "Whether training text is machine-translated is not known.",
+}
 KINDS = {
     "useful": "trials at full budget",
     "under_way": "trials under way, or to go on",
@@ -57,8 +62,7 @@ def data(study: StudyRecord) -> Section:
             f"Trained on {corpus['training_pairs']:,} pairs that are clean in all source languages."
         )
     if "machine_translated" in corpus:
-        how = "is" if corpus["machine_translated"] else "is not"
-        told.append(f"Training text {how} machine-translated.")
+        told.append(TRANSLATED[corpus["machine_translated"]])
     told.append(
         f"Encoder: {encoder.get('name', 'unknown')}"
         + (f" at revision {encoder['revision']}" if encoder.get("revision") else "")

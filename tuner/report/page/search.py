@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tuner.confirm.plan import check_confirmable
 from tuner.errors import UserError
-from tuner.invocation import command
+from tuner.invocation import lasting_command
 from tuner.records import StudyRecord, TrialRecord
 from tuner.report.importances import caveat, importances
 from tuner.report.leaderboard import percent, shown, varied
@@ -14,6 +14,7 @@ from tuner.report.page.drawing.curves import Curve, Role, learning_curves
 from tuner.report.page.settings import by_setting
 from tuner.report.page.trials import leaderboard, name
 from tuner.storage.folders import Place
+from tuner.tracking.notes import NOTHING_LEARNT, instead_of_confirming
 
 
 def answer(study: StudyRecord) -> list[Block]:
@@ -41,9 +42,8 @@ def answer(study: StudyRecord) -> list[Block]:
                 f" {difference:.2f} points less, in one run of each."
             )
         )
-    if score < study.facts["majority_accuracy"] + 1e-9:
-        told = "Nothing was learnt: always giving the most frequent label does as well."
-        blocks.append(Words(told, "warning"))
+    if not study.learnt:
+        blocks.append(Words(f"{NOTHING_LEARNT.capitalize()}.", "warning"))
     flat = best.config.flat()
     settings = ", ".join(f"{n} {shown(flat[n])}" for n in varied(study) if flat[n] is not None)
     blocks += [
@@ -58,12 +58,16 @@ def answer(study: StudyRecord) -> list[Block]:
 
 
 def next_step(study: StudyRecord, folder: Place) -> list[Block]:
-    """The command that confirms it, or why there is none."""
+    """The command that confirms it, or why there is none; where nothing was learnt, what to try."""
+    if study.best is not None and not study.learnt:
+        return [Words(f"Next: {instead_of_confirming(study)}.", "note")]
     try:
         check_confirmable(study, folder)
     except UserError as error:
         return [Words(f"It cannot be confirmed: {error.problem}.", "note")]
-    return [Commands("Next, with fresh seeds and the control:", (command("confirm", folder),))]
+    return [
+        Commands("Next, with fresh seeds and the control:", (lasting_command("confirm", folder),))
+    ]
 
 
 def sections(study: StudyRecord) -> list[Section]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tuner.invocation import command
+from tuner.invocation import lasting_command
 from tuner.records import Origin, StudyRecord, TrialRecord
 from tuner.report.leaderboard import ordered, percent, shown, varied
 from tuner.report.page.blocks import Grid
 from tuner.storage.folders import Place
+from tuner.wording import count
 
 FIRST = 12
 """Trials that stand open; the others are folded."""
@@ -21,7 +22,7 @@ DIGITS = 12
 
 
 def leaderboard(study: StudyRecord) -> tuple[Grid, ...]:
-    """The leaderboard: its first lines, and all of it where there are more."""
+    """The leaderboard: its first lines, and the others where there are more."""
     names, trials = varied(study), ordered(study)
     best = study.best
     columns = ("trial", "state", "score, %", "pairs", *names)
@@ -39,12 +40,12 @@ def leaderboard(study: StudyRecord) -> tuple[Grid, ...]:
         f"Score: {study.facts['objective']}, unconfirmed. Trials at full budget come first, "
         "ranked; scores at fewer pairs are not ranked against them."
     )
-    strong = frozenset([trials.index(best)] if best else [])
+    strong = frozenset([trials.index(best)] if best else [])  # the first: ranked ones lead
     claim = study.facts["claim"]
     grids = [Grid(caption, claim, columns, rows[:FIRST], left=2, strong=strong)]
-    if len(rows) > FIRST:
-        told = f"all {len(rows)} trials"
-        grids.append(Grid(caption, claim, columns, rows, left=2, strong=strong, folded=told))
+    if others := rows[FIRST:]:
+        told = count(len(others), "more trial")
+        grids.append(Grid("The leaderboard goes on.", claim, columns, others, 2, folded=told))
     return tuple(grids)
 
 
@@ -77,7 +78,7 @@ def again(study: StudyRecord, folder: Place) -> Grid:
     rows = tuple(
         (
             name(trial),
-            f"{command('replay', folder)} {trial.number}",
+            f"{lasting_command('replay', folder)} {trial.number}",
             str(trial.config.seed),
             f"{trial.last.rung:,}",
             trial.last.precision,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from tuner.confirm.choice import NONE_WHOLE, concluded
 from tuner.confirm.result import Confirmed
 from tuner.errors import UserError
-from tuner.invocation import command
+from tuner.invocation import command, lasting_command
 from tuner.records import ENDED, StudyRecord
 from tuner.report.page import confirmation, provenance, scaling, search
 from tuner.report.page.beside import Family, first_test, to_page
@@ -162,7 +162,7 @@ def _without(study: StudyRecord, folder: Place) -> list[Block]:
         return [Words(told, "answer"), Words("With other seeds: confirm the search with --again.")]
     return [
         Words("Nothing has been recommended yet, and nothing has read test.", "answer"),
-        Commands("Go on with:", (command("resume", folder),)),
+        Commands("Go on with:", (lasting_command("resume", folder),)),
     ]
 
 

@@ -1,0 +1,65 @@
+"""Ray's tokens: whether they are on, and who may read the file of one."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from tuner.errors import UserError
+from tuner.search.credentials import check_tokens, make_private
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_a_study_without_tokens_has_to_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_tokens(insecure=False)
+    for mode in ("", "token", "Token "):
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+        check_tokens(insecure=False)
+    for mode in ("disabled", "Disabled", "off", "tokens"):
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+        with pytest.raises(UserError, match=f"RAY_AUTH_MODE={mode} turns") as refused:
+            check_tokens(insecure=False)
+        assert "--insecure" in refused.value.remedy
+        check_tokens(insecure=True)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_token_that_others_can_read_is_made_private(
+    named: bool, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = home / "secret" if named else home / ".ray" / "auth_token"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("t")
+    path.chmod(0o644)
+    if named:
+        monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(path))
+    told = make_private()
+    assert told is not None and "0644" in told and str(path) in told
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert make_private() is None
+
+
+def test_one_that_is_not_ours_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / ".ray").mkdir()
+    (home / ".ray" / "auth_token").touch(0o644)
+
+    def refuse(path: Path, mode: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    told = make_private()
+    assert told is not None and "chmod 600" in told and "Operation not permitted" in told
+
+
+def test_no_home_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/dev/null")
+    assert make_private() is None

@@ -1,0 +1,95 @@
+"""Opening a file of data: gzip undone, bytes decoded, and what cannot be read named by line."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from tuner.errors import UserError
+from tuner.study.columns import COMPRESSED
+
+DISGUISED = (
+    (b"\x1f\x8b", "compressed with gzip", "Name it {name}.gz, or decompress it: gunzip."),
+    (b"PK\x03\x04", "a ZIP archive", "Unpack it, and give the file inside."),
+    (b"PAR1", "a Parquet file", "Name it with the ending .parquet."),
+)
+"""How a file that is not text begins, what it is, and what to do about it."""
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def is_there(file: Path) -> bool:
+    """True where something has this name.
+
+    Raises:
+        UserError: nobody can say, as where a folder above it may not be entered.
+    """
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        raise _unreadable(file, error) from error
+    return True
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[BinaryIO]:
+    """The bytes of a file, decompressed where its name ends in `.gz`.
+
+    Raises:
+        UserError: it cannot be opened or read.
+    """
+    try:
+        if file.name.lower().endswith(COMPRESSED):
+            with gzip.open(file, "rb") as stream:
+                yield cast(BinaryIO, stream)
+        else:
+            with file.open("rb") as plain:
+                yield plain
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(
+            f"{file} is not a whole gzip file ({error})",
+            "Compress or download it again. If it is not compressed, drop .gz from its name.",
+        ) from error
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def lines_of(file: Path) -> Iterator[str]:
+    """The lines of a text in UTF-8, each with the line feed that ends it.
+
+    Raises:
+        UserError: the file cannot be read, is not text, or a line is not UTF-8.
+    """
+    with opened(file) as stream:
+        for number, raw in enumerate(stream, start=1):
+            if number == 1:
+                _check_is_text(file, raw)
+            try:
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise _not_utf8(file, number, raw, error) from error
+            yield line
+
+
+def _unreadable(file: Path, error: OSError | ValueError) -> UserError:
+    reason = getattr(error, "strerror", None) or error
+    return UserError(f"cannot read {file}: {reason}", "Check the file and its permissions.")
+
+
+def _check_is_text(file: Path, start: bytes) -> None:
+    for magic, what, remedy in DISGUISED:
+        if start.startswith(magic):
+            raise UserError(f"{file} is {what}", remedy.format(name=file.name))
+
+
+def _not_utf8(file: Path, number: int, raw: bytes, error: UnicodeDecodeError) -> UserError:
+    encoding = "UTF-16" if number == 1 and raw.startswith(UTF_16) else "WINDOWS-1252"
+    return UserError(
+        f"{file}, line {number}: not UTF-8 ({error.reason})",
+        f"Convert the file to UTF-8. If it is {encoding}: iconv -f {encoding} -t UTF-8 OLD > NEW",
+    )

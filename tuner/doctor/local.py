@@ -1,0 +1,50 @@
+"""Checks of what a Ray on this machine needs, which no Ray has to be started for."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tuner.doctor.findings import Finding
+from tuner.errors import UserError
+from tuner.machine import cpus
+from tuner.search.credentials import check_tokens
+from tuner.search.local_ray import check_folder, scratch
+
+
+def ray_can_start() -> Iterator[Finding]:
+    """The CPUs that trials may have, where Ray keeps its files, its tokens, and the home folder."""
+    found = cpus()
+    of = f" of the machine's {os.cpu_count()}: {found.limit}" if found.limit else ""
+    yield Finding("CPUs", "pass", f"{found.number} for trials{of}")
+    try:
+        check_folder()
+    except UserError as error:
+        yield Finding("Ray's files", "fail", error.problem, error.remedy)
+    else:
+        yield Finding("Ray's files", "pass", f"in a folder of its own in {scratch()[1]}")
+    try:
+        check_tokens(insecure=False)
+    except UserError as error:
+        yield Finding("tokens", "fail", error.problem, error.remedy)
+    else:
+        yield Finding("tokens", "pass", "on: a new one for each Ray that is started here")
+    yield home_is_writable()
+
+
+def home_is_writable() -> Finding:
+    """Libraries keep their caches in the home folder; a study itself has nothing there."""
+    try:
+        home = Path.home()
+        with tempfile.TemporaryDirectory(dir=home):
+            return Finding("home", "pass", f"{home} can be written")
+    except (OSError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        return Finding(
+            "home",
+            "warn",
+            f"the home folder {os.environ.get('HOME', '~')} cannot be written: {why}",
+            "Studies run without it; the hub's downloads need HF_HOME=FOLDER then.",
+        )

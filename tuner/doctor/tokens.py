@@ -1,0 +1,64 @@
+"""Checks of a joined cluster's token: whoever has none must be able to do nothing there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import ray
+from ray._private.worker import get_dashboard_url
+
+from tuner.doctor.findings import Finding
+from tuner.errors import UserError
+from tuner.jobs.connection import NO_JOB, TURN_ON, Head
+
+TOKENS = "tokens"
+ASK_STORE = """
+import sys
+from ray._raylet import GcsClient
+GcsClient(address=sys.argv[1]).internal_kv_exists(b"", None)
+"""
+STORE_SECONDS = 60.0
+"""For Ray's import and an answer."""
+
+
+def tokens_on() -> Finding:
+    """Whoever reaches the joined cluster without its token can do nothing there.
+
+    Two doors are tried without one: the dashboard's job API, and the cluster's own store, which is
+    there also where the dashboard is off.
+    """
+    store = ray.get_runtime_context().gcs_address
+    if _store_is_open(store):
+        return Finding(
+            TOKENS, "fail", "off: whoever reaches the cluster may run anything on it", TURN_ON
+        )
+    dashboard = get_dashboard_url()  # type: ignore[no-untyped-call]
+    if not dashboard:
+        return Finding(TOKENS, "pass", "on; the dashboard is off")
+    try:
+        status, _ = Head(f"http://{dashboard}").ask("GET", NO_JOB)
+    except UserError as error:
+        return Finding(TOKENS, "warn", f"on; {error.problem}", error.remedy)
+    if status not in (401, 403):
+        return Finding(
+            TOKENS, "fail", f"the job API at {dashboard} answers without one ({status})", TURN_ON
+        )
+    return Finding(TOKENS, "pass", f"on; the job API at {dashboard} refuses who has none")
+
+
+def _store_is_open(address: str) -> bool:
+    """Whether the cluster answers a process that has no token."""
+    environment = {name: os.environ[name] for name in os.environ if "RAY" not in name}
+    try:
+        subprocess.run(
+            [sys.executable, "-P", "-c", ASK_STORE, address],
+            env=environment | {"RAY_AUTH_MODE": "disabled"},
+            capture_output=True,
+            timeout=STORE_SECONDS,
+            check=True,
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return False
+    return True

@@ -1,0 +1,137 @@
+"""An encoder's config.json: the numbers that are needed of it, and the kinds that are refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from tuner.errors import UserError
+from tuner.model.architectures import ENCODERS, check_architecture
+from tuner.model.files import broken
+
+LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
+HIDDEN = ("hidden_size", "dim", "emb_dim", "d_model")
+"""What configurations call these numbers; the second is DistilBERT's, the third XLM's."""
+MOST = {"layers": 1_000, "hidden": 2**17, "vocabulary": 2**24, "positions": 2**24}
+"""Larger numbers are not an encoder's: its tables alone would fill the memory."""
+SEEN = "seen_languages"
+"""Key of the configuration that `tuner.export` adds, so that it goes wherever the encoder goes."""
+OFFSET = {
+    *("roberta", "xlm-roberta", "xlm-roberta-xl", "roberta-prelayernorm", "camembert", "xmod"),
+    *("data2vec-text", "ibert", "longformer", "mpnet", "esm", "luke", "mluke"),
+}
+"""Model types that number positions from `pad_token_id` + 1 on, as RoBERTa does."""
+GENERATES = re.compile(r"ForCausalLM|ForConditionalGeneration|^(?!XLNet|.*With).*LMHeadModel")
+LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,34}")
+
+
+def check_kind(config: Mapping[str, object], name: str) -> None:
+    """Refuse what its configuration alone shows not to be an encoder that can be trained here.
+
+    Args:
+        config: as in config.json.
+        name: the encoder's, as the user gave it.
+
+    Raises:
+        UserError: it has a decoder or generates text, is quantised, or needs code of its own; or
+            its architecture is refused.
+    """
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or not kind:
+        reason = f"config.json must name a model_type, got {kind!r}"
+        broken(name, "configuration", reason, ENCODERS)
+    check_architecture(config, name)
+    written = config.get("architectures")
+    classes = [each for each in written if isinstance(each, str)] if _is_list(written) else []
+    generates = next((each for each in classes if GENERATES.search(each)), None)
+    if config.get("is_encoder_decoder") is True or generates:
+        why = f"{generates} generates text" if generates else "it has a decoder"
+        raise UserError(
+            f"{name!r} is a model of type {kind}, not an encoder-only one: {why}", ENCODERS
+        )
+    if isinstance(quantised := config.get("quantization_config"), Mapping):
+        method = quantised.get("quant_method") or "an unnamed method"
+        reason = f"its weights are quantised by {method}, and quantised weights cannot be trained"
+        broken(name, "weights", reason, "Use the checkpoint that it was quantised from.")
+    if _needs_code(config, kind):
+        reason = (
+            f"the model type {kind} needs code that comes with it (auto_map), and code out of a "
+            "model's folder is never run"
+        )
+        remedy = f"Use an encoder whose architecture transformers has itself. {ENCODERS}"
+        broken(name, "configuration", reason, remedy)
+    seen_languages(config, name)
+
+
+def number(config: Mapping[str, object], names: tuple[str, ...], most: int, name: str) -> int:
+    """A whole number of a configuration, under the first of some keys that it has.
+
+    Raises:
+        UserError: it has none of them, or something else there.
+    """
+    key = next((key for key in names if config.get(key) is not None), None)
+    if key is None:
+        reason = f"config.json has no {names[0]}, so it is not an encoder's"
+        broken(name, "configuration", reason, ENCODERS)
+    value = config[key]
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        reason = f"{key} in config.json must be a whole number from 1 to {most:,}, got {value!r}"
+        broken(name, "configuration", reason[:300], "Copy the encoder's own config.json there.")
+    return value
+
+
+def optional(config: Mapping[str, object], key: str, most: int, name: str) -> int | None:
+    """The same of a key that not every encoder has."""
+    return None if config.get(key) is None else number(config, (key,), most, name)
+
+
+def positions_of(config: Mapping[str, object], name: str) -> int | None:
+    """How many tokens an encoder takes; None where its configuration sets no end.
+
+    Raises:
+        UserError: the configuration has something else than a number.
+    """
+    key = "max_position_embeddings" if config.get("max_position_embeddings") else "n_positions"
+    positions = optional(config, key, MOST["positions"], name)
+    padding = config.get("pad_token_id")
+    if positions is None or config.get("model_type") not in OFFSET or not isinstance(padding, int):
+        return positions
+    return max(positions - padding - 1, 1)
+
+
+def seen_languages(config: Mapping[str, object], name: str) -> tuple[str, ...]:
+    """Languages that an encoder was fine-tuned or chosen on, where it came out of a study.
+
+    Raises:
+        UserError: there is something else than a list of language codes.
+    """
+    seen = config.get(SEEN)
+    if seen is None:
+        return ()
+    codes = (
+        [each for each in seen if isinstance(each, str) and LANGUAGE.fullmatch(each)]
+        if (isinstance(seen, list))
+        else None
+    )
+    if codes is None or codes != seen:
+        reason = f"{SEEN} in config.json must be a list of language codes, got {seen!r}"
+        remedy = f'Write it as ["en", "de"]; without it {name} counts as trained on no language.'
+        broken(name, "configuration", reason[:300], remedy)
+    return tuple(codes)
+
+
+def _needs_code(config: Mapping[str, object], kind: str) -> bool:
+    """Whether there is code with the model, and transformers has none for its type."""
+    if not isinstance(config.get("auto_map"), Mapping):
+        return False
+    found = find_spec("transformers")  # not imported: that takes seconds
+    assert found is not None and found.submodule_search_locations
+    models = Path(found.submodule_search_locations[0]) / "models"
+    folders = {kind, kind.replace("-", "_"), kind.replace("-", "").replace("_", "")}
+    return not any(re.fullmatch(r"\w+", each) and (models / each).is_dir() for each in folders)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)

@@ -1,0 +1,115 @@
+"""An encoder of the hub: its configuration and the header of its weights; and why it is not had.
+
+The hub's and transformers' errors are told here in our words, each with what helps against it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+import huggingface_hub
+from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError
+
+from tuner.errors import UserError
+from tuner.hub import ask, offline
+from tuner.model.files import FILES, INDEX, SAVE_AGAIN, WHOLE, broken, likely_folder
+from tuner.study.parts import EncoderConfig
+
+
+class HubAway(UserError):
+    """The hub cannot be reached, and the encoder is not in the cache."""
+
+
+def fetched(encoder: EncoderConfig) -> tuple[Path, dict[str, list[int]] | None]:
+    """What the hub or its cache has of an encoder, without fetching its weights.
+
+    Returns:
+        A folder with config.json; and the shapes of the weights by name, None where the folder has
+        the weights themselves.
+
+    Raises:
+        UserError: it cannot be found or read.
+        HubAway: the hub may have it, but does not answer.
+    """
+    name, revision = encoder.name, encoder.revision
+    part, silence = "configuration", _silence(encoder)
+    with offline(bool(silence)):
+        try:
+            file = huggingface_hub.hf_hub_download(name, "config.json", revision=revision)
+            folder, part = Path(file).parent, "weights"
+            if (folder / WHOLE).exists() or (folder / INDEX).exists():
+                return folder, None
+            if silence:
+                raise LocalEntryNotFoundError(f"the hub {silence}")
+            headers = huggingface_hub.HfApi().get_safetensors_metadata(name, revision=revision)
+        except Exception as error:  # the hub's libraries raise what they like
+            refuse(encoder, part, error)
+    shapes = {
+        key: list(tensor.shape)
+        for header in headers.files_metadata.values()
+        for key, tensor in header.tensors.items()
+    }
+    return folder, shapes
+
+
+def refuse(encoder: EncoderConfig, part: str, error: Exception) -> NoReturn:
+    """Say what is wrong with a part of an encoder, whatever library found it.
+
+    Raises:
+        UserError: always.
+    """
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    if any(isinstance(each, LocalEntryNotFoundError) for each in (error, error.__cause__)):
+        problem = "the Hugging Face hub cannot be reached and it is not in the local cache"
+        remedy = f"Connect once, unset HF_HUB_OFFLINE, or set encoder.name to a folder with {FILES}"
+        told = f"the {part} of {encoder.name!r} cannot be loaded: {problem}"
+        if hint := likely_folder(encoder.name):
+            raise UserError(f"{told}; {hint}", remedy) from error
+        raise HubAway(told, remedy) from error
+    if isinstance(error, UserError):
+        raise error
+    try:
+        broken(encoder.name, part, reason, _remedy(error, reason))
+    except UserError as told:
+        raise told from error
+
+
+def _remedy(error: Exception, reason: str) -> str:
+    """What helps against an error of the libraries that load encoders."""
+    text = str(error)
+    if isinstance(error, GatedRepoError):
+        return "Ask for access on the model's page of the hub, then give your token in HF_TOKEN."
+    if isinstance(error, EntryNotFoundError):
+        return (
+            "Its repository on the hub lacks the file. Choose a revision that has it "
+            "(encoder.revision), or another encoder."
+        )
+    if "trust_remote_code" in text:
+        return "Code out of a model's repository is never run: choose another encoder."
+    if "sentencepiece" in text.lower() or "tiktoken" in text.lower():
+        return "Install what reads its vocabulary: pip install sentencepiece tiktoken"
+    if isinstance(error, ImportError):
+        return "Install what it names, where this program runs."
+    if "ignore_mismatched_sizes" in text or "size mismatch" in text:
+        return "config.json and the weights are of two models: copy both from the same one."
+    if "model type" in text and "recognize" in text:
+        return "This version of transformers does not have it: choose another encoder."
+    if isinstance(error, MemoryError):
+        return "Choose a smaller encoder, or a machine with more memory."
+    return f"{SAVE_AGAIN} A folder holds {FILES}."
+
+
+def _silence(encoder: EncoderConfig) -> str:
+    """Why the hub is silent about an encoder; empty where it has it.
+
+    Raises:
+        UserError: it answers that it does not.
+    """
+    try:
+        return ask("model", encoder.name, encoder.revision).silence
+    except UserError as error:
+        hint = likely_folder(encoder.name)
+        if hint:
+            raise UserError(f"{error.problem}; {hint}", error.remedy) from error
+        raise

@@ -1,0 +1,281 @@
+"""An encoder's files, read without torch: what they are, and why some cannot be an encoder's.
+
+A folder comes from anywhere, so nothing in it is trusted: only plain files of a likely size are
+opened, and nothing outside the folder is, whatever an index says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn
+
+from safetensors import SafetensorError, safe_open
+
+from tuner.errors import UserError
+
+FILES = "config.json, model.safetensors, tokenizer.json (or vocab.txt and tokenizer_config.json)"
+INDEX, WHOLE = "model.safetensors.index.json", "model.safetensors"
+TOKENIZERS = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "spm.model",
+    "tokenizer.model",
+)
+"""Files that hold a vocabulary; one of them is enough."""
+LARGEST_JSON, LARGEST_VOCABULARY = 2**24, 2**29
+"""Bytes: those of a configuration or an index, and those of a tokenizer."""
+LFS = b"version https://git-lfs"
+"""How a file begins that Git has left in place of a large one."""
+SAVE_AGAIN = "Save it again by save_pretrained, of model and tokenizer, or copy it again, whole."
+
+CONVERT = (
+    'python -c "from transformers import AutoModel, AutoTokenizer; '
+    "AutoModel.from_pretrained('{old}').save_pretrained('{new}'); "
+    "AutoTokenizer.from_pretrained('{old}').save_pretrained('{new}')\""
+)
+
+
+def broken(name: str, part: str, reason: str, remedy: str) -> NoReturn:
+    """Say what is wrong with a part of an encoder.
+
+    Raises:
+        UserError: always.
+    """
+    raise UserError(f"the {part} of {name!r} cannot be loaded: {reason}", remedy)
+
+
+def read_json(file: Path, name: str, part: str) -> dict[str, Any]:
+    """A JSON file of an encoder.
+
+    Args:
+        file: to read.
+        name: the encoder's, as the user gave it.
+        part: of it that the file holds, for the message.
+
+    Raises:
+        UserError: the file is missing, cannot be read, or is not one plain JSON object.
+    """
+    check_plain(file, name, part, LARGEST_JSON)
+    try:
+        value = json.loads(file.read_bytes().decode("utf-8"), object_pairs_hook=_distinct)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeDecodeError:
+        broken(name, part, f"{file.name} is not UTF-8", "Save it as UTF-8.")
+    except UnicodeEncodeError:
+        reason = f"{file.name} holds half a character, as \\ud800"
+        broken(name, part, reason, "Remove it from the file, or write the whole character.")
+    except RecursionError:
+        broken(name, part, f"{file.name} is nested too deep", SAVE_AGAIN)
+    except ValueError as error:
+        broken(name, part, f"{file.name} is not JSON: {error}", SAVE_AGAIN)
+    if not isinstance(value, dict):
+        broken(name, part, f"{file.name} is not a JSON object", SAVE_AGAIN)
+    return value
+
+
+def read_shapes(folder: Path, name: str) -> dict[str, list[int]]:
+    """The shapes of all weights in a folder, by name, from the headers of their files.
+
+    Raises:
+        UserError: the weights are missing, not safetensors, broken, or outside the folder.
+    """
+    shapes: dict[str, list[int]] = {}
+    for file in _weight_files(folder, name):
+        check_plain(file, name, "weights", None)
+        try:
+            with safe_open(file, framework="numpy") as opened:
+                found = {key: opened.get_slice(key).get_shape() for key in opened.keys()}  # noqa: SIM118 (it is not a dict)
+        except (SafetensorError, OSError, ValueError) as error:
+            broken(name, "weights", f"{file.name} is not whole: {_first_line(error)}", SAVE_AGAIN)
+        shapes |= found
+    if not shapes:
+        broken(name, "weights", "they hold no tensor", SAVE_AGAIN)
+    return shapes
+
+
+def check_tokenizer(folder: Path, name: str, rows: int | None) -> None:
+    """Check that a folder holds a tokenizer, and that its vocabulary may be the encoder's.
+
+    Args:
+        folder: of the encoder.
+        name: as the user gave it.
+        rows: of the encoder's embedding; None where its configuration does not say.
+
+    Raises:
+        UserError: there is no tokenizer, it is broken, or it is another encoder's.
+    """
+    there = [folder / file for file in TOKENIZERS if (folder / file).exists()]
+    if not there:
+        reason = f"there is none of {', '.join(TOKENIZERS)} in {folder}"
+        broken(name, "tokenizer", reason, f"Copy the encoder's own tokenizer there: {FILES}.")
+    for file in there:
+        check_plain(file, name, "tokenizer", LARGEST_VOCABULARY)
+    entries = None
+    if there[0].name == "tokenizer.json":
+        from tokenizers import Tokenizer  # without torch
+
+        try:
+            entries = Tokenizer.from_file(str(there[0])).get_vocab_size()
+        except Exception as error:  # the library raises nothing more exact
+            reason = f"tokenizer.json is not a tokenizer's: {_first_line(error)}"
+            broken(name, "tokenizer", reason, SAVE_AGAIN)
+    elif there[0].name == "vocab.txt":
+        entries = len(there[0].read_bytes().splitlines())
+    if entries is not None and rows is not None:
+        check_vocabulary(name, entries, rows)
+
+
+def check_vocabulary(name: str, entries: int, rows: int) -> None:
+    """Refuse a vocabulary that is larger than the encoder's embedding, or less than half of it.
+
+    Raises:
+        UserError: it is.
+    """
+    if not rows / 2 <= entries <= rows:
+        raise UserError(
+            f"the tokenizer of {name!r} has {entries:,} entries for an embedding of "
+            f"{rows:,} rows, so it is not this encoder's",
+            f"the encoder's folder must hold its own tokenizer: {FILES}",
+        )
+
+
+def check_plain(file: Path, name: str, part: str, most: int | None) -> None:
+    """Refuse to open what is missing, not a plain file, unreadable, or too large.
+
+    Raises:
+        UserError: it is.
+    """
+    try:
+        found = file.stat()  # follows links: the hub's cache is made of them
+    except OSError as error:
+        if not file.is_symlink() and isinstance(error, FileNotFoundError):
+            broken(name, part, *_missing(file))
+        broken(name, part, f"{file.name} leads nowhere: {error.strerror}", SAVE_AGAIN)
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
+        broken(name, part, f"{file.name} is {kind}, not a file", SAVE_AGAIN)
+    if most is not None and found.st_size > most:
+        reason = f"{file.name} has {found.st_size / 1e6:,.0f} MB, more than {most / 1e6:,.0f}"
+        broken(name, part, reason, SAVE_AGAIN)
+    try:
+        with file.open("rb") as opened:
+            begins = opened.read(len(LFS))
+    except OSError as error:
+        remedy = f"Let yourself read it: chmod u+r {file}"
+        broken(name, part, f"{file.name} cannot be read: {error.strerror}", remedy)
+    if begins == LFS:
+        reason = f"{file.name} is only Git LFS's pointer to the file"
+        broken(name, part, reason, f"Fetch the files themselves: git -C {file.parent} lfs pull")
+
+
+def likely_folder(name: str) -> str:
+    """A hint where what looks like a hub id may be a misspelt folder; else empty."""
+    path = Path(name)
+    if path.is_file():
+        return f"{name} is a file here: name the folder that holds it"
+    try:
+        beside = [child.name for child in path.parent.iterdir() if child.is_dir()]
+    except OSError:  # there is no such folder
+        return ""
+    near = get_close_matches(path.name, beside, n=1, cutoff=0.75)
+    if near:
+        return f"did you mean the folder {path.parent / near[0]}?"
+    if len(path.parts) > 1:
+        holds = ", ".join(sorted(beside)[:5]) or "none"
+        return f"{path.parent} is a folder here, and has no folder {path.name} (it has: {holds})"
+    return ""
+
+
+def _weight_files(folder: Path, name: str) -> list[Path]:
+    """Those that transformers would load."""
+    if (folder / WHOLE).exists() or (folder / WHOLE).is_symlink():
+        return [folder / WHOLE]
+    index = folder / INDEX
+    if not index.exists():
+        broken(name, "weights", *_missing(folder / WHOLE))
+    shards = read_json(index, name, "weights").get("weight_map")
+    if not isinstance(shards, dict) or not shards:
+        broken(name, "weights", f"{INDEX} has no weight_map", SAVE_AGAIN)
+    names: Iterable[Any] = dict.fromkeys(map(str, shards.values()))
+    for shard in names:
+        if not re.fullmatch(r"[\w.-]+\.safetensors", shard):
+            reason = f"{INDEX} names {shard!r}, which is not a safetensors file in the folder"
+            broken(name, "weights", reason, SAVE_AGAIN)
+    return [folder / shard for shard in names]
+
+
+def _missing(file: Path) -> tuple[str, str]:
+    """Why a file is not there, and what helps."""
+    folder = file.parent
+    reason = f"there is no {file.name} in {folder}"
+    children = {child.name for child in folder.iterdir()}
+    if "adapter_config.json" in children:
+        return (
+            f"{folder} holds an adapter (PEFT) alone, not the encoder it belongs to",
+            "Merge the two and save the result: model.merge_and_unload().save_pretrained(FOLDER), "
+            "with the tokenizer.",
+        )
+    if "modules.json" in children:  # of sentence-transformers
+        for child in sorted(children):
+            if (folder / child / "config.json").is_file() and _is_transformer(folder, child):
+                return (
+                    f"{folder} is a model of sentence-transformers, which keeps its encoder in "
+                    f"{child}",
+                    f"Set encoder.name to {folder / child}",
+                )
+    if file.name == WHOLE:
+        if any(child.endswith(".bin") and "model" in child for child in children):
+            return (
+                f"{reason}, only weights in pickle, which can hold any program and is not read",
+                f"Convert it where you trust it: {CONVERT.format(old=folder, new=f'{folder}-new')}",
+            )
+        if children & {"tf_model.h5", "flax_model.msgpack"}:
+            return (
+                f"{reason}, only weights of TensorFlow or Flax",
+                "Choose a checkpoint that was saved by PyTorch.",
+            )
+    nested = [child for child in sorted(children) if (folder / child / "config.json").is_file()]
+    if nested:
+        return reason, f"{folder / nested[0]} has a config.json: set encoder.name to it"
+    return reason, f"Copy it there: an encoder's folder holds {FILES}."
+
+
+def _is_transformer(folder: Path, child: str) -> bool:
+    """Whether a module of sentence-transformers is the encoder: its pooling has no model type."""
+    return "model_type" in read_json(folder / child / "config.json", str(folder), "configuration")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key[:50]!r} is given twice")
+        found[key] = value
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+
+
+def is_count(value: object, most: int) -> bool:
+    """Whether a value of a configuration is a whole number from 1 to `most`."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+
+
+def texts(value: object) -> list[str]:
+    """The texts in a list of a configuration; whatever else it is, none."""
+    return [part for part in value if isinstance(part, str)] if isinstance(value, list) else []
+
+
+def first_of(config: Mapping[str, object], names: Iterable[str]) -> object:
+    """The value of the first of some keys that is there."""
+    return next((config[name] for name in names if config.get(name) is not None), None)

@@ -1,0 +1,32 @@
+"""What to do after a study has ended, as the terminal says it."""
+
+from __future__ import annotations
+
+import os
+
+from tuner.invocation import READER, command, program, storage_option
+from tuner.records import StudyRecord
+from tuner.report.seeds import compared
+from tuner.storage.folders import Place
+from tuner.tracking.notes import instead_of_confirming
+
+
+def next_steps(study: StudyRecord, folder: Place) -> str:
+    """Commands, each with what it is for; a search that learnt nothing is not confirmed."""
+    lines = ["next:"]
+    sampled = any(trial.origin == "sampler" for trial in study.complete)
+    if study.best is not None and not study.learnt:
+        lines.append(f"  {instead_of_confirming(study)}")
+    elif sampled and study.settings.get("baseline") is not None:
+        lines += [
+            f"  {command('confirm', folder)}",
+            "    the best again, with fresh seeds; then test",
+        ]
+    report = command("report", folder)
+    if setting := compared(study):
+        lines += [f"  {report} --against {setting}", "    mean and deviation over seeds"]
+    lines += [f"  {report}", "    every trial, and a CSV"]
+    if READER not in os.environ:
+        interface = f"{program()} ui{storage_option(folder.parent)}"
+        lines += [f"  {interface}", "    compare the trials in MLflow"]
+    return "\n".join(lines)

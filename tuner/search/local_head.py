@@ -1,0 +1,122 @@
+"""The process that starts a local Ray and ends it; run by its path, without `tuner`.
+
+It is the leader of a session of its own and blocks the signals that end processes, as all that it
+starts does: whoever signals the driver's process group, or each process of its cgroup, reaches the
+driver alone, which ends Ray when it has ended in order. Ray ends when this process's standard input
+is closed: by the driver, or by the kernel where the driver was killed.
+
+It writes one JSON object to its standard output: `{"address": …, "logs": …}`, or
+`{"failed": …, "logs": …}`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TextIO
+
+LOOPBACK = "127.0.0.1"
+ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+KILL_SECONDS = 0.5
+"""For processes that were killed to be gone, before others are looked for."""
+PREFIX = "ray-"
+"""Of the folder's name. Short: paths of sockets below it may have 107 bytes."""
+BELOW, SESSION = "r", "session"
+"""Ray opens its own folders for all (mode 0777): they lie in one that nobody else can enter."""
+STORE_SHARE = 0.3
+"""Of the memory that there is, Ray's share for objects that processes share."""
+NOT_INSTALLED = "tuner is not installed for this Python"
+SET_CHILD_SUBREAPER = 36
+"""Linux's PR_SET_CHILD_SUBREAPER: orphans below this process become its children."""
+
+
+def main() -> None:
+    """Start Ray with what the first argument says, as JSON: `folder`, `cpus`, `memory`."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    asked = json.loads(sys.argv[1])
+    driver, told = _ends()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=asked["folder"]))  # mode 0700
+    kept = False
+    try:
+        if find_spec("tuner") is None:
+            raise ModuleNotFoundError(NOT_INSTALLED)
+        node = _started(folder, asked["cpus"], asked["memory"])
+        _tell(told, address=node.gcs_address, logs=node.get_logs_dir_path())
+        while os.read(driver, 1):  # nothing is sent: its end is what is waited for
+            pass
+    except Exception as error:
+        logs = next(folder.glob(f"{BELOW}/{SESSION}/logs"), None)
+        kept = logs is not None
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        _tell(told, failed=said, logs=str(logs or ""))
+    finally:
+        _end_all()
+        if not kept:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _ends() -> tuple[int, TextIO]:
+    """The two pipes to the driver, under numbers that no process of Ray's inherits."""
+    driver, told = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    return driver, os.fdopen(told, "w", encoding="utf-8")
+
+
+def _started(folder: Path, cpus: int, memory: int | None) -> Any:
+    """Ray's node, as `ray.init` starts it, less what a local study has no use for.
+
+    Where `memory` is None, Ray looks by itself.
+    """
+    from ray._private.node import Node
+    from ray._private.parameter import RayParams
+
+    params = RayParams(
+        node_ip_address=LOOPBACK,
+        num_cpus=cpus,
+        memory=None if memory is None else int(memory * (1 - STORE_SHARE)),
+        object_store_memory=None if memory is None else int(memory * STORE_SHARE),
+        temp_dir=str(folder / BELOW),
+        session_name=SESSION,
+        dashboard_agent_listen_port=0,  # any: 52365 may be another Ray's
+        include_dashboard=False,
+        include_log_monitor=False,  # type: ignore[arg-type]  # annotated as text
+        no_monitor=True,
+    )
+    # Not at exit: all of its processes are ended here.
+    return Node(params, head=True, shutdown_at_exit=False, spawn_reaper=True, ray_init_cluster=True)
+
+
+def _tell(told: TextIO, **said: Any) -> None:
+    try:
+        print(json.dumps(said), file=told, flush=True)
+    except BrokenPipeError:  # the driver has gone: the next read of its end says so too
+        return
+
+
+def _end_all() -> None:
+    """Kill every process below this one: nothing of Ray's state is needed any more."""
+    import psutil  # type: ignore[import-untyped]  # Ray has it
+
+    me = psutil.Process()
+    while below := me.children(recursive=True):
+        for process in below:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(me.children(), timeout=KILL_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""What lowers a setting of trials wherever a study gives it, as options of the command line."""
+
+from __future__ import annotations
+
+import json
+
+from tuner.space.distributions import Choice, Distribution, Fixed, Int, PowerOfTwo
+from tuner.study import StudyConfig
+from tuner.study.design import ScalingDesign
+
+
+def lowered(study: StudyConfig, name: str, most: int) -> str:
+    """The `--set` options after which no trial has more than `most` of a whole number.
+
+    Args:
+        study: its settings.
+        name: of the setting, as in `fusion.layer`.
+        most: the largest value that is allowed, at least 0.
+    """
+    options = [f"trial.{name}={most}"] if _above(study.trial.get(name), most) else []
+    if study.baseline is not None and _above(study.baseline.get(name), most):
+        options.append(f"baseline.{name}={most}")
+    if name in study.space.root:
+        options += _in_space(study.space.root[name], f"space.{name}", most)
+    if isinstance(study.design, ScalingDesign) and _above(study.design.tuning.at.get(name), most):
+        at = {**study.design.tuning.at, name: most}
+        options.append(f"'design.tuning.at={json.dumps(at)}'")
+    return " ".join(f"--set {option}" for option in options)
+
+
+def _in_space(varied: Distribution, key: str, most: int) -> list[str]:
+    match varied:
+        case Int(low=low, high=high) if high > most:
+            return [f"{key}.low=0"] * (low > most) + [f"{key}.high={most}"]
+        case PowerOfTwo(low=low, high=high) if high > most:
+            return [f"{key}.low=1"] * (low > most) + [f"{key}.high={1 << (most.bit_length() - 1)}"]
+        case Choice(values=values) if any(_above(value, most) for value in values):
+            kept = [value for value in values if not _above(value, most)] or [most]
+            part = ".values" if varied.when else ""
+            return [f"'{key}{part}={json.dumps(kept)}'"]
+        case Fixed(value=value) if _above(value, most):
+            return [f"{key}{'.value' if varied.when else ''}={most}"]
+        case _:
+            return []
+
+
+def _above(value: object, most: int) -> bool:
+    return isinstance(value, int | float) and value > most
