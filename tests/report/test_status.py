@@ -15,6 +15,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from tests.search.test_driver import FACTS
 from tuner.cli import main
 from tuner.config import TrialConfig
 from tuner.errors import UserError
@@ -43,12 +44,16 @@ def make(tmp_path: Path) -> Make:
 
     def study(name: str, state: Any = None, created: float = CREATED, score: float = 0.8) -> Path:
         settings = {
-            "space": {"optim.lr": 0},
-            "budget": {"trials": 3},
+            "name": name,
+            "data": {"source": "nano"},
+            "languages": {"source": ["en"]},
+            "space": {"optim.lr": 1e-3},
+            "budget": {"trials": 3, "pairs_per_trial": 800},
             "sampler": {"kind": "tpe"},
             "storage": str(tmp_path),
         }
         facts = {
+            **FACTS,
             "claim": "zero-shot for ja",
             "objective": "mean dev accuracy on en",
             "majority_accuracy": 0.55,
@@ -62,7 +67,7 @@ def make(tmp_path: Path) -> Make:
             for number in (0, 1):
                 journal.append(
                     TrialCreated(
-                        time=created,
+                        time=created + 10 * number,
                         number=number,
                         origin="sampler",
                         params={"optim.lr": 1e-3},
