@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from tuner.progress import Progress
 from tuner.protocol import Protocol
 from tuner.records import Scores
 from tuner.study import StudyConfig, trained_on
+from tuner.study.parts import NANO
 
 PACKAGES = ("ray", "torch", "transformers", "datasets", "optuna", "mlflow", "numpy")
 
@@ -141,10 +143,11 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
 
 
 def environment() -> dict[str, str]:
-    """Versions, platform and the commit of this tool (`+` where the tree was changed)."""
+    """Versions, platform and, where it is known, the commit of this tool."""
+    known = commit()
     return {
         "tuner": __version__,
-        "commit": commit(),
+        **({"commit": known} if known else {}),
         "python": platform.python_version(),
         "platform": platform.platform(),
         **{package: version(package) for package in PACKAGES},
@@ -160,8 +163,20 @@ def check_unchanged(recorded: dict[str, Any], found: dict[str, Any]) -> None:
             raise UserError(
                 f"the {part} has changed since the study began "
                 f"(checksum {was[:12] or 'lost'}, now {now[:12]})",
-                f"Restore the {part}, or begin a new study under another name.",
+                f"Restore the {part}, or begin a new study under another name."
+                + (_kept_relative(block) if part == "encoder" else ""),
             )
+
+
+def _kept_relative(encoder: Any) -> str:
+    """What may be the matter with an encoder that earlier versions named relatively."""
+    name = str(encoder.get("name", "")) if isinstance(encoder, dict) else ""
+    if name in ("", NANO) or Path(name).is_absolute():
+        return ""
+    return (
+        f" Its name, {name}, is an id of the hub, but where the study was begun with a folder of "
+        "that name beside it: then resume it from where it was begun."
+    )
 
 
 def _as_encoder_takes_them(

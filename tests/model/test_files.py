@@ -20,6 +20,7 @@ from tests.model.conftest import MODELS
 from tuner.data import nano
 from tuner.errors import UserError
 from tuner.model.encoder import load_encoder, load_tokenizer
+from tuner.model.fetching import HubAway
 from tuner.model.shape import check_encoder, check_fits, describe_encoder
 from tuner.study import StudyConfig
 from tuner.study.parts import EncoderConfig
@@ -199,6 +200,7 @@ def test_configurations(content: bytes, words: str, bert: Path) -> None:
         ({"vocab_size": 51}, "none has the 51 rows"),
         ({"num_hidden_layers": 4}, "says 4 layers, and the weights have 3"),
         ({"max_position_embeddings": "20"}, "max_position_embeddings in config.json must be"),
+        ({"max_position_embeddings": 0}, "max_position_embeddings in config.json must be"),
         ({"seen_languages": "en"}, "must be a list of language codes, got 'en'"),
         ({"seen_languages": ["en", 7]}, "must be a list of language codes"),
         ({"seen_languages": {"en": 1}}, "must be a list of language codes"),
@@ -244,19 +246,6 @@ def test_a_tokenizer_that_is_broken(bert: Path) -> None:
     refused(bert, r"tokenizer\.json is not a tokenizer's")
 
 
-def test_a_tokenizer_without_special_tokens(bert: Path) -> None:
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    words = {word: i for i, word in enumerate((bert / "vocab.txt").read_text().split())}
-    plain = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
-    plain.pre_tokenizer = pre_tokenizers.Whitespace()
-    plain.save(str(bert / "tokenizer.json"))
-    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]"}
-    (bert / "tokenizer_config.json").write_text(json.dumps(settings))
-    with pytest.raises(UserError, match="puts no special token around a pair"):
-        load_tokenizer(at(bert))
-
-
 def test_a_head_of_another_task_is_no_other_model(bert: Path) -> None:
     BertForMaskedLM(MODELS["bert"]().config).save_pretrained(bert)
     assert describe_encoder(at(bert)).num_layers == 3
@@ -280,6 +269,27 @@ def test_a_misspelt_folder(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match=hint):
         describe_encoder(EncoderConfig(name=name))
+
+
+def test_an_encoder_in_the_hubs_cache(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Described while the hub is away, unless some of its weights are not there."""
+    cache = tmp_path / "cache"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    repository, commit = cache / "models--org--mine", "a" * 40
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit)
+    snapshot = Path(shutil.copytree(bert, repository / "snapshots" / commit))
+    encoder = EncoderConfig(name="org/mine", max_length=20)
+    assert describe_encoder(encoder) == describe_encoder(at(bert))
+    shards(snapshot)
+    assert describe_encoder(encoder) == describe_encoder(at(bert))
+    for gone in (sorted(snapshot.glob("model-*"))[0], snapshot / "model.safetensors.index.json"):
+        gone.unlink()
+        with pytest.raises(HubAway, match="hub cannot be reached"):
+            describe_encoder(encoder)
 
 
 def fits(study: dict[str, Any]) -> StudyConfig:

@@ -79,17 +79,25 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
         process.stdin.close()
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A study that is right: pairs in files, and an encoder in a folder."""
-    shutil.copytree(nano.encoder_folder(), tmp_path / "models" / "nano")
+@pytest.fixture(scope="module")
+def right(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pairs in files, and an encoder in a folder."""
+    folder = tmp_path_factory.mktemp("right")
+    shutil.copytree(nano.encoder_folder(), folder / "models" / "nano")
     for language in LANGUAGES:
-        (tmp_path / "data" / language).mkdir(parents=True)
+        (folder / "data" / language).mkdir(parents=True)
         for split in ("train", "dev"):
             rows = nano.rows(language, "dev")[:40]
             lines = [f"{row.id}\t{row.sentence1}\t{row.sentence2}\t{row.label}" for row in rows]
             text = "\n".join(["id\tsentence1\tsentence2\tlabel", *lines])
-            (tmp_path / "data" / language / f"{split}.tsv").write_text(text)
+            (folder / "data" / language / f"{split}.tsv").write_text(text)
+    return folder
+
+
+@pytest.fixture
+def folder(right: Path, tmp_path: Path) -> Path:
+    """A study of them that is right, which a test may break."""
+    shutil.copytree(right, tmp_path, dirs_exist_ok=True)
     (tmp_path / "mine.yaml").write_text(STUDY.format(folder=tmp_path))
     return tmp_path
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tuner.errors import UserError
 from tuner.model.architectures import ENCODERS, check_architecture
-from tuner.model.files import broken
+from tuner.model.files import broken, texts
 
 LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
 HIDDEN = ("hidden_size", "dim", "emb_dim", "d_model", "n_embd")
@@ -44,9 +44,8 @@ def check_kind(config: Mapping[str, object], name: str) -> None:
         reason = f"config.json must name a model_type, got {kind!r}"
         broken(name, "configuration", reason, ENCODERS)
     check_architecture(config, name)
-    written = config.get("architectures")
-    classes = [each for each in written if isinstance(each, str)] if _is_list(written) else []
-    generates = next((each for each in classes if GENERATES.search(each)), None)
+    written = texts(config.get("architectures"))
+    generates = next((each for each in written if GENERATES.search(each)), None)
     if config.get("is_encoder_decoder") is True or generates:
         why = f"{generates} generates text" if generates else "it has a decoder"
         raise UserError(
@@ -117,7 +116,8 @@ def positions_of(config: Mapping[str, object], name: str) -> int | None:
     Raises:
         UserError: the configuration has something else than a number.
     """
-    key = "max_position_embeddings" if config.get("max_position_embeddings") else "n_positions"
+    absolute = config.get("max_position_embeddings") is not None
+    key = "max_position_embeddings" if absolute else "n_positions"
     positions = _optional(config, key, MOST["positions"], name)
     padding = config.get("pad_token_id")
     if positions is None or config.get("model_type") not in OFFSET or not isinstance(padding, int):
@@ -134,12 +134,8 @@ def seen_languages(config: Mapping[str, object], name: str) -> tuple[str, ...]:
     seen = config.get(SEEN)
     if seen is None:
         return ()
-    codes = (
-        [each for each in seen if isinstance(each, str) and LANGUAGE.fullmatch(each)]
-        if (isinstance(seen, list))
-        else None
-    )
-    if codes is None or codes != seen:
+    codes = [code for code in texts(seen) if LANGUAGE.fullmatch(code)]
+    if codes != seen:
         reason = f"{SEEN} in config.json must be a list of language codes, got {seen!r}"
         remedy = f'Write it as ["en", "de"]; without it {name} counts as trained on no language.'
         broken(name, "configuration", reason[:300], remedy)
@@ -155,7 +151,3 @@ def _needs_code(config: Mapping[str, object], kind: str) -> bool:
     models = Path(found.submodule_search_locations[0]) / "models"
     folders = {kind, kind.replace("-", "_"), kind.replace("-", "").replace("_", "")}
     return not any(re.fullmatch(r"\w+", each) and (models / each).is_dir() for each in folders)
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list)

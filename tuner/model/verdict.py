@@ -108,7 +108,7 @@ def remember(key: str, verdict: Verdict) -> None:
     with suppress(OSError):  # it is tried again, then
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(asdict(verdict)))
+        partial.write_text(json.dumps(asdict(verdict)), encoding="utf-8")
         partial.replace(path)
 
 
