@@ -142,8 +142,9 @@ def _start(
             os.execvpe(command[0], command, environment)
         _become(arguments, environment)
     except BaseException as error:  # of this very file: the case could not be run
-        os.write(output, f"Traceback (most recent call last): {error!r}".encode())
-    os._exit(99)
+        os.write(2, f"Traceback (most recent call last): {error!r}".encode())
+    finally:
+        os._exit(99)
 
 
 def _streams(case: Case, output: int) -> None:
@@ -177,7 +178,7 @@ def _become(arguments: list[str], environment: dict[str, str]) -> NoReturn:
     time.tzset()
     tempfile.tempdir = None
     sys.argv = [PROGRAM, *arguments]
-    encoding = environment.get("PYTHONIOENCODING", "utf-8")
+    encoding = environment.get("PYTHONIOENCODING", "utf-8").partition(":")[0]
     for descriptor, name in enumerate(STREAMS):
         stream = _stream(descriptor, encoding)
         setattr(sys, name, stream)
