@@ -189,6 +189,14 @@ def test_broken_files(tmp_path: Path, content: str, message: str) -> None:
         load_study(tmp_path / "missing.yaml")
 
 
+@pytest.mark.parametrize("key", ["budget.trials", "trial.seed", "resources.gpus_per_trial"])
+def test_true_is_not_one(key: str) -> None:
+    """Pydantic takes true for 1: a study of one trial, or on one GPU."""
+    block, name = key.split(".")
+    with pytest.raises(UserError, match=f"{block}: {name}:? .* (number|integer), got (?i:true)"):
+        load_study(NANO, [f"{key}=true"])
+
+
 def test_a_whole_block_can_be_set() -> None:
     study = load_study(NANO, ["space={optim.lr: 1e-3}", "baseline=null"])
     assert list(study.space.root) == ["optim.lr"] and study.baseline is None

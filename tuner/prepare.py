@@ -18,6 +18,7 @@ from tuner.commit import commit
 from tuner.data.corpus import Corpus
 from tuner.data.overlap import Overlap, without_shared
 from tuner.data.sources import load_corpus
+from tuner.data.template import ANOTHER_ENCODER
 from tuner.data.tokenise import tokenise
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
@@ -184,8 +185,15 @@ def _as_encoder_takes_them(
     """The corpus with the numbers of languages that the encoder asks for, and no type it lacks.
 
     Raises:
-        UserError: the tokenizer has other types of tokens than the encoder.
+        UserError: a pair does not begin with a special token, or the tokenizer has other types of
+            tokens than the encoder.
     """
+    if tokens.template.sentence1 == 0:
+        raise UserError(
+            f"the tokenizer of {encoder.name!r} begins a pair without a special token, and the "
+            "head reads the first token",
+            ANOTHER_ENCODER,
+        )
     numbers = language_numbers(encoder.config, tokens.languages, encoder.name)
     tokens = replace(tokens, language_ids=numbers)
     types, known = tokens.template.types, encoder.config.get("type_vocab_size")

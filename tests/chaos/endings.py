@@ -70,7 +70,7 @@ class StopGroup(StopDriver):
 class KillHead(Kind):
     """SIGKILL to Ray's GCS and to its raylet in turn: the driver ends in order."""
 
-    name = "Ray's head killed"
+    name = "head killed"
 
     def __init__(
         self,

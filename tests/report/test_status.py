@@ -240,6 +240,20 @@ def test_ctrl_c_ends_the_view_alone(make: Make, monkeypatch: pytest.MonkeyPatch)
         assert process.poll() is None
 
 
+def test_a_view_that_nobody_reads_ends(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `tuner status NAME --watch | head -1`: the shell waits for it."""
+    folder = make("mine")
+
+    def slept(seconds: float) -> None:
+        raise AssertionError("it goes on")
+
+    monkeypatch.setattr(status, "unread", lambda: True)
+    monkeypatch.setattr(status.time, "sleep", slept)
+    with driver_at_work(folder) as process:
+        assert watch(folder, Console(file=io.StringIO())).state == "running"
+        assert process.poll() is None
+
+
 def test_all_studies_the_newest_first_and_damaged_ones_with_their_complaint(
     make: Make, tmp_path: Path
 ) -> None:
@@ -267,6 +281,9 @@ def test_all_studies_the_newest_first_and_damaged_ones_with_their_complaint(
 def test_where_there_is_no_study(tmp_path: Path) -> None:
     text = shown(lambda console: show_all(tmp_path / "none", console), 200)
     assert "there is no study in" in text and "search search_spaces/nano.yaml" in text
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file is not a folder"):
+        all_studies(tmp_path / "file")
 
 
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: Any, *arguments: str) -> str:

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import resource
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -511,3 +512,24 @@ SOUND = b"".join(
         sealed({"n": 5, "time": 6.0, "event": "trial_ended", "number": 0, "state": "interrupted"}),
     ]
 )
+
+
+def test_a_folder_that_may_not_be_written_is_refused_before_anything(tmp_path: Path) -> None:
+    """By another user than root, who may write anywhere."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o555)
+        read, write = os.pipe()
+        if not (child := os.fork()):
+            if os.geteuid() == 0:
+                os.setuid(65534)
+            try:
+                check_free(Path(name) / "studies" / "mine")
+            except UserError as error:
+                os.write(write, str(error).encode())
+            os._exit(0)
+        os.close(write)
+        os.waitpid(child, 0)
+        with os.fdopen(read) as told:
+            assert f"{name} may not be written, and the study's folder" in told.read()
+        os.chmod(name, 0o755)
+        check_free(Path(name) / "studies" / "mine")

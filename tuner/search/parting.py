@@ -72,14 +72,16 @@ class Parting:
             return True
         if time.monotonic() < self._deadline:
             return False
-        for number in self._training:
+        for number in sorted(self._training):
             self._complain(number, f"it was not heard of for {PARTING_SECONDS:g} s")
+        self._training.clear()
         return True
 
     def _kept(self, number: int, trial: Trial, said: dict[str, Any] | Exception) -> None:
         self.rests(number)
         if isinstance(said, Exception):
-            self._complain(number, str(said).strip().splitlines()[-1].strip())
+            lines = str(said).strip().splitlines() or [type(said).__name__]
+            self._complain(number, lines[-1].strip())
             return
         self._driver.progressed(number, said[PAIRS_SEEN], "training")
         if said[REASON]:

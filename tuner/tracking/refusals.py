@@ -30,6 +30,15 @@ AWAY = (
     "resume, where null is a database beside the studies."
 )
 """What to do about a server that does not answer, or not as it should."""
+DRIVERS = {
+    "psycopg": "'psycopg[binary]'",
+    "psycopg2": "psycopg2-binary",
+    "MySQLdb": "mysqlclient",
+    "pymysql": "PyMySQL",
+    "pyodbc": "pyodbc",
+    "pymssql": "pymssql",
+}
+"""By the module that reaches a database: the distribution that has it, often of another name."""
 OUTDATED = re.compile(r"out-of-date database schema \(found version (\w+),")
 """How MLflow says that another version of it made a database."""
 
@@ -62,8 +71,9 @@ def failed(uri: str, error: Exception) -> UserError:
             "edit the experiment.",
         )
     if isinstance(error, ImportError):
-        needed = (error.name or "what is missing").partition(".")[0]
-        return refused(uri, in_short(error), f"Install what it needs: pip install {needed}")
+        driver = DRIVERS.get(error.name or "")
+        remedy = f"Install its driver: pip install {driver}" if driver else "Install that module."
+        return refused(uri, in_short(error), remedy)
     if is_file(uri):
         return refused(uri, in_short(error), of_file(database_file(uri), error))
     away = status >= 500 or isinstance(error, ConnectionError | Late)
