@@ -15,6 +15,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from tests.robustness.damage import sealed
 from tests.search.test_driver import FACTS
 from tuner.cli import main
 from tuner.config import TrialConfig
@@ -324,3 +325,21 @@ def test_a_look_imports_no_framework() -> None:
     code = "import tuner.report.status, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"torch", "ray", "mlflow", "optuna", "numpy"}.isdisjoint(done.stdout.split())
+
+
+@pytest.mark.parametrize("block", ["budget", "sampler", "data", "encoder", "claim"])
+def test_a_record_that_lacks_what_readers_take_for_granted(make: Make, block: str) -> None:
+    """Its checksum is right: it was forged, or another version wrote it. It is no KeyError."""
+    folder = make("mine", "completed")
+    first, *others = (folder / FILE).read_bytes().splitlines(keepends=True)
+    body = json.loads(first)
+    if block in ("budget", "sampler"):
+        del body["settings"][block]["trials" if block == "budget" else "kind"]
+        body["settings"][block] |= {"startup_trials": "many"} if block == "sampler" else {}
+    else:
+        del body["facts"][block]
+    (folder / FILE).write_bytes(b"".join([sealed(body, 0), *others]))
+    with pytest.raises(UserError):
+        look_at(folder)
+    (found,) = all_studies(folder.parent)
+    assert isinstance(found, Unreadable)

@@ -49,7 +49,7 @@ class _Encoder(_Known):
 
 
 class _Shared(_Known):
-    ids: Count
+    ids: Count = 0
     shared: dict[str, Count] = {}
     components: Count | None = None
     effective_ids: float | None = None

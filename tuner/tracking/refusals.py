@@ -130,9 +130,15 @@ def other_file(*folders: Path) -> str:
             number += 1
             file = folder / f"mlflow-{number}.db"
         there = next(parent for parent in file.parents if parent.exists())
-        if not UNFIT & set(str(file)) and there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        if not UNFIT & set(str(file)) and there.is_dir() and is_writable(there):
             return f"tracking.uri: {SQLITE}{file} ({ANOTHER})"
     return f"tracking.uri: {SQLITE}/FOLDER/mlflow.db ({ANOTHER})"
+
+
+def is_writable(place: Path) -> bool:
+    """Whether this process may write to a file, or make one in a folder."""
+    mode = os.W_OK | os.X_OK if place.is_dir() else os.W_OK
+    return os.access(place, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def is_file(uri: str) -> bool:

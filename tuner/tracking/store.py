@@ -35,6 +35,7 @@ from tuner.tracking.refusals import (
     Unreachable,
     failed,
     is_file,
+    is_writable,
     of_file,
     other_file,
     refused,
@@ -200,8 +201,8 @@ def _open_sqlite(uri: str) -> None:
             f"Use another one, for instance {other_file()}",
         )
     folder = next(parent for parent in file.parents if parent.exists())
-    writable = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
-    if not writable or (file.exists() and not os.access(file, os.W_OK)):
+    writable = folder.is_dir() and is_writable(folder)
+    if not writable or (file.exists() and not is_writable(file)):
         there = file if writable else folder
         raise refused(
             uri,
