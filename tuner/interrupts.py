@@ -135,7 +135,8 @@ def end_at_once(told: str) -> NoReturn:
         if sys.stdout.isatty():
             os.write(sys.stdout.fileno(), SHOW_CURSOR.encode())
     with suppress(OSError, ValueError):
-        os.write(sys.stderr.fileno(), f"\n{told}\n".encode())
+        text = f"\n{told}\n".encode(sys.stderr.encoding, sys.stderr.errors or "backslashreplace")
+        os.write(sys.stderr.fileno(), text)
     os._exit(130)
 
 

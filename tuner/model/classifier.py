@@ -92,9 +92,10 @@ class PairClassifier(nn.Module):
 
 
 def _activation(encoder: PreTrainedModel) -> nn.Module:
-    """What the encoder puts on its linear pooler, as ALBERT and BigBird do."""
+    """What the encoder puts on its bare linear pooler, under ALBERT's or BigBird's name for it."""
     modules = dict(encoder.named_children())
-    return next(modules[name] for name in ("pooler_activation", "activation") if name in modules)
+    names = ("pooler_activation", "activation")
+    return next((modules[name] for name in names if name in modules), nn.Identity())
 
 
 def derive_seed(seed: int, *names: str | int) -> int:

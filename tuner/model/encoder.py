@@ -202,21 +202,7 @@ def load_tokenizer(encoder: EncoderConfig) -> PreTrainedTokenizerBase:
         except Exception as error:  # tokenizers and transformers raise what they like
             refuse(encoder, "tokenizer", error)
     check_vocabulary(encoder.name, len(tokenizer), rows)
-    _check_pairs(encoder, tokenizer)
     return tokenizer
-
-
-def _check_pairs(encoder: EncoderConfig, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Refuse a tokenizer that does not mark a pair's beginning, which the head reads."""
-    remedy = "Choose an encoder with a fast tokenizer that makes pairs, such as BERT's or XLM-R's."
-    if not tokenizer.is_fast:
-        raise UserError(f"the tokenizer of {encoder.name!r} is not a fast one", remedy)
-    if tokenizer.num_special_tokens_to_add(pair=True) == 0:
-        raise UserError(
-            f"the tokenizer of {encoder.name!r} puts no special token around a pair, and the head "
-            "reads the one at its beginning",
-            remedy,
-        )
 
 
 def _load_config(encoder: EncoderConfig, source: str) -> PretrainedConfig:

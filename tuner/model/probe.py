@@ -21,8 +21,9 @@ from transformers import PreTrainedModel
 
 from tuner.config import FusionConfig, HeadConfig
 from tuner.data.tokens import Pairs, TokenisedCorpus
+from tuner.errors import UserError
 from tuner.hub import cached_folder
-from tuner.model.architectures import MIXES
+from tuner.model.architectures import ENCODERS, MIXES
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, quiet
 from tuner.model.packing import Block, arguments_of
@@ -99,6 +100,10 @@ def probe(
         cut: the encoder as it is trained.
         renumbered: the same pairs, with token ids of `cut`.
         languages: trained on.
+
+    Raises:
+        UserError: it cannot be run, for whatever reason: memory may be one, so that this is not a
+            verdict to remember.
     """
     dtype = torch.float64 if whole.shape.parameters <= LARGE else torch.float32
     chosen = _Chosen.of(corpus, languages)
@@ -110,7 +115,11 @@ def probe(
         return Verdict(refused=str(refusal))
     except Exception as error:  # architectures that we do not know raise what they like
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-        return Verdict(refused=f"it cannot be run on pairs: {reason}")
+        raise UserError(
+            f"the encoder {whole.name!r} cannot be trained here: it cannot be run on pairs: "
+            f"{reason}",
+            ENCODERS,
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -165,7 +174,7 @@ def _expected(
     Raises:
         _Refusal: it is not one hidden state a token, or the first token sees no other.
     """
-    model = encoder.build().to(dtype).eval()
+    model = encoder.build().to(dtype).eval()  # type: ignore[arg-type]
     singles: dict[int, _Alone] = {}
     unfused = ""
     for place in LONG_FIRST:

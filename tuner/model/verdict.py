@@ -89,14 +89,15 @@ def key_of_files(folder: Path, max_length: int) -> str | None:
 def recall(key: str) -> Verdict | None:
     """The verdict of that name; None where there is none, or none that can be read."""
     path = _path(key)
+    kinds = {field.name: type(getattr(Verdict(), field.name)) for field in fields(Verdict)}
     try:
         values = json.loads(path.read_bytes()) if path else None
-        kinds = {field.name: type(getattr(Verdict(), field.name)) for field in fields(Verdict)}
-        if {name: type(value) for name, value in values.items()} == kinds:
-            return Verdict(**values)
-    except (OSError, ValueError, AttributeError):
-        pass
-    return None
+    except (OSError, ValueError):
+        return None
+    if not isinstance(values, dict):
+        return None
+    whole = {name: type(value) for name, value in values.items()} == kinds
+    return Verdict(**values) if whole else None
 
 
 def remember(key: str, verdict: Verdict) -> None:
@@ -107,7 +108,7 @@ def remember(key: str, verdict: Verdict) -> None:
     with suppress(OSError):  # it is tried again, then
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(asdict(verdict)))
+        partial.write_text(json.dumps(asdict(verdict)), encoding="utf-8")
         partial.replace(path)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from tuner.config import Part
+from tuner.storage.location import local
 
 Language = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,34}$")]
 """A code: it is part of folders and of names of metrics."""
@@ -52,6 +55,10 @@ Duration = Annotated[
 """Kept as it was written."""
 
 
+NANO = "nano"
+"""The name of the built-in encoder."""
+
+
 class EncoderConfig(Part):
     """The pre-trained multilingual encoder."""
 
@@ -60,6 +67,21 @@ class EncoderConfig(Part):
     )
     revision: str | None = Field(None, description="commit of the hub's repository; pin it")
     max_length: int = Field(128, ge=8, description="tokens of a pair, special tokens included")
+
+    @field_validator("name")
+    @classmethod
+    def _absolute(cls, name: str) -> str:
+        """A folder is absolute, for a later resume stands elsewhere; all else is the hub's."""
+        if name == NANO:
+            return name
+        is_path = name[:1] in ("/", "~", ".") or name.count("/") > 1
+        is_folder = is_path or (bool(name) and os.path.isdir(name))
+        return str(local(name).absolute()) if is_folder else name
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether `name` is a local folder, not a repository on the hub."""
+        return Path(self.name).is_absolute()
 
 
 class LanguagesConfig(Part):
@@ -267,8 +289,20 @@ class DiagnosticsConfig(Part):
             )
 
 
+SQLITE = "sqlite:///"
+"""How the address of a database in a file begins; the file's path follows."""
+
+
 class TrackingConfig(Part):
     """MLflow."""
 
     uri: str | None = Field(None, description="default: sqlite beside the studies")
     experiment: str = Field("tuner", min_length=1, description="MLflow experiment of the runs")
+
+    @field_validator("uri")
+    @classmethod
+    def _absolute(cls, uri: str | None) -> str | None:
+        """A file is absolute, for a later resume stands elsewhere."""
+        if uri is None or not uri.startswith(SQLITE):
+            return uri
+        return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).absolute()}"

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.sources.worlds import PAIRS, World, jsonl, tsv
+from tuner.data.sources import opening
 from tuner.errors import UserError
 from tuner.plain_yaml import parse
 from tuner.study.labels import folded
@@ -167,10 +168,16 @@ def test_minus_one_may_be_a_class_or_stand_for_none(world: World) -> None:
     assert "de 2 no label" in corpus.notes[0]
 
 
-def test_a_head_shows_wrong_labels(world: World) -> None:
+@pytest.mark.parametrize("large", [False, True])
+def test_a_look_shows_wrong_labels(
+    world: World, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if large:
+        monkeypatch.setattr(opening, "SMALL", 0)
     assert world.look() == 4
     world.replace("dev.de.tsv", "\tyes\n", "\tYes\n")
-    with pytest.raises(UserError, match=r"line 3: the label 'Yes' is 'yes' of .*train.en.tsv"):
+    problem = "is 'yes' of .*train.en.tsv" if large else r"is not one of .* \(found in train\)"
+    with pytest.raises(UserError, match=rf"line 3: the label 'Yes' {problem}"):
         world.look()
     world.data["labels"] = ["no", "yes", "maybe"]
     with pytest.raises(UserError, match=r"line 3: the label 'Yes' is not one of no, yes, maybe"):

@@ -15,6 +15,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.data.sources.worlds import PAIRS, World, pair, tsv, zipped
+from tuner.data.sources import opening
 from tuner.errors import UserError
 from tuner.study.data import FilesData
 
@@ -222,8 +223,8 @@ def test_quotes_of_tsv_are_counted(world: World) -> None:
     )
 
 
-def test_a_head_costs_its_rows_alone(world: World, tmp_path: Path) -> None:
-    """What is wrong further down is found when the corpus is read."""
+def test_a_head_costs_its_rows_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look reads no more of a large file; the rest is checked when the corpus is read."""
     many = [row for _ in range(60) for row in rows("de")]
     numbered = [(str(n), *row[1:]) for n, row in enumerate(many)]
     for ending, write in FORMATS.values():
@@ -232,9 +233,28 @@ def test_a_head_costs_its_rows_alone(world: World, tmp_path: Path) -> None:
         if isinstance(text, bytes):
             continue
         world.files[f"dev.de.{ending}"] = text.rstrip().removesuffix("]") + "\nx"
-        assert world.look() == 4
-        with pytest.raises(UserError):
-            world.load()
+        with monkeypatch.context() as patch:
+            patch.setattr(opening, "SMALL", 0)
+            assert world.look() == 4
+        for read in (world.look, world.load):
+            with pytest.raises(UserError):
+                read()
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_head_may_lack_languages(
+    world: World, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sorted by them, it may: only the whole file can tell that one is missing."""
+    every = [(*row, language) for language in ("en", "deu") for row in rows(language)]
+    world.files = {"all.tsv": as_tsv(every, (*NAMES, "lang"))}
+    world.data |= {"train": "all.tsv", "dev": "all.tsv", "columns": {"language": "lang"}}
+    if large:
+        monkeypatch.setattr(opening, "SMALL", 0)
+        assert world.look() == 2
+    else:
+        with pytest.raises(UserError, match=r"has no row for de\n.*'lang': deu, en"):
+            world.look()
 
 
 def test_a_look_reads_what_a_corpus_needs(world: World) -> None:

@@ -52,6 +52,16 @@ def test_a_file_called_train_proves_nothing_of_a_translation(folder: Path) -> No
     assert claim(data, ("en", "fr", "de")).endswith("en, fr, de (machine-translated: yes)")
 
 
+def test_what_is_not_known_is_told_with_what_would_say_it(folder: Path) -> None:
+    rename(folder, "fr")
+    note = "machine translation: not known of de (data.machine_translated says it)"
+    languages = ("en", "de", "fr")
+    data = DirectoryData(source="directory", path=folder)
+    assert note in load_corpus(data, languages, languages).notes
+    said = data.model_copy(update={"machine_translated": ("fr",)})
+    assert not any("not known" in note for note in load_corpus(said, languages, languages).notes)
+
+
 def test_who_knows_says_so(folder: Path) -> None:
     def told(machine_translated: tuple[str, ...] | None) -> str:
         data = DirectoryData(source="directory", path=folder, machine_translated=machine_translated)

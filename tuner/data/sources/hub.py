@@ -159,7 +159,7 @@ def _read(
                 f"Splits there: {', '.join(splits)}. Name yours in data.splits.",
             )
         cells, classes = _cells(f"{origin}/{name}", splits[name], data, split, of_split)
-        yield from tables_of(cells, data, data.columns, split, of_split, True, classes, remark)
+        yield from tables_of(cells, data, data.columns, split, of_split, classes, remark)
 
 
 def _cells(
