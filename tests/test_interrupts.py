@@ -24,20 +24,22 @@ SLOW = """
 """
 ORDERLY = """
     import time
-    from tuner.interrupts import OrderlyStop
-    with OrderlyStop(lambda: print("noted", flush=True), "stopped at once") as stop:
+    from tuner import interrupts
+    interrupts.TOGETHER = {together}
+    with interrupts.OrderlyStop(lambda: print("noted", flush=True), "at once") as stop:
         print("ready", flush=True)
         while not stop.received:
             time.sleep(0.01)
-        for _ in range(3000 * {twice}):
-            time.sleep(0.01)
-    try:
+        {then}
+        stop.ends()
         print("the rest", flush=True)
-        for _ in range(3000):
+        while not stop.hurried:
             time.sleep(0.01)
-    except KeyboardInterrupt:
-        print("raised", flush=True)
+        print("hurried", flush=True)
+        {last}
 """
+LONG = "[time.sleep(0.01) for _ in range(3000)]"
+"""Far longer than a test waits for a process."""
 
 
 def run(code: str, *steps: tuple[str, int]) -> tuple[int, str, str]:
@@ -64,16 +66,86 @@ def test_the_end_at_once_raises_nothing_that_could_be_swallowed(number: int) -> 
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_the_first_signal_is_noted_and_the_rest_may_be_interrupted(number: int) -> None:
+def test_the_first_signal_is_noted_and_the_next_hurries_the_rest(number: int) -> None:
+    """No exception is raised, whatever is being written."""
     steps = (("ready", number), ("noted", 0), ("the rest", number))
-    code, told, errors = run(ORDERLY.format(twice=False), *steps)
-    assert (code, told.strip(), errors) == (0, "raised", "")
+    code, told, errors = run(ORDERLY.format(together=0, then="", last=""), *steps)
+    assert (code, told.strip(), errors) == (0, "hurried", "")
 
 
-def test_the_second_signal_ends_it() -> None:
-    steps = (("ready", signal.SIGTERM), ("noted", signal.SIGINT))
-    code, told, errors = run(ORDERLY.format(twice=True), *steps)
-    assert (code, told, errors.strip()) == (130, "", "stopped at once")
+@pytest.mark.parametrize(
+    ("then", "last", "steps"),
+    [
+        (LONG, "", [("ready", signal.SIGTERM), ("noted", signal.SIGINT)]),
+        ("", LONG, [("ready", signal.SIGHUP), ("noted", 0)]),
+    ],
+    ids=["while it stops", "while the rest is written"],
+)
+def test_the_second_signal_ends_it(then: str, last: str, steps: list[tuple[str, int]]) -> None:
+    if last:
+        steps = [*steps, ("the rest", signal.SIGTERM), ("hurried", signal.SIGTERM)]
+    code = ORDERLY.format(together=0, then=then, last=last)
+    exit_code, told, errors = run(code, *steps)
+    assert (exit_code, told, errors.strip()) == (130, "", "at once")
+
+
+def test_signals_that_come_together_are_one() -> None:
+    """As those of `timeout`, which sends its own to the process and to its group."""
+    slowly = "import os, signal; os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.1)"
+    steps = (("ready", signal.SIGTERM), ("noted", 0))
+    code = ORDERLY.format(together=60, then=slowly, last="").replace("not stop.hurried", "False")
+    exit_code, told, errors = run(code, *steps)
+    assert (exit_code, told.split(), errors) == (0, ["the", "rest", "hurried"], "")
+
+
+def test_an_ignored_hangup_stays_ignored() -> None:
+    """`nohup tuner search …`: the study goes on when the terminal is closed."""
+    code, told, errors = run(
+        """
+        import os, signal
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+        from tuner.interrupts import OrderlyStop, as_ctrl_c, ending_at_once
+        stop = OrderlyStop(lambda: None, "at once")
+        for block in (ending_at_once(lambda: "ended"), as_ctrl_c(), stop):
+            with block:
+                os.kill(os.getpid(), signal.SIGHUP)
+        print(stop.received)
+        """
+    )
+    assert (code, told, errors) == (0, "False\n", "")
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_block_may_be_left_by_every_signal_as_by_ctrl_c(number: int) -> None:
+    code, told, errors = run(
+        """
+        import time
+        from tuner.interrupts import as_ctrl_c, ending_at_once
+        with ending_at_once(lambda: "ended"):
+            try:
+                with as_ctrl_c():
+                    print("ready", flush=True)
+                    for _ in range(3000):
+                        time.sleep(0.01)
+            except KeyboardInterrupt:
+                print("left", flush=True)
+        """,
+        ("ready", number),
+    )
+    assert (code, told, errors) == (0, "left\n", "")
+
+
+def test_the_end_at_once_needs_no_reader() -> None:
+    """The terminal that was closed is what would have shown the last line."""
+    ended = """
+        import os
+        from tuner.interrupts import end_at_once
+        reader, writer = os.pipe()
+        os.close(reader)
+        os.dup2(writer, 2)
+        end_at_once("nobody reads this")
+    """
+    assert run(ended) == (130, "", "")
 
 
 def test_handlers_are_put_back() -> None:
@@ -85,8 +157,8 @@ def test_handlers_are_put_back() -> None:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         assert [signal.getsignal(number) for number in SIGNALS] == ours
         with OrderlyStop(lambda: None, "…"):
-            pass
-        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+            assert [signal.getsignal(number) for number in SIGNALS] != ours
+        assert [signal.getsignal(number) for number in SIGNALS] == ours
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -31,6 +31,18 @@ class Part(BaseModel):
     """A frozen block of settings that refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_number_is_not_true(cls, values: Any) -> Any:
+        """Pydantic would take true for 1: a study of `trials: true` would have one trial."""
+        for name, value in values.items() if isinstance(values, Mapping) else ():
+            if not isinstance(value, bool) or name not in cls.model_fields:
+                continue
+            annotation = cls.model_fields[name].annotation
+            if {annotation, *get_args(annotation)} & {int, float}:
+                raise ValueError(f"{name} should be a number, got {str(value).lower()}")
+        return values
 
 
 class FusionConfig(Part):

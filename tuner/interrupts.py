@@ -1,7 +1,9 @@
-"""Ctrl-C and SIGTERM: an orderly stop where a study is at work, the end at once where it is not.
+"""Signals: an orderly stop where a study is at work, the end at once where it is not.
 
-Neither raises an exception while foreign code may run: in the middle of it (libraries that load,
-Ray that starts) it is swallowed, or crashes the process. The end at once is as harmless as a kill.
+Ctrl-C, SIGTERM and a terminal that closes (SIGHUP) are treated alike; `nohup` keeps its meaning: a
+SIGHUP that was ignored stays ignored. No handler raises an exception while foreign code may run: in
+the middle of it (libraries that load, Ray that starts) it is swallowed, or crashes the process. The
+end at once is as harmless as a kill.
 """
 
 from __future__ import annotations
@@ -9,15 +11,20 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, NoReturn, Self
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+TOGETHER = 1.0
+"""Seconds in which several signals are one: `timeout` sends its own to the process and to its
+group, a terminal that closes and its shell send one each."""
 SHOW_CURSOR = "\x1b[?25h"
 """A bar that is moving hides it."""
+LOOK_SECONDS = 0.1
 
 
 @contextmanager
@@ -28,14 +35,25 @@ def ending_at_once(told: Callable[[], str]) -> Iterator[None]:
         told: what the user is told, as it is then.
     """
     with kept():
-        _end_at_once(told)
+        _handle(lambda number, frame: end_at_once(told()))
+        yield
+
+
+@contextmanager
+def as_ctrl_c() -> Iterator[None]:
+    """SIGTERM and SIGHUP do in the block what Ctrl-C does: KeyboardInterrupt on the main thread."""
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with kept():
+        _handle(pass_on)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
 
 
 class OrderlyStop:
     """The first signal is noted, the second ends the process; use as a context manager.
-
-    Afterwards, while the rest is written, a signal raises KeyboardInterrupt.
 
     Args:
         noted: called at the first signal, on a thread of its own.
@@ -43,16 +61,21 @@ class OrderlyStop:
 
     Attributes:
         received: whether there was one.
+        hurried: whether there was one, or another one, while the rest was being written.
     """
 
     def __init__(self, noted: Callable[[], None], told: str) -> None:
         self.received = False
+        self.hurried = False
         self._noting = Thread(target=noted)
         self._told = told
+        self._ending = False  # the rest is being written
+        self._last = 0.0  # when the last one came
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in SIGNALS:
-            signal.signal(number, self._receive)
+        self._before = _handlers()
+        _handle(self._receive)
         return self
 
     def __exit__(
@@ -61,14 +84,31 @@ class OrderlyStop:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.received:
+        if self._noting.ident is not None:
             self._noting.join()
-        for number in SIGNALS:
-            signal.signal(number, signal.default_int_handler)
+        _put_back(self._before)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a signal, so long at most; whether there was one."""
+        deadline = time.monotonic() + seconds
+        while not self.received and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+        return self.received
+
+    def ends(self) -> None:
+        """From here on the rest is written, which a signal hurries and a second one ends."""
+        self._ending = True
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
+        last, self._last = self._last, time.monotonic()
+        if last and self._last - last < TOGETHER:
+            return
+        if self.hurried or (self.received and not self._ending):
+            end_at_once(self._told)
+        if self._ending:
+            self.hurried = True
+            return
         self.received = True
-        _end_at_once(lambda: self._told)
         # Not here: this may be in the middle of a write, and streams need not be reentrant.
         self._noting.start()
 
@@ -76,7 +116,7 @@ class OrderlyStop:
 @contextmanager
 def kept() -> Iterator[None]:
     """Handlers that the block puts in are taken out again; one that exits was meant for ours."""
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    handlers = _handlers()
     exits = False
     try:
         yield
@@ -84,19 +124,35 @@ def kept() -> Iterator[None]:
         exits = True
         raise
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        _put_back(handlers)
         if exits:
             signal.raise_signal(signal.SIGTERM)
 
 
-def _end_at_once(told: Callable[[], str]) -> None:
-    def end(number: int, frame: FrameType | None) -> None:
+def end_at_once(told: str) -> NoReturn:
+    """End the process with exit code 130, whatever it does, and say so where anybody reads."""
+    with suppress(OSError, ValueError):  # its reader has gone, or it is closed
         if sys.stdout.isatty():
-            sys.stdout.write(SHOW_CURSOR)
-            sys.stdout.flush()
-        os.write(sys.stderr.fileno(), f"\n{told()}\n".encode())
-        os._exit(130)
+            os.write(sys.stdout.fileno(), SHOW_CURSOR.encode())
+    with suppress(OSError, ValueError):
+        text = f"\n{told}\n".encode(sys.stderr.encoding, sys.stderr.errors or "backslashreplace")
+        os.write(sys.stderr.fileno(), text)
+    os._exit(130)
 
-    for number in SIGNALS:
-        signal.signal(number, end)
+
+def _handle(handler: Callable[[int, FrameType | None], None]) -> None:
+    for number in _handlers():
+        signal.signal(number, handler)
+
+
+def _put_back(handlers: dict[int, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def _handlers() -> dict[int, Any]:
+    """What is done at each signal that is not to be ignored."""
+    found: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
+    if found[signal.SIGHUP] is signal.SIG_IGN:
+        del found[signal.SIGHUP]
+    return found

@@ -40,10 +40,9 @@ def lasting_command(name: str, folder: Place) -> str:
     if isinstance(storage, Path):
         storage = storage.absolute()
     if called != "tuner":
-        module = Path(sys.argv[0]).name == "__main__.py"
-        called = (
-            f"{sys.executable} -m tuner" if module else shlex.quote(os.path.abspath(sys.argv[0]))
-        )
+        script = os.path.abspath(sys.argv[0])
+        ours = Path(script).name == "tuner"
+        called = shlex.quote(script) if ours else f"{shlex.quote(sys.executable)} -m tuner"
     return _command(called, name, folder, f" --storage {shlex.quote(str(storage))}")
 
 

@@ -6,6 +6,7 @@ is a number.
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 from typing import Any, NoReturn
@@ -70,6 +71,8 @@ def read(path: Path) -> Any:
         UserError: it cannot be read, is larger than a study's can be, or is no YAML.
     """
     try:
+        if path.is_fifo():  # it may never have a writer
+            raise OSError(errno.EINVAL, "it is a pipe, not a file")
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)  # a device never ends
         text = content.decode() if len(content) <= LARGEST_FILE else ""

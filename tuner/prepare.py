@@ -6,8 +6,9 @@ Trials are then sent arrays; nothing of this runs on a worker.
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,16 +18,20 @@ from tuner.commit import commit
 from tuner.data.corpus import Corpus
 from tuner.data.overlap import Overlap, without_shared
 from tuner.data.sources import load_corpus
+from tuner.data.template import ANOTHER_ENCODER
 from tuner.data.tokenise import tokenise
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
+from tuner.model.one_language import check_one_language, language_numbers
+from tuner.model.probe import tried
 from tuner.model.shape import check_fits
 from tuner.model.vocabulary import cut
 from tuner.progress import Progress
 from tuner.protocol import Protocol
 from tuner.records import Scores
 from tuner.study import StudyConfig, trained_on
+from tuner.study.parts import NANO
 
 PACKAGES = ("ray", "torch", "transformers", "datasets", "optuna", "mlflow", "numpy")
 
@@ -68,6 +73,7 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         f"{encoder.shape.parameters / 1e6:.1f} M parameters"
     )
     check_fits(study, encoder.shape)
+    check_one_language(encoder.config, study)
     train = trained_on(study.languages, study.protocol)
     with progress.task("reading the corpus", "tables") as advance:
         corpus = load_corpus(study.data, study.all_languages, train, advance)
@@ -84,10 +90,15 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         tokens = tokenise(corpus, tokenizer, study.encoder.max_length, advance)
     for note in tokens.truncation:
         progress.tell(note)
-    whole = len(encoder.weights[encoder.embedding])
-    encoder, tokens = cut(encoder, tokens)
+    tokens = _as_encoder_takes_them(tokens, encoder, progress)
+    whole, whole_tokens = encoder, tokens
+    encoder, tokens = cut(whole, whole_tokens)
+    with progress.task("trying the encoder on a few pairs"):
+        verdict = tried(study.encoder, whole, whole_tokens, encoder, tokens, train)
+    verdict.check(study)
     progress.tell(
-        f"the corpus holds {tokens.vocabulary_size:,} of the encoder's {whole:,} tokens: "
+        f"the corpus holds {tokens.vocabulary_size:,} of the encoder's "
+        f"{len(whole.weights[whole.embedding]):,} tokens: "
         f"trials have {encoder.shape.parameters / 1e6:.1f} M parameters"
     )
     shared = len(tokens.rows("train", train))
@@ -132,10 +143,11 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
 
 
 def environment() -> dict[str, str]:
-    """Versions, platform and the commit of this tool (`+` where the tree was changed)."""
+    """Versions, platform and, where it is known, the commit of this tool."""
+    known = commit()
     return {
         "tuner": __version__,
-        "commit": commit(),
+        **({"commit": known} if known else {}),
         "python": platform.python_version(),
         "platform": platform.platform(),
         **{package: version(package) for package in PACKAGES},
@@ -151,8 +163,54 @@ def check_unchanged(recorded: dict[str, Any], found: dict[str, Any]) -> None:
             raise UserError(
                 f"the {part} has changed since the study began "
                 f"(checksum {was[:12] or 'lost'}, now {now[:12]})",
-                f"Restore the {part}, or begin a new study under another name.",
+                f"Restore the {part}, or begin a new study under another name."
+                + (_kept_relative(block) if part == "encoder" else ""),
             )
+
+
+def _kept_relative(encoder: Any) -> str:
+    """What may be the matter with an encoder that earlier versions named relatively."""
+    name = str(encoder.get("name", "")) if isinstance(encoder, dict) else ""
+    if name in ("", NANO) or Path(name).is_absolute():
+        return ""
+    return (
+        f" Its name, {name}, is an id of the hub, but where the study was begun with a folder of "
+        "that name beside it: then resume it from where it was begun."
+    )
+
+
+def _as_encoder_takes_them(
+    tokens: TokenisedCorpus, encoder: PretrainedEncoder, progress: Progress
+) -> TokenisedCorpus:
+    """The corpus with the numbers of languages that the encoder asks for, and no type it lacks.
+
+    Raises:
+        UserError: a pair does not begin with a special token, or the tokenizer has other types of
+            tokens than the encoder.
+    """
+    if tokens.template.sentence1 == 0:
+        raise UserError(
+            f"the tokenizer of {encoder.name!r} begins a pair without a special token, and the "
+            "head reads the first token",
+            ANOTHER_ENCODER,
+        )
+    numbers = language_numbers(encoder.config, tokens.languages, encoder.name)
+    tokens = replace(tokens, language_ids=numbers)
+    types, known = tokens.template.types, encoder.config.get("type_vocab_size")
+    if types is None or not isinstance(known, int) or types.max() < known:
+        return tokens
+    if known > 1:
+        raise UserError(
+            f"the tokenizer of {encoder.name!r} has {types.max() + 1} types of tokens, and the "
+            f"encoder has {known} (type_vocab_size)",
+            "Use the encoder's own tokenizer, or another encoder.",
+        )
+    if known == 1:
+        progress.tell(
+            f"the tokenizer of {encoder.name} numbers the sentences of a pair, and the encoder has "
+            "one type of tokens: they are not numbered"
+        )
+    return replace(tokens, template=replace(tokens.template, types=None))
 
 
 def _majority_accuracy(tokens: TokenisedCorpus, protocol: Protocol) -> float:

@@ -1,4 +1,4 @@
-"""Chaos: studies are killed, torn and cut off at random moments, and what they lost is counted.
+"""Chaos: studies are ended, torn and misled at random moments, and what they lost is counted.
 
     python -m tests.chaos                         # everything, some 20 minutes on two idle cores
     python -m tests.chaos --only worker --seed 3  # one kind of fault, other moments
@@ -22,7 +22,9 @@ from random import Random
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos.faults import KillDriver, KillWorker, Kind, StopDriver, TearNewest
+from tests.chaos.clock import StepClock
+from tests.chaos.endings import KillHead, StopDriver, StopGroup
+from tests.chaos.faults import KillDriver, KillWorker, Kind, TearNewest
 from tests.chaos.play import Outcome, outcome, seeded
 from tests.chaos.reference import Undisturbed
 from tests.chaos.server import KillServer
@@ -30,7 +32,16 @@ from tests.chaos.study import Place
 from tests.chaos.tally import Tally
 from tuner.prepare import environment
 
-FAULTS = {"driver": 20, "stop": 4, "worker": 20, "server": 10, "tear": 10}
+FAULTS = {
+    "driver": 16,
+    "stop": 4,
+    "group": 6,
+    "head": 6,
+    "worker": 14,
+    "server": 6,
+    "tear": 8,
+    "clock": 4,
+}
 ZEROS = (
     "repeated",
     "lost",
@@ -67,12 +78,18 @@ def kind_of(name: str, rng: Random, place: Place) -> Kind:
             return KillDriver(rng)
         case "stop":
             return StopDriver(rng)
+        case "group":
+            return StopGroup(rng)
+        case "head":
+            return KillHead(rng)
         case "worker":
             return KillWorker(rng)
         case "server":
             return KillServer(rng, place)
         case "tear":
             return TearNewest(rng)
+        case "clock":
+            return StepClock(rng, place)
     raise AssertionError(name)
 
 

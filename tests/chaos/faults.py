@@ -23,6 +23,7 @@ class Fault:
     Attributes:
         record: how many records the journal had.
         torn: the trial whose newest checkpoint was torn.
+        orderly: the driver could end in order: nothing that was trained may be trained again.
     """
 
     what: str
@@ -30,6 +31,7 @@ class Fault:
     record: int
     saved: dict[int, Saved]
     torn: int | None = None
+    orderly: bool = False
 
 
 class Kind(ABC):
@@ -101,36 +103,6 @@ class KillDriver(Kind):
         driver.wait()
         time.sleep(0.2)  # Ray follows: see how far a worker got that outlived its driver
         return Fault("SIGKILL to the driver", at, record, newest_sound(study))
-
-
-class StopDriver(Kind):
-    """SIGINT and SIGTERM in turn: an orderly end, at any moment."""
-
-    name = "driver stopped"
-
-    def __init__(self, rng: Random, record: int | None = None) -> None:
-        super().__init__(rng, record)
-        self._signals = [signal.SIGINT, signal.SIGTERM]
-
-    def strike(self, study: Study, driver: Driver) -> Fault | None:
-        if not self.moment(study, driver):
-            return None
-        self._signals.reverse()
-        at, record = time.time(), study.records()
-        driver.signal(self._signals[0])
-        code = driver.wait(60)
-        what = f"{self._signals[0].name} to the driver: exit {code}"
-        return Fault(what, at, record, newest_sound(study))
-
-    def after_study(self, study: Study, driver: Driver) -> str:
-        """A driver that was stopped exits with 130; the system ends one that has not yet begun."""
-        wrong = []
-        for stopped in study.drivers[:-1]:
-            if stopped.wait() == -signal.SIGTERM and not stopped.said():
-                continue
-            if stopped.wait() not in (130, 0) or "Traceback" in stopped.said():
-                wrong.append(f"{stopped.log.name} was stopped and exited with {stopped.wait()}")
-        return "; ".join(wrong)
 
 
 class KillWorker(Kind):

@@ -28,6 +28,7 @@ def losses(events: Events, faults: Sequence[Fault]) -> list[tuple[int, int, str]
     Pairs trained again are at most what can be trained from the checkpoint that it went on from
     up to the fault, and at most up to the next rung, where there would be another checkpoint.
     Where it did not go on from the newest sound checkpoint, the pairs in between are added.
+    Where the driver could end in order, it is nothing.
     """
     found = []
     numbers = {event["number"] for event in events if event["event"] == "trial_started"}
@@ -56,6 +57,9 @@ def _loss(
     if fault is None:
         return 1, 0, f"trial {number} was restored without a fault"
     pairs, rungs = restored["pairs_seen"], events[0]["rungs"]
+    if fault.orderly:
+        known = _known(events, number, trained)
+        return max(0, known - pairs), 0, f"trial {number} went on at {pairs} of {known}"
     saved = fault.saved.get(number)
     began = [e["time"] for e in trained if e["event"] == "trial_restored"]
     since = began[0] if began else trained[0]["time"] + SET_UP
@@ -70,6 +74,15 @@ def _loss(
         allowed *= 2
     where = f"trial {number} went on at {pairs}, saved were {kept} ({fault.what})"
     return round(lost), allowed, where
+
+
+def _known(events: Events, number: int, trained: Events) -> int:
+    """How far an attempt was, as the driver journalled at its end."""
+    since, until = trained[0]["n"], trained[-1]["n"]
+    within = [event for event in events if since <= event["n"] <= until]
+    pairs = [e["pairs_seen"].get(str(number), 0) for e in within if e["event"] == "progressed"]
+    pairs += [e["evaluation"]["pairs_seen"] for e in trained if e["event"] == "evaluated"]
+    return max(pairs, default=0)
 
 
 def _attempts(events: Events, number: int) -> list[Events]:

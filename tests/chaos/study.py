@@ -42,6 +42,7 @@ class Place:
         self.folder = Path(tempfile.mkdtemp(prefix="c-"))
         for name in ("driver", "server", "ray", "tmp"):
             (self.folder / name).mkdir()
+        self.variables: dict[str, str] = {}  # more of them, of what is started from now on
 
     def environment(self, who: str) -> dict[str, str]:
         """Of processes, whose HOME says whose they are: `driver` (Ray's too) or `server`."""
@@ -52,6 +53,7 @@ class Place:
             "TMPDIR": str(self.folder / "tmp"),
             "RAY_TMPDIR": str(self.folder / "ray"),
             "OMP_NUM_THREADS": "1",
+            **self.variables,
         }
 
     def processes(self, who: str) -> dict[int, str]:
@@ -103,6 +105,11 @@ class Driver:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    @property
+    def number(self) -> int:
+        """Its id, and that of its process group."""
+        return self._process.pid
 
     @property
     def running(self) -> bool:

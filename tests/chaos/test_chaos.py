@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.faults import Fault, KillDriver, KillWorker, Kind, StopDriver, TearNewest
+from tests.chaos.clock import StepClock
+from tests.chaos.endings import KillHead, StopDriver, StopGroup
+from tests.chaos.faults import Fault, KillDriver, KillWorker, Kind, TearNewest
 from tests.chaos.play import play
 from tests.chaos.reference import Undisturbed
 from tests.chaos.server import KillServer
@@ -42,6 +44,10 @@ class Mixed(Kind):
         self._kinds = kinds
         self._done = 0
 
+    def before_driver(self) -> None:
+        for kind in self._kinds:
+            kind.before_driver()
+
     def strike(self, study: Study, driver: Driver) -> Fault | None:
         fault = self._kinds[self._done].strike(study, driver)
         self._done += fault is not None
@@ -60,6 +66,22 @@ def test_whatever_dies_nothing_is_lost_repeated_or_counted_twice(place: Place) -
     study = Study(place, "mixed")
     found, faults = play(study, Mixed(kinds), len(kinds), print)
     assert len(faults) == len(kinds)
+    assert Undisturbed().wrong(study.events()) == []
+    assert_nothing_is_lost(found)
+
+
+def test_what_ends_a_study_from_outside_ends_it_in_order(place: Place) -> None:
+    """A signal to all of its process group, Ray's GCS and raylet; then its clocks step."""
+    rng = Random(3)
+    clock = StepClock(rng, place, 36)
+    heads = [KillHead(rng, 18, ["gcs_server"]), KillHead(rng, 27, ["raylet"])]
+    kinds = [StopGroup(rng, 9), *heads, clock]
+    study = Study(place, "ended")
+    found, faults = play(study, Mixed(kinds), len(kinds), print)
+    assert len(faults) == len(kinds)
+    assert [driver.wait() for driver in study.drivers] == [130, 130, 130, 0]
+    assert [kind.after_study(study, study.drivers[-1]) for kind in kinds] == [""] * len(kinds)
+    assert of(study.events(), "attempt_failed") == []
     assert Undisturbed().wrong(study.events()) == []
     assert_nothing_is_lost(found)
 

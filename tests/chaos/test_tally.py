@@ -79,6 +79,18 @@ def test_what_a_kill_costs_is_counted() -> None:
     assert found.retrained == 250
 
 
+@pytest.mark.parametrize(("pairs", "over"), [(3200, 0), (1600, 1)], ids=["saved", "not saved"])
+def test_a_driver_that_ended_in_order_has_nothing_trained_again(pairs: int, over: int) -> None:
+    """However little that is: an interval is allowed to what dies."""
+    progressed = {"event": "progressed", "time": 3.6, "pairs_seen": {"0": 3200, "1": 6400}}
+    interrupted = event("trial_ended", 0, 3.7, state="interrupted", reason="")
+    events = journal(progressed, interrupted, *went_on(pairs), without=2)
+    numbered = [{**line, "n": number} for number, line in enumerate(events)]
+    stopped = Fault("stopped", 3.5, 4, {0: Saved(pairs, 3.4)}, orderly=True)
+    found = tally_of_journal(numbered, [stopped], {})
+    assert (found.over_interval, found.retrained) == (over, 3200 - pairs)
+
+
 @pytest.mark.parametrize(
     ("events", "faults", "seen", "expected"),
     [

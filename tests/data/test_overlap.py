@@ -200,6 +200,13 @@ def test_strict_without_test() -> None:
             "leaves no dev pair for de: all share a sentence with test",
         ),
         (
+            {
+                "dev": {"en": {"1": "a/b", "2": "c/d", "3": "a/h", "4": "i/j"}},
+                "test": {"de": {"1": "a/g"}},
+            },
+            "leaves no dev pair for en with the label 1: all share a sentence with test",
+        ),
+        (
             {"train": {"en": {"1": "a/b", "2": "c/d"}}, "dev": {"en": {"1": "a/g"}}},
             "no training pair that is clean in all of en with the label 1: all share a sentence",
         ),

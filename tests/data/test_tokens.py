@@ -280,3 +280,26 @@ def test_real_text_equals_mbert(pawsx_dir: Path, tmp_path: Path) -> None:
         assert abs(lengths.mean() - mean) < 2
         if language == "ja":
             assert abs((lengths > 128).mean() - 0.051) < 0.01
+
+
+def test_truncated_pairs_are_counted_by_language(tmp_path: Path) -> None:
+    rows = {
+        "ab": {str(n): Row(str(n), "a " * n, "b a", n % 2) for n in range(1, 8)},
+        "xy": {str(n): Row(str(n), "x", "y " * 2, n % 2) for n in range(2, 8)},
+    }
+    splits: dict[Split, dict[str, dict[str, Row]]] = {"dev": rows, "train": {"xy": rows["xy"]}}
+    corpus = Corpus(("ab", "xy"), ("0", "1"), splits, (), machine_translated=False)
+    tokens = tokenise(corpus, wordpiece(tmp_path), max_length=9)
+    # Three special tokens and two of sentence2: sentence1 may have four.
+    assert tokens.truncated() == {"dev": {"ab": 3, "xy": 0}, "train": {"xy": 0}}
+    assert tokens.truncation == ("pairs truncated to 9 tokens: dev: ab 3 of 7",)
+    whole = tokenise(corpus, wordpiece(tmp_path), max_length=12)
+    assert whole.truncated()["dev"]["ab"] == 0
+    assert whole.truncation == ()
+    for split, counts in tokens.truncated().items():
+        for number, language in enumerate(corpus.languages):
+            if language in counts:
+                at = tokens.rows(split, [language])
+                languages = np.full_like(at, number)
+                lengths = whole.lengths(split, at, languages, languages)
+                assert counts[language] == (lengths > 9).sum()

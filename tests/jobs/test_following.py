@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -12,9 +14,11 @@ from rich.console import Console
 from rich.live import Live
 
 from tuner.errors import UserError
+from tuner.interrupts import SIGNALS
 from tuner.jobs import api, following, looking
 from tuner.jobs.api import Job
 from tuner.jobs.connection import Head
+from tuner.jobs.following import Detached, follow
 from tuner.jobs.studies import find, metadata, studies
 from tuner.jobs.there import Command
 from tuner.report.status import PAGE
@@ -65,6 +69,24 @@ def test_it_is_shown_until_it_has_begun_again(monkeypatch: pytest.MonkeyPatch) -
 
     said = asyncio.run(main())
     assert "running, 2" in said and begun == ["glance-0", "glance-1"]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_whatever_ends_the_view_leaves_the_study(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ctrl-C does: the job that shows it is stopped, and the user told how to come back."""
+
+    async def log(head: Head, id: str) -> AsyncIterator[str]:
+        yield "trial 000 started"
+        os.kill(os.getpid(), number)
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(api, "log", log)
+    before = [signal.getsignal(each) for each in SIGNALS]
+    with pytest.raises(Detached):
+        follow(HEAD, "job", Command(["status"]), Console())
+    assert [signal.getsignal(each) for each in SIGNALS] == before
 
 
 def test_a_refused_job_does_not_speak_for_its_study(monkeypatch: pytest.MonkeyPatch) -> None:

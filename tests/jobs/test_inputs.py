@@ -124,6 +124,20 @@ def test_files(pattern: str, staged: Callable[..., Staged], tmp_path: Path) -> N
     assert any("/not/here/{language}.tsv is not here" in line for line in study.told)
 
 
+def test_a_split_with_columns_of_its_own(staged: Callable[..., Staged], tmp_path: Path) -> None:
+    """Its path changes, and its columns go with it."""
+    files(tmp_path / "data", all="all", en="en", de="de", ja="ja")
+    block = "{path: data/all.tsv, columns: {label: gold, language: lang}}"
+    study = staged(
+        f"{{source: files, train: {block}, dev: 'data/{{language}}.tsv', machine_translated: []}}"
+    )
+    arrived(study, tmp_path / "home")
+    train = settings(study)["data"]["train"]
+    assert train["columns"] == {"label": "gold", "language": "lang"}
+    there = Path(train["path"].replace("~", str(tmp_path / "home"), 1))
+    assert there.read_text() == "all"
+
+
 def test_an_encoder_that_is_a_folder(staged: Callable[..., Staged], tmp_path: Path) -> None:
     files(tmp_path / "models" / "mine", vocab="x")
     study = staged("{source: nano}", "{name: ./models/mine}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from tuner.checked import check_study
 from tuner.config import TrialConfig
 from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
@@ -185,10 +187,44 @@ def test_pairs_longer_than_the_encoder_takes_are_refused_as_by_search(study: Stu
         plan_study(study, False, ConsoleProgress(Console(quiet=True)))
 
 
-def test_measuring_needs_what_a_trial_needs(study: StudyConfig) -> None:
-    large = changed(study, resources={"cpus_per_trial": 4096.0})
-    with pytest.raises(UserError, match="does not hold a trial of 4096 CPU"):
+@pytest.mark.parametrize(
+    ("resources", "lower"),
+    [
+        ({"cpus_per_trial": 4096.0}, "resources.cpus_per_trial="),
+        ({"gpus_per_trial": 1}, "resources.gpus_per_trial=0"),
+    ],
+)
+def test_measuring_needs_what_a_trial_needs(
+    resources: dict[str, float],
+    lower: str,
+    study: StudyConfig,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    large = changed(study, resources=resources)
+    with pytest.raises(UserError, match="--calibrate measures on this machine: a trial") as told:
         plan_study(large, True, ConsoleProgress(Console(quiet=True)))
+    assert told.value.remedy.startswith(f"Lower it: --set {lower}")
+
+
+def test_an_encoder_that_only_the_hub_could_show_is_planned_for_without(
+    study: StudyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But a search is refused."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    on_hub = changed(study, encoder={"name": "org/none"})
+    console = Console(width=200, record=True, file=StringIO())
+    assert plan_study(on_hub, False, ConsoleProgress(console)).disk is None
+    assert "layers and disk space are not checked" in console.export_text()
+    with pytest.raises(UserError, match="hub cannot be reached"):
+        check_study(on_hub)
+
+
+def test_the_datas_head_is_read(study: StudyConfig) -> None:
+    other = changed(study, languages={"source": ["en", "xx"]})
+    with pytest.raises(UserError, match="nano has no language xx"):
+        plan_study(other, False, ConsoleProgress(Console(quiet=True)))
 
 
 @pytest.mark.integration

@@ -15,6 +15,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from tests.search.test_driver import FACTS
 from tuner.cli import main
 from tuner.config import TrialConfig
 from tuner.errors import UserError
@@ -43,12 +44,16 @@ def make(tmp_path: Path) -> Make:
 
     def study(name: str, state: Any = None, created: float = CREATED, score: float = 0.8) -> Path:
         settings = {
-            "space": {"optim.lr": 0},
-            "budget": {"trials": 3},
+            "name": name,
+            "data": {"source": "nano"},
+            "languages": {"source": ["en"]},
+            "space": {"optim.lr": 1e-3},
+            "budget": {"trials": 3, "pairs_per_trial": 800},
             "sampler": {"kind": "tpe"},
             "storage": str(tmp_path),
         }
         facts = {
+            **FACTS,
             "claim": "zero-shot for ja",
             "objective": "mean dev accuracy on en",
             "majority_accuracy": 0.55,
@@ -62,7 +67,7 @@ def make(tmp_path: Path) -> Make:
             for number in (0, 1):
                 journal.append(
                     TrialCreated(
-                        time=created,
+                        time=created + 10 * number,
                         number=number,
                         origin="sampler",
                         params={"optim.lr": 1e-3},
@@ -234,6 +239,20 @@ def test_ctrl_c_ends_the_view_alone(make: Make, monkeypatch: pytest.MonkeyPatch)
         assert process.poll() is None
 
 
+def test_a_view_that_nobody_reads_ends(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `tuner status NAME --watch | head -1`: the shell waits for it."""
+    folder = make("mine")
+
+    def slept(seconds: float) -> None:
+        raise AssertionError("it goes on")
+
+    monkeypatch.setattr(status, "unread", lambda: True)
+    monkeypatch.setattr(status.time, "sleep", slept)
+    with driver_at_work(folder) as process:
+        assert watch(folder, Console(file=io.StringIO())).state == "running"
+        assert process.poll() is None
+
+
 def test_all_studies_the_newest_first_and_damaged_ones_with_their_complaint(
     make: Make, tmp_path: Path
 ) -> None:
@@ -261,6 +280,9 @@ def test_all_studies_the_newest_first_and_damaged_ones_with_their_complaint(
 def test_where_there_is_no_study(tmp_path: Path) -> None:
     text = shown(lambda console: show_all(tmp_path / "none", console), 200)
     assert "there is no study in" in text and "search search_spaces/nano.yaml" in text
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file is not a folder"):
+        all_studies(tmp_path / "file")
 
 
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: Any, *arguments: str) -> str:

@@ -1,76 +1,23 @@
-"""A sound study folder, made once by the real driver with made-up evaluations."""
+"""A sound study folder, made once, and copies of it."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
-from tests.search.conftest import SETTINGS, place, tuner  # noqa: F401 (fixtures)
-from tests.search.test_driver import create, run
-from tuner.records import Evaluation, Scores
-from tuner.search.driver import Driver
-from tuner.search.events import NodeJoined, NodeLeft
-from tuner.study_file import validate_study
-from tuner.training.checkpoint import Checkpoints, Progress
-
-NAME = "small"
-
-
-def evaluation(rung: int, score: float) -> Evaluation:
-    """At a rung, with a score."""
-    scores = Scores(accuracy=score, f1=score, pairs=10)
-    return Evaluation(
-        time=1000.0 + rung,
-        rung=rung,
-        pairs_seen=rung + 4,
-        step=rung // 8,
-        objective=score,
-        select={"en": scores, "de": scores, "sources": scores},
-        oracle={"ja": scores},
-        train_loss=0.5,
-        pairs_per_second=100.0,
-        train_seconds=1.0,
-        evaluation_seconds=0.1,
-        peak_memory_mb=10.0,
-        micro_plan=((0, 8),),
-        precision="fp32",
-    )
+from tests.robustness.studies import NAME, sound_study
+from tests.search.conftest import place, tuner  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="session")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an interrupted study: some trials ended, one of them complete, one goes on."""
-    storage = tmp_path_factory.mktemp("sound")
-    settings: dict[str, Any] = {**SETTINGS, "storage": str(storage)}
-    space = {"optim.lr": [1e-4, 1e-3], "seed": [0, 1, 2]}
-    study = validate_study({**settings, "space": space, "sampler": {"kind": "random"}}, "sound")
-    with create(study) as journal:
-        driver = Driver(study, journal)
-        driver.start()
-        for node in ("here", "there"):
-            driver.note(NodeJoined(time=time.time(), node=node, cpus=2, gpus=0, head=False))
-        driver.note(NodeLeft(time=time.time(), node="there"))
-        run(driver, study, evaluation, stop_after=15)
-        trials = driver.finish(interrupted=True).trials
-    unfinished = [trial.number for trial in trials if trial.state == "interrupted"]
-    model = torch.nn.Linear(3, 2)
-    optimizer = torch.optim.AdamW(model.parameters())
-    model(torch.ones(1, 3)).sum().backward()
-    optimizer.step()
-    for number in unfinished:
-        folder = study.trial_folder(number)
-        progress = Progress(fingerprint="mine", micro_plan=[(0, 8)], step=3)
-        Checkpoints(folder, 60.0).save(model, optimizer, progress)
-    assert isinstance(study.folder, Path)
-    return study.folder
+    return sound_study(tmp_path_factory.mktemp("sound"))
 
 
 @contextmanager

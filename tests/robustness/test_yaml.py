@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import tempfile
 from contextlib import chdir
 from pathlib import Path
@@ -222,6 +223,13 @@ def test_what_would_grow_run_or_never_end(added: str, told: str, tmp_path: Path)
 def test_a_file_that_never_ends() -> None:
     with pytest.raises(UserError, match="is larger than"):
         load_study(Path("/dev/zero"))
+
+
+def test_a_pipe_that_nobody_writes_to(tmp_path: Path) -> None:
+    """To open it would wait for ever."""
+    os.mkfifo(tmp_path / "study.yaml")
+    with pytest.raises(UserError, match=r"study.yaml: it is a pipe, not a file"), in_time():
+        load_study(tmp_path / "study.yaml")
 
 
 @pytest.mark.parametrize("space", ["space: {optim.lr: {type: float, low: 0, high: 1.0e+308}}"])

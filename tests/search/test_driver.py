@@ -5,14 +5,32 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 from tuner.records import Evaluation, StudyRecord, TrialRecord
-from tuner.search.driver import Driver
+from tuner.search.driver import Driver, TakenOver
 from tuner.search.events import StudyCreated, TrialPlaced
-from tuner.search.journal import FILE, Journal
+from tuner.search.journal import FILE, Journal, read_history
+from tuner.search.outcome import Outcome
 from tuner.study import StudyConfig
 
 Make = Callable[[int, float], Evaluation]
+
+
+FACTS: dict[str, Any] = {
+    "claim": "zero-shot",
+    "objective": "dev accuracy",
+    "majority_accuracy": 0.5,
+    "data": {
+        "source": "nano",
+        "checksum": "d" * 64,
+        "languages": ["en", "de", "es", "ja"],
+        "counts": {},
+        "machine_translated": False,
+    },
+    "encoder": {"name": "nano", "checksum": "e" * 64, "layers": 4},
+}
 
 
 def create(study: StudyConfig) -> Journal:
@@ -22,7 +40,7 @@ def create(study: StudyConfig) -> Journal:
         name=study.name,
         id="abc",
         settings=study.model_dump(mode="json"),
-        facts={"claim": "zero-shot", "objective": "dev accuracy", "majority_accuracy": 0.5},
+        facts=FACTS,
         rungs=study.rungs,
     )
     return Journal.create(study.folder, created)
@@ -56,6 +74,34 @@ def configurations(record: StudyRecord) -> list[object]:
         (t.number, t.origin, t.params, t.state, [e.objective for e in t.evaluations])
         for t in record.trials
     ]
+
+
+def test_only_one_thread_ends_a_study(study: StudyConfig, evaluation: Make) -> None:
+    """The one that fed the driver hangs in a Ray that has gone; should it wake up, it is late."""
+    late = list[Exception]()
+
+    def wake_up() -> None:
+        try:
+            driver.evaluated(0, evaluation(study.rungs[0], 0.5))
+        except TakenOver as error:
+            late.append(error)
+
+    with create(study) as journal:
+        driver = Driver(study, journal)
+        driver.start()
+        assert driver.next_trial() is not None
+        driver.trial_started(0)
+        driver.take_over()
+        driver.outcome = Outcome("interrupted", "Ray has ended: its GCS has ended")
+        record = driver.finish()
+        thread = Thread(target=wake_up)
+        thread.start()
+        thread.join()
+    assert len(late) == 1
+    read = read_history(study.folder).record()
+    assert (read.state, read.reason) == (record.state, record.reason)
+    assert read.state == "interrupted" and read.reason.startswith("Ray has ended")
+    assert [(trial.state, trial.failures) for trial in read.trials] == [("interrupted", ())]
 
 
 def test_a_study_to_its_end(study: StudyConfig, evaluation: Make) -> None:

@@ -160,11 +160,14 @@ def test_a_resume_is_interrupted_before_it_goes_on(tuner: Command, place: Path) 
 
 
 @pytest.mark.parametrize(
-    ("moment", "seconds"),
-    [("loading libraries", 0.5), ("encoder nano:", 0)],
-    ids=["loading libraries", "preparing its data"],
+    ("moment", "seconds", "number"),
+    [
+        ("loading libraries", 0.5, signal.SIGINT),
+        ("loading libraries", 0.5, signal.SIGTERM),
+        ("encoder nano:", 0, signal.SIGHUP),
+    ],
+    ids=["loading libraries, Ctrl-C", "loading libraries", "preparing its data"],
 )
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_before_it_began(
     tuner: Command, place: Path, moment: str, seconds: float, number: signal.Signals
 ) -> None:

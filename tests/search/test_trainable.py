@@ -36,9 +36,9 @@ def worker(study: StudyConfig, inputs: dict[int, Inputs], monkeypatch: pytest.Mo
     if not inputs:
         inputs[0] = prepare(study, ConsoleProgress(Console(quiet=True)))
 
-    def run(
+    def begun(
         number: int = 0, micro_size: int = 32, of: StudyConfig = study, **settings: Any
-    ) -> list[dict[str, Any]]:
+    ) -> Any:
         flat = {"batch.effective_size": 64, "optim.lr": 1e-3, **settings}
         actor = object.__new__(trainable.TrialActor)
         sent = {
@@ -50,12 +50,17 @@ def worker(study: StudyConfig, inputs: dict[int, Inputs], monkeypatch: pytest.Mo
         actor.setup(
             sent, study=of, protocol=made.protocol, corpus=made.corpus, encoder=made.encoder
         )
+        return actor
+
+    def run(*arguments: Any, **settings: Any) -> list[dict[str, Any]]:
+        actor = begun(*arguments, **settings)
         told = [actor.step()]
         while not told[-1].get("done"):
             told.append(actor.step())
         actor.cleanup()
         return told
 
+    run.begun = begun  # type: ignore[attr-defined]
     return run
 
 
@@ -73,6 +78,11 @@ def memory_for(tokens: int, training: bool) -> Iterator[None]:
         yield
     finally:
         hook.remove()
+
+
+def without_clock(evaluation: Evaluation) -> Evaluation:
+    clocks = ("time", "pairs_per_second", "train_seconds", "evaluation_seconds", "peak_memory_mb")
+    return evaluation.model_copy(update=dict.fromkeys(clocks, 0.0))
 
 
 def evaluations(told: list[dict[str, Any]]) -> list[Evaluation]:
@@ -160,3 +170,38 @@ def test_an_attempt_begins_where_its_checkpoint_was_written(worker: Any) -> None
     again = worker()
     assert again[0] == {"begun": True, "nodes": ["here"], "pairs_seen": 960}
     assert evaluations(again) == evaluations(told)
+
+
+def test_a_stop_saves_what_is_done(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the course of an evaluation, as at any other moment; the next attempt begins there."""
+    from tuner.search import trainable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trainable, "HEARTBEAT_SECONDS", 0.0)
+        actor, told = worker.begun(), dict[str, Any]()
+        while told.get("phase") != "evaluating":
+            told = actor.step()
+        assert actor.keep() == {"pairs_seen": 128, "reason": ""}
+        actor.cleanup()
+    whole, again = worker(number=1), worker()
+    assert again[0] == {"begun": True, "nodes": ["here"], "pairs_seen": 128}
+    assert [without_clock(e) for e in evaluations(again)] == [
+        without_clock(e) for e in evaluations(whole)
+    ]
+
+
+def test_what_cannot_be_saved_is_told(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And raises nothing: the study stops all the same."""
+    from tuner.errors import StorageFull
+    from tuner.training.checkpoint import Checkpoints
+
+    actor = worker.begun()
+    assert actor.step()["begun"] and "evaluation" in actor.step()
+
+    def full(self: Checkpoints) -> None:
+        raise StorageFull(self.folder)
+
+    monkeypatch.setattr(Checkpoints, "keep", full)
+    kept = actor.keep()
+    assert kept["pairs_seen"] == 128 and kept["reason"].startswith("no space is left for")
+    actor.cleanup()

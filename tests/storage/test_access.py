@@ -22,6 +22,13 @@ def test_a_file_is_created_once(tmp_path: Path) -> None:
     assert [found.name for found in path.parent.iterdir()] == ["file"]
 
 
+def test_what_cannot_be_replaced_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").mkdir()
+    with pytest.raises(UserError, match=r"table\.csv cannot be used: Is a directory"):
+        write(tmp_path / "table.csv", b"content")
+    assert [found.name for found in tmp_path.iterdir()] == ["table.csv"]
+
+
 def test_of_many_at_once_one_creates_it(tmp_path: Path) -> None:
     won: list[bytes] = []
     start = threading.Barrier(8)

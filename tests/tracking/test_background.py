@@ -149,14 +149,9 @@ def test_a_slow_store_is_waited_for_and_the_user_sees_how_far_it_is(
 
 
 def test_the_wait_at_the_end_can_be_ended(store: Store, gate: threading.Event) -> None:
-    class Impatient(Told):
-        def task(self, name: str, unit: str = "") -> Any:
-            assert "Ctrl-C" in name
-            raise KeyboardInterrupt
-
-    behind = BackgroundTracker(store.uri, "demo", Impatient())
+    behind = BackgroundTracker(store.uri, "demo", Told())
     behind.study_started(study())
-    _, why, remedy = behind.close()
+    _, why, remedy = behind.close(hurried=lambda: True)
     assert "not waited for" in why
     assert "sync demo" in remedy
 

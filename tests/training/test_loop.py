@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,57 @@ def test_resumed_is_bit_equal(interrupted_at: int, every_seconds: float, run: An
     assert rest.weights.keys() == whole.weights.keys()
     for name, tensor in whole.weights.items():
         assert torch.equal(rest.weights[name], tensor), name
+
+
+MOMENTS: dict[str, tuple[Callable[[Any], bool], int]] = {
+    "nothing done": (lambda event: isinstance(event, Begun), 0),
+    "after a step": (lambda event: isinstance(event, Step) and event.step == 1, 1),
+    "at a rung": (lambda event: isinstance(event, Step) and event.step == 2, 2),
+    "in an evaluation": (lambda event: isinstance(event, Evaluating) and event.pairs_done > 0, 2),
+    "in the last evaluation": (lambda event: isinstance(event, Evaluating), 4),
+    "after an evaluation": (lambda event: isinstance(event, Evaluation), 2),
+}
+
+
+@pytest.mark.parametrize(("moment", "step"), MOMENTS.values(), ids=MOMENTS)
+def test_what_was_kept_at_a_stop_is_not_done_again(
+    moment: Callable[[Any], bool],
+    step: int,
+    run: Any,
+    corpus: TokenisedCorpus,
+    encoder: PretrainedEncoder,
+    tmp_path: Path,
+) -> None:
+    """A stop may come between any two events: also in the course of an evaluation."""
+    rungs = (14, 28)
+    whole = run(trial(), rungs, folder="whole")
+    checkpoints = Checkpoints(tmp_path / "trial", NEVER)
+    done = 0
+    for event in train(trial(), rungs, PROTOCOL, corpus, encoder, CPU, checkpoints):
+        done = event.step if isinstance(event, Step) else done
+        if done == step and moment(event):
+            break
+    checkpoints.keep()
+
+    rest = run(trial(), rungs)
+    assert [step.step for step in rest.steps] == list(range(step + 1, 5))
+    assert rest.evaluations == whole.evaluations
+    for name, tensor in whole.weights.items():
+        assert torch.equal(rest.weights[name], tensor), name
+
+
+def test_nothing_is_written_where_nothing_is_new(
+    run: Any, corpus: TokenisedCorpus, encoder: PretrainedEncoder, tmp_path: Path
+) -> None:
+    """A checkpoint of mBERT is two gigabytes."""
+    run(trial(), (14, 28))
+    (saved, *_) = sorted((tmp_path / "trial").glob("step-*"), reverse=True)
+    written = saved.stat().st_ino
+    checkpoints = Checkpoints(tmp_path / "trial", NEVER)
+    checkpoints.keep()  # no trial has begun
+    for _ in train(trial(), (14, 28), PROTOCOL, corpus, encoder, CPU, checkpoints):
+        checkpoints.keep()
+    assert saved.stat().st_ino == written
 
 
 def test_resuming_keeps_the_micro_batches(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

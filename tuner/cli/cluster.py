@@ -20,7 +20,10 @@ from tuner.cli.shared import (
     loading,
     study_there,
 )
+from tuner.interrupts import ending_at_once
 from tuner.invocation import ADDRESS_VARIABLE
+
+SUBMITTED = "interrupted: where the study was submitted it goes on; the same command follows it"
 
 Address = Annotated[
     str,
@@ -44,10 +47,11 @@ def submit(
 ) -> None:
     """Run a study on a Ray cluster, or go on with it there; follow it, Ctrl-C leaves it."""
     console = console_of(False)
-    with loading(console):
-        from tuner.jobs.submit import submit as submit_study
+    with ending_at_once(lambda: SUBMITTED):
+        with loading(console):
+            from tuner.jobs.submit import submit as submit_study
 
-    submit_study(space, overrides, address, console, detach, insecure, tracking_later)
+        submit_study(space, overrides, address, console, detach, insecure, tracking_later)
 
 
 def stop(

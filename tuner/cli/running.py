@@ -33,6 +33,8 @@ from tuner.invocation import command, search_command
 if TYPE_CHECKING:
     from tuner.storage.folders import Place
 
+NOTHING_KEPT = "interrupted: nothing is kept of it"
+
 
 def search(
     space: SpaceFile,
@@ -101,10 +103,11 @@ def plan(
         files = {} if prices is None else {"--prices": prices}
         study_there(address, "plan", space, overrides, options, insecure, files)
     study, console = load_study(space, overrides), console_of(as_json)
-    with loading(console):
-        from tuner.plan.command import plan_study
-        from tuner.plan.show import show
-    planned = plan_study(study, calibrate, ConsoleProgress(console), table)
+    with ending_at_once(lambda: NOTHING_KEPT):
+        with loading(console):
+            from tuner.plan.command import plan_study
+            from tuner.plan.show import show
+        planned = plan_study(study, calibrate, ConsoleProgress(console), table)
     if as_json:
         print(json.dumps(planned.model_dump(mode="json")))  # in ASCII, as all JSON here
     else:
@@ -167,10 +170,11 @@ def train(
     overrides = overridden(overrides, strict_overlap)
     study, console = load_study(space, overrides), console_of(as_json)
     single_config(study)
-    check_study(study)
-    with loading(console):
-        from tuner.single import train_one
-    result = train_one(study, console)
+    with ending_at_once(lambda: NOTHING_KEPT):
+        check_study(study)
+        with loading(console):
+            from tuner.single import train_one
+        result = train_one(study, console)
     if as_json:
         print(json.dumps(result))
 
@@ -183,11 +187,12 @@ def replay(
 ) -> None:
     """Train one trial again, here, from its study's folder alone: do its scores agree?"""
     folder, console = folder_of(study, storage), console_of(as_json)
-    with loading(console):
-        from tuner.replay import replay as replay_trial
-        from tuner.report.replay_text import show
-        from tuner.terminal.progress import ConsoleProgress
-    found = replay_trial(folder, trial, ConsoleProgress(console))
+    with ending_at_once(lambda: NOTHING_KEPT):
+        with loading(console):
+            from tuner.replay import replay as replay_trial
+            from tuner.report.replay_text import show
+            from tuner.terminal.progress import ConsoleProgress
+        found = replay_trial(folder, trial, ConsoleProgress(console))
     if as_json:
         print(json.dumps(found.as_json()))
     else:

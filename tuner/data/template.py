@@ -50,6 +50,12 @@ def read_template(
         raise not_understood(tokenizer)
     start1 = int(is_special.argmin())
     start2 = len(is_special) - int(is_special[::-1].argmin()) - count2
+    if start1 == 0:
+        raise UserError(
+            f"the tokenizer of {tokenizer.name_or_path} ({type(tokenizer).__name__}) begins a pair "
+            "without a special token, and the head reads the first token",
+            ANOTHER_ENCODER,
+        )
     # One token of every part: each special token, and the first of either sentence.
     inside = [*range(start1 + 1, start1 + count1), *range(start2 + 1, start2 + count2)]
     parts = np.delete(np.arange(len(is_special)), inside)

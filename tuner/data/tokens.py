@@ -26,23 +26,26 @@ class Pairs:
         attention_mask: 1 for tokens, 0 for padding.
         token_type_ids: which sentence a token belongs to; None where the encoder knows none.
         labels: classes, from 0; in PAWS-X 1 for paraphrases, 0 for others.
+        language_ids: the encoder's number of each pair's language; None where it asks for none.
     """
 
     input_ids: Int[np.ndarray, "pairs tokens"]
     attention_mask: Int[np.ndarray, "pairs tokens"]
     token_type_ids: Int[np.ndarray, "pairs tokens"] | None
     labels: Int[np.ndarray, " pairs"]
+    language_ids: Int[np.ndarray, " pairs"] | None = None
 
     def chosen(self, indices: Int[np.ndarray, " some"]) -> Pairs:
         """Some of them, padded to their own longest."""
         mask = self.attention_mask[indices]
         width = int(mask.sum(axis=1).max())
-        types = self.token_type_ids
+        types, languages = self.token_type_ids, self.language_ids
         return Pairs(
             input_ids=self.input_ids[indices, :width],
             attention_mask=mask[:, :width],
             token_type_ids=None if types is None else types[indices, :width],
             labels=self.labels[indices],
+            language_ids=None if languages is None else languages[indices],
         )
 
 
@@ -77,6 +80,8 @@ class TokenisedCorpus:
         template: how sentences are joined.
         splits: those that the corpus has.
         num_labels: how many classes there are, two or more.
+        language_ids: the encoder's own number of each language, where it takes one language a
+            sequence: no pair is cross-lingual then. None where it asks for none.
     """
 
     languages: tuple[str, ...]
@@ -86,6 +91,7 @@ class TokenisedCorpus:
     template: PairTemplate
     splits: dict[Split, TokenisedSplit]
     num_labels: int
+    language_ids: tuple[int, ...] | None = None
 
     def rows(self, split: Split, languages: Sequence[str]) -> Int[np.ndarray, " ids"]:
         """Row indices that are clean in all the given languages, ascending.
@@ -166,6 +172,10 @@ class TokenisedCorpus:
             splits=splits,
         )
 
+    def shortened(self, max_length: int) -> TokenisedCorpus:
+        """The same with pairs of fewer tokens at most."""
+        return replace(self, max_length=max_length)
+
     def lengths(
         self,
         split: Split,
@@ -209,11 +219,16 @@ class TokenisedCorpus:
         if self.template.types is not None:
             token_type_ids = np.zeros_like(input_ids)
             token_type_ids[is_token] = np.repeat(np.tile(self.template.types, len(rows)), lengths)
+        language_ids = None
+        if self.language_ids is not None:
+            assert np.array_equal(language1, language2), "checked before anything is trained"
+            language_ids = np.array(self.language_ids)[language1]
         return Pairs(
             input_ids=input_ids,
             attention_mask=is_token.astype(np.int64),
             token_type_ids=token_type_ids,
             labels=self.splits[split].labels[rows],
+            language_ids=language_ids,
         )
 
     def _parts(

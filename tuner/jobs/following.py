@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from tuner.errors import UserError
+from tuner.interrupts import as_ctrl_c
 from tuner.jobs import api
 from tuner.jobs.api import Job
 from tuner.jobs.connection import Head
@@ -37,18 +38,19 @@ def follow(head: Head, id: str, glance: Command, console: Console) -> Job:
         console: where to print.
 
     Raises:
-        Detached: at Ctrl-C, or where nobody reads any more.
+        Detached: at Ctrl-C or another such signal, or where nobody reads any more.
         UserError: the head does not answer any more.
     """
     try:
-        return asyncio.run(_follow(head, id, glance, console))
+        with as_ctrl_c():
+            return asyncio.run(_follow(head, id, glance, console))
     except KeyboardInterrupt:
         raise Detached from None
 
 
 def watch(head: Head, glance: Command, console: Console) -> int:
     """Show a study until no driver is at work on it, or until Ctrl-C; the command's exit code."""
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), as_ctrl_c():
         with Live(console=console, auto_refresh=False) as live:
             rest, job = asyncio.run(_shown(head, glance, live))
         console.print(Text.from_ansi(rest), soft_wrap=True)

@@ -18,7 +18,8 @@ from typing import Any
 from tuner.errors import UserError
 from tuner.jobs.package import Contents, plain_files
 from tuner.study import StudyConfig
-from tuner.study.data import LANGUAGE, DirectoryData, FilesData, HubData
+from tuner.study.columns import LANGUAGE
+from tuner.study.data import DirectoryData, FilesData, HubData
 
 FOLDER = "~/.cache/tuner/inputs"
 """On the head."""
@@ -126,9 +127,8 @@ def _paths(study: StudyConfig) -> dict[tuple[str, str], str]:
             found["data", "name"] = data.name
         case _:
             pass
-    encoder = study.encoder.name
-    if encoder != "nano" and (encoder[:1] in "~/." or Path(encoder).expanduser().is_dir()):
-        found["encoder", "name"] = encoder
+    if study.encoder.is_folder:
+        found["encoder", "name"] = study.encoder.name
     return found
 
 

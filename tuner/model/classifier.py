@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from tuner.config import FusionConfig, HeadConfig
 from tuner.model.dropout import Dropout, replace_dropout
-from tuner.model.encoder import PretrainedEncoder
+from tuner.model.encoder import PretrainedEncoder, without_pooler
 from tuner.model.fusion import build_fusion
 from tuner.model.packing import Block, BlockEncoder
 
@@ -46,11 +47,9 @@ class PairClassifier(nn.Module):
         super().__init__()
         self.encoder = encoder.build()
         replace_dropout(self.encoder)
-        self.pooler: nn.Module | None = None
-        if encoder.has_pooler:
-            # Taken out of the encoder, which would apply it to X.
-            self.pooler = self.encoder.get_submodule("pooler")
-            self.encoder.register_module("pooler", None)
+        # Taken out of the encoder, which would apply it to X.
+        self.pooler = without_pooler(self.encoder) if encoder.has_pooler else None
+        self.activation = _activation(self.encoder) if type(self.pooler) is nn.Linear else None
         self.encode = BlockEncoder(self.encoder)
         if encoder.kept_tokens is not None:  # saved with the weights, which mean little without
             self.register_buffer(KEPT_TOKENS, torch.tensor(encoder.kept_tokens))
@@ -76,15 +75,27 @@ class PairClassifier(nn.Module):
             )
             for block, layers in zip(blocks, states, strict=True)
         ]
-        if self.pooler is None:
-            first = torch.cat([each[:, 0] for each in fused])
-        else:
-            first = self.pooler(torch.cat([each[:, :1] for each in fused]))
+        first = self.pooled(torch.cat([each[:, :1] for each in fused]))
         return self.head(self.dropout(first))  # type: ignore[no-any-return]
+
+    def pooled(self, first: Float[Tensor, "pairs 1 hidden"]) -> Float[Tensor, "pairs hidden"]:
+        """What the head reads of the first tokens' states."""
+        if self.pooler is None:
+            return first[:, 0]
+        if self.activation is not None:  # the pooler is a bare linear layer
+            return self.activation(self.pooler(first[:, 0]))  # type: ignore[no-any-return]
+        return self.pooler(first)  # type: ignore[no-any-return]
 
     def new_parameters(self) -> set[Tensor]:
         """Parameters that were not pre-trained: those of fusion and head."""
         return {*self.fusion.parameters(), *self.head.parameters()}
+
+
+def _activation(encoder: PreTrainedModel) -> nn.Module:
+    """What the encoder puts on its bare linear pooler, under ALBERT's or BigBird's name for it."""
+    modules = dict(encoder.named_children())
+    names = ("pooler_activation", "activation")
+    return next((modules[name] for name in names if name in modules), nn.Identity())
 
 
 def derive_seed(seed: int, *names: str | int) -> int:

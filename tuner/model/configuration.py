@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from tuner.errors import UserError
-from tuner.model.files import broken
+from tuner.model.architectures import ENCODERS, check_architecture
+from tuner.model.files import broken, texts
 
 LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
-HIDDEN = ("hidden_size", "dim", "emb_dim", "d_model")
+HIDDEN = ("hidden_size", "dim", "emb_dim", "d_model", "n_embd")
 """What configurations call these numbers; the second is DistilBERT's, the third XLM's."""
 MOST = {"layers": 1_000, "hidden": 2**17, "vocabulary": 2**24, "positions": 2**24}
 """Larger numbers are not an encoder's: its tables alone would fill the memory."""
@@ -24,7 +26,6 @@ OFFSET = {
 """Model types that number positions from `pad_token_id` + 1 on, as RoBERTa does."""
 GENERATES = re.compile(r"ForCausalLM|ForConditionalGeneration|^(?!XLNet|.*With).*LMHeadModel")
 LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,34}")
-ENCODERS = "Use a masked language model such as BERT, XLM-R or DistilBERT."
 
 
 def check_kind(config: Mapping[str, object], name: str) -> None:
@@ -35,15 +36,16 @@ def check_kind(config: Mapping[str, object], name: str) -> None:
         name: the encoder's, as the user gave it.
 
     Raises:
-        UserError: it has a decoder or generates text, is quantised, or needs code of its own.
+        UserError: it has a decoder or generates text, is quantised, or needs code of its own; or
+            its architecture is refused.
     """
     kind = config.get("model_type")
     if not isinstance(kind, str) or not kind:
         reason = f"config.json must name a model_type, got {kind!r}"
         broken(name, "configuration", reason, ENCODERS)
-    written = config.get("architectures")
-    classes = [each for each in written if isinstance(each, str)] if _is_list(written) else []
-    generates = next((each for each in classes if GENERATES.search(each)), None)
+    check_architecture(config, name)
+    written = texts(config.get("architectures"))
+    generates = next((each for each in written if GENERATES.search(each)), None)
     if config.get("is_encoder_decoder") is True or generates:
         why = f"{generates} generates text" if generates else "it has a decoder"
         raise UserError(
@@ -63,7 +65,30 @@ def check_kind(config: Mapping[str, object], name: str) -> None:
     seen_languages(config, name)
 
 
-def number(config: Mapping[str, object], names: tuple[str, ...], most: int, name: str) -> int:
+class Numbers(NamedTuple):
+    """Those of a configuration that are needed; None where it need not have one."""
+
+    layers: int
+    hidden: int
+    rows: int | None
+    positions: int | None
+
+
+def numbers_of(config: Mapping[str, object], name: str) -> Numbers:
+    """Layers, channels, rows of the embedding, and tokens that an encoder takes.
+
+    Raises:
+        UserError: one is missing, or is not a whole number of a likely size.
+    """
+    return Numbers(
+        _number(config, LAYERS, MOST["layers"], name),
+        _number(config, HIDDEN, MOST["hidden"], name),
+        _optional(config, "vocab_size", MOST["vocabulary"], name),
+        positions_of(config, name),
+    )
+
+
+def _number(config: Mapping[str, object], names: tuple[str, ...], most: int, name: str) -> int:
     """A whole number of a configuration, under the first of some keys that it has.
 
     Raises:
@@ -80,9 +105,9 @@ def number(config: Mapping[str, object], names: tuple[str, ...], most: int, name
     return value
 
 
-def optional(config: Mapping[str, object], key: str, most: int, name: str) -> int | None:
+def _optional(config: Mapping[str, object], key: str, most: int, name: str) -> int | None:
     """The same of a key that not every encoder has."""
-    return None if config.get(key) is None else number(config, (key,), most, name)
+    return None if config.get(key) is None else _number(config, (key,), most, name)
 
 
 def positions_of(config: Mapping[str, object], name: str) -> int | None:
@@ -91,8 +116,9 @@ def positions_of(config: Mapping[str, object], name: str) -> int | None:
     Raises:
         UserError: the configuration has something else than a number.
     """
-    key = "max_position_embeddings" if config.get("max_position_embeddings") else "n_positions"
-    positions = optional(config, key, MOST["positions"], name)
+    absolute = config.get("max_position_embeddings") is not None
+    key = "max_position_embeddings" if absolute else "n_positions"
+    positions = _optional(config, key, MOST["positions"], name)
     padding = config.get("pad_token_id")
     if positions is None or config.get("model_type") not in OFFSET or not isinstance(padding, int):
         return positions
@@ -108,12 +134,8 @@ def seen_languages(config: Mapping[str, object], name: str) -> tuple[str, ...]:
     seen = config.get(SEEN)
     if seen is None:
         return ()
-    codes = (
-        [each for each in seen if isinstance(each, str) and LANGUAGE.fullmatch(each)]
-        if (isinstance(seen, list))
-        else None
-    )
-    if codes is None or codes != seen:
+    codes = [code for code in texts(seen) if LANGUAGE.fullmatch(code)]
+    if codes != seen:
         reason = f"{SEEN} in config.json must be a list of language codes, got {seen!r}"
         remedy = f'Write it as ["en", "de"]; without it {name} counts as trained on no language.'
         broken(name, "configuration", reason[:300], remedy)
@@ -129,7 +151,3 @@ def _needs_code(config: Mapping[str, object], kind: str) -> bool:
     models = Path(found.submodule_search_locations[0]) / "models"
     folders = {kind, kind.replace("-", "_"), kind.replace("-", "").replace("_", "")}
     return not any(re.fullmatch(r"\w+", each) and (models / each).is_dir() for each in folders)
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list)

@@ -6,9 +6,11 @@ The only place of the model that reads files or the Hugging Face hub.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import ERROR, getLogger
@@ -32,6 +34,7 @@ from transformers.utils import logging
 
 from tuner.errors import UserError
 from tuner.hub import ask, offline
+from tuner.model.architectures import check_architecture
 from tuner.model.configuration import positions_of, seen_languages
 from tuner.model.fetching import refuse
 from tuner.model.files import check_tokenizer, check_vocabulary
@@ -97,8 +100,10 @@ class PretrainedEncoder:
         """A fresh module with a copy of these weights, in training mode; reads no file or hub."""
         with no_init_weights():
             model: PreTrainedModel = AutoModel.from_config(self._config())  # type: ignore[no-untyped-call]
-        if not self.has_pooler and hasattr(model, "pooler"):
-            model.register_module("pooler", None)
+            if self.has_pooler and getattr(model, "pooler", None) is None:  # only where asked for
+                model = AutoModel.from_config(self._config(), add_pooling_layer=True)  # type: ignore[no-untyped-call]
+        if not self.has_pooler:
+            without_pooler(model)
         # torch.tensor copies: the arrays stay as they are, also where they are read-only.
         weights = {name: torch.tensor(array) for name, array in self.weights.items()}
         model.load_state_dict(weights, assign=True)
@@ -107,6 +112,17 @@ class PretrainedEncoder:
 
     def _config(self) -> PretrainedConfig:
         return AutoConfig.for_model(**self.config)
+
+
+def without_pooler(model: PreTrainedModel) -> nn.Module | None:
+    """Take a model's pooler out of it; returns it, None where there was none.
+
+    A module that changes nothing takes its place: some models call their pooler unasked.
+    """
+    pooler = dict(model.named_children()).get("pooler")
+    if pooler is not None:
+        model.register_module("pooler", nn.Identity())
+    return pooler
 
 
 def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
@@ -124,16 +140,19 @@ def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
         config = _load_config(encoder, source)
         if Path(source).is_dir():
             describe_encoder(encoder)
+        given: dict[str, Any] = {
+            "config": config,
+            "revision": encoder.revision,
+            "use_safetensors": True,
+            "trust_remote_code": False,
+            "dtype": torch.float32,
+            "output_loading_info": True,
+        }
         try:
-            model, report = AutoModel.from_pretrained(
-                source,
-                config=config,
-                revision=encoder.revision,
-                use_safetensors=True,
-                trust_remote_code=False,
-                dtype=torch.float32,
-                output_loading_info=True,
-            )
+            model, report = AutoModel.from_pretrained(source, **given)
+            if _leaves_its_pooler(model, report["unexpected_keys"]):
+                given["add_pooling_layer"] = True
+                model, report = AutoModel.from_pretrained(source, **given)
         except Exception as error:  # of what is not as it was saved
             refuse(encoder, "weights", error)
     missing_pooler = {key for key in report["missing_keys"] if key.startswith("pooler.")}
@@ -183,21 +202,7 @@ def load_tokenizer(encoder: EncoderConfig) -> PreTrainedTokenizerBase:
         except Exception as error:  # tokenizers and transformers raise what they like
             refuse(encoder, "tokenizer", error)
     check_vocabulary(encoder.name, len(tokenizer), rows)
-    _check_pairs(encoder, tokenizer)
     return tokenizer
-
-
-def _check_pairs(encoder: EncoderConfig, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Refuse a tokenizer that does not mark a pair's beginning, which the head reads."""
-    remedy = "Choose an encoder with a fast tokenizer that makes pairs, such as BERT's or XLM-R's."
-    if not tokenizer.is_fast:
-        raise UserError(f"the tokenizer of {encoder.name!r} is not a fast one", remedy)
-    if tokenizer.num_special_tokens_to_add(pair=True) == 0:
-        raise UserError(
-            f"the tokenizer of {encoder.name!r} puts no special token around a pair, and the head "
-            "reads the one at its beginning",
-            remedy,
-        )
 
 
 def _load_config(encoder: EncoderConfig, source: str) -> PretrainedConfig:
@@ -209,6 +214,7 @@ def _load_config(encoder: EncoderConfig, source: str) -> PretrainedConfig:
         )
     except Exception as error:  # tokenizers and transformers raise what they like
         refuse(encoder, "configuration", error)
+    check_architecture(config.to_dict(), encoder.name)
     if config.is_encoder_decoder or config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         raise UserError(
             f"{encoder.name!r} is a model of type {config.model_type}, not an encoder-only one",
@@ -223,6 +229,17 @@ def _check_max_length(encoder: EncoderConfig, model: PreTrainedModel) -> None:
     if isinstance(table, nn.Embedding) and table.padding_idx is not None:
         positions -= table.padding_idx + 1  # RoBERTa numbers positions from there on
     check_max_length(encoder, positions)
+
+
+def _leaves_its_pooler(model: PreTrainedModel, unexpected: Iterable[str]) -> bool:
+    """Whether the checkpoint has a pooler that the model makes only where it is asked for.
+
+    Of NomicBERT and GTE, for instance.
+    """
+    asked = "add_pooling_layer" in inspect.signature(type(model)).parameters
+    base = model.base_model_prefix
+    own = re.compile(rf"(?:{re.escape(base)}\.)?pooler\.")
+    return asked and any(map(own.match, unexpected))
 
 
 def _check_finite(encoder: EncoderConfig, model: PreTrainedModel) -> None:
@@ -251,21 +268,30 @@ def _checksum(config: dict[str, Any], weights: dict[str, np.ndarray]) -> str:
 
 
 @contextmanager
+def quiet() -> Iterator[None]:
+    """Without what transformers warns of."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+@contextmanager
 def _quietly(encoder: EncoderConfig, source: str) -> Iterator[None]:
     """Without progress bars and reports, and without retries where the hub does not answer."""
     local = Path(source).is_dir()
     silent = not local and bool(ask("model", source, encoder.revision).silence)
-    verbosity, progress = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    progress = logging.is_progress_bar_enabled()
     hub = getLogger("huggingface_hub")
     hub_level = hub.level
     hub.setLevel(ERROR)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        with offline(silent):
+        with offline(silent), quiet():
             yield
     finally:
-        logging.set_verbosity(verbosity)
         hub.setLevel(hub_level)
         if progress:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]

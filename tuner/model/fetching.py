@@ -13,7 +13,7 @@ from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntr
 
 from tuner.errors import UserError
 from tuner.hub import ask, offline
-from tuner.model.files import FILES, INDEX, SAVE_AGAIN, WHOLE, broken, likely_folder
+from tuner.model.files import FILES, INDEX, SAVE_AGAIN, WHOLE, broken, likely_folder, read_json
 from tuner.study.parts import EncoderConfig
 
 
@@ -38,7 +38,7 @@ def fetched(encoder: EncoderConfig) -> tuple[Path, dict[str, list[int]] | None]:
         try:
             file = huggingface_hub.hf_hub_download(name, "config.json", revision=revision)
             folder, part = Path(file).parent, "weights"
-            if (folder / WHOLE).exists() or (folder / INDEX).exists():
+            if _has_weights(folder):
                 return folder, None
             if silence:
                 raise LocalEntryNotFoundError(f"the hub {silence}")
@@ -51,6 +51,17 @@ def fetched(encoder: EncoderConfig) -> tuple[Path, dict[str, list[int]] | None]:
         for key, tensor in header.tensors.items()
     }
     return folder, shapes
+
+
+def _has_weights(folder: Path) -> bool:
+    """Whether all files of the weights are in the cache."""
+    if (folder / WHOLE).exists():
+        return True
+    if not (folder / INDEX).exists():
+        return False
+    shards = read_json(folder / INDEX, str(folder), "weights").get("weight_map")
+    names = shards.values() if isinstance(shards, dict) else []
+    return all((folder / str(name)).exists() for name in names)
 
 
 def refuse(encoder: EncoderConfig, part: str, error: Exception) -> NoReturn:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
@@ -266,16 +266,6 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
-def is_count(value: object, most: int) -> bool:
-    """Whether a value of a configuration is a whole number from 1 to `most`."""
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
-
-
 def texts(value: object) -> list[str]:
     """The texts in a list of a configuration; whatever else it is, none."""
     return [part for part in value if isinstance(part, str)] if isinstance(value, list) else []
-
-
-def first_of(config: Mapping[str, object], names: Iterable[str]) -> object:
-    """The value of the first of some keys that is there."""
-    return next((config[name] for name in names if config.get(name) is not None), None)

@@ -9,7 +9,7 @@ once a block. Both compute the same.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import torch
@@ -40,11 +40,13 @@ class Block:
         input_ids: token ids.
         attention_mask: 1 for tokens, 0 for padding, which is on the right.
         token_type_ids: which sentence a token belongs to; None where the encoder knows none.
+        language_ids: the encoder's number of each pair's language; None where it asks for none.
     """
 
     input_ids: Int[Tensor, "pairs tokens"]
     attention_mask: Int[Tensor, "pairs tokens"]
     token_type_ids: Int[Tensor, "pairs tokens"] | None = None
+    language_ids: Int[Tensor, " pairs"] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -74,7 +76,12 @@ class BlockEncoder:
             return self._together(blocks, all_layers)
         return [
             self._states(
-                all_layers, block.input_ids, block.token_type_ids, block.attention_mask, [block]
+                all_layers,
+                block.input_ids,
+                block.token_type_ids,
+                block.attention_mask,
+                [block],
+                **further_arguments(self._arguments, block),
             )
             for block in blocks
         ]
@@ -119,12 +126,41 @@ class BlockEncoder:
             output_hidden_states=all_layers,
             **further,
         )
-        return [*output.hidden_states] if all_layers else [output.last_hidden_state]
+        # The last hidden state is what the encoder gives: some normalise it once more at the end.
+        lower = output.hidden_states[:-1] if all_layers else ()
+        return [*lower, output.last_hidden_state]
 
     def _positions(self, block: Block) -> Int[Tensor, "pairs tokens"]:
         first, width = self._first_position, block.shape[1]
         numbers = torch.arange(first, first + width, device=block.input_ids.device)
         return numbers.expand(block.shape)
+
+
+def arguments_of(encoder: PreTrainedModel, block: Block) -> dict[str, Tensor]:
+    """What an encoder is given of a block beside token ids and mask, called by itself."""
+    accepted = frozenset(inspect.signature(encoder.forward).parameters)
+    types = block.token_type_ids
+    given = {"token_type_ids": types} if types is not None and "token_type_ids" in accepted else {}
+    return given | further_arguments(accepted, block)
+
+
+def further_arguments(accepted: Set[str], block: Block) -> dict[str, Tensor]:
+    """What some encoders ask for besides, under the names that they have for it.
+
+    The numbers of the pairs' languages; for Longformer, that the first token sees all others, as
+    its own classifier has it.
+    """
+    if "global_attention_mask" in accepted:
+        first = torch.zeros_like(block.attention_mask)
+        first[:, 0] = 1
+        return {"global_attention_mask": first}
+    numbers = block.language_ids
+    if numbers is None:
+        return {}
+    if "lang_ids" in accepted:  # X-MOD's: one a pair
+        return {"lang_ids": numbers}
+    assert "langs" in accepted  # XLM's: one a token
+    return {"langs": numbers[:, None].expand(block.shape)}
 
 
 def attend(

@@ -16,15 +16,8 @@ from typing import Any
 from tuner.config import FusionConfig
 from tuner.data import nano
 from tuner.errors import UserError
-from tuner.model.configuration import (
-    HIDDEN,
-    LAYERS,
-    MOST,
-    check_kind,
-    number,
-    optional,
-    positions_of,
-)
+from tuner.hub import cached_folder
+from tuner.model.configuration import check_kind, numbers_of
 from tuner.model.fetching import fetched
 from tuner.model.files import (
     FILES,
@@ -34,6 +27,8 @@ from tuner.model.files import (
     read_json,
     read_shapes,
 )
+from tuner.model.one_language import check_one_language
+from tuner.model.verdict import known
 from tuner.study import StudyConfig
 from tuner.study.lowered import lowered
 from tuner.study.parts import EncoderConfig
@@ -101,16 +96,21 @@ def check_encoder(study: StudyConfig) -> EncoderShape:
     """Check all of an encoder that its files alone tell, and that a study's trials fit it.
 
     Raises:
-        UserError: as `describe_encoder`, `check_fits` and `check_tokenizer`.
+        UserError: as `describe_encoder`, `check_fits`, `check_tokenizer` and
+            `check_one_language`; or it was tried before, and cannot be trained.
         HubAway: the hub may have it, but does not answer.
     """
     encoder = study.encoder
     shape = describe_encoder(encoder)
-    folder = Path(source_of(encoder))
-    if folder.is_dir():
+    source = Path(source_of(encoder))
+    folder = source if source.is_dir() else cached_folder(encoder.name, encoder.revision)
+    if folder is not None:
         config = read_config(folder, encoder.name)
-        rows = optional(config, "vocab_size", MOST["vocabulary"], encoder.name)
-        check_tokenizer(folder, encoder.name, rows)
+        if source.is_dir():
+            check_tokenizer(folder, encoder.name, numbers_of(config, encoder.name).rows)
+        check_one_language(config, study)
+        if (verdict := known(folder, encoder.max_length)) is not None:
+            verdict.check(study)
     check_fits(study, shape)
     return shape
 
@@ -142,6 +142,7 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
     """
     config = read_json(folder / "config.json", name, "configuration")
     check_kind(config, name)
+    numbers_of(config, name)
     return config
 
 
@@ -151,9 +152,7 @@ def _shape(config: dict[str, Any], shapes: Mapping[str, list[int]], name: str) -
     Raises:
         UserError: a number is not one, or the two are of different models.
     """
-    layers = number(config, LAYERS, MOST["layers"], name)
-    hidden = number(config, HIDDEN, MOST["hidden"], name)
-    rows = optional(config, "vocab_size", MOST["vocabulary"], name)
+    layers, hidden, rows, positions = numbers_of(config, name)
     numbered = [int(found[1]) for found in map(LAYER.search, shapes) if found]
     both = "Copy config.json and the weights from the same model."
     if numbered and max(numbered) + 1 < layers:
@@ -163,7 +162,7 @@ def _shape(config: dict[str, Any], shapes: Mapping[str, list[int]], name: str) -
         broken(name, "weights", f"none has the {rows:,} rows that vocab_size says", both)
     if not any(hidden in shape for shape in shapes.values()):
         broken(name, "weights", f"none has the {hidden:,} channels that config.json says", both)
-    return EncoderShape(layers, hidden, _parameters(shapes), positions_of(config, name))
+    return EncoderShape(layers, hidden, _parameters(shapes), positions)
 
 
 def check_max_length(encoder: EncoderConfig, positions: int) -> None:
@@ -199,7 +198,7 @@ def check_layer(config: FusionConfig, num_layers: int, options: str = "") -> Non
         raise UserError(
             f"fusion.layer must be 0 ... {num_layers - 1} for an encoder of {num_layers} layers, "
             f"got {config.layer}",
-            f"Choose a lower layer (0 is the embeddings' output): "
+            f"Choose a lower layer (0: the embeddings): "
             f"{options or f'fusion.layer={num_layers - 1}'}; the last one is fused anyway.",
         )
 

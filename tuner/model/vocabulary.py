@@ -8,7 +8,10 @@ and stays where it is: AdamW moves it only by weight decay, from which the matri
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +22,9 @@ from tuner.data.tokens import TokenisedCorpus
 from tuner.model.classifier import KEPT_TOKENS
 from tuner.model.encoder import PretrainedEncoder
 
+SPECIAL = re.compile(r"_token_id$|^(pad|bos|eos|unk|mask)_index$")
+"""Keys of a configuration that hold special tokens' ids; the latter are XLM's."""
+
 
 def cut(
     encoder: PretrainedEncoder, corpus: TokenisedCorpus
@@ -28,17 +34,24 @@ def cut(
     Whatever is computed from the two is equal to what is from the whole.
     """
     matrix = encoder.weights[encoder.embedding]
-    # Padding keeps its id, and so all before it: RoBERTa numbers positions from there on.
-    kept = np.union1d(np.arange(corpus.pad_id), corpus.token_ids())
+    # Padding keeps its id, and so all before it: RoBERTa numbers positions from there on. Special
+    # tokens stay, though no pair holds them: some encoders look for their ids (ESM for the mask's).
+    special = [each for value in special_ids(encoder.config).values() for each in _listed(value)]
+    special = [each for each in special if 0 <= each < len(matrix)]
+    kept = np.unique(np.concatenate([np.arange(corpus.pad_id), corpus.token_ids(), special]))
+    kept = kept.astype(np.int64)
     assert kept[-1] < len(matrix), "the tokenizer is the encoder's"
     config = {
-        name: _place(value, kept) if name.endswith("_token_id") else value
-        for name, value in encoder.config.items()
+        **encoder.config,
+        **{name: _renumbered(value, kept) for name, value in special_ids(encoder.config).items()},
     }
     smaller = replace(
         encoder,
         config={**config, "vocab_size": len(kept)},
-        weights={**encoder.weights, encoder.embedding: matrix[kept]},
+        weights={
+            **encoder.weights,
+            **{name: encoder.weights[name][kept] for name in _tables(encoder)},
+        },
         kept_tokens=kept,
     )
     return smaller, corpus.renumbered(kept)
@@ -54,14 +67,38 @@ def restored(weights: dict[str, Tensor], encoder: PretrainedEncoder) -> dict[str
     whole = dict(weights)
     kept = whole.pop(KEPT_TOKENS, None)
     if kept is not None:
-        name = f"encoder.{encoder.embedding}"
-        matrix = torch.tensor(encoder.weights[encoder.embedding])
-        matrix[kept] = whole[name].to(matrix)
-        whole[name] = matrix
+        for table in _tables(encoder):
+            name = f"encoder.{table}"
+            matrix = torch.tensor(encoder.weights[table])
+            matrix[kept] = whole[name].to(matrix)
+            whole[name] = matrix
     return whole
 
 
-def _place(token_id: int | None, kept: Int[np.ndarray, " kept"]) -> int | None:
-    """A special token's new id; None where there is no such token any more."""
-    place = None if token_id is None else int(np.searchsorted(kept, token_id))
-    return place if place is not None and kept[place : place + 1] == token_id else None
+def _tables(encoder: PretrainedEncoder) -> list[str]:
+    """The arrays with a row for each token: the embedding, and what its module keeps beside it."""
+    module = encoder.embedding.rpartition(".")[0]
+    rows = len(encoder.weights[encoder.embedding])
+    return [
+        name
+        for name, array in encoder.weights.items()
+        if name.rpartition(".")[0] == module and array.shape[:1] == (rows,)
+    ]
+
+
+def special_ids(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a configuration says of special tokens' ids, by key: a number, several, or None."""
+    return {name: value for name, value in config.items() if SPECIAL.search(name)}
+
+
+def _listed(value: Any) -> list[int]:
+    values = value if isinstance(value, list | tuple) else [value]
+    return [each for each in values if isinstance(each, int)]
+
+
+def _renumbered(value: Any, kept: Int[np.ndarray, " kept"]) -> Any:
+    """Special tokens' new ids; None for one that the table has no row for."""
+    if isinstance(value, list | tuple):
+        return [_renumbered(each, kept) for each in value]
+    is_kept = isinstance(value, int) and value in kept
+    return int(np.searchsorted(kept, value)) if is_kept else None

@@ -7,14 +7,20 @@ that share a machine slow each other down.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from statistics import fmean
+from threading import Thread
+from typing import TypeVar
 
 import torch
 
 from tuner.config import TrialConfig
+from tuner.interrupts import SIGNALS, as_ctrl_c
 from tuner.plan.pace import Observation
 from tuner.prepare import Inputs
 from tuner.records import Evaluation
@@ -24,6 +30,8 @@ from tuner.training.loop import Begun, Step, train
 
 LEAST_SECONDS, LEAST_STEPS = 1.0, 3
 """How long a configuration is timed at least, after a first step that is not."""
+T = TypeVar("T")
+
 ENDLESS = 2**62
 """A budget in pairs that no calibration reaches."""
 
@@ -42,12 +50,45 @@ def calibrate(
     Returns:
         What all processes saw, and the seconds of an evaluation of all dev sets.
     """
-    spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
-        jobs = [pool.submit(_measure, study, inputs, configs) for _ in range(processes)]
-        found = [job.result() for job in jobs]
+    found = side_by_side(partial(_measure, study, inputs, configs), processes)
     observations = [seen for observed, _ in found for seen in observed]
     return observations, fmean(seconds for _, seconds in found)
+
+
+def side_by_side(measure: Callable[[], T], processes: int) -> list[T]:
+    """What each of some processes measures.
+
+    Raises:
+        KeyboardInterrupt: at any signal that ends this process; those that measure have ended.
+    """
+    spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    with (
+        as_ctrl_c(),
+        ProcessPoolExecutor(processes, mp_context=spawn, initializer=_end_with_parent) as pool,
+    ):
+        try:
+            return [job.result() for job in [pool.submit(measure) for _ in range(processes)]]
+        except KeyboardInterrupt:
+            for process in multiprocessing.active_children():
+                process.kill()
+            raise
+
+
+def _end_with_parent() -> None:
+    """End this process where the one that started it is killed, and at no signal sooner.
+
+    It would wait for work for ever; and a Ctrl-C that both get would end it with a traceback.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=end, daemon=True).start()
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _measure(

@@ -23,6 +23,7 @@ from tuner.records import StudyRecord
 from tuner.search.address import named
 from tuner.search.capacity import Capacity
 from tuner.search.journal import read_history, studies_in
+from tuner.search.machine import this_machine
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 
@@ -83,12 +84,11 @@ def _measured(
     at_once, _ = trials_at_once(study, capacity)
     processes = min(at_once, fit_here(study))
     if processes == 0:
-        raise UserError(
-            f"--calibrate measures on this machine, which does not hold a trial of "
-            f"{study.resources.cpus_per_trial:g} CPU and {study.resources.gpus_per_trial:g} GPU",
-            "Run it on a machine of the cluster, or plan for this one, as with "
-            "--set resources.gpus_per_trial=0",
-        )
+        try:
+            this_machine(study).trials_at_once(study.resources)
+        except UserError as error:
+            told = f"--calibrate measures on this machine: {error.problem}"
+            raise UserError(told, error.remedy) from error
     from tuner.plan.calibration import calibrate  # torch and transformers, for which no plan waits
     from tuner.prepare import prepare
 

@@ -157,7 +157,7 @@ def _alike(record: StudyRecord, study: StudyConfig, platform: str) -> bool:
     return (
         all(record.settings[part] == settings[part] for part in SHARED)
         and all(held.get(name, 1) == asked[name] for name in RESOURCES)  # old ones had one worker
-        and record.facts["environment"]["platform"] == platform
+        and record.facts.get("environment", {}).get("platform") == platform
     )
 
 

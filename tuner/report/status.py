@@ -7,6 +7,7 @@ import time
 from collections.abc import Hashable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console, Group
@@ -201,7 +202,13 @@ class Unreadable:
 
 
 def all_studies(storage: Place) -> list[Standing | Unreadable]:
-    """The studies in a folder, the newest first; those that cannot be read at the end."""
+    """The studies in a folder, the newest first; those that cannot be read at the end.
+
+    Raises:
+        UserError: it is not a folder, or cannot be read.
+    """
+    if isinstance(storage, Path) and storage.exists() and not storage.is_dir():
+        raise UserError(f"{storage} is not a folder", "Name the folder that holds the studies.")
     read: list[Standing] = []
     damaged: list[Unreadable] = []
     for folder in studies_in(storage):

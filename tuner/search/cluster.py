@@ -26,6 +26,7 @@ from tuner.search.address import FORM, SUBMIT, check_answers, named
 from tuner.search.autoscaler import declared
 from tuner.search.capacity import Capacity, NodeType
 from tuner.search.credentials import Loan, make_private
+from tuner.search.head import watched
 from tuner.search.local_ray import check_folder, local_ray
 from tuner.shown import printable
 from tuner.study import StudyConfig
@@ -106,7 +107,8 @@ def cluster(
             finally:
                 joined.set()
         found = preparing.result()
-        held = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        with watched() as head:
+            held = head.outlives(ray.cluster_resources)
         progress.tell(f"Ray {at}: {held.get('CPU', 0):g} CPUs, {held.get('GPU', 0):g} GPUs")
         with loan:
             yield found

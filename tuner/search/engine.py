@@ -6,14 +6,13 @@ Ray's own state is thrown away after a run.
 
 from __future__ import annotations
 
-import re
 import tempfile
-from pathlib import Path
+import time
+from math import inf
 from typing import Any
 
 import ray
-from ray import cloudpickle, tune
-from ray.exceptions import OutOfMemoryError, RayActorError
+from ray import tune
 from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -25,12 +24,13 @@ from tuner.errors import StorageFull, UserError
 from tuner.interrupts import OrderlyStop
 from tuner.model.encoder import PretrainedEncoder
 from tuner.protocol import Protocol
-from tuner.records import Evaluation, FailureKind
+from tuner.records import Evaluation
 from tuner.search.cluster import concurrency, logs
 from tuner.search.driver import Driver
 from tuner.search.failures import micro_size
-from tuner.search.last_words import last_words
+from tuner.search.head import Head
 from tuner.search.nodes import Nodes
+from tuner.search.parting import Parting
 from tuner.search.trainable import (
     BEGUN,
     EVALUATION,
@@ -42,12 +42,16 @@ from tuner.search.trainable import (
     TrialActor,
 )
 from tuner.search.worker import CONFIG, MICRO_SIZE, NUMBER
+from tuner.search.worker_errors import error_of, kind_of, reason_of
 from tuner.search.workers import Leader, bundles
 from tuner.shown import without_secrets
 from tuner.storage.access import write
 from tuner.storage.folders import FULL, Place
 from tuner.study import StudyConfig
-from tuner.training.group import Disconnected
+
+BELIEVED_AFTER = 1.0
+"""Seconds after which a worker counts as lost by itself: where a whole job is sent a signal, or a
+machine is shut down, workers may be gone before the driver hears of it."""
 
 
 class _NotPickled:
@@ -60,13 +64,16 @@ class _NotPickled:
 class _Searcher(_NotPickled, Searcher):
     """Hands Ray the driver's next trial."""
 
-    def __init__(self, driver: Driver, workers: int) -> None:
+    def __init__(self, driver: Driver, workers: int, parting: Parting) -> None:
         super().__init__()
         self._driver = driver
         self._workers = workers
+        self._parting = parting
 
     def suggest(self, trial_id: str) -> Any:
         """A trial; FINISHED for good; or None, where one that runs may have to be tried again."""
+        if self._parting.begun:
+            return None
         trial = self._driver.next_trial()
         if trial is None:
             return Searcher.FINISHED if self._driver.done else None
@@ -91,10 +98,11 @@ class _Scheduler(_NotPickled, FIFOScheduler):
 
     _supports_buffered_results = False
 
-    def __init__(self, driver: Driver, nodes: Nodes) -> None:
+    def __init__(self, driver: Driver, nodes: Nodes, parting: Parting) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._driver = driver
         self._nodes = nodes
+        self._parting = parting
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The oldest that waits; one for which a process is being started only after the others.
@@ -104,6 +112,8 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         never be ready for one.
         """
         controller = tune_controller._tune_controller
+        if self._parting.begun:
+            return None
 
         def being_started(trial: Trial) -> bool:
             actor = controller._trial_to_actor.get(trial)
@@ -113,33 +123,48 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         return min(waiting, key=lambda t: (being_started(t), t.config[NUMBER]), default=None)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        number = trial.config[NUMBER]
+        if not self._goes_on(trial.config[NUMBER], result):
+            self._parting.rests(trial.config[NUMBER])
+            return TrialScheduler.STOP
+        if self._parting.begun:
+            self._parting.ask(tune_controller._tune_controller, trial)
+            return TrialScheduler.NOOP
+        return TrialScheduler.CONTINUE
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """A result that says it is the last comes here, and not to `on_trial_result`."""
+        self._goes_on(trial.config[NUMBER], result)
+        self._parting.rests(trial.config[NUMBER])
+
+    def _goes_on(self, number: int, result: dict[str, Any]) -> bool:
+        """Tell the driver; whether the trial goes on."""
         if FAILURE in result:
             self._driver.progressed(number, result[PAIRS_SEEN], "training")
             self._driver.attempt_failed(number, result[FAILURE], result[REASON])
-            return TrialScheduler.STOP
+            return False
         if BEGUN in result:
+            self._parting.trains(number)
             self._nodes.placed(number, result[NODES])
             self._driver.restored(number, result[PAIRS_SEEN])
         if PHASE in result:
             self._driver.progressed(number, result[PAIRS_SEEN], result[PHASE])
         if EVALUATION not in result:
-            return TrialScheduler.CONTINUE
-        evaluation = Evaluation.model_validate_json(result[EVALUATION])
-        goes_on = self._driver.evaluated(number, evaluation)
-        return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
-
-    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        """A result that says it is the last comes here, and not to `on_trial_result`."""
-        self.on_trial_result(tune_controller, trial, result)
+            return True
+        return self._driver.evaluated(number, Evaluation.model_validate_json(result[EVALUATION]))
 
 
 class _Watcher(_NotPickled, tune.Callback):
     """Tells the driver of starts and of lost workers; keeps what these said in `errors`."""
 
-    def __init__(self, driver: Driver, errors: Place) -> None:
+    def __init__(
+        self, driver: Driver, errors: Place, parting: Parting, stop: OrderlyStop, head: Head
+    ) -> None:
         self._driver = driver
         self._errors = errors
+        self._parting = parting
+        self._stop = stop
+        self._head = head
+        self._waited = -inf
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -150,20 +175,26 @@ class _Watcher(_NotPickled, tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         number = trial.config[NUMBER]
-        error = _error_of(trial)
-        kind = _kind(error)
+        error = error_of(trial)
+        kind = kind_of(error)
+        self._parting.rests(number)
+        if kind == "lost" and self._with_everything():
+            return
         said = without_secrets(Text.from_ansi(str(error)).plain.strip())
-        if kind == "lost":
-            gone = "its worker has gone" + last_words(said, logs())
-            reason = "its node was taken away" if _preempted(error) else gone
-        elif kind == "out_of_memory":
-            used = re.search(r"([\d.]+)GB used / ([\d.]+)GB limit", said)
-            reason = "the host's memory ran out" + (f": {used[1]} of {used[2]} GB" if used else "")
-        else:
-            reason = said.splitlines()[-1].strip()
+        reason = reason_of(error, kind, said, logs())
         if kind == "error":
             reason += f" (see {self._keep(number, said)})"
         self._driver.attempt_failed(number, kind, reason)
+
+    def _with_everything(self) -> bool:
+        """Whether a worker was lost as the whole study is being ended, which is no trial's failure.
+
+        Of several that are lost at the same time only the first is waited with.
+        """
+        if time.monotonic() - self._waited > BELIEVED_AFTER:
+            self._stop.wait(BELIEVED_AFTER)
+            self._waited = time.monotonic()
+        return self._stop.received or bool(self._head.gone())
 
     def _keep(self, number: int, said: str) -> Place | str:
         """Where the whole of it can be read; why not, where there is no space."""
@@ -175,43 +206,14 @@ class _Watcher(_NotPickled, tune.Callback):
         return path
 
 
-def _error_of(trial: Trial) -> Exception:
-    """What ended a worker, as Ray has just written it to the scratch folder of this very run.
-
-    Of what is neither an actor's end nor a task's error, as where the host's memory ran out, it
-    writes the text alone, under a line of its own.
-    """
-    path = trial.pickled_error_file
-    if path is None:
-        text = Path(trial.error_file).read_text(encoding="utf-8").partition("\n")[2]
-        return RuntimeError(text or "the worker failed, and Ray does not say why")
-    with open(path, "rb") as file:
-        error = cloudpickle.load(file)
-    assert isinstance(error, Exception)
-    return error
-
-
-def _kind(error: Exception) -> FailureKind:
-    """Of a failure that ended the worker: the others are told by the worker itself."""
-    if isinstance(error, OutOfMemoryError) or "low on memory" in str(error):
-        return "out_of_memory"
-    gone = isinstance(error, RayActorError) and not error.actor_init_failed
-    return "lost" if gone or isinstance(error, Disconnected) else "error"
-
-
-def _preempted(error: Exception) -> bool:
-    return isinstance(error, RayActorError) and error.preempted
-
-
 class _Stopper(_NotPickled, tune.Stopper):
     """Ends the run where the driver has had enough, or somebody asked for it.
 
     Asked in each round of Ray's loop, it is also where the cluster's nodes are looked at.
     """
 
-    def __init__(self, driver: Driver, stop: OrderlyStop, nodes: Nodes) -> None:
-        self._driver = driver
-        self._stop = stop
+    def __init__(self, parting: Parting, nodes: Nodes) -> None:
+        self._parting = parting
         self._nodes = nodes
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -219,7 +221,7 @@ class _Stopper(_NotPickled, tune.Stopper):
 
     def stop_all(self) -> bool:
         self._nodes.look()
-        return self._stop.received or self._driver.should_stop()
+        return self._parting.over()
 
 
 def _trainable(
@@ -245,21 +247,26 @@ def run(
     corpus: TokenisedCorpus,
     encoder: PretrainedEncoder,
     stop: OrderlyStop,
-) -> None:
+    head: Head,
+) -> list[str]:
     """Run the driver's trials until none is left, the driver has had enough, or `stop` came.
+
+    Returns:
+        Which trials could not save what they had done before a stop, and why, in words.
 
     Raises:
         StorageFull: Ray's own scratch folder cannot be written.
     """
     keys = {name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
     ENV_VARS_TO_PROPAGATE.difference_update(keys)  # Ray writes what it hands on to its logs
-    nodes = Nodes(driver.note)
+    nodes = Nodes(driver.note, head)
+    parting = Parting(driver, stop)
     with tempfile.TemporaryDirectory(prefix="tuner-ray-") as scratch:
         tuner = tune.Tuner(
             _trainable(study, protocol, corpus, encoder),
             tune_config=tune.TuneConfig(
-                search_alg=_Searcher(driver, study.resources.workers),
-                scheduler=_Scheduler(driver, nodes),
+                search_alg=_Searcher(driver, study.resources.workers, parting),
+                scheduler=_Scheduler(driver, nodes, parting),
                 num_samples=-1,
                 max_concurrent_trials=concurrency(study.resources),
                 reuse_actors=True,
@@ -267,10 +274,10 @@ def run(
             run_config=tune.RunConfig(
                 name=study.name,
                 storage_path=scratch,
-                callbacks=[_Watcher(driver, study.folder / "errors")],
+                callbacks=[_Watcher(driver, study.folder / "errors", parting, stop, head)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # ours are enough
                 failure_config=tune.FailureConfig(max_failures=0),  # what follows is the driver's
-                stop=_Stopper(driver, stop, nodes),
+                stop=_Stopper(parting, nodes),
                 verbose=0,
             ),
         )
@@ -281,3 +288,4 @@ def run(
                 raise StorageFull(scratch) from error
             if driver.outcome is None:
                 raise
+    return parting.complaints

@@ -9,6 +9,8 @@ from math import inf
 import ray
 
 from tuner.search.events import Event, NodeJoined, NodeLeft, TrialPlaced
+from tuner.search.head import Head
+from tuner.timing import now
 
 EVERY_SECONDS = 1.0
 """How often is looked at most: each time a request of milliseconds to Ray's GCS."""
@@ -21,10 +23,12 @@ class Nodes:
 
     Args:
         note: what journals an event.
+        head: of the cluster; where it has gone, nothing is asked, as no answer comes.
     """
 
-    def __init__(self, note: Callable[[Event], None]) -> None:
+    def __init__(self, note: Callable[[Event], None], head: Head) -> None:
         self._note = note
+        self._head = head
         self._seen: set[str] = set()
         self._looked = -inf
 
@@ -33,25 +37,25 @@ class Nodes:
 
         To be called often; it looks where the last look is long enough ago.
         """
-        if time.monotonic() - self._looked >= EVERY_SECONDS:
+        if time.monotonic() - self._looked >= EVERY_SECONDS and not self._head.gone():
             self._look()
 
     def placed(self, number: int, nodes: Collection[str]) -> None:
         """A trial begins on these nodes, the newest of which no look may have seen yet."""
         if not self._seen.issuperset(nodes):
             self._look()
-        self._note(TrialPlaced(time=time.time(), number=number, nodes=tuple(nodes)))
+        self._note(TrialPlaced(time=now(), number=number, nodes=tuple(nodes)))
 
     def _look(self) -> None:
         table = ray.nodes()  # type: ignore[no-untyped-call]
         alive = {node["NodeID"]: node["Resources"] for node in table if node["Alive"]}
         for node in self._seen - alive.keys():
-            self._note(NodeLeft(time=time.time(), node=node))
+            self._note(NodeLeft(time=now(), node=node))
         for node in alive.keys() - self._seen:
             held = alive[node]
             self._note(
                 NodeJoined(
-                    time=time.time(),
+                    time=now(),
                     node=node,
                     cpus=held.get("CPU", 0.0),
                     gpus=held.get("GPU", 0.0),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -17,25 +16,24 @@ from tuner.invocation import command
 from tuner.progress import Progress
 from tuner.records import StudyRecord
 from tuner.search.changes import Extension, changed_blocks, check_new, extended, nothing_left
+from tuner.search.copies import check_own_runs
 from tuner.search.driver import Driver
 from tuner.search.events import SettingsChanged, StudyCreated
 from tuner.search.journal import Journal, is_begun, read_history
 from tuner.search.machine import check_machine
 from tuner.search.observer import Observer
+from tuner.search.outcome import Outcome
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
 from tuner.terminal.progress import ConsoleProgress, say
 from tuner.terminal.view import StudyView
+from tuner.timing import now
 from tuner.tracking import BackgroundTracker, store_of
 
 if TYPE_CHECKING:
     from tuner.prepare import Inputs
-
-STOPPING = (
-    "stopping: unfinished trials will go on from their last checkpoint (a rung, or what "
-    "checkpoint.every_seconds says); Ctrl-C again stops at once"
-)
+    from tuner.search.head import Head
 
 
 def begin(
@@ -61,13 +59,18 @@ def begin(
     _check(study)
     tracker = _tracker(study, progress, tracking_later)
     from tuner.search.cluster import cluster, concurrency  # Ray: after all that may be refused
+    from tuner.search.head import watched
 
-    with cluster(progress, study, partial(_prepare, study, progress)) as inputs:
+    with (
+        cluster(progress, study, partial(_prepare, study, progress)) as inputs,
+        watched() as head,
+    ):
         if check is not None:
             check(inputs.facts)
-        check_space(study, inputs.encoder.shape, concurrency(study.resources))
+        at_once = head.outlives(partial(concurrency, study.resources))
+        check_space(study, inputs.encoder.shape, at_once)
         created = StudyCreated(
-            time=time.time(),
+            time=now(),
             name=study.name,
             id=uuid.uuid4().hex,
             settings=study.model_dump(mode="json"),
@@ -75,7 +78,7 @@ def begin(
             rungs=study.rungs,
         )
         with Journal.create(study.folder, created) as journal:
-            return _run(study, inputs, tracker, journal, console, progress)
+            return _run(study, inputs, tracker, journal, console, progress, head)
 
 
 def begin_or_go_on(
@@ -107,6 +110,7 @@ def go_on(
     with Journal(folder, progress) as journal:  # from here on the study is ours
         record = journal.history.record()
         study = extended(record, folder, extension)
+        check_own_runs(record, folder, store_of(study))
         told = nothing_left(record, study)
         if not told:
             _check(study)
@@ -114,16 +118,21 @@ def go_on(
         changed = changed_blocks(record, study)
         if told:
             if changed:
-                journal.append(SettingsChanged(time=time.time(), settings=changed))
+                journal.append(SettingsChanged(time=now(), settings=changed))
             say(console, told)
             return _settle(study, record, tracker, journal, console)
         from tuner.search.cluster import cluster, concurrency  # late, as in `begin`
+        from tuner.search.head import watched
 
-        with cluster(progress, study, partial(_prepare, study, progress, record)) as inputs:
-            check_space(study, inputs.encoder.shape, concurrency(study.resources))
+        with (
+            cluster(progress, study, partial(_prepare, study, progress, record)) as inputs,
+            watched() as head,
+        ):
+            at_once = head.outlives(partial(concurrency, study.resources))
+            check_space(study, inputs.encoder.shape, at_once)
             if changed:
-                journal.append(SettingsChanged(time=time.time(), settings=changed))
-            return _run(study, inputs, tracker, journal, console, progress)
+                journal.append(SettingsChanged(time=now(), settings=changed))
+            return _run(study, inputs, tracker, journal, console, progress, head)
 
 
 def _check(study: StudyConfig) -> None:
@@ -150,30 +159,51 @@ def _run(
     journal: Journal,
     console: Console,
     progress: Progress,
+    head: Head,
 ) -> StudyRecord:
     # Late, as in `_prepare`, and where Ray has been started.
     from tuner.search import engine, testing
+    from tuner.search.head import RayGone
+    from tuner.search.parting import STOPPING
     from tuner.search.trial_files import TrialFiles
 
     files = TrialFiles(study)
     goes_on = f"the study goes on with: {command('resume', study.folder)}"
     stop = OrderlyStop(partial(progress.tell, STOPPING), f"stopped at once; {goes_on}")
+    gone: RayGone | None = None
+    complaints: list[str] = []
+
+    def leave(why: str) -> None:
+        driver.outcome = driver.outcome or Outcome("interrupted", f"Ray has ended: {why}")
+        stop.received = True
+
     with stop:
-        with StudyView(console, study.trials) as view:
-            observers: list[Observer] = [view, files, tracker]
-            driver = Driver(study, journal, observers)
-            driver.start()
-            if not driver.done:
-                engine.run(study, driver, inputs.protocol, inputs.corpus, inputs.encoder, stop)
-        if isinstance(study.design, ConfirmDesign):
-            files.wait()  # for the weights of the last trial
-            on_test = (inputs.protocol, inputs.test, inputs.encoder)
-            testing.conclude(study, driver, on_test, stop, progress)
+        try:
+            with StudyView(console, study.trials) as view:
+                observers: list[Observer] = [view, files, tracker]
+                driver = Driver(study, journal, observers)
+                driver.start()
+                if not driver.done:
+                    parts = (inputs.protocol, inputs.corpus, inputs.encoder)
+                    run = partial(engine.run, study, driver, *parts, stop, head)
+                    complaints += head.outlives(run, leave)
+            if isinstance(study.design, ConfirmDesign):
+                files.wait()  # for the weights of the last trial
+                on_test = (inputs.protocol, inputs.test, inputs.encoder)
+                conclude = partial(testing.conclude, study, driver, on_test, stop, progress)
+                head.outlives(conclude, leave)
+        except RayGone as error:
+            gone = error
+            driver.take_over()
         record = driver.finish(stop.received)
-    for complaint in (*files.close(), *tracker.close()):
+        stop.ends()
+        complaints += [*files.close(), *tracker.close(lambda: stop.hurried)]
+    for complaint in complaints:
         say(console, complaint, style="yellow")
     if driver.outcome is not None and driver.outcome.error is not None:
         raise driver.outcome.error
+    if gone is not None:
+        raise gone
     return record
 
 

@@ -72,6 +72,14 @@ class TrialActor(tune.Trainable):
                 return {PAIRS_SEEN: self._pairs_seen, PHASE: phase}
         return {PAIRS_SEEN: self._pairs_seen, "done": True}
 
+    def keep(self) -> dict[str, Any]:
+        """Save what is done of the trial, which goes on no more here: the study is being stopped.
+
+        Returns:
+            How far it is, and why it could not be saved, in words.
+        """
+        return {PAIRS_SEEN: self._pairs_seen, REASON: self._worker.keep()}
+
     def cleanup(self) -> None:
         """Let go of the trial: no other comes."""
         self._leave()

@@ -63,6 +63,7 @@ class Worker:
         self._study = study
         self._inputs = (protocol, corpus, encoder)
         self._group = ALONE
+        self._saved: Checkpoints | None = None  # of the trial that is under way
         self._device = device_given(study.resources)
         gc.collect()
         gc.freeze()  # the libraries' objects stay: to look through them takes 0.3 s, each time
@@ -81,7 +82,7 @@ class Worker:
             What the loop does, and last that it failed, where the worker is sound.
         """
         folder = self._study.trial_folder(trial[NUMBER])
-        saved = Checkpoints(folder, self._study.checkpoint.every_seconds)
+        saved = self._saved = Checkpoints(folder, self._study.checkpoint.every_seconds)
         try:
             config = TrialConfig.model_validate(trial[CONFIG])
             yield from train(
@@ -97,8 +98,18 @@ class Worker:
         except (NonFiniteLoss, OutOfMemory, UserError) as error:
             yield Failed(_kind(error), " ".join(str(error).split()))
 
+    def keep(self) -> str:
+        """Save what is done of the trial that is under way; why that failed, in words."""
+        try:
+            if self._saved is not None:
+                self._saved.keep()
+        except (NonFiniteLoss, UserError) as error:
+            return " ".join(str(error).split())
+        return ""
+
     def release(self) -> None:
         """Give back the memory of a trial that nobody holds any more."""
+        self._saved = None
         gc.collect()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()

@@ -23,12 +23,12 @@ from tuner.protocol import Protocol
 from tuner.records import Evaluation
 from tuner.search.capacity import share_of
 from tuner.search.environment import meet_through
-from tuner.search.trainable import TrialActor, this_node
+from tuner.search.trainable import PAIRS_SEEN, REASON, TrialActor, this_node
 from tuner.search.worker import Event, Failed, Worker
 from tuner.study import StudyConfig
 from tuner.study.parts import ResourcesConfig
 from tuner.training.group import Disconnected, meeting_place
-from tuner.training.loop import Begun
+from tuner.training.loop import Begun, Step
 
 BURST_SECONDS = 1.0
 """How long the workers are left alone, about: a stop takes effect between two bursts."""
@@ -57,6 +57,7 @@ class Member:
         self._rank = rank
         self._worker = Worker(study, protocol, corpus, encoder)
         self._events: Iterator[Event] = iter(())
+        self._pairs_seen = 0
 
     def node(self) -> str:
         """Ray's id of the node it is on."""
@@ -77,6 +78,7 @@ class Member:
     def begin(self, trial: dict[str, Any]) -> None:
         """Take a trial; the one before is let go of, with the memory it held."""
         self._events = iter(())
+        self._pairs_seen = 0
         self._worker.release()
         self._events = self._worker.train(trial)
 
@@ -85,9 +87,15 @@ class Member:
         said: list[Event] = []
         for event in self._events:
             said.append(event)
+            if isinstance(event, Begun | Step):
+                self._pairs_seen = event.pairs_seen
             if len(said) == most or isinstance(event, Begun | Evaluation | Failed):
                 break
         return said
+
+    def keep(self) -> dict[str, Any]:
+        """As of `TrialActor`; of the first worker, which alone saves."""
+        return {PAIRS_SEEN: self._pairs_seen, REASON: self._worker.keep()}
 
 
 class Members:
@@ -138,6 +146,11 @@ class Members:
                 return
             pace = len(events) / (time.monotonic() - began)
             most = max(1, min(2 * most, round(BURST_SECONDS * pace)))
+
+    def keep(self) -> dict[str, Any]:
+        """Save what is done of their trial, as of `TrialActor`."""
+        (kept,) = self._ask(self._actors[:1], "keep")
+        return dict(kept)
 
     def end(self) -> None:
         """End them all at once, whatever they do or wait for."""
@@ -191,6 +204,12 @@ class Leader(TrialActor):
         self._inputs = inputs
         self._members: Members | None = None
         self._begin(config)
+
+    def keep(self) -> dict[str, Any]:
+        """Save what is done of the trial; the workers may be ahead of what was told of them."""
+        if self._members is None or not self._members.sound:
+            return {PAIRS_SEEN: self._pairs_seen, REASON: ""}
+        return self._members.keep()
 
     def cleanup(self) -> None:
         """Let go of the trial, and of the workers: no other comes."""

@@ -171,9 +171,14 @@ def write(place: Place, content: bytes) -> None:
     with full_told(place.parent):
         partial = place.with_name(f"{PARTIAL}-{place.name}")
         remove(partial)  # a link would lead elsewhere
-        partial.write_bytes(content)
-        sync(partial)
-        os.replace(partial, place)
+        try:
+            partial.write_bytes(content)
+            sync(partial)
+            os.replace(partial, place)
+        except BaseException:
+            with suppress(OSError):  # the first error is told
+                partial.unlink(missing_ok=True)
+            raise
         sync(place.parent)
 
 

@@ -39,6 +39,7 @@ from tuner.study.parts import (
     SamplerConfig,
     SchedulerConfig,
     TrackingConfig,
+    check_roles,
 )
 from tuner.study.planned import (
     budgets,
@@ -122,7 +123,7 @@ class StudyConfig(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        _check_languages(self.languages, self.protocol)
+        check_roles(self.languages, self.protocol)
         check_translated(self.data, self.all_languages)
         self._check_requirements()
         if self.design is not None:
@@ -281,24 +282,3 @@ def _none_feasible(tally: Tally) -> str:
 def trained_on(languages: LanguagesConfig, protocol: ProtocolConfig) -> tuple[Language, ...]:
     """The source languages but the one that is held out."""
     return tuple(language for language in languages.source if language != protocol.held_out)
-
-
-def _check_languages(languages: LanguagesConfig, protocol: ProtocolConfig) -> None:
-    both = set(languages.source) & set(languages.target)
-    if both and protocol.kind != "translate_train":
-        raise ValueError(
-            f"{', '.join(sorted(both))} cannot be source and target: a language trained on is "
-            f"never zero-shot (protocol.kind: translate_train allows it and claims supervised)"
-        )
-    if protocol.kind == "oracle" and not languages.target:
-        raise ValueError("protocol.kind oracle selects on target dev: name languages.target")
-    if protocol.held_out is not None:
-        if protocol.held_out not in languages.source:
-            raise ValueError(f"protocol.held_out must be a source language: {protocol.held_out!r}")
-        if len(languages.source) < 2:
-            raise ValueError("protocol.held_out leaves no source language to train on")
-    if protocol.objective == "cross_lingual" and len(languages.source) < 2:
-        raise ValueError("protocol.objective cross_lingual needs two source languages")
-    trained_pivot = set(protocol.pivot) & set(languages.source)
-    if trained_pivot:
-        raise ValueError(f"a pivot is not trained on, but {', '.join(trained_pivot)} is a source")

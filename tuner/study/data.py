@@ -6,23 +6,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
+from pydantic import (
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    field_validator,
+    model_validator,
+)
 
 from tuner.config import Part
 from tuner.errors import nearest
 from tuner.storage.location import local
+from tuner.study.columns import (
+    LANGUAGE,
+    SEPARATED,
+    ColumnsConfig,
+    SplitFile,
+    check_told_apart,
+    ending,
+)
 from tuner.study.labels import folded
 
-LANGUAGE = "{language}"
-"""Stands for a language's code in a path, in a column's name or in the name of a subset."""
-
-SEPARATED = (".tsv", ".txt", ".csv")
-ENDINGS = (*SEPARATED, ".json", ".jsonl", ".parquet")
-"""What is in a file; `.gz` may follow."""
-COMPRESSED = ".gz"
-
 Split = Literal["train", "dev", "test"]
-Column = StrictStr | Annotated[StrictInt, Field(ge=1)]
 Label = StrictStr | StrictInt | StrictBool
 Translated = tuple[str, ...] | None
 
@@ -30,11 +36,6 @@ TRANSLATED = (
     "languages whose training text is machine translation, [] for none, null where it is not "
     "known: the claim of every result depends on it"
 )
-
-
-def ending(path: str | Path) -> str:
-    """The ending that says what is in a file: in lower case, without `.gz`."""
-    return Path(Path(path).name.lower().removesuffix(COMPRESSED)).suffix
 
 
 class NanoData(Part):
@@ -56,68 +57,6 @@ class DirectoryData(Part):
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return local(path).absolute()  # a later resume stands elsewhere
-
-
-class ColumnsConfig(Part):
-    """What the columns of a table are called; in a file without a header, their numbers, from 1.
-
-    A name with `{language}` in it stands for a column a language.
-    """
-
-    id: Column | None = Field(
-        "id",
-        description="the same id is the same pair in every language; null: joined by order of rows",
-    )
-    sentence1: Column = Field("sentence1", description="the first sentence")
-    sentence2: Column = Field("sentence2", description="the second sentence")
-    label: Column = Field("label", description="the class")
-    language: Column | None = Field(
-        None, description="the language of a row, where one table holds all languages"
-    )
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _name_or_number(cls, name: Any) -> Any:
-        if not (name is None or isinstance(name, str)) and (type(name) is not int or name < 1):
-            raise ValueError(f"must be a column's name, or its number from 1, got {name!r}")
-        return name
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        named = {key: name for key, name in self if name is not None}
-        if len({isinstance(name, int) for name in named.values()}) > 1:
-            words = ", ".join(f"{key}: {name}" for key, name in named.items())
-            raise ValueError(
-                f"columns must all have names, or all have numbers in a file without a header, got "
-                f"{words} (id: null where there are no ids)"
-            )
-        if len(set(named.values())) < len(named):
-            words = ", ".join(f"{key}: {name}" for key, name in named.items())
-            raise ValueError(f"columns must be different ones, got {words}")
-        if (LANGUAGE in str(self.sentence1)) != (LANGUAGE in str(self.sentence2)):
-            raise ValueError(
-                f"sentence1 and sentence2 must both have {LANGUAGE} in them, or neither: got "
-                f"{self.sentence1} and {self.sentence2}"
-            )
-        return self
-
-    @property
-    def numbered(self) -> bool:
-        """Whether columns are numbers, so that the file has no header."""
-        return isinstance(self.label, int)
-
-    @property
-    def wide(self) -> bool:
-        """Whether the sentences of each language have columns of their own."""
-        return LANGUAGE in str(self.sentence1)
-
-    def of(self, language: str) -> ColumnsConfig:
-        """The columns of one language."""
-        filled = {
-            key: name.replace(LANGUAGE, language) if isinstance(name, str) else name
-            for key, name in self
-        }
-        return ColumnsConfig(**filled)
 
 
 class AnyCorpus(Part):
@@ -161,34 +100,6 @@ class AnyCorpus(Part):
                 f"and the form of a number, got [{shown}]"
             )
         return labels
-
-
-class SplitFile(Part):
-    """The file or files of a split. A path alone will do: `dev: data/{language}/dev.tsv`."""
-
-    path: str = Field(
-        description="one file a language with {language} in it, else one of all languages"
-    )
-    columns: ColumnsConfig | None = Field(
-        None, description="what this split's columns are called, where data.columns does not say it"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _path_alone(cls, given: Any) -> Any:
-        if not isinstance(given, str | dict | SplitFile):
-            raise ValueError(f"must be a path, or a block with path and columns, got {given!r}")
-        return {"path": given} if isinstance(given, str) else given
-
-    @field_validator("path")
-    @classmethod
-    def _absolute(cls, path: str) -> str:
-        if ending(path) not in ENDINGS:
-            raise ValueError(
-                f"a file's name must end in {', '.join(ENDINGS)}, or in one of these and "
-                f"{COMPRESSED}, got {path!r}"
-            )
-        return str(local(path).absolute())
 
 
 class FilesData(AnyCorpus):
@@ -298,28 +209,6 @@ SOURCES: dict[str | int, type[Part]] = {
     "hub": HubData,
 }
 """What `source` may be."""
-
-
-def check_told_apart(what: str, pattern: str, key: str, columns: ColumnsConfig) -> None:
-    """Require exactly one of the three ways to tell languages apart.
-
-    Raises:
-        ValueError: there is none, or there are several.
-    """
-    ways = {
-        f"{what} has {LANGUAGE} in it": LANGUAGE in pattern,
-        f"{key}.language names a column": columns.language is not None,
-        f"{key}.sentence1 has {LANGUAGE} in it": columns.wide,
-    }
-    used = [way for way, is_used in ways.items() if is_used]
-    if not used:
-        raise ValueError(
-            f"{what} has no {LANGUAGE} in it, so it is one table of all languages: name the column "
-            f"that tells them apart in {key}.language, or the columns of each language, as "
-            f"{key}.sentence1: sentence1_{LANGUAGE}"
-        )
-    if len(used) > 1:
-        raise ValueError(f"{' and '.join(used)}, and one of them is enough: leave the others out")
 
 
 def check_translated(data: DataConfig, languages: Sequence[str]) -> None:

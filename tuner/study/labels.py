@@ -1,10 +1,10 @@
-"""When two labels are the same class, written in two ways."""
+"""Labels compared: two may be the same class, written in two ways."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from decimal import Decimal
+from fractions import Fraction
 
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", re.ASCII)
 
@@ -17,6 +17,5 @@ def folded(label: str) -> str:
     """
     text = unicodedata.normalize("NFKC", label).strip().casefold()
     if NUMBER.fullmatch(text):
-        number = Decimal(text).normalize()
-        return str(number if number else abs(number))
+        return str(Fraction(text))
     return text

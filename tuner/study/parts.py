@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from tuner.config import Part
+from tuner.storage.location import local
 
 Language = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,34}$")]
 """A code: it is part of folders and of names of metrics."""
@@ -52,6 +55,10 @@ Duration = Annotated[
 """Kept as it was written."""
 
 
+NANO = "nano"
+"""The name of the built-in encoder."""
+
+
 class EncoderConfig(Part):
     """The pre-trained multilingual encoder."""
 
@@ -60,6 +67,21 @@ class EncoderConfig(Part):
     )
     revision: str | None = Field(None, description="commit of the hub's repository; pin it")
     max_length: int = Field(128, ge=8, description="tokens of a pair, special tokens included")
+
+    @field_validator("name")
+    @classmethod
+    def _absolute(cls, name: str) -> str:
+        """A folder is absolute, for a later resume stands elsewhere; all else is the hub's."""
+        if name == NANO:
+            return name
+        is_path = name[:1] in ("/", "~", ".") or name.count("/") > 1
+        is_folder = is_path or (bool(name) and os.path.isdir(name))
+        return str(local(name).absolute()) if is_folder else name
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether `name` is a local folder, not a repository on the hub."""
+        return Path(self.name).is_absolute()
 
 
 class LanguagesConfig(Part):
@@ -105,6 +127,32 @@ class ProtocolConfig(Part):
         if self.kind == "oracle" and self.objective in ("cross_lingual", "held_out"):
             raise ValueError("protocol.kind oracle selects on target dev: objective mean or worst")
         return self
+
+
+def check_roles(languages: LanguagesConfig, protocol: ProtocolConfig) -> None:
+    """Refuse languages whose roles contradict the protocol.
+
+    Raises:
+        ValueError: they do.
+    """
+    both = set(languages.source) & set(languages.target)
+    if both and protocol.kind != "translate_train":
+        raise ValueError(
+            f"{', '.join(sorted(both))} cannot be source and target: a language trained on is "
+            f"never zero-shot (protocol.kind: translate_train allows it and claims supervised)"
+        )
+    if protocol.kind == "oracle" and not languages.target:
+        raise ValueError("protocol.kind oracle selects on target dev: name languages.target")
+    if protocol.held_out is not None:
+        if protocol.held_out not in languages.source:
+            raise ValueError(f"protocol.held_out must be a source language: {protocol.held_out!r}")
+        if len(languages.source) < 2:
+            raise ValueError("protocol.held_out leaves no source language to train on")
+    if protocol.objective == "cross_lingual" and len(languages.source) < 2:
+        raise ValueError("protocol.objective cross_lingual needs two source languages")
+    trained_pivot = set(protocol.pivot) & set(languages.source)
+    if trained_pivot:
+        raise ValueError(f"a pivot is not trained on, but {', '.join(trained_pivot)} is a source")
 
 
 class BudgetConfig(Part):
@@ -241,8 +289,20 @@ class DiagnosticsConfig(Part):
             )
 
 
+SQLITE = "sqlite:///"
+"""How the address of a database in a file begins; the file's path follows."""
+
+
 class TrackingConfig(Part):
     """MLflow."""
 
     uri: str | None = Field(None, description="default: sqlite beside the studies")
     experiment: str = Field("tuner", min_length=1, description="MLflow experiment of the runs")
+
+    @field_validator("uri")
+    @classmethod
+    def _absolute(cls, uri: str | None) -> str | None:
+        """A file is absolute, for a later resume stands elsewhere."""
+        if uri is None or not uri.startswith(SQLITE):
+            return uri
+        return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).absolute()}"

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from tuner.errors import UserError
 from tuner.invocation import command, program
 from tuner.progress import Phase, Progress
 from tuner.records import Evaluation, StudyRecord, TrialRecord
 from tuner.storage.location import located
-from tuner.tracking.store import SQLITE, Unreachable, reach
+from tuner.study.parts import SQLITE
+from tuner.tracking.refusals import Unreachable
+from tuner.tracking.store import reach
 from tuner.tracking.tracker import PARENT, Tracker
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
@@ -84,8 +87,11 @@ class BackgroundTracker:
     def study_ended(self, study: StudyRecord) -> None:
         self._tell_all(study)
 
-    def close(self) -> list[str]:
-        """Wait for what is on its way: as long as something arrives, or until Ctrl-C.
+    def close(self, hurried: Callable[[], bool] = lambda: False) -> list[str]:
+        """Wait for what is on its way: as long as something arrives.
+
+        Args:
+            hurried: asked whether the user would rather not wait.
 
         Returns:
             What the user must know: why MLflow lacks something and what to do, in lines; empty
@@ -95,14 +101,14 @@ class BackgroundTracker:
         self._closing.set()
         with self._changed:
             self._changed.notify()
-        try:
-            name = "writing the rest to MLflow (Ctrl-C leaves it for later)"
-            with self._progress.task(name, "trials") as advance:
-                while self._thread.is_alive() and time.monotonic() - self._sign < STALLED:
-                    advance(*self._counts)
-                    self._thread.join(0.1)
-        except KeyboardInterrupt:
-            self._why = "the rest was not waited for"
+        name = "writing the rest to MLflow (Ctrl-C leaves it for later)"
+        with self._progress.task(name, "trials") as advance:
+            while self._thread.is_alive() and time.monotonic() - self._sign < STALLED:
+                if hurried():
+                    self._why = "the rest was not waited for"
+                    break
+                advance(*self._counts)
+                self._thread.join(0.1)
         if not self._lacking:
             return []
         assert self._study is not None

@@ -75,11 +75,12 @@ class Forward:
 
     def block(self, pairs: Pairs) -> Block:
         """Pairs on the device."""
-        types = pairs.token_type_ids
+        types, languages = pairs.token_type_ids, pairs.language_ids
         return Block(
             self.tensor(pairs.input_ids),
             self.tensor(pairs.attention_mask),
             None if types is None else self.tensor(types),
+            None if languages is None else self.tensor(languages),
         )
 
     @property
@@ -209,7 +210,7 @@ class RowGradients:
     A pass reads some hundreds of a matrix's rows, of which there may be a hundred thousand. The
     memory of the whole gradient is kept from step to step: to get it anew takes longer than to
     fill it. All this is for a CPU; a GPU fills a matrix in no time, and would have to wait for the
-    number of rows.
+    number of rows. An embedding that is not torch's own (I-BERT's) has whole gradients.
     """
 
     def __init__(self) -> None:
@@ -218,10 +219,10 @@ class RowGradients:
     @contextmanager
     def of(self, embedding: nn.Module) -> Iterator[None]:
         """While passes run that add to the gradient of this embedding, which has none before."""
-        assert isinstance(embedding, nn.Embedding)
         weight = embedding.weight
+        assert isinstance(weight, Tensor)
         assert weight.grad is None
-        if weight.device.type != "cpu":
+        if weight.device.type != "cpu" or not isinstance(embedding, nn.Embedding):
             yield
             return
         embedding.sparse = True

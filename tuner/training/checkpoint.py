@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ LARGEST_JSON = 2**26
 DAMAGE = (FileNotFoundError, NotADirectoryError, ValueError, SafetensorError)
 """What reading a checkpoint raises that is torn, or not one of ours."""
 
+State = tuple[nn.Module, Optimizer, "Progress"]
+"""All that is saved of a trial."""
 _SUMS = TypeAdapter(dict[str, str])
 
 
@@ -107,6 +110,24 @@ class Checkpoints:
         self.every_seconds = every_seconds
         self._saved = time.monotonic()
         self._whole: str | None = None  # the latest that is known to be
+        self._state: Callable[[], State] | None = None
+
+    def follow(self, state: Callable[[], State]) -> None:
+        """Learn where to ask how the trial stands; `keep` does, between two events."""
+        self._state = state
+
+    def keep(self) -> None:
+        """Save how the trial stands, where it has come on since it was last saved.
+
+        Raises:
+            StorageFull: no space is left; what was saved before stays.
+            NonFiniteLoss: it has diverged, which nobody had looked at yet.
+        """
+        if self._state is None:
+            return
+        model, optimizer, progress = self._state()
+        if progress.step > 0 and name_of(progress.step) != self._whole:
+            self.save(model, optimizer, progress)
 
     def due(self) -> bool:
         """Whether the last one is older than `every_seconds`."""

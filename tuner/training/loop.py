@@ -22,7 +22,7 @@ from tuner.model.encoder import PretrainedEncoder
 from tuner.protocol import Protocol
 from tuner.records import Evaluation
 from tuner.training.accumulation import Forward, MicroBatches, none_to_spare
-from tuner.training.checkpoint import Checkpoints, Progress, as_first, fingerprint
+from tuner.training.checkpoint import Checkpoints, Progress, State, as_first, fingerprint
 from tuner.training.evaluation import Evaluating, evaluate_dev
 from tuner.training.group import ALONE, Group
 from tuner.training.noise import NoiseProbe
@@ -87,7 +87,9 @@ def train(
     the same step share one evaluation, in the course of which it yields how far that is. Where
     `checkpoints` holds one, the evaluations it carries are yielded again and training goes on from
     it, bit-equal on the same machine and number of threads. It is saved at rungs, before the
-    evaluation is yielded, and by time. Seeds torch's global generators.
+    evaluation is yielded, by time, and between two events whenever `checkpoints.keep` is called.
+    Where that was in the course of an evaluation, the evaluation comes first when training goes on.
+    Seeds torch's global generators.
 
     With several workers this runs in each of them with the same arguments. All yield the same
     sequence, and no exchange between them spans an event: whoever advances them by equal counts may
@@ -158,29 +160,48 @@ def train(
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
-    while (pairs_before := progress.step * size) < full_budget:
-        started = time.perf_counter()
-        batch = batches[progress.step]
-        pairs = corpus.assemble("train", batch.rows, batch.language1, batch.language2)
-        loss = micro_batches.gradient(forward, pairs, progress.step, group)
-        gradient_norm = clip_grad_norm_(model.parameters(), config.optim.max_grad_norm)
-        lr = peak_lr * lr_multiplier(config.optim, pairs_before, full_budget)
-        for part in optimizer.param_groups:
-            part["lr"] = lr * part["lr_multiplier"]
-        optimizer.step()
-        optimizer.zero_grad()
-        progress.step += 1
-        unread.append((loss, gradient_norm))
+    def read() -> None:
+        """Read and check the losses that wait."""
+        for loss_read in read_losses(unread, progress.step) if unread else ():
+            progress.loss_sum += loss_read
+        unread.clear()
 
-        pairs_seen = progress.step * size
-        due = [rung for rung in rungs if pairs_before < rung <= pairs_seen]
-        save = checkpoints is not None and (bool(due) or checkpoints.due())
-        if due or save or device.type == "cpu" or len(unread) == STEPS_UNREAD:
-            for loss_read in read_losses(unread, progress.step):
-                progress.loss_sum += loss_read
-            unread.clear()
-        progress.train_seconds += time.perf_counter() - started
-        yield Step(progress.step, pairs_seen)
+    def state() -> State:
+        """How the trial stands between two events."""
+        read()
+        return model, optimizer, progress
+
+    def passed() -> list[int]:
+        """Rungs that have been reached and are not evaluated yet."""
+        evaluated = {evaluation.rung for evaluation in progress.evaluations}
+        return [r for r in rungs if r <= progress.step * size and r not in evaluated]
+
+    if checkpoints is not None:
+        checkpoints.follow(state)
+
+    while (due := passed()) or progress.step * size < full_budget:
+        save = bool(due)
+        if not due:
+            started = time.perf_counter()
+            pairs_before = progress.step * size
+            batch = batches[progress.step]
+            pairs = corpus.assemble("train", batch.rows, batch.language1, batch.language2)
+            loss = micro_batches.gradient(forward, pairs, progress.step, group)
+            gradient_norm = clip_grad_norm_(model.parameters(), config.optim.max_grad_norm)
+            lr = peak_lr * lr_multiplier(config.optim, pairs_before, full_budget)
+            for part in optimizer.param_groups:
+                part["lr"] = lr * part["lr_multiplier"]
+            optimizer.step()
+            optimizer.zero_grad()
+            progress.step += 1
+            unread.append((loss, gradient_norm))
+
+            due = passed()
+            save = bool(due) or (checkpoints is not None and checkpoints.due())
+            if save or device.type == "cpu" or len(unread) == STEPS_UNREAD:
+                read()
+            progress.train_seconds += time.perf_counter() - started
+            yield Step(progress.step, progress.step * size)
 
         evaluations: list[Evaluation] = []
         if due:
@@ -196,7 +217,7 @@ def train(
             evaluation = Evaluation(
                 time=time.time(),
                 rung=due[0],
-                pairs_seen=pairs_seen,
+                pairs_seen=progress.step * size,
                 step=progress.step,
                 objective=protocol.objective(dev.select),
                 select=dev.select,
@@ -220,7 +241,7 @@ def train(
             progress.evaluations += evaluations
             progress.loss_sum = 0.0
         if checkpoints is not None and save:
-            checkpoints.save(model, optimizer, progress)
+            checkpoints.save(*state())
         yield from evaluations
 
 

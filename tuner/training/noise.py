@@ -95,6 +95,8 @@ class NoiseProbe:
         micro_batches = MicroBatches(self.seed, [(0, micro_size)], self.corpus.max_length)
         found: dict[str, NoiseRecord] = {}
         kinds = groups_of(self.languages)
+        if self.corpus.language_ids is not None:  # the encoder takes one language a sequence
+            kinds.pop("cross_lingual", None)
         draws = [
             self._draw(rung, index, len(groups)) for index, groups in enumerate(kinds.values())
         ]

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -103,6 +104,34 @@ def test_one_table_of_all_languages_and_labels_with_names(tmp_path: Path) -> Non
     )
     other = asked(tmp_path, labels=names[::-1], **settings)
     assert load_corpus(other, ["en"], ["en"]).labels == tuple(names[::-1])
+
+
+WORDS = ("None", "NA", "null", "N/A", "nan", "NaN", "n/a", "NULL", "<NA>", "#N/A")
+"""Texts that `datasets` takes for missing values in CSV, if nobody tells it otherwise."""
+
+
+def write_csv(folder: Path) -> None:
+    """A dataset in en and de whose sentences are such words; the last is blank."""
+    readme = "---\nconfigs:\n"
+    for language in ("en", "de"):
+        (folder / language).mkdir(parents=True)
+        rows = [f"{n},{word},{language} {n},{n % 2}" for n, word in enumerate((*WORDS, ""))]
+        readme += f"- config_name: {language}\n  data_files:\n"
+        for split in ("train", "validation"):
+            text = "\n".join(["id,sentence1,sentence2,label", *rows, ""])
+            (folder / language / f"{split}.csv").write_text(text)
+            readme += f"  - split: {split}\n    path: {language}/{split}.csv\n"
+    (folder / "README.md").write_text(f"{readme}---\n")
+
+
+def test_csv_is_read_as_it_is_written(tmp_path: Path) -> None:
+    write_csv(tmp_path)
+    corpus = load_corpus(asked(tmp_path, splits={"test": None}), ["en", "de"], ["en"])
+    assert [row.sentence1 for row in corpus.rows["dev"]["de"].values()] == list(WORDS)
+    assert corpus.labels == ("0", "1")
+    assert corpus.notes[1] == (
+        "dev: 10 of 11 ids clean in all of en, de; dropped: en 1 blank, de 1 blank"
+    )
 
 
 def test_what_is_missing_is_named(nano: Corpus, pawsx_on_the_hub: Write, tmp_path: Path) -> None:
@@ -229,15 +258,22 @@ class Hub(BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None: ...
 
 
-@pytest.fixture
-def hub_here(nano: Corpus, pawsx_on_the_hub: Write) -> Iterator[str]:
-    """The address of a hub that has PAWS-X."""
-    handler = type("HubHere", (Hub,), {"folder": pawsx_on_the_hub(nano)})
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The address of a hub that has what is in a folder."""
+    handler = type("HubHere", (Hub,), {"folder": folder})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def hub_here(nano: Corpus, pawsx_on_the_hub: Write) -> Iterator[str]:
+    """The address of a hub that has PAWS-X."""
+    with serving(pawsx_on_the_hub(nano)) as address:
+        yield address
 
 
 def elsewhere(
@@ -293,6 +329,36 @@ def test_from_the_hub_then_from_the_cache(hub_here: str, nano: Corpus, tmp_path:
     assert f"{NAME} en cannot be loaded: Arrow" in elsewhere(home, gone)["error"]
     subset = elsewhere(home, gone, subset="x-{language}")["error"]
     assert "x-en is not in the cache (cached of it: 'de', 'en')" in subset
+
+
+@pytest.mark.integration
+def test_csv_from_the_hub_then_from_the_cache(tmp_path: Path) -> None:
+    """Also where somebody else has put it into the cache before, read otherwise."""
+    folder = tmp_path / "csv"
+    write_csv(folder)
+    with serving(folder) as address:
+        home = tmp_path / "others"
+        code = (
+            "import datasets\n"
+            "for language in ('en', 'de'):\n"
+            f"    path, commit = 'hf://datasets/{NAME}', '{COMMIT}'\n"
+            "    builder = datasets.load_dataset_builder(path, language, revision=commit)\n"
+            "    builder.download_and_prepare()\n"
+        )
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"HF_HOME": str(home), "HF_ENDPOINT": address},
+            capture_output=True,
+            check=True,
+        )
+        refused = elsewhere(home, {"HF_HUB_OFFLINE": "1"}, splits={"test": None})["error"]
+        assert f"the cache holds {NAME} en as CSV that was read with None and NA for" in refused
+        read = elsewhere(home, {"HF_ENDPOINT": address}, splits={"test": None})
+    assert (
+        "dev: 10 of 11 ids clean in all of en, de; dropped: en 1 blank, de 1 blank"
+        in (read["notes"])
+    )
+    assert elsewhere(home, {"HF_HUB_OFFLINE": "1"}, splits={"test": None}) == read
 
 
 @pytest.mark.integration

@@ -58,6 +58,23 @@ def test_a_search_without_a_control_cannot_be_confirmed(place: Path) -> None:
     assert not any(isinstance(block, Commands) for block in blocks_of(page, "Answer"))
 
 
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        (True, "Training text is machine-translated."),
+        (False, "Training text is not machine-translated."),
+        (None, "Whether training text is machine-translated is not known."),
+    ],
+)
+def test_machine_translation_is_told_as_it_is_known(
+    known: bool | None, told: str, place: Path
+) -> None:
+    study = search(place, trials=4)
+    facts = {**study.facts, "data": {**study.facts["data"], "machine_translated": known}}
+    page = paged(study.model_copy(update={"facts": facts}), place)
+    assert told in words_of(page, "Data and encoder")
+
+
 def test_where_nothing_was_learnt_confirming_is_not_next(place: Path) -> None:
     study = search(place, trials=4)
     facts = {**study.facts, "majority_accuracy": 0.99}

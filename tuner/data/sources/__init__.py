@@ -17,17 +17,17 @@ from tuner.data.sources.labels import (
 )
 from tuner.data.sources.tables import Table, quotes_kept
 from tuner.errors import UserError
-from tuner.study.data import DataConfig, DirectoryData, FilesData, HubData
+from tuner.study.data import DataConfig, DirectoryData, FilesData, HubData, NanoData
 
 HEAD = 100
-"""Rows of each file that `look` reads."""
+"""Rows of a large file that `look` reads; small ones it reads whole."""
 
 
 def look(data: DataConfig, languages: Sequence[str], train: Sequence[str]) -> int:
-    """Check what the first rows of every table tell, within a second or so.
+    """Check what small files and the first rows of large ones tell, within a second or two.
 
     That is paths, columns, languages and labels. Neither torch nor `datasets` is imported, and the
-    network is not asked: of a dataset on the hub nothing is looked at.
+    network is not asked. Of a dataset on the hub, and of what is built in, no table is read.
 
     Args:
         data: the source.
@@ -35,17 +35,17 @@ def look(data: DataConfig, languages: Sequence[str], train: Sequence[str]) -> in
         train: those trained on.
 
     Returns:
-        The tables looked at.
+        How many tables were looked at.
 
     Raises:
         UserError: as `load_corpus` would later.
     """
-    check_folder(data)
-    if isinstance(data, HubData):
+    _check_source(data, languages)
+    if isinstance(data, NanoData | HubData):
         return 0
     languages, train = list(dict.fromkeys(languages)), list(dict.fromkeys(train))
     tables = list(_tables(data, languages, train, HEAD))
-    if classes := _given_classes(data, tables):
+    if classes := _classes(data, tables):
         for table in tables:
             classes.check(table)
     else:
@@ -74,7 +74,7 @@ def load_corpus(
     languages, train = list(dict.fromkeys(languages)), list(dict.fromkeys(train))
     assert languages
     assert set(train) <= set(languages)
-    check_folder(data)
+    _check_source(data, languages)
     total = len(train) + 2 * len(languages)
     tables: dict[Split, dict[str, Table]] = {"train": {}, "dev": {}, "test": {}}
     for number, table in enumerate(_tables(data, languages, train), start=1):
@@ -85,10 +85,10 @@ def load_corpus(
         progress(total, total)  # also where some have no test
 
     every = [table for of_split in tables.values() for table in of_split.values()]
-    classes = _given_classes(data, every)
+    classes = _classes(data, every)
+    assert classes is not None, "all tables are whole"
     notes: list[str] = []
-    if classes is None:
-        classes = found_classes(list(tables["train" if tables["train"] else "dev"].values()))
+    if classes.first:
         names = ", ".join(classes.names)
         notes.append(f"labels: {names}, in this order, as {classes.told} (data.labels sets it)")
     for table in every:
@@ -104,6 +104,12 @@ def load_corpus(
             notes += assumed
     if untested := [language for language in languages if language not in tables["test"]]:
         notes.append(f"test: none for {', '.join(untested)}")
+    train_tables = tables["train"].values()
+    if unknown := [table.language for table in train_tables if table.machine_translated is None]:
+        notes.append(
+            f"machine translation: not known of {', '.join(unknown)} "
+            f"(data.machine_translated says it)"
+        )
     notes += quotes_kept(every)
     notes += [remark for remark in dict.fromkeys(table.remark for table in every) if remark]
     return Corpus(
@@ -111,16 +117,19 @@ def load_corpus(
         labels=classes.names,
         rows=rows,
         notes=(*counted, *notes),
-        machine_translated=_machine_translated(list(tables["train"].values())),
+        machine_translated=_machine_translated(list(train_tables)),
     )
 
 
-def check_folder(data: DataConfig) -> None:
-    """Refuse a folder that is not there.
-
-    Raises:
-        UserError: `data` names one.
-    """
+def _check_source(data: DataConfig, languages: Sequence[str]) -> None:
+    """Refuse a folder of the hub's that is not there, and a language that nano lacks."""
+    if isinstance(data, NanoData):
+        unknown = [language for language in languages if language not in nano.LANGUAGES]
+        if unknown:
+            raise UserError(
+                f"nano has no language {', '.join(unknown)}",
+                f"Its languages: {', '.join(nano.LANGUAGES)}.",
+            )
     if isinstance(data, HubData) and data.is_folder and not Path(data.name).is_dir():
         raise UserError(
             f"data.name is not a folder: {data.name}",
@@ -148,12 +157,6 @@ def _tables(
 
 
 def _nano(languages: list[str], train: list[str]) -> Iterator[Table]:
-    unknown = [language for language in languages if language not in nano.LANGUAGES]
-    if unknown:
-        raise UserError(
-            f"nano has no language {', '.join(unknown)}",
-            f"Its languages: {', '.join(nano.LANGUAGES)}.",
-        )
     wanted: dict[Split, list[str]] = {"train": train, "dev": languages, "test": languages}
     for split, of_split in wanted.items():
         for language in of_split:
@@ -172,14 +175,22 @@ def _nano(languages: list[str], train: list[str]) -> Iterator[Table]:
             )
 
 
-def _given_classes(data: DataConfig, tables: Sequence[Table]) -> Classes | None:
-    """The classes that the settings list or the source declares; None where neither does."""
+def _classes(data: DataConfig, tables: Sequence[Table]) -> Classes | None:
+    """The classes that the settings list, else the source declares, else train has.
+
+    None where train would have to say, and was not read whole.
+    """
+    listable = isinstance(data, FilesData | HubData)
     if isinstance(data, FilesData | HubData) and data.labels is not None:
         return listed_classes(data.labels)
-    return declared_classes(tables, listable=isinstance(data, FilesData | HubData))
+    if declared := declared_classes(tables, listable):
+        return declared
+    train = [table for table in tables if table.split == "train"]
+    searched = train or [table for table in tables if table.split == "dev"]
+    return found_classes(searched) if all(table.whole for table in searched) else None
 
 
 def _machine_translated(tables: Sequence[Table]) -> bool | None:
-    """Whether any training text is machine translation; None where nobody said."""
+    """True where any training text is machine translation; None where nobody said."""
     said = {table.machine_translated for table in tables}
     return True if True in said else None if None in said else False

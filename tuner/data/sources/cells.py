@@ -1,4 +1,4 @@
-"""Cells: the columns of a file as they were read, before anyone says what they mean."""
+"""Cells are the columns of a file as they were read, before anyone says what they mean."""
 
 from __future__ import annotations
 

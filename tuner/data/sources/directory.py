@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tuner.data.corpus import Split
 from tuner.data.sources.cells import Request
-from tuner.data.sources.opening import is_there
+from tuner.data.sources.opening import is_there, rows_of_head
 from tuner.data.sources.separated import Line, read_tsv, tsv_lines
 from tuner.data.sources.tables import Table, is_translated
 from tuner.errors import UserError
@@ -39,7 +39,7 @@ def tables(
         data: the folder, and what is said of its texts.
         languages: all that are evaluated.
         train: those that are trained on.
-        most: rows to read of each file at most; None for all.
+        most: rows to read of a large file; None for all.
 
     Raises:
         UserError: a language, folder or file is missing, or a file is not as it must be.
@@ -70,7 +70,7 @@ def _table(
             f"out where all languages have the same rows in the same order). A file without it is "
             f"read with data.source: files.",
         )
-    cells = read_tsv(file, Request(header, most=most))
+    cells = read_tsv(file, Request(header, most=rows_of_head(file, most)))
     return Table(
         split=split,
         language=language,
@@ -83,11 +83,12 @@ def _table(
         machine_translated=machine_translated,
         classes=CLASSES,
         keeps_quotes=cells.keeps_quotes,
+        whole=cells.request.most is None,
     )
 
 
 def _translated(data: DirectoryData, language: str, file: Path) -> bool | None:
-    """Whether a training file is machine translation, as far as anyone has said.
+    """Say whether a training file is machine translation; None where nobody said.
 
     `translated_train.tsv` says yes, and `en/train.tsv`, which PAWS-X was translated from, no. The
     name train.tsv says nothing of another language.

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from tuner.data.corpus import Split
 from tuner.data.sources.formats import read_cells
-from tuner.data.sources.opening import is_there
+from tuner.data.sources.opening import is_there, rows_of_head
 from tuner.data.sources.tables import Table, request, tables_of
 from tuner.errors import UserError
-from tuner.study.data import LANGUAGE, FilesData
+from tuner.study.columns import LANGUAGE
+from tuner.study.data import FilesData
 
 
 def tables(
@@ -22,7 +23,7 @@ def tables(
         data: where they are.
         languages: all that are evaluated.
         train: those that are trained on.
-        most: rows to read of each file at most; None for all.
+        most: rows to read of a large file; None for all.
 
     Raises:
         UserError: a file, a column or a language is missing, or a file is not as it must be.
@@ -34,8 +35,9 @@ def tables(
     for split, of_files in files.items():
         columns = data.columns_of(split)
         for file, in_file in of_files.items():
-            cells = read_cells(file, request(columns, data.key_of(split), split, in_file, most))
-            yield from tables_of(cells, data, columns, split, in_file, whole=most is None)
+            rows = rows_of_head(file, most)
+            cells = read_cells(file, request(columns, data.key_of(split), split, in_file, rows))
+            yield from tables_of(cells, data, columns, split, in_file)
 
 
 def _files(split: Split, pattern: str, languages: list[str]) -> dict[Path, list[str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tuner.data.sources import records, separated
 from tuner.data.sources.cells import Cells, Request
-from tuner.study.data import ending
+from tuner.study.columns import ending
 
 READERS: dict[str, Callable[[Path, Request], Cells]] = {
     ".tsv": separated.read_tsv,
@@ -20,7 +20,7 @@ READERS: dict[str, Callable[[Path, Request], Cells]] = {
     ".jsonl": records.read_jsonl,
     ".parquet": records.read_parquet,
 }
-"""For each of `tuner.study.data.ENDINGS`, which a study's files have."""
+"""For each of `tuner.study.columns.ENDINGS`, which a study's files have."""
 
 
 def read_cells(file: Path, request: Request) -> Cells:

@@ -24,7 +24,8 @@ from tuner.data.sources.records import values_of
 from tuner.data.sources.tables import Table, request, tables_of
 from tuner.errors import UserError
 from tuner.hub import Answer, ask, offline, reason
-from tuner.study.data import LANGUAGE, HubData
+from tuner.study.columns import LANGUAGE
+from tuner.study.data import HubData
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB = "hf://datasets/"
@@ -158,7 +159,7 @@ def _read(
                 f"Splits there: {', '.join(splits)}. Name yours in data.splits.",
             )
         cells, classes = _cells(f"{origin}/{name}", splits[name], data, split, of_split)
-        yield from tables_of(cells, data, data.columns, split, of_split, True, classes, remark)
+        yield from tables_of(cells, data, data.columns, split, of_split, classes, remark)
 
 
 def _cells(

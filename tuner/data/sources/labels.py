@@ -121,7 +121,7 @@ class Classes:
 
 
 def is_missing(label: str) -> bool:
-    """Whether a text stands for a missing label."""
+    """True where a text stands for a missing label."""
     return label.strip().lower() in NO_LABEL
 
 
@@ -186,22 +186,24 @@ def check_forms(tables: Sequence[Table]) -> None:
     Raises:
         UserError: two labels of these tables are.
     """
-    forms: dict[str, str] = {}
     first = _first_places(tables)
-    for label, place in first.items():
-        other = forms.setdefault(folded(label), label)
-        if other != label:
-            names = sorted({form: name for form, name in forms.items()}.values())
-            every = [[name, label] if name == other else [name] for name in names]
+    counts = Counter(label for table in tables for label in table.labels if label in first)
+    forms: dict[str, list[str]] = {}
+    for label in sorted(counts, key=lambda label: (-counts[label], label != label.strip())):
+        forms.setdefault(folded(label), []).append(label)
+    for usual, *others in forms.values():
+        if others:
+            every = ", ".join(map(_written, sorted(forms.values())))
             raise UserError(
-                f"{place}: the label {label!r} is {other!r} of {first[other]}, written otherwise",
-                f"Write both alike, or say that they are the same in data.labels, with all "
-                f"classes: [{', '.join(map(_written, every))}]",
+                f"{first[others[0]]}: the label {others[0]!r} is {usual!r} of {first[usual]}, "
+                f"written otherwise",
+                f"Write both alike, or say that they are the same, with all classes: "
+                f"data.labels: [{every}]",
             )
 
 
 def _first_places(tables: Sequence[Table]) -> dict[str, str]:
-    """Where each label first stands, missing ones aside."""
+    """Each label that is not missing, and where it first stands."""
     first: dict[str, str] = {}
     for table in tables:
         for label in dict.fromkeys(table.labels):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from tuner.errors import UserError
-from tuner.study.data import COMPRESSED
+from tuner.study.columns import COMPRESSED
 
 DISGUISED = (
     (b"\x1f\x8b", "compressed with gzip", "Name it {name}.gz, or decompress it: gunzip."),
@@ -18,11 +19,15 @@ DISGUISED = (
     (b"PAR1", "a Parquet file", "Name it with the ending .parquet."),
 )
 """How a file that is not text begins, what it is, and what to do about it."""
+SMALL = 20 * 2**20
+"""Bytes of a file that is read in some 0.3 s."""
+INFLATION = 4
+"""What text gains, about, when gzip is undone."""
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def is_there(file: Path) -> bool:
-    """Whether there is something of this name.
+    """True where something has this name.
 
     Raises:
         UserError: nobody can say, as where a folder above it may not be entered.
@@ -36,6 +41,24 @@ def is_there(file: Path) -> bool:
     return True
 
 
+def rows_of_head(file: Path, most: int | None) -> int | None:
+    """How many rows of a file a look at its head reads; None for all, as of a small file.
+
+    Args:
+        file: which may lie anywhere.
+        most: rows of a large file; None where the head will not do.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    try:
+        size = file.stat().st_size
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    inflated = size * (INFLATION if file.name.lower().endswith(COMPRESSED) else 1)
+    return None if inflated <= SMALL else most
+
+
 @contextmanager
 def opened(file: Path) -> Iterator[BinaryIO]:
     """The bytes of a file, decompressed where its name ends in `.gz`.
@@ -44,6 +67,11 @@ def opened(file: Path) -> Iterator[BinaryIO]:
         UserError: it cannot be opened or read.
     """
     try:
+        mode = file.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a pipe would be waited for
+            raise UserError(
+                f"{file} is a pipe or a device, not a file", "Write what it gives into a file."
+            )
         if file.name.lower().endswith(COMPRESSED):
             with gzip.open(file, "rb") as stream:
                 yield cast(BinaryIO, stream)

@@ -148,6 +148,7 @@ def _another_separator(fields: Sequence[str], separator: str) -> str:
 
 
 def _reads_like_data(fields: Sequence[str]) -> bool:
+    """True where a field is blank, a number, or more like a sentence than a name."""
     return any(
         not field.strip()
         or re.fullmatch(r"[-+]?\d+(\.\d+)?", field.strip())
@@ -158,7 +159,7 @@ def _reads_like_data(fields: Sequence[str]) -> bool:
 
 
 def _reads_like_header(fields: Sequence[str]) -> bool:
-    """Whether fields are all names, and one of them a name that such columns have."""
+    """True where all fields are names, and one is a name that such columns have."""
     names = [field.strip().lower() for field in fields]
     return all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in names) and any(
         name.startswith(("sentence", "label", "gold_label", "premise", "hypo", "text", "question"))

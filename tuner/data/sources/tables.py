@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from tuner.data.corpus import Split, Unit
 from tuner.data.sources.cells import Cells, Name, Request
 from tuner.errors import UserError
-from tuner.study.data import AnyCorpus, ColumnsConfig
+from tuner.study.columns import ColumnsConfig
+from tuner.study.data import AnyCorpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Table:
         machine_translated: whether its text is machine translation; None where it is not known.
         classes: labels in class order, where the source declares them.
         keeps_quotes: quotes around a sentence are part of its text.
+        whole: all rows were read, not the head alone.
         remark: a line for the user, said once a corpus.
     """
 
@@ -43,6 +45,7 @@ class Table:
     machine_translated: bool | None = False
     classes: tuple[str, ...] = ()
     keeps_quotes: bool = False
+    whole: bool = True
     remark: str = ""
 
     def place(self, row: int) -> str:
@@ -79,7 +82,6 @@ def tables_of(
     columns: ColumnsConfig,
     split: Split,
     languages: Sequence[str],
-    whole: bool,
     classes: tuple[str, ...] = (),
     remark: str = "",
 ) -> list[Table]:
@@ -91,7 +93,6 @@ def tables_of(
         columns: what the columns of this table are called.
         split: what is in it.
         languages: those wanted.
-        whole: all rows were read; of a head, languages may be missing.
         classes: labels in class order, where the source declares them.
         remark: for the user.
 
@@ -100,7 +101,7 @@ def tables_of(
     """
     rows: dict[str, Sequence[int]] = dict.fromkeys(languages, range(len(cells.places)))
     if columns.language is not None:
-        rows = _rows_by_language(cells, columns.language, languages, split, whole)
+        rows = _rows_by_language(cells, columns.language, languages, split)
     elif columns.wide:
         rows = {
             language: found
@@ -137,12 +138,13 @@ def _table(
         machine_translated=is_translated(data.machine_translated, language),
         classes=classes,
         keeps_quotes=cells.keeps_quotes,
+        whole=cells.request.most is None,
         remark=remark,
     )
 
 
 def is_translated(machine_translated: Sequence[str] | None, language: str) -> bool | None:
-    """Whether a language's training text is machine translation; None where nobody said."""
+    """True where the settings name a language, None where they are silent."""
     return None if machine_translated is None else language in machine_translated
 
 
@@ -162,7 +164,7 @@ def quotes_kept(tables: Sequence[Table]) -> list[str]:
 
 
 def _rows_by_language(
-    cells: Cells, column: Name, languages: Sequence[str], split: Split, whole: bool
+    cells: Cells, column: Name, languages: Sequence[str], split: Split
 ) -> dict[str, Sequence[int]]:
     found: dict[str, list[int]] = {}
     for number, language in enumerate(cells.texts(column)):
@@ -170,6 +172,7 @@ def _rows_by_language(
     rows: dict[str, Sequence[int]] = {
         language: found[language] for language in languages if language in found
     }
+    whole = cells.request.most is None  # a head may lack languages
     if whole and (not rows or (split != "test" and len(rows) < len(languages))):
         missing = [language for language in languages if language not in rows]
         raise UserError(

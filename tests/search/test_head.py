@@ -1,0 +1,122 @@
+"""Ray's processes, here sockets that listen, come to their end in the course of a call."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from tuner.search import head as module
+from tuner.search.head import Head, RayGone
+
+
+class Listening:
+    """A GCS and a raylet, as far as a driver looks at them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.gcs = socket.create_server(("127.0.0.1", 0))
+        self.raylet = socket.socket(socket.AF_UNIX)
+        self.path = str(folder / "raylet")
+        self.raylet.bind(self.path)
+        self.raylet.listen()
+        self.heads: list[Head] = []
+
+    def seen(self, patience: float = 0.0) -> Head:
+        self.heads.append(Head(self.gcs.getsockname(), self.path, patience))
+        return self.heads[-1]
+
+    def end_raylet(self) -> None:
+        self.raylet.close()  # and with it connections that wait in its queue
+
+
+@pytest.fixture
+def ray(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listening]:
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    listening = Listening(place)
+    yield listening
+    listening.gcs.close()
+    listening.end_raylet()
+    for head in listening.heads:
+        head.close()
+
+
+def test_the_end_of_the_raylet_is_seen_at_once(ray: Listening) -> None:
+    head = ray.seen()
+    assert head.gone() == ""
+    ray.end_raylet()
+    assert head.gone() == "its raylet has ended"
+    late = ray.seen()
+    assert late.gone() == "its raylet has ended"
+
+
+def test_the_end_of_the_gcs_is_seen_at_once(ray: Listening) -> None:
+    head = ray.seen()
+    assert head.gone() == ""
+    ray.gcs.close()
+    assert head.gone() == "its GCS has ended"
+
+
+def test_over_a_network_the_gcs_may_be_away_for_a_while(
+    ray: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, now = ray.seen(patience=20.0), module.time.monotonic()
+    ray.gcs.close()
+    monkeypatch.setattr(module.time, "monotonic", lambda: now + 19)
+    assert head.gone() == ""
+    monkeypatch.setattr(module.time, "monotonic", lambda: now + 21)
+    assert head.gone() == "its GCS does not answer"
+
+
+def test_what_a_call_says_comes_back(ray: Listening) -> None:
+    head = ray.seen()
+    assert head.outlives(lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        head.outlives(lambda: 1 // 0)
+
+
+def test_a_call_that_hangs_without_ray_is_left(
+    ray: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LEAVE_SECONDS", 0.01)
+    head, began, told = ray.seen(), Event(), list[str]()
+
+    def hang() -> None:
+        began.set()
+        Event().wait()
+
+    def end() -> None:
+        began.wait()
+        ray.gcs.close()
+
+    module.Thread(target=end).start()
+    with pytest.raises(RayGone, match="its GCS has ended"):
+        head.outlives(hang, told.append)
+    assert told == ["its GCS has ended"]
+
+
+def test_a_call_may_end_in_order_without_ray(ray: Listening) -> None:
+    """It is told, and waited for: what it has to write is written."""
+    head, asked, ended = ray.seen(), Event(), list[str]()
+
+    def call() -> None:
+        ray.end_raylet()
+        asked.wait()
+        ended.append("in order")
+
+    with pytest.raises(RayGone, match="its raylet has ended"):
+        head.outlives(call, lambda why: asked.set())
+    assert ended == ["in order"]
+
+
+def test_what_fails_because_ray_has_gone_is_no_failure_of_its_own(ray: Listening) -> None:
+    head = ray.seen()
+
+    def call() -> None:
+        ray.end_raylet()
+        raise ConnectionError("whatever Ray says then")
+
+    with pytest.raises(RayGone, match="its raylet has ended"):
+        head.outlives(call)

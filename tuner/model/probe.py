@@ -1,0 +1,289 @@
+"""Whether an encoder computes what training relies on, tried on a few pairs of the study.
+
+Training joins pairs to blocks, pads them, cuts the vocabulary, packs blocks into one sequence, and
+takes lower layers and the pooler apart. All that is exact for an encoder built as BERT is, and not
+for every one that transformers loads: some mix tokens with padding, or pairs with one another, some
+read from left to right. So transformers' own model is run on single pairs, and ours beside it, in
+float64 and without dropout. `tuner.model.verdict` remembers the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from tuner.config import FusionConfig, HeadConfig
+from tuner.data.tokens import Pairs, TokenisedCorpus
+from tuner.errors import UserError
+from tuner.hub import cached_folder
+from tuner.model.architectures import ENCODERS, MIXES
+from tuner.model.classifier import PairClassifier
+from tuner.model.encoder import PretrainedEncoder, quiet
+from tuner.model.packing import Block, arguments_of
+from tuner.model.shape import source_of
+from tuner.model.verdict import Verdict, key_of, key_of_files, recall, remember
+from tuner.study.parts import EncoderConfig
+
+PAIRS, TOKENS = 4, 64
+"""Pairs that are tried, and tokens of each at most."""
+LONG_FIRST = range(PAIRS)[::-1]
+"""A short pair turns BigBird's sparse attention off for good; so the longest pair comes first."""
+WIDER = 5
+"""Tokens of padding that are added to the longest pair."""
+LARGE = 500_000_000
+"""Parameters above which float32 is used: in float64 they would take 4 GB and more."""
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-3}
+"""Largest difference that rounding explains, relative to the largest number."""
+
+States = list[Float[Tensor, "_ _ _"]]
+"""Hidden states by layer; the last is what the encoder gives."""
+
+
+class _Refusal(Exception):
+    """Why the encoder cannot be trained."""
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """What transformers' own model makes of one pair."""
+
+    states: States
+    pooled: Float[Tensor, "1 hidden"] | None
+
+
+def tried(
+    config: EncoderConfig,
+    whole: PretrainedEncoder,
+    corpus: TokenisedCorpus,
+    cut: PretrainedEncoder,
+    renumbered: TokenisedCorpus,
+    languages: Sequence[str],
+) -> Verdict:
+    """The verdict of `probe`, from the cache where the encoder was tried before.
+
+    `config` says where the encoder was loaded from; the rest is as for `probe`.
+    """
+    template = corpus.template
+    types = None if template.types is None else template.types.tolist()
+    joined = [template.special_ids.tolist(), template.sentence1, template.sentence2, types]
+    key = key_of(whole.checksum, corpus.max_length, corpus.pad_id, joined, corpus.language_ids)
+    verdict = recall(key)
+    if verdict is None:
+        verdict = probe(whole, corpus, cut, renumbered, languages)
+        remember(key, verdict)
+    source = Path(source_of(config))
+    folder = source if source.is_dir() else cached_folder(config.name, config.revision)
+    if folder is not None and (files := key_of_files(folder, config.max_length)) is not None:
+        remember(files, verdict)
+    return verdict
+
+
+def probe(
+    whole: PretrainedEncoder,
+    corpus: TokenisedCorpus,
+    cut: PretrainedEncoder,
+    renumbered: TokenisedCorpus,
+    languages: Sequence[str],
+) -> Verdict:
+    """Try an encoder on a few pairs of training.
+
+    Args:
+        whole: the encoder as it was loaded.
+        corpus: the study's pairs, with token ids of `whole`.
+        cut: the encoder as it is trained.
+        renumbered: the same pairs, with token ids of `cut`.
+        languages: trained on.
+
+    Raises:
+        UserError: it cannot be run, for whatever reason: memory may be one, so that this is not a
+            verdict to remember.
+    """
+    dtype = torch.float64 if whole.shape.parameters <= LARGE else torch.float32
+    chosen = _Chosen.of(corpus, languages)
+    try:
+        with torch.inference_mode(), quiet():
+            singles, unfused = _expected(whole, chosen, corpus, dtype)
+            return _compared(cut, chosen, renumbered, singles, unfused, dtype)
+    except _Refusal as refusal:
+        return Verdict(refused=str(refusal))
+    except Exception as error:  # architectures that we do not know raise what they like
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        raise UserError(
+            f"the encoder {whole.name!r} cannot be trained here: it cannot be run on pairs: "
+            f"{reason}",
+            ENCODERS,
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Which pairs are tried: rows, from short to long, and the language of each."""
+
+    rows: np.ndarray
+    languages: np.ndarray
+    max_length: int
+
+    @classmethod
+    def of(cls, corpus: TokenisedCorpus, languages: Sequence[str]) -> _Chosen:
+        numbers = [corpus.languages.index(language) for language in languages]
+        rows, chosen = [], []
+        for place in range(PAIRS):
+            number = numbers[place % len(numbers)]
+            own = corpus.rows("train", [corpus.languages[number]])
+            at = np.full_like(own, number)
+            by_length = own[corpus.lengths("train", own, at, at).argsort(kind="stable")]
+            rows.append(by_length[(len(by_length) - 1) * place // (PAIRS - 1)])
+            chosen.append(number)
+        return cls(np.array(rows), np.array(chosen), min(TOKENS, corpus.max_length))
+
+    def pairs(self, corpus: TokenisedCorpus, some: Sequence[int], padded_to: int = 0) -> Pairs:
+        """Some of them as one block."""
+        short = corpus.shortened(self.max_length)
+        at = self.languages[list(some)]
+        width = max(padded_to, int(short.lengths("train", self.rows[list(some)], at, at).max()))
+        return short.assemble("train", self.rows[list(some)], at, at, width)
+
+    def block(self, corpus: TokenisedCorpus, some: Sequence[int], padded_to: int = 0) -> Block:
+        """The same on the way to the encoder."""
+        return block_of(self.pairs(corpus, some, padded_to))
+
+
+def block_of(pairs: Pairs) -> Block:
+    """Pairs as a block on the CPU."""
+    types, languages = pairs.token_type_ids, pairs.language_ids
+    return Block(
+        torch.from_numpy(pairs.input_ids),
+        torch.from_numpy(pairs.attention_mask),
+        None if types is None else torch.from_numpy(types),
+        None if languages is None else torch.from_numpy(languages),
+    )
+
+
+def _expected(
+    encoder: PretrainedEncoder, chosen: _Chosen, corpus: TokenisedCorpus, dtype: torch.dtype
+) -> tuple[list[_Alone], str]:
+    """What transformers' own model makes of every pair alone, and why layers cannot be fused.
+
+    Raises:
+        _Refusal: it is not one hidden state a token, or the first token sees no other.
+    """
+    model = encoder.build().to(dtype).eval()  # type: ignore[arg-type]
+    singles: dict[int, _Alone] = {}
+    unfused = ""
+    for place in LONG_FIRST:
+        block = chosen.block(corpus, [place])
+        single = _run(model, block, encoder)
+        again = _run(model, block, encoder)
+        if not torch.equal(single.states[-1], again.states[-1]):
+            raise _Refusal("it gives another result each time it is run on the same pair")
+        shape = (*block.shape, encoder.hidden_size)
+        if single.states[-1].shape != shape:
+            raise _Refusal(
+                f"it gives states of shape {tuple(single.states[-1].shape)} for {block.shape[1]} "
+                f"tokens of hidden size {encoder.hidden_size}"
+            )
+        if not torch.isfinite(single.states[-1]).all():
+            raise _Refusal("its hidden states are NaN or infinite")
+        shapes = {tuple(state.shape) for state in single.states}
+        if len(single.states) != encoder.num_layers + 1:
+            unfused = (
+                f"it gives {len(single.states)} hidden states for {encoder.num_layers} layers, "
+                "so a layer's number does not say which state is meant"
+            )
+        elif shapes != {shape}:
+            unfused = f"its hidden states differ in shape: {sorted(shapes)}"
+        singles[place] = single
+    others = block.input_ids.clone()
+    others[:, 1:] = others[:, :1]
+    changed = _run(model, replace(block, input_ids=others), encoder).states[-1]
+    if _off(changed[:, 0], single.states[-1][:, 0]) <= TOLERANCE[dtype]:
+        raise _Refusal("its first token, which the head reads, does not see the tokens after it")
+    return [singles[place] for place in range(PAIRS)], unfused
+
+
+def _compared(
+    encoder: PretrainedEncoder,
+    chosen: _Chosen,
+    corpus: TokenisedCorpus,
+    singles: list[_Alone],
+    unfused: str,
+    dtype: torch.dtype,
+) -> Verdict:
+    """Our model beside them: single pairs, blocks, more padding, other companions, packed.
+
+    Raises:
+        _Refusal: a state is another.
+    """
+    model = PairClassifier(encoder, FusionConfig(), HeadConfig(), corpus.num_labels)
+    model.to(dtype).eval()
+    all_layers = not unfused
+    check = _Check(singles, TOLERANCE[dtype])
+    everyone = list(range(PAIRS))
+    for place in LONG_FIRST:
+        states = model.encode([chosen.block(corpus, [place])], all_layers)
+        check(states, [[place]], "it is not computed as transformers computes it")
+    if encoder.has_pooler:
+        for single in singles:
+            pooled = model.pooled(single.states[-1][:, :1])
+            if single.pooled is None or _off(pooled, single.pooled) > TOLERANCE[dtype]:
+                raise _Refusal("its pooler reads something else than the first token's last state")
+    width = min(chosen.block(corpus, everyone).shape[1] + WIDER, corpus.max_length)
+    for some, padded_to in (
+        (everyone, 0),
+        (everyone[::-1], 0),
+        (everyone[:2], 0),
+        (everyone, width),
+    ):
+        states = model.encode([chosen.block(corpus, some, padded_to)], all_layers)
+        check(states, [some], MIXES)
+    groups = [everyone[2:], everyone[:2]]
+    blocks = [chosen.block(corpus, some) for some in groups]
+    check(model.encode(blocks, all_layers), groups, f"{MIXES} (packed)")
+    logits = model(blocks)
+    expected = (PAIRS, corpus.num_labels)
+    if logits.shape != expected:
+        raise _Refusal(f"its logits have shape {tuple(logits.shape)}, not {expected}")
+    return Verdict(unfused=unfused, packed=model.encode.packs)
+
+
+@dataclass(frozen=True)
+class _Check:
+    """Compares states of blocks with those of single pairs, token by token."""
+
+    singles: list[_Alone]
+    tolerance: float
+
+    def __call__(self, blocks: list[States], groups: list[list[int]], complaint: str) -> None:
+        for states, group in zip(blocks, groups, strict=True):
+            for row, place in enumerate(group):
+                single = self.singles[place].states
+                alone = single if len(states) > 1 else single[-1:]
+                for found, expected in zip(states, alone, strict=True):
+                    off = _off(found[row, : expected.shape[1]], expected[0])
+                    if not off <= self.tolerance:
+                        raise _Refusal(f"{complaint}: off by {off:.2g}")
+
+
+def _run(model: PreTrainedModel, block: Block, encoder: PretrainedEncoder) -> _Alone:
+    """Transformers' own model, called as its documentation says."""
+    output = model(
+        input_ids=block.input_ids,
+        attention_mask=block.attention_mask,
+        output_hidden_states=True,
+        **arguments_of(model, block),
+    )
+    pooled = output.get("pooler_output") if encoder.has_pooler else None
+    states = [*(output.get("hidden_states") or (None,))[:-1], output[0]]
+    return _Alone(states, pooled)
+
+
+def _off(found: Tensor, expected: Tensor) -> float:
+    """The largest difference, relative to the largest number."""
+    return float((found - expected).abs().max() / expected.abs().max().clamp_min(1e-12))

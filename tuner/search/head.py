@@ -1,0 +1,131 @@
+"""Ray's own processes, looked at from the driver: a study ends in order where they have ended.
+
+Ray itself waits a minute for a GCS that has gone, and then ends the driver with exit code 1.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import closing, contextmanager, suppress
+from threading import Thread
+from typing import Any, Self, TypeVar
+
+LOOK_SECONDS = 0.5
+ANSWER_SECONDS = 2.0
+"""How long the GCS may take to accept a connection."""
+PATIENCE = 20.0
+"""Seconds without a GCS after which a cluster that was joined counts as gone: a network may fail
+for a moment, and Ray comes back from that."""
+LEAVE_SECONDS = 10.0
+"""What is under way may take to end in order, once Ray has gone."""
+
+T = TypeVar("T")
+
+
+class RayGone(RuntimeError):
+    """The GCS or this node's raylet has ended: nothing can be run any more."""
+
+
+class Head:
+    """The GCS of the cluster, and the raylet of this node.
+
+    Args:
+        gcs: its host and port.
+        raylet: its socket.
+        patience: seconds for which the GCS may be silent.
+    """
+
+    def __init__(self, gcs: tuple[str, int], raylet: str, patience: float) -> None:
+        self._gcs = gcs
+        self._patience = patience
+        self._answered = time.monotonic()
+        self._raylet = socket.socket(socket.AF_UNIX)  # its end closes the connection
+        self._raylet.setblocking(False)
+        with suppress(OSError):
+            self._raylet.connect(raylet)
+
+    @classmethod
+    def joined(cls) -> Self:
+        """Of the cluster that this process has joined, or started here."""
+        import ray
+        from ray._private.worker import global_worker
+
+        host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+        node: Any = global_worker.node
+        patience = PATIENCE if os.environ.get("RAY_ADDRESS") else 0.0
+        return cls((host.strip("[]"), int(port)), node.raylet_socket_name, patience)
+
+    def close(self) -> None:
+        """Look no more."""
+        self._raylet.close()
+
+    def gone(self) -> str:
+        """Which of them has ended; empty where both are there."""
+        if self._has_closed():
+            return "its raylet has ended"
+        try:
+            socket.create_connection(self._gcs, ANSWER_SECONDS).close()
+        except OSError:
+            if time.monotonic() - self._answered >= self._patience:
+                return "its GCS does not answer" if self._patience else "its GCS has ended"
+        else:
+            self._answered = time.monotonic()
+        return ""
+
+    def outlives(self, call: Callable[[], T], leave: Callable[[str], None] = lambda why: None) -> T:
+        """What a call to Ray returns; it is made on a thread of its own, which may hang.
+
+        Args:
+            call: what to do.
+            leave: called with the reason where Ray has gone: `call` should come to its end.
+
+        Raises:
+            RayGone: Ray has ended, and `call` with it or not.
+        """
+        called: Future[T] = Future()
+        Thread(target=_call, args=(call, called), daemon=True).start()
+        while not wait([called], LOOK_SECONDS).done:
+            if why := self.gone():
+                leave(why)
+                wait([called], LEAVE_SECONDS)
+                raise RayGone(why)
+        if why := self.gone():  # it may have come to its end by that
+            leave(why)
+            raise RayGone(why) from called.exception()
+        return called.result()
+
+    def _has_closed(self) -> bool:
+        try:
+            return self._raylet.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:  # it was not there to begin with
+            return True
+
+
+@contextmanager
+def watched() -> Iterator[Head]:
+    """The head, for a block that ends the process as a signal would where Ray ends.
+
+    Not by an exception: to leave Ray, as is done at the end of all, would take a minute then.
+    """
+    try:
+        with closing(Head.joined()) as head:
+            yield head
+    except RayGone as gone:
+        print(f"Ray has ended: {gone}", file=sys.stderr, flush=True)
+        signal.raise_signal(signal.SIGTERM)
+        raise
+
+
+def _call(call: Callable[[], T], called: Future[T]) -> None:
+    try:
+        called.set_result(call())
+    except BaseException as error:
+        called.set_exception(error)
