@@ -9,10 +9,11 @@ from threading import Thread
 from typing import Any
 
 from tuner.records import Evaluation, StudyRecord, TrialRecord
-from tuner.search.driver import Driver, TakenOver
+from tuner.search.driver import Driver
 from tuner.search.events import StudyCreated, TrialPlaced
 from tuner.search.journal import FILE, Journal, read_history
 from tuner.search.outcome import Outcome
+from tuner.search.writer import TakenOver
 from tuner.study import StudyConfig
 
 Make = Callable[[int, float], Evaluation]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from threading import Lock, get_ident
 
 from tuner import __version__
 from tuner.errors import UserError
@@ -43,6 +42,7 @@ from tuner.search.journal import Journal
 from tuner.search.observer import Observer
 from tuner.search.outcome import Outcome
 from tuner.search.proposer import Proposal, Proposer, Searched
+from tuner.search.writer import Writer
 from tuner.study import StudyConfig
 from tuner.timing import now
 
@@ -50,10 +50,6 @@ BASELINE = 0
 """Number of the baseline trial, where a study has one."""
 PROGRESS_SECONDS = 10.0
 """How often it is journalled how far running trials are: what the ledger knows if a driver dies."""
-
-
-class TakenOver(RuntimeError):
-    """Another thread ends the study: this one may write nothing more."""
 
 
 class Driver:
@@ -73,6 +69,7 @@ class Driver:
     ) -> None:
         self._study = study
         self._journal = journal
+        self._writer = Writer(journal)
         self._observers = observers
         self._budget = study.trials
         self._proposer: Proposer = Searched(study) if study.design is None else Designed(study)
@@ -91,8 +88,6 @@ class Driver:
         self._replay()
         self.outcome: Outcome | None = None
         """Why the study stops before its trials have ended; None as long as it goes on."""
-        self._writing = Lock()
-        self._writer: int | None = None  # the only thread that may write; None: any may
 
     def start(self) -> None:
         """Begin to work; trials that a killed driver left are taken up again."""
@@ -221,8 +216,7 @@ class Driver:
 
     def take_over(self) -> None:
         """Let nobody write but this thread: another one hangs in Ray, and may wake up later."""
-        with self._writing:
-            self._writer = get_ident()
+        self._writer.take_over()
 
     def record(self) -> StudyRecord:
         """The study as it stands."""
@@ -297,10 +291,7 @@ class Driver:
 
     def _write(self, event: Event) -> None:
         try:
-            with self._writing:
-                if self._writer not in (None, get_ident()):
-                    raise TakenOver
-                self._journal.append(event)
+            self._writer.append(event)
         except UserError as error:
             self.outcome = Outcome("interrupted", error.problem, error, journalled=False)
             raise
