@@ -26,9 +26,13 @@ ORDERLY = """
     import time
     from tuner import interrupts
     interrupts.TOGETHER = {together}
-    with interrupts.OrderlyStop(lambda: print("noted", flush=True), "at once") as stop:
+    noted = []
+    def note():
+        print("noted", flush=True)
+        noted.append(True)
+    with interrupts.OrderlyStop(note, "at once") as stop:
         print("ready", flush=True)
-        while not stop.received:
+        while not (stop.received and noted):
             time.sleep(0.01)
         {then}
         stop.ends()

@@ -28,7 +28,7 @@ from tuner.search.events import (
 )
 from tuner.search.history import History
 from tuner.study import StudyConfig
-from tuner.study.parts import duration_of, seconds_of
+from tuner.study.durations import duration_of, seconds_of
 from tuner.study_file import validate_study
 
 

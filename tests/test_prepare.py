@@ -15,7 +15,7 @@ from tuner.cli import main
 from tuner.data import nano
 from tuner.data.overlap import components_of
 from tuner.errors import UserError
-from tuner.prepare import Inputs, prepare
+from tuner.prepare import Inputs, check_unchanged, prepare
 from tuner.study_file import load_study
 
 NANO = Path(__file__).parent.parent / "search_spaces" / "nano.yaml"
@@ -132,3 +132,17 @@ def test_strict_overlap_is_an_option(
     with pytest.raises(SystemExit):
         main()
     assert f"strict: {given}" in capsys.readouterr().err
+
+
+def test_an_encoder_of_a_study_that_was_begun_elsewhere_is_told_as_such() -> None:
+    """Earlier versions kept a folder's name as it was typed: elsewhere it is an id of the hub."""
+    data = {"checksum": "d" * 64}
+    began = {"data": data, "encoder": {"name": "models/xlmr", "checksum": "a" * 64}}
+    found = {"data": data, "encoder": {"name": "models/xlmr", "checksum": "b" * 64}}
+    with pytest.raises(UserError, match=r"encoder has changed.*now bbbbbbbbbbbb") as raised:
+        check_unchanged(began, found)
+    assert "resume it from where it was begun" in raised.value.remedy
+    began["encoder"]["name"] = "/models/xlmr"
+    with pytest.raises(UserError) as raised:
+        check_unchanged(began, found)
+    assert "where it was begun" not in raised.value.remedy

@@ -11,7 +11,7 @@ from tuner.config import TrialConfig
 from tuner.errors import UserError
 from tuner.study import StudyConfig
 from tuner.study.data import DirectoryData, HubData
-from tuner.study_file import load_study
+from tuner.study_file import load_study, reopened_study
 
 SPACES = sorted((Path(__file__).parent.parent / "search_spaces").glob("*.yaml"))
 NANO = next(path for path in SPACES if path.name == "nano.yaml")
@@ -317,3 +317,31 @@ def test_a_setting_that_is_fixed_keeps_its_condition() -> None:
 def test_a_knob_is_set_in_trial_or_space(override: str) -> None:
     with pytest.raises(UserError, match=f"--set trial.{override}"):
         load_study(NANO, [override])
+
+
+def test_an_encoder_in_a_folder_is_the_same_wherever_a_resume_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder is absolute from the beginning; what is not one stays an id of the hub."""
+    (tmp_path / "models" / "xlmr").mkdir(parents=True)
+    (tmp_path / "nano").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for typed, kept in {
+        "models/xlmr": str(tmp_path / "models" / "xlmr"),
+        "models": str(tmp_path / "models"),
+        "./gone": str(tmp_path / "gone"),
+        "a/b/gone": str(tmp_path / "a" / "b" / "gone"),
+        "~/gone": str(Path.home() / "gone"),
+        "org/model": "org/model",
+        "bert-base-multilingual-cased": "bert-base-multilingual-cased",
+        "nano": "nano",
+        "x" * 5000: "x" * 5000,
+    }.items():
+        monkeypatch.chdir(tmp_path)
+        study = load_study(NANO, [f"encoder={{name: {typed}}}", f"storage={tmp_path}"])
+        assert study.encoder.name == kept
+        assert study.encoder.is_folder == (kept[0] == "/")
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        recorded = study.model_dump(mode="json")
+        assert reopened_study(recorded, study.folder).encoder.name == kept

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +23,7 @@ from huggingface_hub.errors import (
 )
 
 from tuner.errors import UserError
+from tuner.timing import within
 
 ANSWER_SECONDS = 5.0
 """How long the hub may take to accept a connection, and then to answer."""
@@ -87,7 +88,8 @@ def _asked(kind: Literal["dataset", "model"], name: str, revision: str | None) -
     api = huggingface_hub.HfApi()
     info = api.dataset_info if kind == "dataset" else api.model_info
     try:
-        commit = info(name, revision=revision, timeout=ANSWER_SECONDS).sha
+        asked = partial(info, name, revision=revision, timeout=ANSWER_SECONDS)
+        commit: str | None = within(2 * ANSWER_SECONDS, lambda: asked().sha, "asking the hub")
     except HFValidationError as error:
         raise UserError(
             f"{block}.name is no id of a {kind} on the hub: {name!r}",
@@ -101,7 +103,8 @@ def _asked(kind: Literal["dataset", "model"], name: str, revision: str | None) -
     except RepositoryNotFoundError as error:
         raise UserError(
             f"the hub has no {kind} {name!r} that it would show you",
-            f"Check {block}.name; for a private or gated one give HF_TOKEN.",
+            f"Check {block}.name: a folder would be {Path(name).absolute()}. For a {kind} that is "
+            "private or gated give HF_TOKEN.",
         ) from error
     except Exception as error:  # of the hub's HTTP library, whatever that is
         return Answer("", f"did not answer ({reason(error)})")

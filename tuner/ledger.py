@@ -8,7 +8,7 @@ from math import inf
 from tuner.config import TrialConfig
 from tuner.records import ENDED, StudyRecord
 from tuner.study import StudyConfig
-from tuner.study.parts import seconds_of
+from tuner.study.durations import seconds_of
 
 
 @dataclass(frozen=True)

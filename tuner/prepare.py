@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,6 @@ from tuner.commit import commit
 from tuner.data.corpus import Corpus
 from tuner.data.overlap import Overlap, without_shared
 from tuner.data.sources import load_corpus
-from tuner.data.template import ANOTHER_ENCODER
 from tuner.data.tokenise import tokenise
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
@@ -30,6 +30,7 @@ from tuner.progress import Progress
 from tuner.protocol import Protocol
 from tuner.records import Scores
 from tuner.study import StudyConfig, trained_on
+from tuner.study.parts import NANO
 
 PACKAGES = ("ray", "torch", "transformers", "datasets", "optuna", "mlflow", "numpy")
 
@@ -141,10 +142,11 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
 
 
 def environment() -> dict[str, str]:
-    """Versions, platform and the commit of this tool (`+` where the tree was changed)."""
+    """Versions, platform and, where it is known, the commit of this tool."""
+    known = commit()
     return {
         "tuner": __version__,
-        "commit": commit(),
+        **({"commit": known} if known else {}),
         "python": platform.python_version(),
         "platform": platform.platform(),
         **{package: version(package) for package in PACKAGES},
@@ -160,8 +162,20 @@ def check_unchanged(recorded: dict[str, Any], found: dict[str, Any]) -> None:
             raise UserError(
                 f"the {part} has changed since the study began "
                 f"(checksum {was[:12] or 'lost'}, now {now[:12]})",
-                f"Restore the {part}, or begin a new study under another name.",
+                f"Restore the {part}, or begin a new study under another name."
+                + (_kept_relative(block) if part == "encoder" else ""),
             )
+
+
+def _kept_relative(encoder: Any) -> str:
+    """What may be the matter with an encoder that earlier versions named relatively."""
+    name = str(encoder.get("name", "")) if isinstance(encoder, dict) else ""
+    if name in ("", NANO) or Path(name).is_absolute():
+        return ""
+    return (
+        f" Its name, {name}, is an id of the hub, but where the study was begun with a folder of "
+        "that name beside it: then resume it from where it was begun."
+    )
 
 
 def _as_encoder_takes_them(
@@ -170,15 +184,8 @@ def _as_encoder_takes_them(
     """The corpus with the numbers of languages that the encoder asks for, and no type it lacks.
 
     Raises:
-        UserError: a pair does not begin with a special token, or the tokenizer has other types of
-            tokens than the encoder.
+        UserError: the tokenizer has other types of tokens than the encoder.
     """
-    if tokens.template.sentence1 == 0:
-        raise UserError(
-            f"the tokenizer of {encoder.name!r} begins a pair without a special token, and the "
-            "head reads the first token",
-            ANOTHER_ENCODER,
-        )
     numbers = language_numbers(encoder.config, tokens.languages, encoder.name)
     tokens = replace(tokens, language_ids=numbers)
     types, known = tokens.template.types, encoder.config.get("type_vocab_size")

@@ -5,7 +5,7 @@ Metric names are made here and nowhere else. `select/â€¦` may choose, `oracle/â€
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,6 +23,13 @@ FailureKind = Literal[
     "out_of_memory", "infeasible", "non_finite", "lost", "disk_full", "user_error", "error"
 ]
 """Why an attempt at a trial failed; what follows from it is told in `tuner.search.failures`."""
+
+Count = Annotated[int, Field(ge=0, lt=10**15)]
+"""Of pairs, steps and the like."""
+Moment = Annotated[float, Field(ge=0, lt=1e11)]
+"""Unix time, seconds; before the year 5138."""
+Seconds = Annotated[float, Field(ge=0, lt=1e11)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 OBJECTIVE = "select/objective"
 DIAGNOSTIC = "diagnostic/"
@@ -43,12 +50,12 @@ class Record(BaseModel):
 class Scores(Record):
     """How well one evaluation set (or a mean of several) was classified."""
 
-    accuracy: float = Field(description="share of pairs classified right, 0 to 1")
-    f1: float = Field(
+    accuracy: Share = Field(description="share of pairs classified right, 0 to 1")
+    f1: Share = Field(
         description="F1 of class 1 (in PAWS-X: paraphrases) where there are two classes, of more "
         "the macro-average, 0 to 1"
     )
-    pairs: int = Field(description="pairs evaluated; of a mean, their sum")
+    pairs: Count = Field(description="pairs evaluated; of a mean, their sum")
 
 
 class Evaluation(Record):
@@ -60,12 +67,12 @@ class Evaluation(Record):
     sets of both, not of means, pairs in the order of rows: `tuner.arrays` reads them.
     """
 
-    time: float = Field(description="Unix time at its end, seconds")
-    rung: int = Field(description="nominal budget in pairs")
-    pairs_seen: int = Field(
+    time: Moment = Field(description="Unix time at its end, seconds")
+    rung: Count = Field(description="nominal budget in pairs")
+    pairs_seen: Count = Field(
         description="pairs consumed in fact: the first step at or past the rung"
     )
-    step: int = Field(description="optimizer steps done")
+    step: Count = Field(description="optimizer steps done")
     objective: float = Field(description="what ASHA and the sampler see; never from `oracle`")
     select: dict[str, Scores]
     oracle: dict[str, Scores] = {}
@@ -75,18 +82,19 @@ class Evaluation(Record):
         "probed and defined: a diagnostic, which nothing that chooses reads",
     )
     train_loss: float = Field(description="mean loss over the pairs since the last rung")
-    pairs_per_second: float = Field(description="training alone, since the last rung")
-    train_seconds: float = Field(
+    pairs_per_second: float = Field(gt=0, description="training alone, since the last rung")
+    train_seconds: Seconds = Field(
         description="training since the trial's start, evaluation excluded"
     )
-    evaluation_seconds: float = Field(description="this evaluation")
-    noise_seconds: float = Field(0.0, description="of these, the probe of gradient noise")
+    evaluation_seconds: Seconds = Field(description="this evaluation")
+    noise_seconds: Seconds = Field(0.0, description="of these, the probe of gradient noise")
     peak_memory_mb: float = Field(
         description="device memory on GPU, resident memory of the process; of the worst worker"
     )
-    micro_plan: tuple[tuple[int, int], ...] = Field(
+    micro_plan: tuple[tuple[Count, Count], ...] = Field(
+        min_length=1,
         description="(first step, pairs of a forward pass) for every size so far: with dropout, "
-        "a rerun needs the same"
+        "a rerun needs the same",
     )
     workers: int = Field(1, description="that shared its steps: with dropout, likewise")
     precision: Literal["fp32", "bf16"] = Field(description="computed in; what `auto` came to")
@@ -123,10 +131,10 @@ class Evaluation(Record):
 class Failure(Record):
     """An attempt at a trial that failed; whether the trial did is its state's to say."""
 
-    time: float = Field(description="Unix time, seconds")
+    time: Moment = Field(description="Unix time, seconds")
     kind: FailureKind
     reason: str = Field(description="in a line")
-    pairs_seen: int = Field(0, description="how far it is known to have come, in pairs")
+    pairs_seen: Count = Field(0, description="how far it is known to have come, in pairs")
 
 
 class Attempt(Record):
@@ -155,7 +163,7 @@ class NodeSpan(Record):
 class OnTest(Record):
     """A trial's one look at test, after the recommendation was fixed."""
 
-    time: float = Field(description="Unix time at its end, seconds")
+    time: Moment = Field(description="Unix time at its end, seconds")
     scores: dict[str, Scores] = Field(
         description="by language (`en`), ordered language pair (`en-de`: sentence1 English), or "
         "mean over languages (`sources`, `targets`, a group as `enf`)"
@@ -166,7 +174,7 @@ class OnTest(Record):
     majority: dict[str, float] = Field(
         description="accuracy of always giving the most frequent label, by language"
     )
-    seconds: float = Field(description="that it took, on a worker")
+    seconds: Seconds = Field(description="that it took, on a worker")
 
     def metrics(self) -> dict[str, float]:
         """Flat metric names and values, as logged (accuracies and F1 from 0 to 1)."""
@@ -180,7 +188,7 @@ class OnTest(Record):
 class Recommendation(Record):
     """What a confirmation recommends, fixed on permitted dev before anything reads test."""
 
-    time: float = Field(description="Unix time, seconds")
+    time: Moment = Field(description="Unix time, seconds")
     arm: str = Field(description="name of the arm of the design")
     objective: dict[str, float] = Field(
         description="mean over its seeds of every arm that has them all, by name, 0 to 1"
@@ -203,7 +211,7 @@ class TrialRecord(Record):
     ended: float | None = Field(None, description="Unix time, seconds")
     evaluations: tuple[Evaluation, ...] = ()
     failures: tuple[Failure, ...] = Field((), description="attempts that failed, in order")
-    pairs_seen: int = Field(0, description="how far it is known to have come, in pairs")
+    pairs_seen: Count = Field(0, description="how far it is known to have come, in pairs")
     repeated_pairs: int = Field(0, description="trained, lost with an attempt, and trained again")
     seconds: float = Field(0.0, description="on a worker, over all attempts")
     gpu_seconds: float = Field(0.0, description="the same, times the GPUs that were held")
@@ -222,7 +230,10 @@ class StudyRecord(Record):
     name: str
     id: str = Field(description="unique for ever, also where a name is used again")
     created: float = Field(description="Unix time, seconds")
-    settings: dict[str, Any] = Field(description="the resolved StudyConfig")
+    began: str = Field("", description="storage in which it began, which it may have left")
+    settings: dict[str, Any] = Field(
+        description="the resolved StudyConfig, paths as they are where the study stands now"
+    )
     facts: dict[str, Any] = Field(description="claim, data, versions: what was found at the start")
     rungs: tuple[int, ...] = Field(description="nominal budgets in pairs, the last the full one")
     state: StudyState = "running"

@@ -26,7 +26,8 @@ from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study_file import reopened_study
 from tuner.training.accumulation import OutOfMemory
-from tuner.training.loop import NonFiniteLoss, train
+from tuner.training.loop import train
+from tuner.training.losses import NonFiniteLoss
 
 COMPARED = ("select/", "oracle/", "train/")
 """What the names of metrics begin with that a replay has to repeat; costs it has its own."""

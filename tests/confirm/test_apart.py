@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tests.confirm.examples import facts as all_facts
 from tests.confirm.examples import on_test, settings, trial
 from tuner.errors import UserError
 from tuner.prepare import prepare
@@ -63,7 +64,7 @@ def test_one_module_asks_for_it_and_one_reads_it() -> None:
 def test_a_journal_in_which_test_was_read_before_a_recommendation_is_refused(
     tmp_path: Path,
 ) -> None:
-    facts = {"claim": "c", "objective": "o", "majority_accuracy": 0.5}
+    facts = all_facts()
     plain = settings("small-confirm", budget={"pairs_per_trial": 800, "trials": 1})
     created = StudyCreated(
         time=1.0, name="small-confirm", id="i", settings=plain, facts=facts, rungs=(800,)

@@ -62,10 +62,6 @@ def odd_types() -> PreTrainedTokenizerFast:
     return words("<s>:1 <t> $A:2 </s>:1 <t> $B:0", ["<s>", "</s>", "<t>"], model_input_names=names)
 
 
-def bare() -> PreTrainedTokenizerFast:
-    return words("$A $B", [], model_input_names=["input_ids", "attention_mask"])
-
-
 def corpus_of(**languages: list[tuple[str, str]]) -> Corpus:
     rows = {
         language: {str(n): Row(str(n), *pair, n % 2) for n, pair in enumerate(pairs)}
@@ -122,7 +118,7 @@ def assert_equal_to_the_tokenizer(
     np.testing.assert_array_equal(lengths, expected["attention_mask"].sum(axis=1))
 
 
-@pytest.mark.parametrize("make", [wordpiece, roberta, odd_types, bare])
+@pytest.mark.parametrize("make", [wordpiece, roberta, odd_types])
 @pytest.mark.parametrize("max_length", [8, 9, 10, 11, 12, 13, 17, 40])
 def test_pairs_equal_the_tokenizers(make: Any, max_length: int, tmp_path: Path) -> None:
     tokenizer, corpus = make(tmp_path) if make is wordpiece else make(), made_corpus()
@@ -216,6 +212,15 @@ def test_a_vocabulary_that_transformers_did_not_load_is_refused() -> None:
     corpus = load_corpus(NanoData(source="nano"), ["en"], [])
     with pytest.raises(UserError, match=r"100% of the tokens of en are unknown.*\(5 entries\)"):
         tokenise(corpus, tokenizer, 32)
+
+
+def test_a_pair_that_begins_with_a_word_is_refused() -> None:
+    """The head reads the first token."""
+    for template, names in (("$A $B", []), ("$A </s> $B </s>", ["</s>"])):
+        inputs = ["input_ids", "attention_mask"]
+        tokenizer = words(template, names, model_input_names=inputs)
+        with pytest.raises(UserError, match="begins a pair without a special token"):
+            tokenise(made_corpus(), tokenizer, 12)
 
 
 def test_tokenizers_that_join_pairs_otherwise_are_refused(tmp_path: Path) -> None:

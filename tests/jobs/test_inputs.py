@@ -14,7 +14,7 @@ import yaml
 
 from tuner.errors import UserError
 from tuner.invocation import program
-from tuner.jobs.staging import FILE, Staged, stage
+from tuner.jobs.staging import FILE, Staged, check_here, stage
 
 SPACE = """
 name: mine
@@ -161,3 +161,26 @@ def test_a_storage_that_would_go_with_the_job(storage: str, staged: Callable[...
 def test_a_storage_of_the_cluster(storage: str, staged: Callable[..., Staged]) -> None:
     study = staged("{source: nano}", "{name: nano}", f"storage={storage}")
     assert study.storage == settings(study)["storage"] == storage
+
+
+@pytest.mark.parametrize(
+    ("data", "encoder", "words"),
+    [
+        ("{source: directory, path: /not/here}", "{name: /not/here/either}", ""),
+        ("{source: directory, path: ~/not-here}", "{name: nano, max_length: 32}", ""),
+        ("{source: directory, path: not/here}", "{name: nano, max_length: 32}", "not/here"),
+        ("{source: nano}", "{name: ./not-here}", "does not exist"),
+        ("{source: nano}", "{name: nano, max_length: 64}", "must be at most 32"),
+    ],
+)
+def test_what_is_here_is_checked_before_it_is_packed(
+    data: str, encoder: str, words: str, tmp_path: Path
+) -> None:
+    """A path that is written absolute, or from ~, may be the cluster's own; a relative one not."""
+    (tmp_path / "mine.yaml").write_text(SPACE.format(data=data, encoder=encoder))
+    with chdir(tmp_path):
+        if not words:
+            check_here(Path("mine.yaml"), [], pytest.fail)
+            return
+        with pytest.raises(UserError, match=words):
+            check_here(Path("mine.yaml"), [], pytest.fail)

@@ -15,6 +15,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from tests.robustness.damage import sealed
+from tests.search.test_driver import FACTS
 from tuner.cli import main
 from tuner.config import TrialConfig
 from tuner.errors import UserError
@@ -43,12 +45,16 @@ def make(tmp_path: Path) -> Make:
 
     def study(name: str, state: Any = None, created: float = CREATED, score: float = 0.8) -> Path:
         settings = {
-            "space": {"optim.lr": 0},
-            "budget": {"trials": 3},
+            "name": name,
+            "data": {"source": "nano"},
+            "languages": {"source": ["en"]},
+            "space": {"optim.lr": 1e-3},
+            "budget": {"trials": 3, "pairs_per_trial": 800},
             "sampler": {"kind": "tpe"},
             "storage": str(tmp_path),
         }
         facts = {
+            **FACTS,
             "claim": "zero-shot for ja",
             "objective": "mean dev accuracy on en",
             "majority_accuracy": 0.55,
@@ -62,7 +68,7 @@ def make(tmp_path: Path) -> Make:
             for number in (0, 1):
                 journal.append(
                     TrialCreated(
-                        time=created,
+                        time=created + 10 * number,
                         number=number,
                         origin="sampler",
                         params={"optim.lr": 1e-3},
@@ -319,3 +325,21 @@ def test_a_look_imports_no_framework() -> None:
     code = "import tuner.report.status, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"torch", "ray", "mlflow", "optuna", "numpy"}.isdisjoint(done.stdout.split())
+
+
+@pytest.mark.parametrize("block", ["budget", "sampler", "data", "encoder", "claim"])
+def test_a_record_that_lacks_what_readers_take_for_granted(make: Make, block: str) -> None:
+    """Its checksum is right: it was forged, or another version wrote it. It is no KeyError."""
+    folder = make("mine", "completed")
+    first, *others = (folder / FILE).read_bytes().splitlines(keepends=True)
+    body = json.loads(first)
+    if block in ("budget", "sampler"):
+        del body["settings"][block]["trials" if block == "budget" else "kind"]
+        body["settings"][block] |= {"startup_trials": "many"} if block == "sampler" else {}
+    else:
+        del body["facts"][block]
+    (folder / FILE).write_bytes(b"".join([sealed(body, 0), *others]))
+    with pytest.raises(UserError):
+        look_at(folder)
+    (found,) = all_studies(folder.parent)
+    assert isinstance(found, Unreadable)

@@ -6,15 +6,32 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from tuner.records import Evaluation, StudyRecord, TrialRecord
-from tuner.search.driver import Driver, TakenOver
+from tuner.search.driver import Driver
 from tuner.search.events import StudyCreated, TrialPlaced
 from tuner.search.journal import FILE, Journal, read_history
 from tuner.search.outcome import Outcome
+from tuner.search.writer import TakenOver
 from tuner.study import StudyConfig
 
 Make = Callable[[int, float], Evaluation]
+
+
+FACTS: dict[str, Any] = {
+    "claim": "zero-shot",
+    "objective": "dev accuracy",
+    "majority_accuracy": 0.5,
+    "data": {
+        "source": "nano",
+        "checksum": "d" * 64,
+        "languages": ["en", "de", "es", "ja"],
+        "counts": {},
+        "machine_translated": False,
+    },
+    "encoder": {"name": "nano", "checksum": "e" * 64, "layers": 4},
+}
 
 
 def create(study: StudyConfig) -> Journal:
@@ -24,7 +41,7 @@ def create(study: StudyConfig) -> Journal:
         name=study.name,
         id="abc",
         settings=study.model_dump(mode="json"),
-        facts={"claim": "zero-shot", "objective": "dev accuracy", "majority_accuracy": 0.5},
+        facts=FACTS,
         rungs=study.rungs,
     )
     return Journal.create(study.folder, created)

@@ -111,6 +111,15 @@ def test_a_call_may_end_in_order_without_ray(ray: Listening) -> None:
     assert ended == ["in order"]
 
 
+def test_nothing_is_asked_of_a_ray_that_has_gone(ray: Listening) -> None:
+    """A call that stores data would end the process with exit code 1, in Ray's own code."""
+    head, told = ray.seen(), list[str]()
+    ray.end_raylet()
+    with pytest.raises(RayGone):
+        head.outlives(lambda: pytest.fail("it was called"), told.append)
+    assert told == ["its raylet has ended"]
+
+
 def test_what_fails_because_ray_has_gone_is_no_failure_of_its_own(ray: Listening) -> None:
     head = ray.seen()
 

@@ -19,7 +19,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.search.test_driver import create, run
+from tests.search.test_driver import FACTS, create, run
+from tuner import __version__
 from tuner.errors import StorageFull, UserError
 from tuner.records import Evaluation
 from tuner.search import journal as journal_module
@@ -241,8 +242,26 @@ def test_a_full_disk_costs_the_last_record_alone(small_disk: Callable[[str, str]
         from tuner.search.events import DriverStarted, StudyCreated, SettingsChanged
         from tuner.search.journal import Journal, read_history
 
-        settings = {"budget": {}, "sampler": {}, "space": {}, "storage": "."}
-        facts = {"claim": "", "objective": "", "majority_accuracy": 0.5}
+        settings = {
+            "name": "mine",
+            "data": {"source": "nano"},
+            "languages": {"source": ["en"]},
+            "budget": {"pairs_per_trial": 1, "trials": 1},
+            "storage": ".",
+        }
+        facts = {
+            "claim": "",
+            "objective": "",
+            "majority_accuracy": 0.5,
+            "data": {
+                "source": "nano",
+                "checksum": "",
+                "languages": [],
+                "counts": {},
+                "machine_translated": False,
+            },
+            "encoder": {"name": "nano", "checksum": "", "layers": 4},
+        }
         folder = Path("studies/mine")
         created = StudyCreated(
             time=0, name="mine", id="1", settings=settings, facts=facts, rungs=(1,)
@@ -252,12 +271,13 @@ def test_a_full_disk_costs_the_last_record_alone(small_disk: Callable[[str, str]
             fits = 0
             try:
                 while True:
-                    changed = {"budget": {"wall": str(fits) * 1000}}
+                    changed = {"tracking": {"experiment": "x" * 1000}}
                     journal.append(SettingsChanged(time=1, settings=changed))
                     fits += 1
             except StorageFull as error:
                 assert str(folder) in str(error)
-            assert len(read_history(folder).record().settings["budget"]["wall"]) >= 1000
+            settings = read_history(folder).record().settings
+            assert len(settings["tracking"]["experiment"]) == 1000
             Path("ballast").unlink()
             journal.append(DriverStarted(time=2))
         count = len((folder / "journal.jsonl").read_bytes().splitlines())
@@ -300,7 +320,7 @@ DEEP = b'{"n": 1, "a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n"
         ),
         (
             sealed({"n": 1, "event": "settings_changed", "time": 2, "settings": {"budget": 3}}),
-            "settings.budget",
+            "budget: Input should be a valid dict",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -325,9 +345,45 @@ def test_a_sound_last_record_that_is_not_understood_is_no_torn_one(study: StudyC
     path = study.folder / FILE
     content = path.read_bytes() + sealed({"n": 1, "event": "invented", "time": 2})
     path.write_bytes(content)
-    with pytest.raises(UserError, match="record 2 is damaged"):
+    with pytest.raises(UserError, match=f"record 2 is not one of this version, {__version__}: "):
         Journal(study.folder)
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("where", ["a driver's", "the study's", "of this one"])
+def test_a_journal_of_another_version_names_it(study: StudyConfig, where: str) -> None:
+    """It is not called damaged, and nobody is told to restore what is whole."""
+    with create(study):
+        pass
+    path = study.folder / FILE
+    created = json.loads(path.read_bytes())
+    del created["crc"]
+    if where == "the study's":
+        created["facts"]["environment"] = {"tuner": "9.1"}
+    records = [created, {"n": 1, "event": "driver_started", "time": 2.0, "tuner": __version__}]
+    if where == "a driver's":
+        records[1] |= {"tuner": "9.1", "priority": 3}
+    if where == "the study's":
+        records[1] = {"n": 1, "event": "trial_paused", "time": 2.0}
+    if where == "of this one":
+        records.append({"n": 2, "event": "trial_paused", "time": 2.0})
+    path.write_bytes(b"".join(map(sealed, records)))
+    content = path.read_bytes()
+    for look in (read_history, Journal):
+        with pytest.raises(UserError, match=f"is not one of this version, {__version__}") as raised:
+            look(study.folder)
+        other = where != "of this one"
+        assert ("; version 9.1 wrote it" in raised.value.problem) == other
+        assert ("Use version 9.1 of this tool, or a newer one" in raised.value.remedy) == other
+        assert ("estore" in raised.value.remedy) != other
+    assert path.read_bytes() == content
+
+
+def test_a_driver_writes_its_version(study: StudyConfig) -> None:
+    with create(study) as journal:
+        Driver(study, journal).start()
+    lines = (study.folder / FILE).read_bytes().splitlines()
+    assert json.loads(lines[1])["tuner"] == __version__
 
 
 @pytest.mark.parametrize(
@@ -335,9 +391,10 @@ def test_a_sound_last_record_that_is_not_understood_is_no_torn_one(study: StudyC
     [
         ({"name": "../../x"}, r"of a study '../../x', and the folder is called 'small'"),
         ({"rungs": []}, "its rungs are"),
-        ({"settings": {}}, "settings.budget is missing"),
-        ({"facts": {"claim": 3}}, "facts.claim"),
-        ({"event": "driver_started"}, "record 1 is damaged"),
+        ({"settings": {}}, "settings.storage is missing"),
+        ({"settings": {"storage": "x"}}, "name: Field required"),
+        ({"facts": {"claim": 3}}, "claim: Input should be a valid string"),
+        ({"event": "driver_started"}, "record 1 is not one of this version"),
     ],
 )
 def test_a_beginning_that_is_none(study: StudyConfig, changes: dict[str, Any], told: str) -> None:
@@ -427,8 +484,14 @@ SOUND = b"".join(
                 "event": "study_created",
                 "name": "small",
                 "id": "a",
-                "settings": {"budget": {}, "sampler": {}, "space": {}, "storage": "x"},
-                "facts": {"claim": "", "objective": "", "majority_accuracy": 0.5},
+                "settings": {
+                    "name": "small",
+                    "data": {"source": "nano"},
+                    "languages": {"source": ["en"]},
+                    "budget": {"pairs_per_trial": 300, "trials": 1},
+                    "storage": "x",
+                },
+                "facts": FACTS,
                 "rungs": [100, 300],
             }
         ),

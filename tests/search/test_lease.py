@@ -118,6 +118,16 @@ def test_one_that_died_elsewhere_is_waited_for(tmp_path: Path, clock: Clock) -> 
     assert len(shown.lines) == 1
 
 
+def test_where_the_storages_clock_was_set_back_it_expires_all_the_same(tmp_path: Path) -> None:
+    """It is dated an hour later than now; it is watched for as long as it may be valid."""
+    of_another(tmp_path, seconds_ago=-3600)
+    with pytest.raises(UserError, match=r"If it died, wait 30 s\."):
+        Lease(tmp_path, renew_every=0.05, expiry=30)
+    shown = Shown()
+    Lease(tmp_path, shown, renew_every=0.05, expiry=0.5).release()
+    assert [line.rpartition(" in ")[2] for line in shown.lines] in ([], ["1 s"])
+
+
 def test_one_that_is_renewed_while_it_is_waited_for_is_alive(tmp_path: Path) -> None:
     of_another(tmp_path)
     renewal = threading.Timer(0.2, of_another, (tmp_path,), {"renewed": 1})

@@ -5,6 +5,7 @@ Its processes are looked at as a stranger would: in /proc and in the file system
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -26,6 +27,7 @@ from tuner.search.local_ray import LONGEST
 pytestmark = pytest.mark.integration
 
 DRIVER = """
+import json
 import sys
 import ray
 from rich.console import Console
@@ -36,8 +38,14 @@ with cluster(ConsoleProgress(Console(quiet=True)), None, meanwhile=lambda: None)
     @ray.remote
     def path() -> list[str]:
         return sys.path
-    print(ray.get(path.remote()), flush=True)
+    address = ray.get_runtime_context().gcs_address
+    print(json.dumps([address, ray.get(path.remote())]), flush=True)
     sys.stdin.readline()
+"""
+STRANGER = """
+import sys
+from ray._raylet import GcsClient
+GcsClient(address=sys.argv[1]).internal_kv_exists(b"", None)
 """
 MODULE = [sys.executable, "-m", "tuner"]
 SECONDS = 120.0
@@ -100,6 +108,15 @@ def of_ray(driver: subprocess.Popen[str]) -> list[psutil.Process]:
     return below
 
 
+def answers_without_a_token(address: str) -> bool:
+    """Whether a GCS does what a stranger on this machine asks of it."""
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "HOME": "/dev/null"}
+    code = [sys.executable, "-c", STRANGER, address]
+    asked = subprocess.run(code, env=environment, capture_output=True, text=True, timeout=SECONDS)
+    assert asked.returncode == 0 or "nauthenticated" in asked.stderr, asked.stderr
+    return asked.returncode == 0
+
+
 def assert_gone(below: list[psutil.Process], folder: Path) -> None:
     """The processes end and the folder is empty, soon."""
     _, alive = psutil.wait_procs(below, timeout=SECONDS)
@@ -111,24 +128,25 @@ def assert_gone(below: list[psutil.Process], folder: Path) -> None:
 
 
 def test_nobody_else_reaches_or_reads_it(
-    driver: Callable[..., subprocess.Popen[str]], folder: Path
+    driver: Callable[..., subprocess.Popen[str]], place: Path, folder: Path
 ) -> None:
     """Sockets on loopback alone, files below a private folder, tokens on, no home needed."""
     process = driver()
     assert process.stdout is not None
-    assert str(Path.cwd()) not in process.stdout.readline()
+    address, path = json.loads(process.stdout.readline())
+    assert str(place) not in path, "workers import from there"
     below = of_ray(process)
     listening = [
-        socket.laddr.ip
+        (each.name(), socket.laddr.ip.removeprefix("::ffff:"), socket.laddr.port)
         for each in (psutil.Process(process.pid), *below)
         for socket in each.net_connections("inet")
         if socket.status == psutil.CONN_LISTEN
     ]
     assert len(listening) > 5
-    assert all(ip_address(address).is_loopback for address in listening), listening
+    assert [each for each in listening if not ip_address(each[1]).is_loopback] == []
     (private,) = folder.iterdir()
     assert stat.S_IMODE(private.stat().st_mode) == 0o700
-    assert all(each.environ()["RAY_AUTH_MODE"] == "token" for each in below)
+    assert not answers_without_a_token(address)
     assert process.communicate("\n", timeout=SECONDS)[0] == ""
     assert process.returncode == 0
     assert_gone(below, folder)

@@ -15,6 +15,7 @@ from tuner.search.events import DriverStarted, Event, NodeJoined, NodeLeft, Tria
 from tuner.search.format import encode
 from tuner.search.journal import FILE, read_history
 from tuner.study import StudyConfig
+from tuner.timing import now
 
 Make = Callable[[int, float], Evaluation]
 
@@ -77,9 +78,9 @@ def test_an_attempt_is_where_and_when_it_was_and_how_it_ended(
         baseline = driver.next_trial()
         assert baseline is not None
         driver.trial_started(0)
-        driver.note(TrialPlaced(time=1e9, number=0, nodes=("a", "b")))
+        driver.note(TrialPlaced(time=now(), number=0, nodes=("a", "b")))
         driver.attempt_failed(0, "lost", "its node was taken away")
-        driver.note(TrialPlaced(time=1e9, number=0, nodes=("late",)))  # under way it is not
+        driver.note(TrialPlaced(time=now(), number=0, nodes=("late",)))  # under way it is not
         driver.next_trial()
         driver.trial_started(0)
         driver.note(TrialPlaced(time=2e9, number=0, nodes=("c",)))

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.search.test_driver import FACTS
 from tuner.config import TrialConfig
 from tuner.errors import UserError
 from tuner.records import Evaluation, TrialRecord, TrialState
@@ -226,7 +227,7 @@ def test_a_grid_study_ends_with_its_grid_or_its_budget(
         name="grid",
         id="a",
         settings=study.model_dump(mode="json"),
-        facts={"claim": "zero-shot", "objective": "dev accuracy", "majority_accuracy": 0.5},
+        facts=FACTS,
         rungs=study.rungs,
     )
     with Journal.create(study.folder, created) as journal:

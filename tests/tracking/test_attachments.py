@@ -10,7 +10,7 @@ from tests.ports import free_port
 from tests.tracking.examples import EVERY_STATE, study
 from tests.tracking.stores import Store
 from tuner.tracking import Tracker, attach
-from tuner.tracking.store import Unreachable
+from tuner.tracking.refusals import Unreachable
 
 pytestmark = pytest.mark.integration
 

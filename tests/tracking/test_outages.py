@@ -22,7 +22,7 @@ from tests.tracking.stores import Store, Tally
 from tests.waiting import until
 from tuner.errors import UserError
 from tuner.tracking import BackgroundTracker, Tracker
-from tuner.tracking.store import Unreachable
+from tuner.tracking.refusals import Unreachable
 
 pytestmark = pytest.mark.integration
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.search.test_driver import FACTS
 from tests.tracking.examples import BEGAN, evaluation
 from tests.tracking.stores import Store, Tally
 from tuner.cli import app
@@ -88,7 +89,7 @@ def folder(store: Store) -> Path:
         name="demo",
         id="4f0c2b",
         settings=study.model_dump(mode="json"),
-        facts={"claim": "none", "objective": "mean", "majority_accuracy": 0.5},
+        facts=FACTS,
         rungs=(1000, 3000),
     )
     with Journal.create(study.folder, began) as journal:

@@ -233,5 +233,5 @@ def test_a_deleted_experiment_is_named(store: Store) -> None:
     client.delete_experiment(
         client.search_experiments(filter_string="name = 'demo'")[0].experiment_id
     )
-    with pytest.raises(UserError, match="'demo' was deleted; set another"):
+    with pytest.raises(UserError, match="'demo' was deleted\nRestore it: "):
         Tracker(store.uri, "demo")

@@ -31,13 +31,12 @@ from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Evaluating
 from tuner.training.loop import (
     Begun,
-    NonFiniteLoss,
     Step,
     adamw,
     computes_in_bf16,
-    read_losses,
     train,
 )
+from tuner.training.losses import NonFiniteLoss, read_losses
 
 CPU = torch.device("cpu")
 PROTOCOL = Protocol.of(

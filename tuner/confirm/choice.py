@@ -6,12 +6,12 @@ and nothing else.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from statistics import fmean
 
 from tuner.records import ENDED, Recommendation, StudyRecord, TrialRecord
 from tuner.study.design import ConfirmDesign
+from tuner.timing import now
 
 NONE_WHOLE = "nothing is recommended, since every configuration has a seed that failed"
 
@@ -40,7 +40,7 @@ def recommendation(design: ConfirmDesign, trials: Iterable[TrialRecord]) -> Reco
     if not means:
         return None
     arm = max(means, key=lambda name: means[name])
-    return Recommendation(time=time.time(), arm=arm, objective=means)
+    return Recommendation(time=now(), arm=arm, objective=means)
 
 
 def has_test(study: StudyRecord) -> bool:

@@ -13,7 +13,7 @@ from tuner.search.changes import MAY_CHANGE, STAYS, nothing_left
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.design import CONTROL, REFERENCE, Arm, ConfirmDesign
-from tuner.study.parts import duration_of, seconds_of
+from tuner.study.durations import duration_of, seconds_of
 from tuner.study.planned import configured
 from tuner.study_file import override, reopened_study, validate_study
 

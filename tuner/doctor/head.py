@@ -18,8 +18,8 @@ from tuner.shown import without_secrets
 from tuner.storage.folders import is_remote
 from tuner.study import StudyConfig, trained_on
 from tuner.study.data import HubData
-from tuner.study.parts import TrackingConfig
-from tuner.tracking.store import SQLITE, reach
+from tuner.study.parts import SQLITE, TrackingConfig
+from tuner.tracking.store import reach
 from tuner.tracking.tracker import Tracker
 
 TRAINED = 4

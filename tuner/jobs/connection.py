@@ -11,6 +11,7 @@ import os
 import shlex
 import ssl
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPException
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -22,9 +23,12 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 
 from tuner.errors import UserError
 from tuner.shown import printable
+from tuner.timing import within
 
-PATIENCE = 30.0
-"""Seconds that the head has for an answer, and for each part of one."""
+PATIENCE, IN_ALL = 30.0, 120.0
+"""Seconds that the head has for each part of an answer, and for the whole of it."""
+SLOWEST = 100_000
+"""Bytes a second that go over the slowest network, for which a large body is waited for."""
 NO_JOB = "/api/jobs/tuner-asks-whether-a-token-is-needed"
 """What is asked for without a token: a job that does not exist."""
 TURN_ON = (
@@ -75,10 +79,8 @@ class Head:
         if is_loopback(self.address):
             handlers.append(ProxyHandler({}))  # of this machine no proxy knows anything
         try:
-            with build_opener(*handlers).open(request, timeout=patience) as answer:
-                return answer.status, answer.read()
-        except HTTPError as error:
-            return error.code, error.read()
+            whole = IN_ALL + len(body or b"") / SLOWEST
+            return within(whole, partial(_answer, handlers, request, patience), "asking the head")
         except (OSError, HTTPException) as error:
             raise unreachable(self.address, error) from None
 
@@ -92,6 +94,15 @@ class Head:
         if status != 200:
             raise refused(self.address, status, answer)
         return json.loads(answer)
+
+
+def _answer(handlers: list[Any], request: Request, patience: float) -> tuple[int, bytes]:
+    try:
+        with build_opener(*handlers).open(request, timeout=patience) as answer:
+            return answer.status, answer.read()
+    except HTTPError as error:
+        with error:
+            return error.code, error.read()
 
 
 class _NoRedirect(HTTPRedirectHandler):

@@ -127,9 +127,8 @@ def _paths(study: StudyConfig) -> dict[tuple[str, str], str]:
             found["data", "name"] = data.name
         case _:
             pass
-    encoder = study.encoder.name
-    if encoder != "nano" and (encoder[:1] in "~/." or Path(encoder).expanduser().is_dir()):
-        found["encoder", "name"] = encoder
+    if study.encoder.is_folder:
+        found["encoder", "name"] = study.encoder.name
     return found
 
 

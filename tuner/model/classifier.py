@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from tuner.config import FusionConfig, HeadConfig
 from tuner.model.dropout import Dropout, replace_dropout
-from tuner.model.encoder import PretrainedEncoder, without_pooler
+from tuner.model.encoder import PretrainedEncoder
 from tuner.model.fusion import build_fusion
 from tuner.model.packing import Block, BlockEncoder
+from tuner.model.pooler import activation_of, without_pooler
 
 KEPT_TOKENS = "kept_tokens"
 """Beside the weights, where the encoder was cut: the ids of its rows of tokens."""
@@ -49,7 +49,7 @@ class PairClassifier(nn.Module):
         replace_dropout(self.encoder)
         # Taken out of the encoder, which would apply it to X.
         self.pooler = without_pooler(self.encoder) if encoder.has_pooler else None
-        self.activation = _activation(self.encoder) if type(self.pooler) is nn.Linear else None
+        self.activation = activation_of(self.encoder) if type(self.pooler) is nn.Linear else None
         self.encode = BlockEncoder(self.encoder)
         if encoder.kept_tokens is not None:  # saved with the weights, which mean little without
             self.register_buffer(KEPT_TOKENS, torch.tensor(encoder.kept_tokens))
@@ -89,13 +89,6 @@ class PairClassifier(nn.Module):
     def new_parameters(self) -> set[Tensor]:
         """Parameters that were not pre-trained: those of fusion and head."""
         return {*self.fusion.parameters(), *self.head.parameters()}
-
-
-def _activation(encoder: PreTrainedModel) -> nn.Module:
-    """What the encoder puts on its bare linear pooler, under ALBERT's or BigBird's name for it."""
-    modules = dict(encoder.named_children())
-    names = ("pooler_activation", "activation")
-    return next((modules[name] for name in names if name in modules), nn.Identity())
 
 
 def derive_seed(seed: int, *names: str | int) -> int:

@@ -6,11 +6,9 @@ The only place of the model that reads files or the Hugging Face hub.
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import os
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import ERROR, getLogger
@@ -38,6 +36,7 @@ from tuner.model.architectures import check_architecture
 from tuner.model.configuration import positions_of, seen_languages
 from tuner.model.fetching import refuse
 from tuner.model.files import check_tokenizer, check_vocabulary
+from tuner.model.pooler import leaves_its_pooler, without_pooler
 from tuner.model.shape import (
     EncoderShape,
     check_max_length,
@@ -114,17 +113,6 @@ class PretrainedEncoder:
         return AutoConfig.for_model(**self.config)
 
 
-def without_pooler(model: PreTrainedModel) -> nn.Module | None:
-    """Take a model's pooler out of it; returns it, None where there was none.
-
-    A module that changes nothing takes its place: some models call their pooler unasked.
-    """
-    pooler = dict(model.named_children()).get("pooler")
-    if pooler is not None:
-        model.register_module("pooler", nn.Identity())
-    return pooler
-
-
 def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
     """Load weights and configuration, from a local folder or the hub, safetensors only.
 
@@ -150,7 +138,7 @@ def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
         }
         try:
             model, report = AutoModel.from_pretrained(source, **given)
-            if _leaves_its_pooler(model, report["unexpected_keys"]):
+            if leaves_its_pooler(model, report["unexpected_keys"]):
                 given["add_pooling_layer"] = True
                 model, report = AutoModel.from_pretrained(source, **given)
         except Exception as error:  # of what is not as it was saved
@@ -229,17 +217,6 @@ def _check_max_length(encoder: EncoderConfig, model: PreTrainedModel) -> None:
     if isinstance(table, nn.Embedding) and table.padding_idx is not None:
         positions -= table.padding_idx + 1  # RoBERTa numbers positions from there on
     check_max_length(encoder, positions)
-
-
-def _leaves_its_pooler(model: PreTrainedModel, unexpected: Iterable[str]) -> bool:
-    """Whether the checkpoint has a pooler that the model makes only where it is asked for.
-
-    Of NomicBERT and GTE, for instance.
-    """
-    asked = "add_pooling_layer" in inspect.signature(type(model)).parameters
-    base = model.base_model_prefix
-    own = re.compile(rf"(?:{re.escape(base)}\.)?pooler\.")
-    return asked and any(map(own.match, unexpected))
 
 
 def _check_finite(encoder: EncoderConfig, model: PreTrainedModel) -> None:

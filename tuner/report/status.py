@@ -275,7 +275,7 @@ def _history(folder: Place, version: Hashable) -> History:
 def _trials(record: StudyRecord, folder: Place) -> int:
     """How many trials the study runs in all."""
     trials = record.settings["budget"]["trials"]
-    if not record.designed and record.settings["sampler"]["kind"] != "grid":
-        assert isinstance(trials, int)
+    is_grid = record.settings["sampler"]["kind"] == "grid"
+    if isinstance(trials, int) and not record.designed and not is_grid:
         return trials
     return reopened_study(record.settings, folder).trials

@@ -165,7 +165,7 @@ class Timeline:
 
 
 def timeline(study: StudyRecord) -> Timeline | None:
-    """The timeline of a study; None where it says of no trial on which nodes it ran."""
+    """The timeline of a study; None where it says of no trial on which nodes it ran, or when."""
     placed = [(trial.number, attempt) for trial in study.trials for attempt in trial.placed]
     if not (placed and study.nodes):
         return None
@@ -181,13 +181,14 @@ def timeline(study: StudyRecord) -> Timeline | None:
             stay = _stay(clock(span.joined), clock(span.left), units[span.node], bars, waiting)
             lanes.setdefault(span.node, []).append(stay)
     started = [trial.started for trial in study.trials if trial.started is not None]
-    return Timeline(
+    found = Timeline(
         unit=unit,
         lanes=tuple(Lane(node, units[node], tuple(stays)) for node, stays in lanes.items()),
         seams=clock.seams,
         start=clock(min(started)),
         end=clock(max(attempt.ended for _, attempt in placed)),
     )
+    return found if found.loads else None  # its clocks may have stood still
 
 
 def short_names(lanes: Sequence[Lane]) -> list[str]:

@@ -69,7 +69,7 @@ def _character(lane: Lane, begin: float, end: float) -> str:
             busy += (bar.high - bar.low) * _shared(begin, end, bar.begin, bar.end)
         for box in stay.boots:
             boot += (box.high - box.low) * _shared(begin, end, box.begin, box.end)
-    if there < lane.units * (end - begin) / 2:
+    if there <= lane.units * (end - begin) / 2:
         return AWAY
     if boot > there / 2:
         return BOOT

@@ -20,7 +20,7 @@ from tuner.search.outcome import NO_ROOM
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
-from tuner.study.parts import duration_of, seconds_of
+from tuner.study.durations import duration_of, seconds_of
 from tuner.study_file import override, reopened_study
 
 MAY_CHANGE = ("budget", "resources", "checkpoint", "tracking")

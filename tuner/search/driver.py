@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from threading import Lock, get_ident
 
+from tuner import __version__
 from tuner.errors import UserError
 from tuner.ledger import Limits
 from tuner.progress import Phase
@@ -42,16 +42,14 @@ from tuner.search.journal import Journal
 from tuner.search.observer import Observer
 from tuner.search.outcome import Outcome
 from tuner.search.proposer import Proposal, Proposer, Searched
+from tuner.search.writer import Writer
 from tuner.study import StudyConfig
+from tuner.timing import now
 
 BASELINE = 0
 """Number of the baseline trial, where a study has one."""
 PROGRESS_SECONDS = 10.0
 """How often it is journalled how far running trials are: what the ledger knows if a driver dies."""
-
-
-class TakenOver(RuntimeError):
-    """Another thread ends the study: this one may write nothing more."""
 
 
 class Driver:
@@ -71,6 +69,7 @@ class Driver:
     ) -> None:
         self._study = study
         self._journal = journal
+        self._writer = Writer(journal)
         self._observers = observers
         self._budget = study.trials
         self._proposer: Proposer = Searched(study) if study.design is None else Designed(study)
@@ -89,12 +88,10 @@ class Driver:
         self._replay()
         self.outcome: Outcome | None = None
         """Why the study stops before its trials have ended; None as long as it goes on."""
-        self._writing = Lock()
-        self._writer: int | None = None  # the only thread that may write; None: any may
 
     def start(self) -> None:
         """Begin to work; trials that a killed driver left are taken up again."""
-        self._write(DriverStarted(time=time.time()))
+        self._write(DriverStarted(time=now(), tuner=__version__))
         self._tell_study("study_started")
         for number in list(self._waiting):  # decided, but not written down, when a driver died
             if self._trial(number).evaluations and not self._goes_on(number):
@@ -136,14 +133,14 @@ class Driver:
             return
         held = self._study.resources
         gpus, cpus = held.gpus_per_trial, held.cpus_per_trial
-        self._write(TrialStarted(time=time.time(), number=number, gpus=gpus, cpus=cpus))
+        self._write(TrialStarted(time=now(), number=number, gpus=gpus, cpus=cpus))
         for observer in self._observers:
             observer.trial_started(self._trial(number))
 
     def restored(self, number: int, pairs_seen: int) -> None:
         """An attempt begins where its checkpoint was written; at 0 pairs, from the beginning."""
         if self._trial(number).attempts > 1:
-            self._write(TrialRestored(time=time.time(), number=number, pairs_seen=pairs_seen))
+            self._write(TrialRestored(time=now(), number=number, pairs_seen=pairs_seen))
         self._seen[number] = pairs_seen
 
     def note(self, event: Event) -> None:
@@ -166,7 +163,7 @@ class Driver:
         """
         trial = self._trial(number)
         if all(evaluation.rung != known.rung for known in trial.evaluations):
-            self._write(Evaluated(time=time.time(), number=number, evaluation=evaluation))
+            self._write(Evaluated(time=now(), number=number, evaluation=evaluation))
             self._proposer.evaluated(number, evaluation.rung, evaluation.objective)
             for observer in self._observers:
                 observer.evaluated(self._trial(number), evaluation)
@@ -180,7 +177,7 @@ class Driver:
         if self._trial(number).state in ENDED:
             return
         seen = max(self._seen.pop(number, 0), self._trial(number).pairs_seen)
-        failure = Failure(time=time.time(), kind=kind, reason=reason, pairs_seen=seen)
+        failure = Failure(time=now(), kind=kind, reason=reason, pairs_seen=seen)
         self._write(AttemptFailed(time=failure.time, number=number, failure=failure))
         self._under_way.discard(number)
         verdict, why = failures.verdict(self._trial(number), self._study.resources)
@@ -213,18 +210,17 @@ class Driver:
             if trial.state == "running":
                 self._end(number, "interrupted", outcome.reason)
         outcome = outcome.of(self.record())
-        self._write(DriverEnded(time=time.time(), state=outcome.state, reason=outcome.reason))
+        self._write(DriverEnded(time=now(), state=outcome.state, reason=outcome.reason))
         self._tell_study("study_ended")
         return self.record()
 
     def take_over(self) -> None:
         """Let nobody write but this thread: another one hangs in Ray, and may wake up later."""
-        with self._writing:
-            self._writer = get_ident()
+        self._writer.take_over()
 
     def record(self) -> StudyRecord:
         """The study as it stands."""
-        return self._journal.history.record(time.time())
+        return self._journal.history.record(now())
 
     def _replay(self) -> None:
         """Rebuild rungs, sampler and the queue of unfinished trials from the journal."""
@@ -263,7 +259,7 @@ class Driver:
     def _create(self, number: int, proposal: Proposal) -> None:
         self._write(
             TrialCreated(
-                time=time.time(),
+                time=now(),
                 number=number,
                 origin=proposal.origin,
                 arm=proposal.arm,
@@ -274,7 +270,7 @@ class Driver:
         )
 
     def _end(self, number: int, state: TrialState, reason: str) -> None:
-        self._write(TrialEnded(time=time.time(), number=number, state=state, reason=reason))
+        self._write(TrialEnded(time=now(), number=number, state=state, reason=reason))
         self._under_way.discard(number)
         self._seen.pop(number, None)
         trial = self._trial(number)
@@ -290,15 +286,12 @@ class Driver:
     def _write_progress(self) -> None:
         running = {n: seen for n, seen in self._seen.items() if self._trial(n).state == "running"}
         if any(seen > self._trial(number).pairs_seen for number, seen in running.items()):
-            self._write(Progressed(time=time.time(), pairs_seen=running))
+            self._write(Progressed(time=now(), pairs_seen=running))
         self._seen_written = time.monotonic()
 
     def _write(self, event: Event) -> None:
         try:
-            with self._writing:
-                if self._writer not in (None, get_ident()):
-                    raise TakenOver
-                self._journal.append(event)
+            self._writer.append(event)
         except UserError as error:
             self.outcome = Outcome("interrupted", error.problem, error, journalled=False)
             raise

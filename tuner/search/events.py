@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from tuner.config import TrialConfig
 from tuner.records import (
+    Count,
     Evaluation,
     Failure,
     OnTest,
@@ -15,7 +16,6 @@ from tuner.records import (
     Recommendation,
     Record,
     StudyState,
-    TrialState,
 )
 
 MOST = 1e6
@@ -41,6 +41,7 @@ class DriverStarted(_Event):
     """A `search` or `resume` began to work on the study."""
 
     event: Literal["driver_started"] = "driver_started"
+    tuner: str = Field("", description="version of this tool, which writes what follows")
 
 
 class DriverEnded(_Event):
@@ -92,14 +93,14 @@ class TrialRestored(_Event):
 
     event: Literal["trial_restored"] = "trial_restored"
     number: int
-    pairs_seen: int
+    pairs_seen: Count
 
 
 class Progressed(_Event):
     """How far the running trials are: every few seconds, for the ledger of a driver that dies."""
 
     event: Literal["progressed"] = "progressed"
-    pairs_seen: dict[int, int]
+    pairs_seen: dict[int, Count]
 
 
 class AttemptFailed(_Event):
@@ -123,7 +124,7 @@ class TrialEnded(_Event):
 
     event: Literal["trial_ended"] = "trial_ended"
     number: int
-    state: TrialState
+    state: Literal["completed", "pruned", "failed", "interrupted"]
     reason: str = ""
 
 

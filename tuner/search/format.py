@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tuner import __version__
 from tuner.errors import UserError
 from tuner.search.events import (
     EVENT,
@@ -33,15 +34,17 @@ from tuner.search.events import (
     TrialCreated,
 )
 from tuner.search.history import History
+from tuner.search.moved import followed
+from tuner.search.recorded import checked_facts, checked_settings
+from tuner.shown import printable
 from tuner.storage.folders import Place
 
 LATEST = 1e11
 """Unix time, seconds, in the year 5138: what is later is no time."""
 DIGITS = 300
 """Of an integer; one with more is no float."""
-SETTINGS = {"budget": dict, "sampler": dict, "space": dict, "storage": str}
-FACTS = {"claim": str, "objective": str, "majority_accuracy": float}
-"""What every reader of a study takes for granted, and its types."""
+LONGEST_VERSION = 40
+"""Characters of a version that are shown."""
 
 
 class _Torn(ValueError):
@@ -66,29 +69,53 @@ def decode(records: Sequence[bytes], folder: Place) -> tuple[History, int]:
         The history, and how many records are sound: all, or those before the torn one at the end.
 
     Raises:
-        UserError: it is no journal, of another study, or damaged.
+        UserError: it is no journal, of another study or another version, or damaged.
     """
     history = History()
-    rungs: tuple[int, ...] = ()
+    writer = ""
     for number, record in enumerate(records):
         try:
-            event = EVENT.validate_python(_body(number, record))
-            if isinstance(event, StudyCreated) != (number == 0):
-                raise ValueError("a study begins with its creation, once")
-            if isinstance(event, StudyCreated):
-                _check_created(event, folder)
-                rungs = event.rungs
-            _check(event, history, rungs)
-            history.apply(event)
+            body = _body(number, record)
+            writer = _writer(body) or writer
+            event = EVENT.validate_python(body)
+            _check(event, history)
+            history.apply(_followed(event, history, folder))
         except _Torn as error:
             if number and not any(map(_is_sound, records[number + 1 :])):
                 return history, number
-            raise _damaged(folder, number, error) from error
-        except (ValueError, RecursionError) as error:  # sound, but not what this version writes
-            raise _damaged(folder, number, error) from error
+            raise _damaged(folder, number, str(error)) from error
+        except ValidationError as error:  # sound, but not what this version writes
+            raise _unknown(folder, number, error, writer) from error
+        except (ValueError, RecursionError) as error:
+            raise _damaged(folder, number, str(error)) from error
     if not records:
         raise UserError(f"the journal in {folder} is empty", "Restore it from a backup.")
     return history, len(records)
+
+
+def _writer(body: Mapping[str, Any]) -> str:
+    """Which version of this tool wrote the records from here on; empty where this one is silent."""
+    facts = body.get("facts")
+    found = facts.get("environment") if isinstance(facts, dict) else body
+    version = found.get("tuner") if isinstance(found, dict) else None
+    return printable(version)[:LONGEST_VERSION] if isinstance(version, str) else ""
+
+
+def _followed(event: Event, history: History, folder: Place) -> Event:
+    """The event as it holds where the study stands now, its settings and facts complete."""
+    match event:
+        case StudyCreated():
+            _check_created(event, folder)
+            history.began = event.settings["storage"]
+            settings = checked_settings(followed(event.settings, history.began, folder))
+            facts = checked_facts(event.facts)
+            return event.model_copy(update={"settings": settings, "facts": facts})
+        case SettingsChanged():
+            changed = followed(event.settings, history.began, folder)
+            settings = checked_settings({**history.settings, **changed})
+            return event.model_copy(update={"settings": {key: settings[key] for key in changed}})
+        case _:
+            return event
 
 
 def _is_sound(record: bytes) -> bool:
@@ -130,24 +157,25 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _check(event: Event, history: History, rungs: tuple[int, ...]) -> None:
+def _check(event: Event, history: History) -> None:
     """Refuse what no driver writes, and what readers could not make sense of."""
+    if isinstance(event, StudyCreated) == history.is_begun:
+        raise ValueError("a study begins with its creation, once")
     if not 0 <= event.time < LATEST:
         raise ValueError(f"its time is {event.time:g}")
     match event:
-        case StudyCreated() | DriverStarted() | DriverEnded():
+        case StudyCreated() | DriverStarted() | DriverEnded() | SettingsChanged():
             pass
-        case SettingsChanged():
-            types = {name: SETTINGS.get(name, dict) for name in event.settings}
-            _check_types(event.settings, types, "settings")
         case TrialCreated():
             if event.number != len(history.trials):
                 raise ValueError(f"trial {len(history.trials)} is next, not {event.number}")
-            if event.budget not in rungs:
+            if event.budget not in history.rungs:
                 raise ValueError(f"the study has no rung at {event.budget}, the trial's budget")
         case Recommended():
             if history.recommendation is not None:
                 raise ValueError("a second recommendation")
+            if event.recommendation.arm not in event.recommendation.objective:
+                raise ValueError("it recommends an arm that it has no objective of")
         case NodeJoined() | NodeLeft():
             there = event.node in history.nodes
             if there == isinstance(event, NodeJoined):
@@ -159,7 +187,7 @@ def _check(event: Event, history: History, rungs: tuple[int, ...]) -> None:
             _check_trial(event.number, history)
             if isinstance(event, Tested) and history.recommendation is None:
                 raise ValueError("test was read before anything was recommended")
-            if isinstance(event, Evaluated) and event.evaluation.rung not in rungs:
+            if isinstance(event, Evaluated) and event.evaluation.rung not in history.rungs:
                 raise ValueError(f"the study has no rung at {event.evaluation.rung}")
 
 
@@ -170,14 +198,8 @@ def _check_created(event: StudyCreated, folder: Place) -> None:
         )
     if not event.rungs or list(event.rungs) != sorted({*event.rungs}):
         raise ValueError(f"its rungs are {list(event.rungs)}")
-    _check_types(event.settings, SETTINGS, "settings")
-    _check_types(event.facts, FACTS, "facts")
-
-
-def _check_types(values: dict[str, Any], types: Mapping[str, type], where: str) -> None:
-    for name, type_ in types.items():
-        if not isinstance(values.get(name), type_):
-            raise ValueError(f"{where}.{name} is missing, or no {type_.__name__}")
+    if not isinstance(event.settings.get("storage"), str):
+        raise ValueError("settings.storage is missing, or no str")
 
 
 def _check_trial(number: int, history: History) -> None:
@@ -185,11 +207,25 @@ def _check_trial(number: int, history: History) -> None:
         raise ValueError(f"trial {number} was never created")
 
 
-def _damaged(folder: Place, number: int, error: Exception) -> UserError:
-    reason = str(error)
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+def _unknown(folder: Place, number: int, error: ValidationError, writer: str) -> UserError:
+    """What is said of a record that is sound, and not as this version writes it."""
+    first = error.errors()[0]
+    reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    problem = f"the journal in {folder}: record {number + 1} is not one of this version, "
+    problem += f"{__version__}: {reason[:300]}"
+    if writer not in ("", __version__):
+        return UserError(
+            f"{problem}; version {writer} wrote it",
+            f"Use version {writer} of this tool, or a newer one. The journal is left as it is.",
+        )
+    return UserError(
+        problem,
+        "A newer state of this tool wrote it, or somebody changed it. Use that one, or restore the "
+        "journal from a backup; the records before this one are sound.",
+    )
+
+
+def _damaged(folder: Place, number: int, reason: str) -> UserError:
     return UserError(
         f"the journal in {folder}: record {number + 1} is damaged: {reason[:300]}",
         "Restore it from a backup; the records before this one are sound."

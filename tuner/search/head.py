@@ -88,6 +88,9 @@ class Head:
         Raises:
             RayGone: Ray has ended, and `call` with it or not.
         """
+        if why := self.gone():  # some calls to a raylet that has gone end this process
+            leave(why)
+            raise RayGone(why)
         called: Future[T] = Future()
         Thread(target=_call, args=(call, called), daemon=True).start()
         while not wait([called], LOOK_SECONDS).done:

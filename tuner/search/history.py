@@ -42,8 +42,13 @@ Outcome = TrialState | FailureKind
 class History:
     """Events folded into the study they describe. Folding an evaluation twice changes nothing.
 
+    The order of events is the journal's, and their times follow it: where a clock was set back, or
+    another driver's is behind, time goes on from the event before. So nothing lasts less than no
+    time, and what comes after a step lasts as long as it did.
+
     Attributes:
         trials: by number, as they stand.
+        began: the storage in which the study began, where that is known.
         arrivals: (trial, evaluation) in the order in which they came in.
         recommendation: of a confirmation that has come so far.
     """
@@ -60,7 +65,9 @@ class History:
         self._waiting: dict[int, float] = {}  # since when trials waited to be run, over drivers
         self._nodes: dict[str, NodeSpan] = {}  # those that are there
         self._left: list[NodeSpan] = []
-        self._latest = 0.0
+        self._latest = 0.0  # time of the last event
+        self._behind = 0.0  # seconds that the clock of the driver at work is behind it
+        self.began = ""
         self.trials: dict[int, TrialRecord] = {}
         self.arrivals: list[tuple[int, Evaluation]] = []
         self.recommendation: Recommendation | None = None
@@ -69,6 +76,7 @@ class History:
 
     def apply(self, event: Event) -> None:
         """Take one more event, in the journal's order."""
+        event = self._in_order(event)
         match event:
             case StudyCreated():
                 self._created, self._settings = event, dict(event.settings)
@@ -110,7 +118,17 @@ class History:
             case _:
                 self._apply_to_trial(event)
         if not isinstance(event, SettingsChanged):  # by the next driver, long after this one maybe
-            self._latest = max(self._latest, event.time)
+            self._latest = event.time
+
+    def _in_order(self, event: Event) -> Event:
+        """The event at its time, or at that of the one before, if that is later."""
+        if isinstance(event, DriverStarted):  # it has a clock of its own
+            self._behind = 0.0
+        self._behind = max(self._behind, self._latest - event.time)
+        if self._behind == 0.0:
+            return event
+        time = max(self._latest, event.time + self._behind)
+        return event.model_copy(update={"time": time})
 
     def _apply_to_trial(
         self,
@@ -173,6 +191,21 @@ class History:
                 self._update(number, state=event.state, reason=event.reason, ended=event.time)
 
     @property
+    def is_begun(self) -> bool:
+        """Whether the study was created."""
+        return self._created is not None
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Those of the study; none before it was created."""
+        return () if self._created is None else self._created.rungs
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those of the study, as they were changed last."""
+        return self._settings
+
+    @property
     def nodes(self) -> Collection[str]:
         """Ids of the nodes that the cluster has, as the driver at work knows it."""
         return self._nodes.keys()
@@ -184,7 +217,7 @@ class History:
             now: Unix time, seconds, up to which a driver works on it; else up to the last event.
         """
         assert self._created is not None, "the journal does not begin with the study's creation"
-        until = self._latest if now is None else now
+        until = self._latest if now is None else max(self._latest, now + self._behind)
         running = until - self._driver_since if self._driver_since is not None else 0.0
         trials = {number: self._worked(number, until) for number in self.trials}
         there = [span.model_copy(update={"left": until}) for span in self._nodes.values()]
@@ -192,6 +225,7 @@ class History:
             name=self._created.name,
             id=self._created.id,
             created=self._created.time,
+            began=self.began,
             settings=self._settings,
             facts=self._created.facts,
             rungs=self._created.rungs,

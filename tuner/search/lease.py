@@ -7,10 +7,11 @@ the same machine, and within a minute elsewhere. Of two who find it free, one cr
 number; the other looks again, and finds it taken.
 
 How old a lease is is told by the clock of the storage alone: when it was written last, against when
-a file was written there now. Clocks of machines may differ as they like. A driver trusts its own
-lease by its own monotonic clock, counted from before it asked for it, so it stops before others
-take over. That it might sleep between that look and a write is why the journal's records are
-created, not written: see `segments`.
+a file was written there now. Clocks of machines may differ as they like. Where the storage's own
+was set back, a lease has expired once it was watched for its whole time and not renewed. A driver
+trusts its own lease by its own monotonic clock, counted from before it asked for it, so it stops
+before others take over. That it might sleep between that look and a write is why the journal's
+records are created, not written: see `segments`.
 """
 
 from __future__ import annotations
@@ -139,35 +140,37 @@ class Lease:
                 self._write(ended=True)
 
     def _acquired(self, progress: Progress | None) -> int:
-        clock = probe(self._folder) - time.monotonic()  # the storage's, at most
+        clock = probe(self._folder)  # the storage's
         while True:
             last = _last(self._folder)
-            if last is not None and not self._is_free(last, clock):
-                self._await(last, clock, progress)
+            left = 0.0 if last is None else self._seconds_left(last, clock)
+            if last is not None and not self._is_free(last, left):
+                self._await(last, left, progress)
             number = last.number + 1 if last else 1
             started = time.monotonic()
             if create(_path(self._folder, number), self._content()):
                 self._until = started + self._expiry
                 return number
 
-    def _is_free(self, last: _Written, clock: float) -> bool:
-        return last.holder.ended or last.holder.gone or self._seconds_left(last, clock) <= 0
+    def _is_free(self, last: _Written, left: float) -> bool:
+        return last.holder.ended or last.holder.gone or left <= 0
 
     def _seconds_left(self, last: _Written, clock: float) -> float:
-        return last.time + self._expiry + GRACE - (clock + time.monotonic())
+        """Until it expires; of one that the storage dates later than now, all that it may have."""
+        return self._expiry + GRACE - max(0.0, clock - last.time)
 
-    def _await(self, last: _Written, clock: float, progress: Progress | None) -> None:
+    def _await(self, last: _Written, left: float, progress: Progress | None) -> None:
         """Until the lease has expired.
 
         Raises:
             UserError: it was renewed, or nothing is waited for.
         """
-        left = self._seconds_left(last, clock)
+        until = time.monotonic() + left
         if progress is None:
             raise _at_work(self._folder, last.holder, f"If it died, wait {left:.0f} s.")
         name = f"{_who(last.holder)} may have died: its lease expires in {left:.0f} s"
         with progress.task(name) if left > 1 else nullcontext():
-            while not self._is_free(last, clock):
+            while not self._is_free(last, until - time.monotonic()):
                 time.sleep(min(1.0, self._renew_every / 4))
                 now = _last(self._folder)
                 assert now is not None

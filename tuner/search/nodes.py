@@ -10,6 +10,7 @@ import ray
 
 from tuner.search.events import Event, NodeJoined, NodeLeft, TrialPlaced
 from tuner.search.head import Head
+from tuner.timing import now
 
 EVERY_SECONDS = 1.0
 """How often is looked at most: each time a request of milliseconds to Ray's GCS."""
@@ -43,18 +44,18 @@ class Nodes:
         """A trial begins on these nodes, the newest of which no look may have seen yet."""
         if not self._seen.issuperset(nodes):
             self._look()
-        self._note(TrialPlaced(time=time.time(), number=number, nodes=tuple(nodes)))
+        self._note(TrialPlaced(time=now(), number=number, nodes=tuple(nodes)))
 
     def _look(self) -> None:
         table = ray.nodes()  # type: ignore[no-untyped-call]
         alive = {node["NodeID"]: node["Resources"] for node in table if node["Alive"]}
         for node in self._seen - alive.keys():
-            self._note(NodeLeft(time=time.time(), node=node))
+            self._note(NodeLeft(time=now(), node=node))
         for node in alive.keys() - self._seen:
             held = alive[node]
             self._note(
                 NodeJoined(
-                    time=time.time(),
+                    time=now(),
                     node=node,
                     cpus=held.get("CPU", 0.0),
                     gpus=held.get("GPU", 0.0),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -17,6 +16,7 @@ from tuner.invocation import command
 from tuner.progress import Progress
 from tuner.records import StudyRecord
 from tuner.search.changes import Extension, changed_blocks, check_new, extended, nothing_left
+from tuner.search.copies import check_own_runs
 from tuner.search.driver import Driver
 from tuner.search.events import SettingsChanged, StudyCreated
 from tuner.search.journal import Journal, is_begun, read_history
@@ -28,6 +28,7 @@ from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
 from tuner.terminal.progress import ConsoleProgress, say
 from tuner.terminal.view import StudyView
+from tuner.timing import now
 from tuner.tracking import BackgroundTracker, store_of
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def begin(
         at_once = head.outlives(partial(concurrency, study.resources))
         check_space(study, inputs.encoder.shape, at_once)
         created = StudyCreated(
-            time=time.time(),
+            time=now(),
             name=study.name,
             id=uuid.uuid4().hex,
             settings=study.model_dump(mode="json"),
@@ -109,6 +110,7 @@ def go_on(
     with Journal(folder, progress) as journal:  # from here on the study is ours
         record = journal.history.record()
         study = extended(record, folder, extension)
+        check_own_runs(record, folder, store_of(study))
         told = nothing_left(record, study)
         if not told:
             _check(study)
@@ -116,7 +118,7 @@ def go_on(
         changed = changed_blocks(record, study)
         if told:
             if changed:
-                journal.append(SettingsChanged(time=time.time(), settings=changed))
+                journal.append(SettingsChanged(time=now(), settings=changed))
             say(console, told)
             return _settle(study, record, tracker, journal, console)
         from tuner.search.cluster import cluster, concurrency  # late, as in `begin`
@@ -129,7 +131,7 @@ def go_on(
             at_once = head.outlives(partial(concurrency, study.resources))
             check_space(study, inputs.encoder.shape, at_once)
             if changed:
-                journal.append(SettingsChanged(time=time.time(), settings=changed))
+                journal.append(SettingsChanged(time=now(), settings=changed))
             return _run(study, inputs, tracker, journal, console, progress, head)
 
 

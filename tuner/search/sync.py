@@ -5,6 +5,7 @@ from __future__ import annotations
 from tuner.errors import UserError
 from tuner.invocation import command
 from tuner.progress import Progress
+from tuner.search.copies import check_own_runs
 from tuner.search.journal import being_written, read_history
 from tuner.storage.folders import Place
 from tuner.study_file import reopened_study
@@ -30,6 +31,7 @@ def sync(folder: Place, progress: Progress) -> Synced:
     if record.state == "running":
         record = record.model_copy(update={"state": "interrupted", "reason": "its driver died"})
     study = reopened_study(record.settings, folder)
+    check_own_runs(record, folder, store_of(study))
     with progress.task("asking MLflow"):
         tracker = Tracker(store_of(study), study.tracking.experiment)
     with progress.task(f"writing {record.name} to MLflow", "trials") as advance:

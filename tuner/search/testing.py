@@ -38,6 +38,7 @@ from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
 from tuner.study.parts import ResourcesConfig
+from tuner.timing import now
 from tuner.training.accumulation import Forward, OutOfMemory, none_to_spare
 from tuner.training.evaluation import predict
 from tuner.training.loop import EVALUATION_MICRO_BATCHES
@@ -76,14 +77,14 @@ def conclude(
         if chosen is None:
             driver.outcome = Outcome("failed", NONE_WHOLE)
             return
-        driver.note(Recommended(time=time.time(), recommendation=chosen))
+        driver.note(Recommended(time=now(), recommendation=chosen))
         progress.tell(f"recommended on {record.facts['objective']}: {chosen.arm}")
     trials = untested(driver.record())
     if not trials:
         return
 
     def tested(number: int, on_test: OnTest) -> None:
-        driver.note(Tested(time=on_test.time, number=number, on_test=on_test))
+        driver.note(Tested(time=now(), number=number, on_test=on_test))
 
     failed = _evaluated(study, inputs, trials, tested, stop, progress)
     if failed:

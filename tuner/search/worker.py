@@ -25,7 +25,8 @@ from tuner.training.accumulation import OutOfMemory
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Evaluating
 from tuner.training.group import ALONE, join
-from tuner.training.loop import Begun, NonFiniteLoss, Step, train
+from tuner.training.loop import Begun, Step, train
+from tuner.training.losses import NonFiniteLoss
 
 NUMBER, CONFIG, MICRO_SIZE = "number", "config", "micro_size"
 """Keys of what a trial is sent: its number, its TrialConfig as plain values, and how many pairs a

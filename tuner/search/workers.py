@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any
 
 import ray
@@ -71,7 +72,7 @@ class Member:
 
     def join(self, address: str, port: int, on_one_node: bool) -> None:
         """Meet the others there; returns when all have come."""
-        if not on_one_node:
+        if not on_one_node or ip_address(address).is_loopback:
             meet_through(_address())
         self._worker.join(self._rank, address, port)
 

@@ -2,54 +2,21 @@
 
 from __future__ import annotations
 
-import re
+import os
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tuner.config import Part
+from tuner.storage.location import local
+from tuner.study.durations import Duration
 
 Language = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,34}$")]
 """A code: it is part of folders and of names of metrics."""
 
-UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
-LONGEST = 1e10
-"""Seconds: some 300 years."""
-
-
-def seconds_of(duration: str) -> float:
-    """`90m`, `1h30m`, `45s`, `2d` in seconds.
-
-    Raises:
-        ValueError: it is no duration, none at all, or longer than any study.
-    """
-    parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", duration)
-    seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
-    if "".join(map("".join, parts)) != duration or not 0 < seconds < LONGEST:
-        raise ValueError(f"a duration is written as 90m, 1h30m or 45s, got {duration!r}")
-    return seconds
-
-
-def duration_of(seconds: float) -> str:
-    """The other way round, to the second."""
-    whole, text = round(seconds), ""
-    for unit, size in UNITS.items():
-        count, whole = divmod(whole, int(size))
-        text += f"{count}{unit}" if count else ""
-    return text or "1s"
-
-
-def _a_duration(text: str) -> str:
-    seconds_of(text)
-    return text
-
-
-Duration = Annotated[
-    str,
-    AfterValidator(_a_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^(\d+(\.\d+)?[dhms])+$"}),
-]
-"""Kept as it was written."""
+NANO = "nano"
+"""The name of the built-in encoder."""
 
 
 class EncoderConfig(Part):
@@ -60,6 +27,21 @@ class EncoderConfig(Part):
     )
     revision: str | None = Field(None, description="commit of the hub's repository; pin it")
     max_length: int = Field(128, ge=8, description="tokens of a pair, special tokens included")
+
+    @field_validator("name")
+    @classmethod
+    def _absolute(cls, name: str) -> str:
+        """A folder is absolute, for a later resume stands elsewhere; all else is the hub's."""
+        if name == NANO:
+            return name
+        is_path = name[:1] in ("/", "~", ".") or name.count("/") > 1
+        is_folder = is_path or (bool(name) and os.path.isdir(name))
+        return str(local(name).absolute()) if is_folder else name
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether `name` is a local folder, not a repository on the hub."""
+        return Path(self.name).is_absolute()
 
 
 class LanguagesConfig(Part):
@@ -267,8 +249,20 @@ class DiagnosticsConfig(Part):
             )
 
 
+SQLITE = "sqlite:///"
+"""How the address of a database in a file begins; the file's path follows."""
+
+
 class TrackingConfig(Part):
     """MLflow."""
 
     uri: str | None = Field(None, description="default: sqlite beside the studies")
     experiment: str = Field("tuner", min_length=1, description="MLflow experiment of the runs")
+
+    @field_validator("uri")
+    @classmethod
+    def _absolute(cls, uri: str | None) -> str | None:
+        """A file is absolute, for a later resume stands elsewhere."""
+        if uri is None or not uri.startswith(SQLITE):
+            return uri
+        return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).absolute()}"

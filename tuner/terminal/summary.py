@@ -84,12 +84,17 @@ class Summary:
         if not durations or not self.working:
             return None
         each = fmean(durations)
-        ages = [self.now - trial.started for trial in self.running if trial.started is not None]
+        ages = [self._age(trial) for trial in self.running]
         left = [max(each - age, 0.0) for age in ages]
         waiting = self.trials - self.ended - len(left)
-        if waiting == 0:
+        if waiting <= 0:
             return max(left, default=0.0)
         return (sum(left) + waiting * each) / self._at_once()
+
+    def _age(self, trial: TrialRecord) -> float:
+        """Seconds since it was started; none where the clock of this machine is behind."""
+        assert trial.started is not None
+        return max(0.0, self.now - trial.started)
 
     def _at_once(self) -> int:
         """How many trials ran when the last one started: steadier than how many run now."""
@@ -228,9 +233,8 @@ class Summary:
         if beat is not None:
             what, seen, past = beat.phase, beat.pairs_seen, ""
         else:  # the journal hears of it every few seconds
-            assert trial.started is not None
             seen = trial.pairs_seen
-            what, past = f"for {clock(self.now - trial.started)}", "past " if seen else ""
+            what, past = f"for {clock(self._age(trial))}", "past " if seen else ""
         count = f"{past}{seen:,}".rjust(len(f"{'' if beat else 'past '}{full:,}"))
         return _line(
             f"{trial.number:03d} {what:<11}", bar(seen, full), f"{count} of {full:,} pairs"

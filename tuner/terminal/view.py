@@ -14,6 +14,7 @@ from tuner.progress import Phase
 from tuner.records import Evaluation, StudyRecord, TrialRecord
 from tuner.terminal.progress import REFRESHES, clock, say
 from tuner.terminal.summary import Heartbeat, Summary, settings_in_short
+from tuner.timing import now
 
 QUIET = 60.0
 """Seconds without a line after which a log says what runs."""
@@ -143,7 +144,7 @@ class StudyView:
             working=True,
             trials=self._budget,
             seconds=self._before + time.monotonic() - self._began,
-            now=time.time(),
+            now=now(),
             heartbeats=self._heartbeats,
             running_rows=self._most_running,
         )

@@ -1,9 +1,9 @@
 """MLflow: a view of a study, made from its records; never a truth, and rebuilt at any time."""
 
+from tuner.tracking.addresses import default_uri, store_of
 from tuner.tracking.attachments import attach
 from tuner.tracking.background import BackgroundTracker
 from tuner.tracking.server import serve
-from tuner.tracking.store import default_uri, store_of
 from tuner.tracking.tracker import Synced, Tracker
 
 __all__ = [

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tuner.tracking.store import SQLITE, connect, database_file, failed, without_credentials
+from tuner.study.parts import SQLITE
+from tuner.tracking.addresses import database_file, without_credentials
+from tuner.tracking.refusals import failed
+from tuner.tracking.store import connect
 from tuner.tracking.tracker import PAGE
 
 if TYPE_CHECKING:

@@ -16,7 +16,9 @@ from tuner.invocation import command, program
 from tuner.progress import Phase, Progress
 from tuner.records import Evaluation, StudyRecord, TrialRecord
 from tuner.storage.location import located
-from tuner.tracking.store import SQLITE, Unreachable, reach
+from tuner.study.parts import SQLITE
+from tuner.tracking.refusals import Unreachable
+from tuner.tracking.store import reach
 from tuner.tracking.tracker import PARENT, Tracker
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0

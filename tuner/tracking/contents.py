@@ -139,7 +139,7 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
         if trial.arm
         else f"trial {trial.number:03d}" + NAMED.get(trial.origin, ""),
         started=_milliseconds(started),
-        ended=_milliseconds(trial.ended or (trial.last.time if trial.last else started)),
+        ended=_milliseconds(max(started, trial.ended or (trial.last.time if trial.last else 0.0))),
         status=STATUS[trial.state],
         tags=_tags(study, trial.state, trial_note(trial, study)) | _cut(tags),
         params=_params(params),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -12,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import IO, Any
@@ -19,18 +22,22 @@ from urllib.parse import urlsplit
 
 from tuner.errors import UserError
 from tuner.interrupts import as_ctrl_c
-from tuner.shown import without_secrets
-from tuner.tracking.store import (
-    SETTINGS,
-    SQLITE,
+from tuner.shown import printable, without_secrets
+from tuner.study.parts import SQLITE
+from tuner.timing import Late, within
+from tuner.tracking.addresses import (
     absolute,
     artifact_folder,
     database_file,
-    reach,
     without_credentials,
 )
+from tuner.tracking.store import SETTINGS, connect
 from tuner.tracking.view import newest
 
+ERROR = re.compile(r"^([\w.]+\.)?[A-Z]\w*(Error|Exception|Exit)\b|\b(ERROR|CRITICAL|Error:)")
+"""A line of a server's log that says what went wrong: an exception's last, or one marked so."""
+LONGEST = 500
+"""Characters of it that are shown."""
 STARTUP = 120.0
 """Seconds that MLflow's server has to start; about 18 are usual."""
 
@@ -61,8 +68,8 @@ def serve(uri: str, storage: Path, port: int, announce: Callable[[str, str], Non
         raise UserError(
             f"there is no folder {storage}", "Name the folder of the studies with --storage."
         )
-    reach(uri)
     _check_port(port)
+    connect(uri)  # what is wrong with a store the server would bury in its log
     artifacts = str(artifact_folder(uri) or storage.resolve() / "mlartifacts")
     options = {
         "--host": "127.0.0.1",
@@ -93,7 +100,7 @@ def serve(uri: str, storage: Path, port: int, announce: Callable[[str, str], Non
         try:
             if _answers(server, port):
                 root = f"http://127.0.0.1:{port}"
-                view = newest(_experiments(port))
+                view = _views(port)
                 announce(root, root + view if view else "")
                 server.wait()
             raise _failed(log, uri)
@@ -118,15 +125,28 @@ def _answers(server: subprocess.Popen[bytes], port: int) -> bool:
     """Wait until it does; no proxy comes in between."""
     deadline = time.monotonic() + STARTUP
     while server.poll() is None and time.monotonic() < deadline:
-        with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection, suppress(OSError):
-            connection.request("GET", "/health")
-            return connection.getresponse().status == 200
+        with suppress(OSError):
+            return within(deadline - time.monotonic(), partial(_health, port), "MLflow") == 200
         time.sleep(0.2)
     return False
 
 
+def _health(port: int) -> int:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        connection.request("GET", "/health")
+        return connection.getresponse().status
+
+
+def _views(port: int) -> str:
+    """Where the newest study's view is, asked of the server itself; empty where it does not say."""
+    try:
+        return newest(within(60.0, partial(_experiments, port), "MLflow"))
+    except Late:
+        return ""
+
+
 def _experiments(port: int) -> list[Any]:
-    """All experiments with their tags, asked of the server itself."""
+    """All experiments with their tags."""
     with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         body = json.dumps({"max_results": 1000})
         headers = {"Content-Type": "application/json"}
@@ -137,11 +157,20 @@ def _experiments(port: int) -> list[Any]:
 
 def _failed(log: IO[bytes], uri: str) -> UserError:
     log.seek(0)
-    last = log.read().decode(errors="replace").strip().splitlines()[-1:]
+    said = reason(log.read().decode(errors="replace"))
+    by_hand = f"{shlex.quote(sys.executable)} -m mlflow server --backend-store-uri"
     return UserError(
-        without_credentials(f"MLflow's server ended: {''.join(last) or 'it said nothing'}", uri),
-        "Try again; if it persists, run `mlflow server` by hand to see all that it says.",
+        without_credentials(f"MLflow's server ended: {said}", uri),
+        "Try again; if it persists, see all that it says by: "
+        + without_credentials(f"{by_hand} {shlex.quote(uri)}", uri),
     )
+
+
+def reason(log: str) -> str:
+    """Why a server ended, from all that it said: the last error in its log, or else its end."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if ERROR.search(line)]
+    return printable((errors or lines or ["it said nothing"])[-1])[:LONGEST]
 
 
 def _end_group(server: subprocess.Popen[bytes]) -> None:

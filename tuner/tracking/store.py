@@ -1,7 +1,8 @@
-"""Where MLflow keeps what it is told: the address, and a client of it.
+"""A client of MLflow's store, whose every request ends in time.
 
 MLflow tries an address that does not answer again for minutes, before the first word to the user.
-So everything here is tried first with the standard library, and told within seconds.
+So everything here is tried first with the standard library, and told within seconds. And an answer
+that comes in drips would never end: each request as a whole has a deadline.
 """
 
 from __future__ import annotations
@@ -9,106 +10,59 @@ from __future__ import annotations
 import http.client
 import logging
 import os
-import re
 import socket
 import sqlite3
 import ssl
 import tempfile
 import warnings
-from base64 import b64encode
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 from urllib.error import HTTPError, URLError
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import urlopen
 
 from tuner.errors import UserError
 from tuner.storage.access import create
-from tuner.storage.folders import Place
-from tuner.storage.location import beside
-from tuner.study import StudyConfig
+from tuner.study.parts import SQLITE
+from tuner.timing import within
+from tuner.tracking.addresses import absolute, database_file
+from tuner.tracking.moved import follow
+from tuner.tracking.refusals import (
+    UNFIT,
+    Unreachable,
+    failed,
+    is_file,
+    is_writable,
+    of_file,
+    other_file,
+    refused,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-PATIENCE = 5.0
-"""Seconds that an address has to answer before it counts as unreachable."""
-SQLITE = "sqlite:///"
+PATIENCE, IN_ALL = 5.0, 10.0
+"""Seconds that an address has for each part of an answer, and for the whole of it, before it counts
+as unreachable."""
+TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+"""Seconds for each part of an answer to a request of MLflow's; the whole has `PARTS` times that."""
+PARTS = 2
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-DRIVERS = {
-    "psycopg": "'psycopg[binary]'",
-    "psycopg2": "psycopg2-binary",
-    "MySQLdb": "mysqlclient",
-    "pymysql": "PyMySQL",
-    "pyodbc": "pyodbc",
-    "pymssql": "pymssql",
-}
-"""By the module that reaches a database: the distribution that has it, often of another name."""
-SECRET = re.compile("pass|pwd|token|secret|key|odbc", re.IGNORECASE)
-"""Names of query parameters that carry a secret."""
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # nobody asked the user; and nodes may be offline
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # what fails is raised too; the rest is chatter
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # else every ended run prints two lines
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # we look before a run is made again
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    TIMEOUT: "30",
 }
 """Read by MLflow from the environment, and only there; what the user has set is kept."""
-USERNAME, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
-TOKEN = "MLFLOW_TRACKING_TOKEN"
-"""Where MLflow reads from who writes; nothing of it is kept or shown."""
 GATEWAY_ERRORS = (502, 503, 504)
 """What is answered in place of a server that is away."""
 ACTIVE_MODEL = ("MLFLOW_ACTIVE_MODEL_ID", "_MLFLOW_ACTIVE_MODEL_ID")
 """Would tie every metric to a model, and fail where the store has none of that name."""
-
-
-class Unreachable(UserError):
-    """A server that does not answer now, and may do so later."""
-
-
-def default_uri(storage: Place) -> str:
-    """The database beside the studies in `storage`, as an absolute address.
-
-    Where they are in an object store, which holds no database, it is in ./studies.
-    """
-    return f"{SQLITE}{Path(os.path.realpath(beside(storage))) / 'mlflow.db'}"
-
-
-def store_of(study: StudyConfig) -> str:
-    """Where a study is tracked: where it says, or in the default store."""
-    return study.tracking.uri or default_uri(study.storage)
-
-
-def absolute(uri: str) -> str:
-    """The same store wherever a process stands; only a sqlite file may be named relatively."""
-    return f"{SQLITE}{database_file(uri)}" if uri.startswith(SQLITE) else uri
-
-
-def database_file(uri: str) -> Path:
-    """The file of a sqlite store, absolute."""
-    return Path(os.path.realpath(uri.removeprefix(SQLITE)))  # also of a circle of links
-
-
-def artifact_folder(uri: str) -> Path | None:
-    """Where files go for a sqlite store: `mlartifacts` beside it. MLflow decides for others."""
-    return database_file(uri).parent / "mlartifacts" if uri.startswith(SQLITE) else None
-
-
-def without_credentials(text: str, uri: str) -> str:
-    """`text` with what lets us in blotted out wherever it stands: of `uri`, of the environment."""
-    userinfo = "".join(re.findall(r"//(.*)@", uri))  # greedy: a password may hold any character
-    secrets = {userinfo, userinfo.partition(":")[2]}
-    secrets |= {value for name, value in parse_qsl(uri.partition("?")[2]) if SECRET.search(name)}
-    user, password, token = (os.environ.get(name, "") for name in (USERNAME, PASSWORD, TOKEN))
-    secrets |= {password, token}
-    for pair in (f"{user}:{password}", unquote(userinfo)):  # as a header has it
-        secrets |= {b64encode(pair.encode()).decode()} if pair.strip(":") else set()
-    spelt = {form for secret in secrets for form in (secret, unquote(secret), quote(secret))}
-    for secret in sorted(spelt - {""}, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
 
 
 def connect(uri: str) -> MlflowClient:
@@ -120,15 +74,32 @@ def connect(uri: str) -> MlflowClient:
     """
     reach(uri)
     try:
-        if uri.startswith(SQLITE) and not database_file(uri).exists():
-            _make_database(database_file(uri))
-        return _client(absolute(uri))
-    except ImportError as error:
-        driver = DRIVERS.get(error.name or "")
-        remedy = f"Install its driver: pip install {driver}" if driver else "Install that module."
-        raise refused(uri, in_short(error), remedy) from None
+        if not uri.startswith(SQLITE):
+            return cast("MlflowClient", _InTime(_client(uri)))
+        file = database_file(uri)
+        if not file.exists():
+            _make_database(file)
+        client = _client(absolute(uri))
+        follow(file, PATIENCE)
+        return client
     except Exception as error:
-        raise refused(uri, in_short(error)) from None
+        raise failed(uri, error) from None
+
+
+class _InTime:
+    """A client whose every call ends within a deadline."""
+
+    def __init__(self, client: MlflowClient) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            seconds = PARTS * float(os.environ[TIMEOUT])
+            return within(seconds, partial(method, *arguments, **options), "mlflow request")
+
+        return call
 
 
 def reach(uri: str) -> None:
@@ -139,53 +110,19 @@ def reach(uri: str) -> None:
         UserError: the store is of a kind that is refused.
     """
     try:
-        _reach(uri)
+        if is_file(uri):
+            _reach(uri)
+        else:
+            within(IN_ALL, partial(_reach, uri), "asking MLflow")
     except UserError:
         raise
     except (OSError, http.client.HTTPException, sqlite3.Error, ValueError) as error:
-        kind = Unreachable if isinstance(error, OSError) and not _is_file(uri) else UserError
-        reason = getattr(error, "reason", error)
-        raise refused(uri, f"it cannot be reached ({reason})", kind=kind) from None
-
-
-def refused(
-    uri: str, reason: str, remedy: str = "", kind: type[UserError] = UserError
-) -> UserError:
-    """What is said of a store that cannot be used."""
-    return kind(
-        without_credentials(f"MLflow's store {uri} cannot be used: {reason}", uri),
-        remedy or "Start it or correct tracking.uri; without tracking.uri, a local file is used.",
-    )
-
-
-def failed(uri: str, error: Exception) -> UserError:
-    """What is said of a request that failed."""
-    from mlflow.exceptions import MlflowException
-
-    status: int = 0
-    if isinstance(error, MlflowException):
-        status = error.get_http_status_code()  # type: ignore[no-untyped-call]
-    if status in (401, 403):
-        reason = "it asks for a login" if status == 401 else "this login may not write there"
-        return refused(
-            uri,
-            f"{reason} ({status})",
-            f"Set {USERNAME} and {PASSWORD}, or {TOKEN}, in the environment, for a login that may "
-            "edit the experiment.",
-        )
-    away = (status >= 500 or isinstance(error, ConnectionError)) and not _is_file(uri)
-    return refused(uri, in_short(error), kind=Unreachable if away else UserError)
-
-
-def _is_file(uri: str) -> bool:
-    return uri.startswith("sqlite")
-
-
-def in_short(error: BaseException) -> str:
-    """An error in a line: databases go on with their SQL, and requests give the reason last."""
-    text = " ".join(str(error).partition("[SQL:")[0].split())
-    caused = re.search(r"\(Caused by (.*)\)", text)
-    return (caused[1] if caused else text)[:300] or type(error).__name__
+        reason = f"it cannot be reached ({getattr(error, 'reason', error)})"
+        if is_file(uri):
+            raise refused(uri, reason, of_file(database_file(uri), error)) from None
+        if isinstance(error, OSError):
+            raise refused(uri, reason, kind=Unreachable) from None
+        raise refused(uri, reason, "Correct its address in tracking.uri.") from None
 
 
 def _make_database(file: Path) -> None:
@@ -227,7 +164,7 @@ def _reach(uri: str) -> None:
         raise refused(
             uri,
             "it is a folder of files, which MLflow no longer keeps up",
-            f"Use a database instead: tracking.uri: {default_uri(storage)}",
+            f"Use a database instead, for instance {other_file(storage)}",
         )
     elif scheme in DATABASE_PORTS:
         if parts.hostname:
@@ -235,13 +172,18 @@ def _reach(uri: str) -> None:
             socket.create_connection((parts.hostname, port), PATIENCE).close()
     elif scheme != "databricks":
         known = ["http", "https", "sqlite", *DATABASE_PORTS]
-        raise refused(uri, f"MLflow has none of this kind, but of {', '.join(known)}")
+        raise refused(
+            uri,
+            f"MLflow has none of this kind, but of {', '.join(known)}",
+            f"Use one of these, for instance {other_file()}",
+        )
 
 
 def _open_page(address: str) -> None:
     try:
         urlopen(address, timeout=PATIENCE).close()
     except HTTPError as error:  # it answers; what it wants is told by the client
+        error.close()
         if error.code in GATEWAY_ERRORS:
             raise
     except URLError as error:
@@ -252,16 +194,22 @@ def _open_page(address: str) -> None:
 def _open_sqlite(uri: str) -> None:
     """Open the file for writing; where there is none, see that it could be made."""
     file = database_file(uri)
-    if set("%?#") & set(str(file)) or not uri.startswith(SQLITE) or file.name == ":memory:":
+    if UNFIT & set(str(file)) or not uri.startswith(SQLITE) or file.name == ":memory:":
         raise refused(
             uri,
-            "MLflow needs a plain file, with no %, ? and # in its name",
-            f"Use another one, for instance tracking.uri: {default_uri(Path('studies'))}",
+            "MLflow needs a plain file, with no %, ? and # in its name or its folders'",
+            f"Use another one, for instance {other_file()}",
+        )
+    folder = next(parent for parent in file.parents if parent.exists())
+    writable = folder.is_dir() and is_writable(folder)
+    if not writable or (file.exists() and not is_writable(file)):
+        there = file if writable else folder
+        raise refused(
+            uri,
+            f"{there} cannot be written to" if folder.is_dir() else f"{there} is not a folder",
+            f"Make it writable for you, or use another file, for instance {other_file()}",
         )
     if not file.exists():
-        folder = next(parent for parent in file.parents if parent.exists())
-        if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
-            raise refused(uri, f"{folder} is no folder that can be written to")
         return
     with closing(sqlite3.connect(file, timeout=PATIENCE)) as connection:
         connection.execute("BEGIN IMMEDIATE")

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from tuner.errors import UserError
 from tuner.progress import Advance
 from tuner.records import StudyRecord, TrialRecord
+from tuner.tracking.addresses import artifact_folder, without_credentials
 from tuner.tracking.contents import Contents, artifacts, of_study, of_trial
 from tuner.tracking.dataset import dataset
-from tuner.tracking.store import artifact_folder, connect, failed, reach, without_credentials
+from tuner.tracking.refusals import deleted, failed
+from tuner.tracking.store import connect, reach
 from tuner.tracking.view import changes, studies_view, study_view
 
 if TYPE_CHECKING:
@@ -125,6 +127,9 @@ class Tracker:
     def _requests(self) -> Iterator[None]:
         try:
             yield
+        except UserError:
+            self._runs, self._experiment = None, ""
+            raise
         except Exception as error:
             self._runs, self._experiment = None, ""
             raise failed(self._uri, error) from None
@@ -137,9 +142,7 @@ class Tracker:
             return _given(self._client.create_experiment(self._name, where, EXPERIMENT_TAGS))
         identifier = _given(experiment.experiment_id)
         if experiment.lifecycle_stage != "active":
-            raise ValueError(
-                f"its experiment {self._name!r} was deleted; set another tracking.experiment"
-            )
+            raise deleted(self._uri, self._name, identifier)
         kind = experiment.tags.get(KIND, EXPERIMENT_TAGS[KIND])
         self._client.set_experiment_tag(identifier, KIND, kind)  # tells who may not write
         return identifier

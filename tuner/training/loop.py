@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import resource
 import sys
 import time
@@ -25,14 +24,13 @@ from tuner.training.accumulation import Forward, MicroBatches, none_to_spare
 from tuner.training.checkpoint import Checkpoints, Progress, State, as_first, fingerprint
 from tuner.training.evaluation import Evaluating, evaluate_dev
 from tuner.training.group import ALONE, Group
+from tuner.training.losses import STEPS_UNREAD, read_losses
 from tuner.training.noise import NoiseProbe
 from tuner.training.processor import processor
 from tuner.training.schedule import lr_multiplier
 
 BF16_HIDDEN_SIZE = 256
 """Hidden size from which bfloat16 pays on a CPU that computes in it; smaller encoders lose."""
-STEPS_UNREAD = 32
-"""Steps whose losses may wait on a GPU before they are read and checked; reading makes it idle."""
 EVALUATION_MICRO_BATCHES = 4
 """Micro-batches that an evaluation's forward pass holds: it keeps no activations."""
 
@@ -50,22 +48,6 @@ class Step:
 
     step: int
     pairs_seen: int
-
-
-class NonFiniteLoss(RuntimeError):
-    """The loss or the gradient of a step is not a number: the trial has diverged."""
-
-    def __init__(self, step: int, loss: float, gradient_norm: float) -> None:
-        super().__init__(step, loss, gradient_norm)
-        self.step = step
-        self.loss = loss
-        self.gradient_norm = gradient_norm
-
-    def __str__(self) -> str:
-        return (
-            f"training diverged at step {self.step}: loss {self.loss}, "
-            f"gradient norm {self.gradient_norm}"
-        )
 
 
 def train(
@@ -288,19 +270,6 @@ def computes_in_bf16(precision: str, device: torch.device, encoder: PretrainedEn
     cpu = torch.cpu.get_capabilities()
     has_it = bool(cpu.get("amx_bf16") or cpu.get("avx512_bf16"))
     return has_it and encoder.hidden_size >= BF16_HIDDEN_SIZE
-
-
-def read_losses(unread: list[tuple[Tensor, Tensor]], step: int) -> list[float]:
-    """The losses of the last steps, of which `step` have been done in all.
-
-    Raises:
-        NonFiniteLoss: a loss or gradient norm is not finite; names the first such step, from 1.
-    """
-    values = torch.stack([torch.stack(pair) for pair in unread]).tolist()
-    for index, (loss, gradient_norm) in enumerate(values, start=step - len(values) + 1):
-        if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
-            raise NonFiniteLoss(index, loss, gradient_norm)
-    return [loss for loss, _ in values]
 
 
 def peak_memory_mb(device: torch.device) -> float:

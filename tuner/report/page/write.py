@@ -21,6 +21,7 @@ from tuner.report.page.render import HTML, MARKDOWN, html, markdown
 from tuner.report.page.trials import planned
 from tuner.report.status import Standing
 from tuner.scaling.result import Scaled
+from tuner.search.copies import check_own_runs
 from tuner.storage.access import write
 from tuner.storage.folders import Place
 from tuner.study.design import REFERENCE, ConfirmDesign
@@ -85,9 +86,11 @@ def attach_page(standing: Standing, texts: Mapping[str, str]) -> str:
     study, folder = standing.study, standing.folder
     try:
         settings = reopened_study(study.settings, folder)
-        found = attach(store_of(settings), settings.tracking.experiment, study.id, texts)
+        uri = store_of(settings)
+        check_own_runs(study, folder, uri)
+        found = attach(uri, settings.tracking.experiment, study.id, texts)
     except UserError as error:
-        return f"not attached to MLflow: {error.problem}"
+        return f"not attached to MLflow: {error.problem}. {error.remedy}"
     if found:
         return "attached to the study's run in MLflow"
     first, then = command("sync", folder), command("report", folder)

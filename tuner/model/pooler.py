@@ -1,0 +1,39 @@
+"""An encoder's own pooler, in the forms that architectures have it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable
+
+from torch import nn
+from transformers import PreTrainedModel
+
+
+def without_pooler(model: PreTrainedModel) -> nn.Module | None:
+    """Take a model's pooler out of it; returns it, None where there was none.
+
+    A module that changes nothing takes its place: some models call their pooler unasked.
+    """
+    pooler = dict(model.named_children()).get("pooler")
+    if pooler is not None:
+        model.register_module("pooler", nn.Identity())
+    return pooler
+
+
+def activation_of(encoder: PreTrainedModel) -> nn.Module:
+    """What the encoder puts on its bare linear pooler, under ALBERT's or BigBird's name for it."""
+    modules = dict(encoder.named_children())
+    names = ("pooler_activation", "activation")
+    return next((modules[name] for name in names if name in modules), nn.Identity())
+
+
+def leaves_its_pooler(model: PreTrainedModel, unexpected: Iterable[str]) -> bool:
+    """Whether the checkpoint has a pooler that the model makes only where it is asked for.
+
+    Of NomicBERT and GTE, for instance.
+    """
+    asked = "add_pooling_layer" in inspect.signature(type(model)).parameters
+    base = model.base_model_prefix
+    own = re.compile(rf"(?:{re.escape(base)}\.)?pooler\.")
+    return asked and any(map(own.match, unexpected))

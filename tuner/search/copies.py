@@ -1,0 +1,47 @@
+"""A copy of a study, which has its id: it never writes into the original's runs in MLflow."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from tuner.errors import UserError
+from tuner.invocation import command
+from tuner.records import StudyRecord
+from tuner.search.journal import read_history
+from tuner.shown import without_secrets
+from tuner.storage.folders import Place
+from tuner.study.parts import SQLITE
+from tuner.tracking.addresses import database_file
+
+
+def check_own_runs(record: StudyRecord, folder: Place, uri: str) -> None:
+    """Refuse a store that has the runs of the study that this one was copied from.
+
+    A store in the folder of the studies goes with them; another, as a server, may be that of both.
+
+    Args:
+        record: of the study.
+        folder: its own.
+        uri: the store.
+
+    Raises:
+        UserError: the study still is where it began, too, and the store is of both.
+    """
+    if not isinstance(folder, Path) or not record.began:
+        return
+    original, storage = Path(record.began, record.name), folder.resolve().parent
+    if original.resolve() == folder.resolve() or not original.is_dir():
+        return
+    if uri.startswith(SQLITE) and database_file(uri).is_relative_to(storage):
+        return
+    other = ""
+    with suppress(UserError):  # what cannot be read writes nothing either: this one may be a backup
+        other = read_history(original).record().id
+    if other == record.id:
+        raise UserError(
+            f"{folder} is a copy of the study in {original}, and MLflow's store "
+            f"{without_secrets(uri)} has the runs of that one",
+            f"Give the copy a store of its own: {command('resume', folder)} --set "
+            "tracking.uri=null",
+        )

@@ -1,0 +1,178 @@
+"""What is said of a store that cannot be used: why, and what to do about that very reason."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tuner.errors import UserError
+from tuner.invocation import program
+from tuner.study.parts import SQLITE
+from tuner.timing import Late
+from tuner.tracking.addresses import (
+    PASSWORD,
+    TOKEN,
+    USERNAME,
+    database_file,
+    without_credentials,
+)
+
+UNFIT = frozenset("%?#")
+"""Characters that MLflow takes for a part of an address, not of a file's name."""
+ANOTHER = "--set tracking.uri=… with search and resume, --uri … with ui"
+"""How a study is given another store."""
+AWAY = (
+    "Start it, or look at its log; or use another store: --set tracking.uri=… with search and "
+    "resume, where null is a database beside the studies."
+)
+"""What to do about a server that does not answer, or not as it should."""
+DRIVERS = {
+    "psycopg": "'psycopg[binary]'",
+    "psycopg2": "psycopg2-binary",
+    "MySQLdb": "mysqlclient",
+    "pymysql": "PyMySQL",
+    "pyodbc": "pyodbc",
+    "pymssql": "pymssql",
+}
+"""By the module that reaches a database: the distribution that has it, often of another name."""
+OUTDATED = re.compile(r"out-of-date database schema \(found version (\w+),")
+"""How MLflow says that another version of it made a database."""
+
+
+class Unreachable(UserError):
+    """A server that does not answer now, and may do so later."""
+
+
+def refused(
+    uri: str, reason: str, remedy: str = AWAY, kind: type[UserError] = UserError
+) -> UserError:
+    """What is said of a store that cannot be used."""
+    problem = f"MLflow's store {uri} cannot be used: {reason}"
+    return kind(without_credentials(problem, uri), without_credentials(remedy, uri))
+
+
+def failed(uri: str, error: Exception) -> UserError:
+    """What is said of a request that failed."""
+    from mlflow.exceptions import MlflowException
+
+    status: int = 0
+    if isinstance(error, MlflowException):
+        status = error.get_http_status_code()  # type: ignore[no-untyped-call]
+    if status in (401, 403):
+        reason = "it asks for a login" if status == 401 else "this login may not write there"
+        return refused(
+            uri,
+            f"{reason} ({status})",
+            f"Set {USERNAME} and {PASSWORD}, or {TOKEN}, in the environment, for a login that may "
+            "edit the experiment.",
+        )
+    if isinstance(error, ImportError):
+        driver = DRIVERS.get(error.name or "")
+        remedy = f"Install its driver: pip install {driver}" if driver else "Install that module."
+        return refused(uri, in_short(error), remedy)
+    if is_file(uri):
+        return refused(uri, in_short(error), of_file(database_file(uri), error))
+    away = status >= 500 or isinstance(error, ConnectionError | Late)
+    return refused(uri, in_short(error), kind=Unreachable if away else UserError)
+
+
+def deleted(uri: str, name: str, identifier: str) -> UserError:
+    """What is said where the experiment is in MLflow's trash."""
+    restore = f"{_mlflow(uri)} experiments restore --experiment-id {shlex.quote(identifier)}"
+    return refused(
+        uri,
+        f"its experiment {name!r} was deleted",
+        f"Restore it: {restore}\nOr use another one: --set tracking.experiment=… with search and "
+        "resume.",
+    )
+
+
+def of_file(file: Path, error: BaseException) -> str:
+    """What to do where a database in a file fails."""
+    reasons = [str(getattr(each, "sqlite_errorname", "")) for each in _causes(error)]
+    uri, kept = f"{SQLITE}{file}", shlex.quote(str(file))
+    again = (
+        f"Move it away: mv {kept} {shlex.quote(f'{file}.old')}\nThen it is made anew, and filled "
+        f"from the journal, by {program()} sync STUDY for each study."
+    )
+    if found := OUTDATED.search(str(error)):
+        if not _is_known(found[1]):
+            return f"Install the version of MLflow that made it, here is {_version()}. Or: {again}"
+        return (
+            f"Keep a copy: cp {kept} {shlex.quote(f'{file}.old')}\nThen bring it up to date: "
+            f"{_mlflow(uri)} db upgrade {shlex.quote(uri)}"
+        )
+    if any(name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) for name in reasons):
+        return "Another process is writing to it: wait for that one, or end it; then try again."
+    if any(name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")) for name in reasons):
+        return again
+    if any(name.startswith("SQLITE_FULL") for name in reasons):
+        return "Free some space where it is, then try again."
+    if file.is_dir():
+        return (
+            f"It is a folder: move it away, or use a file, for instance {other_file(file.parent)}"
+        )
+    if any(name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")) for name in reasons):
+        return f"Make {file} and its folder writable for you, or use another: {other_file()}"
+    return f"Try again; if it persists, use another file, for instance {other_file()}"
+
+
+def other_file(*folders: Path) -> str:
+    """A database that could be used, and how: the first that is in order, of these and others."""
+    for folder in (*folders, Path("studies").absolute(), Path.home()):
+        file = folder / "mlflow.db"
+        number = 1
+        while file.exists():
+            number += 1
+            file = folder / f"mlflow-{number}.db"
+        there = next(parent for parent in file.parents if parent.exists())
+        if not UNFIT & set(str(file)) and there.is_dir() and is_writable(there):
+            return f"tracking.uri: {SQLITE}{file} ({ANOTHER})"
+    return f"tracking.uri: {SQLITE}/FOLDER/mlflow.db ({ANOTHER})"
+
+
+def is_writable(place: Path) -> bool:
+    """Whether this process may write to a file, or make one in a folder."""
+    mode = os.W_OK | os.X_OK if place.is_dir() else os.W_OK
+    return os.access(place, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def is_file(uri: str) -> bool:
+    """Whether a store is a database in a file."""
+    return uri.startswith("sqlite")
+
+
+def in_short(error: BaseException) -> str:
+    """An error in a line: databases go on with their SQL, and requests give the reason last."""
+    text = " ".join(str(error).partition("[SQL:")[0].split())
+    caused = re.search(r"\(Caused by (.*)\)", text)
+    return (caused[1] if caused else text)[:300] or type(error).__name__
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _mlflow(uri: str) -> str:
+    """MLflow's own command on a store, as it is typed."""
+    return f"MLFLOW_TRACKING_URI={shlex.quote(uri)} {shlex.quote(sys.executable)} -m mlflow"
+
+
+def _version() -> str:
+    from mlflow import __version__
+
+    return __version__
+
+
+def _is_known(revision: str) -> bool:
+    """Whether a database of this revision is one that the MLflow installed here can bring on."""
+    import mlflow
+
+    versions = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"
+    return any(versions.glob(f"{revision}_*.py"))

@@ -1,0 +1,40 @@
+"""Losses of steps, read and checked: a trial whose loss is NaN or infinite has diverged."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+STEPS_UNREAD = 32
+"""Steps whose losses may wait on a GPU before they are read and checked; reading makes it idle."""
+
+
+class NonFiniteLoss(RuntimeError):
+    """The loss or the gradient of a step is not a number: the trial has diverged."""
+
+    def __init__(self, step: int, loss: float, gradient_norm: float) -> None:
+        super().__init__(step, loss, gradient_norm)
+        self.step = step
+        self.loss = loss
+        self.gradient_norm = gradient_norm
+
+    def __str__(self) -> str:
+        return (
+            f"training diverged at step {self.step}: loss {self.loss}, "
+            f"gradient norm {self.gradient_norm}"
+        )
+
+
+def read_losses(unread: list[tuple[Tensor, Tensor]], step: int) -> list[float]:
+    """Losses of the most recent steps; `step` counts all steps so far.
+
+    Raises:
+        NonFiniteLoss: a loss or gradient norm is not finite; names the first such step, from 1.
+    """
+    values = torch.stack([torch.stack(pair) for pair in unread]).tolist()
+    for index, (loss, gradient_norm) in enumerate(values, start=step - len(values) + 1):
+        if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
+            raise NonFiniteLoss(index, loss, gradient_norm)
+    return [loss for loss, _ in values]
