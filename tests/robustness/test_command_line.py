@@ -6,6 +6,8 @@ study is named that there is, an option is wrong.
 
 from __future__ import annotations
 
+import os
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +193,13 @@ def test_what_cannot_be_printed_is_told_and_not_printed(place: Path) -> None:
     said = tuner("status", "\x1b]0;owned\x07")
     assert said.code == 2 and r"\x1b]0;owned\x07" in said.err
     assert tuner("status", "\udcff").code == 2
+
+
+def test_a_folder_that_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    with chdir(tmp_path):
+        os.chdir("gone")
+        (tmp_path / "gone").rmdir()
+        for arguments in (("status", "small"), ("plan", "study.yaml"), ("list",)):
+            said = tuner(*arguments)
+            assert said.code == 2 and "the current folder is gone" in said.err

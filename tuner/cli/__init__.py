@@ -75,6 +75,7 @@ def main() -> None:
 def _run() -> int:
     """Run the command that the arguments name; its exit code."""
     try:
+        _check_folder()
         _check_printable(sys.argv[1:])
         if SENT in os.environ:
             from tuner.search.credentials import take
@@ -98,6 +99,19 @@ def _run() -> int:
         _tell("interrupted")
         return 130
     return 0
+
+
+def _check_folder() -> None:
+    """Refuse to work in a folder that was removed: no relative path leads anywhere from there.
+
+    Raises:
+        UserError: the current folder is gone.
+    """
+    try:
+        os.getcwd()
+    except OSError as error:
+        told = f"the current folder is gone or cannot be entered: {error.strerror}"
+        raise UserError(told, "Change to another one first: cd") from None
 
 
 def _check_printable(arguments: Sequence[str]) -> None:
