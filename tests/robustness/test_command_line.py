@@ -7,7 +7,10 @@ study is named that there is, an option is wrong.
 from __future__ import annotations
 
 import os
-from contextlib import chdir
+import runpy
+import sys
+from contextlib import chdir, redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +206,18 @@ def test_a_folder_that_is_gone(tmp_path: Path) -> None:
         for arguments in (("status", "small"), ("plan", "study.yaml"), ("list",)):
             said = tuner(*arguments)
             assert said.code == 2 and "the current folder is gone" in said.err
+
+
+def test_a_module_runs_where_the_folder_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python itself has put the folder first by then."""
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "gone"), *sys.path])
+    monkeypatch.setattr(sys, "argv", ["tuner", "--version"])
+    (tmp_path / "gone").mkdir()
+    with chdir(tmp_path):
+        os.chdir("gone")
+        (tmp_path / "gone").rmdir()
+        with redirect_stderr(StringIO()) as err, pytest.raises(SystemExit) as left:
+            runpy.run_module("tuner", run_name="__main__")
+    assert left.value.code == 2 and "the current folder is gone" in err.getvalue()

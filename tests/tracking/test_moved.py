@@ -91,17 +91,68 @@ def places(store: Store, column: str) -> Sequence[str]:
 def test_what_follows_and_what_stays(was: str | None, becomes: str | None, tmp_path: Path) -> None:
     """What lies in a store's own folder follows it; what somebody put elsewhere stays there."""
     file = tmp_path / "mlflow.db"
-    with closing(sqlite3.connect(file)) as database:
-        database.execute("CREATE TABLE experiments (artifact_location)")
-        database.execute("CREATE TABLE runs (artifact_uri)")
-        database.execute("INSERT INTO experiments VALUES (?)", [was])
-        database.execute("INSERT INTO runs VALUES (?)", [was])
-        database.commit()
+    made(file, [(1, was, [(was, "ours")])])
     for _ in range(2):
         follow(file, 5.0)
-        with closing(sqlite3.connect(file)) as database:
-            kept = [*database.execute("SELECT * FROM experiments UNION SELECT * FROM runs")]
-        assert kept == [(was if becomes is None else becomes.format(here=tmp_path.as_uri()),)]
+        becomes_ = was if becomes is None else becomes.format(here=tmp_path.as_uri())
+        assert kept(file) == [becomes_, becomes_]
+
+
+def made(
+    file: Path, experiments: Sequence[tuple[int, str | None, Sequence[tuple[str | None, str]]]]
+) -> None:
+    """A database with experiments at places, with runs at places, each ours or somebody else's."""
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("CREATE TABLE experiments (experiment_id, artifact_location)")
+        database.execute("CREATE TABLE runs (run_uuid, experiment_id, artifact_uri)")
+        database.execute("CREATE TABLE tags (key, value, run_uuid)")
+        for number, place, runs in experiments:
+            database.execute("INSERT INTO experiments VALUES (?, ?)", [number, place])
+            for index, (where, whose) in enumerate(runs):
+                run = f"{number}-{index}"
+                database.execute("INSERT INTO runs VALUES (?, ?, ?)", [run, number, where])
+                tag = "tuner.study_id" if whose == "ours" else "mlflow.user"
+                database.execute("INSERT INTO tags VALUES (?, 'x', ?)", [tag, run])
+        database.commit()
+
+
+def kept(file: Path) -> list[str | None]:
+    """The places of the experiments, and then those of the runs."""
+    with closing(sqlite3.connect(file)) as database:
+        places = [*database.execute("SELECT artifact_location FROM experiments")]
+        places += database.execute("SELECT artifact_uri FROM runs")
+        return [place for (place,) in places]
+
+
+def test_what_is_not_ours_stays(tmp_path: Path) -> None:
+    """A user's own runs and experiments in the same store, and one of both."""
+    was, here = "file:///old/mlartifacts", f"{tmp_path.as_uri()}/mlartifacts"
+    file = tmp_path / "mlflow.db"
+    made(
+        file,
+        [
+            (1, was, [(was, "ours"), (was, "ours")]),
+            (2, was, [(was, "foreign")]),
+            (3, was, [(was, "ours"), (was, "foreign")]),
+            (4, was, []),
+        ],
+    )
+    follow(file, 5.0)
+    assert kept(file) == [here, was, was, was, here, here, was, here, was]
+
+
+def test_files_that_did_not_move_along_are_found_where_they_are(tmp_path: Path) -> None:
+    """Unless a store of the same name is beside them: then this one is a copy of it."""
+    there, file = tmp_path / "there", tmp_path / "here" / "mlflow.db"
+    (there / "mlartifacts").mkdir(parents=True)
+    file.parent.mkdir()
+    was = (there / "mlartifacts").as_uri()
+    made(file, [(1, was, [(was, "ours")])])
+    follow(file, 5.0)
+    assert kept(file) == [was, was]
+    (there / "mlflow.db").touch()
+    follow(file, 5.0)
+    assert kept(file) == [(file.parent / "mlartifacts").as_uri()] * 2
 
 
 def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -30,8 +30,6 @@ PREFIX = "ray-"
 """Of the folder's name. Short: paths of sockets below it may have 107 bytes."""
 BELOW, SESSION = "r", "session"
 """Ray opens its own folders for all (mode 0777): they lie in one that nobody else can enter."""
-STORE_SHARE = 0.3
-"""Of the memory that there is, Ray's share for objects that processes share."""
 NOT_INSTALLED = "tuner is not installed for this Python"
 SET_CHILD_SUBREAPER = 36
 """Linux's PR_SET_CHILD_SUBREAPER: orphans below this process become its children."""
@@ -81,11 +79,12 @@ def _started(folder: Path, cpus: int, memory: int | None) -> Any:
     from ray._private.node import Node
     from ray._private.parameter import RayParams
 
+    share = None if memory is None else shares(memory)
     params = RayParams(
         node_ip_address=LOOPBACK,
         num_cpus=cpus,
-        memory=None if memory is None else int(memory * (1 - STORE_SHARE)),
-        object_store_memory=None if memory is None else int(memory * STORE_SHARE),
+        memory=share and share[0],
+        object_store_memory=share and share[1],
         temp_dir=str(folder / BELOW),
         session_name=SESSION,
         dashboard_agent_listen_port=0,  # any: 52365 may be another Ray's
@@ -95,6 +94,21 @@ def _started(folder: Path, cpus: int, memory: int | None) -> Any:
     )
     # Not at exit: all of its processes are ended here.
     return Node(params, head=True, shutdown_at_exit=False, spawn_reaper=True, ray_init_cluster=True)
+
+
+def shares(limit: int) -> tuple[int, int]:
+    """Bytes for trials, and for objects that processes share, where so many are allowed in all.
+
+    The store is as Ray sizes it by itself: it refuses one of more than 10 GB that /dev/shm does not
+    hold, and one of less than its minimum.
+    """
+    from ray._common.utils import get_system_memory
+    from ray._private.ray_constants import OBJECT_STORE_MINIMUM_MEMORY_BYTES
+    from ray._private.utils import resolve_object_store_memory
+
+    memory = min(limit, get_system_memory())
+    store = max(OBJECT_STORE_MINIMUM_MEMORY_BYTES, resolve_object_store_memory(memory))
+    return max(0, memory - store), store
 
 
 def _tell(told: TextIO, **said: Any) -> None:

@@ -14,14 +14,31 @@ from urllib.parse import unquote, urlsplit
 
 ARTIFACTS = "mlartifacts"
 """Name of the folder beside a sqlite store that has the files of its runs."""
-KEPT = {"experiments": "artifact_location", "runs": "artifact_uri"}
-"""Where MLflow's tables say where files are."""
+TAG = "tuner.study_id"
+"""A tag of every run that is a study's or a trial's."""
+_TABLES = {"experiments", "runs", "tags"}
+_OURS = "SELECT run_uuid FROM tags WHERE key = ?"
+_KEPT = {
+    "experiments": (
+        "artifact_location",
+        f"""experiment_id IN (SELECT experiment_id FROM runs WHERE run_uuid IN ({_OURS}))
+        AND experiment_id NOT IN (SELECT experiment_id FROM runs WHERE run_uuid NOT IN ({_OURS}))
+        """,
+        2,
+    ),
+    "runs": ("artifact_uri", f"run_uuid IN ({_OURS})", 1),
+}
+"""By table of MLflow's: the column that says where files are, which rows are ours, and how often
+the condition names the tag. An experiment is ours where all of its runs are."""
 _BELOW = re.compile(r"(\d+/?)?|(\d+/)?[0-9a-f]{32}/artifacts/?")
 """What comes after the folder: nothing or an experiment's number, or a run's own folder."""
 
 
 def follow(database: Path, patience: float) -> None:
     """Let a store name the files in the folder beside it, where it names such a folder elsewhere.
+
+    Only those of studies and trials: what else a user keeps in the store stays as it is. So does
+    all that still is in a folder with no store of this name beside it, which did not move along.
 
     Args:
         database: the file, which exists.
@@ -30,22 +47,23 @@ def follow(database: Path, patience: float) -> None:
     Raises:
         sqlite3.Error: it is not a database, or cannot be written.
     """
-    here = database.parent / ARTIFACTS
     with closing(sqlite3.connect(database, timeout=patience)) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         known = {name for (name,) in tables.fetchall()}
-        for table, column in KEPT.items() if known >= KEPT.keys() else ():
-            found = connection.execute(f"SELECT DISTINCT {column} FROM {table}").fetchall()
-            moved = {old: new for (old,) in found if (new := _beside(old, here)) not in (None, old)}
+        for table, (column, ours, tags) in _KEPT.items() if known >= _TABLES else ():
+            mine = [TAG] * tags
+            select = f"SELECT DISTINCT {column} FROM {table} WHERE {ours}"
+            found = connection.execute(select, mine).fetchall()
+            moved = {old: new for (old,) in found if (new := _beside(old, database))}
             with connection:
                 connection.executemany(
-                    f"UPDATE {table} SET {column} = ? WHERE {column} = ?",
-                    [(new, old) for old, new in moved.items()],
+                    f"UPDATE {table} SET {column} = ? WHERE {column} = ? AND {ours}",
+                    [(new, old, *mine) for old, new in moved.items()],
                 )
 
 
-def _beside(location: str | None, here: Path) -> str | None:
-    """The same place in the folder `here`; None of one that is not in such a folder."""
+def _beside(location: str | None, database: Path) -> str | None:
+    """The same place in the folder beside the database; None of one that stays where it is."""
     url = urlsplit(location or "")
     if url.scheme not in ("", "file") or url.netloc or not url.path.startswith("/"):
         return None
@@ -53,6 +71,7 @@ def _beside(location: str | None, here: Path) -> str | None:
     above, name, below = path.rpartition(f"/{ARTIFACTS}")
     if not name or not _BELOW.fullmatch(below.removeprefix("/")):
         return None
-    if Path(above) == here.parent:
-        return location
-    return here.joinpath(below.removeprefix("/")).as_uri()
+    there, here = Path(above), database.parent
+    if there == here or ((there / ARTIFACTS).exists() and not (there / database.name).exists()):
+        return None
+    return (here / ARTIFACTS).joinpath(below.removeprefix("/")).as_uri()
