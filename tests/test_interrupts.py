@@ -9,6 +9,7 @@ from textwrap import dedent
 
 import pytest
 
+from tuner import interrupts
 from tuner.interrupts import SIGNALS, OrderlyStop, ending_at_once, kept
 
 SLOW = """
@@ -17,7 +18,7 @@ SLOW = """
     with ending_at_once(lambda: "interrupted: nothing was begun"):
         try:
             print("ready", flush=True)
-            for _ in range(3000):  # a signal just before one long sleep would wait for its end
+            for _ in range(100_000):  # see LONG
                 time.sleep(0.01)
         except BaseException:
             print("swallowed", flush=True)
@@ -25,7 +26,7 @@ SLOW = """
 ORDERLY = """
     import time
     from tuner import interrupts
-    interrupts.TOGETHER = {together}
+    interrupts.TOGETHER = interrupts.BOUNCE = {together}
     noted = []
     def note():
         print("noted", flush=True)
@@ -42,8 +43,8 @@ ORDERLY = """
         print("hurried", flush=True)
         {last}
 """
-LONG = "[time.sleep(0.01) for _ in range(3000)]"
-"""Far longer than a test waits for a process."""
+LONG = "[time.sleep(0.01) for _ in range(100_000)]"
+"""Far longer than a test takes; a signal just before one long sleep would wait for its end."""
 
 
 def run(code: str, *steps: tuple[str, int]) -> tuple[int, str, str]:
@@ -58,7 +59,7 @@ def run(code: str, *steps: tuple[str, int]) -> tuple[int, str, str]:
                 process.kill()
                 raise AssertionError(f"{said!r} is not {line!r}: {process.communicate()}")
             process.send_signal(number)
-        told, errors = process.communicate(timeout=20)
+        told, errors = process.communicate(timeout=900)
     return process.returncode, told, errors
 
 
@@ -102,6 +103,43 @@ def test_signals_that_come_together_are_one() -> None:
     assert (exit_code, told.split(), errors) == (0, ["the", "rest", "hurried"], "")
 
 
+@pytest.mark.parametrize(
+    ("signals", "counted"),
+    [
+        ([(0.0, "INT"), (0.1, "INT")], 1),
+        ([(0.0, "INT"), (0.3, "INT")], 2),
+        ([(0.1 * n, "INT") for n in range(4)], 2),
+        ([(0.0, "TERM"), (0.9, "TERM")], 1),
+        ([(0.9 * n, "TERM") for n in range(3)], 2),
+        ([(0.0, "TERM"), (0.5, "HUP")], 1),
+        ([(0.0, "INT"), (0.5, "TERM")], 1),
+        ([(0.0, "TERM"), (1.5, "HUP")], 2),
+    ],
+)
+def test_which_signals_count(
+    signals: list[tuple[float, str]], counted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dropped ones hold off none that comes after: Ctrl-C that is held down ends it at once."""
+
+    class AtOnce(Exception):
+        pass
+
+    def end(told: str) -> None:
+        raise AtOnce
+
+    monkeypatch.setattr(interrupts, "end_at_once", end)
+    ended = False
+    with OrderlyStop(lambda: None, "at once") as stop:
+        for after, name in signals:
+            monkeypatch.setattr(interrupts.time, "monotonic", lambda after=after: 1000 + after)
+            try:
+                stop._receive(signal.Signals[f"SIG{name}"], None)
+            except AtOnce:
+                ended = True
+                break
+    assert stop.received and ended == (counted == 2)
+
+
 def test_an_ignored_hangup_stays_ignored() -> None:
     """`nohup tuner search …`: the study goes on when the terminal is closed."""
     code, told, errors = run(
@@ -129,7 +167,7 @@ def test_a_block_may_be_left_by_every_signal_as_by_ctrl_c(number: int) -> None:
             try:
                 with as_ctrl_c():
                     print("ready", flush=True)
-                    for _ in range(3000):
+                    for _ in range(100_000):
                         time.sleep(0.01)
             except KeyboardInterrupt:
                 print("left", flush=True)
@@ -175,7 +213,8 @@ def test_a_handler_that_exits_was_meant_for_ours() -> None:
         with ending_at_once(lambda: "interrupted: nothing was begun"), kept():
             signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
             print("ready", flush=True)
-            time.sleep(30)
+            for _ in range(100_000):
+                time.sleep(0.01)
         """,
         ("ready", signal.SIGTERM),
     )

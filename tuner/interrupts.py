@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from math import inf
 from threading import Thread
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self
@@ -22,6 +23,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TOGETHER = 1.0
 """Seconds in which several signals are one: `timeout` sends its own to the process and to its
 group, a terminal that closes and its shell send one each."""
+BOUNCE = 0.2
+"""Seconds in which Ctrl-C after Ctrl-C is one: who presses it again means it."""
 SHOW_CURSOR = "\x1b[?25h"
 """A bar that is moving hides it."""
 LOOK_SECONDS = 0.1
@@ -52,6 +55,15 @@ def as_ctrl_c() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def ignored() -> Iterator[None]:
+    """No signal does anything in the block, which is short."""
+    with kept():
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        yield
+
+
 class OrderlyStop:
     """The first signal is noted, the second ends the process; use as a context manager.
 
@@ -70,7 +82,7 @@ class OrderlyStop:
         self._noting = Thread(target=noted)
         self._told = told
         self._ending = False  # the rest is being written
-        self._last = 0.0  # when the last one came
+        self._last = (-inf, 0)  # when the last one that counted came, and its number
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -100,9 +112,10 @@ class OrderlyStop:
         self._ending = True
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        last, self._last = self._last, time.monotonic()
-        if last and self._last - last < TOGETHER:
+        now, (last, before) = time.monotonic(), self._last
+        if now - last < (BOUNCE if number == before == signal.SIGINT else TOGETHER):
             return
+        self._last = now, number
         if self.hurried or (self.received and not self._ending):
             end_at_once(self._told)
         if self._ending:

@@ -14,7 +14,7 @@ from tuner.search.credentials import check_tokens, make_private
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"):
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -32,20 +32,42 @@ def test_a_study_without_tokens_has_to_be_asked_for(monkeypatch: pytest.MonkeyPa
         check_tokens(insecure=True)
 
 
-@pytest.mark.parametrize("named", [False, True])
-def test_a_token_that_others_can_read_is_made_private(
-    named: bool, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = home / "secret" if named else home / ".ray" / "auth_token"
-    path.parent.mkdir(exist_ok=True)
+def test_a_token_that_others_can_read_is_made_private(home: Path) -> None:
+    path = home / ".ray" / "auth_token"
+    path.parent.mkdir()
     path.write_text("t")
     path.chmod(0o644)
-    if named:
-        monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(path))
     told = make_private()
     assert told is not None and "0644" in told and str(path) in told
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert make_private() is None
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640])
+def test_a_file_that_a_user_has_named_stays_as_it_is(
+    mode: int, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The group may be meant to read it."""
+    path = home / "of a team"
+    path.touch()
+    path.chmod(mode)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(path))
+    told = make_private() or ""
+    assert (str(path) in told) == (mode == 0o644)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("variable", ["RAY_AUTH_TOKEN=t", "RAY_AUTH_MODE=disabled"])
+def test_a_file_that_is_not_used_is_left_alone(
+    variable: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = home / ".ray" / "auth_token"
+    path.parent.mkdir()
+    path.touch()
+    path.chmod(0o644)
+    monkeypatch.setenv(*variable.split("="))
+    assert make_private() is None
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
 def test_one_that_is_not_ours_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

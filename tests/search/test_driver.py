@@ -8,10 +8,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from tuner.progress import Phase
 from tuner.records import Evaluation, StudyRecord, TrialRecord
 from tuner.search.driver import Driver
 from tuner.search.events import StudyCreated, TrialPlaced
 from tuner.search.journal import FILE, Journal, read_history
+from tuner.search.observer import Observer
 from tuner.search.outcome import Outcome
 from tuner.search.writer import TakenOver
 from tuner.study import StudyConfig
@@ -79,16 +81,22 @@ def configurations(record: StudyRecord) -> list[object]:
 
 def test_only_one_thread_ends_a_study(study: StudyConfig, evaluation: Make) -> None:
     """The one that fed the driver hangs in a Ray that has gone; should it wake up, it is late."""
-    late = list[Exception]()
+    late, told = list[Exception](), list[int]()
+
+    class Watcher(Observer):
+        def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None:
+            told.append(pairs_seen)
 
     def wake_up() -> None:
+        driver.restored(0, 10**6)
+        driver.progressed(0, 10**6, "training")
         try:
             driver.evaluated(0, evaluation(study.rungs[0], 0.5))
         except TakenOver as error:
             late.append(error)
 
     with create(study) as journal:
-        driver = Driver(study, journal)
+        driver = Driver(study, journal, [Watcher()])
         driver.start()
         assert driver.next_trial() is not None
         driver.trial_started(0)
@@ -98,7 +106,7 @@ def test_only_one_thread_ends_a_study(study: StudyConfig, evaluation: Make) -> N
         thread = Thread(target=wake_up)
         thread.start()
         thread.join()
-    assert len(late) == 1
+    assert len(late) == 1 and told == [] and driver._seen == {}
     read = read_history(study.folder).record()
     assert (read.state, read.reason) == (record.state, record.reason)
     assert read.state == "interrupted" and read.reason.startswith("Ray has ended")

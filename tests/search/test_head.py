@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from threading import Event
 import pytest
 
 from tuner.search import head as module
-from tuner.search.head import Head, RayGone
+from tuner.search.head import PATIENCE, Head, RayGone
 
 
 class Listening:
@@ -24,8 +25,8 @@ class Listening:
         self.raylet.listen()
         self.heads: list[Head] = []
 
-    def seen(self, patience: float = 0.0) -> Head:
-        self.heads.append(Head(self.gcs.getsockname(), self.path, patience))
+    def seen(self, here: bool = True) -> Head:
+        self.heads.append(Head(self.gcs.getsockname(), self.path, here))
         return self.heads[-1]
 
     def end_raylet(self) -> None:
@@ -62,12 +63,28 @@ def test_the_end_of_the_gcs_is_seen_at_once(ray: Listening) -> None:
 def test_over_a_network_the_gcs_may_be_away_for_a_while(
     ray: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    head, now = ray.seen(patience=20.0), module.time.monotonic()
+    head, now = ray.seen(here=False), module.time.monotonic()
     ray.gcs.close()
-    monkeypatch.setattr(module.time, "monotonic", lambda: now + 19)
+    monkeypatch.setattr(module.time, "monotonic", lambda: now + PATIENCE - 1)
     assert head.gone() == ""
-    monkeypatch.setattr(module.time, "monotonic", lambda: now + 21)
+    monkeypatch.setattr(module.time, "monotonic", lambda: now + PATIENCE + 1)
     assert head.gone() == "its GCS does not answer"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "too many open files"), TimeoutError()])
+def test_what_hinders_a_look_is_no_end(
+    ray: Listening, error: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise error
+
+    head, now = ray.seen(), module.time.monotonic()
+    with monkeypatch.context() as patched:
+        patched.setattr(module.socket, "create_connection", fail)
+        assert head.gone() == ""
+        patched.setattr(module.time, "monotonic", lambda: now + PATIENCE + 1)
+        assert head.gone() == "its GCS does not answer"
+    assert head.gone() == "its GCS does not answer", "once gone, it stays so for whoever asks"
 
 
 def test_what_a_call_says_comes_back(ray: Listening) -> None:

@@ -77,7 +77,7 @@ def cluster(
         at, starting, stopping = "on this machine", "starting Ray", "stopping Ray"
     else:
         at, starting, stopping = f"at {_answering(address)}", "joining Ray", "leaving Ray"
-    if study is not None and (told := make_private()):
+    if study is not None and address is not None and (told := make_private()):
         progress.tell(told)
     # On this machine they inherit our environment.
     loan = Loan(study.storage if study and address is not None else None)

@@ -69,24 +69,28 @@ def check_tokens(insecure: bool) -> None:
     )
 
 
-def token_file() -> Path | None:
-    """The file that holds a cluster's token, where there is one."""
+def make_private() -> str | None:
+    """Take the right to read a cluster's token from everybody else: Ray writes its file mode 0644.
+
+    That file alone, and only where it is used. The group may be meant to read one that a user has
+    named, so that it stays as it is.
+
+    Returns:
+        What to tell the user; None where nobody reads it who should not.
+    """
+    if os.environ.get("RAY_AUTH_TOKEN", "").strip() or auth_mode() == DISABLED:
+        return None
     named = os.environ.get("RAY_AUTH_TOKEN_PATH", "").strip()
     try:
         path = Path(named or Path.home() / ".ray" / "auth_token").expanduser()
-        return path if path.is_file() else None
+        if not path.is_file():
+            return None
+        mode = stat.S_IMODE(path.stat().st_mode)
     except (OSError, RuntimeError):  # a home that is not there, or not ours to look into
         return None
-
-
-def make_private() -> str | None:
-    """Take the right to read the token's file from everybody else: Ray writes it mode 0644.
-
-    Returns:
-        What to tell the user; None where nobody else could read it.
-    """
-    path = token_file()
-    if path is None or not (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
+    if named:
+        return f"everybody may read {path}, a Ray token: chmod o-r it" if mode & 0o004 else None
+    if not mode & 0o077:
         return None
     try:
         path.chmod(0o600)

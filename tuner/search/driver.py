@@ -139,6 +139,8 @@ class Driver:
 
     def restored(self, number: int, pairs_seen: int) -> None:
         """An attempt begins where its checkpoint was written; at 0 pairs, from the beginning."""
+        if self._writer.late:
+            return
         if self._trial(number).attempts > 1:
             self._write(TrialRestored(time=now(), number=number, pairs_seen=pairs_seen))
         self._seen[number] = pairs_seen
@@ -149,6 +151,8 @@ class Driver:
 
     def progressed(self, number: int, pairs_seen: int, phase: Phase) -> None:
         """A running trial says how far it is, between two rungs."""
+        if self._writer.late:
+            return
         self._seen[number] = pairs_seen
         if time.monotonic() - self._seen_written > PROGRESS_SECONDS:
             self._write_progress()
@@ -284,7 +288,9 @@ class Driver:
             getattr(observer, what)(record)
 
     def _write_progress(self) -> None:
-        running = {n: seen for n, seen in self._seen.items() if self._trial(n).state == "running"}
+        running = {
+            n: seen for n, seen in dict(self._seen).items() if self._trial(n).state == "running"
+        }
         if any(seen > self._trial(number).pairs_seen for number, seen in running.items()):
             self._write(Progressed(time=now(), pairs_seen=running))
         self._seen_written = time.monotonic()

@@ -19,9 +19,9 @@ from typing import Any, Self, TypeVar
 LOOK_SECONDS = 0.5
 ANSWER_SECONDS = 2.0
 """How long the GCS may take to accept a connection."""
-PATIENCE = 20.0
-"""Seconds without a GCS after which a cluster that was joined counts as gone: a network may fail
-for a moment, and Ray comes back from that."""
+PATIENCE = 50.0
+"""Seconds without a GCS after which it counts as gone: a network may fail for a moment, and Ray
+comes back from that. Less than the minute of Ray's own."""
 LEAVE_SECONDS = 10.0
 """What is under way may take to end in order, once Ray has gone."""
 
@@ -38,17 +38,19 @@ class Head:
     Args:
         gcs: its host and port.
         raylet: its socket.
-        patience: seconds for which the GCS may be silent.
+        here: whether the GCS is on this machine: where nobody listens there, it has ended.
     """
 
-    def __init__(self, gcs: tuple[str, int], raylet: str, patience: float) -> None:
+    def __init__(self, gcs: tuple[str, int], raylet: str, here: bool) -> None:
         self._gcs = gcs
-        self._patience = patience
+        self._here = here
+        self._gone = ""
         self._answered = time.monotonic()
         self._raylet = socket.socket(socket.AF_UNIX)  # its end closes the connection
-        self._raylet.setblocking(False)
-        with suppress(OSError):
+        with suppress(OSError):  # it is not there: nothing can be read, either
+            self._raylet.settimeout(PATIENCE)
             self._raylet.connect(raylet)
+        self._raylet.setblocking(False)
 
     @classmethod
     def joined(cls) -> Self:
@@ -58,25 +60,17 @@ class Head:
 
         host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
         node: Any = global_worker.node
-        patience = PATIENCE if os.environ.get("RAY_ADDRESS") else 0.0
-        return cls((host.strip("[]"), int(port)), node.raylet_socket_name, patience)
+        here = not os.environ.get("RAY_ADDRESS")
+        return cls((host.strip("[]"), int(port)), node.raylet_socket_name, here)
 
     def close(self) -> None:
         """Look no more."""
         self._raylet.close()
 
     def gone(self) -> str:
-        """Which of them has ended; empty where both are there."""
-        if self._has_closed():
-            return "its raylet has ended"
-        try:
-            socket.create_connection(self._gcs, ANSWER_SECONDS).close()
-        except OSError:
-            if time.monotonic() - self._answered >= self._patience:
-                return "its GCS does not answer" if self._patience else "its GCS has ended"
-        else:
-            self._answered = time.monotonic()
-        return ""
+        """Which of them has ended; empty where both are there. Once gone, it stays so."""
+        self._gone = self._gone or self._ended()
+        return self._gone
 
     def outlives(self, call: Callable[[], T], leave: Callable[[str], None] = lambda why: None) -> T:
         """What a call to Ray returns; it is made on a thread of its own, which may hang.
@@ -102,6 +96,19 @@ class Head:
             leave(why)
             raise RayGone(why) from called.exception()
         return called.result()
+
+    def _ended(self) -> str:
+        if self._has_closed():
+            return "its raylet has ended"
+        try:
+            socket.create_connection(self._gcs, ANSWER_SECONDS).close()
+        except OSError as error:  # also where this process has too many open files
+            if self._here and isinstance(error, ConnectionRefusedError):
+                return "its GCS has ended"
+            late = time.monotonic() - self._answered >= PATIENCE
+            return "its GCS does not answer" if late else ""
+        self._answered = time.monotonic()
+        return ""
 
     def _has_closed(self) -> bool:
         try:

@@ -72,7 +72,7 @@ class Member:
 
     def join(self, address: str, port: int, on_one_node: bool) -> None:
         """Meet the others there; returns when all have come."""
-        if not on_one_node or ip_address(address).is_loopback:
+        if not on_one_node or is_loopback(address):
             meet_through(_address())
         self._worker.join(self._rank, address, port)
 
@@ -229,6 +229,14 @@ class Leader(TrialActor):
     def _nodes(self) -> list[str]:
         assert self._members is not None
         return self._members.nodes
+
+
+def is_loopback(address: str) -> bool:
+    """Whether it is this machine's alone; a node may have been started with a name for it."""
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 def _address() -> str:

@@ -24,6 +24,11 @@ class Writer:
         self._writing = Lock()
         self._only: int | None = None
 
+    @property
+    def late(self) -> bool:
+        """Whether another thread than this one has taken over."""
+        return self._only not in (None, get_ident())
+
     def append(self, event: Event) -> None:
         """Write an event.
 
@@ -32,7 +37,7 @@ class Writer:
             UserError: the journal cannot be written.
         """
         with self._writing:
-            if self._only not in (None, get_ident()):
+            if self.late:
                 raise TakenOver
             self._journal.append(event)
 

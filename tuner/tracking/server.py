@@ -21,7 +21,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from tuner.errors import UserError
-from tuner.interrupts import as_ctrl_c
+from tuner.interrupts import as_ctrl_c, ignored
 from tuner.shown import printable, without_secrets
 from tuner.study.parts import SQLITE
 from tuner.timing import Late, within
@@ -174,11 +174,12 @@ def reason(log: str) -> str:
 
 
 def _end_group(server: subprocess.Popen[bytes]) -> None:
-    """End a process and all of its group: asked first, then made to."""
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-        server.wait(10)
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
+    """End a process and all of its group: asked first, then made to; no signal ends that early."""
+    with ignored():
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(10)
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
