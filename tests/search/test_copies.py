@@ -54,3 +54,23 @@ def test_a_copy_does_not_write_into_the_originals_runs(uri: str, tmp_path: Path)
     check_own_runs(record, copy, f"sqlite:///{tmp_path}/new/mlflow.db")
     shutil.rmtree(original)
     check_own_runs(record, copy, store(copy))
+
+
+@pytest.mark.parametrize(
+    ("uri", "shared"),
+    [("sqlite:///{}/ours.db", True), ("sqlite:///{}/old/ours.db", False), (None, False)],
+)
+def test_a_database_beside_a_copy_may_be_the_originals(
+    uri: str | None, shared: bool, tmp_path: Path
+) -> None:
+    """Where the copy is above the original, a database beside it may be that of both."""
+    original = begun(tmp_path / "old", uri and uri.format(tmp_path))
+    copy = tmp_path / "small"
+    shutil.copytree(original, copy)
+    assert (store(copy) == store(original)) == shared
+    record = read_history(copy).record()
+    if not shared:
+        check_own_runs(record, copy, store(copy))
+        return
+    with pytest.raises(UserError, match="is a copy of the study in"):
+        check_own_runs(record, copy, store(copy))
