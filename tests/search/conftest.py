@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +83,9 @@ def tuner(place: Path) -> Iterator[Command]:
     environment = {**os.environ, "HOME": str(place), "RAY_TMPDIR": str(place / "ray")}
     (place / "ray").mkdir()
 
-    def start(*arguments: str) -> subprocess.Popen[str]:
+    def start(*arguments: str, program: Sequence[str] = ("-m", "tuner")) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tuner", *arguments],
+            [sys.executable, *program, *arguments],
             cwd=place,
             env=environment,
             stdout=subprocess.PIPE,

@@ -9,17 +9,24 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.search.processes import SMOKE, Command, finish, record, wait_for
+from tests.waiting import PATIENCE, until
 from tuner.search.journal import FILE
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
+PATIENT = (
+    "-c",
+    "from tuner.search import parting; "
+    f"parting.PARTING_SECONDS = {PATIENCE}; "
+    "from tuner.cli import main; main()",
+)
+"""Tuner that waits for last checkpoints on a busy machine, too."""
 LONG = ["--set", "budget.trials=2", "--set", "budget.pairs_per_trial=25600"]
 
 
@@ -44,10 +51,7 @@ def processes_of_ray(place: Path, title: str) -> list[int]:
 
 def all_gone(place: Path) -> None:
     """Wait for all processes of the study to end."""
-    deadline = time.monotonic() + 60
-    while left := processes_of_ray(place, ""):
-        assert time.monotonic() < deadline, f"left over: {left}"
-        time.sleep(0.1)
+    until(lambda: not processes_of_ray(place, ""), "the end of all processes")
 
 
 def assert_in_order(place: Path, code: int, printed: str) -> None:
@@ -79,7 +83,7 @@ def test_a_signal_to_the_process_group_ends_it_in_order(
     tuner: Command, place: Path, number: signal.Signals
 ) -> None:
     """And nothing that was trained is trained again."""
-    process = tuner("search", str(SMOKE), *LONG)
+    process = tuner("search", str(SMOKE), *LONG, program=PATIENT)
     wait_for(place, lambda s: sum(len(t.evaluations) for t in s.trials) >= 3, process)
     os.killpg(process.pid, number)
     code, printed = finish(process)
@@ -89,7 +93,7 @@ def test_a_signal_to_the_process_group_ends_it_in_order(
 
 def test_a_signal_to_each_of_its_processes_ends_it_in_order(tuner: Command, place: Path) -> None:
     """As systemd sends one to a unit, and a batch system to a job: Ray's own are in it, too."""
-    process = tuner("search", str(SMOKE), *LONG)
+    process = tuner("search", str(SMOKE), *LONG, program=PATIENT)
     wait_for(place, lambda s: sum(len(t.evaluations) for t in s.trials) >= 3, process)
     for number in processes_of_ray(place, ""):
         os.kill(number, signal.SIGTERM)
@@ -102,7 +106,7 @@ def test_timeout_ends_it_in_order(place: Path) -> None:
     """It signals the process and then its group, and so the process twice."""
     environment = {**os.environ, "HOME": str(place), "RAY_TMPDIR": str(place)}
     process = subprocess.Popen(
-        ["timeout", "1000", sys.executable, "-m", "tuner", "search", str(SMOKE), *LONG],
+        ["timeout", "1000", sys.executable, *PATIENT, "search", str(SMOKE), *LONG],
         cwd=place,
         env=environment,
         stdout=subprocess.PIPE,
@@ -123,7 +127,7 @@ def test_a_terminal_that_is_closed_ends_it_in_order(tuner: Command, place: Path)
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(place)
-        arguments = [sys.executable, "-m", "tuner", "search", str(SMOKE), *LONG]
+        arguments = [sys.executable, *PATIENT, "search", str(SMOKE), *LONG]
         os.execve(sys.executable, arguments, environment)
 
     class Shown:
@@ -155,7 +159,7 @@ def test_a_terminal_that_is_closed_ends_it_in_order(tuner: Command, place: Path)
 def test_the_end_of_ray_is_noticed_and_no_trials_failure(
     tuner: Command, place: Path, title: str, why: str
 ) -> None:
-    process = tuner("search", str(SMOKE), *LONG)
+    process = tuner("search", str(SMOKE), *LONG, program=PATIENT)
     wait_for(place, lambda s: sum(len(t.evaluations) for t in s.trials) >= 3, process)
     (number,) = processes_of_ray(place, f"/{title} ")
     os.kill(number, signal.SIGKILL)
