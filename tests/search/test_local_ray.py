@@ -20,10 +20,14 @@ from textwrap import dedent
 
 import psutil  # type: ignore[import-untyped]
 import pytest
+from rich.console import Console
 
 from tests.ports import free_port
 from tests.search.processes import SMOKE
+from tuner.errors import UserError
+from tuner.search import cluster
 from tuner.search.local_ray import LONGEST
+from tuner.terminal.progress import ConsoleProgress
 
 pytestmark = pytest.mark.integration
 
@@ -171,6 +175,23 @@ def test_it_ends_where_its_driver_is_killed(
     assert psutil.wait_procs(stay, timeout=1)[0] == []
     process.kill()
     assert_gone(below, folder)
+
+
+def test_logs_that_are_named_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where this process is not let in, the message says where the reason may be."""
+
+    def refuse(**options: object) -> None:
+        raise RuntimeError("not in here")
+
+    monkeypatch.setenv("HOME", "/dev/null")
+    monkeypatch.setenv("RAY_TMPDIR", str(folder))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(cluster.ray, "init", refuse)
+    progress = ConsoleProgress(Console(quiet=True))
+    with pytest.raises(UserError, match="not in here") as refused:
+        cluster.cluster(progress, None, meanwhile=lambda: None).__enter__()
+    logs = Path(refused.value.remedy.rpartition(" ")[2])
+    assert logs.is_relative_to(folder) and list(logs.glob("gcs_server*"))
 
 
 @pytest.mark.slow

@@ -101,9 +101,10 @@ def cluster(
             try:
                 if address is None:
                     here = leaving.enter_context(local_ray(cpus().number))
-                    leaving.enter_context(_joined(here.address, runtime_env, str(here.logs)))
+                    at_ray, logs_at, fails = here.address, str(here.logs), here.keep_logs
                 else:
-                    leaving.enter_context(_joined(address, runtime_env, LOGS_OF_HEAD))
+                    at_ray, logs_at, fails = address, LOGS_OF_HEAD, _nothing
+                leaving.enter_context(_joined(at_ray, runtime_env, logs_at, fails))
             finally:
                 joined.set()
         found = preparing.result()
@@ -130,11 +131,16 @@ class _OwnPath(JobConfig):
 
 
 @contextmanager
-def _joined(address: str, runtime_env: dict[str, Any], logs: str) -> Iterator[None]:
-    """Be a driver of the cluster at an address that answers, for a block."""
+def _joined(
+    address: str, runtime_env: dict[str, Any], logs: str, fails: Callable[[], None]
+) -> Iterator[None]:
+    """Be a driver of the cluster at an address that answers, for a block.
+
+    `fails` is called where that does not come about, and the logs are to be read.
+    """
     try:
         # On the main thread: Ray puts in a handler of its own for SIGTERM, which exits.
-        with kept(), _bounded(address, logs):
+        with kept(), _bounded(address, logs, fails):
             ray.init(
                 address=address,
                 log_to_driver=False,
@@ -143,6 +149,7 @@ def _joined(address: str, runtime_env: dict[str, Any], logs: str) -> Iterator[No
                 runtime_env=runtime_env,
             )
     except Exception as error:  # Ray has no base class for what may go wrong here
+        fails()
         raise _refusal(address, error, logs) from error
     try:
         yield
@@ -172,10 +179,11 @@ def _answering(address: str) -> str:
 
 
 @contextmanager
-def _bounded(address: str, logs: str) -> Iterator[None]:
+def _bounded(address: str, logs: str, fails: Callable[[], None]) -> Iterator[None]:
     """End this process where the block, which may be stuck in Ray's own code, takes too long."""
 
     def end() -> None:
+        fails()
         told = (
             f"error: Ray at {address} did not let this process in within {JOIN_SECONDS:.0f} s\n"
             f"Run it again when less is going on there. Ray's own logs say more: {logs}"
@@ -190,6 +198,10 @@ def _bounded(address: str, logs: str) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def _nothing() -> None:
+    """The logs of a cluster that was joined are its own."""
 
 
 def _refusal(address: str, error: Exception, logs: str) -> UserError:

@@ -3,7 +3,8 @@
 It is the leader of a session of its own and blocks the signals that end processes, as all that it
 starts does: whoever signals the driver's process group, or each process of its cgroup, reaches the
 driver alone, which ends Ray when it has ended in order. Ray ends when this process's standard input
-is closed: by the driver, or by the kernel where the driver was killed.
+is closed: by the driver, or by the kernel where the driver was killed. Its folder is kept where
+anything was written to it before: the driver has named the logs to somebody.
 
 It writes one JSON object to its standard output: `{"address": …, "logs": …}`, or
 `{"failed": …, "logs": …}`.
@@ -49,8 +50,8 @@ def main() -> None:
             raise ModuleNotFoundError(NOT_INSTALLED)
         node = _started(folder, asked["cpus"], asked["memory"])
         _tell(told, address=node.gcs_address, logs=node.get_logs_dir_path())
-        while os.read(driver, 1):  # nothing is sent: its end is what is waited for
-            pass
+        while os.read(driver, 1):  # its end is waited for; where anything is sent, logs are kept
+            kept = True
     except Exception as error:
         logs = next(folder.glob(f"{BELOW}/{SESSION}/logs"), None)
         kept = logs is not None

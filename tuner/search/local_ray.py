@@ -39,11 +39,18 @@ class LocalRay:
 
     Attributes:
         address: of its GCS, as `127.0.0.1:PORT`.
-        logs: the folder of its logs.
+        logs: the folder of its logs, which goes when Ray does.
     """
 
     address: str
     logs: Path
+    _process: subprocess.Popen[str]
+
+    def keep_logs(self) -> None:
+        """Leave the logs where they are when Ray ends: somebody is told to read them."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # it has ended, and its files with it
+            os.write(self._process.stdin.fileno(), b"k")
 
 
 @contextmanager
@@ -66,7 +73,7 @@ def local_ray(cpus: int) -> Iterator[LocalRay]:
         if "address" not in said:
             raise _failed(said, errors)
         with _let_in():
-            yield LocalRay(said["address"], Path(said["logs"]))
+            yield LocalRay(said["address"], Path(said["logs"]), process)
 
 
 @contextmanager
