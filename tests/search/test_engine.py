@@ -183,7 +183,7 @@ def test_a_diverging_trial_fails_at_once_and_the_others_go_on(tuner: Command, pl
         (["search", str(SMOKE), "--set", "languages.target=[xx]"], "xx"),
         (
             ["search", str(SMOKE), "--set", "data={source: directory, path: nowhere}"],
-            "no folder",
+            "is not a folder",
         ),
         (
             [
