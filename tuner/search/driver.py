@@ -75,11 +75,9 @@ class Driver:
         self._proposer: Proposer = Searched(study) if study.design is None else Designed(study)
         self._limits = Limits.of(study)
         protected = frozenset({BASELINE} if study.baseline is not None else ())
-        self._asha = (
-            Asha(study.rungs, study.scheduler.reduction_factor, protected)
-            if study.scheduler.kind == "asha"
-            else None
-        )
+        self._asha: Asha | None = None
+        if study.scheduler.kind == "asha":
+            self._asha = Asha(study.rungs, study.scheduler.reduction_factor, protected)
         self._waiting: deque[int] = deque()
         self._under_way: set[int] = set()  # given out, and neither ended nor back in the queue
         self._exhausted = False  # there is no other point
@@ -120,9 +118,7 @@ class Driver:
     @property
     def done(self) -> bool:
         """Whether no trial is left to run, none that runs can come back, and none is to be made."""
-        if self.should_stop():
-            return True
-        return not (self._under_way or self._waiting or self._may_create())
+        return self.should_stop() or not (self._under_way or self._waiting or self._may_create())
 
     def trial_started(self, number: int) -> None:
         """A worker begins to train the trial, for the first time or again.
@@ -288,10 +284,8 @@ class Driver:
             getattr(observer, what)(record)
 
     def _write_progress(self) -> None:
-        running = {
-            n: seen for n, seen in dict(self._seen).items() if self._trial(n).state == "running"
-        }
-        if any(seen > self._trial(number).pairs_seen for number, seen in running.items()):
+        running = {n: at for n, at in dict(self._seen).items() if self._trial(n).state == "running"}
+        if any(at > self._trial(number).pairs_seen for number, at in running.items()):
             self._write(Progressed(time=now(), pairs_seen=running))
         self._seen_written = time.monotonic()
 
