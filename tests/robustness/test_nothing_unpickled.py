@@ -22,7 +22,7 @@ from tuner.study.parts import EncoderConfig
 from tuner.training.checkpoint import Checkpoints, sums_in
 
 PACKAGE = Path(__file__).parents[2] / "tuner"
-READS_OF_RAY = {"search/engine.py"}
+READS_OF_RAY = {"search/worker_errors.py"}
 """Reads what Ray has just written to the scratch folder of the very same run."""
 
 

@@ -82,6 +82,7 @@ def test_a_study_to_its_end_and_what_it_leaves(tuner: Command, place: Path) -> N
         assert node.joined < attempt.placed < attempt.ended <= node.left
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed(tuner: Command, place: Path) -> None:
     """SIGINT: exit 130, the trials go on from their checkpoints, nothing is trained twice."""
     longer = ["--set", "budget.pairs_per_trial=6400", "--set", "budget.trials=2"]
@@ -183,7 +184,7 @@ def test_a_diverging_trial_fails_at_once_and_the_others_go_on(tuner: Command, pl
         (["search", str(SMOKE), "--set", "languages.target=[xx]"], "xx"),
         (
             ["search", str(SMOKE), "--set", "data={source: directory, path: nowhere}"],
-            "no folder",
+            "is not a folder",
         ),
         (
             [

@@ -128,6 +128,7 @@ def test_a_spent_budget_ends_a_study_which_may_be_extended(tuner: Command, place
     assert all(trial.state in ("completed", "pruned") for trial in study.trials)
 
 
+@pytest.mark.slow
 def test_what_a_resume_may_not_change_is_refused(tuner: Command, place: Path) -> None:
     """With the difference; and a search of the same name names resume, and what differs."""
     code, printed = finish(tuner("search", str(SMOKE), *TWO))
@@ -142,6 +143,7 @@ def test_what_a_resume_may_not_change_is_refused(tuner: Command, place: Path) ->
     assert (place / "studies" / "smoke" / "journal.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_resume_is_interrupted_before_it_goes_on(tuner: Command, place: Path) -> None:
     """Nothing has happened, and the study says how it goes on."""
     process = tuner("search", str(SMOKE))

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -124,8 +125,6 @@ def as_nobody() -> Iterator[None]:
 def unwritable(folder: Path) -> str:
     (folder / "mlflow.db").touch()
     (folder / "mlflow.db").chmod(0o444)
-    for place in (folder, *folder.parents[:2]):
-        place.chmod(0o777)
     return f"sqlite:///{folder}/mlflow.db"
 
 
@@ -156,16 +155,30 @@ UNUSABLE: dict[str, Callable[[Path], str]] = {
 }
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that others reach too; those of pytest are its user's alone."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder)
+
+
+def test_a_folder_that_may_not_be_looked_into_is_a_reason(open_folder: Path) -> None:
+    (open_folder / "closed" / "inside").mkdir(parents=True)
+    (open_folder / "closed").chmod(0o700)
+    with as_nobody(), pytest.raises(UserError, match="cannot be written to"):
+        reach(f"sqlite:///{open_folder}/closed/inside/mlflow.db")
+
+
 @pytest.mark.parametrize("why", UNUSABLE)
 def test_another_address_is_one_that_can_be_used(
-    why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    why: str, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tmp_path.chmod(0o777)
-    (tmp_path / "home").mkdir(mode=0o777)
-    (tmp_path / "home").chmod(0o777)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    uri = UNUSABLE[why](tmp_path)
+    (open_folder / "home").mkdir()
+    (open_folder / "home").chmod(0o777)
+    monkeypatch.setenv("HOME", str(open_folder / "home"))
+    monkeypatch.chdir(open_folder)
+    uri = UNUSABLE[why](open_folder)
     with as_nobody() if why == "cannot be written to" else nullcontext():
         with pytest.raises(UserError, match=re.escape(why)) as raised:
             reach(uri)

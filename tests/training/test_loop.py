@@ -65,7 +65,7 @@ def trial(**values: Any) -> TrialConfig:
 
 def without_clock(evaluation: Evaluation) -> Evaluation:
     clocks = ("time", "pairs_per_second", "train_seconds", "evaluation_seconds", "peak_memory_mb")
-    return evaluation.model_copy(update=dict.fromkeys(clocks, 0.0))
+    return evaluation.model_copy(update=dict.fromkeys(clocks, 1.0))
 
 
 class Run:

@@ -112,7 +112,7 @@ def of_file(file: Path, error: BaseException) -> str:
         return again
     if any(name.startswith("SQLITE_FULL") for name in reasons):
         return "Free some space where it is, then try again."
-    if file.is_dir():
+    if os.path.isdir(file):
         return (
             f"It is a folder: move it away, or use a file, for instance {other_file(file.parent)}"
         )
@@ -126,18 +126,18 @@ def other_file(*folders: Path) -> str:
     for folder in (*folders, Path("studies").absolute(), Path.home()):
         file = folder / "mlflow.db"
         number = 1
-        while file.exists():
+        while os.path.exists(file):
             number += 1
             file = folder / f"mlflow-{number}.db"
-        there = next(parent for parent in file.parents if parent.exists())
-        if not UNFIT & set(str(file)) and there.is_dir() and is_writable(there):
+        there = next(parent for parent in file.parents if os.path.exists(parent))
+        if not UNFIT & set(str(file)) and os.path.isdir(there) and is_writable(there):
             return f"tracking.uri: {SQLITE}{file} ({ANOTHER})"
     return f"tracking.uri: {SQLITE}/FOLDER/mlflow.db ({ANOTHER})"
 
 
 def is_writable(place: Path) -> bool:
     """Whether this process may write to a file, or make one in a folder."""
-    mode = os.W_OK | os.X_OK if place.is_dir() else os.W_OK
+    mode = os.W_OK | os.X_OK if os.path.isdir(place) else os.W_OK
     return os.access(place, mode, effective_ids=os.access in os.supports_effective_ids)
 
 

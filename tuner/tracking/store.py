@@ -200,13 +200,15 @@ def _open_sqlite(uri: str) -> None:
             "MLflow needs a plain file, with no %, ? and # in its name or its folders'",
             f"Use another one, for instance {other_file()}",
         )
-    folder = next(parent for parent in file.parents if parent.exists())
-    writable = folder.is_dir() and is_writable(folder)
-    if not writable or (file.exists() and not is_writable(file)):
+    folder = next(parent for parent in file.parents if os.path.exists(parent))
+    writable = os.path.isdir(folder) and is_writable(folder)
+    if not writable or (os.path.exists(file) and not is_writable(file)):
         there = file if writable else folder
         raise refused(
             uri,
-            f"{there} cannot be written to" if folder.is_dir() else f"{there} is not a folder",
+            f"{there} cannot be written to"
+            if os.path.isdir(folder)
+            else f"{there} is not a folder",
             f"Make it writable for you, or use another file, for instance {other_file()}",
         )
     if not file.exists():
