@@ -350,7 +350,6 @@ def test_nano_is_taken() -> None:
     assert describe_encoder(EncoderConfig(name=str(nano.encoder_folder()))).num_layers == 4
 
 
-@pytest.mark.integration  # it imports every tokenizer of transformers
 def test_every_tokenizer_s_vocabulary_is_looked_for() -> None:
     kinds = {kind for kind, _ in ARCHITECTURES.values()} - set(REFUSED)
     names = {kind: TOKENIZER_MAPPING_NAMES.get(kind) for kind in sorted(kinds)}
