@@ -25,7 +25,7 @@ def protocol_of(study: StudyRecord) -> Protocol:
     return Protocol.of(
         LanguagesConfig.model_validate(study.settings["languages"]),
         ProtocolConfig.model_validate(study.settings["protocol"]),
-        study.facts["data"]["machine_translated"],
+        study.facts["data"].get("machine_translated"),
         study.facts["encoder"]["seen"],
     )
 

@@ -22,7 +22,7 @@ from tuner.data.tokenise import tokenise
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
-from tuner.model.one_language import check_one_language, language_numbers
+from tuner.model.one_language import assumed_codes, check_one_language, language_numbers
 from tuner.model.probe import tried
 from tuner.model.shape import check_fits
 from tuner.model.vocabulary import cut
@@ -187,6 +187,8 @@ def _as_encoder_takes_them(
         UserError: the tokenizer has other types of tokens than the encoder.
     """
     numbers = language_numbers(encoder.config, tokens.languages, encoder.name)
+    for line in assumed_codes(encoder.config, tokens.languages, encoder.name):
+        progress.tell(line)
     tokens = replace(tokens, language_ids=numbers)
     types, known = tokens.template.types, encoder.config.get("type_vocab_size")
     if types is None or not isinstance(known, int) or types.max() < known:

@@ -15,7 +15,7 @@ from tuner.plain_yaml import parse, read
 from tuner.shown import SECRET, has_secret, is_printable
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
-from tuner.study.data import SOURCES
+from tuner.study.data import SOURCES, check_translated
 from tuner.study.design import ConfirmDesign
 
 LONGEST, MOST = 300, 20
@@ -38,10 +38,17 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
 def written_study(settings: dict[str, Any], path: Path) -> StudyConfig:
     """A StudyConfig of what a file says.
 
+    Studies begun by older versions may break `check_translated`, and they can be resumed; so it
+    is checked here, not by StudyConfig.
+
     Raises:
         UserError: it says something that is not allowed.
     """
     study = validate_study(settings, str(path))
+    try:
+        check_translated(study.data, study.all_languages)
+    except ValueError as error:
+        raise _invalid(str(path), [str(error)]) from error
     if isinstance(study.design, ConfirmDesign):
         raise UserError(
             f"{path}: a design of kind confirm reads test, and is made by tuner confirm alone",
@@ -76,14 +83,7 @@ def validate_study(settings: dict[str, Any], where: str) -> StudyConfig:
             return StudyConfig.model_validate(settings)
     except ValidationError as error:
         complaints = [_complaint(item) for item in error.errors()]
-    lines = [" ".join(complaint.split()) for complaint in complaints[:MOST]]
-    told = [f"  {line[:LONGEST]}{'…' * (len(line) > LONGEST)}" for line in lines]
-    if len(complaints) > MOST:
-        told.append(f"  … and {len(complaints) - MOST:,} more")
-    raise UserError(
-        f"{where} is not a valid study:\n" + "\n".join(told),
-        "Correct these keys in the file or in --set.",
-    )
+    raise _invalid(where, complaints)
 
 
 def reopened_study(settings: Mapping[str, Any], folder: Place) -> StudyConfig:
@@ -98,6 +98,18 @@ def reopened_study(settings: Mapping[str, Any], folder: Place) -> StudyConfig:
             "A study keeps its name, which is its folder's.",
         )
     return validate_study({**settings, "storage": folder.absolute().parent}, str(folder))
+
+
+def _invalid(where: str, complaints: Sequence[str]) -> UserError:
+    """The error that lists every complaint about a study."""
+    lines = [" ".join(complaint.split()) for complaint in complaints[:MOST]]
+    told = [f"  {line[:LONGEST]}{'…' * (len(line) > LONGEST)}" for line in lines]
+    if len(complaints) > MOST:
+        told.append(f"  … and {len(complaints) - MOST:,} more")
+    return UserError(
+        f"{where} is not a valid study:\n" + "\n".join(told),
+        "Correct these keys in the file or in --set.",
+    )
 
 
 def override(settings: dict[str, Any], text: str) -> None:

@@ -15,12 +15,19 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertForMaskedLM
+from transformers.models.auto.tokenization_auto import (
+    TOKENIZER_MAPPING_NAMES,
+    tokenizer_class_from_name,
+)
 
+from tests.model.architectures import ARCHITECTURES
 from tests.model.conftest import MODELS
 from tuner.data import nano
 from tuner.errors import UserError
+from tuner.model.architectures import REFUSED
 from tuner.model.encoder import load_encoder, load_tokenizer
 from tuner.model.fetching import HubAway
+from tuner.model.files import TOKENIZERS
 from tuner.model.shape import check_encoder, check_fits, describe_encoder
 from tuner.study import StudyConfig
 from tuner.study.parts import EncoderConfig
@@ -341,3 +348,16 @@ def test_the_remedy_for_what_does_not_fit_makes_it_fit(changes: dict[str, Any]) 
 
 def test_nano_is_taken() -> None:
     assert describe_encoder(EncoderConfig(name=str(nano.encoder_folder()))).num_layers == 4
+
+
+def test_every_tokenizer_s_vocabulary_is_looked_for() -> None:
+    kinds = {kind for kind, _ in ARCHITECTURES.values()} - set(REFUSED)
+    names = {kind: TOKENIZER_MAPPING_NAMES.get(kind) for kind in sorted(kinds)}
+    files = {
+        kind: tokenizer_class_from_name(name).vocab_files_names["vocab_file"]
+        for kind, name in names.items()
+        if name is not None and kind != "esmc"  # it has a tokenizer.json alone
+    }
+    assert len(files) > 25
+    assert files["rembert"] == "sentencepiece.model"
+    assert set(files.values()) <= set(TOKENIZERS)

@@ -18,7 +18,7 @@ from tests.tracking.examples import Told
 from tuner.config import FusionConfig, HeadConfig
 from tuner.errors import UserError
 from tuner.model.classifier import PairClassifier
-from tuner.model.one_language import check_one_language, language_numbers
+from tuner.model.one_language import assumed_codes, check_one_language, language_numbers
 from tuner.model.probe import block_of
 from tuner.prepare import prepare
 from tuner.study import StudyConfig
@@ -33,6 +33,8 @@ XLM = {"model_type": "xlm", "n_langs": 2, "lang2id": {"en": 1, "de": 0}}
     [
         (XMOD, ("de", "en"), (1, 0)),
         (XMOD, ("zh_TW", "de_DE"), (3, 1)),
+        (XMOD, ("zh", "en"), (2, 0)),
+        (XMOD | {"languages": ["zh_TW"]}, ("zh",), (0,)),
         (XLM, ("de", "en"), (0, 1)),
         (XLM | {"n_langs": 1}, ("fr",), None),
         (XLM | {"use_lang_emb": False}, ("fr",), None),
@@ -47,11 +49,55 @@ def test_languages_are_found_by_code(
 
 @pytest.mark.parametrize(
     ("config", "language"),
-    [(XMOD, "ja"), (XMOD, "zh"), (XLM, "fr"), (XLM | {"lang2id": None}, "en")],
+    [(XMOD, "ja"), (XLM, "fr"), (XLM | {"lang2id": None}, "en")],
 )
 def test_a_language_that_it_does_not_know_is_refused(config: Any, language: str) -> None:
     with pytest.raises(UserError, match=f"does not know {language}"):
         language_numbers(config, ("en", language) if config is XMOD else (language,), "x")
+
+
+def test_chinese_is_simplified_chinese_and_the_user_is_told() -> None:
+    (line,) = assumed_codes(XMOD, ("en", "zh"), "x")
+    assert line == "the encoder x knows zh_CN and zh_TW: zh is taken for zh_CN"
+    for config in (XMOD | {"languages": ["zh_TW"]}, XLM, {"model_type": "bert"}):
+        assert assumed_codes(config, ("en", "zh"), "x") == []
+    assert assumed_codes(XMOD, ("zh_CN", "de"), "x") == []
+
+
+@pytest.mark.parametrize(
+    ("config", "language", "codes"),
+    [
+        (XMOD, "zh_HK", "zh_CN or zh_TW"),
+        (XMOD | {"languages": ["sr_RS", "sr_ME"]}, "sr", "sr_RS or sr_ME"),
+    ],
+)
+def test_a_language_with_several_codes_is_to_be_called_one_of_them(
+    config: dict[str, Any], language: str, codes: str
+) -> None:
+    with pytest.raises(UserError, match=rf"{language} may be {codes} there\nCall it one of them"):
+        language_numbers(config, (language,), "x")
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (XMOD | {"languages": None}, "languages must be a list of codes, got None"),
+        (XMOD | {"languages": "en_XX"}, "languages must be a list of codes, got 'en_XX'"),
+        (XMOD | {"languages": ["en_XX", 3]}, "languages must be a list of codes"),
+        (XLM | {"lang2id": ["en", "de"]}, "lang2id must map codes to whole numbers from 0 to 1"),
+        (XLM | {"lang2id": {"en": "0"}}, "lang2id must map codes to whole numbers"),
+        (XLM | {"lang2id": {"en": True}}, "lang2id must map codes to whole numbers"),
+        (XLM | {"lang2id": {"en": 2}}, "lang2id must map codes to whole numbers"),
+    ],
+)
+def test_a_configuration_whose_languages_are_broken_is_refused(
+    config: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    message = f"(?s)the configuration of .* cannot be loaded: {told}"
+    with pytest.raises(UserError, match=message):
+        language_numbers(config, ("en",), "x")
+    with pytest.raises(UserError, match=message):
+        check_one_language(config, study(tmp_path, {"source": "nano"}))
 
 
 def test_pairs_of_two_languages_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import processors
 from transformers import AlbertForSequenceClassification, AutoModel, NomicBertModel
 from transformers.utils import logging
@@ -20,6 +22,7 @@ from tuner.config import HeadConfig
 from tuner.errors import UserError
 from tuner.model import configuration, packing
 from tuner.model import encoder as encoder_module
+from tuner.model import probe as probe_module
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, load_encoder
 from tuner.model.packing import BlockEncoder
@@ -151,6 +154,101 @@ def test_a_vocabulary_that_is_cut_wrongly_is_noticed(
     monkeypatch.setattr(prepare_module, "cut", wrong)
     with pytest.raises(UserError, match="not computed as transformers computes it: off by"):
         prepared("bert", tmp_path, pairs)
+
+
+def long_pairs(folder: Path) -> dict[str, Any]:
+    """Pairs of 30 words a sentence: `max_length` truncates all of them."""
+    asked = data(folder)
+    for file in folder.glob("*.jsonl"):
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        for number, line in enumerate(lines):
+            words = " ".join(f"w{(number + word) % 50}" for word in range(30))
+            line |= {"sentence1": words, "sentence2": words}
+        file.write_text("\n".join(map(json.dumps, lines)))
+    return asked
+
+
+@pytest.mark.parametrize("name", ["mobilebert", "bert"])
+def test_padding_is_tried_also_where_all_pairs_are_truncated(name: str, tmp_path: Path) -> None:
+    saved(name, tmp_path)
+    asked = study(tmp_path, long_pairs(tmp_path))
+    if name == "bert":
+        prepare(asked, Told())
+    else:
+        with pytest.raises(UserError, match=MIXES):
+            prepare(asked, Told())
+
+
+def moved(monkeypatch: pytest.MonkeyPatch, by: float) -> None:
+    """Every run and every block is off by so much, each time otherwise."""
+    run, call = probe_module._run, BlockEncoder.__call__
+
+    def off(state: torch.Tensor) -> torch.Tensor:
+        return state + by * state.abs().max() * torch.rand_like(state)
+
+    def alone(*arguments: Any) -> Any:
+        found = run(*arguments)
+        return replace(found, states=[off(state) for state in found.states])
+
+    def blocks(*arguments: Any) -> Any:
+        return [[off(state) for state in states] for states in call(*arguments)]
+
+    monkeypatch.setattr(probe_module, "_run", alone)
+    monkeypatch.setattr(BlockEncoder, "__call__", blocks)
+
+
+def test_rounding_through_float32_is_not_mixing(
+    tmp_path: Path, pairs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in ModernBERT's rotation, ESM and EuroBERT's norms, also when they are run in float64."""
+    moved(monkeypatch, 1e-7)
+    prepared("distilbert", tmp_path, pairs)
+
+
+@pytest.mark.parametrize(
+    ("by", "told"), [(1e-4, "another result each time"), (torch.nan, "are NaN or infinite")]
+)
+def test_more_than_rounding_is_refused(
+    by: float, told: str, tmp_path: Path, pairs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved(monkeypatch, by)
+    with pytest.raises(UserError, match=told):
+        prepared("distilbert", tmp_path, pairs)
+
+
+@pytest.mark.parametrize("large", [probe_module.LARGE, 1000])
+def test_a_first_token_that_sees_little_sees(
+    large: int, tmp_path: Path, pairs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32 too, where rounding may be larger than what it sees."""
+    monkeypatch.setattr(probe_module, "LARGE", large)
+    saved("bert", tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    for name in weights:
+        if name.endswith("attention.output.dense.weight"):
+            weights[name] *= 1e-5
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    prepare(study(tmp_path, pairs), Told())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA error"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    ],
+)
+def test_memory_that_runs_out_is_told_and_not_remembered(
+    error: Exception, tmp_path: Path, pairs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: object, **more: object) -> None:
+        raise error
+
+    monkeypatch.setattr(BlockEncoder, "__call__", fails)
+    with pytest.raises(UserError, match=r"memory ran out while .*\nFree memory"):
+        prepared("bert", tmp_path, pairs)
+    assert not list((tmp_path / "cache").rglob("*.json"))
 
 
 def test_what_cannot_be_run_is_told(

@@ -21,12 +21,16 @@ from hypothesis import strategies as st
 
 from tests.search.test_driver import FACTS, create, run
 from tuner import __version__
+from tuner.answers import protocol_of
 from tuner.errors import StorageFull, UserError
 from tuner.records import Evaluation
+from tuner.report.page.blocks import Words
+from tuner.report.page.provenance import TRANSLATED
+from tuner.report.page.provenance import data as data_section
 from tuner.search import journal as journal_module
 from tuner.search import segments
 from tuner.search.driver import Driver
-from tuner.search.events import DriverEnded, DriverStarted, TrialEnded
+from tuner.search.events import DriverEnded, DriverStarted, StudyCreated, TrialEnded
 from tuner.search.format import decode
 from tuner.search.journal import FILE, Journal, being_written, check_free, read_history, studies_in
 from tuner.search.journal_file import lines
@@ -54,6 +58,27 @@ def begun(study: StudyConfig, make: Make) -> Path:
         run(driver, study, make, stop_after=4)
     assert isinstance(study.folder, Path)
     return study.folder
+
+
+@pytest.mark.parametrize("known", [True, False, None])
+def test_a_study_begins_whatever_is_known_of_its_translation(
+    study: StudyConfig, known: bool | None
+) -> None:
+    data = {**FACTS["data"], "machine_translated": known}
+    created = StudyCreated(
+        time=1.0,
+        name=study.name,
+        id="abc",
+        settings=study.model_dump(mode="json"),
+        facts={**FACTS, "data": data},
+        rungs=study.rungs,
+    )
+    with Journal.create(study.folder, created):
+        record = read_history(study.folder).record()
+    told = {True: "yes", False: "no", None: "unknown"}[known]
+    assert protocol_of(record).claim.endswith(f"(machine-translated: {told})")
+    words = data_section(record).blocks[0]
+    assert isinstance(words, Words) and TRANSLATED[known] in words.text
 
 
 def record_files(folder: Path) -> list[Path]:

@@ -172,10 +172,6 @@ class TokenisedCorpus:
             splits=splits,
         )
 
-    def shortened(self, max_length: int) -> TokenisedCorpus:
-        """The same with pairs of fewer tokens at most."""
-        return replace(self, max_length=max_length)
-
     def lengths(
         self,
         split: Split,

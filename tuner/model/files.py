@@ -25,6 +25,7 @@ TOKENIZERS = (
     "vocab.txt",
     "vocab.json",
     "sentencepiece.bpe.model",
+    "sentencepiece.model",
     "spiece.model",
     "spm.model",
     "tokenizer.model",

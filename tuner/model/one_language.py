@@ -8,8 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tuner.errors import UserError
+from tuner.model.files import SAVE_AGAIN, broken, texts
 from tuner.protocol import Protocol
 from tuner.study import StudyConfig
+
+USUAL = {"zh": "zh_CN"}
+"""The code that a language means where an encoder has several: PAWS-X and XNLI are in simplified
+Chinese."""
 
 
 def language_numbers(
@@ -20,17 +25,18 @@ def language_numbers(
     Args:
         config: as in config.json.
         languages: codes such as `de`; an encoder's own, such as `de_DE`, are found by their first
-            part where only one begins so.
+            part where only one begins so, or one of them is usual.
         name: the encoder's, as the user gave it.
 
     Raises:
-        UserError: it does not know one of them.
+        UserError: it does not know one of them, or has several codes for it; or its configuration
+            does not say which it knows.
     """
-    known = _known(config)
+    known = _known(config, name)
     if known is None:
         return None
-    own = [_own(language, known) for language in languages]
-    unknown = [language for language, code in zip(languages, own, strict=True) if code is None]
+    own = {language: _codes(language, known) for language in languages}
+    unknown = [language for language, codes in own.items() if not codes]
     if unknown:
         raise UserError(
             f"the encoder {name!r} is told the language of every pair, and does not know "
@@ -38,7 +44,28 @@ def language_numbers(
             f"It knows {', '.join(sorted(known)) or 'none'}. Leave the others out, or use an "
             "encoder that is not told the language, such as XLM-R.",
         )
-    return tuple(known[code] for code in own if code is not None)
+    for language, codes in own.items():
+        if len(codes) > 1:
+            raise UserError(
+                f"the encoder {name!r} is told the language of every pair, and {language} may be "
+                f"{' or '.join(codes)} there",
+                "Call it one of them, in the study and in its data, or use an encoder that is not "
+                "told the language, such as XLM-R.",
+            )
+    return tuple(known[own[language][0]] for language in languages)
+
+
+def assumed_codes(config: Mapping[str, object], languages: Sequence[str], name: str) -> list[str]:
+    """Lines for the user about languages that are taken for the usual one of several."""
+    known = _known(config, name) or {}
+    return [
+        f"the encoder {name} knows {' and '.join(_alike(language, known))}: {language} is taken "
+        f"for {USUAL[language]}"
+        for language in languages
+        if language in USUAL
+        and len(_alike(language, known)) > 1
+        and _codes(language, known) == [USUAL[language]]
+    ]
 
 
 def check_one_language(config: Mapping[str, object], study: StudyConfig) -> None:
@@ -48,9 +75,9 @@ def check_one_language(config: Mapping[str, object], study: StudyConfig) -> None
         UserError: batches or evaluation sets are cross-lingual, or the encoder does not know one
             of the study's languages.
     """
-    if _known(config) is None:
-        return
     name = study.encoder.name
+    if _known(config, name) is None:
+        return
     why = f"the encoder {name!r} takes one language a sequence, and"
     remedy = "or use an encoder that is not told the language, such as XLM-R."
     if any(trial.mix.cross_lingual > 0 for trial in study.corner_configs()):
@@ -69,29 +96,63 @@ def check_one_language(config: Mapping[str, object], study: StudyConfig) -> None
     language_numbers(config, tuple(languages), name)
 
 
-def _known(config: Mapping[str, object]) -> dict[str, int] | None:
-    """The languages' numbers by the encoder's own codes."""
+def _known(config: Mapping[str, object], name: str) -> dict[str, int] | None:
+    """The languages' numbers by the encoder's own codes.
+
+    Raises:
+        UserError: the configuration does not hold them as it must.
+    """
     match config.get("model_type"):
         case "xmod":
             listed = config.get("languages", ["en_XX"])
-            assert isinstance(listed, Sequence)
-            return {str(code): number for number, code in enumerate(listed)}
+            codes = texts(listed)
+            if codes != listed:
+                reason = f"languages must be a list of codes, got {_shown(listed)}"
+                broken(name, "configuration", reason, SAVE_AGAIN)
+            return {code: number for number, code in enumerate(codes)}
         case "xlm" | "flaubert":
             count, used = config.get("n_langs", 1), config.get("use_lang_emb", True)
             if not used or not isinstance(count, int) or count < 2:
                 return None
-            numbers = config.get("lang2id")
-            return dict(numbers) if isinstance(numbers, Mapping) else {}
+            given = config.get("lang2id")
+            found = {} if given is None else _numbers(given, count)
+            if found is None:
+                reason = (
+                    f"lang2id must map codes to whole numbers from 0 to {count - 1}, "
+                    f"got {_shown(given)}"
+                )
+                broken(name, "configuration", reason, SAVE_AGAIN)
+            return found
     return None
 
 
-def _own(language: str, known: Mapping[str, int]) -> str | None:
-    """The encoder's own code of a language; None where it has none, or several."""
+def _numbers(given: object, count: int) -> dict[str, int] | None:
+    """A map from codes to numbers below `count`; None where it is not one."""
+    if not isinstance(given, Mapping):
+        return None
+    numbers = {
+        str(code): number
+        for code, number in given.items()
+        if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < count
+    }
+    return numbers if len(numbers) == len(given) else None
+
+
+def _codes(language: str, known: Mapping[str, int]) -> list[str]:
+    """The encoder's own codes that a language may mean: one where that is certain."""
     if language in known:
-        return language
-    first = [code for code in known if _primary(code) == _primary(language)]
-    return first[0] if len(first) == 1 else None
+        return [language]
+    alike, usual = _alike(language, known), USUAL.get(language)
+    return [usual] if usual in alike else alike
+
+
+def _alike(language: str, known: Mapping[str, int]) -> list[str]:
+    return [code for code in known if _primary(code) == _primary(language)]
 
 
 def _primary(code: str) -> str:
     return code.replace("-", "_").partition("_")[0].lower()
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:80]

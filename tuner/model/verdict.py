@@ -21,7 +21,7 @@ from tuner.errors import UserError
 from tuner.model.architectures import ENCODERS
 from tuner.study import StudyConfig
 
-REVISION = 1
+REVISION = 2
 """Counts up where `tuner.model.probe` tries something else than before."""
 
 

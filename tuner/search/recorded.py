@@ -35,7 +35,7 @@ class _Data(_Known):
     checksum: str
     languages: tuple[str, ...]
     counts: dict[str, dict[str, Count]]
-    machine_translated: bool
+    machine_translated: bool | None = None
     training_pairs: Count | None = None
     notes: tuple[str, ...] = ()
 

@@ -25,7 +25,7 @@ from tuner.space.feasible import AT_ONCE, LARGEST_GRID, Feasible, Tally
 from tuner.space.requirements import parse
 from tuner.storage.folders import Place
 from tuner.storage.location import NAME, located
-from tuner.study.data import DataConfig, check_translated
+from tuner.study.data import DataConfig
 from tuner.study.design import DesignConfig
 from tuner.study.parts import (
     BudgetConfig,
@@ -124,7 +124,6 @@ class StudyConfig(Part):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_roles(self.languages, self.protocol)
-        check_translated(self.data, self.all_languages)
         self._check_requirements()
         if self.design is not None:
             check_design(self)

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from tests.data.sources.worlds import PAIRS, World, jsonl, tsv
 from tuner.data.sources import opening
+from tuner.data.sources.labels import found_classes
+from tuner.data.sources.tables import Table
 from tuner.errors import UserError
 from tuner.plain_yaml import parse
 from tuner.study.labels import folded
@@ -182,6 +184,24 @@ def test_a_look_shows_wrong_labels(
     world.data["labels"] = ["no", "yes", "maybe"]
     with pytest.raises(UserError, match=r"line 3: the label 'Yes' is not one of no, yes, maybe"):
         world.look()
+
+
+def test_many_distinct_labels_are_looked_through_once() -> None:
+    """A column of sentences named as the label: every row has its own."""
+    searches = 0
+
+    class Watched(list[str]):
+        def index(self, *arguments: Any) -> int:
+            nonlocal searches
+            searches += 1
+            return super().index(*arguments)
+
+    labels = Watched(f"label {number}" for number in range(100))
+    pairs = ["x"] * len(labels)
+    table = Table("train", "en", "train.tsv", None, pairs, pairs, labels, range(2, 102))
+    with pytest.raises(UserError, match="100 different labels"):
+        found_classes([table])
+    assert searches == 0
 
 
 @given(st.integers(-(10**30), 10**30), st.sampled_from(["", ".0", ".", "e0"]))

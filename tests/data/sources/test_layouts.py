@@ -257,6 +257,16 @@ def test_a_head_may_lack_languages(
             world.look()
 
 
+def test_a_head_may_hold_no_language_of_the_study(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = [(*row, "fr") for row in rows("fr")]
+    world.files = {"all.tsv": as_tsv(every, (*NAMES, "lang"))}
+    world.data |= {"train": "all.tsv", "dev": "all.tsv", "columns": {"language": "lang"}}
+    monkeypatch.setattr(opening, "SMALL", 0)
+    assert world.look() == 0
+
+
 def test_a_look_reads_what_a_corpus_needs(world: World) -> None:
     del world.files["dev.de.tsv"]
     with pytest.raises(UserError, match=r"data\.dev leads to what is not there"):

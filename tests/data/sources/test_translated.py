@@ -14,7 +14,7 @@ from tuner.protocol import Protocol
 from tuner.study import StudyConfig
 from tuner.study.data import DirectoryData, FilesData
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
-from tuner.study_file import load_study
+from tuner.study_file import load_study, reopened_study
 
 NANO = Path("search_spaces/nano.yaml")
 
@@ -110,3 +110,15 @@ def test_a_pivot_is_a_language_of_the_study() -> None:
     pivot = ["languages.target=[zh]", "protocol={kind: pivot, pivot: [ko]}"]
     study = load_study(NANO, [f"data={{{FILES}, machine_translated: [ko]}}", *pivot])
     assert study.all_languages == ("en", "de", "fr", "zh", "ko")
+
+
+def test_a_study_of_an_older_version_that_names_others_is_still_resumed(tmp_path: Path) -> None:
+    """Older versions did not check it; only a new study has to keep to it."""
+    block = f"data={{{FILES}, machine_translated: [de]}}"
+    study = load_study(NANO, [block, f"storage={tmp_path}"])
+    recorded = study.model_dump(mode="json")
+    recorded["data"]["machine_translated"] = ["de", "pt"]
+    assert reopened_study(recorded, study.folder).data.model_dump()["machine_translated"] == (
+        "de",
+        "pt",
+    )

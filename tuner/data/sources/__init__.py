@@ -178,8 +178,11 @@ def _nano(languages: list[str], train: list[str]) -> Iterator[Table]:
 def _classes(data: DataConfig, tables: Sequence[Table]) -> Classes | None:
     """The classes that the settings list, else the source declares, else train has.
 
-    None where train would have to say, and was not read whole.
+    None where train would have to say, and was not read whole: the heads of large files may hold
+    no language of the study.
     """
+    if not tables:
+        return None
     listable = isinstance(data, FilesData | HubData)
     if isinstance(data, FilesData | HubData) and data.labels is not None:
         return listed_classes(data.labels)

@@ -206,9 +206,9 @@ def _first_places(tables: Sequence[Table]) -> dict[str, str]:
     """Each label that is not missing, and where it first stands."""
     first: dict[str, str] = {}
     for table in tables:
-        for label in dict.fromkeys(table.labels):
+        for row, label in enumerate(table.labels):
             if label not in first and not is_missing(label):
-                first[label] = table.place(table.labels.index(label))
+                first[label] = table.place(row)
     return first
 
 

@@ -61,8 +61,7 @@ def data(study: StudyRecord) -> Section:
         told.append(
             f"Trained on {corpus['training_pairs']:,} pairs that are clean in all source languages."
         )
-    if "machine_translated" in corpus:
-        told.append(TRANSLATED[corpus["machine_translated"]])
+    told.append(TRANSLATED[corpus.get("machine_translated")])
     told.append(
         f"Encoder: {encoder.get('name', 'unknown')}"
         + (f" at revision {encoder['revision']}" if encoder.get("revision") else "")
