@@ -29,11 +29,11 @@ from tuner.config import HeadConfig
 from tuner.errors import UserError
 from tuner.model import configuration
 from tuner.model import encoder as encoder_module
+from tuner.model.chosen_pairs import block_of
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import quiet
 from tuner.model.one_language import language_numbers
 from tuner.model.packing import PACKABLE, Block
-from tuner.model.probe import block_of
 from tuner.prepare import Inputs, prepare
 from tuner.records import Evaluation
 from tuner.study import StudyConfig

@@ -17,9 +17,9 @@ from tests.model.architectures import data, saved, study
 from tests.tracking.examples import Told
 from tuner.config import FusionConfig, HeadConfig
 from tuner.errors import UserError
+from tuner.model.chosen_pairs import block_of
 from tuner.model.classifier import PairClassifier
 from tuner.model.one_language import assumed_codes, check_one_language, language_numbers
-from tuner.model.probe import block_of
 from tuner.prepare import prepare
 from tuner.study import StudyConfig
 from tuner.training.loop import train

@@ -23,10 +23,10 @@ from tuner.errors import UserError
 from tuner.model import configuration, packing
 from tuner.model import encoder as encoder_module
 from tuner.model import probe as probe_module
+from tuner.model.chosen_pairs import block_of
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, load_encoder
 from tuner.model.packing import BlockEncoder
-from tuner.model.probe import block_of
 from tuner.model.vocabulary import cut
 from tuner.prepare import Inputs, prepare
 

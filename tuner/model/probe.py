@@ -13,17 +13,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from tuner.config import FusionConfig, HeadConfig
-from tuner.data.tokens import Pairs, TokenisedCorpus
+from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
 from tuner.hub import cached_folder
 from tuner.model.architectures import ENCODERS, MIXES
+from tuner.model.chosen_pairs import PAIRS, ChosenPairs
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, quiet
 from tuner.model.packing import Block, arguments_of
@@ -31,8 +31,6 @@ from tuner.model.shape import source_of
 from tuner.model.verdict import Verdict, key_of, key_of_files, recall, remember
 from tuner.study.parts import EncoderConfig
 
-PAIRS, TOKENS = 4, 64
-"""Pairs that are tried, and tokens of each at most."""
 LONG_FIRST = range(PAIRS)[::-1]
 """A short pair turns BigBird's sparse attention off for good; so the longest pair comes first."""
 WIDER = 5
@@ -122,7 +120,7 @@ def probe(
             verdict to remember.
     """
     dtype = torch.float64 if whole.shape.parameters <= LARGE else torch.float32
-    chosen = _Chosen.of(corpus, languages)
+    chosen = ChosenPairs.of(corpus, languages)
     try:
         with torch.inference_mode(), quiet():
             singles, unfused = _expected(whole, chosen, corpus, dtype)
@@ -144,70 +142,8 @@ def probe(
         ) from error
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """Which pairs are tried: rows, from short to long, and the language of each."""
-
-    rows: np.ndarray
-    languages: np.ndarray
-    max_length: int
-
-    @classmethod
-    def of(cls, corpus: TokenisedCorpus, languages: Sequence[str]) -> _Chosen:
-        numbers = [corpus.languages.index(language) for language in languages]
-        rows, chosen = [], []
-        for place in range(PAIRS):
-            number = numbers[place % len(numbers)]
-            own = corpus.rows("train", [corpus.languages[number]])
-            at = np.full_like(own, number)
-            by_length = own[corpus.lengths("train", own, at, at).argsort(kind="stable")]
-            rows.append(by_length[(len(by_length) - 1) * place // (PAIRS - 1)])
-            chosen.append(number)
-        return cls(np.array(rows), np.array(chosen), min(TOKENS, corpus.max_length))
-
-    def pairs(self, corpus: TokenisedCorpus, some: Sequence[int], padded_to: int = 0) -> Pairs:
-        """Some of them as one block."""
-        few, places = self._alone(corpus), np.array(some)
-        at = self.languages[places]
-        width = max(padded_to, int(few.lengths("train", places, at, at).max()))
-        return few.assemble("train", places, at, at, width)
-
-    def _alone(self, corpus: TokenisedCorpus) -> TokenisedCorpus:
-        """A corpus of the chosen pairs alone.
-
-        The first keeps one token of each sentence. Else all might be of `max_length`, and nothing
-        would be padded.
-        """
-        train = corpus.splits["train"]
-        lengths = train.lengths[:, :, self.rows]
-        lengths[:, :, 0] = np.minimum(lengths[:, :, 0], 1)
-        few = replace(
-            train,
-            starts=train.starts[:, :, self.rows],
-            lengths=lengths,
-            clean=train.clean[:, self.rows],
-            labels=train.labels[self.rows],
-        )
-        return replace(corpus, max_length=self.max_length, splits={"train": few})
-
-    def block(self, corpus: TokenisedCorpus, some: Sequence[int], padded_to: int = 0) -> Block:
-        """The same on the way to the encoder."""
-        return block_of(self.pairs(corpus, some, padded_to))
-
-
-def block_of(pairs: Pairs) -> Block:
-    """Pairs as a block on the CPU."""
-    types, languages = pairs.token_type_ids, pairs.language_ids
-    return Block(
-        torch.from_numpy(pairs.input_ids),
-        torch.from_numpy(pairs.attention_mask),
-        None if types is None else torch.from_numpy(types),
-        None if languages is None else torch.from_numpy(languages),
-    )
-
-
 def _expected(
-    encoder: PretrainedEncoder, chosen: _Chosen, corpus: TokenisedCorpus, dtype: torch.dtype
+    encoder: PretrainedEncoder, chosen: ChosenPairs, corpus: TokenisedCorpus, dtype: torch.dtype
 ) -> tuple[list[_Alone], str]:
     """What transformers' own model makes of every pair alone, and why layers cannot be fused.
 
@@ -250,7 +186,7 @@ def _expected(
 
 def _compared(
     encoder: PretrainedEncoder,
-    chosen: _Chosen,
+    chosen: ChosenPairs,
     corpus: TokenisedCorpus,
     singles: list[_Alone],
     unfused: str,
