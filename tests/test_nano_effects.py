@@ -1,4 +1,4 @@
-"""What docs/nano.md says of nano holds: the far gap, what beta does, how long a trial takes."""
+"""What docs/nano.md says of nano holds: the far gap, and what beta and the learning rate do."""
 
 from __future__ import annotations
 
@@ -28,11 +28,10 @@ def zero_shot(trial: dict[str, Any]) -> float:
     return float(trial["oracle"]["targets"]["accuracy"])
 
 
-def test_far_languages_lie_below_near_ones_and_a_trial_is_short() -> None:
+def test_far_languages_lie_below_near_ones() -> None:
     trial = evaluation()
     near, far = (trial["oracle"][name]["accuracy"] for name in ("es", "rest"))
     assert near - far >= 0.05
-    assert trial["train_seconds"] + trial["evaluation_seconds"] <= 10
 
 
 def test_beta_and_the_learning_rate_move_zero_shot_accuracy() -> None:

@@ -11,6 +11,6 @@ with suppress(OSError):  # the folder is gone, and nothing can be imported from 
     if sys.path[0] == os.getcwd() != os.path.dirname(tuner.__path__[0]):
         del sys.path[0]
 
-from tuner.cli import main
+from tuner.cli import start
 
-main()
+start()

@@ -91,9 +91,15 @@ class Cluster:
             environment: more of it.
             before: a command that runs the one that follows it.
         """
-        all_ = {"num-cpus": 1, "num-gpus": 0, **(options or {})}
+        name = f"n{free_port()}"
+        # Two nodes in one folder unpack a job's files over each other, while it reads them.
+        own = {"num-cpus": 1, "num-gpus": 0, "temp-dir": self.place.folder / name}
         process = self._start(
-            [f"--address={self.address}"], all_, f"node-{free_port()}.txt", environment, before
+            [f"--address={self.address}"],
+            {**own, **(options or {})},
+            f"{name}.txt",
+            environment,
+            before,
         )
         try:
             yield

@@ -22,9 +22,20 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 PATIENT = (
     "-c",
-    "from tuner.search import parting; "
-    f"parting.PARTING_SECONDS = {PATIENCE}; "
-    "from tuner.cli import main; main()",
+    f"""
+from tuner import supervised
+
+supervise = supervised.supervise
+
+def patient():
+    supervise()
+    from tuner.search import parting
+    parting.PARTING_SECONDS = {PATIENCE}
+
+supervised.supervise = patient
+from tuner.cli import start
+start()
+""",
 )
 """Tuner that waits for last checkpoints on a busy machine, too."""
 LONG = ["--set", "budget.trials=2", "--set", "budget.pairs_per_trial=25600"]
@@ -169,3 +180,42 @@ def test_the_end_of_ray_is_noticed_and_no_trials_failure(
     assert record(place).reason == f"Ray has ended: {why}"
     code, printed = finish(tuner("resume", "smoke"))
     assert code == 0, printed
+
+
+RAYLET_GONE = (
+    "-c",
+    """
+import os, time
+import psutil
+from tuner import supervised
+
+supervise = supervised.supervise
+
+def doomed():
+    supervise()
+    import ray
+    put = ray.put
+
+    def put_too_late(*arguments, **named):
+        home, seen = os.environ["HOME"], ["name", "environ"]
+        for process in psutil.process_iter(seen):
+            if process.info["name"] == "raylet" and process.info["environ"].get("HOME") == home:
+                process.kill()
+        time.sleep(0.05)  # less than until the driver looks again
+        return put(*arguments, **named)
+
+    ray.put = put_too_late
+
+supervised.supervise = doomed
+from tuner.cli import start
+start()
+""",
+)
+"""Tuner whose raylet ends just before something is stored: Ray's code ends the process then."""
+
+
+def test_a_driver_that_ray_ends_is_spoken_for(tuner: Command, place: Path) -> None:
+    code, said = finish(tuner("search", str(SMOKE), program=RAYLET_GONE))
+    assert code == 130 and "tuner resume smoke" in said.splitlines()[-1], said
+    code, said = finish(tuner("resume", "smoke"))
+    assert code == 0 and record(place).state == "completed", said

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from tuner import __version__
+from tuner import __version__, supervised
 from tuner.cli import cluster, confirming, looking, running
 from tuner.errors import StudyFailed, StudyInterrupted, UserError
 from tuner.invocation import SENT
@@ -44,6 +44,10 @@ app.command()(cluster.stop)
 app.command()(cluster.doctor)
 
 
+DRIVERS = ("search", "resume", "confirm")
+"""Commands that work on a study: where one ends without a word, something follows."""
+
+
 def _show_version(asked: bool) -> None:
     if asked:
         print(__version__)
@@ -62,8 +66,22 @@ def options(
     """Searches over hybrid-batch fine-tuning of multilingual encoders."""
 
 
+def start() -> None:
+    """Be the process of a command; one that a study depends on has another one look after it."""
+    if sys.argv[1:2] and sys.argv[1] in DRIVERS:
+        supervised.supervise()
+    try:
+        main()
+    finally:
+        supervised.ends_by_itself()
+
+
 def main() -> None:
-    """Run the command line; user errors become one message and exit code 2."""
+    """Run the command line; user errors become one message and exit code 2.
+
+    Raises:
+        SystemExit: with the exit code.
+    """
     streams.prepare()
     code = _run()
     if code == 0 and (why := streams.unwritten()):

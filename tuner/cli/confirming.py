@@ -22,6 +22,7 @@ from tuner.cli.shared import (
 from tuner.errors import StudyFailed, StudyInterrupted
 from tuner.interrupts import ending_at_once
 from tuner.invocation import command
+from tuner.supervised import say_at_the_end
 
 if TYPE_CHECKING:
     from tuner.storage.folders import Place
@@ -56,6 +57,7 @@ def confirm(
     folder, console = folder_of(study, storage), console_of(as_json)
     goes_on = command("confirm", folder) + " --reference" * reference
     told = f"interrupted: what was begun is as it was; {goes_on}"
+    say_at_the_end(f"go on with {goes_on}")
     with ending_at_once(lambda: told):
         with loading(console):
             from tuner.confirm.command import Asked

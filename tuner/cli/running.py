@@ -29,6 +29,7 @@ from tuner.cli.shared import (
 )
 from tuner.interrupts import ending_at_once
 from tuner.invocation import command, search_command
+from tuner.supervised import say_at_the_end
 
 if TYPE_CHECKING:
     from tuner.storage.folders import Place
@@ -68,6 +69,7 @@ def search(
             return f"interrupted: {goes_on}"
         return "interrupted: nothing was begun"
 
+    say_at_the_end(f"if the study was begun, go on with {command('resume', study.folder)}")
     with ending_at_once(stands):
         with loading(console):
             from tuner.search.run import begin, begin_or_go_on
@@ -144,6 +146,7 @@ def resume(
     folder, console = folder_of(study, storage), console_of(as_json)
     extension = Extension(trials, gpu_hours, until, overrides)
     told = f"interrupted: the study is as it was; {command('resume', folder)}"
+    say_at_the_end(f"go on with {command('resume', folder)}")
     with ending_at_once(lambda: told):
         record = read_history(folder).record()
         left = not nothing_left(record, extended(record, folder, extension))
