@@ -89,7 +89,7 @@ class Kind(ABC):
 
 
 class KillDriver(Kind):
-    """SIGKILL to the driver alone, or to all processes at once as when a machine dies."""
+    """SIGKILL to the driver, to the one that looks after it, or to all as when a machine dies."""
 
     name = "driver killed"
 
@@ -99,10 +99,10 @@ class KillDriver(Kind):
         if self.rng.random() < 0.5:
             return strike_machine(study, driver)
         at, record = time.time(), study.records()
-        driver.signal(signal.SIGKILL)
-        driver.wait()
+        end(self.rng.choice([driver.number, driver.at_work]), signal.SIGKILL)
+        code = driver.wait()
         time.sleep(0.2)  # Ray follows: see how far a worker got that outlived its driver
-        return Fault("SIGKILL to the driver", at, record, newest_sound(study))
+        return Fault(f"SIGKILL to the driver: exit {code}", at, record, newest_sound(study))
 
 
 class KillWorker(Kind):

@@ -112,6 +112,16 @@ class Driver:
         return self._process.pid
 
     @property
+    def at_work(self) -> int:
+        """The process that drives the study; the one that was started looks after it."""
+        started = self.number
+        try:
+            below = Path(f"/proc/{started}/task/{started}/children").read_text().split()
+        except FileNotFoundError:  # it has ended
+            below = []
+        return int(below[0]) if below else started
+
+    @property
     def running(self) -> bool:
         return self._process.poll() is None
 
