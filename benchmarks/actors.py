@@ -9,10 +9,11 @@ from typing import Any
 import ray
 from ray import tune
 
-from tuner.records import Evaluation, Scores
-from tuner.search import engine
-from tuner.search.worker import NUMBER
+from tuner.journal.records import Evaluation
+from tuner.run import engine
+from tuner.run.worker import NUMBER
 from tuner.study import StudyConfig
+from tuner.study.scores import Scores
 
 
 def idle_actor(

@@ -25,11 +25,11 @@ from ray.tune.schedulers import AsyncHyperBandScheduler
 from rich.console import Console
 from writing import command_line, write
 
-from tuner.search import engine
+from tuner.run import engine
+from tuner.run.study import begin
+from tuner.run.worker import NUMBER
 from tuner.search.driver import Driver
-from tuner.search.run import begin
-from tuner.search.worker import NUMBER
-from tuner.study_file import load_study
+from tuner.study.file import load_study
 
 HERE = Path(__file__).parent
 NANO = HERE.parent / "search_spaces" / "nano.yaml"

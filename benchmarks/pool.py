@@ -33,16 +33,16 @@ from jaxtyping import Bool, Int
 from torch.optim import Optimizer
 from writing import RESULTS, command_line, machine, moment
 
-from tuner.config import TrialConfig
 from tuner.data.corpus import Corpus
 from tuner.data.sources import load_corpus
 from tuner.model.classifier import PairClassifier
-from tuner.prepare import Inputs, prepare
 from tuner.progress import Advance
-from tuner.protocol import EvaluationSet
-from tuner.space import compose
+from tuner.run.prepare import Inputs, prepare
 from tuner.study import StudyConfig
-from tuner.study_file import load_study
+from tuner.study.file import load_study
+from tuner.study.protocol import EvaluationSet
+from tuner.study.space import compose
+from tuner.study.trial import TrialConfig
 from tuner.training.accumulation import Forward
 from tuner.training.checkpoint import Checkpoint, Checkpoints, Progress
 from tuner.training.evaluation import Evaluating, Predictions, predict

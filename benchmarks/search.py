@@ -27,7 +27,7 @@ from writing import command_line, write
 from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
 from tuner.model.encoder import load_encoder, load_tokenizer
-from tuner.study_file import load_study
+from tuner.study.file import load_study
 
 HERE = Path(__file__).parent
 NANO = HERE.parent / "search_spaces" / "nano.yaml"

@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader
 from transformers import BertForSequenceClassification
 from workload import load
 
-from tuner.config import TrialConfig
+from tuner.study.trial import TrialConfig
 
 TRIALS, WORKERS = 16, 2
 RUNGS = (1600, 4800)
@@ -110,8 +110,8 @@ def tuner(work: Work) -> None:
     """Ours, from its YAML."""
     from rich.console import Console
 
-    from tuner.search.run import begin
-    from tuner.study_file import load_study
+    from tuner.run.study import begin
+    from tuner.study.file import load_study
 
     space = {"optim.lr": {"type": "float", "low": LOWEST_LR, "high": HIGHEST_LR, "log": True},
              "batch.effective_size": list(SIZES)}  # fmt: skip

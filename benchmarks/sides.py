@@ -27,12 +27,12 @@ from torch.utils.data import DataLoader
 from transformers import BertForSequenceClassification
 from workload import SOURCES, encoder_config, load, random_encoder
 
-from tuner.config import TrialConfig
 from tuner.data.batches import HybridBatches
 from tuner.data.tokens import TokenisedCorpus
 from tuner.model.vocabulary import cut
-from tuner.protocol import Protocol
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
+from tuner.study.protocol import Protocol
+from tuner.study.trial import TrialConfig
 from tuner.training.loop import Step, train
 
 WARM_UP = 0.25

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner import arrays
-from tuner.arrays import bits_as_text, ints_as_text, text_as_bits, text_as_ints
+from tuner.journal import arrays
+from tuner.journal.arrays import bits_as_text, ints_as_text, text_as_bits, text_as_ints
 
 
 def test_texts_computed_by_hand() -> None:

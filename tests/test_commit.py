@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tuner import commit as module
-from tuner.commit import VARIABLE, commit
+from tuner import version as module
+from tuner.version import VARIABLE, commit
 
 pytestmark = pytest.mark.integration
 

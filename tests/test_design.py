@@ -13,8 +13,8 @@ from tests.scaling.studies import SETTINGS, planned
 from tuner.errors import UserError
 from tuner.jobs.staging import stage
 from tuner.study import StudyConfig
+from tuner.study.file import load_study, validate_study
 from tuner.study.planned import budgets, full_budget, planned_configs, planned_params, sizes
-from tuner.study_file import load_study, validate_study
 
 CONFIRM: dict[str, Any] = {
     "kind": "confirm",
@@ -110,7 +110,7 @@ def test_shipped_designs_hold_either(name: str, hold: str) -> None:
 
 
 def _shipped(name: str, hold: str) -> StudyConfig:
-    from tuner.study_file import load_study
+    from tuner.study.file import load_study
 
     path = Path(__file__).parent.parent / "search_spaces" / f"{name}.yaml"
     return load_study(path, [f"design.hold={hold}", "name=other"])

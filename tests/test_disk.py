@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from upath import UPath
 
-from tuner.disk import check_space, disk_need, free_bytes, in_words, shortage, used_bytes
 from tuner.errors import UserError
 from tuner.model.encoder import load_encoder
 from tuner.model.shape import EncoderShape
+from tuner.run.disk import check_space, disk_need, free_bytes, in_words, shortage, used_bytes
 from tuner.study import StudyConfig
-from tuner.study_file import load_study
+from tuner.study.file import load_study
 
 SMOKE = Path(__file__).parents[1] / "search_spaces" / "smoke.yaml"
 SHAPE = EncoderShape(num_layers=4, hidden_size=8, parameters=1_000_000)

@@ -15,22 +15,22 @@ from rich.console import Console
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
-from tuner.config import TrialConfig
 from tuner.errors import UserError
-from tuner.export import CLASSIFIER, _chosen, export
+from tuner.journal.events import StudyCreated, TrialPlaced
+from tuner.journal.journal import Journal, read_history
+from tuner.journal.records import Evaluation
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import load_encoder, load_tokenizer
 from tuner.model.packing import Block
 from tuner.model.shape import describe_encoder
-from tuner.prepare import Inputs, prepare
-from tuner.records import Evaluation
+from tuner.run.export import CLASSIFIER, _chosen, export
+from tuner.run.prepare import Inputs, prepare
+from tuner.run.trial_files import TrialFiles
 from tuner.search.driver import Driver
-from tuner.search.events import StudyCreated, TrialPlaced
-from tuner.search.journal import Journal, read_history
-from tuner.search.trial_files import TrialFiles
 from tuner.study import StudyConfig
+from tuner.study.file import load_study
 from tuner.study.parts import EncoderConfig, LanguagesConfig
-from tuner.study_file import load_study
+from tuner.study.trial import TrialConfig
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.loop import train

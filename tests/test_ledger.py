@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from tests.search.conftest import SETTINGS
 from tuner.errors import UserError
-from tuner.ledger import Ledger, Limits
-from tuner.records import Failure, StudyRecord
-from tuner.search.events import (
+from tuner.journal.events import (
     AttemptFailed,
     DriverEnded,
     DriverStarted,
@@ -26,10 +24,12 @@ from tuner.search.events import (
     TrialRestored,
     TrialStarted,
 )
-from tuner.search.history import History
+from tuner.journal.history import History
+from tuner.journal.ledger import Ledger, Limits
+from tuner.journal.records import Failure, StudyRecord
 from tuner.study import StudyConfig
 from tuner.study.durations import duration_of, seconds_of
-from tuner.study_file import validate_study
+from tuner.study.file import validate_study
 
 
 def made(**budget: Any) -> StudyConfig:

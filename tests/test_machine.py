@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tuner import machine
+from tuner.cluster import machine
 
 
 @pytest.fixture(autouse=True)

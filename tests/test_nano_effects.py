@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tuner.single import train_one
-from tuner.study_file import load_study
+from tuner.run.single import train_one
+from tuner.study.file import load_study
 
 pytestmark = pytest.mark.slow
 

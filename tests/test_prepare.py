@@ -10,13 +10,13 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.tracking.examples import Told
-from tuner import study_file
 from tuner.cli import main
 from tuner.data import nano
 from tuner.data.overlap import components_of
 from tuner.errors import UserError
-from tuner.prepare import Inputs, check_unchanged, prepare
-from tuner.study_file import load_study
+from tuner.run.prepare import Inputs, check_unchanged, prepare
+from tuner.study import file as study_file
+from tuner.study.file import load_study
 
 NANO = Path(__file__).parent.parent / "search_spaces" / "nano.yaml"
 SPLITS = {

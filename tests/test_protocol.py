@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tuner.protocol import Protocol
-from tuner.records import Scores
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
+from tuner.study.protocol import Protocol
+from tuner.study.scores import Scores
 
 
 def protocol(source: list[str], target: list[str], **settings: Any) -> Protocol:

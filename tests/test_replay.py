@@ -17,15 +17,15 @@ from rich.console import Console
 
 from tuner.cli import main
 from tuner.errors import UserError
-from tuner.prepare import Inputs, prepare
-from tuner.records import OBJECTIVE, Evaluation, StudyRecord
-from tuner.replay import Replay, replay
-from tuner.report.replay_text import sentences, show
+from tuner.journal.events import Evaluated, StudyCreated, TrialCreated, TrialPlaced, TrialStarted
+from tuner.journal.journal import Journal, read_history
+from tuner.journal.records import OBJECTIVE, Evaluation, StudyRecord
+from tuner.report.text.replay import sentences, show
+from tuner.run.prepare import Inputs, prepare
+from tuner.run.replay import Replay, replay
 from tuner.search.driver import Driver
-from tuner.search.events import Evaluated, StudyCreated, TrialCreated, TrialPlaced, TrialStarted
-from tuner.search.journal import Journal, read_history
 from tuner.study import StudyConfig
-from tuner.study_file import load_study
+from tuner.study.file import load_study
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.loop import train
 
@@ -190,7 +190,7 @@ def test_what_cannot_be_replayed_is_told_before_anything_is_loaded(
     done: tuple[StudyConfig, Inputs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study, inputs = done
-    monkeypatch.setattr("tuner.replay.prepare", None)
+    monkeypatch.setattr("tuner.run.replay.prepare", None)
     with pytest.raises(UserError, match="there is no trial 007"):
         replay(study.folder, 7, QUIET)
     bare = copied(study, tmp_path / "bare", inputs.facts, [])

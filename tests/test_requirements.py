@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuner.config import TrialConfig
-from tuner.space.requirements import LENGTH, parse
+from tuner.study.space.requirements import LENGTH, parse
+from tuner.study.trial import TrialConfig
 
 VALUES = {
     "fusion.layer": st.sampled_from([None, 0.0, 1.0, 2.0]),

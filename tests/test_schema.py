@@ -12,11 +12,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tuner.cli import main
-from tuner.config import FIELDS, TrialConfig
 from tuner.errors import UserError
-from tuner.plain_yaml import parse as parse_yaml
-from tuner.schema import study_schema
-from tuner.study_file import load_study
+from tuner.study.file import load_study
+from tuner.study.plain_yaml import parse as parse_yaml
+from tuner.study.schema import study_schema
+from tuner.study.trial import FIELDS, TrialConfig
 
 ROOT = Path(__file__).parent.parent
 SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))

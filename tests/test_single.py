@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 from tuner.errors import UserError
-from tuner.records import Evaluation
-from tuner.single import train_one
+from tuner.journal.records import Evaluation
+from tuner.run.single import train_one
+from tuner.study.file import load_study
 from tuner.study.planned import single_config
-from tuner.study_file import load_study
 
 NANO = Path(__file__).parent.parent / "search_spaces" / "nano.yaml"
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tuner.space import Space
-from tuner.space.distributions import Distribution, Float, Int, PowerOfTwo, possible
-from tuner.space.feasible import Feasible
+from tuner.study.space import Space
+from tuner.study.space.distributions import Distribution, Float, Int, PowerOfTwo, possible
+from tuner.study.space.feasible import Feasible
 
 SPACE = Space.model_validate(
     {

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.waiting import Within
-from tuner.config import TrialConfig
 from tuner.errors import UserError
 from tuner.study import StudyConfig
 from tuner.study.data import DirectoryData, HubData
-from tuner.study_file import load_study, reopened_study
+from tuner.study.file import load_study, reopened_study
+from tuner.study.trial import TrialConfig
 
 SPACES = sorted((Path(__file__).parent.parent / "search_spaces").glob("*.yaml"))
 NANO = next(path for path in SPACES if path.name == "nano.yaml")

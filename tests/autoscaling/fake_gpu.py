@@ -10,6 +10,6 @@ def train_on_the_cpu() -> None:
     """Named to Ray as the `worker_process_setup_hook` of the test's drivers, and nowhere else."""
     import torch
 
-    from tuner.search import worker
+    from tuner.run import worker
 
     worker.device_of = lambda gpus: torch.device("cpu")

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from tests.autoscaling.cloud import Cloud
-from tuner.records import StudyRecord
+from tuner.journal.journal import FILE, read_history
+from tuner.journal.records import StudyRecord
 from tuner.report.timeline import timeline
-from tuner.search.journal import FILE, read_history
 
 pytestmark = pytest.mark.slow
 

@@ -30,7 +30,7 @@ from tests.chaos.reference import Undisturbed
 from tests.chaos.server import KillServer
 from tests.chaos.study import Place
 from tests.chaos.tally import Tally
-from tuner.prepare import environment
+from tuner.run.prepare import environment
 
 FAULTS = {
     "driver": 16,

@@ -9,11 +9,11 @@ import torch
 from rich.console import Console
 
 from tests.chaos.study import PAIRS_A_STEP, SETTINGS, SMOKE
-from tuner.config import TrialConfig
-from tuner.prepare import Inputs, prepare
-from tuner.records import Evaluation
+from tuner.journal.records import Evaluation
+from tuner.run.prepare import Inputs, prepare
 from tuner.study import StudyConfig
-from tuner.study_file import load_study
+from tuner.study.file import load_study
+from tuner.study.trial import TrialConfig
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.loop import train
 

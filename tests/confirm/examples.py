@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from tuner.arrays import bits_as_text, ints_as_text
-from tuner.config import TrialConfig
-from tuner.records import (
+from tuner.journal.arrays import bits_as_text, ints_as_text
+from tuner.journal.records import (
     Evaluation,
     OnTest,
     Recommendation,
-    Scores,
     StudyRecord,
     TrialRecord,
     TrialState,
 )
+from tuner.study.scores import Scores
+from tuner.study.trial import TrialConfig
 
 PAIRS = 8
 """Of every split and language, in four components of two."""
@@ -132,7 +132,7 @@ def facts() -> dict[str, Any]:
 
 def settings(name: str, **blocks: Any) -> dict[str, Any]:
     """As StudyConfig writes them."""
-    from tuner.study_file import validate_study
+    from tuner.study.file import validate_study
 
     plain = {
         "name": name,

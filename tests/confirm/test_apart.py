@@ -12,12 +12,12 @@ from rich.console import Console
 from tests.confirm.examples import facts as all_facts
 from tests.confirm.examples import on_test, settings, trial
 from tuner.errors import UserError
-from tuner.prepare import prepare
-from tuner.records import Recommendation
-from tuner.search import events
-from tuner.search.events import Event, Recommended, StudyCreated, TrialCreated
-from tuner.search.format import decode, encode
-from tuner.study_file import load_study
+from tuner.journal import events
+from tuner.journal.events import Event, Recommended, StudyCreated, TrialCreated
+from tuner.journal.format import decode, encode
+from tuner.journal.records import Recommendation
+from tuner.run.prepare import prepare
+from tuner.study.file import load_study
 from tuner.terminal.progress import ConsoleProgress
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ def test_one_module_asks_for_it_and_one_reads_it() -> None:
         and isinstance(node.value, ast.Name)
         and node.value.id == "inputs"
     }
-    assert asks == {"tuner/search/run.py"}
+    assert asks == {"tuner/run/study.py"}
     splits = {
         (path, node.args[2].value if isinstance(node.args[2], ast.Constant) else "?")
         for path, node in nodes(ast.Call)
@@ -58,7 +58,7 @@ def test_one_module_asks_for_it_and_one_reads_it() -> None:
         and isinstance(node.func, ast.Name)
         and node.func.id == "predict"
     }
-    assert splits == {("tuner/training/evaluation.py", "dev"), ("tuner/search/testing.py", "test")}
+    assert splits == {("tuner/training/evaluation.py", "dev"), ("tuner/run/testing.py", "test")}
 
 
 def test_a_journal_in_which_test_was_read_before_a_recommendation_is_refused(

@@ -10,19 +10,19 @@ import pytest
 import torch
 from rich.console import Console
 
-from tuner.confirm.choice import recommendation
-from tuner.confirm.plan import confirmation
+from tuner.confirm.design import confirmation
 from tuner.data import nano
 from tuner.data.corpus import Split
 from tuner.errors import UserError
-from tuner.prepare import Inputs, prepare
-from tuner.records import Evaluation, StudyRecord
+from tuner.journal.events import StudyCreated, TrialPlaced
+from tuner.journal.journal import Journal
+from tuner.journal.records import Evaluation, StudyRecord
+from tuner.run.prepare import Inputs, prepare
 from tuner.search.driver import Driver
-from tuner.search.events import StudyCreated, TrialPlaced
-from tuner.search.journal import Journal
+from tuner.search.recommend import recommendation
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
-from tuner.study_file import validate_study
+from tuner.study.file import validate_study
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.loop import train
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.confirm.examples import confirmed
-from tuner.confirm.choice import all_ended, concluded, objectives, recommendation, untested
-from tuner.records import StudyRecord
+from tuner.journal.records import StudyRecord
+from tuner.search.recommend import all_ended, concluded, objectives, recommendation, untested
 from tuner.study.design import ConfirmDesign
 
 ONES = {"en": 4, "de": 4, "es": 4, "ja": 4}

@@ -10,11 +10,11 @@ import pytest
 from tests.confirm.test_plan import searched
 from tuner.cli import main
 from tuner.confirm.command import Asked, confirmations, planned
-from tuner.confirm.plan import confirmation
+from tuner.confirm.design import confirmation
 from tuner.errors import UserError
-from tuner.records import StudyRecord
-from tuner.search.events import DriverEnded, StudyCreated
-from tuner.search.journal import Journal
+from tuner.journal.events import DriverEnded, StudyCreated
+from tuner.journal.journal import Journal
+from tuner.journal.records import StudyRecord
 from tuner.study import StudyConfig
 
 

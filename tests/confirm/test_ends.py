@@ -12,22 +12,22 @@ from safetensors.torch import save_file
 
 from tests.confirm.examples import confirmed, evaluated, on_test, study
 from tests.confirm.test_plan import searched
-from tuner.confirm.choice import NONE_WHOLE, recommendation
 from tuner.confirm.command import Asked, planned
-from tuner.confirm.plan import confirmation
+from tuner.confirm.design import confirmation
 from tuner.confirm.result import Confirmed
 from tuner.errors import UserError
-from tuner.records import StudyRecord
-from tuner.search import events
-from tuner.search.changes import nothing_left
+from tuner.journal import events
+from tuner.journal.events import Recommended, StudyCreated
+from tuner.journal.journal import Journal
+from tuner.journal.records import StudyRecord
+from tuner.run.resume import nothing_left
+from tuner.run.trial_files import TRIAL, staying
 from tuner.search.driver import Driver
-from tuner.search.events import Recommended, StudyCreated
-from tuner.search.journal import Journal
 from tuner.search.outcome import Outcome
-from tuner.search.trial_files import TRIAL, staying
+from tuner.search.recommend import NONE_WHOLE, recommendation
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
-from tuner.study_file import validate_study
+from tuner.study.file import validate_study
 from tuner.training.checkpoint import MODEL, sha256
 
 TEST = on_test({"en": 5, "de": 5, "es": 4, "ja": 4})

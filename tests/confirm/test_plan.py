@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.confirm.examples import evaluated, settings, study, trial
-from tuner.confirm.plan import confirmation, fresh_seeds, planned_pairs, reference
+from tuner.confirm.design import confirmation, fresh_seeds, planned_pairs, reference
 from tuner.confirm.power import detectable, seed_variance
 from tuner.errors import UserError
-from tuner.records import StudyRecord
+from tuner.journal.records import StudyRecord
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
 

@@ -11,7 +11,7 @@ from tests.confirm.examples import LANGUAGES, confirmed
 from tuner.confirm.result import Confirmed
 from tuner.confirm.sentences import sentences
 from tuner.errors import UserError
-from tuner.records import StudyRecord
+from tuner.journal.records import StudyRecord
 
 CONTROL = ({"en": 5, "de": 4}, {"en": 5, "de": 5, "es": 4, "ja": 3})
 BETTER = ({"en": 7, "de": 6}, {"en": 6, "de": 6, "es": 7, "ja": 6})

@@ -9,10 +9,10 @@ import pytest
 
 from tests.confirm.test_command import begin
 from tests.confirm.test_plan import searched
-from tuner.confirm.plan import confirmation, reference
+from tuner.confirm.design import confirmation, reference
 from tuner.confirm.same import check_own, check_same
 from tuner.errors import UserError
-from tuner.search.journal import read_history
+from tuner.journal.journal import read_history
 
 
 def facts(encoder: str = "e", **splits: str) -> dict[str, Any]:

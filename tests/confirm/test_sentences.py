@@ -12,7 +12,7 @@ from tests.confirm.test_result import BETTER, CONTROL, two_arms
 from tuner.confirm.arm import Difference
 from tuner.confirm.result import DEV, Confirmed
 from tuner.confirm.sentences import answer, sentences
-from tuner.confirm.show import show
+from tuner.report.text.confirmation import show
 from tuner.statistics.comparisons import FromBest
 from tuner.statistics.variance import Estimate
 

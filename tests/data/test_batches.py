@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.waiting import Within
-from tuner.config import MixConfig
 from tuner.data import batches
 from tuner.data.batches import HybridBatches, PlannedBatch
 from tuner.errors import UserError
+from tuner.study.trial import MixConfig
 
 GRANULARITIES = ("language", "kind", "pair")
 

@@ -15,13 +15,13 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from tests.waiting import Within
-from tuner.arrays import ints_as_text
 from tuner.data import nano
 from tuner.data.corpus import Corpus, Row, Split
 from tuner.data.overlap import Overlap, components_of, without_shared
 from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
 from tuner.errors import UserError
+from tuner.journal.arrays import ints_as_text
 from tuner.model.encoder import load_tokenizer
 from tuner.study.data import DirectoryData, NanoData
 from tuner.study.parts import EncoderConfig

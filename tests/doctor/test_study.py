@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from tuner.cluster.capacity import Capacity, NodeType
 from tuner.doctor import head
 from tuner.doctor.findings import Finding
-from tuner.search.capacity import Capacity, NodeType
 from tuner.study import StudyConfig
-from tuner.study_file import validate_study
+from tuner.study.file import validate_study
 
 
 def study(folder: Path, **changes: Any) -> StudyConfig:
@@ -58,7 +58,7 @@ def test_workers_that_are_too_many_fail(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_would_fill_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuner.disk.free_bytes", lambda place: 10**6)
+    monkeypatch.setattr("tuner.run.disk.free_bytes", lambda place: 10**6)
     finding = fits(study(tmp_path), machine())["space"]
     assert finding.level == "fail" and "1.0 MB are free there" in finding.found
 

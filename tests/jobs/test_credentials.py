@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from tests.jobs.conftest import Dashboard
+from tuner.cluster.credentials import HEADER, OBJECT_STORES, Loan
 from tuner.invocation import SENT
 from tuner.jobs.connection import Head
 from tuner.jobs.secrets import HUB, MLFLOW, needed_by, send
-from tuner.search.credentials import HEADER, OBJECT_STORES, Loan
 from tuner.study import StudyConfig
-from tuner.study_file import validate_study
+from tuner.study.file import validate_study
 
 SETTINGS: dict[str, Any] = {
     "name": "mine",
@@ -87,5 +87,5 @@ def test_workers_are_lent_what_the_storage_asks_for(monkeypatch: pytest.MonkeyPa
     from upath import UPath
 
     lent = Loan(UPath("s3://bucket/studies")).runtime_env
-    assert lent["worker_process_setup_hook"] == "tuner.search.credentials.borrow"
+    assert lent["worker_process_setup_hook"] == "tuner.cluster.credentials.borrow"
     assert "hush" not in str(lent)

@@ -25,8 +25,8 @@ from tests.search.processes import SMOKE
 from tuner.errors import UserError
 from tuner.jobs import api
 from tuner.jobs.connection import Head, connect
-from tuner.records import StudyRecord
-from tuner.search.journal import is_begun, read_history
+from tuner.journal.journal import is_begun, read_history
+from tuner.journal.records import StudyRecord
 
 pytestmark = pytest.mark.slow
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from transformers import BertForSequenceClassification, BertModel, DistilBertModel
 
-from tuner.config import FusionConfig, HeadConfig
 from tuner.model.classifier import PairClassifier, derive_seed
 from tuner.model.encoder import PretrainedEncoder
 from tuner.model.packing import Block
+from tuner.study.trial import FusionConfig, HeadConfig
 
 ARCHITECTURES = ("bert", "xlm-roberta", "distilbert")
 FUSIONS = {

@@ -25,8 +25,8 @@ from tests.model.architectures import (
 )
 from tests.model.architectures import study as study_of
 from tests.tracking.examples import Told
-from tuner.config import HeadConfig
 from tuner.errors import UserError
+from tuner.journal.records import Evaluation
 from tuner.model import configuration
 from tuner.model import encoder as encoder_module
 from tuner.model.chosen_pairs import block_of
@@ -34,9 +34,9 @@ from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import quiet
 from tuner.model.one_language import language_numbers
 from tuner.model.packing import PACKABLE, Block
-from tuner.prepare import Inputs, prepare
-from tuner.records import Evaluation
+from tuner.run.prepare import Inputs, prepare
 from tuner.study import StudyConfig
+from tuner.study.trial import HeadConfig
 from tuner.training.loop import train
 
 pytestmark = pytest.mark.slow

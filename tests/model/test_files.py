@@ -30,8 +30,8 @@ from tuner.model.fetching import HubAway
 from tuner.model.files import TOKENIZERS
 from tuner.model.shape import check_encoder, check_fits, describe_encoder
 from tuner.study import StudyConfig
+from tuner.study.file import override, validate_study
 from tuner.study.parts import EncoderConfig
-from tuner.study_file import override, validate_study
 
 STUDY = {
     "name": "small",

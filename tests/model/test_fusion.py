@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from tuner.config import FusionConfig, HeadConfig
 from tuner.errors import UserError
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
 from tuner.model.fusion import build_fusion
+from tuner.study.trial import FusionConfig, HeadConfig
 
 HIDDEN = 8
 FUSED = {

@@ -15,13 +15,13 @@ from transformers.utils import logging
 
 from tests.model.architectures import data, saved, study
 from tests.tracking.examples import Told
-from tuner.config import FusionConfig, HeadConfig
 from tuner.errors import UserError
 from tuner.model.chosen_pairs import block_of
 from tuner.model.classifier import PairClassifier
 from tuner.model.one_language import assumed_codes, check_one_language, language_numbers
-from tuner.prepare import prepare
+from tuner.run.prepare import prepare
 from tuner.study import StudyConfig
+from tuner.study.trial import FusionConfig, HeadConfig
 from tuner.training.loop import train
 
 XMOD = {"model_type": "xmod", "languages": ["en_XX", "de_DE", "zh_CN", "zh_TW"]}
@@ -153,7 +153,7 @@ def test_each_pair_goes_through_the_adapters_of_its_language(
 
 @pytest.mark.integration  # it imports Ray
 def test_test_has_no_pair_of_two_languages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tuner.search.testing import crossed
+    from tuner.run.testing import crossed
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     logging.disable_progress_bar()

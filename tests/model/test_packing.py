@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from transformers import AutoModel
 
-from tuner.config import FusionConfig, HeadConfig
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
 from tuner.model.packing import Block, attend
+from tuner.study.trial import FusionConfig, HeadConfig
 
 ARCHITECTURES = ("bert", "xlm-roberta", "distilbert", "deberta-v2")
 LENGTHS = ((9, 9, 7), (5,), (4, 3, 3, 3))

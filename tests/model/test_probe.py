@@ -17,8 +17,6 @@ from transformers.utils import logging
 
 from tests.model.architectures import ARCHITECTURES, data, saved, study, tokenizer
 from tests.tracking.examples import Told
-from tuner import prepare as prepare_module
-from tuner.config import HeadConfig
 from tuner.errors import UserError
 from tuner.model import configuration, packing
 from tuner.model import encoder as encoder_module
@@ -28,7 +26,9 @@ from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, load_encoder
 from tuner.model.packing import BlockEncoder
 from tuner.model.vocabulary import cut
-from tuner.prepare import Inputs, prepare
+from tuner.run import prepare as prepare_module
+from tuner.run.prepare import Inputs, prepare
+from tuner.study.trial import HeadConfig
 
 MIXES = "depends on the padding or on the pairs beside it"
 

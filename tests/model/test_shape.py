@@ -11,12 +11,12 @@ import torch
 from transformers import BertConfig, BertForPreTraining
 
 from tests.model.conftest import MODELS, SIZES
-from tuner.config import FusionConfig
 from tuner.errors import UserError
 from tuner.model.encoder import PretrainedEncoder
 from tuner.model.fusion import KINDS, build_fusion
 from tuner.model.shape import EncoderShape, added_parameters, describe_encoder
 from tuner.study.parts import EncoderConfig
+from tuner.study.trial import FusionConfig
 
 
 @pytest.mark.parametrize("architecture", MODELS)

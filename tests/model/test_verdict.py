@@ -20,7 +20,7 @@ from tuner.errors import UserError
 from tuner.model import probe as probe_module
 from tuner.model.shape import check_encoder
 from tuner.model.verdict import Verdict, recall, remember
-from tuner.prepare import prepare
+from tuner.run.prepare import prepare
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tuner.study import StudyConfig
-from tuner.study_file import validate_study
+from tuner.study.file import validate_study
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import pytest
 
 from tests.plan.test_plan import printed
 from tests.scaling.studies import planned
-from tuner.disk import disk_need
 from tuner.model.shape import EncoderShape
 from tuner.plan.pace import Pace
 from tuner.plan.plan import make_plan
 from tuner.plan.simulation import play
-from tuner.study_file import validate_study
+from tuner.run.disk import disk_need
+from tuner.study.file import validate_study
 
 PACE = Pace(0.01, 0.0, {"last": 1.0, "dlfa": 1.0}, 0.0, 7.0, 0.0, "recorded by earlier: 3 trials")
 

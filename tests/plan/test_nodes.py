@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tuner.cluster.capacity import Capacity, NodeType
 from tuner.errors import UserError
 from tuner.plan.command import plan_study
 from tuner.plan.pace import Pace
 from tuner.plan.plan import StudyPlan, make_plan
 from tuner.plan.prices import Prices, load_prices
 from tuner.plan.show import show
-from tuner.search.capacity import Capacity, NodeType
 from tuner.study import StudyConfig
-from tuner.study_file import validate_study
+from tuner.study.file import validate_study
 from tuner.terminal.progress import ConsoleProgress
 
 HEAD = NodeType("head", cpus=2, gpus=0, alive=1, most=1)

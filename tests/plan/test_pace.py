@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from tuner.config import TrialConfig
+from tuner.journal.records import Attempt, Evaluation, NodeSpan, StudyRecord, TrialRecord
 from tuner.plan.pace import BETWEEN_SECONDS, Observation, Pace, recorded_pace
-from tuner.records import Attempt, Evaluation, NodeSpan, Scores, StudyRecord, TrialRecord
 from tuner.study import StudyConfig
+from tuner.study.scores import Scores
+from tuner.study.trial import TrialConfig
 
 PER_PAIR, PER_STEP = 4e-4, 5e-3
 

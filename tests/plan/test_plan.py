@@ -11,11 +11,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from tuner.checked import check_study
-from tuner.config import TrialConfig
 from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
-from tuner.disk import used_bytes
 from tuner.errors import UserError
 from tuner.model.encoder import load_encoder, load_tokenizer
 from tuner.model.shape import EncoderShape, describe_encoder
@@ -23,9 +20,12 @@ from tuner.plan.command import plan_study
 from tuner.plan.pace import Pace
 from tuner.plan.plan import calibrated, make_plan
 from tuner.plan.show import show, warnings
-from tuner.protocol import Protocol
+from tuner.run.checked import check_study
+from tuner.run.disk import used_bytes
 from tuner.study import StudyConfig
-from tuner.study_file import validate_study
+from tuner.study.file import validate_study
+from tuner.study.protocol import Protocol
+from tuner.study.trial import TrialConfig
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.loop import train

@@ -10,9 +10,9 @@ import pytest
 
 from tuner.plan.pace import Pace
 from tuner.plan.simulation import Landscape, pairs_at, play
-from tuner.space import Space
 from tuner.study import StudyConfig
-from tuner.study_file import validate_study
+from tuner.study.file import validate_study
+from tuner.study.space import Space
 
 PACE = Pace(
     per_pair=0.01,

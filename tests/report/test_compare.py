@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tuner.answers import protocol_of
-from tuner.arrays import bits_as_text, ints_as_text
-from tuner.config import TrialConfig
 from tuner.errors import UserError
-from tuner.records import Evaluation, Recommendation, Scores, StudyRecord, TrialRecord
+from tuner.journal.arrays import bits_as_text, ints_as_text
+from tuner.journal.records import Evaluation, Recommendation, StudyRecord, TrialRecord
 from tuner.report.compare import compare
-from tuner.report.compare_text import sentences, show
 from tuner.report.sides import Side, _study, _trial, side_of
+from tuner.report.text.compare import sentences, show
+from tuner.statistics.answers import protocol_of
+from tuner.study.scores import Scores
+from tuner.study.trial import TrialConfig
 
 COMPONENTS = [0, 0, 1, 2]
 """Of four dev pairs; all are clean in all languages."""

@@ -13,7 +13,7 @@ from rich.console import Console
 from tests.scaling.studies import planned, recorded
 from tests.scaling.test_result import SMALL, planted
 from tuner.errors import UserError
-from tuner.records import StudyRecord
+from tuner.journal.records import StudyRecord
 from tuner.report.leaderboard import as_csv, ordered, show
 from tuner.report.seeds import curves
 from tuner.report.status import Standing

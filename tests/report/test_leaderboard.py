@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tuner.config import TrialConfig
-from tuner.records import Evaluation, Scores, StudyRecord, TrialRecord
+from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.report.leaderboard import as_csv, best_in_words, show
+from tuner.study.scores import Scores
+from tuner.study.trial import TrialConfig
 
 
 def trial(number: int, state: Any, *scores: float, **settings: Any) -> TrialRecord:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.report.page.studies import RUNGS, search
-from tuner.records import StudyRecord
+from tuner.journal.records import StudyRecord
 from tuner.report.leaderboard import best_in_words
 from tuner.report.next_steps import next_steps
 from tuner.tracking.notes import study_note

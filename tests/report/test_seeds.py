@@ -10,11 +10,12 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from tuner.config import TrialConfig
 from tuner.errors import UserError
-from tuner.records import OBJECTIVE, Evaluation, Scores, StudyRecord, TrialRecord, TrialState
+from tuner.journal.records import OBJECTIVE, Evaluation, StudyRecord, TrialRecord, TrialState
 from tuner.report.against import show_against
 from tuner.report.seeds import compared, curves, selected
+from tuner.study.scores import Scores
+from tuner.study.trial import TrialConfig
 
 FAR = "oracle/accuracy/ja"
 

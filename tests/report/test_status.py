@@ -18,12 +18,8 @@ from rich.console import Console
 from tests.robustness.damage import sealed
 from tests.search.test_driver import FACTS
 from tuner.cli import main
-from tuner.config import TrialConfig
 from tuner.errors import UserError
-from tuner.records import Evaluation, Scores
-from tuner.report import status
-from tuner.report.status import Unreadable, all_studies, look_at, show, show_all, watch
-from tuner.search.events import (
+from tuner.journal.events import (
     DriverEnded,
     DriverStarted,
     Evaluated,
@@ -32,8 +28,13 @@ from tuner.search.events import (
     TrialEnded,
     TrialStarted,
 )
-from tuner.search.journal import FILE, Journal, being_written
-from tuner.search.journal_file import PATIENCE
+from tuner.journal.file import PATIENCE
+from tuner.journal.journal import FILE, Journal, being_written
+from tuner.journal.records import Evaluation
+from tuner.report import status
+from tuner.report.status import Unreadable, all_studies, look_at, show, show_all, watch
+from tuner.study.scores import Scores
+from tuner.study.trial import TrialConfig
 
 CREATED = 1_700_000_000.0
 Make = Callable[..., Path]

@@ -10,11 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from tuner.config import TrialConfig
-from tuner.records import Failure, FailureKind, StudyRecord, TrialState
-from tuner.report.timeline import Timeline, timeline
-from tuner.report.timeline_text import show_timeline
-from tuner.search.events import (
+from tuner.journal.events import (
     AttemptFailed,
     DriverEnded,
     DriverStarted,
@@ -27,7 +23,11 @@ from tuner.search.events import (
     TrialPlaced,
     TrialStarted,
 )
-from tuner.search.history import History
+from tuner.journal.history import History
+from tuner.journal.records import Failure, FailureKind, StudyRecord, TrialState
+from tuner.report.text.timeline import show_timeline
+from tuner.report.timeline import Timeline, timeline
+from tuner.study.trial import TrialConfig
 
 A, B, HEAD = "a" * 56, "b" * 56, "f" * 56
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tuner.search.journal import FILE
+from tuner.journal.journal import FILE
 
 HOSTILE = [
     None,

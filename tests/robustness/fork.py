@@ -79,12 +79,12 @@ def run(folder: str, arguments: list[str], out: int, err: int, told: Path) -> No
 
 
 if __name__ == "__main__":
-    import tuner.checked
     import tuner.confirm.command
     import tuner.doctor.command
     import tuner.jobs.submit
     import tuner.plan.command
-    import tuner.search.run  # noqa: F401
+    import tuner.run.checked
+    import tuner.run.study  # noqa: F401
     from tuner.cli import main
 
     assert not HEAVY & set(sys.modules), HEAVY & set(sys.modules)

@@ -10,10 +10,11 @@ import torch
 
 from tests.search.conftest import SETTINGS
 from tests.search.test_driver import create, run
-from tuner.records import Evaluation, Scores
+from tuner.journal.events import NodeJoined, NodeLeft
+from tuner.journal.records import Evaluation
 from tuner.search.driver import Driver
-from tuner.search.events import NodeJoined, NodeLeft
-from tuner.study_file import validate_study
+from tuner.study.file import validate_study
+from tuner.study.scores import Scores
 from tuner.training.checkpoint import Checkpoints, Progress
 
 NAME = "small"

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from tests.robustness.commands import examples, in_time, tree, tuner
 from tests.robustness.conftest import copied
 from tuner.errors import UserError
-from tuner.study_file import load_study
+from tuner.study.file import load_study
 
 NANO = Path(__file__).parents[2] / "search_spaces" / "nano.yaml"
 

@@ -18,15 +18,7 @@ from tests.robustness.conftest import copied
 from tests.robustness.damage import forge
 from tuner.confirm.result import Confirmed
 from tuner.errors import UserError
-from tuner.ledger import Ledger
-from tuner.records import StudyRecord
-from tuner.report.compare import compare
-from tuner.report.leaderboard import as_csv
-from tuner.report.page.render import html, markdown
-from tuner.report.page.write import page_of
-from tuner.report.sides import side_of
-from tuner.report.status import look_at, show
-from tuner.search.events import (
+from tuner.journal.events import (
     DriverEnded,
     DriverStarted,
     Evaluated,
@@ -37,8 +29,16 @@ from tuner.search.events import (
     TrialEnded,
     TrialStarted,
 )
-from tuner.search.events import Tested as OnTestRead
-from tuner.search.journal import Journal, read_history
+from tuner.journal.events import Tested as OnTestRead
+from tuner.journal.journal import Journal, read_history
+from tuner.journal.ledger import Ledger
+from tuner.journal.records import StudyRecord
+from tuner.report.compare import compare
+from tuner.report.leaderboard import as_csv
+from tuner.report.page.render import html, markdown
+from tuner.report.page.write import page_of
+from tuner.report.sides import side_of
+from tuner.report.status import look_at, show
 from tuner.tracking.contents import artifacts, of_study, of_trial
 from tuner.tracking.view import study_view
 

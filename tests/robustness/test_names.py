@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from tests.robustness.commands import examples, tree, tuner
 from tests.robustness.conftest import copied
 from tuner.errors import UserError
-from tuner.records import StudyRecord
+from tuner.journal.journal import read_history
+from tuner.journal.records import StudyRecord
 from tuner.report.leaderboard import FORMULA, as_csv
-from tuner.search.changes import Extension, extended
-from tuner.search.journal import read_history
+from tuner.run.resume import Extension, extended
 from tuner.shown import has_secret, is_printable, printable, without_secrets
 from tuner.storage.location import NAME
 from tuner.study import StudyConfig
-from tuner.study_file import load_study
+from tuner.study.file import load_study
 
 NANO = Path(__file__).parents[2] / "search_spaces" / "nano.yaml"
 

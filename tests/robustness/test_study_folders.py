@@ -21,11 +21,11 @@ from tests.robustness.commands import examples, in_time, tree, tuner
 from tests.robustness.conftest import NAME, copied
 from tests.robustness.damage import DAMAGE, KINDS, PLACES, files, forge, put
 from tuner.errors import UserError
-from tuner.prepare import check_unchanged
-from tuner.search.changes import Extension, extended, nothing_left
+from tuner.journal.journal import FILE, Journal, read_history
+from tuner.run.prepare import check_unchanged
+from tuner.run.resume import Extension, extended, nothing_left
+from tuner.run.trial_files import TrialFiles
 from tuner.search.driver import Driver
-from tuner.search.journal import FILE, Journal, read_history
-from tuner.search.trial_files import TrialFiles
 from tuner.training.checkpoint import MODEL, Checkpoints, name_of
 
 LOOKS = [

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from tests.robustness.commands import CONTROL, LONGEST, examples, in_time, tree, tuner
 from tuner.errors import UserError
-from tuner.plain_yaml import read
 from tuner.study import StudyConfig
-from tuner.study_file import load_study
+from tuner.study.file import load_study
+from tuner.study.plain_yaml import read
 
 SPACES = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
 STUDIES = [read(path) for path in SPACES]

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from tuner.arrays import bits_as_text, ints_as_text
-from tuner.config import TrialConfig
-from tuner.protocol import Protocol
-from tuner.records import Evaluation, Failure, FailureKind, Scores, StudyRecord, TrialRecord
+from tuner.journal.arrays import bits_as_text, ints_as_text
+from tuner.journal.records import Evaluation, Failure, FailureKind, StudyRecord, TrialRecord
 from tuner.search.designed import Designed
 from tuner.search.proposer import Proposal
 from tuner.study import StudyConfig
-from tuner.study_file import validate_study
+from tuner.study.file import validate_study
+from tuner.study.protocol import Protocol
+from tuner.study.scores import Scores
+from tuner.study.trial import TrialConfig
 
 PAIRS = 200
 """Dev pairs of every language; each two of them share a sentence."""

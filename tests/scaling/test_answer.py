@@ -11,11 +11,11 @@ from rich.console import Console
 from tests.scaling.effects import effect, whole
 from tests.scaling.studies import best_at, planned, recorded
 from tests.scaling.test_result import SMALL, planted
-from tuner.config import TrialConfig
+from tuner.report.text.scaling import show
 from tuner.scaling.model import Effect
 from tuner.scaling.result import Scaled, cell_of
 from tuner.scaling.sentences import sentences
-from tuner.scaling.show import show
+from tuner.study.trial import TrialConfig
 
 
 def short(result: Scaled, *effects: Effect) -> str:

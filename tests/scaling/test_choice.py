@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.scaling.studies import planned, recorded
-from tuner.config import TrialConfig
-from tuner.records import FailureKind
-from tuner.scaling.choice import Choice, choices
+from tuner.journal.records import FailureKind
+from tuner.search.rates import Choice, choices
 from tuner.study.design import ScalingDesign
+from tuner.study.trial import TrialConfig
 
 RATES = (1e-4, 1e-3, 1e-2)
 

@@ -9,10 +9,10 @@ import pytest
 from tests.scaling.effects import about, effect
 from tests.scaling.studies import planned, recorded
 from tests.scaling.test_sentences import said
-from tuner.config import TrialConfig
 from tuner.scaling.model import Plateau
 from tuner.scaling.result import Scaled
 from tuner.scaling.sentences import sentences
+from tuner.study.trial import TrialConfig
 
 
 def test_the_batch_size_beyond_which_nothing_is_gained(result: Scaled) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from tests.scaling.studies import best_at, planned, recorded
-from tuner.config import TrialConfig
 from tuner.errors import UserError
-from tuner.records import StudyRecord
+from tuner.journal.records import StudyRecord
 from tuner.scaling.design import Cell
 from tuner.scaling.result import Scaled, is_scaling
-from tuner.study_file import validate_study
+from tuner.study.file import validate_study
+from tuner.study.trial import TrialConfig
 
 SMALL: dict[str, Any] = {
     "space": {"batch.effective_size": [16, 64], "mix.cross_lingual": [0.0, 1.0]},

@@ -13,14 +13,14 @@ from rich.console import Console
 from tests.scaling.effects import about, effect, whole
 from tests.scaling.studies import planned, recorded
 from tests.scaling.test_result import SMALL, planted
-from tuner.config import TrialConfig
-from tuner.scaling.choice import Choice
+from tuner.report.text.scaling import show
 from tuner.scaling.findings import interval, main_findings, other_findings
 from tuner.scaling.model import Effect, Fit
 from tuner.scaling.result import Scaled
 from tuner.scaling.sentences import _close, sentences
-from tuner.scaling.show import show
+from tuner.search.rates import Choice
 from tuner.statistics.joint import Joint
+from tuner.study.trial import TrialConfig
 from tuner.wording import points
 
 

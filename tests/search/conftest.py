@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from tests.search.processes import Command
-from tuner.records import Evaluation, Scores
+from tuner.journal.records import Evaluation
 from tuner.study import StudyConfig
-from tuner.study_file import validate_study
+from tuner.study.file import validate_study
+from tuner.study.scores import Scores
 
 SETTINGS: dict[str, Any] = {
     "name": "small",

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tuner.records import StudyRecord
-from tuner.search.journal import FILE, read_history
+from tuner.journal.journal import FILE, read_history
+from tuner.journal.records import StudyRecord
 
 SMOKE = Path(__file__).parents[2] / "search_spaces" / "smoke.yaml"
 

@@ -9,9 +9,9 @@ from threading import Thread
 
 import pytest
 
+from tuner.cluster import address
+from tuner.cluster.address import check_answers, check_form
 from tuner.errors import UserError
-from tuner.search import address
-from tuner.search.address import check_answers, check_form
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 import requests
 from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig, FileConfigReader
 
-from tuner.search import autoscaler
-from tuner.search.autoscaler import Declared, Growing, _file_of_monitor, declared, of_config
+from tuner.cluster import autoscaler
+from tuner.cluster.autoscaler import Declared, Growing, _file_of_monitor, declared, of_config
 
 pytestmark = pytest.mark.integration  # Ray is imported
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tuner.cluster.capacity import Capacity, NodeType
 from tuner.errors import UserError
-from tuner.search.capacity import Capacity, NodeType
 from tuner.study.parts import ResourcesConfig
 
 HEAD = NodeType("head", cpus=0, gpus=0, alive=1, most=1)

@@ -10,12 +10,12 @@ import pytest
 
 from tests.search.test_driver import Make, create, run
 from tuner.errors import UserError
-from tuner.ledger import Ledger
-from tuner.records import StudyRecord
-from tuner.search.changes import Extension, changed_blocks, check_new, extended, nothing_left
+from tuner.journal.events import SettingsChanged
+from tuner.journal.journal import Journal, read_history
+from tuner.journal.ledger import Ledger
+from tuner.journal.records import StudyRecord
+from tuner.run.resume import Extension, changed_blocks, check_new, extended, nothing_left
 from tuner.search.driver import Driver
-from tuner.search.events import SettingsChanged
-from tuner.search.journal import Journal, read_history
 from tuner.study import StudyConfig
 
 

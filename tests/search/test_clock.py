@@ -17,13 +17,7 @@ from rich.console import Console
 
 from tests.search.conftest import SETTINGS
 from tuner import timing
-from tuner.config import TrialConfig
-from tuner.ledger import Ledger
-from tuner.plan.pace import recorded_pace
-from tuner.records import Evaluation, Failure, Scores, StudyRecord
-from tuner.report.timeline import timeline
-from tuner.report.timeline_text import show_timeline
-from tuner.search.events import (
+from tuner.journal.events import (
     AttemptFailed,
     DriverEnded,
     DriverStarted,
@@ -38,8 +32,15 @@ from tuner.search.events import (
     TrialPlaced,
     TrialStarted,
 )
-from tuner.search.history import History
-from tuner.study_file import validate_study
+from tuner.journal.history import History
+from tuner.journal.ledger import Ledger
+from tuner.journal.records import Evaluation, Failure, StudyRecord
+from tuner.plan.pace import recorded_pace
+from tuner.report.text.timeline import show_timeline
+from tuner.report.timeline import timeline
+from tuner.study.file import validate_study
+from tuner.study.scores import Scores
+from tuner.study.trial import TrialConfig
 from tuner.terminal.summary import Summary
 
 CONFIG = TrialConfig()

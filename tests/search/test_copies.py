@@ -10,9 +10,9 @@ import pytest
 from tests.search.conftest import SETTINGS
 from tests.search.test_driver import create
 from tuner.errors import UserError
-from tuner.search.copies import check_own_runs
-from tuner.search.journal import read_history
-from tuner.study_file import reopened_study, validate_study
+from tuner.journal.journal import read_history
+from tuner.run.copies import check_own_runs
+from tuner.study.file import reopened_study, validate_study
 from tuner.tracking import store_of
 
 

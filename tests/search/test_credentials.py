@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tuner.cluster.credentials import check_tokens, make_private
 from tuner.errors import UserError
-from tuner.search.credentials import check_tokens, make_private
 
 
 @pytest.fixture(autouse=True)

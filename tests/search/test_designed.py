@@ -10,13 +10,13 @@ import pytest
 
 from tests.scaling.studies import best_at, planned, recorded
 from tests.search.test_driver import create
-from tuner.records import Evaluation, StudyRecord, TrialRecord
-from tuner.search.changes import nothing_left
+from tuner.journal.journal import Journal
+from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
+from tuner.run.resume import nothing_left
 from tuner.search.designed import Designed
 from tuner.search.driver import Driver
-from tuner.search.journal import Journal
 from tuner.study import StudyConfig
-from tuner.study_file import validate_study
+from tuner.study.file import validate_study
 
 Make = Callable[[int, float], Evaluation]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tuner.errors import UserError
-from tuner.search.worker import device_of
+from tuner.run.worker import device_of
 
 
 def test_without_gpus_a_cpu() -> None:

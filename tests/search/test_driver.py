@@ -8,14 +8,14 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from tuner.journal.events import StudyCreated, TrialPlaced
+from tuner.journal.journal import FILE, Journal, read_history
+from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
+from tuner.journal.writer import TakenOver
 from tuner.progress import Phase
-from tuner.records import Evaluation, StudyRecord, TrialRecord
 from tuner.search.driver import Driver
-from tuner.search.events import StudyCreated, TrialPlaced
-from tuner.search.journal import FILE, Journal, read_history
 from tuner.search.observer import Observer
 from tuner.search.outcome import Outcome
-from tuner.search.writer import TakenOver
 from tuner.study import StudyConfig
 
 Make = Callable[[int, float], Evaluation]

@@ -23,10 +23,10 @@ from tests.search.processes import (
     workers_of_trials,
 )
 from tuner.cli import main
-from tuner.prepare import prepare
-from tuner.records import Evaluation, StudyRecord
-from tuner.search.journal import FILE
-from tuner.study_file import load_study
+from tuner.journal.journal import FILE
+from tuner.journal.records import Evaluation, StudyRecord
+from tuner.run.prepare import prepare
+from tuner.study.file import load_study
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.loop import train
 

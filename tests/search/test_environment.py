@@ -8,7 +8,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from tuner.search.environment import meet_through, variables
+from tuner.cluster.environment import meet_through, variables
 from tuner.study.parts import ResourcesConfig
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.search.test_driver import Make, create
-from tuner.records import FailureKind, StudyRecord, TrialRecord
+from tuner.journal.journal import Journal, read_history
+from tuner.journal.records import FailureKind, StudyRecord, TrialRecord
 from tuner.search import failures
 from tuner.search.driver import Driver
-from tuner.search.journal import Journal, read_history
 from tuner.study import StudyConfig
 
 

@@ -13,8 +13,8 @@ import torch
 from rich.console import Console
 
 from tests.search.processes import SMOKE, Command, finish, record, runs_in_mlflow, wait_for
-from tuner.prepare import prepare
-from tuner.study_file import load_study
+from tuner.run.prepare import prepare
+from tuner.study.file import load_study
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.loop import Step, train

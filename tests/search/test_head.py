@@ -10,8 +10,8 @@ from threading import Event
 
 import pytest
 
-from tuner.search import head as module
-from tuner.search.head import PATIENCE, Head, RayGone
+from tuner.cluster import head as module
+from tuner.cluster.head import PATIENCE, Head, RayGone
 
 
 class Listening:

@@ -21,20 +21,20 @@ from hypothesis import strategies as st
 
 from tests.search.test_driver import FACTS, create, run
 from tuner import __version__
-from tuner.answers import protocol_of
 from tuner.errors import StorageFull, UserError
-from tuner.records import Evaluation
+from tuner.journal import journal as journal_module
+from tuner.journal import segments
+from tuner.journal.events import DriverEnded, DriverStarted, StudyCreated, TrialEnded
+from tuner.journal.file import lines
+from tuner.journal.format import decode
+from tuner.journal.journal import FILE, Journal, being_written, check_free, read_history, studies_in
+from tuner.journal.lease import Lease
+from tuner.journal.records import Evaluation
 from tuner.report.page.blocks import Words
 from tuner.report.page.provenance import TRANSLATED
 from tuner.report.page.provenance import data as data_section
-from tuner.search import journal as journal_module
-from tuner.search import segments
 from tuner.search.driver import Driver
-from tuner.search.events import DriverEnded, DriverStarted, StudyCreated, TrialEnded
-from tuner.search.format import decode
-from tuner.search.journal import FILE, Journal, being_written, check_free, read_history, studies_in
-from tuner.search.journal_file import lines
-from tuner.search.lease import Lease
+from tuner.statistics.answers import protocol_of
 from tuner.storage import access
 from tuner.study import StudyConfig
 
@@ -264,8 +264,8 @@ def test_a_full_disk_costs_the_last_record_alone(small_disk: Callable[[str, str]
         """
         from pathlib import Path
         from tuner.errors import StorageFull
-        from tuner.search.events import DriverStarted, StudyCreated, SettingsChanged
-        from tuner.search.journal import Journal, read_history
+        from tuner.journal.events import DriverStarted, StudyCreated, SettingsChanged
+        from tuner.journal.journal import Journal, read_history
 
         settings = {
             "name": "mine",

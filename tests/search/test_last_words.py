@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tuner.search.last_words import last_words
+from tuner.run.last_words import last_words
 
 DIED = """The actor died unexpectedly before finishing this task.
 \tclass_name: Inner

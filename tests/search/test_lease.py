@@ -16,9 +16,9 @@ import pytest
 
 from tests.waiting import PATIENCE, until
 from tuner.errors import UserError
+from tuner.journal import lease
+from tuner.journal.lease import FOLDER, Holder, Lease, at_work
 from tuner.progress import Advance
-from tuner.search import lease
-from tuner.search.lease import FOLDER, Holder, Lease, at_work
 from tuner.storage import access
 
 LEASE = {"renew_every": 0.05, "expiry": PATIENCE}
@@ -141,7 +141,7 @@ def test_one_of_a_process_of_this_machine_that_is_gone_is_free_at_once(tmp_path:
     """As after a SIGKILL: nobody waits for a minute."""
     code = (
         "import os, sys, pathlib\n"
-        "from tuner.search.lease import Lease\n"
+        "from tuner.journal.lease import Lease\n"
         "Lease(pathlib.Path(sys.argv[1]))\n"
         "os.kill(os.getpid(), 9)"
     )

@@ -8,7 +8,7 @@ import pytest
 from ray._common import utils as common
 from ray._private import services, utils
 
-from tuner.search.local_head import shares
+from tuner.cluster.local_head import shares
 
 pytestmark = pytest.mark.integration
 

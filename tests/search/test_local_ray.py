@@ -24,9 +24,9 @@ from rich.console import Console
 
 from tests.ports import free_port
 from tests.search.processes import SMOKE
+from tuner.cluster import ray as cluster
+from tuner.cluster.local_ray import LONGEST
 from tuner.errors import UserError
-from tuner.search import cluster
-from tuner.search.local_ray import LONGEST
 from tuner.terminal.progress import ConsoleProgress
 
 pytestmark = pytest.mark.integration
@@ -36,7 +36,7 @@ import json
 import sys
 import ray
 from rich.console import Console
-from tuner.search.cluster import cluster
+from tuner.cluster.ray import cluster
 from tuner.terminal.progress import ConsoleProgress
 
 with cluster(ConsoleProgress(Console(quiet=True)), None, meanwhile=lambda: None):

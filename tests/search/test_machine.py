@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from tuner.disk import check_space
+from tuner.cluster.machine import cpus
 from tuner.errors import UserError
-from tuner.machine import cpus
 from tuner.model.shape import describe_encoder
-from tuner.search import machine
-from tuner.search.machine import check_machine, gpus_here, memory_here, this_machine
+from tuner.run import machine
+from tuner.run.disk import check_space
+from tuner.run.machine import check_machine, gpus_here, memory_here, this_machine
 from tuner.study import StudyConfig
-from tuner.study_file import override, validate_study
+from tuner.study.file import override, validate_study
 
 
 def asking(folder: Path, **resources: float) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def test_a_cluster_is_not_this_machine(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_disk_that_would_fill_is_refused_before_ray_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tuner.disk.free_bytes", lambda place: 10**6)
+    monkeypatch.setattr("tuner.run.disk.free_bytes", lambda place: 10**6)
     with pytest.raises(UserError, match="are free there") as early:
         checked(asking(tmp_path))
     study = validate_study(asking(tmp_path), "here")

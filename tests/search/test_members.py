@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tuner.search.workers import is_loopback
+from tuner.run.workers import is_loopback
 
 pytestmark = pytest.mark.integration
 

@@ -9,11 +9,11 @@ import pytest
 
 from tests.search.test_driver import create
 from tuner.errors import UserError
-from tuner.records import Evaluation, StudyRecord
+from tuner.journal.events import DriverStarted, Event, NodeJoined, NodeLeft, TrialPlaced
+from tuner.journal.format import encode
+from tuner.journal.journal import FILE, read_history
+from tuner.journal.records import Evaluation, StudyRecord
 from tuner.search.driver import Driver
-from tuner.search.events import DriverStarted, Event, NodeJoined, NodeLeft, TrialPlaced
-from tuner.search.format import encode
-from tuner.search.journal import FILE, read_history
 from tuner.study import StudyConfig
 from tuner.timing import now
 

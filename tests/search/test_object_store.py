@@ -20,16 +20,16 @@ from tests.search.processes import SMOKE, Command, finish
 from tests.search.test_driver import configurations, create, run
 from tuner.cli import main
 from tuner.errors import UserError
-from tuner.records import Evaluation
-from tuner.search import lease
+from tuner.journal import lease
+from tuner.journal.events import DriverStarted
+from tuner.journal.journal import Journal, being_written, check_free, read_history, studies_in
+from tuner.journal.records import Evaluation
+from tuner.journal.segments import read_segments
 from tuner.search.driver import Driver
-from tuner.search.events import DriverStarted
-from tuner.search.journal import Journal, being_written, check_free, read_history, studies_in
-from tuner.search.segments import read_segments
 from tuner.storage import access
 from tuner.storage.location import located
 from tuner.study import StudyConfig
-from tuner.study_file import reopened_study
+from tuner.study.file import reopened_study
 
 pytestmark = pytest.mark.integration
 

@@ -10,8 +10,8 @@ import pytest
 from ray.exceptions import ActorDiedError
 
 from tuner.interrupts import OrderlyStop
-from tuner.search import engine, parting
-from tuner.search.parting import PARTING_SECONDS, Parting
+from tuner.run import engine, parting
+from tuner.run.parting import PARTING_SECONDS, Parting
 
 pytestmark = pytest.mark.integration
 

@@ -13,19 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.search.test_driver import FACTS
-from tuner.config import TrialConfig
 from tuner.errors import UserError
-from tuner.records import Evaluation, TrialRecord, TrialState
+from tuner.journal.events import StudyCreated
+from tuner.journal.journal import Journal
+from tuner.journal.records import Evaluation, TrialRecord, TrialState
 from tuner.search.driver import Driver
-from tuner.search.events import StudyCreated
-from tuner.search.journal import Journal
 from tuner.search.sampler import Sampler
-from tuner.space import Space
-from tuner.space.feasible import Feasible
-from tuner.space.requirements import parse
 from tuner.study import StudyConfig
+from tuner.study.file import load_study, validate_study
 from tuner.study.parts import SamplerConfig
-from tuner.study_file import load_study, validate_study
+from tuner.study.space import Space
+from tuner.study.space.feasible import Feasible
+from tuner.study.space.requirements import parse
+from tuner.study.trial import TrialConfig
 
 Make = Callable[[int, float], Evaluation]
 Kind = str

@@ -16,7 +16,7 @@ import pytest
 
 from tests.search.processes import SMOKE, Command, finish, record, wait_for
 from tests.waiting import PATIENCE, until
-from tuner.search.journal import FILE
+from tuner.journal.journal import FILE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

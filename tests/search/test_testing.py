@@ -17,18 +17,18 @@ from safetensors.torch import load_file
 from tests.confirm.test_canary import corpus, settings
 from tests.confirm.test_canary import run as run_here
 from tests.search.processes import SMOKE, Command, record, runs_in_mlflow, wait_for
-from tuner.arrays import text_as_bits
 from tuner.confirm.result import Confirmed
 from tuner.data.nano.pairs import PAIRS
+from tuner.journal.arrays import text_as_bits
+from tuner.journal.journal import FILE
+from tuner.journal.records import Evaluation, OnTest, StudyRecord, TrialRecord
 from tuner.model.classifier import PairClassifier
 from tuner.model.packing import Block
-from tuner.prepare import prepare
-from tuner.records import Evaluation, OnTest, StudyRecord, TrialRecord
-from tuner.search.journal import FILE
-from tuner.search.testing import crossed, evaluate_on_test
-from tuner.search.trial_files import TrialFiles
-from tuner.search.worker import Failed
-from tuner.study_file import load_study, validate_study
+from tuner.run.prepare import prepare
+from tuner.run.testing import crossed, evaluate_on_test
+from tuner.run.trial_files import TrialFiles
+from tuner.run.worker import Failed
+from tuner.study.file import load_study, validate_study
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.loop import train

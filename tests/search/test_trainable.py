@@ -10,11 +10,11 @@ import pytest
 import torch
 from rich.console import Console
 
-from tuner.config import TrialConfig
+from tuner.journal.records import Evaluation
 from tuner.model.classifier import PairClassifier
-from tuner.prepare import Inputs, prepare
-from tuner.records import Evaluation
+from tuner.run.prepare import Inputs, prepare
 from tuner.study import StudyConfig
+from tuner.study.trial import TrialConfig
 from tuner.terminal.progress import ConsoleProgress
 
 pytestmark = pytest.mark.integration
@@ -29,8 +29,8 @@ def inputs() -> dict[int, Inputs]:
 @pytest.fixture
 def worker(study: StudyConfig, inputs: dict[int, Inputs], monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes a worker as Ray does, but for a logger's folder, and runs it to its last word."""
-    from tuner.search import trainable
-    from tuner.search import worker as keys
+    from tuner.run import trainable
+    from tuner.run import worker as keys
 
     monkeypatch.setattr(trainable, "this_node", lambda: "here")
     if not inputs:
@@ -94,7 +94,7 @@ def test_heartbeats_say_how_far_a_trial_is_and_at_what(
     worker: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also in the course of an evaluation, so that a stop takes effect there."""
-    from tuner.search import trainable
+    from tuner.run import trainable
 
     monkeypatch.setattr(trainable, "HEARTBEAT_SECONDS", 0.0)
     *told, last = worker()
@@ -174,7 +174,7 @@ def test_an_attempt_begins_where_its_checkpoint_was_written(worker: Any) -> None
 
 def test_a_stop_saves_what_is_done(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the course of an evaluation, as at any other moment; the next attempt begins there."""
-    from tuner.search import trainable
+    from tuner.run import trainable
 
     with monkeypatch.context() as patched:
         patched.setattr(trainable, "HEARTBEAT_SECONDS", 0.0)

@@ -15,14 +15,14 @@ from rich.console import Console
 from safetensors.torch import load_file
 from upath import UPath
 
-from tuner.config import TrialConfig
+from tuner.journal.records import Evaluation, StudyRecord, TrialRecord, TrialState
 from tuner.model.classifier import PairClassifier
-from tuner.prepare import prepare
-from tuner.records import Evaluation, StudyRecord, TrialRecord, TrialState
-from tuner.search.trial_files import TrialFiles
+from tuner.run.prepare import prepare
+from tuner.run.trial_files import TrialFiles
 from tuner.storage import folders
 from tuner.storage.folders import Place, names_in
 from tuner.study import StudyConfig
+from tuner.study.trial import TrialConfig
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.accumulation import Forward
 from tuner.training.checkpoint import Checkpoints, Progress, sha256

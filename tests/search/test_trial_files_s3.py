@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 from upath import UPath
 
 from tests.search.test_trial_files import after, best, trials_in
-from tuner.config import TrialConfig
-from tuner.records import Evaluation, TrialRecord
+from tuner.journal.records import Evaluation, TrialRecord
 from tuner.storage.folders import fetched, names_in
 from tuner.study import StudyConfig
+from tuner.study.trial import TrialConfig
 from tuner.training.checkpoint import Checkpoints
 
 pytestmark = pytest.mark.integration

@@ -13,8 +13,8 @@ pytestmark = pytest.mark.integration
 SHARED = """
 import torch
 from tests.search.conftest import SETTINGS
-from tuner.search.worker import Worker
-from tuner.study_file import validate_study
+from tuner.run.worker import Worker
+from tuner.study.file import validate_study
 
 study = validate_study({**SETTINGS, "resources": {"gpus_per_trial": 0.1}}, "here")
 Worker(study, None, None, None)

@@ -14,9 +14,9 @@ from ray import cloudpickle
 from rich.console import Console
 
 from tests.search.processes import SMOKE, Command, finish, record, wait_for, workers_of_trials
-from tuner.prepare import prepare
-from tuner.records import Evaluation, StudyRecord, TrialRecord
-from tuner.study_file import load_study
+from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
+from tuner.run.prepare import prepare
+from tuner.study.file import load_study
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.loop import train
 

@@ -12,7 +12,7 @@ from tuner.errors import UserError
 from tuner.storage import location
 from tuner.storage.location import SHARED, beside, located, mounted_as, study_folder
 from tuner.study import StudyConfig
-from tuner.study_file import validate_study
+from tuner.study.file import validate_study
 
 SMALL = {
     "name": "small",

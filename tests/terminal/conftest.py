@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tuner.config import TrialConfig
-from tuner.records import Evaluation, Scores, StudyRecord, TrialRecord
+from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
+from tuner.study.scores import Scores
+from tuner.study.trial import TrialConfig
 
 RUNGS = (1600, 4800, 9600)
 MakeTrial = Callable[..., TrialRecord]

@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from tuner.records import StudyRecord, TrialRecord
+from tuner.journal.records import StudyRecord, TrialRecord
 from tuner.terminal.summary import Heartbeat, Summary, settings_in_short
 
 Trial = Callable[..., TrialRecord]

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from tests.waiting import until
-from tuner.records import StudyRecord, TrialRecord
+from tuner.journal.records import StudyRecord, TrialRecord
 from tuner.terminal import view as module
 from tuner.terminal.view import StudyView
 

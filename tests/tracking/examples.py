@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.waiting import until
-from tuner.config import TrialConfig
+from tuner.journal.records import Evaluation, StudyRecord, TrialRecord, TrialState
 from tuner.progress import Advance
-from tuner.records import Evaluation, Scores, StudyRecord, TrialRecord, TrialState
+from tuner.study.scores import Scores
+from tuner.study.trial import TrialConfig
 from tuner.tracking import BackgroundTracker
 
 BEGAN = 1_700_000_000.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.records import StudyRecord
+from tuner.journal.records import StudyRecord
 from tuner.tracking import default_uri
 from tuner.tracking.contents import of_study, of_trial
 

@@ -11,7 +11,7 @@ import pytest
 from tests.tracking.examples import Told, started, study, tell, trial, until_idle
 from tests.tracking.stores import Store, Tally
 from tests.waiting import PATIENCE, until
-from tuner.records import StudyRecord, TrialRecord
+from tuner.journal.records import StudyRecord, TrialRecord
 from tuner.tracking import BackgroundTracker, Tracker
 
 pytestmark = pytest.mark.integration

@@ -9,7 +9,7 @@ import yaml
 
 from tests.tracking.examples import BEGAN, CHECKSUM, LONG, evaluation, study, trial
 from tests.tracking.stores import Store
-from tuner.noise import NoiseRecord
+from tuner.journal.noise import NoiseRecord
 from tuner.tracking import Tracker, view
 from tuner.tracking.contents import metrics_of
 

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tuner.records import StudyRecord, TrialRecord
-from tuner.search.journal import read_history
+from tuner.journal.journal import read_history
+from tuner.journal.records import StudyRecord, TrialRecord
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, ViewportSize

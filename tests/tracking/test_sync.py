@@ -19,9 +19,8 @@ from tests.search.test_driver import FACTS
 from tests.tracking.examples import BEGAN, evaluation
 from tests.tracking.stores import Store, Tally
 from tuner.cli import app
-from tuner.config import TrialConfig
 from tuner.errors import UserError
-from tuner.search.events import (
+from tuner.journal.events import (
     DriverEnded,
     DriverStarted,
     Evaluated,
@@ -31,15 +30,16 @@ from tuner.search.events import (
     TrialEnded,
     TrialStarted,
 )
-from tuner.search.journal import Journal, read_history
-from tuner.study_file import validate_study
+from tuner.journal.journal import Journal, read_history
+from tuner.study.file import validate_study
+from tuner.study.trial import TrialConfig
 
 pytestmark = pytest.mark.integration
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from tuner.search.journal import Journal
+from tuner.journal.journal import Journal
 with Journal(Path(sys.argv[1])):
     print("holds it", flush=True)
     time.sleep(60)

@@ -9,8 +9,8 @@ import pytest
 from tests.tracking.conftest import FirstUse
 from tests.tracking.examples import BEGAN, EVERY_STATE, evaluation, started, study, trial
 from tests.tracking.stores import Store, Tally
-from tuner.config import TrialConfig
 from tuner.errors import UserError
+from tuner.study.trial import TrialConfig
 from tuner.tracking import Synced, Tracker, tracker
 from tuner.tracking.contents import Contents, metrics_of
 

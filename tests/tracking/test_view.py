@@ -9,8 +9,8 @@ from zlib import decompress
 
 import pytest
 
-from tuner.config import FIELDS
-from tuner.records import StudyRecord
+from tuner.journal.records import StudyRecord
+from tuner.study.trial import FIELDS
 from tuner.tracking.view import KEPT, OURS, SAVED, View, changes, newest, studies_view, study_view
 
 LIMIT = 20_000  # characters of an experiment's tag

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import distributed
 
-from tuner.config import FusionConfig, HeadConfig, TrialConfig
 from tuner.data.corpus import Split
 from tuner.data.tokens import Pairs, TokenisedCorpus
+from tuner.journal.records import Evaluation
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
-from tuner.protocol import Protocol
-from tuner.records import Evaluation
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
+from tuner.study.protocol import Protocol
+from tuner.study.trial import FusionConfig, HeadConfig, TrialConfig
 from tuner.training import group as groups
 from tuner.training.accumulation import Forward, MicroBatches
 from tuner.training.checkpoint import Checkpoints

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tuner.config import FusionConfig, HeadConfig
 from tuner.data.tokens import Pairs, TokenisedCorpus
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
 from tuner.model.packing import Block
+from tuner.study.trial import FusionConfig, HeadConfig
 from tuner.training.accumulation import Forward, MicroBatches, OutOfMemory
 from tuner.training.partition import passes
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from upath import UPath
 
 from tuner.errors import StorageFull, UserError
-from tuner.records import Evaluation, Scores
+from tuner.journal.records import Evaluation
 from tuner.storage.folders import Place, names_in
+from tuner.study.scores import Scores
 from tuner.training.checkpoint import Checkpoints, Progress, remove_incomplete
 
 EVALUATION = Evaluation(

@@ -11,18 +11,18 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from tuner.config import TrialConfig
 from tuner.data import nano
 from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
+from tuner.journal.records import Evaluation
 from tuner.model.encoder import load_encoder, load_tokenizer
-from tuner.prepare import _majority_accuracy
-from tuner.protocol import Protocol
-from tuner.records import Evaluation
+from tuner.run.prepare import _majority_accuracy
 from tuner.study.data import FilesData
 from tuner.study.parts import EncoderConfig, LanguagesConfig, ProtocolConfig
+from tuner.study.protocol import Protocol
+from tuner.study.trial import TrialConfig
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Predictions
 from tuner.training.loop import train

@@ -17,13 +17,13 @@ from torch import Tensor
 from transformers import BertConfig, BertForSequenceClassification
 
 from tests.training.test_loop import CPU, EPS, PROTOCOL, trial
-from tuner.config import TrialConfig
 from tuner.data.batches import HybridBatches
 from tuner.data.tokens import Pairs, TokenisedCorpus
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
 from tuner.model.packing import BlockEncoder
 from tuner.model.vocabulary import cut, restored
+from tuner.study.trial import TrialConfig
 from tuner.training import accumulation
 from tuner.training.accumulation import Forward, MicroBatches
 from tuner.training.loop import Step, train

@@ -10,14 +10,14 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
-from tuner.arrays import text_as_bits
-from tuner.config import FusionConfig, HeadConfig
 from tuner.data.tokens import TokenisedCorpus
+from tuner.journal.arrays import text_as_bits
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
 from tuner.model.packing import Block
-from tuner.protocol import EvaluationSet, Protocol
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
+from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.study.trial import FusionConfig, HeadConfig
 from tuner.training.accumulation import Forward, OutOfMemory
 from tuner.training.evaluation import Evaluating, Predictions, evaluate_dev, predict
 

@@ -16,8 +16,8 @@ import torch
 from tests.training import ranks
 from tests.training.ranks import RUNGS, SIZES, TRIALS, Done
 from tuner.data.tokens import TokenisedCorpus
+from tuner.journal.records import Evaluation
 from tuner.model.encoder import PretrainedEncoder
-from tuner.records import Evaluation
 from tuner.training.group import ALONE, meeting_place
 from tuner.training.loop import Begun, Step
 

@@ -14,19 +14,19 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import BertConfig, BertForSequenceClassification, get_linear_schedule_with_warmup
 
-from tuner.arrays import text_as_bits
-from tuner.config import TrialConfig
 from tuner.data.batches import HybridBatches
 from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
 from tuner.data.tokens import TokenisedCorpus
+from tuner.journal.arrays import text_as_bits
+from tuner.journal.records import Evaluation
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
 from tuner.model.packing import Block
-from tuner.protocol import Protocol
-from tuner.records import Evaluation
 from tuner.study.data import NanoData
 from tuner.study.parts import EncoderConfig, LanguagesConfig, ProtocolConfig
+from tuner.study.protocol import Protocol
+from tuner.study.trial import TrialConfig
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Evaluating
 from tuner.training.loop import (

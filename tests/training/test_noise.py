@@ -15,17 +15,17 @@ from torch.nn import functional as F
 
 from tests.training.ranks import Watched, without_clock
 from tests.training.test_loop import PROTOCOL, trial
-from tuner.config import FusionConfig, HeadConfig
 from tuner.data.batches import Stream
 from tuner.data.corpus import Split
 from tuner.data.tokens import TokenisedCorpus, TokenisedSplit
+from tuner.journal.noise import NoiseRecord
+from tuner.journal.records import Evaluation
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
 from tuner.model.packing import Block
-from tuner.noise import NoiseRecord
-from tuner.protocol import Protocol
-from tuner.records import Evaluation
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
+from tuner.study.protocol import Protocol
+from tuner.study.trial import FusionConfig, HeadConfig
 from tuner.training.accumulation import Forward
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Evaluating

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import get_constant_schedule_with_warmup, get_linear_schedule_with_warmup
 
-from tuner.config import OptimConfig
+from tuner.study.trial import OptimConfig
 from tuner.training.schedule import lr_multiplier
 
 

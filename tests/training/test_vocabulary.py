@@ -12,13 +12,13 @@ import torch
 from transformers import DistilBertConfig, DistilBertModel, XLMRobertaConfig, XLMRobertaModel
 
 from tests.training.test_loop import EPS, Run, trial
-from tuner.config import FusionConfig, HeadConfig
 from tuner.data.tokens import TokenisedCorpus
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, load_encoder
 from tuner.model.packing import Block
 from tuner.model.vocabulary import cut, restored
 from tuner.study.parts import EncoderConfig
+from tuner.study.trial import FusionConfig, HeadConfig
 
 PAD = 1
 SIZES: dict[str, Any] = {"vocab_size": 50, "pad_token_id": PAD}

@@ -13,8 +13,8 @@ from typing import Annotated
 
 import typer
 
-from tuner import __version__, supervised
-from tuner.cli import cluster, confirming, looking, running
+from tuner import __version__
+from tuner.cli import cluster, confirming, looking, running, supervised
 from tuner.errors import StudyFailed, StudyInterrupted, UserError
 from tuner.invocation import SENT
 from tuner.shown import is_printable, printable
@@ -96,7 +96,7 @@ def _run() -> int:
         _check_folder()
         _check_printable(sys.argv[1:])
         if SENT in os.environ:
-            from tuner.search.credentials import take
+            from tuner.cluster.credentials import take
 
             take()
         app()

@@ -93,7 +93,7 @@ def doctor(
         named = [] if storage is None else ["--storage", storage]
         raise typer.Exit(run_there(address, ["doctor", *named, *options], insecure))
     from tuner.storage.location import located
-    from tuner.study_file import load_study
+    from tuner.study.file import load_study
     from tuner.terminal.progress import ConsoleProgress
 
     study = None if space is None else load_study(space, overrides)

@@ -19,10 +19,10 @@ from tuner.cli.shared import (
     folder_of,
     loading,
 )
+from tuner.cli.supervised import say_at_the_end
 from tuner.errors import StudyFailed, StudyInterrupted
 from tuner.interrupts import ending_at_once
 from tuner.invocation import command
-from tuner.supervised import say_at_the_end
 
 if TYPE_CHECKING:
     from tuner.storage.folders import Place
@@ -51,7 +51,7 @@ def confirm(
     as_json: Json = False,
 ) -> None:
     """Train the best of a search and its control with fresh seeds; recommend; then read test."""
-    from tuner.search.credentials import check_tokens
+    from tuner.cluster.credentials import check_tokens
 
     check_tokens(tokenless)
     folder, console = folder_of(study, storage), console_of(as_json)
@@ -78,7 +78,7 @@ def confirm(
 def show_confirmed(record: Any, console: Any) -> None:
     """The arms of a confirmation, and what is concluded."""
     from tuner.confirm.result import Confirmed
-    from tuner.confirm.show import show
+    from tuner.report.text.confirmation import show
 
     console.print()
     show(Confirmed.of(record), console)

@@ -38,15 +38,15 @@ def report(
         options = ["--against", against] if against is not None else []
         options += [f"--metric={metric}" for metric in metrics] + ["--json"] * as_json
         _look_there(address, ["report", study, *options], storage, insecure)
+    from tuner.journal.journal import read_history
     from tuner.report.against import show_against
     from tuner.report.leaderboard import as_csv, show
     from tuner.report.page.write import attach_page, write_page
     from tuner.report.status import look_at
+    from tuner.report.text.scaling import show as show_scaled
+    from tuner.report.text.timeline import show_timeline
     from tuner.report.timeline import timeline
-    from tuner.report.timeline_text import show_timeline
     from tuner.scaling.result import Scaled, is_scaling
-    from tuner.scaling.show import show as show_scaled
-    from tuner.search.journal import read_history
     from tuner.storage.access import write
 
     folder = folder_of(study, storage)
@@ -89,8 +89,8 @@ def compare(
 ) -> None:
     """Set two studies or trials side by side on dev: settings, scores, paired intervals."""
     from tuner.report.compare import compare as compared
-    from tuner.report.compare_text import show
     from tuner.report.sides import side_of
+    from tuner.report.text.compare import show
 
     found = compared(side_of(a, storage), side_of(b, storage), oracle)
     if as_json:
@@ -110,8 +110,8 @@ def export(
     storage: Storage = "studies",
 ) -> None:
     """Take a trial's model out of its study: an encoder that transformers loads, whole again."""
-    from tuner.export import CLASSIFIER
-    from tuner.export import export as taken_out
+    from tuner.run.export import CLASSIFIER
+    from tuner.run.export import export as taken_out
     from tuner.terminal.progress import ConsoleProgress
 
     console = console_of(False)
@@ -188,7 +188,7 @@ def sync(
     """Make MLflow equal to a study's journal; may be run any number of times."""
     if address is not None:
         _look_there(address, ["sync", study, *["--json"] * as_json], storage, insecure)
-    from tuner.search.sync import sync as sync_study
+    from tuner.run.sync import sync as sync_study
     from tuner.terminal.progress import ConsoleProgress
 
     folder, console = folder_of(study, storage), console_of(as_json)
@@ -201,7 +201,7 @@ def sync(
 
 def schema() -> None:
     """Print the JSON Schema of a study's YAML, from which editors complete and check it."""
-    from tuner.schema import study_schema
+    from tuner.study.schema import study_schema
 
     print(json.dumps(study_schema(), indent=2))
 

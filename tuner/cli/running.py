@@ -27,9 +27,9 @@ from tuner.cli.shared import (
     overridden,
     study_there,
 )
+from tuner.cli.supervised import say_at_the_end
 from tuner.interrupts import ending_at_once
 from tuner.invocation import command, search_command
-from tuner.supervised import say_at_the_end
 
 if TYPE_CHECKING:
     from tuner.storage.folders import Place
@@ -49,11 +49,11 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Run a search to its end: schedule, train, stop, track, and print the leaderboard."""
-    from tuner.search.changes import check_new
-    from tuner.search.credentials import check_tokens
-    from tuner.search.journal import is_begun
+    from tuner.cluster.credentials import check_tokens
+    from tuner.journal.journal import is_begun
+    from tuner.run.resume import check_new
     from tuner.storage.folders import is_remote
-    from tuner.study_file import load_study
+    from tuner.study.file import load_study
 
     check_tokens(tokenless)
     overrides = overridden(overrides, strict_overlap)
@@ -72,7 +72,7 @@ def search(
     say_at_the_end(f"if the study was begun, go on with {command('resume', study.folder)}")
     with ending_at_once(stands):
         with loading(console):
-            from tuner.search.run import begin, begin_or_go_on
+            from tuner.run.study import begin, begin_or_go_on
         run = begin_or_go_on if resuming else begin
         record = run(study, console, tracking_later)
     _finish(record, study.folder, as_json)
@@ -95,7 +95,7 @@ def plan(
 ) -> None:
     """Say what a search would run and cost, here or on a cluster; nothing is started."""
     from tuner.plan.prices import load_prices
-    from tuner.study_file import load_study
+    from tuner.study.file import load_study
     from tuner.terminal.progress import ConsoleProgress
 
     overrides = overridden(overrides, strict_overlap)
@@ -137,10 +137,10 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Go on with a study that was interrupted, or add to it; nothing finished is run again."""
+    from tuner.cluster.credentials import check_tokens
+    from tuner.journal.journal import read_history
     from tuner.report.page.beside import Family
-    from tuner.search.changes import Extension, extended, nothing_left
-    from tuner.search.credentials import check_tokens
-    from tuner.search.journal import read_history
+    from tuner.run.resume import Extension, extended, nothing_left
 
     check_tokens(tokenless)
     folder, console = folder_of(study, storage), console_of(as_json)
@@ -154,7 +154,7 @@ def resume(
             warning = f"{confirmed.name} has read test: whoever adds to {record.name} may know it"
             console.print(warning, style="yellow", highlight=False, soft_wrap=True)
         with loading(console):
-            from tuner.search.run import go_on
+            from tuner.run.study import go_on
         record = go_on(folder, extension, console, tracking_later)
     _finish(record, folder, as_json)
 
@@ -166,9 +166,9 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train one configuration here, without a cluster: the YAML's `trial:` block."""
-    from tuner.checked import check_study
+    from tuner.run.checked import check_study
+    from tuner.study.file import load_study
     from tuner.study.planned import single_config
-    from tuner.study_file import load_study
 
     overrides = overridden(overrides, strict_overlap)
     study, console = load_study(space, overrides), console_of(as_json)
@@ -176,7 +176,7 @@ def train(
     with ending_at_once(lambda: NOTHING_KEPT):
         check_study(study)
         with loading(console):
-            from tuner.single import train_one
+            from tuner.run.single import train_one
         result = train_one(study, console)
     if as_json:
         print(json.dumps(result))
@@ -192,8 +192,8 @@ def replay(
     folder, console = folder_of(study, storage), console_of(as_json)
     with ending_at_once(lambda: NOTHING_KEPT):
         with loading(console):
-            from tuner.replay import replay as replay_trial
-            from tuner.report.replay_text import show
+            from tuner.report.text.replay import show
+            from tuner.run.replay import replay as replay_trial
             from tuner.terminal.progress import ConsoleProgress
         found = replay_trial(folder, trial, ConsoleProgress(console))
     if as_json:
@@ -208,8 +208,8 @@ def _finish(record: Any, folder: Place, as_json: bool) -> None:
     """Leaderboard, best configuration, next commands; and the exit code that fits."""
     from tuner.report.leaderboard import show
     from tuner.report.next_steps import next_steps
+    from tuner.report.text.scaling import show as show_scaled
     from tuner.scaling.result import Scaled, is_scaling
-    from tuner.scaling.show import show as show_scaled
 
     console = console_of(as_json)
     if record.recommendation is not None and record.state == "completed":

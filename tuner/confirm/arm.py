@@ -11,12 +11,12 @@ from itertools import product
 from statistics import fmean, median
 from typing import Any
 
-from tuner.protocol import EvaluationSet
 from tuner.statistics.comparisons import FromBest, holm, with_the_best
 from tuner.statistics.items import Table
 from tuner.statistics.power import Noise, smallest_detectable
 from tuner.statistics.variance import Estimate, estimate
 from tuner.study.design import CONTROL
+from tuner.study.protocol import EvaluationSet
 
 
 @dataclass(frozen=True)

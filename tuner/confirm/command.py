@@ -9,8 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tuner.confirm.choice import concluded, has_test, untested
-from tuner.confirm.plan import (
+from tuner.confirm.design import (
     MOST_SEEDS,
     check_confirmable,
     chosen,
@@ -22,13 +21,14 @@ from tuner.confirm.power import SEED_DEVIATION, detectable
 from tuner.confirm.same import check_own, check_same
 from tuner.errors import UserError
 from tuner.invocation import command
-from tuner.records import StudyRecord
-from tuner.search.changes import Extension
-from tuner.search.journal import is_begun, read_history
+from tuner.journal.journal import is_begun, read_history
+from tuner.journal.records import StudyRecord
+from tuner.run.resume import Extension
+from tuner.search.recommend import concluded, has_test, untested
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.design import CONTROL, ConfirmDesign
-from tuner.study_file import reopened_study
+from tuner.study.file import reopened_study
 from tuner.terminal.progress import say
 from tuner.wording import count
 
@@ -143,7 +143,7 @@ def _is_over(confirmed: StudyRecord, folder: Place) -> bool:
         return True
     if confirmed.recommendation is None:
         return False
-    from tuner.search.trial_files import is_kept  # torch
+    from tuner.run.trial_files import is_kept  # torch
 
     kept = [folder / "best" / f"{trial.number:04d}" for trial in untested(confirmed)]
     return not all(map(is_kept, kept))
@@ -177,7 +177,7 @@ def _run(
     console: Console,
     tracking_later: bool,
 ) -> StudyRecord:
-    from tuner.search.run import begin, go_on  # torch and Ray: after all that may be refused
+    from tuner.run.study import begin, go_on  # torch and Ray: after all that may be refused
 
     if is_begun(study.folder):
         say(console, f"going on with {study.name}")

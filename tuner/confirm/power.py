@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from statistics import median
 
-from tuner.answers import protocol_of, table_of
-from tuner.confirm.plan import seedless
-from tuner.records import StudyRecord, TrialRecord
+from tuner.confirm.design import seedless
+from tuner.journal.records import StudyRecord, TrialRecord
+from tuner.statistics.answers import protocol_of, table_of
 from tuner.statistics.items import Table
 from tuner.statistics.power import Noise, smallest_detectable
 from tuner.statistics.variance import parts_of

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
-from tuner.answers import protocol_of, table_of
 from tuner.confirm.arm import ArmResult, Difference, areas, cells
-from tuner.protocol import EvaluationSet, Protocol
-from tuner.records import StudyRecord, TrialRecord
+from tuner.journal.records import StudyRecord, TrialRecord
+from tuner.statistics.answers import protocol_of, table_of
 from tuner.statistics.comparisons import FromBest
 from tuner.statistics.items import Table
 from tuner.statistics.variance import estimate
 from tuner.study.design import Arm, ConfirmDesign
+from tuner.study.protocol import EvaluationSet, Protocol
 
 RECIPE = ("mix.cross_lingual", "batch.effective_size", "optim.lr", "fusion.kind")
 """What is shown of an arm where there is no other that it differs from: the reference."""

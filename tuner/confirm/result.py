@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tuner.confirm.arm import ArmResult, against_control, detectable, from_best
-from tuner.confirm.choice import NONE_WHOLE, concluded, untested
 from tuner.confirm.reading import Reading
 from tuner.errors import UserError
 from tuner.invocation import command
-from tuner.records import StudyRecord
+from tuner.journal.records import StudyRecord
+from tuner.search.recommend import NONE_WHOLE, concluded, untested
 from tuner.storage.location import located
 from tuner.study.design import CONTROL, ConfirmDesign
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuner.errors import UserError
-from tuner.records import StudyRecord
+from tuner.journal.records import StudyRecord
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
 

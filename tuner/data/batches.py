@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
-from tuner.config import MixConfig
 from tuner.errors import UserError
+from tuner.study.trial import MixConfig
 
 
 class Stream(IntEnum):

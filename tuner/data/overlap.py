@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
-from tuner.arrays import bits_as_text, ints_as_text, text_as_bits, text_as_ints
 from tuner.data.corpus import Corpus, Row, Split
 from tuner.errors import UserError
+from tuner.journal.arrays import bits_as_text, ints_as_text, text_as_bits, text_as_ints
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 EVALUATED: tuple[Split, ...] = ("dev", "test")

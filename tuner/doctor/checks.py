@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil
 
-from tuner.disk import in_words
 from tuner.doctor.findings import Finding, Level, Node, answering, listed
 from tuner.doctor.node import Facts
+from tuner.run.disk import in_words
 
 EVERYWHERE = (
     "tuner",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
+from tuner.cluster.address import named
 from tuner.doctor import checks, head
 from tuner.doctor.findings import Finding, Node
 from tuner.doctor.here import examine_here
 from tuner.doctor.local import ray_can_start
 from tuner.progress import Progress
-from tuner.search.address import named
-from tuner.search.machine import this_machine
+from tuner.run.machine import this_machine
 from tuner.storage.folders import Place
 from tuner.storage.location import is_shared
 from tuner.study import StudyConfig
@@ -45,7 +45,7 @@ def diagnose(asked: Asked, progress: Progress) -> Iterator[Finding]:
     if named() is None:
         yield from _of_machine(asked, known, progress)
         return
-    from tuner.search.cluster import cluster  # Ray
+    from tuner.cluster.ray import cluster  # Ray
 
     with cluster(progress, None, meanwhile=lambda: None):
         yield from _of_cluster(asked, known, progress)
@@ -68,9 +68,9 @@ def _of_machine(asked: Asked, known: Set[str], progress: Progress) -> Iterator[F
 
 
 def _of_cluster(asked: Asked, known: Set[str], progress: Progress) -> Iterator[Finding]:
+    from tuner.cluster.ray import capacity
     from tuner.doctor.examine import examine_cluster
     from tuner.doctor.tokens import tokens_on
-    from tuner.search.cluster import capacity
 
     holds = capacity()
     with progress.task("looking at each node"):

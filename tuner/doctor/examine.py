@@ -12,12 +12,12 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from tuner.cluster.credentials import Loan
+from tuner.cluster.ray import kind_of
 from tuner.doctor import node as node_module
 from tuner.doctor.findings import Node
 from tuner.doctor.here import PACKAGES, file_name
 from tuner.doctor.node import GPU_SECONDS, Probe
-from tuner.search.cluster import kind_of
-from tuner.search.credentials import Loan
 from tuner.storage.location import located
 
 ANSWER_SECONDS = 60.0

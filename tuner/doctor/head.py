@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tuner.checked import check_data
+from tuner.cluster.capacity import Capacity
+from tuner.data.hub import ask, offline
 from tuner.data.sources import load_corpus
-from tuner.disk import disk_need, in_words, shortage
 from tuner.doctor.findings import Finding
 from tuner.errors import UserError
-from tuner.hub import ask, offline
 from tuner.model.shape import EncoderShape, check_encoder, describe_encoder
-from tuner.search.capacity import Capacity
-from tuner.search.machine import memory_here
+from tuner.run.checked import check_data
+from tuner.run.disk import disk_need, in_words, shortage
+from tuner.run.machine import memory_here
 from tuner.shown import without_secrets
 from tuner.storage.folders import is_remote
 from tuner.study import StudyConfig, trained_on

@@ -7,11 +7,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tuner.cluster.credentials import check_tokens
+from tuner.cluster.local_ray import check_folder, scratch
+from tuner.cluster.machine import cpus
 from tuner.doctor.findings import Finding
 from tuner.errors import UserError
-from tuner.machine import cpus
-from tuner.search.credentials import check_tokens
-from tuner.search.local_ray import check_folder, scratch
 
 
 def ray_can_start() -> Iterator[Finding]:

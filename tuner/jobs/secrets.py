@@ -13,10 +13,10 @@ import os
 import secrets
 from collections.abc import Mapping
 
+from tuner.cluster.credentials import HEADER, OBJECT_STORES
 from tuner.invocation import SENT
 from tuner.jobs.api import upload
 from tuner.jobs.connection import Head
-from tuner.search.credentials import HEADER, OBJECT_STORES
 from tuner.study import StudyConfig
 
 MLFLOW = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import yaml
 
-from tuner.checked import check_data, encoder_unless_away
 from tuner.invocation import program
 from tuner.jobs.inputs import check_storage, elsewhere_of, inputs_of
 from tuner.jobs.package import Contents
+from tuner.run.checked import check_data, encoder_unless_away
 from tuner.study import StudyConfig
-from tuner.study_file import settings_of, written_study
+from tuner.study.file import settings_of, written_study
 
 FILE = "study.yaml"
 """In the folder where a job runs."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tuner import commit
+from tuner import version as commit
 from tuner.errors import StudyFailed, StudyInterrupted, UserError
 from tuner.invocation import program
 from tuner.jobs import api

@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tuner.config import FusionConfig, HeadConfig
 from tuner.model.dropout import Dropout, replace_dropout
 from tuner.model.encoder import PretrainedEncoder
 from tuner.model.fusion import build_fusion
 from tuner.model.packing import Block, BlockEncoder
 from tuner.model.pooler import activation_of, without_pooler
+from tuner.study.trial import FusionConfig, HeadConfig
 
 KEPT_TOKENS = "kept_tokens"
 """Beside the weights, where the encoder was cut: the ids of its rows of tokens."""

@@ -30,8 +30,8 @@ from transformers.initialization import no_init_weights
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.utils import logging
 
+from tuner.data.hub import ask, offline
 from tuner.errors import UserError
-from tuner.hub import ask, offline
 from tuner.model.architectures import check_architecture
 from tuner.model.configuration import positions_of, seen_languages
 from tuner.model.fetching import refuse

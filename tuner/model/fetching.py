@@ -11,8 +11,8 @@ from typing import NoReturn
 import huggingface_hub
 from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError
 
+from tuner.data.hub import ask, offline
 from tuner.errors import UserError
-from tuner.hub import ask, offline
 from tuner.model.files import FILES, INDEX, SAVE_AGAIN, WHOLE, broken, likely_folder, read_json
 from tuner.study.parts import EncoderConfig
 

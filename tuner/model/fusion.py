@@ -18,8 +18,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from tuner.config import FusionConfig
 from tuner.model.shape import check_layer, check_reduction
+from tuner.study.trial import FusionConfig
 
 Hidden = Float[Tensor, "pairs tokens hidden"]
 Mask = Int[Tensor, "pairs tokens"]

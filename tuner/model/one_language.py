@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from tuner.errors import UserError
 from tuner.model.files import SAVE_AGAIN, broken, texts
-from tuner.protocol import Protocol
 from tuner.study import StudyConfig
+from tuner.study.protocol import Protocol
 
 USUAL = {"zh": "zh_CN"}
 """The code that a language means where an encoder has several: PAWS-X and XNLI are in simplified

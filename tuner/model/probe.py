@@ -18,10 +18,9 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from tuner.config import FusionConfig, HeadConfig
+from tuner.data.hub import cached_folder
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
-from tuner.hub import cached_folder
 from tuner.model.architectures import ENCODERS, MIXES
 from tuner.model.chosen_pairs import PAIRS, ChosenPairs
 from tuner.model.classifier import PairClassifier
@@ -30,6 +29,7 @@ from tuner.model.packing import Block, arguments_of
 from tuner.model.shape import source_of
 from tuner.model.verdict import Verdict, key_of, key_of_files, recall, remember
 from tuner.study.parts import EncoderConfig
+from tuner.study.trial import FusionConfig, HeadConfig
 
 LONG_FIRST = range(PAIRS)[::-1]
 """A short pair turns BigBird's sparse attention off for good; so the longest pair comes first."""

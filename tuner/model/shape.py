@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuner.config import FusionConfig
 from tuner.data import nano
+from tuner.data.hub import cached_folder
 from tuner.errors import UserError
-from tuner.hub import cached_folder
 from tuner.model.configuration import check_kind, numbers_of
 from tuner.model.fetching import fetched
 from tuner.model.files import (
@@ -32,6 +31,7 @@ from tuner.model.verdict import known
 from tuner.study import StudyConfig
 from tuner.study.lowered import lowered
 from tuner.study.parts import EncoderConfig
+from tuner.study.trial import FusionConfig
 
 TOKENS = "embeddings."
 """Where an encoder's weights begin: what stands before it in their names is before all of them."""

@@ -19,12 +19,12 @@ from typing import TypeVar
 
 import torch
 
-from tuner.config import TrialConfig
 from tuner.interrupts import SIGNALS, as_ctrl_c
+from tuner.journal.records import Evaluation
 from tuner.plan.pace import Observation
-from tuner.prepare import Inputs
-from tuner.records import Evaluation
+from tuner.run.prepare import Inputs
 from tuner.study import StudyConfig
+from tuner.study.trial import TrialConfig
 from tuner.training.evaluation import Evaluating
 from tuner.training.loop import Begun, Step, train
 

@@ -6,8 +6,11 @@ import platform
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tuner.checked import check_study
+from tuner.cluster.address import named
+from tuner.cluster.capacity import Capacity
 from tuner.errors import UserError
+from tuner.journal.journal import read_history, studies_in
+from tuner.journal.records import StudyRecord
 from tuner.plan.pace import BETWEEN_SECONDS, STARTUP_SECONDS, Pace, recorded_pace
 from tuner.plan.plan import (
     StudyPlan,
@@ -19,11 +22,8 @@ from tuner.plan.plan import (
 )
 from tuner.plan.prices import Prices
 from tuner.progress import Progress
-from tuner.records import StudyRecord
-from tuner.search.address import named
-from tuner.search.capacity import Capacity
-from tuner.search.journal import read_history, studies_in
-from tuner.search.machine import this_machine
+from tuner.run.checked import check_study
+from tuner.run.machine import this_machine
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 
@@ -65,7 +65,7 @@ def _capacity(progress: Progress) -> Capacity | None:
     """Of the cluster that is named; no Ray is started for a plan."""
     if named() is None:
         return None
-    from tuner.search.cluster import capacity, cluster
+    from tuner.cluster.ray import capacity, cluster
 
     with cluster(progress, None, meanwhile=lambda: None):
         return capacity()
@@ -90,7 +90,7 @@ def _measured(
             told = f"--calibrate measures on this machine: {error.problem}"
             raise UserError(told, error.remedy) from error
     from tuner.plan.calibration import calibrate  # torch and transformers, for which no plan waits
-    from tuner.prepare import prepare
+    from tuner.run.prepare import prepare
 
     inputs = prepare(study, progress)
     configs = calibrated(study)

@@ -7,11 +7,11 @@ from statistics import fmean
 
 from pydantic import Field
 
+from tuner.cluster.capacity import Capacity, Used
 from tuner.plan.prices import Prices
 from tuner.plan.simulation import Outcome
-from tuner.records import Record
-from tuner.search.capacity import Capacity, Used
 from tuner.study import StudyConfig
+from tuner.study.scores import Record
 
 
 class NodePlan(Record):

@@ -13,10 +13,11 @@ from statistics import median
 
 import numpy as np
 
-from tuner.config import TrialConfig
-from tuner.protocol import MEANS
-from tuner.records import Evaluation, Scores, StudyRecord, TrialRecord
+from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.study import StudyConfig
+from tuner.study.protocol import MEANS
+from tuner.study.scores import Scores
+from tuner.study.trial import TrialConfig
 
 STARTUP_SECONDS = 8.0
 """From a study's start to its first trial where no study has shown it: a worker imports torch."""

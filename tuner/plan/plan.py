@@ -8,18 +8,18 @@ from statistics import fmean, quantiles
 
 from pydantic import Field
 
-from tuner.config import TrialConfig
-from tuner.disk import DiskNeed, disk_need
+from tuner.cluster.capacity import Capacity
 from tuner.model.shape import EncoderShape
 from tuner.plan.nodes import ClusterPlan, nodes_of
 from tuner.plan.pace import Pace
 from tuner.plan.prices import Prices
 from tuner.plan.simulation import Outcome, pairs_at, play
-from tuner.protocol import Protocol
-from tuner.records import Record
-from tuner.search.capacity import Capacity
-from tuner.search.machine import this_machine
+from tuner.run.disk import DiskNeed, disk_need
+from tuner.run.machine import this_machine
 from tuner.study import StudyConfig
+from tuner.study.protocol import Protocol
+from tuner.study.scores import Record
+from tuner.study.trial import TrialConfig
 
 MOST_PLAYS, TRIALS_PLAYED = 40, 600
 """How many times a study is played at most, and how many trials of it in all."""

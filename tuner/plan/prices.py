@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from tuner.config import Part
 from tuner.errors import UserError
-from tuner.plain_yaml import read
+from tuner.study.plain_yaml import read
+from tuner.study.trial import Part
 
 
 class Prices(Part):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from tuner.disk import DiskNeed, in_words, shortage
 from tuner.plan.nodes import ClusterPlan
 from tuner.plan.plan import OVERSHOOT, StudyPlan, TimePlan
+from tuner.run.disk import DiskNeed, in_words, shortage
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign, ScalingDesign
 from tuner.study.planned import sizes

@@ -17,16 +17,16 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from tuner.config import TrialConfig
 from tuner.plan.pace import Pace
 from tuner.search.asha import Asha
 from tuner.search.sampler import Sampler
-from tuner.space import Space
-from tuner.space.distributions import Choice, Fixed, Float, PowerOfTwo, Scalar
 from tuner.study import StudyConfig, trained_on
 from tuner.study.design import ScalingDesign
 from tuner.study.parts import NOISE_BATCH
 from tuner.study.planned import configured, planned_params
+from tuner.study.space import Space
+from tuner.study.space.distributions import Choice, Fixed, Float, PowerOfTwo, Scalar
+from tuner.study.trial import TrialConfig
 
 NOISE = 0.1
 """Standard deviation of a score around the landscape, whose weights have 1: what seeds do."""

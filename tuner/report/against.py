@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from tuner.records import OBJECTIVE, StudyRecord, is_share
+from tuner.journal.records import OBJECTIVE, StudyRecord, is_share
 from tuner.report.figure import draw
 from tuner.report.leaderboard import percent, shown
 from tuner.report.seeds import Group, curves, selected

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from tuner.config import flatten
 from tuner.data.overlap import components_of
 from tuner.errors import UserError
-from tuner.protocol import EvaluationSet, Protocol
-from tuner.records import OBJECTIVE
+from tuner.journal.records import OBJECTIVE
 from tuner.report.sides import Side
 from tuner.statistics.items import Table
 from tuner.statistics.variance import Estimate, estimate
+from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.study.trial import flatten
 
 BLOCKS = ("encoder", "languages", "protocol")
 """Of a study's settings: what its scores depend on beside its data and its trials' settings."""

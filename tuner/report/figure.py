@@ -7,7 +7,7 @@ from io import BytesIO
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from tuner.records import OBJECTIVE, StudyRecord, is_share
+from tuner.journal.records import OBJECTIVE, StudyRecord, is_share
 from tuner.report.leaderboard import shown
 from tuner.report.seeds import Curve, selected
 from tuner.storage.access import write

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tuner.records import Origin, StudyRecord, TrialRecord
+from tuner.journal.records import Origin, StudyRecord, TrialRecord
 from tuner.shown import printable
 from tuner.tracking.notes import NOTHING_LEARNT
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tuner.invocation import READER, command, program, storage_option
-from tuner.records import StudyRecord
+from tuner.journal.records import StudyRecord
 from tuner.report.seeds import compared
 from tuner.storage.folders import Place
 from tuner.tracking.notes import instead_of_confirming

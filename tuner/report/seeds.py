@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from tuner.errors import UserError, nearest
-from tuner.records import StudyRecord, TrialRecord
+from tuner.journal.records import StudyRecord, TrialRecord
 
 SEED = "seed"
 

@@ -6,15 +6,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuner.answers import protocol_of, table_of
 from tuner.errors import UserError
 from tuner.invocation import command
-from tuner.protocol import EvaluationSet, Protocol
-from tuner.records import StudyRecord, TrialRecord
-from tuner.search.journal import read_history
+from tuner.journal.journal import read_history
+from tuner.journal.records import StudyRecord, TrialRecord
+from tuner.statistics.answers import protocol_of, table_of
 from tuner.statistics.items import Table
 from tuner.storage.folders import Place
 from tuner.storage.location import study_folder
+from tuner.study.protocol import EvaluationSet, Protocol
 
 _TRIAL = re.compile(r"(?P<study>.+):(?P<trial>\d{1,9})", re.DOTALL)
 

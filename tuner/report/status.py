@@ -17,11 +17,11 @@ from rich.text import Text
 
 from tuner.errors import UserError
 from tuner.invocation import READER, command, program
-from tuner.records import StudyRecord
-from tuner.search.history import History
-from tuner.search.journal import being_written, is_begun, read_history, studies_in, version
+from tuner.journal.history import History
+from tuner.journal.journal import being_written, is_begun, read_history, studies_in, version
+from tuner.journal.records import StudyRecord
 from tuner.storage.folders import Place
-from tuner.study_file import reopened_study
+from tuner.study.file import reopened_study
 from tuner.terminal.progress import WIDE, clock, say
 from tuner.terminal.streams import unread
 from tuner.terminal.summary import COLOURS, Summary

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, Literal
 
-from tuner.records import Attempt, FailureKind, NodeSpan, StudyRecord, TrialState
+from tuner.journal.records import Attempt, FailureKind, NodeSpan, StudyRecord, TrialState
 
 PROCESS_GONE: tuple[TrialState | FailureKind, ...] = ("lost", "error", "out_of_memory")
 """Outcomes of an attempt that took its process with it: the next one there has to start another."""

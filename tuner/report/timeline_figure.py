@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from tuner.records import FailureKind, StudyRecord, TrialState
+from tuner.journal.records import FailureKind, StudyRecord, TrialState
 from tuner.report.timeline import Lane, Timeline, short_names
 from tuner.storage.access import write
 from tuner.storage.folders import Place

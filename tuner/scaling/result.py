@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from tuner.answers import protocol_of, table_of
-from tuner.config import TrialConfig
 from tuner.errors import UserError
-from tuner.protocol import EvaluationSet, Protocol
-from tuner.records import ENDED, StudyRecord, TrialRecord
-from tuner.scaling.choice import Choice, choices
+from tuner.journal.records import ENDED, StudyRecord, TrialRecord
 from tuner.scaling.design import Cell
 from tuner.scaling.model import Fit, fit
+from tuner.search.rates import Choice, choices
+from tuner.statistics.answers import protocol_of, table_of
 from tuner.study import StudyConfig
 from tuner.study.design import SIZE, ScalingDesign
+from tuner.study.file import reopened_study
 from tuner.study.planned import configured, scored_points, sizes
-from tuner.study_file import reopened_study
+from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.study.trial import TrialConfig
 
 RESPONSES = ("targets", "sources", "enf", "rest")
 """Means over languages, as an evaluation names them; the first is what a study is made for."""

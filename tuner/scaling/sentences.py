@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tuner.config import REFERENCE_BATCH
-from tuner.scaling.choice import Choice
 from tuner.scaling.design import Cell, levels
 from tuner.scaling.findings import main_findings, other_findings
 from tuner.scaling.result import Scaled
+from tuner.search.rates import Choice
+from tuner.study.trial import REFERENCE_BATCH
 from tuner.wording import count, listed, number, points
 
 CLOSE = 0.1

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from tuner.records import ENDED, TrialRecord, TrialState
-from tuner.scaling.choice import choices
+from tuner.journal.records import ENDED, TrialRecord, TrialState
 from tuner.search.proposer import Proposal, Trials
+from tuner.search.rates import choices
 from tuner.study import StudyConfig
 from tuner.study.design import SIZE, TUNED, ConfirmDesign, ScalingDesign
 from tuner.study.planned import Params, configured, scored_points, tuning_points

@@ -12,21 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from tuner import __version__
 from tuner.errors import UserError
-from tuner.ledger import Limits
-from tuner.progress import Phase
-from tuner.records import (
-    ENDED,
-    Evaluation,
-    Failure,
-    FailureKind,
-    StudyRecord,
-    TrialRecord,
-    TrialState,
-)
-from tuner.search import failures
-from tuner.search.asha import Asha
-from tuner.search.designed import Designed
-from tuner.search.events import (
+from tuner.journal.events import (
     AttemptFailed,
     DriverEnded,
     DriverStarted,
@@ -38,11 +24,25 @@ from tuner.search.events import (
     TrialRestored,
     TrialStarted,
 )
-from tuner.search.journal import Journal
+from tuner.journal.journal import Journal
+from tuner.journal.ledger import Limits
+from tuner.journal.records import (
+    ENDED,
+    Evaluation,
+    Failure,
+    FailureKind,
+    StudyRecord,
+    TrialRecord,
+    TrialState,
+)
+from tuner.journal.writer import Writer
+from tuner.progress import Phase
+from tuner.search import failures
+from tuner.search.asha import Asha
+from tuner.search.designed import Designed
 from tuner.search.observer import Observer
 from tuner.search.outcome import Outcome
 from tuner.search.proposer import Proposal, Proposer, Searched
-from tuner.search.writer import Writer
 from tuner.study import StudyConfig
 from tuner.timing import now
 

@@ -23,7 +23,7 @@ from collections.abc import Collection
 from math import ceil
 from typing import Literal
 
-from tuner.records import Failure, TrialRecord
+from tuner.journal.records import Failure, TrialRecord
 from tuner.study.parts import ResourcesConfig
 
 Verdict = Literal["again", "failed", "pause"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Phase
-from tuner.records import Evaluation, StudyRecord, TrialRecord
 
 
 class Observer(Protocol):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
-from tuner.confirm.choice import concluded
 from tuner.errors import StorageFull, UserError
 from tuner.invocation import command
-from tuner.records import ENDED, FailureKind, StudyRecord, StudyState
+from tuner.journal.records import ENDED, FailureKind, StudyRecord, StudyState
+from tuner.search.recommend import concluded
 from tuner.storage.folders import Place
 from tuner.study.design import ConfirmDesign
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from tuner.config import TrialConfig
-from tuner.records import Origin, TrialRecord, TrialState
+from tuner.journal.records import Origin, TrialRecord, TrialState
 from tuner.search.sampler import Sampler
 from tuner.study import StudyConfig
+from tuner.study.trial import TrialConfig
 
 Trials = Mapping[int, TrialRecord]
 

@@ -9,11 +9,11 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState as OptunaState
 
-from tuner.records import ENDED, TrialRecord, TrialState
-from tuner.space import Space
-from tuner.space.distributions import Choice, Distribution, Float, Int, PowerOfTwo, Scalar
-from tuner.space.feasible import Feasible
+from tuner.journal.records import ENDED, TrialRecord, TrialState
 from tuner.study.parts import SamplerConfig
+from tuner.study.space import Space
+from tuner.study.space.distributions import Choice, Distribution, Float, Int, PowerOfTwo, Scalar
+from tuner.study.space.feasible import Feasible
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

@@ -19,10 +19,6 @@ from pydantic import (
 )
 from upath import UPath
 
-from tuner.config import Part, TrialConfig, check_value
-from tuner.space import Space, compose
-from tuner.space.feasible import AT_ONCE, LARGEST_GRID, Feasible, Tally
-from tuner.space.requirements import parse
 from tuner.storage.folders import Place
 from tuner.storage.location import NAME, located
 from tuner.study.data import DataConfig
@@ -48,6 +44,10 @@ from tuner.study.planned import (
     planned_configs,
     planned_trials,
 )
+from tuner.study.space import Space, compose
+from tuner.study.space.feasible import AT_ONCE, LARGEST_GRID, Feasible, Tally
+from tuner.study.space.requirements import parse
+from tuner.study.trial import Part, TrialConfig, check_value
 
 
 def _parsed(text: str) -> str:

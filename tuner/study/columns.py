@@ -16,8 +16,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from tuner.config import Part
 from tuner.storage.location import local
+from tuner.study.trial import Part
 
 LANGUAGE = "{language}"
 """Stands for a language's code in a path, in a column's name or in the name of a subset."""

@@ -15,7 +15,6 @@ from pydantic import (
     model_validator,
 )
 
-from tuner.config import Part
 from tuner.errors import nearest
 from tuner.storage.location import local
 from tuner.study.columns import (
@@ -27,6 +26,7 @@ from tuner.study.columns import (
     ending,
 )
 from tuner.study.labels import folded
+from tuner.study.trial import Part
 
 Split = Literal["train", "dev", "test"]
 Label = StrictStr | StrictInt | StrictBool

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tuner.config import Part, check_value
+from tuner.study.trial import Part, check_value
 
 LARGEST_DESIGN = 100_000
 """Trials of a design at most."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from tuner.space.distributions import Choice, Distribution, Fixed, Int, PowerOfTwo
 from tuner.study import StudyConfig
 from tuner.study.design import ScalingDesign
+from tuner.study.space.distributions import Choice, Distribution, Fixed, Int, PowerOfTwo
 
 
 def lowered(study: StudyConfig, name: str, most: int) -> str:

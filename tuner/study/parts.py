@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tuner.config import Part
 from tuner.storage.location import local
 from tuner.study.durations import Duration
+from tuner.study.trial import Part
 
 Language = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,34}$")]
 """A code: it is part of folders and of names of metrics."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tuner.config import REFERENCE_BATCH, TrialConfig
 from tuner.errors import UserError
-from tuner.space import compose
 from tuner.study.design import (
     FACTORS,
     LARGEST_DESIGN,
@@ -18,6 +16,8 @@ from tuner.study.design import (
     ScalingDesign,
 )
 from tuner.study.parts import SamplerConfig
+from tuner.study.space import compose
+from tuner.study.trial import REFERENCE_BATCH, TrialConfig
 
 if TYPE_CHECKING:
     from tuner.study import StudyConfig

@@ -16,8 +16,8 @@ from rich.constrain import Constrain
 from rich.table import Table
 from rich.text import Text
 
-from tuner.ledger import Ledger
-from tuner.records import ENDED, StudyRecord, TrialRecord
+from tuner.journal.ledger import Ledger
+from tuner.journal.records import ENDED, StudyRecord, TrialRecord
 from tuner.terminal.progress import MARGIN, bar, clock
 
 WIDEST = 100

@@ -10,8 +10,8 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Phase
-from tuner.records import Evaluation, StudyRecord, TrialRecord
 from tuner.terminal.progress import REFRESHES, clock, say
 from tuner.terminal.summary import Heartbeat, Summary, settings_in_short
 from tuner.timing import now

@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 from tuner.errors import UserError
 from tuner.invocation import command, program
+from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Phase, Progress
-from tuner.records import Evaluation, StudyRecord, TrialRecord
 from tuner.storage.location import located
 from tuner.study.parts import SQLITE
 from tuner.tracking.refusals import Unreachable

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tuner.config import flatten
-from tuner.records import DIAGNOSTIC, Evaluation, Origin, StudyRecord, TrialRecord
+from tuner.journal.records import DIAGNOSTIC, Evaluation, Origin, StudyRecord, TrialRecord
+from tuner.study.trial import flatten
 from tuner.tracking.notes import moment, study_note, trial_note
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from tuner.records import OBJECTIVE, Origin, StudyRecord, TrialRecord
+from tuner.journal.records import OBJECTIVE, Origin, StudyRecord, TrialRecord
 
 ORIGINS: Mapping[Origin, str] = {
     "baseline": "the control",

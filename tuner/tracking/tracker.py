@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tuner.errors import UserError
+from tuner.journal.records import StudyRecord, TrialRecord
 from tuner.progress import Advance
-from tuner.records import StudyRecord, TrialRecord
 from tuner.tracking.addresses import artifact_folder, without_credentials
 from tuner.tracking.contents import Contents, artifacts, of_study, of_trial
 from tuner.tracking.dataset import dataset

@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import urlencode
 from zlib import compress
 
-from tuner.config import FIELDS, TrialConfig
-from tuner.records import OBJECTIVE, StudyRecord
+from tuner.journal.records import OBJECTIVE, StudyRecord
+from tuner.study.trial import FIELDS, TrialConfig
 from tuner.tracking.contents import LOWEST_LAYER, PAIRS_SEEN, SCORE
 
 SAVED = "mlflow.sharedViewState."

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tuner.errors import StorageFull, UserError
-from tuner.records import Evaluation
+from tuner.journal.records import Evaluation
 from tuner.storage.folders import Place, fetched, names_in, remove, written
 from tuner.training.group import Group
 

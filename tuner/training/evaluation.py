@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int
 
-from tuner.arrays import bits_as_text
 from tuner.data.corpus import Split
 from tuner.data.tokens import Pairs, TokenisedCorpus
-from tuner.protocol import EvaluationSet, Protocol
-from tuner.records import Scores
+from tuner.journal.arrays import bits_as_text
+from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.study.scores import Scores
 from tuner.training.accumulation import Forward, OutOfMemory
 from tuner.training.group import ALONE, Group
 from tuner.training.partition import held, passes

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
-from tuner.config import OptimConfig, TrialConfig
 from tuner.data.batches import HybridBatches
 from tuner.data.tokens import TokenisedCorpus
+from tuner.journal.records import Evaluation
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
-from tuner.protocol import Protocol
-from tuner.records import Evaluation
+from tuner.study.protocol import Protocol
+from tuner.study.trial import OptimConfig, TrialConfig
 from tuner.training.accumulation import Forward, MicroBatches, none_to_spare
 from tuner.training.checkpoint import Checkpoints, Progress, State, as_first, fingerprint
 from tuner.training.evaluation import Evaluating, evaluate_dev

@@ -45,7 +45,7 @@ from torch import Tensor
 
 from tuner.data.batches import Stream
 from tuner.data.tokens import TokenisedCorpus
-from tuner.noise import NoiseRecord
+from tuner.journal.noise import NoiseRecord
 from tuner.study.parts import NOISE_BATCH
 from tuner.training.accumulation import Forward, MicroBatches, none_to_spare
 from tuner.training.evaluation import Evaluating

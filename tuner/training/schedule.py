@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuner.config import OptimConfig
+from tuner.study.trial import OptimConfig
 
 
 def lr_multiplier(optim: OptimConfig, pairs_seen: int, full_budget: int) -> float:

@@ -14,8 +14,8 @@ from tuner.data.sources import opening
 from tuner.data.sources.labels import found_classes
 from tuner.data.sources.tables import Table
 from tuner.errors import UserError
-from tuner.plain_yaml import parse
 from tuner.study.labels import folded
+from tuner.study.plain_yaml import parse
 
 
 @pytest.fixture

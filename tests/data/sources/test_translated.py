@@ -10,11 +10,11 @@ import pytest
 from tests.data.sources.worlds import World
 from tuner.data.sources import load_corpus
 from tuner.errors import UserError
-from tuner.protocol import Protocol
 from tuner.study import StudyConfig
 from tuner.study.data import DirectoryData, FilesData
+from tuner.study.file import load_study, reopened_study
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
-from tuner.study_file import load_study, reopened_study
+from tuner.study.protocol import Protocol
 
 NANO = Path("search_spaces/nano.yaml")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.report.page.studies import confirmation, probed, search
-from tuner.records import StudyRecord
+from tuner.journal.records import StudyRecord
 from tuner.report.page.blocks import Page
 from tuner.report.page.write import page_of
 from tuner.report.status import Standing

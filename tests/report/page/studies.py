@@ -9,21 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from tuner.arrays import bits_as_text, ints_as_text
-from tuner.config import TrialConfig
-from tuner.protocol import EvaluationSet, Protocol
-from tuner.records import (
+from tuner.journal.arrays import bits_as_text, ints_as_text
+from tuner.journal.records import (
     Evaluation,
     NoiseRecord,
     OnTest,
     Recommendation,
-    Scores,
     StudyRecord,
     TrialRecord,
     TrialState,
 )
 from tuner.study import StudyConfig
-from tuner.study_file import validate_study
+from tuner.study.file import validate_study
+from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.study.scores import Scores
+from tuner.study.trial import TrialConfig
 
 CLAIM = "zero-shot for es, ja; trained on en, de (machine-translated: yes)"
 HOSTILE = "<script>alert('x')</script> | **not bold** $x_1$ <b>"

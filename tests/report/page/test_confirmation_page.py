@@ -13,7 +13,7 @@ from tests.report.page.studies import confirmation
 from tests.report.page.test_search_page import blocks_of, words_of
 from tuner.confirm.result import Confirmed
 from tuner.confirm.sentences import answer, sentences
-from tuner.records import StudyRecord
+from tuner.journal.records import StudyRecord
 from tuner.report.page.blocks import Figure, Grid, Page, Points, Words
 from tuner.report.page.languages import beside_published, language_figure
 from tuner.report.page.published import FIGURES, published

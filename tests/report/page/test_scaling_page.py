@@ -10,13 +10,13 @@ import pytest
 from tests.report.page.conftest import paged
 from tests.report.page.test_search_page import blocks_of, words_of
 from tests.scaling.studies import planned, recorded
-from tuner.config import TrialConfig
-from tuner.records import StudyRecord
+from tuner.journal.records import StudyRecord
 from tuner.report.page.blocks import Figure, Grid, Page, Points
 from tuner.report.page.scaling import UNFINISHED
 from tuner.scaling.answer import answer
 from tuner.scaling.result import Scaled
 from tuner.scaling.sentences import sentences
+from tuner.study.trial import TrialConfig
 
 
 def truth(config: TrialConfig, language: str) -> float:

@@ -12,8 +12,8 @@ from tests.report.page.conftest import paged
 from tests.report.page.studies import RUNGS, confirmation, search
 from tuner import invocation
 from tuner.errors import UserError
-from tuner.ledger import Ledger
-from tuner.records import StudyRecord
+from tuner.journal.ledger import Ledger
+from tuner.journal.records import StudyRecord
 from tuner.report.page import beside
 from tuner.report.page.beside import first_test
 from tuner.report.page.blocks import Block, Commands, Figure, Grid, Page, Side, Words

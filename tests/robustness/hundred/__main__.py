@@ -28,11 +28,11 @@ def libraries() -> None:
     import tuner.doctor.command
     import tuner.plan.command
     import tuner.plan.show
-    import tuner.prepare
-    import tuner.replay
     import tuner.report.compare
     import tuner.report.page.write
-    import tuner.single  # noqa: F401
+    import tuner.run.prepare
+    import tuner.run.replay
+    import tuner.run.single  # noqa: F401
 
     gc.collect()
     gc.freeze()

@@ -19,11 +19,11 @@ import huggingface_hub
 from datasets.packaged_modules.csv.csv import CsvConfig  # type: ignore[import-untyped]
 
 from tuner.data.corpus import Split
+from tuner.data.hub import Answer, ask, offline, reason
 from tuner.data.sources.cells import Cells, check_columns
 from tuner.data.sources.records import values_of
 from tuner.data.sources.tables import Table, request, tables_of
 from tuner.errors import UserError
-from tuner.hub import Answer, ask, offline, reason
 from tuner.study.columns import LANGUAGE
 from tuner.study.data import HubData
 

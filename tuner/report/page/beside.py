@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from tuner.errors import UserError
 from tuner.invocation import lasting_command
-from tuner.records import StudyRecord
+from tuner.journal.journal import read_history, studies_in
+from tuner.journal.records import StudyRecord
 from tuner.report.page.blocks import Block, Commands, Link
 from tuner.report.page.render import HTML
-from tuner.search.journal import read_history, studies_in
 from tuner.storage.access import listed
 from tuner.storage.folders import Place
 from tuner.study.design import REFERENCE

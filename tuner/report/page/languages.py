@@ -7,12 +7,12 @@ from statistics import fmean
 
 from tuner.confirm.arm import ArmResult
 from tuner.confirm.result import Confirmed
-from tuner.protocol import EvaluationSet
 from tuner.report.leaderboard import percent
 from tuner.report.page.blocks import Block, Figure, Grid, Section, Side, Words
 from tuner.report.page.drawing.bars import Standing, language_bars
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.published import Published
+from tuner.study.protocol import EvaluationSet
 
 AREAS = {
     "mono": "both sentences in one language",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tuner.noise import NoiseRecord
-from tuner.records import StudyRecord
+from tuner.journal.noise import NoiseRecord
+from tuner.journal.records import StudyRecord
 from tuner.report.page.blocks import Grid, Section, Words
 
 CAUTION = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tuner.records import StudyRecord
+from tuner.journal.records import StudyRecord
 
 PAWSX = ("directory", "paws-x")
 """The data source that is PAWS-X by its layout, and the end of its name on the hub."""

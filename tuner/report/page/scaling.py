@@ -10,11 +10,11 @@ from tuner.report.page.drawing.heat import heat
 from tuner.report.page.drawing.intervals import Course, Interval, courses, forest
 from tuner.report.page.levels import ABSENT
 from tuner.scaling.answer import answer as in_short
-from tuner.scaling.choice import Choice
 from tuner.scaling.findings import ALIKE, ends, is_main, main_findings, shown
 from tuner.scaling.model import Fit
 from tuner.scaling.result import Scaled
 from tuner.scaling.sentences import sentences
+from tuner.search.rates import Choice
 from tuner.statistics.variance import Estimate
 from tuner.wording import number, p_alone, points
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tuner.confirm.plan import check_confirmable
+from tuner.confirm.design import check_confirmable
 from tuner.errors import UserError
 from tuner.invocation import lasting_command
-from tuner.records import StudyRecord, TrialRecord
+from tuner.journal.records import StudyRecord, TrialRecord
 from tuner.report.importances import caveat, importances
 from tuner.report.leaderboard import percent, shown, varied
 from tuner.report.page.blocks import Block, Commands, Figure, Grid, Section, Words

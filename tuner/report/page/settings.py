@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
 
-from tuner.records import StudyRecord, TrialRecord
+from tuner.journal.records import StudyRecord, TrialRecord
 from tuner.report.leaderboard import percent, varied
 from tuner.report.page.blocks import Block, Figure, Grid, Side, Words
 from tuner.report.page.drawing.heat import heat

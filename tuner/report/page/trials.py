@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tuner.invocation import lasting_command
-from tuner.records import Origin, StudyRecord, TrialRecord
+from tuner.journal.records import Origin, StudyRecord, TrialRecord
 from tuner.report.leaderboard import ordered, percent, shown, varied
 from tuner.report.page.blocks import Grid
 from tuner.storage.folders import Place

@@ -6,11 +6,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tuner.confirm.choice import NONE_WHOLE, concluded
 from tuner.confirm.result import Confirmed
 from tuner.errors import UserError
 from tuner.invocation import command, lasting_command
-from tuner.records import ENDED, StudyRecord
+from tuner.journal.records import ENDED, StudyRecord
 from tuner.report.page import confirmation, provenance, scaling, search
 from tuner.report.page.beside import Family, first_test, to_page
 from tuner.report.page.blocks import Block, Commands, Page, Section, Words
@@ -20,12 +19,13 @@ from tuner.report.page.published import published
 from tuner.report.page.render import HTML, MARKDOWN, html, markdown
 from tuner.report.page.trials import planned
 from tuner.report.status import Standing
+from tuner.run.copies import check_own_runs
 from tuner.scaling.result import Scaled
-from tuner.search.copies import check_own_runs
+from tuner.search.recommend import NONE_WHOLE, concluded
 from tuner.storage.access import write
 from tuner.storage.folders import Place
 from tuner.study.design import REFERENCE, ConfirmDesign
-from tuner.study_file import reopened_study
+from tuner.study.file import reopened_study
 from tuner.terminal.progress import clock
 from tuner.tracking import attach, store_of
 from tuner.wording import count

@@ -1,0 +1,286 @@
+"""The Ray cluster that a study runs on: joined, or started on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Event, Timer
+from typing import Any, NamedTuple, TypeVar
+
+import ray
+from ray._private import services
+from ray.job_config import JobConfig
+
+from tuner.cluster import environment
+from tuner.cluster.address import FORM, SUBMIT, check_answers, named
+from tuner.cluster.autoscaler import declared
+from tuner.cluster.capacity import Capacity, NodeType
+from tuner.cluster.credentials import Loan, make_private
+from tuner.cluster.head import watched
+from tuner.cluster.local_ray import check_folder, local_ray
+from tuner.cluster.machine import cpus
+from tuner.errors import UserError
+from tuner.interrupts import kept
+from tuner.progress import Progress
+from tuner.shown import printable
+from tuner.study import StudyConfig
+from tuner.study.parts import ResourcesConfig
+
+_QUIET = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the journal and our view replace Ray's
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # we have our own
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+T = TypeVar("T")
+
+GROUP = "ray.io/node-group"
+"""Label of a node that names its type."""
+JOIN_SECONDS = 180.0
+"""For this process to be let in by a head that answers. Ray's own limits mostly end it before."""
+LOGS_OF_HEAD = "/tmp/ray/session_latest/logs on the head, where nothing else was said"
+TOKEN = (
+    "The cluster wants a token: RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or "
+    "~/.ray/auth_token; `ray get-auth-token` on the head prints it."
+)
+
+
+@contextmanager
+def cluster(
+    progress: Progress, study: StudyConfig | None, meanwhile: Callable[[], T]
+) -> Iterator[T]:
+    """Join the cluster that RAY_ADDRESS names (as in a Ray job), or start one on this machine.
+
+    Args:
+        progress: is told what is there.
+        study: that runs there: its workers are let into its storage as this process is.
+        meanwhile: called on a thread while Ray starts, which takes seconds of mostly waiting; its
+            value is the block's.
+
+    Raises:
+        UserError: Ray does not start here, or the cluster does not answer, or does not let this
+            process in; and what `meanwhile` raises.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    address = named()
+    if address is None:
+        check_folder()
+        at, starting, stopping = "on this machine", "starting Ray", "stopping Ray"
+    else:
+        at, starting, stopping = f"at {_answering(address)}", "joining Ray", "leaving Ray"
+    if study is not None and address is not None and (told := make_private()):
+        progress.tell(told)
+    # On this machine they inherit our environment.
+    loan = Loan(study.storage if study and address is not None else None)
+    variables = environment.variables(study.resources) if study else {}
+    runtime_env = {
+        **loan.runtime_env,
+        "env_vars": variables | loan.runtime_env.get("env_vars", {}),
+    }
+    joined = Event()
+
+    def prepared() -> T:
+        found = meanwhile()
+        with progress.task(f"{starting} {at}"):
+            joined.wait()
+        return found
+
+    leaving = ExitStack()
+    try:
+        with ThreadPoolExecutor(1, "meanwhile") as pool:
+            preparing = pool.submit(prepared)
+            try:
+                if address is None:
+                    here = leaving.enter_context(local_ray(cpus().number))
+                    at_ray, logs_at, fails = here.address, str(here.logs), here.keep_logs
+                else:
+                    at_ray, logs_at, fails = address, LOGS_OF_HEAD, _nothing
+                leaving.enter_context(_joined(at_ray, runtime_env, logs_at, fails))
+            finally:
+                joined.set()
+        found = preparing.result()
+        with watched() as head:
+            held = head.outlives(ray.cluster_resources)
+        progress.tell(f"Ray {at}: {held.get('CPU', 0):g} CPUs, {held.get('GPU', 0):g} GPUs")
+        with loan:
+            yield found
+    finally:
+        with progress.task(stopping):
+            leaving.close()
+
+
+class _OwnPath(JobConfig):
+    """A job whose workers import from where Python does by itself.
+
+    Ray would let them import from the driver's current folder first, and a `tuner.py` or `torch.py`
+    of the user's that lies there would end each of them.
+    """
+
+    def _serialize(self) -> str:
+        self._py_driver_sys_path = []
+        return super()._serialize()
+
+
+@contextmanager
+def _joined(
+    address: str, runtime_env: dict[str, Any], logs: str, fails: Callable[[], None]
+) -> Iterator[None]:
+    """Be a driver of the cluster at an address that answers, for a block.
+
+    `fails` is called where that does not come about, and the logs are to be read.
+    """
+    try:
+        # On the main thread: Ray puts in a handler of its own for SIGTERM, which exits.
+        with kept(), _bounded(address, logs, fails):
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                job_config=_OwnPath(),
+                runtime_env=runtime_env,
+            )
+    except Exception as error:  # Ray has no base class for what may go wrong here
+        fails()
+        raise _refusal(address, error, logs) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _answering(address: str) -> str:
+    """The address of the head, which answers.
+
+    Raises:
+        UserError: none does, or drivers cannot run here.
+    """
+    try:
+        head = services.canonicalize_bootstrap_address(address)
+    except Exception as error:
+        raise UserError(f"RAY_ADDRESS={address}: {_in_a_line(error)}", FORM) from error
+    if head is None:
+        raise UserError("RAY_ADDRESS=auto: no Ray was started on this machine by `ray start`", FORM)
+    check_answers(head)
+    if not services.find_node_ids():  # type: ignore[no-untyped-call]
+        raise UserError(
+            f"this machine is not a node of the cluster at {head}, and drivers run on nodes",
+            SUBMIT,
+        )
+    return head
+
+
+@contextmanager
+def _bounded(address: str, logs: str, fails: Callable[[], None]) -> Iterator[None]:
+    """End this process where the block, which may be stuck in Ray's own code, takes too long."""
+
+    def end() -> None:
+        fails()
+        told = (
+            f"error: Ray at {address} did not let this process in within {JOIN_SECONDS:.0f} s\n"
+            f"Run it again when less is going on there. Ray's own logs say more: {logs}"
+        )
+        print(printable(told), file=sys.stderr, flush=True)
+        os._exit(2)
+
+    timer = Timer(JOIN_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _nothing() -> None:
+    """The logs of a cluster that was joined are its own."""
+
+
+def _refusal(address: str, error: Exception, logs: str) -> UserError:
+    """What is said where Ray does not let this process in."""
+    said = _in_a_line(error)
+    cause = _in_a_line(error.__cause__) if error.__cause__ else ""
+    known = f"{said} {cause}"
+    if "oken" in known or "UNAUTHENTICATED" in known or "nauthenticated" in known:
+        return UserError(f"the Ray cluster at {address} does not take this process's token", TOKEN)
+    if "ersion mismatch" in known:
+        return UserError(
+            f"the Ray cluster at {address} runs other versions: {said}",
+            "Use the cluster's versions of Ray and Python here, or its image.",
+        )
+    if "No node info found" in known:
+        return UserError(f"no node of the Ray cluster at {address} runs on this machine", SUBMIT)
+    if "imed out" in known or "imeout" in known:
+        return UserError(
+            f"the Ray cluster at {address} did not answer in time: {said}",
+            f"Run it again when less is going on there. Ray's own logs say more: {logs}",
+        )
+    return UserError(
+        f"Ray at {address} does not let this process in: {said}{f' ({cause})' if cause else ''}",
+        f"Ray's own logs say more: {logs}",
+    )
+
+
+def _in_a_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
+
+
+def capacity() -> Capacity:
+    """What the joined cluster has, by type of node, and can grow to."""
+    autoscaler = declared()
+    growing = {type_.name: type_ for type_ in autoscaler.types} if autoscaler else {}
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    alike = Counter(kind_of(node) for node in nodes if node["Alive"])
+    types = []
+    for kind, alive in sorted(alike.items()):
+        found = None if kind.head else growing.get(kind.type)
+        if found is None or found.cpus is None:  # started by hand, or shows what it has only now
+            types.append(NodeType(kind.type, kind.cpus, kind.gpus, alive, alive))
+    for found in growing.values():
+        if found.cpus is not None:
+            alive = sum(n for kind, n in alike.items() if kind.type == found.name and not kind.head)
+            had = (found.name, found.cpus, found.gpus, alive, found.most)
+            types.append(NodeType(*had, grows=True, priority=found.priority))
+    if autoscaler is None:
+        return Capacity(tuple(types))
+    return Capacity(tuple(types), autoscaler.most, autoscaler.idle_seconds)
+
+
+def concurrency(resources: ResourcesConfig) -> int:
+    """How many trials run at once: as declared, or as many as the cluster can grow to hold.
+
+    Raises:
+        UserError: not even one fits.
+    """
+    return capacity().trials_at_once(resources)
+
+
+def logs() -> Path:
+    """The folder of this node's logs, in the joined cluster."""
+    node = ray._private.worker._global_node
+    assert node is not None, "a cluster was joined"
+    return Path(node.get_logs_dir_path())
+
+
+class Kind(NamedTuple):
+    """What a node is: whether the head, the name of its type, its CPUs and GPUs for trials."""
+
+    head: bool
+    type: str
+    cpus: float
+    gpus: float
+
+
+def kind_of(node: dict[str, Any]) -> Kind:
+    """Of a node as Ray describes it."""
+    held, name = node["Resources"], node["Labels"].get(GROUP, "")
+    head = "node:__internal_head__" in held
+    return Kind(head, name or "head" * head, held.get("CPU", 0.0), held.get("GPU", 0.0))

@@ -1,0 +1,1 @@
+"""The journal of a study, the only truth about it: records, events, files, who may write."""

@@ -1,0 +1,277 @@
+"""The study that a journal's events add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from tuner.journal.events import (
+    AttemptFailed,
+    DriverEnded,
+    DriverStarted,
+    Evaluated,
+    Event,
+    NodeJoined,
+    NodeLeft,
+    Progressed,
+    Recommended,
+    SettingsChanged,
+    StudyCreated,
+    Tested,
+    TrialCreated,
+    TrialEnded,
+    TrialPlaced,
+    TrialRestored,
+    TrialStarted,
+)
+from tuner.journal.records import (
+    Attempt,
+    Evaluation,
+    FailureKind,
+    NodeSpan,
+    Recommendation,
+    StudyRecord,
+    StudyState,
+    TrialRecord,
+    TrialState,
+)
+
+Outcome = TrialState | FailureKind
+
+
+class History:
+    """Events folded into the study they describe. Folding an evaluation twice changes nothing.
+
+    The order of events is the journal's, and their times follow it: where a clock was set back, or
+    another driver's is behind, time goes on from the event before. So nothing lasts less than no
+    time, and what comes after a step lasts as long as it did.
+
+    Attributes:
+        trials: by number, as they stand.
+        began: the storage in which the study began, where that is known.
+        arrivals: (trial, evaluation) in the order in which they came in.
+        recommendation: of a confirmation that has come so far.
+    """
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self._created: StudyCreated | None = None
+        self._settings: dict[str, Any] = {}
+        self._state: StudyState = "running"
+        self._reason = ""
+        self._seconds = 0.0
+        self._driver_since: float | None = None
+        self._attempts: dict[int, TrialStarted] = {}  # those under way
+        self._placed: dict[int, Attempt] = {}  # of these, the ones that came to a first step
+        self._waiting: dict[int, float] = {}  # since when trials waited to be run, over drivers
+        self._nodes: dict[str, NodeSpan] = {}  # those that are there
+        self._left: list[NodeSpan] = []
+        self._latest = 0.0  # time of the last event
+        self._behind = 0.0  # seconds that the clock of the driver at work is behind it
+        self.began = ""
+        self.trials: dict[int, TrialRecord] = {}
+        self.arrivals: list[tuple[int, Evaluation]] = []
+        self.recommendation: Recommendation | None = None
+        for event in events:
+            self.apply(event)
+
+    def apply(self, event: Event) -> None:
+        """Take one more event, in the journal's order."""
+        event = self._in_order(event)
+        match event:
+            case StudyCreated():
+                self._created, self._settings = event, dict(event.settings)
+            case SettingsChanged():
+                self._settings |= event.settings
+            case DriverStarted():
+                self._end_driver(self._latest)  # where there was one, it was killed
+                self._driver_since = event.time
+                self._state, self._reason = "running", ""
+            case DriverEnded():
+                self._end_driver(event.time)
+                self._state, self._reason = event.state, event.reason
+            case NodeJoined():
+                self._nodes[event.node] = NodeSpan(
+                    node=event.node,
+                    cpus=event.cpus,
+                    gpus=event.gpus,
+                    head=event.head,
+                    joined=event.time,
+                    left=event.time,
+                )
+            case NodeLeft():
+                self._end_node(event.node, event.time)
+            case TrialCreated():
+                self._waiting[event.number] = event.time
+                self.trials[event.number] = TrialRecord(
+                    number=event.number,
+                    origin=event.origin,
+                    arm=event.arm,
+                    params=event.params,
+                    config=event.config,
+                    budget=event.budget,
+                )
+            case Recommended():
+                self.recommendation = event.recommendation
+            case Progressed():
+                for number, pairs_seen in event.pairs_seen.items():
+                    self._seen(number, pairs_seen)
+            case _:
+                self._apply_to_trial(event)
+        if not isinstance(event, SettingsChanged):  # by the next driver, long after this one maybe
+            self._latest = event.time
+
+    def _in_order(self, event: Event) -> Event:
+        """The event at its time, or at that of the one before, if that is later."""
+        if isinstance(event, DriverStarted):  # it has a clock of its own
+            self._behind = 0.0
+        self._behind = max(self._behind, self._latest - event.time)
+        if self._behind == 0.0:
+            return event
+        time = max(self._latest, event.time + self._behind)
+        return event.model_copy(update={"time": time})
+
+    def _apply_to_trial(
+        self,
+        event: TrialStarted
+        | TrialPlaced
+        | TrialRestored
+        | AttemptFailed
+        | Evaluated
+        | TrialEnded
+        | Tested,
+    ) -> None:
+        number = event.number
+        trial = self.trials[number]
+        match event:
+            case TrialStarted():
+                self._attempts[number] = event
+                self._update(
+                    number,
+                    state="running",
+                    reason="",
+                    attempts=trial.attempts + 1,
+                    started=event.time if trial.started is None else trial.started,
+                    ended=None,
+                )
+            case TrialPlaced() if number in self._attempts:
+                self._placed[number] = Attempt(
+                    nodes=event.nodes,
+                    gpus=self._attempts[number].gpus,
+                    cpus=self._attempts[number].cpus,
+                    waiting=self._waiting[number],
+                    placed=event.time,
+                    ended=event.time,
+                )
+            case TrialRestored():
+                lost = max(0, trial.pairs_seen - event.pairs_seen)
+                self._update(
+                    number,
+                    pairs_seen=event.pairs_seen,
+                    repeated_pairs=trial.repeated_pairs + lost,
+                )
+            case AttemptFailed():
+                self._seen(number, event.failure.pairs_seen)
+                self._end_attempt(number, event.time, event.failure.kind)
+                self._waiting[number] = event.time
+                self._update(
+                    number,
+                    state="interrupted",
+                    reason=event.failure.reason,
+                    failures=(*trial.failures, event.failure),
+                )
+            case Evaluated():
+                self._seen(number, event.evaluation.pairs_seen)
+                if all(event.evaluation.rung != known.rung for known in trial.evaluations):
+                    self.arrivals.append((number, event.evaluation))
+                    self._update(number, evaluations=(*trial.evaluations, event.evaluation))
+            case Tested():
+                self._update(number, tests=(*trial.tests, event.on_test))
+            case TrialEnded():
+                self._end_attempt(number, event.time, event.state)
+                self._update(number, state=event.state, reason=event.reason, ended=event.time)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the study was created."""
+        return self._created is not None
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Those of the study; none before it was created."""
+        return () if self._created is None else self._created.rungs
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those of the study, as they were changed last."""
+        return self._settings
+
+    @property
+    def nodes(self) -> Collection[str]:
+        """Ids of the nodes that the cluster has, as the driver at work knows it."""
+        return self._nodes.keys()
+
+    def record(self, now: float | None = None) -> StudyRecord:
+        """The study as it stands.
+
+        Args:
+            now: Unix time, seconds, up to which a driver works on it; else up to the last event.
+        """
+        assert self._created is not None, "the journal does not begin with the study's creation"
+        until = self._latest if now is None else max(self._latest, now + self._behind)
+        running = until - self._driver_since if self._driver_since is not None else 0.0
+        trials = {number: self._worked(number, until) for number in self.trials}
+        there = [span.model_copy(update={"left": until}) for span in self._nodes.values()]
+        return StudyRecord(
+            name=self._created.name,
+            id=self._created.id,
+            created=self._created.time,
+            began=self.began,
+            settings=self._settings,
+            facts=self._created.facts,
+            rungs=self._created.rungs,
+            state=self._state,
+            reason=self._reason,
+            seconds=self._seconds + running,
+            trials=tuple(trials.values()),
+            nodes=tuple(sorted((*self._left, *there), key=lambda span: span.joined)),
+            recommendation=self.recommendation,
+        )
+
+    def _seen(self, number: int, pairs_seen: int) -> None:
+        self._update(number, pairs_seen=max(pairs_seen, self.trials[number].pairs_seen))
+
+    def _update(self, number: int, **changes: Any) -> None:
+        self.trials[number] = self.trials[number].model_copy(update=changes)
+
+    def _worked(self, number: int, until: float, outcome: Outcome = "running") -> TrialRecord:
+        """The trial with the time that the attempt under way, if any, has taken."""
+        trial, attempt = self.trials[number], self._attempts.get(number)
+        if attempt is None:
+            return trial
+        seconds = until - attempt.time
+        worked: dict[str, Any] = {
+            "seconds": trial.seconds + seconds,
+            "gpu_seconds": trial.gpu_seconds + seconds * attempt.gpus,
+        }
+        if placed := self._placed.get(number):
+            ended = placed.model_copy(update={"ended": until, "outcome": outcome})
+            worked["placed"] = (*trial.placed, ended)
+        return trial.model_copy(update=worked)
+
+    def _end_attempt(self, number: int, time: float, outcome: Outcome) -> None:
+        self.trials[number] = self._worked(number, time, outcome)
+        self._attempts.pop(number, None)
+        self._placed.pop(number, None)
+
+    def _end_node(self, node: str, time: float) -> None:
+        self._left.append(self._nodes.pop(node).model_copy(update={"left": time}))
+
+    def _end_driver(self, time: float) -> None:
+        if self._driver_since is not None:
+            self._seconds += time - self._driver_since
+            self._driver_since = None
+        for number in list(self._attempts):
+            self._end_attempt(number, time, "interrupted")
+            self._update(number, state="interrupted", reason="its driver died")
+        for node in list(self._nodes):  # another driver says again what there is
+            self._end_node(node, time)

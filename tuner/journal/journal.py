@@ -1,0 +1,240 @@
+"""The journal: the only truth about a study. Append-only, one writer, one JSON record each time.
+
+On a local disk it is one file, and its writer holds the file's lock; where other machines can write
+too, it is numbered files, and its writer holds a lease. A study that was copied from the one to the
+other can be read in either place.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from tuner.errors import UserError
+from tuner.invocation import ADDRESS_VARIABLE, READER, command
+from tuner.journal import lease, segments
+from tuner.journal.events import Event, StudyCreated
+from tuner.journal.file import (
+    FILE,
+    JournalFile,
+    create_file,
+    is_locked,
+    lines,
+    read_file,
+)
+from tuner.journal.format import decode, encode
+from tuner.journal.history import History
+from tuner.progress import Progress
+from tuner.storage.access import listed, probe, reaching, read
+from tuner.storage.folders import Place
+from tuner.storage.location import is_shared
+
+
+class Journal:
+    """The journal of one study, open for writing; use as a context manager.
+
+    Args:
+        folder: the study's own.
+        progress: where it is shown that another driver's lease is waited for, which may have died.
+            Without it, nothing is waited for.
+
+    Attributes:
+        history: what has been written so far, folded.
+
+    Raises:
+        UserError: there is no study, another process is writing it, or a record is damaged.
+    """
+
+    def __init__(self, folder: Place, progress: Progress | None = None) -> None:
+        self._records = _opened(folder, progress)
+        try:
+            records = self._records.records()
+            self.history, self._number = decode(records, folder)
+            if self._number < len(records):
+                self._records.keep(records[: self._number])
+        except BaseException:
+            self._records.close()
+            raise
+
+    @classmethod
+    def create(cls, folder: Place, created: StudyCreated) -> Self:
+        """Begin the journal of a new study: it exists with its first record or not at all.
+
+        Raises:
+            UserError: a study of that name exists, or the storage cannot be used.
+        """
+        record = encode(0, created)
+        if isinstance(folder, Path) and not is_shared(folder):
+            began = create_file(folder, record)
+        else:
+            began = _kind(folder) is None and segments.create_segments(folder, record)
+        if not began:
+            raise exists(folder)
+        return cls(folder)
+
+    def append(self, event: Event) -> None:
+        """Write one record, durably; only then does it count.
+
+        Raises:
+            StorageFull: no space is left; nothing of it stays.
+            UserError: it cannot be written, or another driver has taken over.
+        """
+        self._records.append(self._number, encode(self._number, event))
+        self._number += 1
+        self.history.apply(event)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._records.close()
+
+
+def check_free(folder: Place) -> None:
+    """Refuse to begin a study whose name is taken, or whose storage cannot be used.
+
+    Raises:
+        StudyExists: there is a study in the folder.
+        UserError: an object store cannot be written to, or a file is in the way.
+    """
+    if _kind(folder) is not None:
+        raise exists(folder)
+    if not isinstance(folder, Path):
+        probe(folder.parent)
+        return
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise UserError(
+            f"{there} is a file, and the study's folder would be {folder}",
+            "Choose another folder, with --set storage=FOLDER, or another name.",
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(
+            f"{there} may not be written, and the study's folder would be {folder}",
+            "Choose another folder, with --set storage=FOLDER, or let yourself write there.",
+        )
+
+
+def is_begun(folder: Place) -> bool:
+    """Whether there is a study in a folder."""
+    return _kind(folder) is not None
+
+
+class StudyExists(UserError):
+    """The name is taken."""
+
+
+def exists(folder: Place) -> StudyExists:
+    """What is wrong where a name is taken."""
+    return StudyExists(
+        f"study {folder.name} already exists in {folder.parent}",
+        f"Go on with it by `{command('resume', folder)}`, or choose another name: "
+        f"--set name={folder.name}-2",
+    )
+
+
+def being_written(folder: Place) -> bool:
+    """Whether a driver is at work on the study: it holds the file's lock, or the lease."""
+    match _kind(folder):
+        case "file":
+            return isinstance(folder, Path) and is_locked(folder)
+        case "segments":
+            return lease.at_work(folder)
+        case None:
+            return False
+
+
+def studies_in(storage: Place) -> list[Place]:
+    """The folders of all studies, by name."""
+    found: list[Place] = []
+    for name in sorted(listed(storage)):
+        with suppress(UserError):  # not ours to read, as a disk's lost+found
+            if not name.startswith(".") and _kind(storage / name) is not None:
+                found.append(storage / name)
+    return found
+
+
+def read_history(folder: Place) -> History:
+    """The study in a folder, from its journal alone; also while another process writes it.
+
+    Raises:
+        UserError: there is no study, or its journal is damaged.
+    """
+    _check_no_links(folder)
+    match _kind(folder):
+        case "file" if isinstance(folder, Path):
+            records = read_file(folder)
+        case "file":
+            records = lines(read(folder, [FILE])[FILE])
+        case "segments":
+            records = segments.read_segments(folder)
+        case None:
+            raise _missing(folder)
+    return decode(records, folder)[0]
+
+
+def version(folder: Place) -> Hashable:
+    """Changes when something is written to the study's journal."""
+    return listed(folder).get(FILE) or segments.version(folder)
+
+
+def _kind(folder: Place) -> Literal["file", "segments"] | None:
+    """Which kind of journal is in a folder."""
+    names = listed(folder)
+    if FILE in names:
+        return "file"
+    return "segments" if segments.FOLDER in names else None
+
+
+def _check_no_links(folder: Place) -> None:
+    """Refuse a study part of which is elsewhere: what is written and removed there is not its own.
+
+    Raises:
+        UserError: there is a link in its folder.
+    """
+    if not isinstance(folder, Path) or not folder.is_dir():
+        return
+    with reaching(folder):
+        for path in folder.iterdir():
+            if path.is_symlink():
+                raise UserError(
+                    f"{path} is a link, and a study keeps all that is its own in its folder",
+                    "Put there what it leads to, or remove it.",
+                )
+
+
+def _opened(folder: Place, progress: Progress | None) -> JournalFile | segments.Segments:
+    _check_no_links(folder)
+    match _kind(folder):
+        case None:
+            raise _missing(folder)
+        case "segments":
+            return segments.Segments(folder, lease.Lease(folder, progress))
+        case "file":
+            if not isinstance(folder, Path) or is_shared(folder):
+                raise UserError(
+                    f"the journal in {folder} is one file, which only a local disk keeps safe: "
+                    "here other machines can write it too",
+                    "Copy the study's folder to a local disk, and go on with it there.",
+                )
+            return JournalFile(folder)
+
+
+def _missing(folder: Place) -> UserError:
+    known = [found.name for found in studies_in(folder.parent)]
+    address = None if READER in os.environ else os.environ.get(ADDRESS_VARIABLE)
+    return UserError(
+        f"there is no study {folder.name} in {folder.parent.absolute()}",
+        (f"Known there: {', '.join(known)}." if known else "No study is there at all.")
+        + " Studies elsewhere: --storage FOLDER"
+        + (f"; on the cluster: --address {address}." if address else "."),
+    )

@@ -1,0 +1,114 @@
+"""What a study has spent, by what became of it; and what its budget leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from tuner.journal.records import ENDED, StudyRecord
+from tuner.study import StudyConfig
+from tuner.study.durations import seconds_of
+from tuner.study.trial import TrialConfig
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Work done so far. The pairs of the five kinds add up to all that were trained.
+
+    Attributes:
+        useful: pairs of trials that reached the full budget.
+        under_way: of trials that run, or will go on.
+        pruned: of trials that ASHA stopped.
+        failed: of trials that failed.
+        repeated: lost with a worker or a driver, and trained again.
+        gpu_hours: for which trials held GPUs.
+        seconds: for which drivers worked.
+    """
+
+    useful: int
+    under_way: int
+    pruned: int
+    failed: int
+    repeated: int
+    gpu_hours: float
+    seconds: float
+
+    @classmethod
+    def of(cls, study: StudyRecord) -> Ledger:
+        """The ledger of a study as it stands."""
+        pairs = dict.fromkeys(("completed", "pruned", "failed", "under_way"), 0)
+        for trial in study.trials:
+            pairs[trial.state if trial.state in pairs else "under_way"] += trial.pairs_seen
+        return cls(
+            useful=pairs["completed"],
+            under_way=pairs["under_way"],
+            pruned=pairs["pruned"],
+            failed=pairs["failed"],
+            repeated=sum(trial.repeated_pairs for trial in study.trials),
+            gpu_hours=sum(trial.gpu_seconds for trial in study.trials) / 3600,
+            seconds=study.seconds,
+        )
+
+    @property
+    def pairs(self) -> int:
+        """All that were trained."""
+        return self.useful + self.under_way + self.pruned + self.failed + self.repeated
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a search may spend: its budget without the share that is kept for `confirm`.
+
+    Attributes:
+        total_pairs, gpu_hours, seconds: infinite where the budget says nothing.
+        largest_trial: pairs that a trial takes at most: its last step may go beyond the budget.
+    """
+
+    total_pairs: float
+    gpu_hours: float
+    seconds: float
+    largest_trial: int
+
+    @classmethod
+    def of(cls, study: StudyConfig) -> Limits:
+        """The limits that a study sets itself."""
+        budget = study.budget
+        share = 1 - budget.confirm_share
+        return cls(
+            total_pairs=inf if budget.total_pairs is None else budget.total_pairs * share,
+            gpu_hours=inf if budget.gpu_hours is None else budget.gpu_hours * share,
+            seconds=inf if budget.wall is None else seconds_of(budget.wall) * share,
+            largest_trial=max(
+                _whole(config, study.rungs_of(config)[-1]) for config in study.corner_configs()
+            ),
+        )
+
+    def spent(self, study: StudyRecord) -> str:
+        """Which of them is spent, in words; empty where none is."""
+        if inf == self.total_pairs == self.gpu_hours == self.seconds:
+            return ""  # asked many times a second
+        ledger = Ledger.of(study)
+        if ledger.pairs >= self.total_pairs:
+            return f"budget.total_pairs is spent: {ledger.pairs:,} pairs were trained"
+        if ledger.gpu_hours >= self.gpu_hours:
+            return f"budget.gpu_hours is spent: {ledger.gpu_hours:.2f} GPU-hours"
+        if ledger.seconds >= self.seconds:
+            return f"budget.wall is spent: {ledger.seconds:,.0f} s"
+        return ""
+
+    def room(self, study: StudyRecord) -> bool:
+        """Whether another trial can reach its full budget, if all unfinished ones do so, too."""
+        if self.total_pairs == inf:
+            return True
+        promised = sum(
+            _whole(trial.config, trial.budget) - trial.pairs_seen
+            for trial in study.trials
+            if trial.state not in ENDED
+        )
+        return Ledger.of(study).pairs + promised + self.largest_trial <= self.total_pairs
+
+
+def _whole(config: TrialConfig, full: int) -> int:
+    """Pairs of a trial that reaches its full budget: whole steps of B pairs."""
+    size = config.batch.effective_size
+    return -(-full // size) * size

@@ -1,0 +1,262 @@
+"""What a study leaves behind, typed: scores, evaluations, trials, the study.
+
+Metric names are made here and nowhere else. `select/…` may choose, `oracle/…` may not.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tuner.journal.noise import NoiseRecord
+from tuner.study.scores import Count, Record, Scores
+from tuner.study.trial import TrialConfig
+
+TrialState = Literal["pending", "running", "completed", "pruned", "failed", "interrupted"]
+Origin = Literal["baseline", "sampler", "tuning", "design"]
+"""Whence a trial's configuration: the control of a search, its sampler, the choice of a learning
+rate in a scaling study (not scored), or what a design compares."""
+ENDED: tuple[TrialState, ...] = ("completed", "pruned", "failed")
+"""States that a trial does not leave again."""
+StudyState = Literal["running", "completed", "failed", "interrupted"]
+FailureKind = Literal[
+    "out_of_memory", "infeasible", "non_finite", "lost", "disk_full", "user_error", "error"
+]
+"""Why an attempt at a trial failed; what follows from it is told in `tuner.search.failures`."""
+
+Moment = Annotated[float, Field(ge=0, lt=1e11)]
+"""Unix time, seconds; before the year 5138."""
+Seconds = Annotated[float, Field(ge=0, lt=1e11)]
+
+OBJECTIVE = "select/objective"
+DIAGNOSTIC = "diagnostic/"
+"""What names of metrics begin with that are measured apart from training and scores."""
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share of pairs, from 0 to 1, which people read in percent."""
+    return metric.startswith(("select/", "oracle/", "test/"))
+
+
+class Evaluation(Record):
+    """A trial at a rung: dev scores and what they cost. A trial's clock is `pairs_seen`.
+
+    `select` and `oracle` map names to scores: a language (`en`), an ordered language pair
+    (`en-de`: sentence1 English, sentence2 German), or a mean over languages (`sources`,
+    `targets`, a group as `enf`). Only `select` may be read by what chooses. `answers` are of the
+    sets of both, not of means, pairs in the order of rows: `tuner.journal.arrays` reads them.
+    """
+
+    time: Moment = Field(description="Unix time at its end, seconds")
+    rung: Count = Field(description="nominal budget in pairs")
+    pairs_seen: Count = Field(
+        description="pairs consumed in fact: the first step at or past the rung"
+    )
+    step: Count = Field(description="optimizer steps done")
+    objective: float = Field(description="what ASHA and the sampler see; never from `oracle`")
+    select: dict[str, Scores]
+    oracle: dict[str, Scores] = {}
+    noise: dict[str, NoiseRecord] = Field(
+        {},
+        description="gradient noise by kind of batch (`monolingual`, `cross_lingual`), where it is "
+        "probed and defined: a diagnostic, which nothing that chooses reads",
+    )
+    train_loss: float = Field(description="mean loss over the pairs since the last rung")
+    pairs_per_second: float = Field(gt=0, description="training alone, since the last rung")
+    train_seconds: Seconds = Field(
+        description="training since the trial's start, evaluation excluded"
+    )
+    evaluation_seconds: Seconds = Field(description="this evaluation")
+    noise_seconds: Seconds = Field(0.0, description="of these, the probe of gradient noise")
+    peak_memory_mb: float = Field(
+        description="device memory on GPU, resident memory of the process; of the worst worker"
+    )
+    micro_plan: tuple[tuple[Count, Count], ...] = Field(
+        min_length=1,
+        description="(first step, pairs of a forward pass) for every size so far: with dropout, "
+        "a rerun needs the same",
+    )
+    workers: int = Field(1, description="that shared its steps: with dropout, likewise")
+    precision: Literal["fp32", "bf16"] = Field(description="computed in; what `auto` came to")
+    processor: str = Field("", description="that computed it: the GPU's name, else the CPU's")
+    threads: int = Field(0, description="of one worker, on the CPU; sums depend on their number")
+    answers: dict[str, str] = Field(
+        {},
+        description="which pairs were classified right, as packed bits in base64, by evaluation "
+        "set; at the full budget alone",
+    )
+
+    def metrics(self) -> dict[str, float]:
+        """Flat metric names and values, as logged (accuracies and F1 from 0 to 1)."""
+        named = {
+            OBJECTIVE: self.objective,
+            "train/loss": self.train_loss,
+            "train/step": float(self.step),
+            "cost/pairs_per_second": self.pairs_per_second,
+            "cost/train_seconds": self.train_seconds,
+            "cost/evaluation_seconds": self.evaluation_seconds,
+            "cost/peak_memory_mb": self.peak_memory_mb,
+            "cost/micro_size": float(self.micro_plan[-1][1]),
+        }
+        for role, scores in (("select", self.select), ("oracle", self.oracle)):
+            for name, score in scores.items():
+                named[f"{role}/accuracy/{name}"] = score.accuracy
+                named[f"{role}/f1/{name}"] = score.f1
+        for kind, noise in self.noise.items():
+            for name, value in noise.metrics().items():
+                named[f"{DIAGNOSTIC}noise/{kind}/{name}"] = value
+        return named
+
+
+class Failure(Record):
+    """An attempt at a trial that failed; whether the trial did is its state's to say."""
+
+    time: Moment = Field(description="Unix time, seconds")
+    kind: FailureKind
+    reason: str = Field(description="in a line")
+    pairs_seen: Count = Field(0, description="how far it is known to have come, in pairs")
+
+
+class Attempt(Record):
+    """One attempt at a trial, from its first step on a node to its end. Unix times, seconds."""
+
+    nodes: tuple[str, ...] = Field(description="one for each of its workers, by Ray's ids")
+    gpus: float = Field(description="held, by all its workers together")
+    cpus: float = Field(description="the same")
+    waiting: float = Field(description="since when the trial waited to be run")
+    placed: float = Field(description="when it was about to do its first step")
+    ended: float = Field(description="of one under way: the moment the record is of")
+    outcome: TrialState | FailureKind = Field("running", description="how it ended")
+
+
+class NodeSpan(Record):
+    """A node of the cluster while a driver saw it. Unix times, seconds."""
+
+    node: str = Field(description="Ray's id")
+    cpus: float
+    gpus: float
+    head: bool = Field(description="whether it is the cluster's head")
+    joined: float
+    left: float = Field(description="of one that is there: the moment the record is of")
+
+
+class OnTest(Record):
+    """A trial's one look at test, after the recommendation was fixed."""
+
+    time: Moment = Field(description="Unix time at its end, seconds")
+    scores: dict[str, Scores] = Field(
+        description="by language (`en`), ordered language pair (`en-de`: sentence1 English), or "
+        "mean over languages (`sources`, `targets`, a group as `enf`)"
+    )
+    answers: dict[str, str] = Field(
+        description="which pairs were classified right: packed bits in base64, in order of rows"
+    )
+    majority: dict[str, float] = Field(
+        description="accuracy of always giving the most frequent label, by language"
+    )
+    seconds: Seconds = Field(description="that it took, on a worker")
+
+    def metrics(self) -> dict[str, float]:
+        """Flat metric names and values, as logged (accuracies and F1 from 0 to 1)."""
+        named = {}
+        for name, score in self.scores.items():
+            named[f"test/accuracy/{name}"] = score.accuracy
+            named[f"test/f1/{name}"] = score.f1
+        return named
+
+
+class Recommendation(Record):
+    """What a confirmation recommends, fixed on permitted dev before anything reads test."""
+
+    time: Moment = Field(description="Unix time, seconds")
+    arm: str = Field(description="name of the arm of the design")
+    objective: dict[str, float] = Field(
+        description="mean over its seeds of every arm that has them all, by name, 0 to 1"
+    )
+
+
+class TrialRecord(Record):
+    """One trial as the journal knows it."""
+
+    number: int
+    origin: Origin
+    arm: str = Field("", description="of a confirmation: the arm that it is a seed of")
+    params: dict[str, Any] = Field(description="what was sampled or planned, by dotted name")
+    config: TrialConfig
+    budget: int = Field(description="its full budget, in pairs")
+    state: TrialState = "pending"
+    reason: str = Field("", description="why it ended as it did, in words")
+    attempts: int = Field(0, description="times it was started: 1 unless it was restarted")
+    started: float | None = Field(None, description="Unix time of the first start, seconds")
+    ended: float | None = Field(None, description="Unix time, seconds")
+    evaluations: tuple[Evaluation, ...] = ()
+    failures: tuple[Failure, ...] = Field((), description="attempts that failed, in order")
+    pairs_seen: Count = Field(0, description="how far it is known to have come, in pairs")
+    repeated_pairs: int = Field(0, description="trained, lost with an attempt, and trained again")
+    seconds: float = Field(0.0, description="on a worker, over all attempts")
+    gpu_seconds: float = Field(0.0, description="the same, times the GPUs that were held")
+    placed: tuple[Attempt, ...] = Field((), description="attempts that came to a first step")
+    tests: tuple[OnTest, ...] = Field((), description="every time that it was evaluated on test")
+
+    @property
+    def last(self) -> Evaluation | None:
+        """The latest evaluation."""
+        return self.evaluations[-1] if self.evaluations else None
+
+
+class StudyRecord(Record):
+    """A whole study as the journal knows it: all that a report needs."""
+
+    name: str
+    id: str = Field(description="unique for ever, also where a name is used again")
+    created: float = Field(description="Unix time, seconds")
+    began: str = Field("", description="storage in which it began, which it may have left")
+    settings: dict[str, Any] = Field(
+        description="the resolved StudyConfig, paths as they are where the study stands now"
+    )
+    facts: dict[str, Any] = Field(description="claim, data, versions: what was found at the start")
+    rungs: tuple[int, ...] = Field(description="nominal budgets in pairs, the last the full one")
+    state: StudyState = "running"
+    reason: str = ""
+    seconds: float = Field(0.0, description="wall time over all drivers so far")
+    trials: tuple[TrialRecord, ...] = ()
+    nodes: tuple[NodeSpan, ...] = Field((), description="of the cluster, in order of coming")
+    recommendation: Recommendation | None = Field(
+        None, description="of a confirmation; nothing has read test before it"
+    )
+
+    @property
+    def complete(self) -> list[TrialRecord]:
+        """Trials that reached their full budget with a finite score, by number."""
+        return [trial for trial in self.trials if trial.state == "completed" and trial.last]
+
+    @property
+    def designed(self) -> bool:
+        """Whether its trials were planned, and not searched for."""
+        return self.settings.get("design") is not None
+
+    def ranked(self) -> list[TrialRecord]:
+        """The complete trials of a search, best first; ties go to the earlier trial.
+
+        Scores at lower budgets are never compared with these. Of a design nothing is ranked: it
+        compares configurations over seeds, where the best trial is the luckiest, and one that holds
+        steps equal gives its trials unequal budgets.
+        """
+        if self.designed:
+            return []
+        return sorted(self.complete, key=lambda t: (-t.last.objective if t.last else 0.0, t.number))
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The first of `ranked`; unconfirmed, and biased upwards by being the best."""
+        return next(iter(self.ranked()), None)
+
+    @property
+    def learnt(self) -> bool:
+        """Whether its best trial does better than always giving the most frequent label."""
+        best = self.best
+        if best is None or best.last is None:
+            return False
+        majority: float = self.facts["majority_accuracy"]
+        return best.last.objective >= majority + 1e-9

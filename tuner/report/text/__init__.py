@@ -1,0 +1,1 @@
+"""What a study left behind, for a terminal."""

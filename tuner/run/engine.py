@@ -1,0 +1,291 @@
+"""Ray Tune as the engine of a driver: it places trials, restarts lost ones, and reports.
+
+The adapters are thin: what runs next, who goes on and what is written is the driver's to say.
+Ray's own state is thrown away after a run.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from math import inf
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+from rich.text import Text
+
+from tuner.cluster.head import Head
+from tuner.cluster.ray import concurrency, logs
+from tuner.data.tokens import TokenisedCorpus
+from tuner.errors import StorageFull, UserError
+from tuner.interrupts import OrderlyStop
+from tuner.journal.records import Evaluation
+from tuner.model.encoder import PretrainedEncoder
+from tuner.run.nodes import Nodes
+from tuner.run.parting import Parting
+from tuner.run.trainable import (
+    BEGUN,
+    EVALUATION,
+    FAILURE,
+    NODES,
+    PAIRS_SEEN,
+    PHASE,
+    REASON,
+    TrialActor,
+)
+from tuner.run.worker import CONFIG, MICRO_SIZE, NUMBER
+from tuner.run.worker_errors import error_of, kind_of, reason_of
+from tuner.run.workers import Leader, bundles
+from tuner.search.driver import Driver
+from tuner.search.failures import micro_size
+from tuner.shown import without_secrets
+from tuner.storage.access import write
+from tuner.storage.folders import FULL, Place
+from tuner.study import StudyConfig
+from tuner.study.protocol import Protocol
+
+BELIEVED_AFTER = 1.0
+"""Seconds after which a worker counts as lost by itself: where a whole job is sent a signal, or a
+machine is shut down, workers may be gone before the driver hears of it."""
+
+
+class _NotPickled:
+    """Ray writes its adapters to a snapshot that we never read: they go there empty."""
+
+    def __reduce__(self) -> tuple[type[object], tuple[()]]:
+        return object, ()
+
+
+class _Searcher(_NotPickled, Searcher):
+    """Hands Ray the driver's next trial."""
+
+    def __init__(self, driver: Driver, workers: int, parting: Parting) -> None:
+        super().__init__()
+        self._driver = driver
+        self._workers = workers
+        self._parting = parting
+
+    def suggest(self, trial_id: str) -> Any:
+        """A trial; FINISHED for good; or None, where one that runs may have to be tried again."""
+        if self._parting.begun:
+            return None
+        trial = self._driver.next_trial()
+        if trial is None:
+            return Searcher.FINISHED if self._driver.done else None
+        config = trial.config.model_dump(mode="json")
+        fits = micro_size(trial, self._workers)
+        return {NUMBER: trial.number, CONFIG: config, MICRO_SIZE: fits}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing to do: the driver has decided and journalled it already."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing is kept here: the journal is the only truth."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise AssertionError("a study is resumed from its journal, never from Ray's state")
+
+
+class _Scheduler(_NotPickled, FIFOScheduler):
+    """Gives the driver every result, and Ray its decision."""
+
+    _supports_buffered_results = False
+
+    def __init__(self, driver: Driver, nodes: Nodes, parting: Parting) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._driver = driver
+        self._nodes = nodes
+        self._parting = parting
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """The oldest that waits; one for which a process is being started only after the others.
+
+        The chosen one takes over a worker that has become free, and Ray ends what was being started
+        for it: where trials end sooner than a process starts, a node that has just come would
+        never be ready for one.
+        """
+        controller = tune_controller._tune_controller
+        if self._parting.begun:
+            return None
+
+        def being_started(trial: Trial) -> bool:
+            actor = controller._trial_to_actor.get(trial)
+            return actor is not None and controller._actor_manager.is_actor_started(actor)
+
+        waiting = [t for t in controller.get_live_trials() if t.status == Trial.PENDING]
+        return min(waiting, key=lambda t: (being_started(t), t.config[NUMBER]), default=None)
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        if not self._goes_on(trial.config[NUMBER], result):
+            self._parting.rests(trial.config[NUMBER])
+            return TrialScheduler.STOP
+        if self._parting.begun:
+            self._parting.ask(tune_controller._tune_controller, trial)
+            return TrialScheduler.NOOP
+        return TrialScheduler.CONTINUE
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """A result that says it is the last comes here, and not to `on_trial_result`."""
+        self._goes_on(trial.config[NUMBER], result)
+        self._parting.rests(trial.config[NUMBER])
+
+    def _goes_on(self, number: int, result: dict[str, Any]) -> bool:
+        """Tell the driver; whether the trial goes on."""
+        if FAILURE in result:
+            self._driver.progressed(number, result[PAIRS_SEEN], "training")
+            self._driver.attempt_failed(number, result[FAILURE], result[REASON])
+            return False
+        if BEGUN in result:
+            self._parting.trains(number)
+            self._nodes.placed(number, result[NODES])
+            self._driver.restored(number, result[PAIRS_SEEN])
+        if PHASE in result:
+            self._driver.progressed(number, result[PAIRS_SEEN], result[PHASE])
+        if EVALUATION not in result:
+            return True
+        return self._driver.evaluated(number, Evaluation.model_validate_json(result[EVALUATION]))
+
+
+class _Watcher(_NotPickled, tune.Callback):
+    """Tells the driver of starts and of lost workers; keeps what these said in `errors`."""
+
+    def __init__(
+        self, driver: Driver, errors: Place, parting: Parting, stop: OrderlyStop, head: Head
+    ) -> None:
+        self._driver = driver
+        self._errors = errors
+        self._parting = parting
+        self._stop = stop
+        self._head = head
+        self._waited = -inf
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self._driver.trial_started(trial.config[NUMBER])
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        number = trial.config[NUMBER]
+        error = error_of(trial)
+        kind = kind_of(error)
+        self._parting.rests(number)
+        if kind == "lost" and self._with_everything():
+            return
+        said = without_secrets(Text.from_ansi(str(error)).plain.strip())
+        reason = reason_of(error, kind, said, logs())
+        if kind == "error":
+            reason += f" (see {self._keep(number, said)})"
+        self._driver.attempt_failed(number, kind, reason)
+
+    def _with_everything(self) -> bool:
+        """Whether a worker was lost as the whole study is being ended, which is no trial's failure.
+
+        Of several that are lost at the same time only the first is waited with.
+        """
+        if time.monotonic() - self._waited > BELIEVED_AFTER:
+            self._stop.wait(BELIEVED_AFTER)
+            self._waited = time.monotonic()
+        return self._stop.received or bool(self._head.gone())
+
+    def _keep(self, number: int, said: str) -> Place | str:
+        """Where the whole of it can be read; why not, where there is no space."""
+        path = self._errors / f"{number:04d}.txt"
+        try:
+            write(path, f"{said}\n".encode())
+        except UserError as error:
+            return f"nothing: {error.problem}"
+        return path
+
+
+class _Stopper(_NotPickled, tune.Stopper):
+    """Ends the run where the driver has had enough, or somebody asked for it.
+
+    Asked in each round of Ray's loop, it is also where the cluster's nodes are looked at.
+    """
+
+    def __init__(self, parting: Parting, nodes: Nodes) -> None:
+        self._parting = parting
+        self._nodes = nodes
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False  # results of trials always reach the driver
+
+    def stop_all(self) -> bool:
+        self._nodes.look()
+        return self._parting.over()
+
+
+def _trainable(
+    study: StudyConfig, protocol: Protocol, corpus: TokenisedCorpus, encoder: PretrainedEncoder
+) -> Any:
+    """What runs a trial, and on what. Arrays move to a node once, however many trials it runs."""
+    resources = study.resources
+    if resources.workers > 1:
+        inputs = [ray.put(part) for part in (protocol, corpus, encoder)]
+        several = tune.with_parameters(Leader, study=study, inputs=inputs)
+        return tune.with_resources(several, bundles(resources))
+    one = tune.with_parameters(
+        TrialActor, study=study, protocol=protocol, corpus=corpus, encoder=encoder
+    )
+    asked = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
+    return tune.with_resources(one, asked)
+
+
+def run(
+    study: StudyConfig,
+    driver: Driver,
+    protocol: Protocol,
+    corpus: TokenisedCorpus,
+    encoder: PretrainedEncoder,
+    stop: OrderlyStop,
+    head: Head,
+) -> list[str]:
+    """Run the driver's trials until none is left, the driver has had enough, or `stop` came.
+
+    Returns:
+        Which trials could not save what they had done before a stop, and why, in words.
+
+    Raises:
+        StorageFull: Ray's own scratch folder cannot be written.
+    """
+    keys = {name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
+    ENV_VARS_TO_PROPAGATE.difference_update(keys)  # Ray writes what it hands on to its logs
+    nodes = Nodes(driver.note, head)
+    parting = Parting(driver, stop)
+    with tempfile.TemporaryDirectory(prefix="tuner-ray-") as scratch:
+        tuner = tune.Tuner(
+            _trainable(study, protocol, corpus, encoder),
+            tune_config=tune.TuneConfig(
+                search_alg=_Searcher(driver, study.resources.workers, parting),
+                scheduler=_Scheduler(driver, nodes, parting),
+                num_samples=-1,
+                max_concurrent_trials=concurrency(study.resources),
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                name=study.name,
+                storage_path=scratch,
+                callbacks=[_Watcher(driver, study.folder / "errors", parting, stop, head)],
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # ours are enough
+                failure_config=tune.FailureConfig(max_failures=0),  # what follows is the driver's
+                stop=_Stopper(parting, nodes),
+                verbose=0,
+            ),
+        )
+        try:
+            tuner.fit()
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise StorageFull(scratch) from error
+            if driver.outcome is None:
+                raise
+    return parting.complaints

@@ -1,0 +1,224 @@
+"""What a driver does once a study, before any trial: data, tokens, encoder, protocol, checks.
+
+Trials are then sent arrays; nothing of this runs on a worker.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tuner import __version__
+from tuner.data.corpus import Corpus
+from tuner.data.overlap import Overlap, without_shared
+from tuner.data.sources import load_corpus
+from tuner.data.tokenise import tokenise
+from tuner.data.tokens import TokenisedCorpus
+from tuner.errors import UserError
+from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
+from tuner.model.one_language import assumed_codes, check_one_language, language_numbers
+from tuner.model.probe import tried
+from tuner.model.shape import check_fits
+from tuner.model.vocabulary import cut
+from tuner.progress import Progress
+from tuner.study import StudyConfig, trained_on
+from tuner.study.parts import NANO
+from tuner.study.protocol import Protocol
+from tuner.study.scores import Scores
+from tuner.version import commit
+
+PACKAGES = ("ray", "torch", "transformers", "datasets", "optuna", "mlflow", "numpy")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What trials are made from, and the facts about it that the journal keeps.
+
+    Attributes:
+        corpus: its pairs of train and dev, for all that trains and chooses; token ids are those of
+            `encoder`.
+        test: its pairs of test alone, for `tuner.run.testing`.
+        encoder: where training starts, without the rows of tokens that the corpus never holds.
+        protocol: which data may do what.
+        facts: for the journal.
+    """
+
+    corpus: TokenisedCorpus
+    test: TokenisedCorpus
+    encoder: PretrainedEncoder
+    protocol: Protocol
+    facts: dict[str, Any]
+
+
+def prepare(study: StudyConfig, progress: Progress) -> Inputs:
+    """Load, check and tokenise.
+
+    Args:
+        study: its settings.
+        progress: is told what was found, dropped and assumed, a line each.
+
+    Raises:
+        UserError: the data or the encoder is missing or broken, or does not fit the settings.
+    """
+    with progress.task(f"loading the encoder {study.encoder.name}"):
+        encoder = load_encoder(study.encoder)
+    progress.tell(
+        f"encoder {encoder.name}: {encoder.num_layers} layers, hidden size {encoder.hidden_size}, "
+        f"{encoder.shape.parameters / 1e6:.1f} M parameters"
+    )
+    check_fits(study, encoder.shape)
+    check_one_language(encoder.config, study)
+    train = trained_on(study.languages, study.protocol)
+    with progress.task("reading the corpus", "tables") as advance:
+        corpus = load_corpus(study.data, study.all_languages, train, advance)
+    protocol = Protocol.of(study.languages, study.protocol, corpus.machine_translated, encoder.seen)
+    with progress.task("comparing the sentences of its splits"):
+        overlap = Overlap.of(corpus)
+        if study.protocol.strict_overlap:
+            corpus = without_shared(corpus, overlap)
+            overlap = Overlap.of(corpus)
+    for note in (*corpus.notes, *overlap.notes):
+        progress.tell(note)
+    with progress.task("tokenising", "sentences") as advance:
+        tokenizer = load_tokenizer(study.encoder)
+        tokens = tokenise(corpus, tokenizer, study.encoder.max_length, advance)
+    for note in tokens.truncation:
+        progress.tell(note)
+    tokens = _as_encoder_takes_them(tokens, encoder, progress)
+    whole, whole_tokens = encoder, tokens
+    encoder, tokens = cut(whole, whole_tokens)
+    with progress.task("trying the encoder on a few pairs"):
+        verdict = tried(study.encoder, whole, whole_tokens, encoder, tokens, train)
+    verdict.check(study)
+    progress.tell(
+        f"the corpus holds {tokens.vocabulary_size:,} of the encoder's "
+        f"{len(whole.weights[whole.embedding]):,} tokens: "
+        f"trials have {encoder.shape.parameters / 1e6:.1f} M parameters"
+    )
+    shared = len(tokens.rows("train", train))
+    if shared == 0:
+        raise UserError(
+            f"no training pair is clean in all of {', '.join(train)}",
+            "Train on fewer source languages, or repair the files.",
+        )
+    progress.tell(f"training on {shared:,} pairs that are clean in all of {', '.join(train)}")
+    progress.tell(protocol.claim)
+    data = {
+        "source": study.data.source,
+        "checksum": corpus.checksum,
+        "splits": {split: corpus.checksum_of(split) for split in corpus.rows},
+        "languages": list(corpus.languages),
+        "labels": list(corpus.labels),
+        "counts": _counts(corpus),
+        "training_pairs": shared,
+        "machine_translated": corpus.machine_translated,
+        "truncated": tokens.truncated(),
+        "notes": [*corpus.notes, *tokens.truncation],
+    }
+    facts = {
+        "claim": protocol.claim,
+        "objective": protocol.objective_name,
+        "majority_accuracy": _majority_accuracy(tokens, protocol),
+        "data": data,
+        "overlap": overlap.facts,
+        "encoder": {
+            "name": encoder.name,
+            "revision": study.encoder.revision,
+            "checksum": encoder.checksum,
+            "layers": encoder.num_layers,
+            "hidden_size": encoder.hidden_size,
+            "pooler": encoder.has_pooler,
+            "seen": list(encoder.seen),
+        },
+        "environment": environment(),
+    }
+    chosen_by, test = tokens.parted()
+    return Inputs(chosen_by, test, encoder, protocol, facts)
+
+
+def environment() -> dict[str, str]:
+    """Versions, platform and, where it is known, the commit of this tool."""
+    known = commit()
+    return {
+        "tuner": __version__,
+        **({"commit": known} if known else {}),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{package: version(package) for package in PACKAGES},
+    }
+
+
+def check_unchanged(recorded: dict[str, Any], found: dict[str, Any]) -> None:
+    """Refuse to go on with a study on other data or another encoder than it began with."""
+    for part in ("data", "encoder"):
+        block, now = recorded.get(part), found[part]["checksum"]
+        was = str(block.get("checksum", "")) if isinstance(block, dict) else ""
+        if was != now:
+            raise UserError(
+                f"the {part} has changed since the study began "
+                f"(checksum {was[:12] or 'lost'}, now {now[:12]})",
+                f"Restore the {part}, or begin a new study under another name."
+                + (_kept_relative(block) if part == "encoder" else ""),
+            )
+
+
+def _kept_relative(encoder: Any) -> str:
+    """What may be the matter with an encoder that earlier versions named relatively."""
+    name = str(encoder.get("name", "")) if isinstance(encoder, dict) else ""
+    if name in ("", NANO) or Path(name).is_absolute():
+        return ""
+    return (
+        f" Its name, {name}, is an id of the hub, but where the study was begun with a folder of "
+        "that name beside it: then resume it from where it was begun."
+    )
+
+
+def _as_encoder_takes_them(
+    tokens: TokenisedCorpus, encoder: PretrainedEncoder, progress: Progress
+) -> TokenisedCorpus:
+    """The corpus with the numbers of languages that the encoder asks for, and no type it lacks.
+
+    Raises:
+        UserError: the tokenizer has other types of tokens than the encoder.
+    """
+    numbers = language_numbers(encoder.config, tokens.languages, encoder.name)
+    for line in assumed_codes(encoder.config, tokens.languages, encoder.name):
+        progress.tell(line)
+    tokens = replace(tokens, language_ids=numbers)
+    types, known = tokens.template.types, encoder.config.get("type_vocab_size")
+    if types is None or not isinstance(known, int) or types.max() < known:
+        return tokens
+    if known > 1:
+        raise UserError(
+            f"the tokenizer of {encoder.name!r} has {types.max() + 1} types of tokens, and the "
+            f"encoder has {known} (type_vocab_size)",
+            "Use the encoder's own tokenizer, or another encoder.",
+        )
+    if known == 1:
+        progress.tell(
+            f"the tokenizer of {encoder.name} numbers the sentences of a pair, and the encoder has "
+            "one type of tokens: they are not numbered"
+        )
+    return replace(tokens, template=replace(tokens.template, types=None))
+
+
+def _majority_accuracy(tokens: TokenisedCorpus, protocol: Protocol) -> float:
+    """The objective of always answering the most frequent label; below it nothing was learnt."""
+    scores = {}
+    for chosen in protocol.read:
+        rows = tokens.rows("dev", (chosen.language1, chosen.language2))
+        most = np.bincount(tokens.splits["dev"].labels[rows], minlength=tokens.num_labels).max()
+        scores[chosen.name] = Scores(accuracy=most / len(rows), f1=0.0, pairs=len(rows))
+    return protocol.objective(scores)
+
+
+def _counts(corpus: Corpus) -> dict[str, dict[str, int]]:
+    return {
+        split: {language: len(rows) for language, rows in by_language.items()}
+        for split, by_language in corpus.rows.items()
+    }

@@ -1,0 +1,246 @@
+"""A trial trained again from its study's folder alone, and whether its scores come out the same.
+
+The journal has all that makes a trial: its settings, its data's and its encoder's checksums, the
+micro-batches that it took, the precision that it computed in. On the same machine, with the same
+versions and number of threads, the scores agree bit for bit. Where they do not, what is known to
+differ is told beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from tuner.errors import StudyFailed, UserError
+from tuner.invocation import command
+from tuner.journal.arrays import text_as_bits
+from tuner.journal.journal import read_history
+from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
+from tuner.progress import Progress
+from tuner.run.prepare import Inputs, check_unchanged, prepare
+from tuner.run.single import watched
+from tuner.storage.folders import Place
+from tuner.study import StudyConfig
+from tuner.study.file import reopened_study
+from tuner.training.accumulation import OutOfMemory
+from tuner.training.loop import train
+from tuner.training.losses import NonFiniteLoss
+
+COMPARED = ("select/", "oracle/", "train/")
+"""What the names of metrics begin with that a replay has to repeat; costs it has its own."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A number of the trial, and the replay's. None where only the other has it.
+
+    Attributes:
+        rung: nominal budget in pairs.
+        metric: its name.
+        recorded: as the journal has it.
+        replayed: as it came out now.
+    """
+
+    rung: int
+    metric: str
+    recorded: float | None
+    replayed: float | None
+
+    @property
+    def agrees(self) -> bool:
+        """Bit for bit."""
+        return self.recorded == self.replayed
+
+    @property
+    def distance(self) -> float:
+        """Between both, in the metric's own unit; 0 where only one is there."""
+        if self.recorded is None or self.replayed is None:
+            return 0.0
+        return abs(self.replayed - self.recorded)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A trial beside its replay.
+
+    Attributes:
+        study: its name.
+        trial: the number.
+        claim: that its scores carry.
+        objective: what `select/objective` is, in words.
+        pairs: up to which it was trained, nominally; its last rung.
+        budget: its full budget in pairs.
+        numbers: all that were compared, rung by rung.
+        answers: by dev set, how many pairs are classified otherwise, right for wrong or the other
+            way; empty where the journal has no answers: they are kept at the full budget.
+        elsewhere: what is known to differ between then and now: (what, then, now).
+    """
+
+    study: str
+    trial: int
+    claim: str
+    objective: str
+    pairs: int
+    budget: int
+    numbers: tuple[Compared, ...]
+    answers: Mapping[str, int]
+    elsewhere: tuple[tuple[str, str, str], ...]
+
+    @property
+    def differing(self) -> tuple[Compared, ...]:
+        """The numbers that do not agree bit for bit."""
+        return tuple(number for number in self.numbers if not number.agrees)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether all numbers and all answers do."""
+        return not self.differing and not any(self.answers.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, for programs."""
+        return {"agrees": self.agrees, **asdict(self), "answers": dict(self.answers)}
+
+
+def replay(folder: Place, number: int, progress: Progress) -> Replay:
+    """Train a trial again in this process, as far as it came, and compare.
+
+    The schedule is that of its full budget, also where it was pruned. Sets torch's threads to as
+    many as the trial had, and seeds torch's global generators. Gradient noise is not probed: it
+    changes nothing. Test is not read.
+
+    Args:
+        folder: of the study.
+        number: of the trial.
+        progress: told how far it is.
+
+    Raises:
+        UserError: there is no such trial, it was never evaluated, or several workers trained it;
+            data or encoder have changed since.
+        StudyFailed: the replay diverged or ran out of memory, which the trial did not.
+    """
+    record = read_history(folder).record()
+    trial = _replayable(record, folder, number)
+    study = reopened_study(record.settings, folder)
+    last = trial.evaluations[-1]
+    rungs = study.rungs_of(trial.config)
+    if rungs[-1] != trial.budget or last.rung not in rungs:
+        raise UserError(
+            f"trial {number:03d} was to be trained for {trial.budget:,} pairs, by the settings in "
+            f"{folder} it is {rungs[-1]:,}",
+            "Replay it with the version of tuner that it was trained with: "
+            f"{record.facts.get('environment', {}).get('commit', 'unknown')}",
+        )
+    inputs = prepare(study, progress)
+    check_unchanged(record.facts, inputs.facts)
+    device = _device(trial, study, progress)
+    torch.set_num_threads(last.threads or study.resources.threads)
+    progress.tell(f"training trial {number:03d} of {record.name} again, to {last.rung:,} pairs")
+    replayed = list(_trained(trial, rungs, inputs, device, progress))
+    return Replay(
+        study=record.name,
+        trial=number,
+        claim=inputs.protocol.claim,
+        objective=inputs.protocol.objective_name,
+        pairs=last.rung,
+        budget=trial.budget,
+        numbers=tuple(_compared(trial.evaluations, replayed)),
+        answers=_answered_otherwise(last, replayed[-1]),
+        elsewhere=tuple(_elsewhere(record, trial, inputs.facts["environment"], replayed[-1])),
+    )
+
+
+def _replayable(record: StudyRecord, folder: Place, number: int) -> TrialRecord:
+    trial = next((trial for trial in record.trials if trial.number == number), None)
+    if trial is None:
+        raise UserError(
+            f"there is no trial {number:03d} in {folder}",
+            f"Its trials: {command('report', folder)}",
+        )
+    if trial.last is None:
+        why = f": {trial.reason}" if trial.reason else ""
+        raise UserError(
+            f"trial {number:03d} was never evaluated, so there is nothing to compare with "
+            f"({trial.state}{why})",
+            f"Replay one that has a score: {command('report', folder)}",
+        )
+    if (workers := max(each.workers for each in trial.evaluations)) > 1:
+        raise UserError(
+            f"trial {number:03d} was trained by {workers} workers, whose dropout depends on their "
+            "number: one process cannot repeat it",
+            "To see how far scores vary, train the configuration with other seeds, by one worker.",
+        )
+    return trial
+
+
+def _device(trial: TrialRecord, study: StudyConfig, progress: Progress) -> torch.device:
+    """The trial's kind of device, where there is one here."""
+    held = trial.placed[-1].gpus if trial.placed else study.resources.gpus_per_trial
+    if held == 0:
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    progress.tell("it was trained on a GPU and there is none here: its dropout will be another")
+    return torch.device("cpu")
+
+
+def _trained(
+    trial: TrialRecord,
+    rungs: tuple[int, ...],
+    inputs: Inputs,
+    device: torch.device,
+    progress: Progress,
+) -> Iterator[Evaluation]:
+    """The trial's evaluations once more, up to the last that it had."""
+    last = trial.evaluations[-1]
+    events = train(
+        trial.config.model_copy(update={"precision": last.precision}),
+        rungs,
+        inputs.protocol,
+        inputs.corpus,
+        inputs.encoder,
+        device,
+        micro_plan=last.micro_plan,
+    )
+    try:
+        for evaluation in watched(events, last.rung, progress):
+            yield evaluation
+            if evaluation.rung == last.rung:
+                return
+    except (NonFiniteLoss, OutOfMemory) as error:
+        raise StudyFailed(f"the replay of trial {trial.number:03d}: {error}") from error
+
+
+def _compared(before: tuple[Evaluation, ...], after: list[Evaluation]) -> Iterator[Compared]:
+    for recorded, replayed in zip(before, after, strict=True):
+        assert recorded.rung == replayed.rung
+        then, now = recorded.metrics(), replayed.metrics()
+        for metric in dict.fromkeys([*then, *now]):
+            if metric.startswith(COMPARED):
+                yield Compared(recorded.rung, metric, then.get(metric), now.get(metric))
+
+
+def _answered_otherwise(recorded: Evaluation, replayed: Evaluation) -> dict[str, int]:
+    otherwise = {}
+    for name in recorded.answers.keys() & replayed.answers.keys():
+        pairs = (replayed.select | replayed.oracle)[name].pairs
+        then, now = (text_as_bits(each.answers[name], pairs) for each in (recorded, replayed))
+        otherwise[name] = int((then != now).sum())
+    return dict(sorted(otherwise.items()))
+
+
+def _elsewhere(
+    record: StudyRecord, trial: TrialRecord, now: Mapping[str, str], replayed: Evaluation
+) -> Iterator[tuple[str, str, str]]:
+    """What is known to differ. Versions are those that the study began with."""
+    then = record.facts.get("environment", {})
+    for name in dict.fromkeys([*then, *now]):
+        if (was := str(then.get(name, "unknown"))) != (is_ := str(now.get(name, "none"))):
+            yield name, was, is_
+    for name in ("processor", "threads"):
+        known = [str(getattr(each, name) or "unknown") for each in trial.evaluations]
+        was, is_ = " then ".join(dict.fromkeys(known)), str(getattr(replayed, name))
+        if was != is_:
+            yield name, was, is_

@@ -1,0 +1,199 @@
+"""What a `resume` may change in a study, and what its trials are compared by and so stays."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from tuner.errors import UserError
+from tuner.invocation import more_command
+from tuner.journal.journal import StudyExists, check_free, read_history
+from tuner.journal.ledger import Ledger, Limits
+from tuner.journal.records import ENDED, StudyRecord
+from tuner.search.designed import Designed
+from tuner.search.outcome import NO_ROOM
+from tuner.search.recommend import NONE_WHOLE, all_ended, concluded, has_test
+from tuner.storage.folders import Place
+from tuner.study import StudyConfig
+from tuner.study.design import ConfirmDesign
+from tuner.study.durations import duration_of, seconds_of
+from tuner.study.file import override, reopened_study
+from tuner.study.trial import flatten
+
+MAY_CHANGE = ("budget", "resources", "checkpoint", "tracking")
+"""Blocks of settings that say how much is run, where and how safely, not what is compared."""
+STAYS = ("budget.pairs_per_trial",)
+LONGEST = 50
+"""Characters of a search's name: those of names have 64, and `-reference-999` has 14."""
+
+
+@dataclass(frozen=True)
+class Extension:
+    """What a `resume` asks for beside going on.
+
+    Attributes:
+        trials, gpu_hours, until: as they were typed: `+32`, `+4`, `+2h`.
+        overrides: `key=value` as of `--set`.
+        settings: the study's anew, as its YAML has them now, where that is submitted again.
+    """
+
+    trials: str | None = None
+    gpu_hours: str | None = None
+    until: str | None = None
+    overrides: Sequence[str] = ()
+    settings: Mapping[str, Any] | None = None
+
+
+def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyConfig:
+    """The settings with which a study goes on.
+
+    Raises:
+        UserError: they are not valid, or would change what its trials are compared by.
+    """
+    settings = copy.deepcopy(dict(extension.settings or record.settings))
+    for text in extension.overrides:
+        if (key := text.partition("=")[0].strip()) in ("name", "storage"):
+            raise UserError(
+                f"--set {key}: a study keeps its name, and is where its folder is",
+                "Name it as it is, in --storage FOLDER.",
+            )
+        override(settings, text)
+    was, ledger = reopened_study(record.settings, folder), Ledger.of(record)
+    asked = reopened_study(settings, folder)
+    budget = asked.budget
+    if extension.trials is not None:
+        if asked.design is not None:
+            raise UserError(
+                f"--trials: {record.name} is a design, whose trials are all planned",
+                "Begin another study with more seeds, under another name.",
+            )
+        if budget.trials is None:
+            raise UserError("--trials: this study runs its whole grid", "There are no more points.")
+        more = _added("--trials", "+32", extension.trials, int)
+        settings["budget"]["trials"] = budget.trials + int(more)
+    if extension.gpu_hours is not None:
+        more = _added("--gpu-hours", "+4", extension.gpu_hours, float)
+        if asked.resources.gpus_per_trial == 0:
+            raise UserError("--gpu-hours: trials of this study hold no GPU", "Try --until +2h.")
+        settings["budget"]["gpu_hours"] = (budget.gpu_hours or ledger.gpu_hours) + more
+    if extension.until is not None:
+        more = _added("--until", "+2h", extension.until, seconds_of)
+        spent = seconds_of(budget.wall) if budget.wall else ledger.seconds
+        settings["budget"]["wall"] = duration_of(spent + more)
+    study = reopened_study(settings, folder)
+    stays = [
+        line
+        for key, line in _differences(was, study).items()
+        if key.partition(".")[0] not in MAY_CHANGE or key in STAYS
+    ]
+    if stays:
+        raise UserError(
+            "a study keeps what its trials are compared by:\n" + "\n".join(stays),
+            f"May change: {', '.join(MAY_CHANGE)}, but {STAYS[0]}. For anything else begin a new "
+            "study under another name.",
+        )
+    for trial in record.trials:
+        if trial.origin == "sampler" and not study.space.holds(trial.params):
+            raise UserError(
+                f"trial {trial.number:03d} in the journal of {folder} is no point of its space",
+                "Restore the journal from a backup.",
+            )
+    if study.trials < min(len(record.trials), was.trials):
+        raise UserError(
+            f"budget.trials is {study.trials}, and there are {len(record.trials)} trials already",
+            "More of them: --trials +8",
+        )
+    return study
+
+
+def changed_blocks(record: StudyRecord, study: StudyConfig) -> dict[str, dict[str, Any]]:
+    """The blocks of settings that differ from those recorded, whole."""
+    now = study.model_dump(mode="json")
+    return {name: now[name] for name in MAY_CHANGE if now[name] != record.settings.get(name)}
+
+
+def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
+    """Why there is nothing to go on with, and what would change that; empty where there is."""
+    limits, more = Limits.of(study), partial(more_command, study.folder)
+    if isinstance(study.design, ConfirmDesign) and all_ended(study.design, record):
+        if not concluded(study.design, record):
+            return ""
+        if record.recommendation is None:
+            return f"study {record.name} has ended: {NONE_WHOLE}, and test was not read"
+        read = (
+            "all of its trials were evaluated on test" if has_test(record) else "there is no test"
+        )
+        return f"study {record.name} is complete: {read}"
+    pairs = more("--set budget.total_pairs=…", "budget.total_pairs")
+    if spent := limits.spent(record):
+        spend = more("--gpu-hours +4", "budget.gpu_hours")
+        spend = more("--until +2h", "budget.wall") if "wall" in spent else spend
+        return f"{spent}; to spend more: {pairs if 'total_pairs' in spent else spend}"
+    if any(trial.state not in ENDED for trial in record.trials):
+        return ""
+    if study.design is not None:
+        known = {trial.number: trial for trial in record.trials}
+        if Designed(study).propose(len(known), known) is None:
+            return f"study {record.name} is complete: its design has no other trials"
+    elif len(record.trials) >= study.trials:
+        is_grid = study.sampler.kind == "grid" and study.budget.trials is None
+        trials = "" if is_grid else f"; for more trials: {more('--trials +8', 'budget.trials')}"
+        return f"study {record.name} is complete: nothing is left to do{trials}"
+    if not limits.room(record):
+        return f"{NO_ROOM}; to spend more: {pairs}"
+    return ""
+
+
+def check_new(study: StudyConfig) -> None:
+    """Refuse to begin a study whose name is taken, and say whether it is the same one.
+
+    Raises:
+        UserError: there is a study in the folder, or its confirmation could have no name.
+    """
+    if study.baseline is not None and len(study.name) > LONGEST:
+        raise UserError(
+            f"the name {study.name} has {len(study.name)} characters: its confirmation, "
+            f"{study.name}-confirm, and what follows could not be named after it",
+            f"Give a search a name of at most {LONGEST}.",
+        )
+    try:
+        check_free(study.folder)
+    except StudyExists as error:
+        recorded = reopened_study(read_history(study.folder).record().settings, study.folder)
+        differences = _differences(recorded, study)
+        if not differences:
+            raise
+        told = "\n".join(differences.values())
+        raise UserError(f"{error.problem}, with other settings:\n{told}", error.remedy) from error
+
+
+def _differences(was: StudyConfig, now: StudyConfig) -> dict[str, str]:
+    """By dotted key, a line with both values."""
+    before, after = (flatten(study.model_dump(mode="json")) for study in (was, now))
+    keys = dict.fromkeys([*before, *after])
+    return {
+        key: f"  {key}: was {_shown(before.get(key))}, now {_shown(after.get(key))}"
+        for key in keys
+        if before.get(key) != after.get(key) and key != "storage"
+    }
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value is None else str(value)
+
+
+def _added(option: str, example: str, text: str, number: Any) -> float:
+    """The amount of an option that adds to a budget."""
+    try:
+        amount = float(number(text.removeprefix("+")))
+    except ValueError:
+        amount = 0.0
+    is_added = text[:1] == "+" and text[1:2] in "0123456789."
+    if not (is_added and 0 < amount < float("inf")):
+        raise UserError(
+            f"{option} takes what is added, got {text!r}", f"For instance: {option} {example}"
+        )
+    return amount

@@ -1,0 +1,120 @@
+"""One configuration, trained in this process: no cluster, no journal, no tracker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from tuner.journal.records import Evaluation
+from tuner.progress import Advance, Progress
+from tuner.run.prepare import prepare
+from tuner.study import StudyConfig
+from tuner.study.planned import first_planned, single_config
+from tuner.terminal.progress import ConsoleProgress, say
+from tuner.training.evaluation import Evaluating
+from tuner.training.loop import Begun, Step, train
+
+
+def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
+    """Train one configuration of a study, its `single_config`, to the full budget.
+
+    Returns:
+        The claim, the configuration and the evaluation at full budget, as plain values.
+
+    Raises:
+        UserError: the settings, the data or the encoder do not fit.
+    """
+    config = single_config(study)
+    progress = ConsoleProgress(console)
+    if study.design is not None:
+        params = first_planned(study)
+        told = ", ".join(f"{name}={value}" for name, value in params.items())
+        progress.tell(f"of the design, its first configuration: {told}")
+    if study.resources.workers > 1:
+        progress.tell(
+            f"resources.workers is {study.resources.workers}, but this process trains alone: "
+            "the same steps, in more time"
+        )
+    inputs = prepare(study, progress)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    parts = (inputs.protocol, inputs.corpus, inputs.encoder, device)
+    probed = study.diagnostics.probed_pairs
+    rungs = study.rungs_of(config)
+    events = train(config, rungs, *parts, noise_pairs=probed)
+    last: Evaluation | None = None
+    for last in watched(events, rungs[-1], progress):
+        say(console, _in_words(last, inputs.protocol.objective_name))
+    assert last is not None
+    console.print(_scores(last))
+    if last.noise:
+        console.print(_noise(last))
+    say(console, inputs.protocol.claim)
+    return {
+        "claim": inputs.protocol.claim,
+        "objective": inputs.protocol.objective_name,
+        "config": config.model_dump(mode="json"),
+        "evaluation": last.model_dump(mode="json"),
+    }
+
+
+def watched(
+    events: Iterable[Begun | Step | Evaluating | Evaluation], pairs: int, progress: Progress
+) -> Iterator[Evaluation]:
+    """Let a trial train, and show how far it is; yields its evaluations.
+
+    Args:
+        events: of `tuner.training.loop.train`, which goes on as these are asked for.
+        pairs: that it is trained for.
+        progress: where that is shown.
+    """
+    with progress.task("training", "pairs") as trained, ExitStack() as evaluation:
+        evaluated: Advance
+        for event in events:
+            match event:
+                case Step():
+                    trained(min(event.pairs_seen, pairs), pairs)
+                case Evaluating():
+                    if event.pairs_done == 0:
+                        evaluation.close()  # of the dev sets, where gradient noise comes next
+                        evaluated = evaluation.enter_context(progress.task("evaluating", "pairs"))
+                    evaluated(event.pairs_done, event.pairs_total)
+                case Evaluation():
+                    evaluation.close()
+                    yield event
+
+
+def _in_words(evaluation: Evaluation, objective: str) -> str:
+    return (
+        f"at {evaluation.rung:,} pairs: {evaluation.objective:.2%} {objective} "
+        f"({evaluation.pairs_per_second:,.0f} pairs/s)"
+    )
+
+
+def _noise(evaluation: Evaluation) -> Table:
+    """Estimates by kind of batch; they are unbiased, and so may be negative."""
+    title = "gradient noise: a diagnostic, not a critical batch size"
+    grid = Table("", title=title, box=None)
+    for column in ("within", "between", "mean gradient²", "pairs"):
+        grid.add_column(column, justify="right")
+    for kind, noise in evaluation.noise.items():
+        between = "" if noise.between is None else f"{noise.between:.3g}"
+        estimates = (f"{noise.within:.3g}", between, f"{noise.mean_gradient_squared:.3g}")
+        grid.add_row(kind, *estimates, f"{noise.pairs:,}")
+    return grid
+
+
+def _scores(evaluation: Evaluation) -> Table:
+    """Dev scores by language; target dev is shown under its own name, `oracle`."""
+    grid = Table(title="dev", box=None)
+    for column in ("", "accuracy %", "F1 %", "pairs"):
+        grid.add_column(column, justify="right" if column else "left")
+    for role, scores in (("select", evaluation.select), ("oracle", evaluation.oracle)):
+        for name, score in scores.items():
+            row = (f"{100 * score.accuracy:.2f}", f"{100 * score.f1:.2f}", f"{score.pairs:,}")
+            grid.add_row(f"{role}/{name}", *row)
+    return grid

@@ -1,0 +1,234 @@
+"""A study from its beginning, or from where it stopped, to its end: the parts put together."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from tuner.interrupts import OrderlyStop
+from tuner.invocation import command
+from tuner.journal.events import SettingsChanged, StudyCreated
+from tuner.journal.journal import Journal, is_begun, read_history
+from tuner.journal.records import StudyRecord
+from tuner.progress import Progress
+from tuner.run.checked import check_study
+from tuner.run.copies import check_own_runs
+from tuner.run.disk import check_space
+from tuner.run.machine import check_machine
+from tuner.run.resume import Extension, changed_blocks, check_new, extended, nothing_left
+from tuner.search.driver import Driver
+from tuner.search.observer import Observer
+from tuner.search.outcome import Outcome
+from tuner.storage.folders import Place
+from tuner.study import StudyConfig
+from tuner.study.design import ConfirmDesign
+from tuner.terminal.progress import ConsoleProgress, say
+from tuner.terminal.view import StudyView
+from tuner.timing import now
+from tuner.tracking import BackgroundTracker, store_of
+
+if TYPE_CHECKING:
+    from tuner.cluster.head import Head
+    from tuner.run.prepare import Inputs
+
+
+def begin(
+    study: StudyConfig,
+    console: Console,
+    tracking_later: bool = False,
+    check: Callable[[Mapping[str, Any]], None] | None = None,
+) -> StudyRecord:
+    """Run a new study to its end. Nothing is written before every check has passed.
+
+    Args:
+        study: its settings.
+        console: shows how far it is.
+        tracking_later: go on where MLflow is away.
+        check: of the facts about its data and encoder, where they are not free to be any.
+
+    Raises:
+        UserError: the study exists, or its data, encoder, tracker or resources do not fit; a
+            tracker that does not answer may do so later where `tracking_later` says so.
+    """
+    check_new(study)
+    progress = ConsoleProgress(console)
+    _check(study)
+    tracker = _tracker(study, progress, tracking_later)
+    from tuner.cluster.head import watched
+    from tuner.cluster.ray import cluster, concurrency  # Ray: after all that may be refused
+
+    with (
+        cluster(progress, study, partial(_prepare, study, progress)) as inputs,
+        watched() as head,
+    ):
+        if check is not None:
+            check(inputs.facts)
+        at_once = head.outlives(partial(concurrency, study.resources))
+        check_space(study, inputs.encoder.shape, at_once)
+        created = StudyCreated(
+            time=now(),
+            name=study.name,
+            id=uuid.uuid4().hex,
+            settings=study.model_dump(mode="json"),
+            facts=inputs.facts,
+            rungs=study.rungs,
+        )
+        with Journal.create(study.folder, created) as journal:
+            return _run(study, inputs, tracker, journal, console, progress, head)
+
+
+def begin_or_go_on(
+    study: StudyConfig, console: Console, tracking_later: bool = False
+) -> StudyRecord:
+    """Run a study to its end, from where it stopped if it was begun.
+
+    Raises:
+        UserError: as of `begin` and `go_on`; it was begun with settings that it keeps, and these
+            are others.
+    """
+    if not is_begun(study.folder):
+        return begin(study, console, tracking_later)
+    anew = Extension(settings=study.model_dump(mode="json"))
+    return go_on(study.folder, anew, console, tracking_later)
+
+
+def go_on(
+    folder: Place, extension: Extension, console: Console, tracking_later: bool = False
+) -> StudyRecord:
+    """Go on with the study in `folder`: unfinished trials first, from their checkpoints.
+
+    Raises:
+        UserError: there is no such study, it is worked on, its data or encoder has changed since,
+            or the extension is none.
+    """
+    progress = ConsoleProgress(console)
+    read_history(folder)  # names the known ones where there is none
+    with Journal(folder, progress) as journal:  # from here on the study is ours
+        record = journal.history.record()
+        study = extended(record, folder, extension)
+        check_own_runs(record, folder, store_of(study))
+        told = nothing_left(record, study)
+        if not told:
+            _check(study)
+        tracker = _tracker(study, progress, tracking_later)
+        changed = changed_blocks(record, study)
+        if told:
+            if changed:
+                journal.append(SettingsChanged(time=now(), settings=changed))
+            say(console, told)
+            return _settle(study, record, tracker, journal, console)
+        from tuner.cluster.head import watched
+        from tuner.cluster.ray import cluster, concurrency  # late, as in `begin`
+
+        with (
+            cluster(progress, study, partial(_prepare, study, progress, record)) as inputs,
+            watched() as head,
+        ):
+            at_once = head.outlives(partial(concurrency, study.resources))
+            check_space(study, inputs.encoder.shape, at_once)
+            if changed:
+                journal.append(SettingsChanged(time=now(), settings=changed))
+            return _run(study, inputs, tracker, journal, console, progress, head)
+
+
+def _check(study: StudyConfig) -> None:
+    """Check all that files and this machine tell, before anything is loaded or started."""
+    shape = check_study(study)
+    assert shape is not None
+    check_machine(study, shape)
+
+
+def _prepare(study: StudyConfig, progress: Progress, record: StudyRecord | None = None) -> Inputs:
+    """What trials are made from; the libraries for it are loaded here, while Ray starts."""
+    with progress.task("loading libraries"):
+        from tuner.run.prepare import check_unchanged, prepare
+    inputs = prepare(study, progress)
+    if record is not None:
+        check_unchanged(record.facts, inputs.facts)
+    return inputs
+
+
+def _run(
+    study: StudyConfig,
+    inputs: Inputs,
+    tracker: BackgroundTracker,
+    journal: Journal,
+    console: Console,
+    progress: Progress,
+    head: Head,
+) -> StudyRecord:
+    # Late, as in `_prepare`, and where Ray has been started.
+    from tuner.cluster.head import RayGone
+    from tuner.run import engine, testing
+    from tuner.run.parting import STOPPING
+    from tuner.run.trial_files import TrialFiles
+
+    files = TrialFiles(study)
+    goes_on = f"the study goes on with: {command('resume', study.folder)}"
+    stop = OrderlyStop(partial(progress.tell, STOPPING), f"stopped at once; {goes_on}")
+    gone: RayGone | None = None
+    complaints: list[str] = []
+
+    def leave(why: str) -> None:
+        driver.outcome = driver.outcome or Outcome("interrupted", f"Ray has ended: {why}")
+        stop.received = True
+
+    with stop:
+        try:
+            with StudyView(console, study.trials) as view:
+                observers: list[Observer] = [view, files, tracker]
+                driver = Driver(study, journal, observers)
+                driver.start()
+                if not driver.done:
+                    parts = (inputs.protocol, inputs.corpus, inputs.encoder)
+                    run = partial(engine.run, study, driver, *parts, stop, head)
+                    complaints += head.outlives(run, leave)
+            if isinstance(study.design, ConfirmDesign):
+                files.wait()  # for the weights of the last trial
+                on_test = (inputs.protocol, inputs.test, inputs.encoder)
+                conclude = partial(testing.conclude, study, driver, on_test, stop, progress)
+                head.outlives(conclude, leave)
+        except RayGone as error:
+            gone = error
+            driver.take_over()
+        record = driver.finish(stop.received)
+        stop.ends()
+        complaints += [*files.close(), *tracker.close(lambda: stop.hurried)]
+    for complaint in complaints:
+        say(console, complaint, style="yellow")
+    if driver.outcome is not None and driver.outcome.error is not None:
+        raise driver.outcome.error
+    if gone is not None:
+        raise gone
+    return record
+
+
+def _settle(
+    study: StudyConfig,
+    record: StudyRecord,
+    tracker: BackgroundTracker,
+    journal: Journal,
+    console: Console,
+) -> StudyRecord:
+    """Make good what a driver that was killed right at the end left out: files, MLflow, its end."""
+    from tuner.run.trial_files import TrialFiles  # torch, which `_prepare` loads late
+
+    files = TrialFiles(study)
+    if record.state == "running":
+        driver = Driver(study, journal, [files, tracker])
+        driver.start()
+        record = driver.finish()
+    else:
+        files.study_started(record)
+        tracker.study_ended(record)
+    for complaint in (*files.close(), *tracker.close()):
+        say(console, complaint, style="yellow")
+    return record
+
+
+def _tracker(study: StudyConfig, progress: Progress, later: bool) -> BackgroundTracker:
+    return BackgroundTracker(store_of(study), study.tracking.experiment, progress, later)

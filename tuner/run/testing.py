@@ -1,0 +1,224 @@
+"""Test, which nothing reads before a confirmation has chosen, and nothing reads but this.
+
+`Inputs` holds test apart from what is trained on and chosen by, and no other module asks for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from itertools import product
+from typing import Any, TypeVar
+
+import numpy as np
+import ray
+from ray import ObjectRef
+from ray.exceptions import RayError
+
+from tuner.cluster.capacity import share_of
+from tuner.cluster.ray import concurrency
+from tuner.data.tokens import TokenisedCorpus
+from tuner.errors import UserError
+from tuner.interrupts import OrderlyStop
+from tuner.invocation import command
+from tuner.journal.arrays import bits_as_text
+from tuner.journal.events import Recommended, Tested
+from tuner.journal.records import OnTest, TrialRecord
+from tuner.model.classifier import PairClassifier
+from tuner.model.encoder import PretrainedEncoder
+from tuner.progress import Progress
+from tuner.run.trial_files import kept_weights
+from tuner.run.worker import Failed, device_given
+from tuner.search.driver import Driver
+from tuner.search.outcome import Outcome
+from tuner.search.recommend import NONE_WHOLE, all_ended, recommendation, untested
+from tuner.storage.folders import Place
+from tuner.study import StudyConfig
+from tuner.study.design import ConfirmDesign
+from tuner.study.parts import ResourcesConfig
+from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.timing import now
+from tuner.training.accumulation import Forward, OutOfMemory, none_to_spare
+from tuner.training.evaluation import predict
+from tuner.training.loop import EVALUATION_MICRO_BATCHES
+
+LOOK_SECONDS = 0.5
+"""How often it is asked for whether somebody wants the study to stop."""
+T = TypeVar("T")
+
+
+def conclude(
+    study: StudyConfig,
+    driver: Driver,
+    inputs: tuple[Protocol, TokenisedCorpus, PretrainedEncoder],
+    stop: OrderlyStop,
+    progress: Progress,
+) -> None:
+    """Fix the recommendation where all trials have ended, then evaluate them all on test.
+
+    What is journalled already is not done again. Nothing is done where trials are left to run, or
+    somebody wants the study to stop. What goes wrong becomes the driver's outcome.
+
+    Args:
+        study: a confirmation; the weights of its trials that were not tested have been kept.
+        driver: of the study; its trials have run.
+        inputs: the protocol; test alone; where training started.
+        stop: asked for in between.
+        progress: shows how far it is.
+    """
+    design = study.design
+    assert isinstance(design, ConfirmDesign)
+    record = driver.record()
+    if stop.received or driver.outcome is not None or not all_ended(design, record):
+        return
+    if record.recommendation is None:
+        chosen = recommendation(design, record.trials)
+        if chosen is None:
+            driver.outcome = Outcome("failed", NONE_WHOLE)
+            return
+        driver.note(Recommended(time=now(), recommendation=chosen))
+        progress.tell(f"recommended on {record.facts['objective']}: {chosen.arm}")
+    trials = untested(driver.record())
+    if not trials:
+        return
+
+    def tested(number: int, on_test: OnTest) -> None:
+        driver.note(Tested(time=now(), number=number, on_test=on_test))
+
+    failed = _evaluated(study, inputs, trials, tested, stop, progress)
+    if failed:
+        number, why = next(iter(failed.items()))
+        others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        problem = f"trial {number:03d}{others} cannot be evaluated on test: {why}"
+        remedy = (
+            f"Put that right, then go on with: {command('resume', study.folder)}\nWhere weights "
+            "are gone for good, confirm the search once more with --again."
+        )
+        driver.outcome = Outcome("interrupted", problem, UserError(problem, remedy))
+
+
+def evaluate_on_test(
+    resources: ResourcesConfig,
+    folder: Place,
+    trial: TrialRecord,
+    protocol: Protocol,
+    test: TokenisedCorpus,
+    encoder: PretrainedEncoder,
+) -> OnTest | Failed:
+    """A trial's scores and answers on every ordered pair of the languages that have test.
+
+    In a process of its own. Sentence1 is in the first language, sentence2 in the second (the
+    generalised setting of arXiv 2104.08645).
+
+    Args:
+        resources: what this process is given.
+        folder: where the trial's final weights were kept.
+        trial: it reached its full budget.
+        protocol: which languages' means there are.
+        test: the pairs; token ids are the encoder's.
+        encoder: where training started.
+    """
+    began = time.perf_counter()
+    assert trial.last is not None
+    config = trial.config
+    try:
+        device = device_given(resources)
+        _, weights = kept_weights(folder)
+        model = PairClassifier(encoder, config.fusion, config.head, test.num_labels, config.seed)
+        model.load_state_dict(weights)
+        with none_to_spare("the model"):
+            model.to(device)
+        forward = Forward(model, device, bf16=trial.last.precision == "bf16")
+        tokens = EVALUATION_MICRO_BATCHES * trial.last.micro_plan[-1][1] * test.max_length
+        sets = crossed(test)
+        found = _run_out(predict(forward, test, "test", sets, tokens))
+    except (OutOfMemory, UserError) as error:
+        return Failed(
+            "user_error" if isinstance(error, UserError) else "infeasible",
+            " ".join(str(error).split()),
+        )
+    named = {each.name: answers for each, answers in zip(sets, found, strict=True)}
+    scores = {name: answers.scores() for name, answers in named.items()}
+    return OnTest(
+        time=time.time(),
+        scores=scores | protocol.averages(scores),
+        answers={name: bits_as_text(answers.right) for name, answers in named.items()},
+        majority={
+            language: float(np.bincount(named[language].labels).max() / len(named[language].labels))
+            for language in test.languages
+            if language in named
+        },
+        seconds=time.perf_counter() - began,
+    )
+
+
+def crossed(test: TokenisedCorpus) -> list[EvaluationSet]:
+    """Every ordered pair of languages that have test pairs in common, each with itself included.
+
+    For an encoder that takes one language a sequence, only each with itself.
+    """
+    clean = dict(zip(test.languages, test.splits["test"].clean, strict=True))
+    return [
+        EvaluationSet(first, second)
+        for first, second in product(test.languages, repeat=2)
+        if (clean[first] & clean[second]).any() and (first == second or test.language_ids is None)
+    ]
+
+
+def _evaluated(
+    study: StudyConfig,
+    inputs: tuple[Protocol, TokenisedCorpus, PretrainedEncoder],
+    trials: Sequence[TrialRecord],
+    tested: Callable[[int, OnTest], None],
+    stop: OrderlyStop,
+    progress: Progress,
+) -> dict[int, str]:
+    """Evaluate trials side by side on the cluster, each in a Ray task with a worker's share.
+
+    Returns:
+        By number, why trials could not be evaluated.
+    """
+    cpus, gpus = share_of(study.resources)
+    parts: list[Any] = [ray.put(part) for part in inputs]
+    evaluate: Any = ray.remote(evaluate_on_test).options(num_cpus=cpus, num_gpus=gpus)
+    best, at_once = study.folder / "best", concurrency(study.resources)
+    waiting, failed = deque(trials), dict[int, str]()
+    running: dict[ObjectRef[Any], int] = {}
+    with progress.task("evaluating on test", "trials") as advance:
+        while (waiting or running) and not stop.received:
+            advance(len(trials) - len(waiting) - len(running), len(trials))
+            while waiting and len(running) < at_once:
+                trial = waiting.popleft()
+                folder = best / study.trial_folder(trial.number).name
+                running[evaluate.remote(study.resources, folder, trial, *parts)] = trial.number
+            for task in ray.wait(list(running), timeout=LOOK_SECONDS)[0]:
+                number = running.pop(task)
+                match _answer(task):
+                    case OnTest() as on_test:
+                        tested(number, on_test)
+                    case Failed(reason=reason):
+                        failed[number] = reason
+    for task in running:
+        ray.cancel(task, force=True)
+    return failed
+
+
+def _answer(task: ObjectRef[Any]) -> OnTest | Failed:
+    try:
+        answer = ray.get(task)
+    except RayError as error:  # its node has gone again and again, or what nobody thought of
+        lines = str(error).strip().splitlines()
+        return Failed("error", lines[-1].strip() if lines else type(error).__name__)
+    assert isinstance(answer, OnTest | Failed)
+    return answer
+
+
+def _run_out(events: Generator[object, None, T]) -> T:
+    """What a generator returns at its end."""
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            value: T = end.value
+            return value

@@ -1,0 +1,232 @@
+"""What stays on disk of each trial: a function of the study's record, whatever died when.
+
+A trial that may go on keeps its checkpoints. Of the best that reached the full budget the final
+weights stay, in `best/NNNN/`; of a confirmation those of all trials until they have been evaluated
+on test, then the recommended arm's. Nothing stays of the others.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from tuner.errors import StorageFull, UserError
+from tuner.journal.records import ENDED, Evaluation, StudyRecord, TrialRecord
+from tuner.progress import Phase
+from tuner.search.recommend import untested
+from tuner.storage.folders import Place, copy, fetched, names_in, remove, write
+from tuner.study import StudyConfig
+from tuner.training.checkpoint import (
+    DAMAGE,
+    MANIFEST,
+    MODEL,
+    check_covered,
+    name_of,
+    remove_incomplete,
+    sha256,
+    sums_in,
+)
+
+TRIAL = "trial.json"
+"""Beside the weights: which trial's they are. It is written last: without it they are none."""
+_NUMBER = re.compile(r"\d{4,}")
+
+
+class TrialFiles:
+    """An observer that moves weights and removes checkpoints, on a thread of its own.
+
+    It puts all in order when the study starts, and again whenever a trial ends. What cannot be done
+    is tried again each time; what could not be done the last time, `close` tells.
+
+    Args:
+        study: its settings.
+    """
+
+    def __init__(self, study: StudyConfig) -> None:
+        self._study = study
+        self._best = study.folder / "best"
+        self._trials = study.trial_folder(0).parent
+        self._record: StudyRecord | None = None
+        self._complaints: list[str] = []
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="trial-files")
+
+    def study_started(self, study: StudyRecord) -> None:
+        """Put in order what an earlier driver left, before a trial takes one of its folders."""
+        self._record = study
+        self._put_in_order(study, begins=True)
+
+    def trial_ended(self, trial: TrialRecord) -> None:
+        """Its checkpoints go; where it is among the best its weights stay, and another's go."""
+        assert self._record is not None
+        trials = {known.number: known for known in self._record.trials} | {trial.number: trial}
+        self._record = self._record.model_copy(update={"trials": tuple(trials.values())})
+        if trial.state in ENDED:
+            self._thread.submit(self._put_in_order, self._record, begins=False)
+
+    def wait(self) -> None:
+        """Until what was asked for so far is done."""
+        self._thread.submit(lambda: None).result()
+
+    def close(self) -> list[str]:
+        """Wait for what is under way; what could not be done, in words."""
+        self._thread.shutdown()
+        return self._complaints
+
+    def trial_started(self, trial: TrialRecord) -> None: ...
+    def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None: ...
+    def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None: ...
+
+    def study_ended(self, study: StudyRecord) -> None:
+        """Of a confirmation that has come to its end only the recommended arm's weights stay."""
+        if study.recommendation is not None:
+            self._thread.submit(self._put_in_order, study, begins=False)
+
+    def _put_in_order(self, study: StudyRecord, begins: bool) -> None:
+        """Do what is left to do.
+
+        Args:
+            study: as it stood when this was asked for; other trials may have begun since.
+            begins: nothing runs yet, so that what it does not know is left from before.
+        """
+        told: list[str] = []
+        ended = {self._name(trial) for trial in study.trials if trial.state in ENDED}
+        goes_on = {self._name(trial) for trial in study.trials} - ended
+        try:
+            unread = self._keep_weights(study, goes_on, told)
+            for name in filter(_NUMBER.fullmatch, names_in(self._trials)):
+                folder = self._trials / name
+                if name in ended - unread or (begins and name not in goes_on | unread):
+                    _attempt(told, f"{folder} is not removed", remove, folder)
+                elif begins and name in goes_on:
+                    _attempt(told, f"{folder} is not tidied", remove_incomplete, folder)
+        except Exception as error:  # no answer: the study goes on, and this is tried again
+            told.append(f"the files of ended trials are not removed: {_line(error)}")
+        self._complaints = told
+
+    def _keep_weights(self, study: StudyRecord, goes_on: set[str], told: list[str]) -> set[str]:
+        """Keep those that stay.
+
+        Of a trial that has not ended there are weights where the journal's last record, which said
+        that it had, was torn: they stay too.
+
+        Returns:
+            The trials of which they could not be read now, but may be later.
+        """
+        kept = staying(study, self._study.checkpoint.keep_best)
+        best = {self._name(trial): trial for trial in kept}
+        for name in names_in(self._best):
+            if name not in best and name not in goes_on:
+                folder = self._best / name
+                _attempt(told, f"{folder} is not removed", remove, folder, TRIAL)
+        unread = set()
+        for name, trial in best.items():
+            if TRIAL in names_in(self._best / name):
+                continue
+            try:
+                self._keep(study, trial)
+            except Exception as error:
+                lost = isinstance(error, DAMAGE) and not isinstance(error, StorageFull)
+                why = "its last checkpoint is gone or damaged" if lost else _line(error)
+                told.append(f"the weights of trial {trial.number:03d} are not kept: {why}")
+                if not lost:
+                    unread.add(name)
+        return unread
+
+    def _keep(self, study: StudyRecord, trial: TrialRecord) -> None:
+        """Copy a trial's final weights out of its last checkpoint."""
+        assert trial.last is not None
+        target = self._best / self._name(trial)
+        remove(target)  # what may be half of it
+        checkpoint = self._trials / self._name(trial) / name_of(trial.last.step)
+        with fetched(checkpoint, (MANIFEST, MODEL)) as folder:
+            check_covered(folder / MODEL)  # or it may be summed for hours
+            checksum = sha256(folder / MODEL)
+            if sums_in(folder).get(MODEL) != checksum:
+                raise ValueError(f"{checkpoint / MODEL} is not what was written")
+        facts = {
+            "study": study.name,
+            "trial": trial.number,
+            "objective": study.facts["objective"],
+            "score": trial.last.objective,
+            "claim": study.facts["claim"],
+            "encoder": study.facts["encoder"],
+            "sha256": checksum,
+            "config": trial.config.model_dump(mode="json"),
+        }
+        copy(checkpoint / MODEL, target / MODEL)
+        write(target / TRIAL, json.dumps(facts, indent=2).encode())
+
+    def _name(self, trial: TrialRecord) -> str:
+        return self._study.trial_folder(trial.number).name
+
+
+def staying(study: StudyRecord, keep_best: int) -> list[TrialRecord]:
+    """Trials whose final weights stay as the study stands, the best first.
+
+    Args:
+        study: a search, or a design.
+        keep_best: so many of a search, or of the recommended arm of a confirmation.
+    """
+    by_score = sorted(study.complete, key=lambda t: (-t.last.objective if t.last else 0, t.number))
+    if not study.designed:
+        return study.ranked()[:keep_best]
+    if study.settings["design"]["kind"] != "confirm":
+        return []
+    if study.recommendation is None:
+        return by_score
+    best = [trial for trial in by_score if trial.arm == study.recommendation.arm][:keep_best]
+    return best + [trial for trial in untested(study) if trial not in best]
+
+
+class WeightsLost(UserError):
+    """Weights that were kept are gone or damaged."""
+
+
+def kept_weights(folder: Place) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What stayed of a trial: the facts beside its final weights, and these.
+
+    Args:
+        folder: of the trial, in the study's `best/`.
+
+    Raises:
+        WeightsLost: they are not there, or damaged.
+        UserError: the storage cannot be reached.
+        StorageFull: they cannot be fetched from an object store: no space is left here.
+    """
+    try:
+        with fetched(folder, (TRIAL, MODEL)) as here:
+            facts = json.loads((here / TRIAL).read_bytes())
+            if sha256(here / MODEL) != facts["sha256"]:
+                raise ValueError("its checksum is not the one beside it")
+            return facts, load_file(here / MODEL)
+    except StorageFull:  # where it is fetched to
+        raise
+    except (FileNotFoundError, ValueError, KeyError, SafetensorError) as error:
+        raise WeightsLost(f"{folder} is damaged: {error}") from error
+
+
+def is_kept(folder: Place) -> bool:
+    """Whether what stayed of a trial is there and whole."""
+    try:
+        kept_weights(folder)
+    except WeightsLost:
+        return False
+    return True
+
+
+def _attempt(told: list[str], trouble: str, action: Callable[..., None], *arguments: Any) -> None:
+    try:
+        action(*arguments)
+    except Exception as error:  # of whatever storage: the study goes on, and this is tried again
+        told.append(f"{trouble}: {_line(error)}")
+
+
+def _line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -1,0 +1,57 @@
+"""How a worker ended: which kind of failure it was, and the reason in words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ray import cloudpickle
+from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune.experiment import Trial
+
+from tuner.journal.records import FailureKind
+from tuner.run.last_words import last_words
+from tuner.training.group import Disconnected
+
+
+def error_of(trial: Trial) -> Exception:
+    """The error that ended a worker, as Ray has just written it to the scratch folder of this run.
+
+    Of what is neither an actor's end nor a task's error, as where the host's memory ran out, Ray
+    writes the text alone, under a line of its own.
+    """
+    path = trial.pickled_error_file
+    if path is None:
+        text = Path(trial.error_file).read_text(encoding="utf-8").partition("\n")[2]
+        return RuntimeError(text or "the worker failed, and Ray does not say why")
+    with open(path, "rb") as file:
+        error = cloudpickle.load(file)
+    assert isinstance(error, Exception)
+    return error
+
+
+def kind_of(error: Exception) -> FailureKind:
+    """The kind of a failure that ended the worker; a worker tells the other kinds itself."""
+    if isinstance(error, OutOfMemoryError) or "low on memory" in str(error):
+        return "out_of_memory"
+    gone = isinstance(error, RayActorError) and not error.actor_init_failed
+    return "lost" if gone or isinstance(error, Disconnected) else "error"
+
+
+def reason_of(error: Exception, kind: FailureKind, said: str, logs: Path) -> str:
+    """Why a worker ended, in one line.
+
+    Args:
+        error: what ended it.
+        kind: its kind.
+        said: the error's text, plain.
+        logs: the folder of Ray's logs on this machine.
+    """
+    if kind == "lost":
+        if isinstance(error, RayActorError) and error.preempted:
+            return "its node was taken away"
+        return "its worker has gone" + last_words(said, logs)
+    if kind == "out_of_memory":
+        used = re.search(r"([\d.]+)GB used / ([\d.]+)GB limit", said)
+        return "the host's memory ran out" + (f": {used[1]} of {used[2]} GB" if used else "")
+    return said.splitlines()[-1].strip()

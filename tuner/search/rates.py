@@ -1,0 +1,101 @@
+"""The learning rate of each effective batch size, chosen on permitted dev with seeds of its own.
+
+After Shallue et al. (arXiv 1811.03600, section 4): a best rate at the edge of its grid may not be
+the best one, so what is measured at it is flagged and not concluded upon. A rate that diverged is
+an edge seen from outside; one that failed otherwise was as good as not in the grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+from tuner.journal.records import TrialRecord
+from tuner.study.design import TuningDesign
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The learning rate of one effective batch size.
+
+    Attributes:
+        lr: the rate with the highest mean; of equal ones the lowest.
+        means: mean objective over the tuning seeds by rate, of the rates with which all of them
+            reached the full budget.
+        diverged: rates that are not eligible, since the loss of a seed's trial was no number.
+        failed: those of which a seed's trial failed otherwise.
+    """
+
+    lr: float
+    means: Mapping[float, float]
+    diverged: tuple[float, ...] = ()
+    failed: tuple[float, ...] = ()
+
+    @property
+    def edges(self) -> tuple[str, ...]:
+        """Whether it is the `lowest`, the `highest` or both of the rates that are known."""
+        known = [*self.means, *self.diverged]
+        ends = {"lowest": min(known), "highest": max(known)}
+        return tuple(edge for edge, lr in ends.items() if lr == self.lr)
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether a better rate may lie beyond it."""
+        return bool(self.edges)
+
+    @property
+    def hidden(self) -> bool:
+        """Whether rates beyond an edge were tried and failed, so that nothing is known of them."""
+        return any(self._beyond(edge) for edge in self.edges)
+
+    @property
+    def outside(self) -> bool:
+        """Whether the grid ends at an edge."""
+        return not all(self._beyond(edge) for edge in self.edges)
+
+    @property
+    def end(self) -> str:
+        """Which edge it is, in words."""
+        if len(self.edges) > 1:
+            return "only one that did not fail"
+        return f"{self.edges[0]} {'that did not fail' if self.hidden else 'of the grid'}"
+
+    def _beyond(self, edge: str) -> bool:
+        return any(lr < self.lr if edge == "lowest" else lr > self.lr for lr in self.failed)
+
+
+def choices(tuning: TuningDesign, trials: Iterable[TrialRecord]) -> dict[int, Choice]:
+    """The choice for every effective batch size for which there is one.
+
+    A rate with which a seed failed, as one that diverged, is not eligible.
+
+    Args:
+        tuning: the grid, and the seeds.
+        trials: of the study; those of another origin than `tuning` are not looked at.
+    """
+    found: dict[int, dict[float, list[TrialRecord]]] = {}
+    for trial in trials:
+        if trial.origin == "tuning":
+            rates = found.setdefault(trial.config.batch.effective_size, {})
+            rates.setdefault(trial.config.optim.lr, []).append(trial)
+    chosen = {}
+    for size, rates in sorted(found.items()):
+        means: dict[float, float] = {}
+        diverged, failed = [], []
+        for lr, own in sorted(rates.items()):
+            scores = [t.last.objective for t in own if t.state == "completed" and t.last]
+            if len(scores) == len(tuning.seeds):
+                means[lr] = fmean(scores)
+            elif all(_diverged(trial) for trial in own if trial.state != "completed"):
+                diverged.append(lr)
+            else:
+                failed.append(lr)
+        if means:
+            lr = max(means, key=lambda rate: means[rate])
+            chosen[size] = Choice(lr, means, tuple(diverged), tuple(failed))
+    return chosen
+
+
+def _diverged(trial: TrialRecord) -> bool:
+    return bool(trial.failures) and trial.failures[-1].kind == "non_finite"

@@ -1,0 +1,63 @@
+"""Which pairs trials classified right, from a study's record, as tables that estimates are made of.
+
+A seed is a row, a component of shared sentences a column, the same one in all languages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tuner.data.corpus import Split
+from tuner.data.overlap import components_of
+from tuner.errors import UserError
+from tuner.journal.arrays import text_as_bits
+from tuner.journal.records import StudyRecord
+from tuner.statistics.items import Table
+from tuner.study.parts import LanguagesConfig, ProtocolConfig
+from tuner.study.protocol import EvaluationSet, Protocol
+
+
+def protocol_of(study: StudyRecord) -> Protocol:
+    """The roles of languages in a study."""
+    return Protocol.of(
+        LanguagesConfig.model_validate(study.settings["languages"]),
+        ProtocolConfig.model_validate(study.settings["protocol"]),
+        study.facts["data"].get("machine_translated"),
+        study.facts["encoder"]["seen"],
+    )
+
+
+def table_of(
+    facts: Mapping[str, Any],
+    split: Split,
+    answers: Sequence[Mapping[str, str]],
+    sets: Sequence[EvaluationSet],
+) -> Table:
+    """The table of the unweighted mean accuracy over evaluation sets.
+
+    Args:
+        facts: of the study's record.
+        split: that the answers are of.
+        answers: of each seed, by name of the set, as the journal keeps them.
+        sets: of which all seeds have answers.
+
+    Raises:
+        UserError: the record is of an older version, or damaged.
+    """
+    right, components = [], []
+    for each in sets:
+        own = components_of(facts, split, each.language1, each.language2)
+        try:
+            seeds = [text_as_bits(of_seed[each.name], len(own)) for of_seed in answers]
+        except (KeyError, ValueError) as error:
+            raise UserError(
+                f"the record does not say which {split} pairs of {each.name} were classified right "
+                f"({type(error).__name__}: {error})",
+                "Restore the journal from a backup, or run the study anew.",
+            ) from error
+        right.append(np.stack(seeds))
+        components.append(own)
+    return Table.of(right, components)

@@ -1,0 +1,226 @@
+"""A study's YAML: read safely, overridden by `--set`, validated, its mistakes explained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from tuner.errors import UserError, nearest
+from tuner.shown import SECRET, has_secret, is_printable
+from tuner.storage.folders import Place
+from tuner.study import StudyConfig
+from tuner.study.data import SOURCES, check_translated
+from tuner.study.design import ConfirmDesign
+from tuner.study.plain_yaml import parse, read
+from tuner.study.trial import FIELDS
+
+LONGEST, MOST = 300, 20
+"""Characters of one complaint, and complaints about one study."""
+
+
+def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
+    """Read and validate a study's YAML.
+
+    Args:
+        path: the file.
+        overrides: `key=value` as of `--set`; the key is a dotted path, the value YAML.
+
+    Raises:
+        UserError: the file is missing, is no YAML, or says something that is not allowed.
+    """
+    return written_study(settings_of(path, overrides), path)
+
+
+def written_study(settings: dict[str, Any], path: Path) -> StudyConfig:
+    """A StudyConfig of what a file says.
+
+    Studies begun by older versions may break `check_translated`, and they can be resumed; so it
+    is checked here, not by StudyConfig.
+
+    Raises:
+        UserError: it says something that is not allowed.
+    """
+    study = validate_study(settings, str(path))
+    try:
+        check_translated(study.data, study.all_languages)
+    except ValueError as error:
+        raise _invalid(str(path), [str(error)]) from error
+    if isinstance(study.design, ConfirmDesign):
+        raise UserError(
+            f"{path}: a design of kind confirm reads test, and is made by tuner confirm alone",
+            "Search first, then confirm what it has found: tuner confirm STUDY",
+        )
+    return study
+
+
+def settings_of(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The plain settings of a study's YAML, overridden, not validated.
+
+    Raises:
+        UserError: the file is missing or is no YAML of settings, or an override is none.
+    """
+    settings = read(path)
+    if not isinstance(settings, dict):
+        raise UserError(f"{path} holds no mapping of settings", "See search_spaces/nano.yaml.")
+    for text in overrides:
+        override(settings, text)
+    return settings
+
+
+def validate_study(settings: dict[str, Any], where: str) -> StudyConfig:
+    """A StudyConfig of plain settings.
+
+    Raises:
+        UserError: with every complaint, each naming its key.
+    """
+    complaints = _unfit(settings)
+    try:
+        if not complaints:
+            return StudyConfig.model_validate(settings)
+    except ValidationError as error:
+        complaints = [_complaint(item) for item in error.errors()]
+    raise _invalid(where, complaints)
+
+
+def reopened_study(settings: Mapping[str, Any], folder: Place) -> StudyConfig:
+    """The settings that a study began with, in the folder where it stands now.
+
+    Raises:
+        UserError: they are another study's, or this version no longer accepts them.
+    """
+    if settings.get("name") != folder.name:  # else it would be written to another's folder
+        raise UserError(
+            f"the settings in {folder} are of a study {settings.get('name')!r}",
+            "A study keeps its name, which is its folder's.",
+        )
+    return validate_study({**settings, "storage": folder.absolute().parent}, str(folder))
+
+
+def _invalid(where: str, complaints: Sequence[str]) -> UserError:
+    """The error that lists every complaint about a study."""
+    lines = [" ".join(complaint.split()) for complaint in complaints[:MOST]]
+    told = [f"  {line[:LONGEST]}{'…' * (len(line) > LONGEST)}" for line in lines]
+    if len(complaints) > MOST:
+        told.append(f"  … and {len(complaints) - MOST:,} more")
+    return UserError(
+        f"{where} is not a valid study:\n" + "\n".join(told),
+        "Correct these keys in the file or in --set.",
+    )
+
+
+def override(settings: dict[str, Any], text: str) -> None:
+    """Set one key of plain settings, in place.
+
+    Args:
+        settings: as they stand in the file.
+        text: `key=value`; the key is a dotted path, the value YAML.
+
+    Raises:
+        UserError: it is no such thing, or names what is no setting of a study.
+    """
+    key, equals, value = text.partition("=")
+    path = _path(key.strip())
+    if not equals or not value.strip() or not all(path):
+        got = f"{key}{equals}{'…' if value.strip() else ''}"  # a value may be a secret
+        raise UserError(
+            f"--set takes key=value, got {got!r}", "For instance: --set budget.trials=8"
+        )
+    if key.strip() in FIELDS:
+        raise UserError(
+            f"--set {key.strip()}: this is a setting of trials, not of the study",
+            f"Fix it in every trial with --set trial.{text}, or vary it in the space.",
+        )
+    block = settings
+    for part in path[:-1]:
+        block = block.setdefault(part, {})
+        if not isinstance(block, dict):
+            raise UserError(f"--set {key}: {part} is a value, not a block", "Name a key inside it.")
+    block[path[-1]] = parse(value, f"--set {key}")
+    varied = settings.get("space")
+    if path[0] == "trial" and isinstance(varied, dict) and path[-1] in varied:
+        when = varied[path[-1]].get("when") if isinstance(varied[path[-1]], dict) else None
+        value = block[path[-1]]  # fixed in every trial, so it varies no longer
+        varied[path[-1]] = {"type": "fixed", "value": value, "when": when} if when else value
+
+
+def _unfit(settings: Mapping[str, Any]) -> list[str]:
+    """What no setting may hold, of whatever block: it goes to terminals, the journal and MLflow."""
+    complaints = []
+    waiting: list[tuple[str, Any]] = [("", settings)]
+    while waiting:
+        place, value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting += [(f"{place}.{key}" if place else str(key), value[key]) for key in value]
+        elif isinstance(value, list | tuple):
+            waiting += [(place, part) for part in value]
+        elif isinstance(value, str) and has_secret(value):
+            complaints.append(
+                f"{place}: holds an address with a password or token, which would be kept with the "
+                "study: give it in the environment, as MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or HF_TOKEN"
+            )
+        elif isinstance(value, str) and not is_printable(value):
+            complaints.append(f"{place}: holds control characters")
+    return complaints
+
+
+def _path(key: str) -> list[str]:
+    """`space.optim.lr.high` → space, optim.lr, high: keys of these blocks are dotted themselves."""
+    block, *parts = key.split(".")
+    if block not in ("trial", "space", "baseline"):
+        return [block, *parts]
+    for end in range(len(parts) - 1, 0, -1):
+        if ".".join(parts[:end]) in FIELDS:
+            return [block, ".".join(parts[:end]), *parts[end:]]
+    return [block, ".".join(parts)] if parts else [block]
+
+
+def _complaint(item: Any) -> str:
+    """One line of a pydantic error: where, what was got, what is allowed."""
+    # Not in the file, but pydantic's: which model of a union it took.
+    tags = ("float", "int", "power_of_two", "choice", "fixed", "confirm", "scaling", *SOURCES)
+    place = ".".join(str(part) for part in item["loc"] if part not in tags)
+    if item["type"] == "extra_forbidden":
+        source = item["loc"][1] if item["loc"][0] == "data" and len(item["loc"]) > 2 else None
+        where = f" where data.source is {source}" if source else ""
+        hint = nearest(str(item["loc"][-1]), list(_fields_beside(item["loc"])))
+        return f"{place}: unknown key{where}; {hint}"
+    message = item["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    message = message.replace("valid tuple", "list, as [en, de]").replace("dictionary", "mapping")
+    message = message.replace("tuple should", "list should")
+    if item["type"].startswith("union_tag") and place == "data":
+        got = _got(place, item["input"].get("source"))
+        return f"data.source: must be one of {', '.join(map(str, SOURCES))}{got}"
+    if item["type"] == "missing":
+        field = _fields_beside(item["loc"]).get(item["loc"][-1])
+        message = "is needed" + (f": {field.description}" if field and field.description else "")
+    if item["type"].startswith("union_tag"):
+        message = "must be a value, a list of values, or a mapping with type: float, int, "
+        message += "power_of_two or choice"
+    shown = "" if item["type"] == "value_error" else _got(place, item.get("input"))
+    return f"{place}: {message}{shown}" if place else f"{message}{shown}"
+
+
+def _got(place: str, value: Any) -> str:
+    """What a key was given: only what a person typed for it alone, and no secret."""
+    parts = value if isinstance(value, list) else [value]
+    if SECRET.search(place) or any(isinstance(part, dict | list) for part in parts):
+        return ""
+    if len(parts) > MOST:
+        return f", got {len(parts):,} values"
+    return f", got {value!r}"
+
+
+def _fields_beside(location: tuple[int | str, ...]) -> dict[Any, FieldInfo]:
+    """The keys that are allowed where one was unknown or missing."""
+    model: Any = StudyConfig
+    for part in location[:-1]:
+        field = getattr(model, "model_fields", {}).get(part)
+        kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+        model = SOURCES.get(part) or next((k for k in kinds if hasattr(k, "model_fields")), None)
+    return dict(getattr(model, "model_fields", {}))

@@ -1,0 +1,190 @@
+"""Which data may train, select and report; and the claim that a study's numbers carry.
+
+Derived from the study's languages and protocol block, never typed in. What chooses (ASHA, the
+sampler, a leaderboard) reads `Protocol.objective`, which is a function of permitted dev scores
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from tuner.study import trained_on
+from tuner.study.parts import LanguagesConfig, ProtocolConfig
+from tuner.study.scores import Scores
+
+FAMILY_OF_ENGLISH = frozenset({"de", "es", "fr"})
+"""`enf` of arXiv 2205.08497 among the PAWS-X targets; all others are `rest`."""
+
+MEANS = ("sources", "targets", "enf", "rest")
+"""Names of the means over languages that stand beside the languages' own scores."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSet:
+    """A dev or test set: sentence1 in one language, sentence2 in the same or another one."""
+
+    language1: str
+    language2: str
+
+    @property
+    def name(self) -> str:
+        """`en` where both languages are the same, else the ordered pair `en-de`."""
+        if self.language1 == self.language2:
+            return self.language1
+        return f"{self.language1}-{self.language2}"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The roles of languages in a study.
+
+    Attributes:
+        train: languages trained on.
+        select: dev sets that may choose, all of them evaluated.
+        read: those of `select` that the objective reads.
+        oracle: dev sets of targets that are recorded only; nothing that chooses may read them.
+        targets: languages that results are claimed for.
+        zero_shot: targets whose scores may be called zero-shot.
+        aggregate: how `select` becomes the objective.
+        claim: the sentence that every reported number carries.
+    """
+
+    train: tuple[str, ...]
+    select: tuple[EvaluationSet, ...]
+    read: tuple[EvaluationSet, ...]
+    oracle: tuple[EvaluationSet, ...]
+    targets: tuple[str, ...]
+    zero_shot: tuple[str, ...]
+    aggregate: str
+    claim: str
+
+    @classmethod
+    def of(
+        cls,
+        languages: LanguagesConfig,
+        protocol: ProtocolConfig,
+        machine_translated: bool | None,
+        seen: Sequence[str] = (),
+    ) -> Protocol:
+        """Derive the roles.
+
+        Args:
+            languages: by role.
+            protocol: what may choose.
+            machine_translated: whether any training text is; None where nobody said.
+            seen: languages that the encoder was fine-tuned or chosen on in another study: none of
+                them is zero-shot in this one.
+        """
+        train = trained_on(languages, protocol)
+        targets = tuple(languages.target)
+        permitted = [*train, *protocol.pivot]
+        if protocol.kind == "oracle":
+            permitted += targets
+        select = _monolingual(permitted)
+        if protocol.objective == "cross_lingual":
+            read = tuple(EvaluationSet(a, b) for a in train for b in train if a != b)
+        elif protocol.objective == "held_out":
+            assert protocol.held_out is not None
+            read = _monolingual([protocol.held_out])
+        else:
+            read = _monolingual(targets) if protocol.kind == "oracle" else select
+        select = tuple(dict.fromkeys((*select, *read)))
+        choosing = dict.fromkeys(
+            lang for each in select for lang in (each.language1, each.language2)
+        )
+        recorded = [lang for lang in targets if lang not in choosing]
+        oracle = _monolingual(recorded) if protocol.record_oracle else ()
+        zero_shot = tuple(lang for lang in recorded if lang not in {*train, *seen})
+        untrained = [lang for lang in choosing if lang not in train]
+        return cls(
+            train=train,
+            select=select,
+            read=read,
+            oracle=oracle,
+            targets=targets,
+            zero_shot=zero_shot,
+            aggregate="worst" if protocol.objective == "worst" else "mean",
+            claim=_claim(
+                train, targets, zero_shot, untrained, protocol.kind, machine_translated, seen
+            ),
+        )
+
+    def objective(self, select: Mapping[str, Scores]) -> float:
+        """The one number that ASHA and the sampler see: accuracy over `self.read`.
+
+        Args:
+            select: scores of permitted sets by name.
+        """
+        accuracies = [select[chosen.name].accuracy for chosen in self.read]
+        return min(accuracies) if self.aggregate == "worst" else fmean(accuracies)
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Languages that train or choose: what comes of it is zero-shot for none of them."""
+        chosen = (lang for each in self.select for lang in (each.language1, each.language2))
+        return tuple(dict.fromkeys((*self.train, *chosen)))
+
+    @property
+    def objective_name(self) -> str:
+        """In words, e.g. `mean dev accuracy on en, de`."""
+        names = ", ".join(chosen.name for chosen in self.read)
+        return f"{self.aggregate} dev accuracy on {names}"
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Languages of `sources`, `targets`, and of the targets `enf` and `rest`; none is empty."""
+        family = tuple(lang for lang in self.targets if lang in FAMILY_OF_ENGLISH)
+        rest = tuple(lang for lang in self.targets if lang not in FAMILY_OF_ENGLISH)
+        groups = zip(MEANS, (self.train, self.targets, family, rest), strict=True)
+        return {group: languages for group, languages in groups if languages}
+
+    def averages(self, scores: Mapping[str, Scores]) -> dict[str, Scores]:
+        """Unweighted means over `groups`; one stands only where all its languages were scored."""
+        return {
+            group: mean_scores([scores[lang] for lang in languages])
+            for group, languages in self.groups.items()
+            if all(lang in scores for lang in languages)
+        }
+
+
+def mean_scores(scores: Sequence[Scores]) -> Scores:
+    """Unweighted means of accuracy and F1; `pairs` is the sum."""
+    return Scores(
+        accuracy=fmean(score.accuracy for score in scores),
+        f1=fmean(score.f1 for score in scores),
+        pairs=sum(score.pairs for score in scores),
+    )
+
+
+def _monolingual(languages: Sequence[str]) -> tuple[EvaluationSet, ...]:
+    return tuple(EvaluationSet(lang, lang) for lang in dict.fromkeys(languages))
+
+
+def _claim(
+    train: tuple[str, ...],
+    targets: tuple[str, ...],
+    zero_shot: tuple[str, ...],
+    untrained: Sequence[str],
+    kind: str,
+    machine_translated: bool | None,
+    seen: Sequence[str],
+) -> str:
+    """In words; `untrained` are languages that choose and are not trained on."""
+    supervised = [lang for lang in targets if lang in train]
+    parts = []
+    if kind == "oracle":
+        parts.append(f"upper bound, selected on target dev, never zero-shot: {', '.join(targets)}")
+    elif zero_shot:
+        parts.append(f"zero-shot for {', '.join(zero_shot)}")
+    if supervised:
+        parts.append(f"supervised for {', '.join(supervised)}, never zero-shot")
+    if before := [lang for lang in targets if lang in seen and lang not in train]:
+        parts.append(f"the encoder was fine-tuned on {', '.join(before)} before: never zero-shot")
+    if untrained and kind != "oracle":
+        parts.append(f"selected also on dev of {', '.join(untrained)}")
+    translated = {True: "yes", False: "no", None: "unknown"}[machine_translated]
+    parts.append(f"trained on {', '.join(train)} (machine-translated: {translated})")
+    return "; ".join(parts)

@@ -1,0 +1,146 @@
+"""The feasible points of a space: those that keep a study's requirements."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tuner.errors import UserError
+from tuner.study.space import Space, merged
+from tuner.study.space.distributions import Scalar
+from tuner.study.space.requirements import parse
+from tuner.study.trial import TrialConfig
+
+LARGEST_GRID = 100_000
+"""Points that are enumerated at most: more than any study tries."""
+AT_ONCE = 10_000
+"""Points that are enumerated at most where it must not take long: whenever a study is read."""
+DRAWS = 20_000
+"""Random points that are drawn at most until one keeps the requirements."""
+COMPLETIONS = 20
+"""Random points that are tried at most around one end of a parameter."""
+
+DEFAULTS = TrialConfig().flat()
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many points keep the requirements, of all or of a sample.
+
+    Attributes:
+        points: how many were looked at.
+        feasible: how many of them keep every requirement.
+        excluded: for each requirement, how many of them break it (perhaps others as well).
+        complete: whether these are all points of the space, each once.
+    """
+
+    points: int
+    feasible: int
+    excluded: dict[str, int]
+    complete: bool
+
+
+class Feasible:
+    """The points of a space that keep the requirements, each looked at as a whole configuration.
+
+    Args:
+        space: what varies.
+        fixed: settings of every trial, by dotted name.
+        require: requirements, as they are written.
+    """
+
+    def __init__(self, space: Space, fixed: Mapping[str, Any], require: Sequence[str]) -> None:
+        self.space = space
+        self._fixed = fixed
+        self._requirements = tuple(parse(text) for text in require)
+
+    def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Every setting of a trial at a point: sampled, fixed, default; None without a value."""
+        return {**DEFAULTS, **merged(self._fixed, params)}
+
+    def complaint(self, params: Mapping[str, Any]) -> str:
+        """The first requirement that a point breaks, with the values that do; empty: none."""
+        values = self.values(params)
+        for requirement in self._requirements:
+            if requirement.broken_by(values):
+                got = ", ".join(f"{name} is {values[name]}" for name in requirement.names)
+                return f"{requirement.text!r} does not hold: {got}"
+        return ""
+
+    def keeps(self, params: Mapping[str, Any]) -> bool:
+        """Whether a point keeps every requirement."""
+        values = self.values(params)
+        return not any(requirement.broken_by(values) for requirement in self._requirements)
+
+    def draw(self, seed: int) -> dict[str, Scalar]:
+        """One uniform point, a function of the seed.
+
+        Raises:
+            UserError: none of many points keeps the requirements.
+        """
+        generator = random.Random(seed)
+        for _ in range(DRAWS):
+            point = self.space.draw(generator.getrandbits(64))
+            if self.keeps(point):
+                return point
+        raise UserError(
+            f"none of {DRAWS:,} random points of the space keeps the requirements",
+            "Narrow the space to what `require` leaves of it, or require less.",
+        )
+
+    def extremes(self) -> Iterator[dict[str, Scalar]]:
+        """Points at the ends of every parameter, its conditions fulfilled, the rest at random.
+
+        An end that no feasible point reaches is left out; in a space of more than 10,000 points
+        also one whose feasible points are rare.
+        """
+        points = self.space.points(AT_ONCE)
+        feasible = None if points is None else list(filter(self.keeps, points))
+        for number, (name, distribution) in enumerate(self.space.root.items()):
+            for end in distribution.ends():
+                generator = random.Random(number)
+                if feasible is None:
+                    drawn = (self.space.draw_with(name, end, generator) for _ in range(COMPLETIONS))
+                    reached = [point for point in drawn if point is not None and self.keeps(point)]
+                else:
+                    reached = [point for point in feasible if point.get(name) == end]
+                if reached:
+                    yield generator.choice(reached)
+
+    def grid(self) -> list[dict[str, Scalar]]:
+        """Every feasible point, once.
+
+        Raises:
+            ValueError: there are infinitely many, or too many.
+        """
+        points = self.space.points(LARGEST_GRID)
+        if points is not None:
+            return [point for point in points if self.keeps(point)]
+        for name, distribution in self.space.root.items():
+            if distribution.grid() is None:
+                raise ValueError(
+                    f"a grid takes parameters with a list of values, and {name} has infinitely "
+                    f"many: give it a step, or a list as in [1e-4, 3e-4]"
+                )
+        raise ValueError(
+            f"the grid has more than {LARGEST_GRID:,} points: give larger steps, or choose "
+            f"sampler.kind random"
+        )
+
+    def tally(self, enumerate_up_to: int, draws: int) -> Tally:
+        """Count feasible points: all where there are at most so many, else random ones."""
+        points = self.space.points(enumerate_up_to)
+        complete = points is not None
+        if points is None:
+            points = [self.space.draw(seed) for seed in range(draws)]
+        excluded = {requirement.text: 0 for requirement in self._requirements}
+        feasible = 0
+        for point in points:
+            values = self.values(point)
+            broken = [r.text for r in self._requirements if r.broken_by(values)]
+            feasible += not broken
+            for text in broken:
+                excluded[text] += 1
+        return Tally(len(points), feasible, excluded, complete)
