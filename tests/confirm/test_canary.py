@@ -2,95 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from rich.console import Console
 
+from tests.confirm.canary import corpus, run, settings
 from tuner.confirm.design import confirmation
-from tuner.data import nano
-from tuner.data.corpus import Split
 from tuner.errors import UserError
-from tuner.journal.events import StudyCreated, TrialPlaced
-from tuner.journal.journal import Journal
-from tuner.journal.records import Evaluation, StudyRecord
-from tuner.run.prepare import Inputs, prepare
-from tuner.search.driver import Driver
+from tuner.run.prepare import prepare
 from tuner.search.recommend import recommendation
-from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
 from tuner.study.file import validate_study
 from tuner.terminal.progress import ConsoleProgress
-from tuner.training.loop import train
-
-SOURCES, TARGETS = ("en", "de"), ("es", "ja")
-FILES: dict[Split, str] = {"train": "train.tsv", "dev": "dev_2k.tsv", "test": "test_2k.tsv"}
-
-
-def corpus(folder: Path, turned: bool) -> Path:
-    """Nano's pairs in files; `turned`: wrong labels wherever nothing that chooses may look.
-
-    The targets' pairs have ids of their own: the same pair has the same label in all languages.
-    """
-    for language in (*SOURCES, *TARGETS):
-        (folder / language).mkdir(parents=True)
-        for split, file in FILES.items():
-            if split == "train" and language in TARGETS:
-                continue
-            wrong = turned and (split == "test" or (split == "dev" and language in TARGETS))
-            lines = ["id\tsentence1\tsentence2\tlabel"]
-            for row in nano.rows(language, split)[:400]:
-                label = 1 - row.label if wrong else row.label
-                id_ = f"target-{row.id}" if language in TARGETS else row.id
-                lines.append(f"{id_}\t{row.sentence1}\t{row.sentence2}\t{label}")
-            (folder / language / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return folder
-
-
-def settings(folder: Path, **blocks: Any) -> dict[str, Any]:
-    return {
-        "name": "canary",
-        "storage": str(folder / "studies"),
-        "data": {"source": "directory", "path": str(folder)},
-        "encoder": {"name": "nano", "max_length": 32},
-        "languages": {"source": SOURCES, "target": TARGETS},
-        "budget": {"trials": 4, "pairs_per_trial": 1600},
-        "scheduler": {"kind": "asha", "min_pairs": 800, "reduction_factor": 2},
-        "sampler": {"kind": "tpe", "seed": 2, "startup_trials": 2},
-        "trial": {"head.dropout": 0.0, "precision": "fp32"},
-        "space": {
-            "optim.lr": {"type": "float", "low": 1e-4, "high": 3e-3, "log": True},
-            "mix.cross_lingual": [0.0, 0.5],
-        },
-        "baseline": {"optim.lr": 5e-4},
-        **blocks,
-    }
-
-
-def run(study: StudyConfig, inputs: Inputs) -> StudyRecord:
-    """All of a study's trials, here, one after another."""
-    created = StudyCreated(
-        time=time.time(),
-        name=study.name,
-        id="canary",
-        settings=study.model_dump(mode="json"),
-        facts=inputs.facts,
-        rungs=study.rungs,
-    )
-    parts = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
-    with Journal.create(study.folder, created) as journal:
-        driver = Driver(study, journal)
-        driver.start()
-        while (trial := driver.next_trial()) is not None:
-            driver.trial_started(trial.number)
-            driver.note(TrialPlaced(time=time.time(), number=trial.number, nodes=("here",)))
-            for event in train(trial.config, study.rungs, *parts):
-                if isinstance(event, Evaluation) and not driver.evaluated(trial.number, event):
-                    break
-        return driver.record()
 
 
 def chosen(folder: Path) -> tuple[list[Any], list[float]]:

@@ -7,27 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.confirm.test_plan import searched
+from tests.confirm.searches import begin, searched
 from tuner.cli import main
 from tuner.confirm.command import Asked, confirmations, planned
 from tuner.confirm.design import confirmation
 from tuner.errors import UserError
-from tuner.journal.events import DriverEnded, StudyCreated
+from tuner.journal.events import DriverEnded
 from tuner.journal.journal import Journal
-from tuner.journal.records import StudyRecord
 from tuner.study import StudyConfig
-
-
-def begin(study: StudyConfig, search: StudyRecord) -> None:
-    created = StudyCreated(
-        time=1.0,
-        name=study.name,
-        id=f"id of {study.name}",
-        settings=study.model_dump(mode="json"),
-        facts=search.facts,
-        rungs=study.rungs,
-    )
-    Journal.create(study.folder, created).__exit__(None, None, None)
 
 
 def end(study: StudyConfig) -> None:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.confirm.examples import confirmed, evaluated, on_test, study
-from tests.confirm.test_plan import searched
+from tests.confirm.searches import searched
 from tuner.confirm.command import Asked, planned
 from tuner.confirm.design import confirmation
 from tuner.confirm.result import Confirmed

@@ -7,22 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
+from tests.confirm.arms import BETTER, CONTROL, two_arms
 from tests.confirm.examples import LANGUAGES, confirmed
 from tuner.confirm.result import Confirmed
 from tuner.confirm.sentences import sentences
 from tuner.errors import UserError
-from tuner.journal.records import StudyRecord
-
-CONTROL = ({"en": 5, "de": 4}, {"en": 5, "de": 5, "es": 4, "ja": 3})
-BETTER = ({"en": 7, "de": 6}, {"en": 6, "de": 6, "es": 7, "ja": 6})
-
-
-def two_arms(**changes: object) -> StudyRecord:
-    seeds = {
-        "control": [CONTROL, ({"en": 4, "de": 4}, {"en": 5, "de": 5, "es": 4, "ja": 4}), CONTROL],
-        "trial 007": [BETTER, BETTER, ({"en": 7, "de": 7}, {"en": 6, "de": 6, "es": 7, "ja": 7})],
-    }
-    return confirmed(seeds, "trial 007", {"trial 007": 0.95}, **changes)  # type: ignore[arg-type]
 
 
 def test_means_differences_and_optimism_by_hand() -> None:

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.confirm.test_command import begin
-from tests.confirm.test_plan import searched
+from tests.confirm.searches import begin, searched
 from tuner.confirm.design import confirmation, reference
 from tuner.confirm.same import check_own, check_same
 from tuner.errors import UserError

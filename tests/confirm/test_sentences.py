@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from tests.confirm.arms import BETTER, CONTROL, two_arms
 from tests.confirm.examples import confirmed
-from tests.confirm.test_result import BETTER, CONTROL, two_arms
 from tuner.confirm.arm import Difference
 from tuner.confirm.result import DEV, Confirmed
 from tuner.confirm.sentences import answer, sentences

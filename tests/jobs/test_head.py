@@ -20,8 +20,8 @@ import pytest
 from upath import UPath
 
 from tests.jobs.heads import BIN, RayHead
-from tests.robustness.test_secrets import leaks
-from tests.search.processes import SMOKE
+from tests.processes import SMOKE
+from tests.robustness.examples import leaks
 from tuner.errors import UserError
 from tuner.jobs import api
 from tuner.jobs.connection import Head, connect

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plan.test_plan import printed
+from tests.plan.examples import printed
 from tests.scaling.studies import planned
 from tuner.model.shape import EncoderShape
 from tuner.plan.pace import Pace

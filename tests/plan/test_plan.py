@@ -11,15 +11,16 @@ import pytest
 import torch
 from rich.console import Console
 
+from tests.plan.examples import SHAPE, printed
 from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
 from tuner.errors import UserError
 from tuner.model.encoder import load_encoder, load_tokenizer
-from tuner.model.shape import EncoderShape, describe_encoder
+from tuner.model.shape import describe_encoder
 from tuner.plan.command import plan_study
 from tuner.plan.pace import Pace
 from tuner.plan.plan import calibrated, make_plan
-from tuner.plan.show import show, warnings
+from tuner.plan.show import warnings
 from tuner.run.checked import check_study
 from tuner.run.disk import used_bytes
 from tuner.study import StudyConfig
@@ -30,19 +31,11 @@ from tuner.terminal.progress import ConsoleProgress
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.loop import train
 
-SHAPE = EncoderShape(num_layers=4, hidden_size=64, parameters=1_000_000)
 PACE = Pace(1e-3, 8e-3, {"last": 1.0, "dlfa": 1.5}, 0.5, 7.0, 1.0, "recorded by earlier: 3 trials")
 
 
 def changed(study: StudyConfig, **settings: Any) -> StudyConfig:
     return validate_study(study.model_dump(mode="json") | settings, "the fixture")
-
-
-def printed(study: StudyConfig, pace: Pace | None, width: int = 80) -> str:
-    console = Console(width=width, record=True, force_terminal=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    with console.file:
-        show(make_plan(study, pace, SHAPE), study, console)
-    return console.export_text()
 
 
 def test_batches_and_their_overshoot(study: StudyConfig) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tests.scaling.examples import SMALL, planted
 from tests.scaling.studies import planned, recorded
-from tests.scaling.test_result import SMALL, planted
 from tuner.errors import UserError
 from tuner.journal.records import StudyRecord
 from tuner.report.leaderboard import as_csv, ordered, show

@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from tests.robustness.damage import sealed
-from tests.search.test_driver import FACTS
+from tests.search.examples import FACTS
 from tuner.cli import main
 from tuner.errors import UserError
 from tuner.journal.events import (

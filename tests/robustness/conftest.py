@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.examples import place, tuner  # noqa: F401 (fixtures)
 from tests.robustness.studies import NAME, sound_study
-from tests.search.conftest import place, tuner  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from tests.search.conftest import SETTINGS
-from tests.search.test_driver import create, run
+from tests.examples import SETTINGS
+from tests.search.examples import create, run
 from tuner.journal.events import NodeJoined, NodeLeft
 from tuner.journal.records import Evaluation
 from tuner.search.driver import Driver

@@ -13,7 +13,7 @@ import torch
 
 from tests.robustness.commands import tuner
 from tests.robustness.conftest import copied
-from tests.robustness.test_study_folders import LOOKS, go_on
+from tests.robustness.examples import LOOKS, go_on
 from tuner.data import nano
 from tuner.errors import UserError
 from tuner.model.encoder import load_encoder, load_tokenizer

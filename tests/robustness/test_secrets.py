@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
 from urllib.parse import quote
@@ -11,9 +10,10 @@ from uuid import uuid4
 
 import pytest
 
+from tests.processes import SMOKE, Command, finish, record, runs_in_mlflow, wait_for
 from tests.robustness.commands import tree
 from tests.robustness.commands import tuner as tuner_here
-from tests.search.processes import SMOKE, Command, finish, record, runs_in_mlflow, wait_for
+from tests.robustness.examples import leaks
 
 NAMES = [
     "MLFLOW_TRACKING_USERNAME",
@@ -38,28 +38,6 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     for name, secret in secrets.items():
         monkeypatch.setenv(name, secret)
     return secrets
-
-
-def spellings(secret: str) -> Iterator[bytes]:
-    """As it is, as an address has it, and as a header has it."""
-    for text in (secret, quote(secret, safe="")):
-        yield text.encode()
-    for before in ("", ":"):
-        yield b64encode(f"{before}{secret}".encode()).rstrip(b"=")[2:-2]
-
-
-def leaks(secrets: dict[str, str], folder: Path, *printed: str) -> list[str]:
-    """Which secrets are where."""
-    contents = {f"printed {n}": text.encode() for n, text in enumerate(printed)}
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            contents[path.relative_to(folder).as_posix()] = path.read_bytes()
-    return [
-        f"{name} in {where}"
-        for where, content in contents.items()
-        for name, secret in secrets.items()
-        if any(spelling in content for spelling in spellings(secret))
-    ]
 
 
 def test_they_are_found_where_they_are(tmp_path: Path) -> None:

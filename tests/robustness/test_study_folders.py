@@ -17,46 +17,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.robustness.commands import examples, in_time, tree, tuner
+from tests.robustness.commands import examples, tree, tuner
 from tests.robustness.conftest import NAME, copied
 from tests.robustness.damage import DAMAGE, KINDS, PLACES, files, forge, put
+from tests.robustness.examples import LOOKS, go_on
 from tuner.errors import UserError
-from tuner.journal.journal import FILE, Journal, read_history
+from tuner.journal.journal import FILE, read_history
 from tuner.run.prepare import check_unchanged
-from tuner.run.resume import Extension, extended, nothing_left
-from tuner.run.trial_files import TrialFiles
-from tuner.search.driver import Driver
-from tuner.training.checkpoint import MODEL, Checkpoints, name_of
+from tuner.run.resume import Extension, extended
+from tuner.training.checkpoint import MODEL, name_of
 
-LOOKS = [
-    ["status", NAME],
-    ["status", NAME, "--json"],
-    ["list"],
-    ["list", "--json"],
-    ["report", NAME],
-    ["report", NAME, "--json"],
-]
 FOUND = {"data": {"checksum": "a"}, "encoder": {"checksum": "b"}}
-
-
-def go_on(folder: Path) -> None:
-    """What `tuner resume` does up to where Ray would start, and what the first worker does."""
-    with in_time(), Journal(folder) as journal:
-        record = journal.history.record()
-        study = extended(record, folder, Extension(trials="+1"))
-        assert study.folder == folder.absolute()
-        if nothing_left(record, study):
-            return
-        files = TrialFiles(study)
-        driver = Driver(study, journal, [files])
-        driver.start()
-        while (trial := driver.next_trial()) is not None:
-            driver.trial_started(trial.number)
-            checkpoints = Checkpoints(study.trial_folder(trial.number), 60.0)
-            checkpoints.latest("mine")
-            driver.attempt_failed(trial.number, "non_finite", "the loss is nan")
-        driver.finish()
-        files.close()
 
 
 def look_and_go_on(folder: Path, looks: Sequence[Sequence[str]] = LOOKS) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.scaling.answers import planted
 from tests.scaling.studies import planned, recorded
-from tests.scaling.test_result import planted
 from tuner.scaling.result import Scaled
 
 

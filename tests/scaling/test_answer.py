@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tests.scaling.answers import SMALL, planted
 from tests.scaling.effects import effect, whole
 from tests.scaling.studies import best_at, planned, recorded
-from tests.scaling.test_result import SMALL, planted
 from tuner.report.text.scaling import show
 from tuner.scaling.model import Effect
 from tuner.scaling.result import Scaled, cell_of

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.scaling.answers import said
 from tests.scaling.effects import about, effect
 from tests.scaling.studies import planned, recorded
-from tests.scaling.test_sentences import said
 from tuner.scaling.model import Plateau
 from tuner.scaling.result import Scaled
 from tuner.scaling.sentences import sentences

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from math import log2
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.scaling.answers import SMALL, planted
 from tests.scaling.studies import best_at, planned, recorded
 from tuner.errors import UserError
 from tuner.journal.records import StudyRecord
@@ -15,23 +14,6 @@ from tuner.scaling.design import Cell
 from tuner.scaling.result import Scaled, is_scaling
 from tuner.study.file import validate_study
 from tuner.study.trial import TrialConfig
-
-SMALL: dict[str, Any] = {
-    "space": {"batch.effective_size": [16, 64], "mix.cross_lingual": [0.0, 1.0]},
-    "design__tuning": {"lr": [1e-4, 1e-3, 1e-2], "seeds": [9], "at": {"mix.cross_lingual": 1.0}},
-}
-"""Six tuning trials; trials 6 to 17: four cells with seeds 1, 2, 3, a seed at a time."""
-
-
-def planted(config: TrialConfig, language: str) -> float:
-    """In es and ja 5 points from β 0 to 1, 2 a doubling of B, 3 of k; in en and de −4 of β."""
-    if config.seed >= 8:
-        return 0.9 if config.optim.lr == 1e-3 else 0.6
-    if language in ("en", "de"):
-        return 0.85 - 0.04 * config.mix.cross_lingual
-    gained = 0.05 * config.mix.cross_lingual + 0.02 * log2(config.batch.effective_size / 16)
-    gained += 0.03 * (config.fusion.kind == "dlfa")
-    return 0.60 + gained + (0.1 if language == "es" else 0.0)
 
 
 def test_planted_effects_come_back_in_every_response(tmp_path: Path) -> None:

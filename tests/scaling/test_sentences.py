@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tests.scaling.answers import SMALL, planted, said
 from tests.scaling.effects import about, effect, whole
 from tests.scaling.studies import planned, recorded
-from tests.scaling.test_result import SMALL, planted
 from tuner.report.text.scaling import show
 from tuner.scaling.findings import interval, main_findings, other_findings
 from tuner.scaling.model import Effect, Fit
@@ -27,12 +27,6 @@ from tuner.wording import points
 def small(folder: Path, *fails: int, stop_at: int | None = None) -> str:
     record = recorded(planned(folder, **SMALL), planted, fails, stop_at)
     return " ".join(sentences(Scaled.of(record)))
-
-
-def said(result: Scaled, *effects: Effect, **changes: object) -> str:
-    """What is found where the fit of the targets has these effects."""
-    fit = replace(result.fits["targets"], effects=effects, **changes)  # type: ignore[arg-type]
-    return " ".join(main_findings(replace(result, fits={"targets": fit}), "targets"))
 
 
 def test_the_design_is_told_as_it_was_planned(result: Scaled) -> None:

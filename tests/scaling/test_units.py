@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scaling.test_model import grid, tables, values
+from tests.scaling.grids import grid, tables, values
 from tuner.scaling.model import fit
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.scaling.studies import best_at, planned, recorded
-from tests.search.test_driver import create
+from tests.search.examples import create
 from tuner.journal.journal import Journal
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.run.resume import nothing_left

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.search.test_driver import Make, create
+from tests.search.examples import Make, create
 from tuner.journal.journal import Journal, read_history
 from tuner.journal.records import FailureKind, StudyRecord, TrialRecord
 from tuner.search import failures

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.search.test_driver import FACTS
+from tests.search.examples import FACTS
 from tuner.errors import UserError
 from tuner.journal.events import StudyCreated
 from tuner.journal.journal import Journal

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.tracking.stores import Store
 from tests.waiting import until
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord, TrialState
 from tuner.progress import Advance
@@ -137,3 +138,9 @@ class Told:
 def until_idle(tracker: BackgroundTracker) -> None:
     """Wait until MLflow lacks nothing."""
     until(lambda: not tracker._lacking)
+
+
+def written(store: Store, run_id: str) -> dict[str, str]:
+    folder = next((p for p in store.folder.rglob(f"{run_id}/artifacts")), None)
+    reports = folder.glob("report.*") if folder else ()
+    return {path.name: path.read_text() for path in reports}

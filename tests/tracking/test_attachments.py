@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.ports import free_port
-from tests.tracking.examples import EVERY_STATE, study
+from tests.tracking.examples import EVERY_STATE, study, written
 from tests.tracking.stores import Store
 from tuner.tracking import Tracker, attach
 from tuner.tracking.refusals import Unreachable
@@ -45,9 +45,3 @@ def test_a_study_that_mlflow_does_not_know_is_none(store: Store, tmp_path: Path)
 def test_a_server_that_is_away_is_told_as_such() -> None:
     with pytest.raises(Unreachable):
         attach(f"http://127.0.0.1:{free_port()}", "demo", "4f0c2b", {"report.md": ""})
-
-
-def written(store: Store, run_id: str) -> dict[str, str]:
-    folder = next((p for p in store.folder.rglob(f"{run_id}/artifacts")), None)
-    reports = folder.glob("report.*") if folder else ()
-    return {path.name: path.read_text() for path in reports}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.scaling.examples import SMALL, planted
 from tests.scaling.studies import planned, recorded
-from tests.scaling.test_result import SMALL, planted
 from tuner.tracking.contents import SCORE, of_study, of_trial
 
 pytestmark = pytest.mark.integration

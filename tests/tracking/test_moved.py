@@ -12,9 +12,8 @@ import pytest
 from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
 from tests.robustness.commands import tree
-from tests.tracking.examples import EVERY_STATE, study
+from tests.tracking.examples import EVERY_STATE, study, written
 from tests.tracking.stores import Store
-from tests.tracking.test_attachments import written
 from tuner.tracking import Tracker, attach
 from tuner.tracking.moved import follow
 

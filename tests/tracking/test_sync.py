@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.search.test_driver import FACTS
+from tests.search.examples import FACTS
 from tests.tracking.examples import BEGAN, evaluation
 from tests.tracking.stores import Store, Tally
 from tuner.cli import app

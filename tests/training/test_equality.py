@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from transformers import BertConfig, BertForSequenceClassification
 
-from tests.training.test_loop import CPU, EPS, PROTOCOL, trial
+from tests.training.examples import CPU, EPS, PROTOCOL, trial
 from tuner.data.batches import HybridBatches
 from tuner.data.tokens import Pairs, TokenisedCorpus
 from tuner.model.classifier import PairClassifier

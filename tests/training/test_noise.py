@@ -13,8 +13,8 @@ import torch
 from pydantic import ValidationError
 from torch.nn import functional as F
 
+from tests.training.examples import PROTOCOL, trial
 from tests.training.ranks import Watched, without_clock
-from tests.training.test_loop import PROTOCOL, trial
 from tuner.data.batches import Stream
 from tuner.data.corpus import Split
 from tuner.data.tokens import TokenisedCorpus, TokenisedSplit

@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import DistilBertConfig, DistilBertModel, XLMRobertaConfig, XLMRobertaModel
 
-from tests.training.test_loop import EPS, Run, trial
+from tests.training.examples import EPS, Run, trial
 from tuner.data.tokens import TokenisedCorpus
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, load_encoder

@@ -56,7 +56,7 @@ class Evaluation(Record):
     step: Count = Field(description="optimizer steps done")
     objective: float = Field(description="what ASHA and the sampler see; never from `oracle`")
     select: dict[str, Scores]
-    oracle: dict[str, Scores] = {}
+    oracle: dict[str, Scores] = Field({})
     noise: dict[str, NoiseRecord] = Field(
         {},
         description="gradient noise by kind of batch (`monolingual`, `cross_lingual`), where it is "

@@ -18,7 +18,7 @@ HIDDEN = ("hidden_size", "dim", "emb_dim", "d_model", "n_embd")
 MOST = {"layers": 1_000, "hidden": 2**17, "vocabulary": 2**24, "positions": 2**24}
 """Larger numbers are not an encoder's: its tables alone would fill the memory."""
 SEEN = "seen_languages"
-"""Key of the configuration that `tuner.run.export` adds, so that it goes wherever the encoder goes."""
+"""Key of the configuration that `tuner.run.export` adds: it goes wherever the encoder goes."""
 OFFSET = {
     *("roberta", "xlm-roberta", "xlm-roberta-xl", "roberta-prelayernorm", "camembert", "xmod"),
     *("data2vec-text", "ibert", "longformer", "mpnet", "esm", "luke", "mluke"),

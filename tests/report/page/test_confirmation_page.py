@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.report.page.conftest import paged
+from tests.report.page.examples import blocks_of, words_of
 from tests.report.page.studies import confirmation
-from tests.report.page.test_search_page import blocks_of, words_of
 from tuner.confirm.result import Confirmed
 from tuner.confirm.sentences import answer, sentences
 from tuner.journal.records import StudyRecord

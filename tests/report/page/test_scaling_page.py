@@ -8,7 +8,7 @@ from statistics import fmean
 import pytest
 
 from tests.report.page.conftest import paged
-from tests.report.page.test_search_page import blocks_of, words_of
+from tests.report.page.examples import blocks_of, words_of
 from tests.scaling.studies import planned, recorded
 from tuner.journal.records import StudyRecord
 from tuner.report.page.blocks import Figure, Grid, Page, Points

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.report.page.conftest import paged
+from tests.report.page.examples import blocks_of, words_of
 from tests.report.page.studies import RUNGS, confirmation, search
 from tuner import invocation
 from tuner.errors import UserError
@@ -16,23 +17,10 @@ from tuner.journal.ledger import Ledger
 from tuner.journal.records import StudyRecord
 from tuner.report.page import beside
 from tuner.report.page.beside import first_test
-from tuner.report.page.blocks import Block, Commands, Figure, Grid, Page, Side, Words
+from tuner.report.page.blocks import Commands, Figure, Grid, Page
 from tuner.report.page.render import markdown
 
 BROKEN = "planted-reference"
-
-
-def blocks_of(page: Page, title: str) -> list[Block]:
-    section = next(section for section in page.sections if section.title.startswith(title))
-    return [
-        part
-        for block in section.blocks
-        for part in (block.figures if isinstance(block, Side) else (block,))
-    ]
-
-
-def words_of(page: Page, title: str) -> str:
-    return " ".join(block.text for block in blocks_of(page, title) if isinstance(block, Words))
 
 
 def test_the_answer_is_a_candidate(search_page: Page, searched: StudyRecord) -> None:

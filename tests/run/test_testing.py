@@ -1,0 +1,211 @@
+"""A trial on test, against its model asked pair by pair; the whole command, killed in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+
+from tests.confirm.examples import corpus, settings
+from tests.confirm.examples import run as run_here
+from tests.processes import SMOKE, Command, record, runs_in_mlflow, wait_for
+from tuner.confirm.result import Confirmed
+from tuner.data.nano.pairs import PAIRS
+from tuner.journal.arrays import text_as_bits
+from tuner.journal.journal import FILE
+from tuner.journal.records import Evaluation, OnTest, StudyRecord, TrialRecord
+from tuner.model.classifier import PairClassifier
+from tuner.model.packing import Block
+from tuner.run.prepare import prepare
+from tuner.run.testing import crossed, evaluate_on_test
+from tuner.run.trial_files import TrialFiles
+from tuner.run.worker import Failed
+from tuner.study.file import load_study, validate_study
+from tuner.terminal.progress import ConsoleProgress
+from tuner.training.checkpoint import Checkpoints
+from tuner.training.loop import train
+
+pytestmark = pytest.mark.integration
+NAME = "smoke-confirm"
+
+
+def test_a_trial_on_test_is_its_model_asked_pair_by_pair(tmp_path: Path) -> None:
+    overrides = ["budget.pairs_per_trial=1600", "scheduler.kind=none", f"storage={tmp_path}"]
+    study = load_study(SMOKE, [*overrides, "space={}"])
+    inputs = prepare(study, ConsoleProgress(Console(quiet=True)))
+    config = study.baseline_config()
+    saved = Checkpoints(study.trial_folder(0), 60.0)
+    parts = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
+    events = list(train(config, (1600,), *parts, saved))
+    evaluation = events[-1]
+    assert isinstance(evaluation, Evaluation)
+    trial = TrialRecord(
+        number=0,
+        origin="design",
+        arm="control",
+        params={},
+        config=config,
+        budget=1600,
+        state="completed",
+        evaluations=(evaluation,),
+    )
+    made = StudyRecord(
+        name="smoke",
+        id="i",
+        created=1.0,
+        settings={**study.model_dump(mode="json"), "design": {"kind": "confirm"}},
+        facts=inputs.facts,
+        rungs=(1600,),
+        trials=(trial,),
+    )
+    files = TrialFiles(study)
+    files.study_started(made)
+    files.wait()
+    assert files.close() == []
+    folder = study.folder / "best" / "0000"
+    arguments = (study.resources, folder, trial, inputs.protocol, inputs.test, inputs.encoder)
+    found = evaluate_on_test(*arguments)
+    assert isinstance(found, OnTest), found
+
+    languages = inputs.test.languages
+    assert [each.name for each in crossed(inputs.test)][:2] == ["en", "en-de"]
+    assert len(found.answers) == len(languages) ** 2 == 16
+    model = PairClassifier(inputs.encoder, config.fusion, config.head, 2, 99)
+    model.load_state_dict(load_file(folder / "model.safetensors"))
+    model.eval()
+    for name, (first, second) in {"es": (2, 2), "en-ja": (0, 3), "ja-en": (3, 0)}.items():
+        rows = inputs.test.rows("test", [languages[first], languages[second]])
+        right = text_as_bits(found.answers[name], len(rows))
+        assert right.mean() == pytest.approx(found.scores[name].accuracy)
+        for place in range(0, len(rows), 29):
+            row = rows[place : place + 1]
+            pair = inputs.test.assemble(
+                "test", row, np.full_like(row, first), np.full_like(row, second)
+            )
+            assert pair.token_type_ids is not None
+            tensors = (pair.input_ids, pair.attention_mask, pair.token_type_ids)
+            with torch.inference_mode():
+                logits = model([Block(*(torch.from_numpy(each) for each in tensors))])
+            assert bool(logits.argmax() == pair.labels[0]) == right[place]
+    both = [found.scores[language].accuracy for language in ("es", "ja")]
+    assert found.scores["targets"].accuracy == pytest.approx(sum(both) / 2)
+    assert found.majority["en"] == pytest.approx(0.5, abs=0.05)
+
+    (folder / "model.safetensors").write_bytes(b"not what was kept")
+    damaged = evaluate_on_test(*arguments)
+    assert isinstance(damaged, Failed) and "is damaged" in damaged.reason
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    printed, _ = process.communicate(timeout=900)
+    return process.returncode, printed
+
+
+@pytest.mark.slow
+def test_searched_confirmed_killed_resumed_and_once_more(tuner: Command, place: Path) -> None:
+    """Killed while training, interrupted while reading test: nothing twice. Again, and alone."""
+    code, printed = ended(tuner("search", str(SMOKE)))
+    assert code == 0 and "tuner confirm smoke" in printed, printed
+
+    asked = ("confirm", "smoke", "--top", "1", "--seeds", "2")
+    first = tuner(*asked)
+    done = "completed"
+    wait_for(place, lambda s: any(t.state == done for t in s.trials), first, NAME, 600)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    killed = record(place, NAME)
+    assert killed.recommendation is None and not any(trial.tests for trial in killed.trials)
+
+    second = tuner("resume", NAME)
+    wait_for(place, lambda s: any(t.tests for t in s.trials), second, NAME, 600)
+    second.send_signal(signal.SIGINT)
+    code, printed = ended(second)
+    assert code == 130 and f"resume {NAME}" in printed, printed
+    stopped = record(place, NAME)
+    assert stopped.state == "interrupted" and stopped.recommendation is not None
+    tested = {trial.number: trial.tests for trial in stopped.trials if trial.tests}
+    assert 0 < len(tested) < 4
+
+    code, printed = ended(tuner(*asked, "--json"))
+    assert code == 0, printed
+    study = record(place, NAME)
+    assert study.state == "completed" and study.recommendation == stopped.recommendation
+    for trial in study.trials:
+        assert trial.state == "completed" and len(trial.tests) == 1
+        assert tested.get(trial.number, trial.tests) == trial.tests
+        assert len(trial.tests[0].answers) == 16
+    result = Confirmed.of(study)
+    assert "Recommended, before test was read" in printed and study.facts["claim"] in printed
+    (told,) = json.loads(printed[printed.index('[{"name"') :].splitlines()[0])
+    assert told["result"]["recommended"] == result.recommended and told["state"] == "completed"
+    journal = (place / "studies" / NAME / FILE).read_text(encoding="utf-8").splitlines()
+    events = [json.loads(line)["event"] for line in journal]
+    assert events.count("recommended") == 1 and events.count("tested") == 4
+    assert max(n for n, e in enumerate(events) if e == "evaluated") < events.index("recommended")
+    kept = sorted(path.name for path in (place / "studies" / NAME / "best").iterdir())
+    assert kept == [f"{t.number:04d}" for t in study.trials if t.arm == result.recommended]
+
+    parent, children = runs_in_mlflow(place, NAME)
+    assert parent.data.tags["tuner.recommendation"] == result.recommended
+    for trial, run in zip(study.trials, children, strict=True):
+        assert run.data.tags["tuner.arm"] == trial.arm and run.data.tags["tuner.test_read"]
+        assert run.data.tags["tuner.claim"] == study.facts["claim"]
+        scored = trial.tests[0].scores
+        assert run.data.metrics["test/accuracy/es-ja"] == pytest.approx(scored["es-ja"].accuracy)
+    searched, its_trials = runs_in_mlflow(place)
+    logged = [name for run in (searched, *its_trials) for name in run.data.metrics]
+    assert logged and not any(name.startswith("test/") for name in logged)
+
+    once_more = ("--again", "--top", "1", "--seeds", "2", "--reference", "--json")
+    code, printed = ended(tuner("confirm", "smoke", *once_more))
+    assert code == 0, printed
+    fresh, alone = record(place, f"{NAME}-2"), record(place, "smoke-reference-2")
+    assert {t.config.seed for t in fresh.trials}.isdisjoint({t.config.seed for t in study.trials})
+    result = Confirmed.of(fresh)
+    assert result.earlier == (NAME,) and {arm.name for arm in result.arms} > {"control"}
+    assert alone.state == "completed" and len(alone.trials) == 2
+    for trial in alone.trials:
+        assert trial.last is not None and trial.last.pairs_seen == 5 * PAIRS["train"]
+        assert trial.tests and trial.config.mix.cross_lingual == 0
+    assert alone.facts["claim"].startswith("zero-shot for de, es, ja; trained on en")
+    told = json.loads(printed[printed.index('[{"name"') :].splitlines()[0])
+    assert [each["name"] for each in told] == [f"{NAME}-2", "smoke-reference-2"]
+    assert "trial" not in Confirmed.of(alone).recommended
+    code, printed = ended(tuner("report", f"{NAME}-2"))
+    assert code == 0, printed
+    page = (place / "studies" / f"{NAME}-2" / "report.md").read_text(encoding="utf-8")
+    assert "Test may have been read before" in page and f"({NAME})" in page
+    assert "None stand here" in page and "XTREME, mBERT" not in page
+
+    code, printed = ended(tuner("resume", "smoke"))
+    assert code == 0 and "has read test" not in printed, "nothing is left to add"
+    code, printed = ended(tuner("resume", "smoke", "--trials", "+1"))
+    assert code == 0, printed
+    for name in (NAME, f"{NAME}-2"):
+        assert f"{name} has read test: whoever adds to smoke may know it" in printed
+    code, printed = ended(tuner("report", "smoke"))
+    page = (place / "studies" / "smoke" / "report.md").read_text(encoding="utf-8")
+    assert f"1 trial of the search began after {NAME} had read test" in page
+
+
+@pytest.mark.slow
+def test_a_confirmation_on_other_data_begins_nothing(
+    tuner: Command, place: Path, tmp_path: Path
+) -> None:
+    """A search in files; then test loses some pairs."""
+    data, studies = corpus(tmp_path / "data", turned=False), place / "studies"
+    study = validate_study(settings(data, storage=str(studies)), "the test")
+    run_here(study, prepare(study, ConsoleProgress(Console(quiet=True))))
+    test = data / "es" / "test_2k.tsv"
+    test.write_text("".join(test.read_text().splitlines(keepends=True)[:-50]), encoding="utf-8")
+    code, printed = ended(tuner("confirm", "canary", "--top", "1", "--seeds", "2"))
+    assert code == 2 and "the data (test) has changed since the search began" in printed, printed
+    assert not (studies / "canary-confirm").exists()

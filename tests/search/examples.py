@@ -1,0 +1,73 @@
+"""What several tests of this room need."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tuner.journal.events import StudyCreated, TrialPlaced
+from tuner.journal.journal import Journal
+from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
+from tuner.search.driver import Driver
+from tuner.study import StudyConfig
+
+Make = Callable[[int, float], Evaluation]
+
+
+FACTS: dict[str, Any] = {
+    "claim": "zero-shot",
+    "objective": "dev accuracy",
+    "majority_accuracy": 0.5,
+    "data": {
+        "source": "nano",
+        "checksum": "d" * 64,
+        "languages": ["en", "de", "es", "ja"],
+        "counts": {},
+        "machine_translated": False,
+    },
+    "encoder": {"name": "nano", "checksum": "e" * 64, "layers": 4},
+}
+
+
+def create(study: StudyConfig) -> Journal:
+    """The journal of a new study."""
+    created = StudyCreated(
+        time=1.0,
+        name=study.name,
+        id="abc",
+        settings=study.model_dump(mode="json"),
+        facts=FACTS,
+        rungs=study.rungs,
+    )
+    return Journal.create(study.folder, created)
+
+
+def score(trial: TrialRecord, rung: int) -> float:
+    """A made-up learning curve: better for some learning rates, and with more pairs."""
+    return 0.5 + 0.4 * trial.config.mix.cross_lingual * rung / 900 + trial.config.optim.lr
+
+
+def run(driver: Driver, study: StudyConfig, make: Make, stop_after: int | None = None) -> int:
+    """One worker; gives up (as if killed) after so many evaluations. Returns how many were fed."""
+    fed = 0
+    while (trial := driver.next_trial()) is not None:
+        driver.trial_started(trial.number)
+        driver.note(TrialPlaced(time=time.time(), number=trial.number, nodes=("here",)))
+        for rung in study.rungs:
+            if any(known.rung == rung for known in trial.evaluations):
+                continue
+            if fed == stop_after:
+                return fed
+            fed += 1
+            if not driver.evaluated(trial.number, make(rung, score(trial, rung))):
+                break
+    return fed
+
+
+def configurations(record: StudyRecord) -> list[object]:
+    """What of a study must not depend on interruptions."""
+    return [
+        (t.number, t.origin, t.params, t.state, [e.objective for e in t.evaluations])
+        for t in record.trials
+    ]

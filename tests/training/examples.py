@@ -1,0 +1,86 @@
+"""What several tests of this room need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from tuner.data.tokens import TokenisedCorpus
+from tuner.journal.records import Evaluation
+from tuner.model.encoder import PretrainedEncoder
+from tuner.study.parts import LanguagesConfig, ProtocolConfig
+from tuner.study.protocol import Protocol
+from tuner.study.trial import TrialConfig
+from tuner.training.checkpoint import Checkpoints
+from tuner.training.loop import (
+    Step,
+    train,
+)
+
+CPU = torch.device("cpu")
+
+
+PROTOCOL = Protocol.of(
+    LanguagesConfig(source=("en", "de", "fr"), target=("ja",)), ProtocolConfig(), True
+)
+
+
+NEVER = 1e9
+"""Seconds between checkpoints, for those saved at rungs alone."""
+
+
+EPS = 1e-4
+"""Adam's epsilon where floats are compared: with less, gradients that are zero but for rounding (of
+attention's key biases) move weights."""
+
+
+def trial(**values: Any) -> TrialConfig:
+    """A trial of few large steps, with dropout, cross-lingual batches and fusion."""
+    defaults = {
+        "batch.effective_size": 7,
+        "mix.cross_lingual": 0.5,
+        "fusion.kind": "dlfa",
+        "fusion.layer": 1,
+        "optim.lr": 1e-3,
+        "optim.warmup_ratio": 0.1,
+    }
+    return TrialConfig.from_flat({**defaults, **values})
+
+
+def without_clock(evaluation: Evaluation) -> Evaluation:
+    clocks = ("time", "pairs_per_second", "train_seconds", "evaluation_seconds", "peak_memory_mb")
+    return evaluation.model_copy(update=dict.fromkeys(clocks, 1.0))
+
+
+class Run:
+    """What a trial yielded, and its weights at the end."""
+
+    def __init__(
+        self,
+        config: TrialConfig,
+        rungs: tuple[int, ...],
+        corpus: TokenisedCorpus,
+        encoder: PretrainedEncoder,
+        folder: Path,
+        every_seconds: float = NEVER,
+        steps: int | None = None,
+        **settings: Any,
+    ) -> None:
+        """`steps`: the trial is interrupted at this one, done but not saved."""
+        self.steps: list[Step] = []
+        self.evaluations: list[Evaluation] = []
+        checkpoints = Checkpoints(folder, every_seconds)
+        for event in train(config, rungs, PROTOCOL, corpus, encoder, CPU, checkpoints, **settings):
+            if isinstance(event, Step):
+                self.steps.append(event)
+                if len(self.steps) == steps:
+                    break
+            elif isinstance(event, Evaluation):
+                self.evaluations.append(without_clock(event))
+        self.weights: dict[str, Tensor] = {}
+        for checkpoint in sorted(folder.glob("step-*"))[-1:]:
+            self.weights = load_file(checkpoint / "model.safetensors")
