@@ -13,6 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.architecture import DOCUMENT, LOOSE, rooms, with_lists
 from tests.waiting import Within
 from tuner import DISTRIBUTION
 
@@ -71,11 +72,17 @@ def test_text_has_an_encoding_that_no_locale_decides(module: str) -> None:
             assert "encoding" in named or binary, ast.unparse(node)
 
 
-def test_the_readme_maps_every_module() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    mapped = set(re.findall(r"\btuner/[\w/]+\.py\b", readme))
-    assert {module for module in MODULES if _has_code(module)} - mapped == set(), "not in the map"
-    assert mapped - set(MODULES) == set(), "in the map, but gone"
+def test_the_architecture_lists_every_module() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert text == with_lists(text), "run python -m tests.architecture"
+
+
+def test_few_modules_are_loose() -> None:
+    assert len(rooms()[LOOSE]) <= 10, "eight beside __init__ and __main__"
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
 
 
 def test_the_lock_pins_what_the_project_needs() -> None:
@@ -124,9 +131,3 @@ def _written_by_us() -> list[Path]:
     kinds = ("", ".cfg", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml", ".html")
     found = [path for path in paths if path.is_file() and path.suffix in kinds]
     return [path for path in found if path.name not in ("CHANGELOG.md", ".gitignore")]
-
-
-def _has_code(module: str) -> bool:
-    """Whether there is more in a module than its docstring."""
-    body = ast.parse((ROOT / module).read_text(encoding="utf-8")).body
-    return any(not isinstance(node, ast.Expr) for node in body)
