@@ -1,6 +1,6 @@
 """The JSON Schema of a study's YAML: editors complete and document its keys from it.
 
-Made from StudyConfig, and from `tuner.study.trial` where the keys of a block are the dotted names of a
+Made from StudyConfig, and from `tuner.study.trial` where the keys of a block are dotted names of a
 trial's settings. What it accepts can still be refused: rules between keys are left to the loader.
 """
 
