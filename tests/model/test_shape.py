@@ -13,8 +13,9 @@ from transformers import BertConfig, BertForPreTraining
 from tests.model.conftest import MODELS, SIZES
 from tuner.errors import UserError
 from tuner.model.encoder import PretrainedEncoder
-from tuner.model.fusion import KINDS, build_fusion
+from tuner.model.fusion import build_fusion
 from tuner.model.shape import EncoderShape, added_parameters, describe_encoder
+from tuner.study.fusions import FUSIONS
 from tuner.study.parts import EncoderConfig
 from tuner.study.trial import FusionConfig
 
@@ -68,10 +69,10 @@ def test_what_cannot_be_read_is_told(
 
 
 @pytest.mark.parametrize("reduction", [1, 3, 4])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FUSIONS)
 def test_what_fusion_and_head_add_is_counted_as_torch_does(kind: str, reduction: int) -> None:
-    layer = None if kind == "last" else 1
-    config = FusionConfig(kind=kind, layer=layer, reduction=reduction)  # type: ignore[arg-type]
+    layer = 1 if FUSIONS[kind].fuses else None
+    config = FusionConfig(kind=kind, layer=layer, reduction=reduction)
     modules = [build_fusion(config, 16, 3), torch.nn.Linear(16, 2)]
     counted = sum(p.numel() for module in modules for p in module.parameters())
     assert added_parameters(config, 16) == counted

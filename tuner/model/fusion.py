@@ -6,19 +6,21 @@ convolutions, element-wise multiplication, the last and one lower layer. What th
 filled from the attentional feature fusion it builds on (arXiv 2009.14082, section 3), with
 LayerNorm in place of BatchNorm, which would make a pair's output depend on its batch.
 
-Shapes: B pairs, T tokens, E hidden. A new kind is one class here, its line in `KINDS`, and its name
-in `FusionConfig.kind`.
+Shapes: B pairs, T tokens, E hidden. A new kind is one class here and its line in
+`tuner.study.fusions`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tuner.model.shape import check_layer, check_reduction
+from tuner.study.fusions import FUSIONS
 from tuner.study.trial import FusionConfig
 
 Hidden = Float[Tensor, "pairs tokens hidden"]
@@ -122,14 +124,6 @@ def _branch(hidden_size: int, channels: int) -> nn.Sequential:
     )
 
 
-KINDS: dict[str, Callable[[FusionConfig, int], nn.Module]] = {
-    "last": LastLayer,
-    "sum": Sum,
-    "concat": Concatenation,
-    "dlfa": DoubleLayerFeatureAggregation,
-}
-
-
 def build_fusion(config: FusionConfig, hidden_size: int, num_layers: int) -> nn.Module:
     """The module of `config.kind`: `forward(last, lower, mask)`, X and Y to Z.
 
@@ -137,4 +131,6 @@ def build_fusion(config: FusionConfig, hidden_size: int, num_layers: int) -> nn.
         UserError: the encoder has no such lower layer, or `config.reduction` leaves no channel.
     """
     check_layer(config, num_layers)
-    return KINDS[config.kind](config, hidden_size)
+    module, _, name = FUSIONS[config.kind].code.partition(":")
+    kind: Callable[[FusionConfig, int], nn.Module] = getattr(import_module(module), name)
+    return kind(config, hidden_size)

@@ -29,6 +29,7 @@ from tuner.model.files import (
 from tuner.model.one_language import check_one_language
 from tuner.model.verdict import known
 from tuner.study import StudyConfig
+from tuner.study.fusions import FUSIONS
 from tuner.study.lowered import lowered
 from tuner.study.parts import EncoderConfig
 from tuner.study.trial import FusionConfig
@@ -129,7 +130,7 @@ def check_fits(study: StudyConfig, shape: EncoderShape) -> None:
         shape.num_layers,
         lowered(study, "fusion.layer", shape.num_layers - 1),
     )
-    used = [fusion.reduction for fusion in fusions if fusion.kind == "dlfa"]
+    used = [fusion.reduction for fusion in fusions if FUSIONS[fusion.kind].reduces]
     options = lowered(study, "fusion.reduction", shape.hidden_size)
     check_reduction(max(used, default=1), shape.hidden_size, options)
 
@@ -219,15 +220,8 @@ def check_reduction(reduction: int, hidden_size: int, options: str = "") -> None
 
 def added_parameters(config: FusionConfig, hidden_size: int, labels: int = 2) -> int:
     """Weights of fusion and head, as `tuner.model.fusion` makes them."""
-    channels = hidden_size // config.reduction
-    branch = 2 * hidden_size * channels + 3 * channels + 3 * hidden_size
-    fusion = {
-        "last": 0,
-        "sum": 0,
-        "concat": 2 * hidden_size**2 + hidden_size,
-        "dlfa": 2 * branch,
-    }
-    return fusion[config.kind] + labels * (hidden_size + 1)
+    fusion = FUSIONS[config.kind].weights(hidden_size, config.reduction)
+    return fusion + labels * (hidden_size + 1)
 
 
 def _parameters(shapes: Mapping[str, list[int]]) -> int:

@@ -207,7 +207,7 @@ def cell_of(config: TrialConfig) -> Cell:
     return Cell(
         effective_size=config.batch.effective_size,
         cross_lingual=config.mix.cross_lingual,
-        layer=None if config.fusion.kind == "last" else config.fusion.layer,
+        layer=config.fusion.layer,
         granularity=config.mix.granularity,
     )
 

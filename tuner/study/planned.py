@@ -73,7 +73,8 @@ def _check_scaling(study: StudyConfig, design: ScalingDesign) -> None:
     for point in tuning_points(study, design):
         if not study.feasible.keeps(point):
             raise ValueError(f"design.tuning.at breaks a requirement at {SIZE} {point[SIZE]}")
-    kinds = {config.fusion.kind for config in planned_configs(study)} - {"last"}
+    fusions = [config.fusion for config in planned_configs(study)]
+    kinds = {fusion.kind for fusion in fusions if fusion.fuses}
     if len(kinds) > 1:
         raise ValueError(
             f"a scaling study compares the last layer with one kind of fusion, got "

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -20,8 +21,10 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from tuner.errors import nearest
+from tuner.study.fusions import FUSIONS
 
 REFERENCE_BATCH = 32
 """Effective batch size, in pairs, that `optim.lr` is stated for when `optim.lr_scaling` is on."""
@@ -45,11 +48,21 @@ class Part(BaseModel):
         return values
 
 
+def _known_fusion(kind: str) -> str:
+    if kind not in FUSIONS:
+        *others, last = map(repr, FUSIONS)
+        expected = f"{', '.join(others)} or {last}"
+        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+    return kind
+
+
 class FusionConfig(Part):
     """Which hidden states the head reads (see `tuner.model.fusion`)."""
 
-    kind: Literal["last", "sum", "concat", "dlfa"] = Field(
-        "last", description="how the last layer and a lower one become one; last: the last alone"
+    kind: Annotated[str, AfterValidator(_known_fusion)] = Field(
+        "last",
+        description="how the last layer and a lower one become one; last: the last alone",
+        json_schema_extra=lambda schema: schema.update(enum=list(FUSIONS)),
     )
     layer: int | None = Field(
         None,
@@ -63,13 +76,18 @@ class FusionConfig(Part):
 
     @model_validator(mode="after")
     def _layer_where_fused(self) -> Self:
-        if self.kind == "last" and self.layer is not None:
+        if not self.fuses and self.layer is not None:
             raise ValueError(
-                f"fusion.layer must be absent where fusion.kind is last, got {self.layer}"
+                f"fusion.layer must be absent where fusion.kind is {self.kind}, got {self.layer}"
             )
-        if self.kind != "last" and self.layer is None:
+        if self.fuses and self.layer is None:
             raise ValueError(f"fusion.layer must be given where fusion.kind is {self.kind}")
         return self
+
+    @property
+    def fuses(self) -> bool:
+        """Whether a lower layer is read."""
+        return FUSIONS[self.kind].fuses
 
 
 class MixConfig(Part):

@@ -126,7 +126,8 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
         tags["tuner.test_read"] = ", ".join(moment(each.time) for each in trial.tests)
     params = trial.config.flat()
     last_layer = study.facts.get("encoder", {}).get("layers")
-    params[LOWEST_LAYER] = last_layer if params["fusion.kind"] == "last" else params["fusion.layer"]
+    fused = params["fusion.layer"]
+    params[LOWEST_LAYER] = last_layer if fused is None else fused
     metrics = metrics_of(trial.evaluations)
     may_be_ranked = not study.designed or len(study.rungs) == 1
     if trial.state == "completed" and trial.last and may_be_ranked and trial.origin != "tuning":

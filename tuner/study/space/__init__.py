@@ -12,6 +12,7 @@ from typing import Annotated, Any, Protocol, Self
 
 from pydantic import Field, RootModel, ValidationError, model_validator
 
+from tuner.study.fusions import FUSIONS
 from tuner.study.space.distributions import Distribution, Fixed, Scalar, possible, spelt_out
 from tuner.study.trial import TrialConfig, check_value
 
@@ -176,6 +177,7 @@ def merged(fixed: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any
     it does not apply.
     """
     values = {**fixed, **params}
-    if params.get("fusion.kind") == "last" and "fusion.layer" not in params:
+    kind = FUSIONS.get(params.get("fusion.kind", ""))
+    if kind is not None and not kind.fuses and "fusion.layer" not in params:
         values.pop("fusion.layer", None)
     return values
