@@ -51,8 +51,8 @@ class Part(BaseModel):
 def _known_fusion(kind: str) -> str:
     if kind not in FUSIONS:
         *others, last = map(repr, FUSIONS)
-        expected = f"{', '.join(others)} or {last}"
-        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+        allowed = {"expected": f"{', '.join(others)} or {last}"}
+        raise PydanticCustomError("literal_error", "Input should be {expected}", allowed)
     return kind
 
 
