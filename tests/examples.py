@@ -82,7 +82,7 @@ def tuner(place: Path) -> Iterator[Command]:
     """Starts `tuner …` in a session of its own, with its own HOME and temporary folder."""
     started: list[subprocess.Popen[str]] = []
     environment = {**os.environ, "HOME": str(place), "RAY_TMPDIR": str(place / "ray")}
-    (place / "ray").mkdir()
+    (place / "ray").mkdir(exist_ok=True)
 
     def start(*arguments: str, program: Sequence[str] = ("-m", "tuner")) -> subprocess.Popen[str]:
         process = subprocess.Popen(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-import tuner
-from tests.examples import place  # noqa: F401 (fixture)
+import tuner as package
+from tests.examples import place, tuner  # noqa: F401 (fixtures)
 
 
 class Changed:
@@ -21,12 +21,12 @@ class Changed:
         place: an empty folder, in which commands run.
     """
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path) -> None:  # noqa: F811 (no fixture)
         self.place = place
         self.package = place / "changed" / "tuner"
         ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(Path(tuner.__file__).parent, self.package, ignore=ignored)
-        (place / "ray").mkdir()
+        shutil.copytree(Path(package.__file__).parent, self.package, ignore=ignored)
+        (place / "ray").mkdir(exist_ok=True)
 
     def insert(self, file: str, before: str, text: str) -> None:
         """Put text before the one place where a file has another text."""
@@ -56,5 +56,5 @@ class Changed:
 
 
 @pytest.fixture
-def changed(place: Path) -> Changed:  # noqa: F811
+def changed(place: Path) -> Changed:  # noqa: F811 (the fixture)
     return Changed(place)

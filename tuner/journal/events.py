@@ -8,7 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from tuner.journal.records import Evaluation, Failure, OnTest, Origin, Recommendation, StudyState
 from tuner.study.scores import Count, Record
-from tuner.study.trial import TrialConfig
+from tuner.study.trial import RecordedConfig
 
 MOST = 1e6
 """CPUs, or GPUs, that no node has, and no trial holds."""
@@ -59,7 +59,7 @@ class TrialCreated(_Event):
     origin: Origin
     arm: str = ""
     params: dict[str, Any]
-    config: TrialConfig
+    config: RecordedConfig
     budget: int = Field(ge=1)
 
 

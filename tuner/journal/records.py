@@ -11,7 +11,7 @@ from pydantic import Field
 
 from tuner.journal.noise import NoiseRecord
 from tuner.study.scores import Count, Record, Scores
-from tuner.study.trial import TrialConfig
+from tuner.study.trial import RecordedConfig
 
 TrialState = Literal["pending", "running", "completed", "pruned", "failed", "interrupted"]
 Origin = Literal["baseline", "sampler", "tuning", "design"]
@@ -183,7 +183,7 @@ class TrialRecord(Record):
     origin: Origin
     arm: str = Field("", description="of a confirmation: the arm that it is a seed of")
     params: dict[str, Any] = Field(description="what was sampled or planned, by dotted name")
-    config: TrialConfig
+    config: RecordedConfig
     budget: int = Field(description="its full budget, in pairs")
     state: TrialState = "pending"
     reason: str = Field("", description="why it ended as it did, in words")

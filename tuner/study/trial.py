@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
@@ -28,6 +29,15 @@ from tuner.study.fusions import FUSIONS
 
 REFERENCE_BATCH = 32
 """Effective batch size, in pairs, that `optim.lr` is stated for when `optim.lr_scaling` is on."""
+
+
+class Neutral(NamedTuple):
+    """Metadata of a knob that was added later: its value in trials from before it existed.
+
+    It never changes, whatever becomes of the default, so that a new knob invalidates nothing.
+    """
+
+    value: Any
 
 
 class Part(BaseModel):
@@ -168,6 +178,12 @@ class TrialConfig(Part):
         """Every setting by its dotted name, in the order they are declared."""
         return flatten(self.model_dump())
 
+    def identity(self) -> dict[str, Any]:
+        """What makes this configuration another one: all settings but those at a neutral value."""
+        neutral = _neutral()
+        known = {n: v for n, v in self.flat().items() if n not in neutral or v != neutral[n]}
+        return nest(known)
+
 
 def check_value(name: str, value: Any) -> None:
     """Check one setting by itself; rules between settings are left to the whole configuration.
@@ -236,3 +252,21 @@ def _fields(block: type[BaseModel], prefix: str = "") -> dict[str, FieldInfo]:
 
 FIELDS: dict[str, FieldInfo] = _fields(TrialConfig)
 """Every knob of a trial by its dotted name, in the order in which they are declared."""
+
+
+def _neutral() -> dict[str, Any]:
+    return {
+        name: mark.value
+        for name, field in FIELDS.items()
+        for mark in field.metadata
+        if isinstance(mark, Neutral)
+    }
+
+
+def _as_recorded(values: Any) -> Any:
+    """Add the neutral value of each knob that a record does not have."""
+    return nest(_neutral() | flatten(values)) if isinstance(values, Mapping) else values
+
+
+RecordedConfig = Annotated[TrialConfig, BeforeValidator(_as_recorded)]
+"""A configuration as a record has it: one from before a knob existed has its neutral value."""

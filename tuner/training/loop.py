@@ -115,7 +115,7 @@ def train(
     probe = NoiseProbe(corpus, languages, rows, noise_pairs, config.seed) if noise_pairs else None
     forward = Forward(model, device, computes_in_bf16(config.precision, device, encoder))
     identity = fingerprint(
-        config=config.model_dump(),
+        config=config.identity(),
         rungs=list(rungs),
         protocol=asdict(replace(protocol, claim="")),
         corpus=[corpus.languages, corpus.max_length, len(rows), corpus.num_labels],

@@ -1,0 +1,44 @@
+"""A knob that is added at its neutral value invalidates nothing: neither records nor checkpoints."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.processes import SMOKE, Command, finish, record, wait_for
+from tests.seams.conftest import Changed
+from tuner.study.trial import TrialConfig
+
+KNOB = (
+    '    clip: Annotated[float, Neutral(0.0)] = Field({default}, ge=0, description="a new knob")\n'
+)
+LONG = ["--set", "budget.trials=2", "--set", "budget.pairs_per_trial=12800"]
+
+
+def test_what_a_configuration_is_now_is_its_identity() -> None:
+    """No knob has a neutral value yet: checkpoints that there are stay valid."""
+    config = TrialConfig.from_flat({"optim.lr": 1e-3, "fusion.kind": "sum", "fusion.layer": 1})
+    assert config.identity() == config.model_dump()
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.parametrize("default", [0.0, 0.5])
+def test_a_knob_at_its_neutral_value(
+    tuner: Command, changed: Changed, place: Path, default: float
+) -> None:
+    """Whatever its default: trials from before go on from their checkpoints, as they were."""
+    process = tuner("search", str(SMOKE), *LONG)
+    wait_for(place, lambda s: sum(len(t.evaluations) for t in s.trials) >= 3, process)
+    os.kill(process.pid, signal.SIGTERM)
+    assert finish(process)[0] == 130
+    before = record(place)
+    changed.insert("study/trial.py", "    max_grad_norm: ", KNOB.format(default=default))
+    changed("resume", "smoke")
+    events = (place / "studies" / "smoke" / "journal.jsonl").read_text(encoding="utf-8")
+    assert events.count('"trial_restored"') == sum(t.state != "completed" for t in before.trials)
+    assert events.count('"clip":0.0') + events.count('"clip": 0.0') == 0
+    changed("replay", "smoke", "0")
