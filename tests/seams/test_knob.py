@@ -1,4 +1,4 @@
-"""A knob that is added at its neutral value invalidates nothing: neither records nor checkpoints."""
+"""A knob added at its neutral value invalidates nothing: neither records nor checkpoints."""
 
 from __future__ import annotations
 
