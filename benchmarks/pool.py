@@ -43,9 +43,9 @@ from tuner.study.file import load_study
 from tuner.study.protocol import EvaluationSet
 from tuner.study.space import compose
 from tuner.study.trial import TrialConfig
-from tuner.training.accumulation import Forward
 from tuner.training.checkpoint import Checkpoint, Checkpoints, Progress
 from tuner.training.evaluation import Evaluating, Predictions, predict
+from tuner.training.forward import Forward
 from tuner.training.loop import EVALUATION_MICRO_BATCHES, train
 
 ROOT = RESULTS.parent.parent

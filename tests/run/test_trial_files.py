@@ -31,9 +31,9 @@ from tuner.storage.folders import Place, names_in
 from tuner.study import StudyConfig
 from tuner.study.trial import TrialConfig
 from tuner.terminal.progress import ConsoleProgress
-from tuner.training.accumulation import Forward
 from tuner.training.checkpoint import Checkpoints, sha256
 from tuner.training.evaluation import evaluate_dev
+from tuner.training.forward import Forward
 from tuner.training.loop import train
 
 

@@ -21,8 +21,9 @@ from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.study.protocol import Protocol
 from tuner.study.trial import FusionConfig, HeadConfig, TrialConfig
 from tuner.training import group as groups
-from tuner.training.accumulation import Forward, MicroBatches
+from tuner.training.accumulation import MicroBatches
 from tuner.training.checkpoint import Checkpoints
+from tuner.training.forward import Forward
 from tuner.training.group import Group
 from tuner.training.loop import Begun, Step, train
 

@@ -14,7 +14,8 @@ from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
 from tuner.model.packing import Block
 from tuner.study.trial import FusionConfig, HeadConfig
-from tuner.training.accumulation import Forward, MicroBatches, OutOfMemory
+from tuner.training.accumulation import MicroBatches, OutOfMemory
+from tuner.training.forward import Forward
 from tuner.training.partition import passes
 
 CPU = torch.device("cpu")

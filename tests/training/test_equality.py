@@ -25,7 +25,8 @@ from tuner.model.packing import BlockEncoder
 from tuner.model.vocabulary import cut, restored
 from tuner.study.trial import TrialConfig
 from tuner.training import accumulation
-from tuner.training.accumulation import Forward, MicroBatches
+from tuner.training.accumulation import MicroBatches
+from tuner.training.forward import Forward
 from tuner.training.loop import Step, train
 
 STEPS, SIZE, PEAK = 200, 24, 3e-3

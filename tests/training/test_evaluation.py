@@ -18,8 +18,9 @@ from tuner.model.packing import Block
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.study.protocol import EvaluationSet, Protocol
 from tuner.study.trial import FusionConfig, HeadConfig
-from tuner.training.accumulation import Forward, OutOfMemory
+from tuner.training.accumulation import OutOfMemory
 from tuner.training.evaluation import Evaluating, Predictions, evaluate_dev, predict
+from tuner.training.forward import Forward
 
 TOKENS = 16 * 21
 """Of a forward pass: 16 of the longest pairs."""

@@ -26,9 +26,9 @@ from tuner.model.packing import Block
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.study.protocol import Protocol
 from tuner.study.trial import FusionConfig, HeadConfig
-from tuner.training.accumulation import Forward
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Evaluating
+from tuner.training.forward import Forward
 from tuner.training.loop import train
 from tuner.training.noise import NoiseProbe, estimate, groups_of
 

@@ -39,8 +39,9 @@ from tuner.study.design import ConfirmDesign
 from tuner.study.parts import ResourcesConfig
 from tuner.study.protocol import EvaluationSet, Protocol
 from tuner.timing import now
-from tuner.training.accumulation import Forward, OutOfMemory, none_to_spare
+from tuner.training.accumulation import OutOfMemory, none_to_spare
 from tuner.training.evaluation import predict
+from tuner.training.forward import Forward
 from tuner.training.loop import EVALUATION_MICRO_BATCHES
 
 LOOK_SECONDS = 0.5

@@ -1,7 +1,7 @@
 """The exact gradient of one effective batch, a micro-batch at a time.
 
-The loss of a step is the mean cross-entropy over its B pairs. Each micro-batch of each worker adds
-the sum over its own pairs divided by B, so the gradient is that of one batch of B, also where
+The loss of a step is the mean over its B pairs. Each micro-batch of each worker adds the sum over
+its own pairs divided by B, so the gradient is that of one batch of B, also where
 nothing divides.
 """
 
@@ -10,23 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from tuner.data.tokens import Pairs
-from tuner.model.classifier import PairClassifier, derive_seed
-from tuner.model.packing import Block
+from tuner.model.classifier import derive_seed
+from tuner.training.forward import Forward
 from tuner.training.group import ALONE, Group
+from tuner.training.losses import Loss, cross_entropy
 from tuner.training.partition import held, passes
-
-BLOCK_COST = {"cpu": 2**20, "cuda": 2**30}
-"""Of a block by itself, in tokens of an encoder of hidden size 1: measured on a CPU core in
-bfloat16, estimated for a GPU."""
 
 
 class OutOfMemory(RuntimeError):
@@ -59,51 +54,6 @@ def none_to_spare(what: str) -> Iterator[None]:
         raise OutOfMemory(what) from error
 
 
-@dataclass(frozen=True)
-class Forward:
-    """A model on a device, in bfloat16 autocast or not; of blocks gives logits."""
-
-    model: PairClassifier
-    device: torch.device
-    bf16: bool = False
-
-    def __call__(self, blocks: Sequence[Pairs]) -> Float[Tensor, "pairs labels"]:
-        """Logits of all the blocks' pairs, in float32 at least."""
-        with self.autocast():
-            logits: Tensor = self.model([self.block(pairs) for pairs in blocks])
-        return logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-    def block(self, pairs: Pairs) -> Block:
-        """Pairs on the device."""
-        types, languages = pairs.token_type_ids, pairs.language_ids
-        return Block(
-            self.tensor(pairs.input_ids),
-            self.tensor(pairs.attention_mask),
-            None if types is None else self.tensor(types),
-            None if languages is None else self.tensor(languages),
-        )
-
-    @property
-    def block_cost(self) -> float:
-        """What a block of pairs costs by itself, in tokens.
-
-        Its operations in each layer take some time to begin, whatever they work on; a token takes
-        in each layer arithmetic that grows with the square of the hidden size.
-        """
-        return BLOCK_COST[self.device.type] / self.model.hidden_size**2
-
-    def autocast(self) -> torch.autocast:
-        """Where matrices are multiplied in bfloat16, if they are."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
-
-    def tensor(self, array: Int[np.ndarray, "*shape"]) -> Int[Tensor, "*shape"]:
-        """The array on the device, sent without waiting; it may be read-only."""
-        host = torch.from_numpy(array if array.flags.writeable else array.copy())
-        if self.device.type == "cuda":
-            host = host.pin_memory()
-        return host.to(self.device, torch.int64, non_blocking=True)
-
-
 class MicroBatches:
     """Splits effective batches by what fits in memory.
 
@@ -117,6 +67,7 @@ class MicroBatches:
             determines dropout, so a rerun that follows the plan repeats the trial.
         ahead: sizes to go down to at steps to come, as a plan has them; those not below the size
             that there is by then are passed over.
+        loss: of some pairs, their sum.
     """
 
     def __init__(
@@ -125,12 +76,14 @@ class MicroBatches:
         plan: list[tuple[int, int]],
         max_length: int,
         ahead: Sequence[tuple[int, int]] = (),
+        loss: Loss = cross_entropy,
     ) -> None:
         assert plan
         self.seed = seed
         self.plan = plan
         self.max_length = max_length
         self._ahead = list(ahead)
+        self._loss = loss
         self._rows = RowGradients()
 
     @property
@@ -197,8 +150,7 @@ class MicroBatches:
                 parts = [pairs.chosen(share) for share in blocks if len(share) > 0]
                 if not parts:  # other workers have the last pairs
                     continue
-                labels = forward.tensor(np.concatenate([part.labels for part in parts]))
-                loss = F.cross_entropy(forward(parts), labels, reduction="sum") / len(pairs.labels)
+                loss = self._loss(forward, parts) / len(pairs.labels)
                 loss.backward()  # type: ignore[no-untyped-call]
                 total += loss.detach()
         return total

@@ -14,7 +14,8 @@ from tuner.data.tokens import Pairs, TokenisedCorpus
 from tuner.journal.arrays import bits_as_text
 from tuner.study.protocol import EvaluationSet, Protocol
 from tuner.study.scores import Scores
-from tuner.training.accumulation import Forward, OutOfMemory
+from tuner.training.accumulation import OutOfMemory
+from tuner.training.forward import Forward
 from tuner.training.group import ALONE, Group
 from tuner.training.partition import held, passes
 

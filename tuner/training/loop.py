@@ -20,9 +20,10 @@ from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
 from tuner.study.protocol import Protocol
 from tuner.study.trial import OptimConfig, TrialConfig
-from tuner.training.accumulation import Forward, MicroBatches, none_to_spare
+from tuner.training.accumulation import MicroBatches, none_to_spare
 from tuner.training.checkpoint import Checkpoints, Progress, State, as_first, fingerprint
 from tuner.training.evaluation import Evaluating, evaluate_dev
+from tuner.training.forward import Forward
 from tuner.training.group import ALONE, Group
 from tuner.training.losses import STEPS_UNREAD, read_losses
 from tuner.training.noise import NoiseProbe

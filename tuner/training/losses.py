@@ -1,14 +1,33 @@
-"""Losses of steps, read and checked: a trial whose loss is NaN or infinite has diverged."""
+"""What is minimised; and the losses of steps, read and checked.
+
+A trial whose loss is NaN or infinite has diverged.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
+
+from tuner.data.tokens import Pairs
+from tuner.training.forward import Forward
+
+Loss = Callable[[Forward, Sequence[Pairs]], Float[Tensor, ""]]
+"""`loss(forward, parts)`: the sum over all pairs of the parts, in one forward pass."""
 
 STEPS_UNREAD = 32
 """Steps whose losses may wait on a GPU before they are read and checked; reading makes it idle."""
+
+
+def cross_entropy(forward: Forward, parts: Sequence[Pairs]) -> Float[Tensor, ""]:
+    """The cross-entropy of the labels, summed over pairs."""
+    labels = forward.tensor(np.concatenate([part.labels for part in parts]))
+    return F.cross_entropy(forward(parts), labels, reduction="sum")
 
 
 class NonFiniteLoss(RuntimeError):

@@ -47,9 +47,11 @@ from tuner.data.batches import Stream
 from tuner.data.tokens import TokenisedCorpus
 from tuner.journal.noise import NoiseRecord
 from tuner.study.parts import NOISE_BATCH
-from tuner.training.accumulation import Forward, MicroBatches, none_to_spare
+from tuner.training.accumulation import MicroBatches, none_to_spare
 from tuner.training.evaluation import Evaluating
+from tuner.training.forward import Forward
 from tuner.training.group import ALONE, Group
+from tuner.training.losses import Loss, cross_entropy
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class NoiseProbe:
         rows: training ids, clean in all of them.
         pairs: used of each kind, at most: as many as make equal chunks for every group.
         seed: with the rung, of the draws: trials of one seed are probed on the same pairs.
+        loss: whose gradients they are.
     """
 
     corpus: TokenisedCorpus
@@ -69,6 +72,7 @@ class NoiseProbe:
     rows: Int[np.ndarray, " ids"]
     pairs: int
     seed: int
+    loss: Loss = cross_entropy
 
     def measure(
         self, forward: Forward, rung: int, micro_size: int, group: Group = ALONE
@@ -92,7 +96,9 @@ class NoiseProbe:
         Raises:
             OutOfMemory: the sums of gradients, or not even one pair, fit in the device's memory.
         """
-        micro_batches = MicroBatches(self.seed, [(0, micro_size)], self.corpus.max_length)
+        micro_batches = MicroBatches(
+            self.seed, [(0, micro_size)], self.corpus.max_length, loss=self.loss
+        )
         found: dict[str, NoiseRecord] = {}
         kinds = groups_of(self.languages)
         if self.corpus.language_ids is not None:  # the encoder takes one language a sequence
