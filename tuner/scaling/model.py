@@ -15,7 +15,6 @@ from itertools import product
 
 import numpy as np
 from jaxtyping import Float
-from statsmodels.regression.linear_model import OLS
 
 from tuner.scaling.design import FACTORS, Cell, Factor, Level, levels, missing, terms
 from tuner.statistics.comparisons import holm
@@ -114,8 +113,8 @@ def fit(cells: Mapping[Cell, Table], margin: float = 0.5, confidence: float = 0.
     assert all(len(table.totals) > 1 for table in cells.values()), "one seed shows no others"
     found = terms(list(cells))
     columns = [np.ones(len(cells)), *(term.column for term in found.kept)]
-    fitted = OLS([table.mean for table in cells.values()], np.column_stack(columns)).fit()
-    weights = fitted.normalized_cov_params @ fitted.model.exog.T
+    design = np.column_stack(columns)  # of full rank: `terms` sees to it
+    weights = np.linalg.pinv(design)
     tables = list(cells.values())
     mean, *estimates = (estimate(_points(tables, row), confidence) for row in weights)
     adjusted = holm([each.p for each in estimates])
@@ -137,7 +136,7 @@ def fit(cells: Mapping[Cell, Table], margin: float = 0.5, confidence: float = 0.
         means=means,
         surface={point: estimate(table, confidence) for point, table in surface.items()},  # type: ignore[misc]
         plateau=_plateau(cells, margin, confidence),
-        lack=_lack(tables, fitted.model.exog),
+        lack=_lack(tables, design),
     )
 
 
@@ -195,10 +194,10 @@ def _plateau(cells: Mapping[Cell, Table], margin: float, confidence: float) -> P
     return Plateau(margin, gains, bounds, next(shown, None))
 
 
-def _lack(tables: Sequence[Table], exog: Float[np.ndarray, "cells effects"]) -> Joint | None:
+def _lack(tables: Sequence[Table], design: Float[np.ndarray, "cells effects"]) -> Joint | None:
     """Test what is orthogonal to the fitted form."""
-    count, effects = exog.shape
+    count, effects = design.shape
     if count == effects:
         return None
-    departures = np.linalg.qr(exog, mode="complete").Q[:, effects:]
+    departures = np.linalg.qr(design, mode="complete").Q[:, effects:]
     return jointly_zero([_points(tables, column) for column in departures.T])
