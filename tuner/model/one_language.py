@@ -123,7 +123,8 @@ def _known(config: Mapping[str, object], name: str) -> dict[str, int] | None:
                 )
                 broken(name, "configuration", reason, SAVE_AGAIN)
             return found
-    return None
+        case _:
+            return None
 
 
 def _numbers(given: object, count: int) -> dict[str, int] | None:

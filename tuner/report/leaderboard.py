@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tuner.journal.records import Origin, StudyRecord, TrialRecord
+from tuner.journal.records import Origin, StudyRecord, TrialRecord, TrialState
 from tuner.shown import printable
 from tuner.tracking.notes import NOTHING_LEARNT
 
@@ -22,9 +22,16 @@ WIDE = 140
 """Columns from which the names of settings have room in one line."""
 FORMULA = ("=", "+", "-", "@", "\t")
 """What a formula begins with in a spreadsheet."""
-MARKS: Mapping[Origin, str] = {"baseline": "*", "tuning": "~"}
+MARKS: Mapping[Origin, str] = {"baseline": "*", "tuning": "~", "sampler": "", "design": ""}
 """Behind the number of a trial that is not one of many."""
-_ORDER = {"running": 0, "pending": 1, "interrupted": 2, "pruned": 3, "failed": 4}
+_ORDER: Mapping[TrialState, int] = {
+    "running": 0,
+    "pending": 1,
+    "interrupted": 2,
+    "pruned": 3,
+    "failed": 4,
+    "completed": 5,
+}
 
 
 def ordered(study: StudyRecord) -> list[TrialRecord]:
@@ -39,7 +46,7 @@ def ordered(study: StudyRecord) -> list[TrialRecord]:
     return ranked + sorted(
         others,
         key=lambda t: (
-            _ORDER.get(t.state, 9),
+            _ORDER[t.state],
             *((-t.last.rung, -t.last.objective) if t.last else (0, 0.0)),
             t.number,
         ),
@@ -85,7 +92,7 @@ def _table(study: StudyRecord, limit: int | None, wide: bool) -> Table:
     for trial in ordered(study)[:limit]:
         last = trial.last
         grid.add_row(
-            f"{trial.number:03d}" + MARKS.get(trial.origin, ""),
+            f"{trial.number:03d}" + MARKS[trial.origin],
             percent(last.objective) if last else "–",
             f"{last.rung:,}" if last else "–",
             trial.state,

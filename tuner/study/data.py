@@ -137,8 +137,12 @@ class FilesData(AnyCorpus):
     @property
     def splits(self) -> dict[Split, SplitFile]:
         """Those that there are."""
-        splits: dict[Split, SplitFile] = {"train": self.train, "dev": self.dev}
-        return splits | ({"test": self.test} if self.test is not None else {})
+        files: dict[Split, SplitFile | None] = {
+            "train": self.train,
+            "dev": self.dev,
+            "test": self.test,
+        }
+        return {split: file for split, file in files.items() if file is not None}
 
     def columns_of(self, split: Split) -> ColumnsConfig:
         """What the columns of a split are called.

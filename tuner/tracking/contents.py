@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric
 
 STATUS = {
+    "pending": "SCHEDULED",
     "running": "RUNNING",
     "completed": "FINISHED",
     "pruned": "FINISHED",
@@ -45,7 +46,12 @@ STUDY_PARAMS = (
     "design.hold",
 )
 """Settings that tell studies apart and never change: MLflow refuses another value of a param."""
-NAMED: Mapping[Origin, str] = {"baseline": " baseline", "tuning": " tuning"}
+NAMED: Mapping[Origin, str] = {
+    "baseline": " baseline",
+    "tuning": " tuning",
+    "sampler": "",
+    "design": "",
+}
 """Behind the number of a trial that is not one of many."""
 SCORE = "select/score"
 """A metric: the objective at the full budget, of completed trials alone, which may be ranked.
@@ -138,7 +144,7 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
     return Contents(
         name=f"{trial.arm}, seed {trial.config.seed}"
         if trial.arm
-        else f"trial {trial.number:03d}" + NAMED.get(trial.origin, ""),
+        else f"trial {trial.number:03d}" + NAMED[trial.origin],
         started=_milliseconds(started),
         ended=_milliseconds(max(started, trial.ended or (trial.last.time if trial.last else 0.0))),
         status=STATUS[trial.state],

@@ -72,7 +72,7 @@ def _template() -> Template:
 def _lines(block: Block) -> Iterator[str]:
     match block:
         case Words(text, role):
-            mark = {"answer": "**", "note": "*"}.get(role, "")
+            mark = {"answer": "**", "note": "*", "warning": "", "plain": ""}[role]
             lead = "> " if role == "warning" else ""
             yield f"{lead}{mark}{_escaped(text)}{mark}"
         case Points(items):
