@@ -3,4 +3,4 @@
 __version__ = "0.1.0"
 
 DISTRIBUTION = "hybrid-batch-tuner"
-"""The name that pip knows. On PyPI, `tuner` is another project."""
+"""The name under which pip installs this package. On PyPI, `tuner` is another project."""

@@ -1,4 +1,4 @@
-"""What a user can do wrong. Every message says what was got, what is allowed and what to do."""
+"""Errors shown to the user. A message says what was given, what is allowed and what to do."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from tuner.shown import without_secrets
 class UserError(ValueError):
     """The user's input is wrong. The command line prints it without a traceback and exits with 2.
 
-    Passwords in addresses are blotted out here: messages go to logs and to the journal.
+    The constructor masks passwords in addresses, because messages go to logs and to the journal.
 
     Args:
-        problem: what was got and which rule it breaks.
-        remedy: what to do about it, as an instruction.
+        problem: what was given and which rule it breaks.
+        remedy: an instruction that solves the problem.
     """
 
     def __init__(self, problem: str, remedy: str = "") -> None:
@@ -25,10 +25,10 @@ class UserError(ValueError):
 
 
 class StorageFull(UserError):
-    """No space is left where the study is kept; what was written before is whole.
+    """The study's storage is full; everything written before is intact.
 
     Args:
-        where: the folder.
+        where: the folder that is full.
     """
 
     def __init__(self, where: object) -> None:
@@ -38,7 +38,7 @@ class StorageFull(UserError):
 
 
 class StudyFailed(RuntimeError):
-    """The study could not do its work (exit code 1): no trial of it reached the full budget."""
+    """The study failed (exit code 1): no trial reached the full budget."""
 
 
 class StudyInterrupted(RuntimeError):
@@ -46,7 +46,7 @@ class StudyInterrupted(RuntimeError):
 
 
 def nearest(name: str, allowed: list[str]) -> str:
-    """A hint such as `did you mean 'dlfa'?`, or the whole list where nothing is near."""
+    """Return a hint such as `did you mean 'dlfa'?`, or the allowed names if no name is close."""
     from difflib import get_close_matches
 
     close = get_close_matches(name[:100], allowed, n=1, cutoff=0.65)

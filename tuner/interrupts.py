@@ -1,9 +1,9 @@
-"""Signals: an orderly stop where a study is at work, the end at once where it is not.
+"""Signal handling: a running study stops in order; any other command ends at once.
 
-Ctrl-C, SIGTERM and a terminal that closes (SIGHUP) are treated alike; `nohup` keeps its meaning: a
-SIGHUP that was ignored stays ignored. No handler raises an exception while foreign code may run: in
-the middle of it (libraries that load, Ray that starts) it is swallowed, or crashes the process. The
-end at once is as harmless as a kill.
+Ctrl-C, SIGTERM and a closing terminal (SIGHUP) are treated alike. `nohup` keeps its meaning: a
+SIGHUP that was ignored stays ignored. No handler raises an exception while foreign code may run:
+code that is loading libraries or starting Ray would swallow the exception or crash. Ending at once
+does no more harm than a kill.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from typing import Any, NoReturn, Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TOGETHER = 1.0
-"""Seconds in which several signals are one: `timeout` sends its own to the process and to its
-group, a terminal that closes and its shell send one each."""
+"""Seconds within which several signals count as one: `timeout` signals both the process and its
+process group, and a closing terminal and its shell send one signal each."""
 BOUNCE = 0.2
-"""Seconds in which Ctrl-C after Ctrl-C is one: who presses it again means it."""
+"""Seconds within which repeated Ctrl-C counts as one; a later press is deliberate."""
 SHOW_CURSOR = "\x1b[?25h"
-"""A bar that is moving hides it."""
+"""Shows the cursor again, which a progress bar hides."""
 LOOK_SECONDS = 0.1
 
 
 @contextmanager
 def ending_at_once(told: Callable[[], str]) -> Iterator[None]:
-    """Where a signal comes in the block, the process ends with exit code 130.
+    """End the process with exit code 130 if a signal arrives in the block.
 
     Args:
-        told: what the user is told, as it is then.
+        told: returns the message for the user; called when the signal arrives.
     """
     with kept():
         _handle(lambda number, frame: end_at_once(told()))
@@ -44,7 +44,7 @@ def ending_at_once(told: Callable[[], str]) -> Iterator[None]:
 
 @contextmanager
 def as_ctrl_c() -> Iterator[None]:
-    """SIGTERM and SIGHUP do in the block what Ctrl-C does: KeyboardInterrupt on the main thread."""
+    """Make SIGTERM and SIGHUP act like Ctrl-C: KeyboardInterrupt on the main thread."""
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         signal.raise_signal(signal.SIGINT)
@@ -57,7 +57,7 @@ def as_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def ignored() -> Iterator[None]:
-    """No signal does anything in the block, which is short."""
+    """Ignore all SIGNALS in the block, which should be short."""
     with kept():
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
@@ -65,15 +65,15 @@ def ignored() -> Iterator[None]:
 
 
 class OrderlyStop:
-    """The first signal is noted, the second ends the process; use as a context manager.
+    """A context manager that records the first signal and ends the process at the second.
 
     Args:
         noted: called at the first signal, on a thread of its own.
-        told: to the user, at the second.
+        told: message for the user at the second signal.
 
     Attributes:
-        received: whether there was one.
-        hurried: whether there was one, or another one, while the rest was being written.
+        received: True once a signal has arrived.
+        hurried: True once a signal has arrived while the final results were being written.
     """
 
     def __init__(self, noted: Callable[[], None], told: str) -> None:
@@ -81,8 +81,8 @@ class OrderlyStop:
         self.hurried = False
         self._noting = Thread(target=noted)
         self._told = told
-        self._ending = False  # the rest is being written
-        self._last = (-inf, 0)  # when the last one that counted came, and its number
+        self._ending = False  # True while the final results are being written
+        self._last = (-inf, 0)  # time and number of the last signal that counted
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -101,14 +101,14 @@ class OrderlyStop:
         _put_back(self._before)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for a signal, so long at most; whether there was one."""
+        """Wait at most `seconds` for a signal; return True if one has arrived."""
         deadline = time.monotonic() + seconds
         while not self.received and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
         return self.received
 
     def ends(self) -> None:
-        """From here on the rest is written, which a signal hurries and a second one ends."""
+        """Mark the start of the final writes: a signal now hurries them, a second one ends them."""
         self._ending = True
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
@@ -122,13 +122,18 @@ class OrderlyStop:
             self.hurried = True
             return
         self.received = True
-        # Not here: this may be in the middle of a write, and streams need not be reentrant.
+        # `noted` runs on a thread: this handler may interrupt a write, and streams may not be
+        # reentrant.
         self._noting.start()
 
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Handlers that the block puts in are taken out again; one that exits was meant for ours."""
+    """Restore the signal handlers after the block.
+
+    If the block exits by SystemExit, a handler installed there has caught a signal that was meant
+    for ours, so SIGTERM is raised again.
+    """
     handlers = _handlers()
     exits = False
     try:
@@ -143,8 +148,8 @@ def kept() -> Iterator[None]:
 
 
 def end_at_once(told: str) -> NoReturn:
-    """End the process with exit code 130, whatever it does, and say so where anybody reads."""
-    with suppress(OSError, ValueError):  # its reader has gone, or it is closed
+    """Print `told` to stderr and end the process at once with exit code 130."""
+    with suppress(OSError, ValueError):  # the reader has gone, or the stream is closed
         if sys.stdout.isatty():
             os.write(sys.stdout.fileno(), SHOW_CURSOR.encode())
     with suppress(OSError, ValueError):
@@ -164,7 +169,7 @@ def _put_back(handlers: dict[int, Any]) -> None:
 
 
 def _handlers() -> dict[int, Any]:
-    """What is done at each signal that is not to be ignored."""
+    """Return the current handler of each of SIGNALS, without SIGHUP if it is ignored (nohup)."""
     found: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
     if found[signal.SIGHUP] is signal.SIG_IGN:
         del found[signal.SIGHUP]

@@ -1,4 +1,4 @@
-"""Commands as they are shown to the user: they can be copied and run."""
+"""Command lines that messages show to the user, ready to be copied and run."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 
 READER, AGAIN = "TUNER_READER", "TUNER_AGAIN"
-"""Variables of a command that runs on a cluster for a reader elsewhere: the options by which the
-cluster is named there, as `--address URL`, and the command by which the study was submitted."""
+"""Environment variables of a command that runs on a cluster for a user elsewhere: the options that
+name the cluster there, such as `--address URL`, and the command that submitted the study."""
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
-"""Where Ray's own commands look for a cluster's dashboard."""
+"""Environment variable in which Ray's own commands look for a cluster's dashboard."""
 SENT = "TUNER_CREDENTIALS"
-"""Variable of a job that names the credentials that were sent with it."""
+"""Environment variable of a job that names the credentials sent with it."""
 
 
 def command(name: str, folder: Place) -> str:
-    """A command on a study, for instance `tuner resume nano --storage elsewhere`.
+    """Return a command on a study, for instance `tuner resume nano --storage elsewhere`.
 
     Args:
         name: the command, for instance `resume`.
-        folder: the study's own.
+        folder: the study's folder.
     """
     return _command(program(), name, folder, storage_option(folder.parent))
 
 
 def lasting_command(name: str, folder: Place) -> str:
-    """The same for a page that is kept: it runs from any folder, so that its paths are absolute."""
+    """Return the same command for a saved page: absolute paths, so it runs from any folder."""
     storage, called = folder.parent, program()
     if isinstance(storage, Path):
         storage = storage.absolute()
@@ -55,19 +55,19 @@ def _command(called: str, name: str, folder: Place, storage: str) -> str:
 
 
 def more_command(folder: Place, option: str, key: str) -> str:
-    """The command that goes on with a study and adds to what it may spend.
+    """Return the command that resumes a study with a larger budget.
 
     Args:
-        folder: the study's own.
-        option: of `resume`, as `--trials +8`.
-        key: of the settings, which says the same where the study runs on a cluster.
+        folder: the study's folder.
+        option: option of `resume`, such as `--trials +8`.
+        key: the setting to change instead when the study runs on a cluster.
     """
     added = f"--set {key}=…" if READER in os.environ else option
     return f"{command('resume', folder)} {added}"
 
 
 def search_command(space: Path, overrides: Sequence[str]) -> str:
-    """The command that runs a study's file as it is overridden."""
+    """Return the command that runs a study's file with its overrides."""
     if again := os.environ.get(AGAIN):
         return again
     options = [option for override in overrides for option in ("--set", override)]
@@ -75,7 +75,7 @@ def search_command(space: Path, overrides: Sequence[str]) -> str:
 
 
 def storage_option(storage: Place) -> str:
-    """What names the folder of studies, after a space; nothing where it is the default one."""
+    """Return ` --storage FOLDER`, with its leading space; empty for the default folder."""
     if not isinstance(storage, Path):
         return f" --storage {shlex.quote(str(storage))}"
     if storage.absolute() == Path("studies").absolute():
@@ -85,7 +85,7 @@ def storage_option(storage: Place) -> str:
 
 
 def program() -> str:
-    """How this program was called."""
+    """Return how this program was called: `tuner`, its path, or `python -m tuner`."""
     if which("tuner") or READER in os.environ:
         return "tuner"
     called = Path(sys.argv[0])

@@ -1,4 +1,4 @@
-"""How a long step says how far it is; who shows it is not its concern."""
+"""The interface through which long steps report their progress; others implement the display."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 Advance = Callable[[int, int], None]
-"""Called now and then with how much of a step is done and how much it is in all."""
+"""A callback that a step calls with the amount done and the total amount."""
 
 Phase = Literal["training", "evaluating"]
-"""What a trial is at between two rungs, and at one."""
+"""What a trial is doing: training between rungs, or evaluating at a rung."""
 
 
 class Progress(Protocol):
-    """Where the user reads: facts, which stay, and how far the step under way is."""
+    """A display of facts, which stay, and of the progress of the current step."""
 
     def tell(self, line: str) -> None:
-        """Say a fact, in one line."""
+        """Show a fact in one line."""
 
     def task(self, name: str, unit: str = "") -> AbstractContextManager[Advance]:
-        """Show a step while the block runs; `unit` is of its counts, where it has counts."""
+        """Show a step while the block runs; `unit` is the unit of its counts, if it has counts."""

@@ -1,4 +1,4 @@
-"""Time as a process counts it: moments that never run backwards, and deadlines that hold."""
+"""Time within this process: a clock that never runs backwards, and calls with deadlines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 Answer = TypeVar("Answer")
 
 MOST = 16
-"""Calls that may be left behind: a server that never ends an answer may be asked for days."""
+"""Abandoned calls at most: a server that never finishes an answer may be asked for days."""
 
 _left_behind: list[threading.Thread] = []
 _SINCE_BOOT: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -18,27 +18,27 @@ _BEGAN = time.time() - time.clock_gettime(_SINCE_BOOT)
 
 
 class Late(OSError):
-    """What was waited for has not come in time."""
+    """A call did not return in time."""
 
 
 def now() -> float:
-    """Unix time in seconds, as this process counts it.
+    """Return the Unix time in seconds, as this process counts it.
 
-    It is the machine's clock when the process began, and what has passed since, however that clock
-    was set in the meantime.
+    This is the machine's clock at the start of the process plus the time passed since. Changes to
+    that clock in the meantime have no effect.
     """
     return _BEGAN + time.clock_gettime(_SINCE_BOOT)
 
 
 def within(seconds: float, call: Callable[[], Answer], name: str = "waiting") -> Answer:
-    """What a call returns or raises, if it comes in time.
+    """Return or raise what a call returns or raises, within a time limit.
 
-    A timeout of a socket is for each of its reads, so that an answer which comes in drips never
-    ends. The call runs on a thread of its own, which is left behind where it is late; when too many
-    are, none is added before one of them comes back.
+    A socket's timeout applies to each read, so an answer that arrives byte by byte never times
+    out. The call therefore runs on a thread of its own, which is abandoned when it is late. Once
+    MOST threads are abandoned, no call starts until one of them ends.
 
     Raises:
-        Late: nothing came within `seconds`.
+        Late: the call did not return within `seconds`, or MOST earlier calls are still running.
     """
     _left_behind[:] = [thread for thread in _left_behind if thread.is_alive()]
     if len(_left_behind) >= MOST:
@@ -63,5 +63,5 @@ def within(seconds: float, call: Callable[[], Answer], name: str = "waiting") ->
         try:
             raise error
         finally:
-            del error  # which would keep this frame, and so what the call had open, in a circle
+            del error  # otherwise a reference cycle keeps this frame and the call's open files
     return returned.pop()

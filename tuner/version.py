@@ -1,4 +1,4 @@
-"""The commit of this tool that is at work: studies keep it."""
+"""The commit of the running code, which studies record."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 VARIABLE = "TUNER_COMMIT"
-"""Has the commit where our code was sent without its history, as to a cluster."""
+"""Environment variable with the commit when the code was sent without its git history, for
+instance to a cluster."""
 ELSEWHERE = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -17,16 +18,16 @@ ELSEWHERE = (
     "GIT_COMMON_DIR",
     "GIT_OBJECT_DIRECTORY",
 )
-"""Name a repository in the environment, as git sets them for a hook: not the one that is asked."""
+"""Environment variables that git sets for hooks; they name a repository other than ours."""
 SECONDS = 30.0
-"""That git has for an answer; a second is usual, a network file system slow."""
+"""Time limit of a git command; a second is usual, a network file system can be slow."""
 
 
 def commit(package: Path = Path(__file__).parent) -> str:
-    """The commit of the code at work; `+` where it was changed; empty where none is known.
+    """Return the commit of the running code, with `+` if it was changed; empty if unknown.
 
-    An installed package may lie in an environment inside somebody's repository. So a repository
-    counts only where it tracks the package; else pip knows the commit if it installed from git.
+    An installed package may lie in an environment inside an unrelated repository. So a repository
+    counts only if it tracks the package. Otherwise pip knows the commit if it installed from git.
 
     Args:
         package: the folder of the code.
@@ -43,7 +44,7 @@ def commit(package: Path = Path(__file__).parent) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """What git says in a folder."""
+    """Return the output of a git command in a folder."""
     environment = {name: text for name, text in os.environ.items() if name not in ELSEWHERE}
     answer = subprocess.run(
         ["git", "-C", str(folder), *arguments],
@@ -58,7 +59,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _installed(package: Path) -> str:
-    """The commit that pip installed from, as PEP 610 records it; empty where it was not git."""
+    """Return the commit that pip installed from (PEP 610); empty if it did not install from git."""
     ours = f"{package.name}/{Path(__file__).name}"
     for found in distributions(path=[str(package.parent)]):
         recorded = found.read_text("direct_url.json")

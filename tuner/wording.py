@@ -1,7 +1,7 @@
-"""How numbers are said in sentences and tables, one way everywhere.
+"""Number formats for sentences and tables, the same everywhere.
 
-Accuracy is in percent and its differences in percentage points, with two decimals, as anyone gets
-them from the scores of the seeds.
+Accuracy is in percent and its differences in percentage points, with two decimals, so that readers
+can reproduce them from the scores of the seeds.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 
 def points(difference: float) -> str:
-    """A difference in percentage points, with its sign: `+1.20`, `−0.45`.
+    """Format a difference in percentage points with its sign: `+1.20`, `−0.45`.
 
-    Where two decimals would hide on which side of 0 it lies, a third shows it: `−0.004`.
+    If two decimals would hide the sign, a third is shown: `−0.004`.
     """
     text = f"{difference:+.2f}"
     if float(text) == 0:
@@ -21,30 +21,30 @@ def points(difference: float) -> str:
 
 
 def between(low: float, high: float) -> str:
-    """The ends of an interval in percentage points: `+0.40 to +2.00`."""
+    """Format an interval in percentage points: `+0.40 to +2.00`."""
     return f"{points(low)} to {points(high)}"
 
 
 def p_value(p: float) -> str:
-    """As `p = 0.012`, or `p < 0.001`."""
+    """Format a p-value: `p = 0.012`, or `p < 0.001`."""
     return f"p {p_alone(p)}" if p < 0.001 else f"p = {p_alone(p)}"
 
 
 def p_alone(p: float) -> str:
-    """For a table's column: `0.012`, or `< 0.001`."""
+    """Format a p-value for a table column: `0.012`, or `< 0.001`."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def number(value: object) -> str:
-    """Without zeros at its end; words as they are."""
+    """Format a number without trailing zeros; return text unchanged."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def listed(values: Sequence[object], said: Callable[..., str] = number) -> str:
-    """Values with commas between them."""
+    """Join values with commas."""
     return ", ".join(said(value) for value in values)
 
 
 def count(how_many: int, what: str) -> str:
-    """`1 trial`, `2 trials`, `1,200 trials`."""
+    """Format a count with its noun: `1 trial`, `2 trials`, `1,200 trials`."""
     return f"{how_many:,} {what}{'' if how_many == 1 else 's'}"

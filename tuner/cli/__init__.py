@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. No logic.
+"""The command line `tuner`: it parses arguments, calls the other packages, and prints.
 
 Exit codes: 0 done, 1 the study failed, 2 the user's input is wrong, 130 interrupted and resumable.
 Heavy libraries are imported inside the commands, so that `--help` answers at once.
@@ -45,7 +45,7 @@ app.command()(cluster.doctor)
 
 
 DRIVERS = ("search", "resume", "confirm")
-"""Commands that work on a study: where one ends without a word, something follows."""
+"""Commands that run a driver; each gets a supervisor that reports a driver's silent death."""
 
 
 def _show_version(asked: bool) -> None:
@@ -67,7 +67,7 @@ def options(
 
 
 def start() -> None:
-    """Be the process of a command; one that a study depends on has another one look after it."""
+    """Run the command of this process; a command that runs a driver gets a supervisor."""
     if sys.argv[1:2] and sys.argv[1] in DRIVERS:
         supervised.supervise()
     try:
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    """Run the command that the arguments name; its exit code."""
+    """Run the command that the arguments name, and return its exit code."""
     try:
         _check_folder()
         _check_printable(sys.argv[1:])
@@ -120,7 +120,7 @@ def _run() -> int:
 
 
 def _check_folder() -> None:
-    """Refuse to work in a folder that was removed: no relative path leads anywhere from there.
+    """Refuse to work in a removed folder, where no relative path works.
 
     Raises:
         UserError: the current folder is gone.
@@ -133,10 +133,10 @@ def _check_folder() -> None:
 
 
 def _check_printable(arguments: Sequence[str]) -> None:
-    """Refuse arguments that would do more to the terminal than be read, where a message has them.
+    """Refuse arguments that could control the terminal when a message quotes them.
 
     Raises:
-        UserError: one holds control characters, or is not text in the locale's encoding.
+        UserError: an argument has control characters, or is not text in the locale's encoding.
     """
     for argument in arguments:
         if not is_printable(argument):

@@ -1,4 +1,4 @@
-"""Commands on a cluster, by the address of its dashboard: submit, stop, doctor."""
+"""The commands for a cluster: submit, stop, doctor."""
 
 from __future__ import annotations
 

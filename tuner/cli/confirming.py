@@ -1,4 +1,4 @@
-"""The command that confirms what a search has found."""
+"""The command `confirm`, and the output of confirmations."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def confirm(
 
 
 def show_confirmed(record: Any, console: Any) -> None:
-    """The arms of a confirmation, and what is concluded."""
+    """Print the arms of a confirmation, and its conclusion."""
     from tuner.confirm.result import Confirmed
     from tuner.report.text.confirmation import show
 
@@ -85,7 +85,7 @@ def show_confirmed(record: Any, console: Any) -> None:
 
 
 def as_plain(record: Any) -> dict[str, Any]:
-    """For programs: how a confirmation stands, its result, and what is concluded."""
+    """Return a confirmation's state, result and conclusion as plain values for JSON."""
     from tuner.confirm.result import Confirmed
     from tuner.confirm.sentences import sentences
 
@@ -97,11 +97,11 @@ def as_plain(record: Any) -> dict[str, Any]:
 
 
 def end_as(record: Any, folder: Place, goes_on: str) -> None:
-    """End with the exit code that fits how a study stands.
+    """Raise the error that gives the exit code for a study's state; return if it completed.
 
     Raises:
-        StudyInterrupted: it can go on.
-        StudyFailed: it could not do its work.
+        StudyInterrupted: the study was interrupted and can be resumed.
+        StudyFailed: the study failed.
     """
     if record.state == "interrupted":
         raise StudyInterrupted(f"go on with: {goes_on}")

@@ -1,4 +1,4 @@
-"""Commands about what there is: report, compare, export, status, list, sync, schema, ui."""
+"""The commands that read studies: report, compare, export, status, list, sync, schema, ui."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def report(
 ) -> None:
     """Print leaderboard and timeline of a study from its journal; write its page and a CSV.
 
-    Of a scaling study: what each factor does, with intervals, and what follows from it.
+    A scaling study gets the effects of its factors with intervals, and its conclusion.
     """
     if address is not None:
         options = ["--against", against] if against is not None else []
@@ -109,7 +109,7 @@ def export(
     ] = None,
     storage: Storage = "studies",
 ) -> None:
-    """Take a trial's model out of its study: an encoder that transformers loads, whole again."""
+    """Export a trial's model from its study, as a complete encoder that transformers loads."""
     from tuner.run.export import CLASSIFIER
     from tuner.run.export import export as taken_out
     from tuner.terminal.progress import ConsoleProgress
@@ -160,7 +160,7 @@ def status(
 
 
 def _look_there(address: str, arguments: list[str], storage: str, insecure: bool) -> NoReturn:
-    """Run the command where the study is."""
+    """Run a command on the cluster that holds the study, and exit with its exit code."""
     from tuner.jobs.looking import look
 
     place = None if storage == "studies" else storage

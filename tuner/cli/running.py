@@ -1,4 +1,4 @@
-"""Commands that run something: search, plan, resume, train, replay."""
+"""The commands that run studies and trials: search, plan, resume, train, replay."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def search(
     overrides = overridden(overrides, strict_overlap)
     study, console = load_study(space, overrides), console_of(as_json)
     if not resuming:
-        check_new(study)  # here too: the libraries take seconds
+        check_new(study)  # early, since loading libraries takes seconds
 
     def stands() -> str:
         goes_on = f"go on with {command('resume', study.folder)}"
-        if is_remote(study.folder):  # which may not answer, and this is a signal's handler
+        if is_remote(study.folder):  # it may not answer, and a signal handler must not wait
             return f"interrupted: if the study was begun, {goes_on}"
         if is_begun(study.folder):
             return f"interrupted: {goes_on}"
@@ -111,7 +111,7 @@ def plan(
             from tuner.plan.show import show
         planned = plan_study(study, calibrate, ConsoleProgress(console), table)
     if as_json:
-        print(json.dumps(planned.model_dump(mode="json")))  # in ASCII, as all JSON here
+        print(json.dumps(planned.model_dump(mode="json")))  # ASCII, like all JSON output
     else:
         show(planned, study, console)
         console.print(
@@ -205,7 +205,7 @@ def replay(
 
 
 def _finish(record: Any, folder: Place, as_json: bool) -> None:
-    """Leaderboard, best configuration, next commands; and the exit code that fits."""
+    """Print the result of a study and the next commands, or raise by the study's state."""
     from tuner.report.leaderboard import show
     from tuner.report.next_steps import next_steps
     from tuner.report.text.scaling import show as show_scaled

@@ -1,4 +1,4 @@
-"""What commands have in common: arguments, options, and where they print."""
+"""Arguments, options and helpers that the commands share."""
 
 from __future__ import annotations
 
@@ -54,26 +54,26 @@ Json = Annotated[bool, typer.Option("--json", help="print the result as JSON, pr
 
 
 def overridden(overrides: Sequence[str], strict_overlap: bool) -> list[str]:
-    """The overrides, with the one that `--strict-overlap` stands for."""
+    """Return the overrides, with the one that `--strict-overlap` abbreviates if it is given."""
     return [*overrides, *["protocol.strict_overlap=true"] * strict_overlap]
 
 
 def console_of(as_json: bool) -> Any:
-    """Where people read: stderr where a program reads stdout."""
+    """Return a console on stdout, or on stderr if stdout gets JSON."""
     from tuner.terminal.console import TextConsole
 
     return TextConsole(stderr=as_json)
 
 
 def loading(console: Any) -> Any:
-    """Shown while the heavy libraries are imported."""
+    """Return a context manager that shows progress while heavy libraries load."""
     from tuner.terminal.progress import ConsoleProgress
 
     return ConsoleProgress(console).task("loading libraries")
 
 
 def folder_of(study: str, storage: str) -> Place:
-    """The folder of a study that is given by its name, or by its folder."""
+    """Return the folder of a study, given by name or by folder."""
     from tuner.storage.location import study_folder
 
     return study_folder(study, storage)
@@ -88,16 +88,16 @@ def study_there(
     insecure: bool,
     files: Mapping[str, Path] | None = None,
 ) -> NoReturn:
-    """Run a command on a study's file on a cluster, and end as it does.
+    """Run a command on a study's file on a cluster, and exit with the command's exit code.
 
     Args:
-        address: of the cluster's dashboard.
-        command: its name.
-        space: the study's file, here.
-        overrides: of its keys.
-        options: of the command.
-        insecure: take a cluster without tokens.
-        files: of this machine that it reads, by the option that names each.
+        address: the address of the cluster's dashboard.
+        command: the command's name.
+        space: the study's file on this machine.
+        overrides: overrides of its keys.
+        options: options of the command.
+        insecure: accept a cluster without tokens.
+        files: local files that the command reads, by the option that names each.
     """
     from dataclasses import replace
 
@@ -105,7 +105,7 @@ def study_there(
     from tuner.jobs.staging import FILE, check_here, stage
     from tuner.jobs.there import run_there
 
-    if command != "doctor":  # which tells it beside all else, there
+    if command != "doctor":  # doctor reports it on the cluster with all else
         check_here(space, overrides, lambda told: None)
     staged = stage(space, overrides)
     names = {option: f"{option.strip('-')}.yaml" for option in files or {}}

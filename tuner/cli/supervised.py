@@ -1,8 +1,8 @@
-"""A command that works in a process of its own: this one stays, and says how that one ended.
+"""Supervision of a driver: a command runs in a child process, and its parent reports how it ended.
 
-A driver can end without a word: Ray's own code ends it with exit code 1 where the raylet dies while
-data is stored, and the system kills it where memory runs out. Nothing of ours runs in it then, so
-another process has to say what follows.
+A driver can end without a message. Ray's code ends it with exit code 1 if the raylet dies while
+data is stored, and the system kills it if memory runs out. None of our code runs in the driver
+then, so another process has to tell the user what to do.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from types import FrameType
 from tuner.interrupts import SIGNALS, end_at_once
 
 IN_ORDER = (0, 2, 130)
-"""Exit codes that a process gives itself, after a message."""
+"""Exit codes that a process sets itself, after printing a message."""
 SET_PARENT_DEATH_SIGNAL = 1
-"""Linux's PR_SET_PDEATHSIG: what this process gets when its parent dies."""
+"""Linux's PR_SET_PDEATHSIG, which sets the signal that a process gets when its parent dies."""
 ENDED = "\0"
 NOTHING = "nothing was begun"
 LONGEST = 65_536
-"""Bytes that a pipe holds."""
+"""Capacity of a pipe in bytes."""
 
 _pipe: int | None = None
-"""Where this process says what follows; None: nobody listens."""
+"""The pipe by which this process tells its parent what to print; None without a supervisor."""
 
 
 def supervise() -> None:
-    """Go on in a child, which ends when this process is killed; this one waits for its end.
+    """Fork a child that goes on with the command, and wait in this process for the child's end.
 
-    It returns in the child alone. Signals reach the child through this process, each once: the
-    child is in a process group of its own.
+    The function returns only in the child, which ends if this process is killed. The child is in a
+    process group of its own; this process passes each signal on to it once.
     """
     global _pipe
     reads, writes = os.pipe()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # none falls in between
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # so that none is lost
     parent, child = os.getpid(), os.fork()
     if child == 0:
         os.close(reads)
@@ -45,7 +45,7 @@ def supervise() -> None:
         os.setpgid(0, 0)
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it was killed before that
+        if os.getppid() != parent:  # the parent was killed before prctl
             os._exit(130)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
@@ -56,7 +56,7 @@ def supervise() -> None:
     os.set_blocking(reads, False)
     try:
         said = os.read(reads, LONGEST).decode()
-    except BlockingIOError:  # nothing, and something that it started is still there
+    except BlockingIOError:  # empty, and held open by a process of the child's
         said = ""
     if code in IN_ORDER or said.endswith(ENDED):
         os._exit(code)
@@ -65,29 +65,29 @@ def supervise() -> None:
 
 
 def say_at_the_end(line: str) -> None:
-    """Have this said where the process ends without a word from now on."""
+    """Set the message that the parent prints if this process ends without one from now on."""
     if _pipe is not None:
         os.write(_pipe, f"{line}\n".encode())
 
 
 def ends_by_itself() -> None:
-    """What ends the process from now on has been told, whatever its exit code is."""
+    """Tell the parent that this process has printed its messages and ends by itself."""
     if _pipe is not None:
         os.write(_pipe, ENDED.encode())
 
 
 def _pass_on(child: int) -> None:
     def pass_on(number: int, frame: FrameType | None) -> None:
-        with suppress(ProcessLookupError):  # it has ended just now
+        with suppress(ProcessLookupError):  # it has just ended
             os.kill(child, number)
 
     def rest(number: int, frame: FrameType | None) -> None:
         pass_on(signal.SIGSTOP, frame)
         os.kill(os.getpid(), signal.SIGSTOP)
-        pass_on(signal.SIGCONT, frame)  # this process goes on
+        pass_on(signal.SIGCONT, frame)  # once this process continues
 
     for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it
+        if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under `nohup`
             signal.signal(number, pass_on)
     signal.signal(signal.SIGTSTP, rest)
 

@@ -1,1 +1,1 @@
-"""Ray's machines: a cluster joined or started, what it holds, who is let in."""
+"""The Ray cluster of a study: joining or starting it, its capacity, and access to it."""

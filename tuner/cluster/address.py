@@ -1,4 +1,4 @@
-"""The address of a Ray cluster to join: what form it has, and whether a cluster answers there."""
+"""The address of a Ray cluster to join: checks of its form, and of whether a cluster answers."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from threading import Thread
 from tuner.errors import UserError
 
 DASHBOARD, CLIENT = 8265, 10001
-"""Ports on which Ray's head serves its dashboard and Ray Client, where nothing else was said."""
+"""Default ports on which Ray's head serves its dashboard and Ray Client."""
 PATIENCE = 8.0
-"""Seconds that a head has to answer: a lookup of its name, a connection, a first frame."""
+"""Seconds within which a head must answer: name lookup, connection and first frame together."""
 FORM = (
     "RAY_ADDRESS is host:port of the cluster's head, as `ray start --head` prints it "
     "(6379 where nothing else was said); unset it to run on this machine."
 )
 SUBMIT = "From elsewhere, run a study there by its dashboard: tuner submit SPACE.yaml --address URL"
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-"""How HTTP/2 begins (RFC 9113, section 3.4): a preface, then a frame of settings, here empty."""
+"""The start of an HTTP/2 connection (RFC 9113, section 3.4): a preface, then an empty SETTINGS
+frame."""
 SETTINGS = 4
-"""The type of that frame, with which a server of gRPC begins as well."""
+"""The type of a SETTINGS frame; a gRPC server also sends one first."""
 
 
 def named() -> str | None:
-    """What RAY_ADDRESS names to be joined; None: a study runs in a Ray of its own, here.
+    """Return the cluster address in RAY_ADDRESS; None if the study starts a Ray of its own here.
 
     Raises:
-        UserError: it does not name a head.
+        UserError: RAY_ADDRESS does not name a head.
     """
     address = os.environ.get("RAY_ADDRESS", "")
     if address in ("", "local"):
@@ -38,13 +39,14 @@ def named() -> str | None:
 
 
 def check_form(address: str) -> None:
-    """Refuse what does not name a head.
+    """Refuse an address that does not name a head.
 
     Args:
-        address: as RAY_ADDRESS has it; `auto` and `local` are Ray's words.
+        address: the value of RAY_ADDRESS; `auto` and `local` are Ray's keywords.
 
     Raises:
-        UserError: says what it is instead, and what is expected.
+        UserError: the address is not host:port, or names a dashboard or Ray Client; the message
+            says which.
     """
     if address in ("auto", "local"):
         return
@@ -65,18 +67,18 @@ def check_form(address: str) -> None:
 
 
 def check_answers(address: str) -> None:
-    """Refuse an address where no head of a cluster answers; takes PATIENCE at most.
+    """Refuse an address at which no cluster head answers; takes PATIENCE seconds at most.
 
     Args:
-        address: as `host:port`.
+        address: `host:port`.
 
     Raises:
-        UserError: says what answers there, or what hinders.
+        UserError: no head answers; the message says what answers instead, or what failed.
     """
     said: list[bytes | OSError] = []
     asking = Thread(target=lambda: said.append(_greeted(*_parts(address))), daemon=True)
     asking.start()
-    asking.join(PATIENCE)  # a lookup of a name cannot be bounded by itself
+    asking.join(PATIENCE)  # a name lookup has no timeout of its own
     answer = said[0] if said else TimeoutError()
     start = f"Start it (`ray start --head` on its head) or correct RAY_ADDRESS. {FORM}"
     if isinstance(answer, TimeoutError):
@@ -94,13 +96,16 @@ def check_answers(address: str) -> None:
 
 
 def _parts(address: str) -> tuple[str, str]:
-    """Host and port; an IPv6 address stands in brackets."""
+    """Split an address into host and port; an IPv6 address is in brackets."""
     found = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^\s:/@\[\]]+):(\S+)", address)
     return (found[1].strip("[]"), found[2]) if found else ("", "")
 
 
 def _greeted(host: str, port: str) -> bytes | OSError:
-    """What a server says to a client of gRPC, of which the first bytes tell what it is."""
+    """Send the start of an HTTP/2 connection and return the first bytes of the answer.
+
+    These bytes tell what kind of server it is. Where the connection fails, return the error.
+    """
     try:
         with socket.create_connection((host, int(port)), PATIENCE) as connection:
             connection.sendall(HELLO)

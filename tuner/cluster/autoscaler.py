@@ -1,8 +1,8 @@
-"""What a cluster's autoscaler may start: read from Ray's own configuration of it.
+"""The nodes that a cluster's autoscaler may start, read from Ray's autoscaler configuration.
 
-`ray up` and `ray start --autoscaling-config` hand it to a process beside the head; KubeRay's is the
-RayCluster itself. (Ray has a place for it in the GCS too, where its own autoscaler, as of 2.60,
-writes nothing.) Whoever asks has to be on the head.
+`ray up` and `ray start --autoscaling-config` pass the configuration to a process on the head;
+KubeRay's configuration is the RayCluster itself. (The GCS also has a place for it, but Ray's own
+autoscaler, as of 2.60, writes nothing there.) The calling process must be on the head.
 """
 
 from __future__ import annotations
@@ -21,14 +21,22 @@ from ray.autoscaler._private.kuberay.node_provider import KubernetesHttpApiClien
 from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig, FileConfigReader
 
 MONITORS = ("autoscaler/v2/monitor.py", "autoscaler/_private/monitor.py")
-"""Ray's autoscaler, as its command line names it."""
+"""The scripts of Ray's autoscaler, as they appear on its command line."""
 OPTION = "--autoscaling-config="
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 @dataclass(frozen=True)
 class Growing:
-    """A type of nodes that an autoscaler starts; resources are None where they show only then."""
+    """A node type that an autoscaler starts.
+
+    Attributes:
+        name: the autoscaler's name of the type.
+        cpus: CPUs of one node; None if they are known only once a node has started.
+        gpus: GPUs of one node.
+        most: the largest number of worker nodes of this type.
+        priority: Ray's priority of the type.
+    """
 
     name: str
     cpus: float | None
@@ -39,12 +47,12 @@ class Growing:
 
 @dataclass(frozen=True)
 class Declared:
-    """What an autoscaler was told.
+    """The limits in an autoscaler's configuration.
 
     Attributes:
-        types: that it may start, the head's among them only where workers may be of it.
-        most: nodes of all types together.
-        idle_seconds: after which a node that does nothing is ended; None: never.
+        types: node types that it may start; the head's type only if workers may be of it.
+        most: the largest number of worker nodes of all types together.
+        idle_seconds: seconds after which it ends an idle node; None: never.
     """
 
     types: tuple[Growing, ...]
@@ -53,8 +61,9 @@ class Declared:
 
 
 def declared() -> Declared | None:
-    """What the joined cluster may grow to; None where nothing starts nodes."""
-    logging.getLogger("ray.autoscaler").setLevel(logging.ERROR)  # its own doings, said there
+    """Return what the joined cluster may grow to; None if it has no autoscaler."""
+    # The autoscaler's own log already has these messages.
+    logging.getLogger("ray.autoscaler").setLevel(logging.ERROR)
     if file := _file_of_monitor(_logs_folder()):
         return of_config(FileConfigReader(file).get_cached_autoscaling_config())
     if os.environ.get("RAY_CLUSTER_NAME") and POD_NAMESPACE.exists():
@@ -65,7 +74,7 @@ def declared() -> Declared | None:
 
 
 def of_config(config: AutoscalingConfig) -> Declared:
-    """What a configuration says, as Ray's autoscaler reads it."""
+    """Return the limits in a configuration as Ray's autoscaler reads it."""
     head = config.get_head_node_type()
     types = []
     for name, type_ in (config.get_node_type_configs() or {}).items():
@@ -82,10 +91,13 @@ def of_config(config: AutoscalingConfig) -> Declared:
 
 
 def _of_kuberay(cluster: str, namespace: str) -> Declared | None:
-    """Of the RayCluster that this pod is in; None where the pod may not read it: no autoscaler."""
+    """Return the limits of this pod's RayCluster.
+
+    Returns None without an autoscaler, and where the pod may not read its RayCluster.
+    """
     try:
         resource: dict[str, Any] = KubernetesHttpApiClient(namespace).get(f"rayclusters/{cluster}")
-    except OSError:  # of requests: all are
+    except OSError:  # every exception of requests is an OSError
         return None
     if not resource["spec"].get("enableInTreeAutoscaling"):
         return None
@@ -93,18 +105,18 @@ def _of_kuberay(cluster: str, namespace: str) -> Declared | None:
 
 
 def _logs_folder() -> str:
-    """Of the cluster's session, which tells the clusters of one machine apart."""
+    """Return the log folder of the cluster's session; it identifies one of a machine's clusters."""
     node = ray._private.worker._global_node
     assert node is not None, "a cluster was joined"
     return str(node.get_logs_dir_path())
 
 
 def _file_of_monitor(logs: str) -> str | None:
-    """What the autoscaler of a session was started with, from its command line."""
+    """Return the configuration file on the command line of a session's autoscaler, if any."""
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = os.fsdecode(process.read_bytes()).split("\0")
-        except OSError:  # it has gone, or is another user's
+        except OSError:  # the process has ended, or belongs to another user
             continue
         if f"--logs-dir={logs}" in words and any(word.endswith(MONITORS) for word in words):
             files = [word.removeprefix(OPTION) for word in words if word.startswith(OPTION)]

@@ -1,6 +1,6 @@
-"""How many trials a cluster holds: whole trials, packed into the nodes that it has or can grow to.
+"""A cluster's capacity: how many whole trials fit on the nodes it has or can grow to.
 
-Pure: what a cluster has is read from Ray in `tuner.cluster.ray`.
+This module does not call Ray; `tuner.cluster.ray` reads the nodes from it.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from tuner.errors import UserError
 from tuner.study.parts import ResourcesConfig
 
 TINY = 1e-6
-"""Ray counts resources in ten-thousandths: less than that is rounding."""
+"""Tolerance for rounding; Ray counts resources in ten-thousandths."""
 
 
 @dataclass(frozen=True)
 class NodeType:
-    """Nodes alike.
+    """A group of nodes with equal resources.
 
     Attributes:
-        name: as the cluster's autoscaler calls it; else `head`, or "" of another node.
-        cpus: of one node.
-        gpus: of one node.
-        alive: how many there are now.
-        most: how many there can be.
-        grows: whether the autoscaler starts and ends them.
-        priority: the higher of two that would do is started first.
+        name: the autoscaler's name of the type; otherwise `head`, or "" for other nodes.
+        cpus: CPUs of one node.
+        gpus: GPUs of one node.
+        alive: how many nodes there are now.
+        most: how many nodes there can be.
+        grows: True if the autoscaler starts and ends these nodes.
+        priority: of two suitable types, the autoscaler starts the one with the higher priority.
     """
 
     name: str
@@ -39,17 +39,17 @@ class NodeType:
     priority: int = 0
 
     def in_words(self) -> str:
-        """For instance `gpu-spot (8 CPU, 1 GPU)`."""
+        """Return the type's name and size, for instance `gpu-spot (8 CPU, 1 GPU)`."""
         return f"{self.name or 'a node'} ({self.cpus:g} CPU, {self.gpus:g} GPU)"
 
 
 class Used(NamedTuple):
-    """Nodes of a type that trials run on.
+    """The nodes of one type on which trials run.
 
     Attributes:
-        type: of them.
-        nodes: how many.
-        places: for workers of trials, on each.
+        type: their type.
+        nodes: how many nodes.
+        places: how many trial workers fit on each node.
     """
 
     type: NodeType
@@ -59,12 +59,12 @@ class Used(NamedTuple):
 
 @dataclass(frozen=True)
 class Capacity:
-    """What a cluster has, and can grow to.
+    """A cluster's nodes, and those it can grow to.
 
     Attributes:
-        types: of its nodes; where both exist, the head is a type of its own.
-        most_growing: how many nodes that the autoscaler starts there can be in all.
-        idle_seconds: after which the autoscaler ends a node that does nothing; None: never.
+        types: its node types; the head is a type of its own.
+        most_growing: the largest number of autoscaled nodes of all types together.
+        idle_seconds: seconds after which the autoscaler ends an idle node; None: never.
     """
 
     types: tuple[NodeType, ...]
@@ -72,10 +72,10 @@ class Capacity:
     idle_seconds: float | None = None
 
     def trials_at_once(self, resources: ResourcesConfig) -> int:
-        """How many trials fit side by side at the cluster's maximum.
+        """Return how many trials may run at once: what fits at the maximum, capped by the study.
 
         Raises:
-            UserError: not even one does.
+            UserError: not even one trial fits.
         """
         trials = self.holds(resources)
         if trials == 0:
@@ -83,25 +83,25 @@ class Capacity:
         return min(trials, resources.max_concurrent_trials or trials)
 
     def holds(self, resources: ResourcesConfig) -> int:
-        """The same, whatever the study declares; 0 where none fits."""
+        """Return how many trials fit, ignoring `max_concurrent_trials`; 0 if none fits."""
         return self._places(resources) // resources.workers
 
     def used_by(self, resources: ResourcesConfig, trials: int) -> list[Used]:
-        """The nodes on which so many trials run: those that are there first, then as it grows."""
+        """Return the nodes on which `trials` trials run: existing nodes first, then new ones."""
         return self._fill(resources, trials * resources.workers)
 
     def _places(self, resources: ResourcesConfig) -> int:
         return sum(used.nodes * used.places for used in self._fill(resources, None))
 
     def _fill(self, resources: ResourcesConfig, wanted: int | None) -> list[Used]:
-        """Nodes until there are so many places for workers; None: all."""
+        """Return nodes with `wanted` places for workers in all; None: all nodes."""
         places = {type_: places_on(type_, resources) for type_ in self.types}
         left = self.most_growing
         there = [type_ for type_ in self.types if not type_.grows and places[type_]]
         growing = [type_ for type_ in self.types if type_.grows and places[type_]]
-        if wanted is None:  # the most trials
+        if wanted is None:  # largest types first, for the most trials
             growing.sort(key=lambda type_: -places[type_])
-        else:  # as the autoscaler chooses: nodes without idle GPUs first
+        else:  # in the autoscaler's order: nodes without idle GPUs first
             growing.sort(key=lambda t: (-t.priority, _unused(t, resources), -t.alive))
         filled = []
         for type_ in (*there, *growing):
@@ -115,7 +115,7 @@ class Capacity:
         return filled
 
     def _too_small(self, resources: ResourcesConfig) -> UserError:
-        """What is said of a trial that no node could ever hold, or all of them together."""
+        """Return the error for a trial that fits on no node, or not on all nodes together."""
         cpus, gpus = share_of(resources)
         workers = resources.workers
         asks = f"{cpus:g} CPU and {gpus:g} GPU"
@@ -146,13 +146,13 @@ class Capacity:
 
 
 def share_of(resources: ResourcesConfig) -> tuple[float, float]:
-    """CPUs and GPUs that each worker of a trial is given: an even share of the trial's."""
+    """Return the CPUs and GPUs of each worker of a trial: an even share of the trial's."""
     workers = resources.workers
     return resources.cpus_per_trial / workers, resources.gpus_per_trial / workers
 
 
 def places_on(node: NodeType, resources: ResourcesConfig) -> int:
-    """How many workers of trials a node holds. A worker takes no GPU, one, or a share of one."""
+    """Return how many trial workers a node holds. A worker uses no GPU, one, or a share of one."""
     cpus, gpus = share_of(resources)
     places = floor(node.cpus / cpus + TINY)
     if gpus > 0:
@@ -161,7 +161,7 @@ def places_on(node: NodeType, resources: ResourcesConfig) -> int:
 
 
 def _unused(node: NodeType, resources: ResourcesConfig) -> tuple[float, float]:
-    """GPUs and CPUs of a node that trials leave idle."""
+    """Return the GPUs and CPUs of a node that trials leave idle."""
     cpus, gpus = share_of(resources)
     places = places_on(node, resources)
     return node.gpus - places * gpus, node.cpus - places * cpus

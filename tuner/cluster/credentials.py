@@ -1,8 +1,8 @@
-"""What lets a study in elsewhere, as it comes from `tuner submit` and goes on to its workers.
+"""A study's credentials, on their way from `tuner submit` to the driver and to its workers.
 
-It stands in the environment of the driver and of workers that need it, set from inside: there is no
-file of it, and it is in no runtime environment, metadata or log. On its way it is in the store of
-the cluster's head, under a name that cannot be guessed.
+The driver, and each worker that needs them, puts the credentials into its own environment. They
+are in no file, runtime environment, metadata or log. In transit they are in the store of the
+cluster's head, under a name that cannot be guessed.
 """
 
 from __future__ import annotations
@@ -33,32 +33,33 @@ OBJECT_STORES = {
         "AWS_ENDPOINT_URL_S3",
     )
 }
-"""By the scheme of a storage: what lets us in there. For gs:// there are roles of machines."""
+"""Environment variables with credentials, by the scheme of a storage. Access to gs:// uses the
+machine's role."""
 LENT = "TUNER_LENT"
-"""Variable of a worker that names what is lent to it."""
+"""Environment variable of a worker: the name under which its credentials are stored."""
 PATIENCE = 30.0
-"""Seconds."""
+"""Seconds that a worker waits for its credentials."""
 HEADER = b"tuner credentials"
-"""Ray repeats the first 15 bytes of what it could not store."""
+"""Prefix of the stored credentials: Ray's errors quote the first 15 bytes of a failed value."""
 
 DISABLED = "disabled"
-"""The value of RAY_AUTH_MODE by which a cluster asks for no token."""
+"""The value of RAY_AUTH_MODE with which a cluster asks for no token."""
 
 
 def auth_mode() -> str:
-    """The value of RAY_AUTH_MODE, empty where it is unset. Ray takes unknown words for disabled."""
+    """Return RAY_AUTH_MODE, empty if it is unset. Ray treats unknown values as disabled."""
     mode = os.environ.get("RAY_AUTH_MODE", "").strip().lower()
     return mode if mode in ("", "token") else DISABLED
 
 
 def check_tokens(insecure: bool) -> None:
-    """Refuse to run a study where the environment turns tokens off, unless it was said aloud.
+    """Refuse to run a study if the environment turns Ray's tokens off, unless the user insists.
 
     Args:
-        insecure: it was.
+        insecure: True if the user gave --insecure.
 
     Raises:
-        UserError: names what turns them off.
+        UserError: RAY_AUTH_MODE turns tokens off.
     """
     if auth_mode() != DISABLED or insecure:
         return
@@ -70,13 +71,13 @@ def check_tokens(insecure: bool) -> None:
 
 
 def make_private() -> str | None:
-    """Take the right to read a cluster's token from everybody else: Ray writes its file mode 0644.
+    """Make Ray's token file private, because Ray creates it with mode 0644.
 
-    That file alone, and only where it is used. The group may be meant to read one that a user has
-    named, so that it stays as it is.
+    Only Ray's default file is changed, and only if it is in use. A file that the user named in
+    RAY_AUTH_TOKEN_PATH stays as it is, because its group may be meant to read it.
 
     Returns:
-        What to tell the user; None where nobody reads it who should not.
+        A message for the user; None if the file was private already or is not used.
     """
     if os.environ.get("RAY_AUTH_TOKEN", "").strip() or auth_mode() == DISABLED:
         return None
@@ -86,7 +87,7 @@ def make_private() -> str | None:
         if not path.is_file():
             return None
         mode = stat.S_IMODE(path.stat().st_mode)
-    except (OSError, RuntimeError):  # a home that is not there, or not ours to look into
+    except (OSError, RuntimeError):  # the home folder is missing or not readable
         return None
     if named:
         return f"everybody may read {path}, a Ray token: chmod o-r it" if mode & 0o004 else None
@@ -100,10 +101,10 @@ def make_private() -> str | None:
 
 
 def take() -> None:
-    """Put what was sent to this process into its environment, and away from the head's store.
+    """Move the credentials sent with this job from the head's store into the environment.
 
     Raises:
-        UserError: it was not called for in time.
+        UserError: the credentials have expired.
     """
     name = os.environ.pop(SENT, None)
     if name is None:
@@ -124,13 +125,14 @@ def take() -> None:
 
 
 class Loan:
-    """What workers of a joined cluster are lent to be let into a storage; a context manager.
+    """A context manager that lends workers of a joined cluster the credentials of a storage.
 
     Args:
-        storage: that they write to; None where they write nowhere.
+        storage: the storage that workers write to; None if they write nowhere.
 
     Attributes:
-        runtime_env: of workers, by which they find it and take it; empty where nothing is lent.
+        runtime_env: Ray's runtime environment with which workers find and take the credentials;
+            empty if nothing is lent.
     """
 
     def __init__(self, storage: Place | None) -> None:
@@ -165,10 +167,10 @@ class Loan:
 
 
 def borrow() -> None:
-    """Put what is lent into the environment of a worker, before anything else is run there.
+    """Put the lent credentials into a worker's environment before anything else runs there.
 
     Raises:
-        RuntimeError: there is nothing: the driver has gone.
+        RuntimeError: no credentials were found: the driver has ended.
     """
     from ray.experimental.internal_kv import _internal_kv_get
 

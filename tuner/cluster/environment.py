@@ -1,4 +1,4 @@
-"""What the process of a worker is given by its environment: it follows from its resources."""
+"""Environment variables of worker processes, derived from a study's resources."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ INTERFACE_ADDRESS = 0x8915
 
 
 def variables(resources: ResourcesConfig) -> dict[str, str]:
-    """The environment variables of every worker of a study.
+    """Return the environment variables of every worker of a study.
 
-    - OMP_NUM_THREADS, MKL_NUM_THREADS: a thread for each of its cores, also where a node's own
-      environment says otherwise; torch reads them when it is imported.
-    - HF_HUB_OFFLINE: a worker is handed all that it needs. transformers and datasets heed it too.
-    - TOKENIZERS_PARALLELISM: what is tokenised is so already, and pools of threads would only warn
-      that the process was forked.
+    - OMP_NUM_THREADS, MKL_NUM_THREADS: one thread for each of the worker's cores, overriding the
+      node's own environment; torch reads them when it is imported.
+    - HF_HUB_OFFLINE: a worker is given all files that it needs. transformers and datasets also
+      obey this variable.
+    - TOKENIZERS_PARALLELISM: the data are tokenised already, and thread pools would only warn that
+      the process was forked.
 
-    NCCL needs none: with torch 2.13 a worker is ended where another is lost. Which interface it
-    talks through is a matter of the node: `meet_through`.
+    NCCL needs no variable here: with torch 2.13 a worker ends when another is lost. Its network
+    interface depends on the node: see `meet_through`.
     """
     threads = str(resources.threads)
     return {
@@ -35,13 +36,13 @@ def variables(resources: ResourcesConfig) -> dict[str, str]:
 
 
 def meet_through(address: str) -> None:
-    """Let workers on several nodes talk through the interface by which Ray's nodes do.
+    """Make workers on several nodes communicate over the network interface that Ray uses.
 
-    By themselves gloo takes the one to which the host's name leads, often the loopback, and NCCL
-    the first, often a bridge of containers. What the user's environment says stays.
+    By default, gloo uses the interface that the host name resolves to, often the loopback, and
+    NCCL uses the first one, often a container bridge. Variables that the user has set stay.
 
     Args:
-        address: this node's in the cluster, IPv4; where no interface has it, nothing is set.
+        address: this node's IPv4 address in the cluster; if no interface has it, nothing is set.
     """
     if interface := _interface(address):
         for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
@@ -49,13 +50,13 @@ def meet_through(address: str) -> None:
 
 
 def _interface(address: str) -> str | None:
-    """The network interface that has an address."""
+    """Return the network interface with an IPv4 address, or None."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
         for _, name in socket.if_nameindex():
             request = struct.pack("256s", name.encode()[:15])
             try:
                 answer = fcntl.ioctl(asked.fileno(), INTERFACE_ADDRESS, request)
-            except OSError:  # it has none
+            except OSError:  # the interface has no IPv4 address
                 continue
             if socket.inet_ntoa(answer[20:24]) == address:
                 return name

@@ -1,6 +1,6 @@
-"""Ray's own processes, looked at from the driver: a study ends in order where they have ended.
+"""Monitoring of Ray's own processes by the driver, so a study ends in order when they end.
 
-Ray itself waits a minute for a GCS that has gone, and then ends the driver with exit code 1.
+Ray itself waits a minute for a lost GCS, then ends the driver with exit code 1.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from typing import Any, Self, TypeVar
 
 LOOK_SECONDS = 0.5
 ANSWER_SECONDS = 2.0
-"""How long the GCS may take to accept a connection."""
+"""Seconds that the GCS may take to accept a connection."""
 PATIENCE = 50.0
-"""Seconds without a GCS after which it counts as gone: a network may fail for a moment, and Ray
-comes back from that. Less than the minute of Ray's own."""
+"""Seconds without an answer after which the GCS counts as gone. Ray recovers from short network
+failures. The limit is below Ray's own minute."""
 LEAVE_SECONDS = 10.0
-"""What is under way may take to end in order, once Ray has gone."""
+"""Seconds that the running call may take to end in order once Ray has gone."""
 
 T = TypeVar("T")
 
 
 class RayGone(RuntimeError):
-    """The GCS or this node's raylet has ended: nothing can be run any more."""
+    """The GCS or this node's raylet has ended, so nothing can run any more."""
 
 
 class Head:
-    """The GCS of the cluster, and the raylet of this node.
+    """A monitor of the cluster's GCS and of this node's raylet.
 
     Args:
-        gcs: its host and port.
-        raylet: its socket.
-        here: whether the GCS is on this machine: where nobody listens there, it has ended.
+        gcs: host and port of the GCS.
+        raylet: path of the raylet's socket.
+        here: True if the GCS is on this machine: a refused connection then means it has ended.
     """
 
     def __init__(self, gcs: tuple[str, int], raylet: str, here: bool) -> None:
@@ -46,15 +46,15 @@ class Head:
         self._here = here
         self._gone = ""
         self._answered = time.monotonic()
-        self._raylet = socket.socket(socket.AF_UNIX)  # its end closes the connection
-        with suppress(OSError):  # it is not there: nothing can be read, either
+        self._raylet = socket.socket(socket.AF_UNIX)  # the connection closes when the raylet ends
+        with suppress(OSError):  # no raylet: `_has_closed` finds the socket unreadable
             self._raylet.settimeout(PATIENCE)
             self._raylet.connect(raylet)
         self._raylet.setblocking(False)
 
     @classmethod
     def joined(cls) -> Self:
-        """Of the cluster that this process has joined, or started here."""
+        """Create a monitor of the cluster that this process has joined or started."""
         import ray
         from ray._private.worker import global_worker
 
@@ -64,25 +64,25 @@ class Head:
         return cls((host.strip("[]"), int(port)), node.raylet_socket_name, here)
 
     def close(self) -> None:
-        """Look no more."""
+        """Close the connection to the raylet."""
         self._raylet.close()
 
     def gone(self) -> str:
-        """Which of them has ended; empty where both are there. Once gone, it stays so."""
+        """Return which process has ended, in words; empty if both run. The result is remembered."""
         self._gone = self._gone or self._ended()
         return self._gone
 
     def outlives(self, call: Callable[[], T], leave: Callable[[str], None] = lambda why: None) -> T:
-        """What a call to Ray returns; it is made on a thread of its own, which may hang.
+        """Run a call to Ray on a thread of its own, which may hang, and return its result.
 
         Args:
-            call: what to do.
-            leave: called with the reason where Ray has gone: `call` should come to its end.
+            call: the call to make.
+            leave: called with the reason when Ray has ended, so `call` can finish.
 
         Raises:
-            RayGone: Ray has ended, and `call` with it or not.
+            RayGone: Ray has ended; `call` may still be running.
         """
-        if why := self.gone():  # some calls to a raylet that has gone end this process
+        if why := self.gone():  # some calls to a dead raylet end this process
             leave(why)
             raise RayGone(why)
         called: Future[T] = Future()
@@ -92,7 +92,7 @@ class Head:
                 leave(why)
                 wait([called], LEAVE_SECONDS)
                 raise RayGone(why)
-        if why := self.gone():  # it may have come to its end by that
+        if why := self.gone():  # the call may have ended because Ray did
             leave(why)
             raise RayGone(why) from called.exception()
         return called.result()
@@ -115,15 +115,15 @@ class Head:
             return self._raylet.recv(1, socket.MSG_PEEK) == b""
         except BlockingIOError:
             return False
-        except OSError:  # it was not there to begin with
+        except OSError:  # the connection was never made
             return True
 
 
 @contextmanager
 def watched() -> Iterator[Head]:
-    """The head, for a block that ends the process as a signal would where Ray ends.
+    """Yield a monitor; if RayGone leaves the block, end the process as SIGTERM would.
 
-    Not by an exception: to leave Ray, as is done at the end of all, would take a minute then.
+    An exception would lead to the usual shutdown of Ray, which would take a minute then.
     """
     try:
         with closing(Head.joined()) as head:

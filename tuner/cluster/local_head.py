@@ -1,12 +1,12 @@
-"""The process that starts a local Ray and ends it; run by its path, without `tuner`.
+"""The process that starts and ends a local Ray; run by its path, without importing `tuner`.
 
-It is the leader of a session of its own and blocks the signals that end processes, as all that it
-starts does: whoever signals the driver's process group, or each process of its cgroup, reaches the
-driver alone, which ends Ray when it has ended in order. Ray ends when this process's standard input
-is closed: by the driver, or by the kernel where the driver was killed. Its folder is kept where
-anything was written to it before: the driver has named the logs to somebody.
+It leads a session of its own, and it and its children block the signals that end processes. So a
+signal to the driver's process group, or to each process of its cgroup, acts on the driver alone,
+which ends Ray after it has ended in order. Ray ends when this process's standard input is closed:
+by the driver, or by the kernel if the driver was killed. If the driver wrote anything to it before,
+Ray's folder is kept, because the driver has pointed the user to the logs.
 
-It writes one JSON object to its standard output: `{"address": …, "logs": …}`, or
+The process writes one JSON object to its standard output: `{"address": …, "logs": …}`, or
 `{"failed": …, "logs": …}`.
 """
 
@@ -26,18 +26,18 @@ from typing import Any, TextIO
 LOOPBACK = "127.0.0.1"
 ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 KILL_SECONDS = 0.5
-"""For processes that were killed to be gone, before others are looked for."""
+"""Seconds to wait for killed processes to end before looking for others."""
 PREFIX = "ray-"
-"""Of the folder's name. Short: paths of sockets below it may have 107 bytes."""
+"""Prefix of the folder's name. It is short: paths of the sockets below may have 107 bytes."""
 BELOW, SESSION = "r", "session"
-"""Ray opens its own folders for all (mode 0777): they lie in one that nobody else can enter."""
+"""Names of Ray's folders. Ray creates them with mode 0777, so they are inside a private folder."""
 NOT_INSTALLED = "tuner is not installed for this Python"
 SET_CHILD_SUBREAPER = 36
-"""Linux's PR_SET_CHILD_SUBREAPER: orphans below this process become its children."""
+"""Linux's PR_SET_CHILD_SUBREAPER: orphaned descendants of this process become its children."""
 
 
 def main() -> None:
-    """Start Ray with what the first argument says, as JSON: `folder`, `cpus`, `memory`."""
+    """Start Ray with the JSON in the first argument (`folder`, `cpus`, `memory`); end it later."""
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     asked = json.loads(sys.argv[1])
     driver, told = _ends()
@@ -50,7 +50,7 @@ def main() -> None:
             raise ModuleNotFoundError(NOT_INSTALLED)
         node = _started(folder, asked["cpus"], asked["memory"])
         _tell(told, address=node.gcs_address, logs=node.get_logs_dir_path())
-        while os.read(driver, 1):  # its end is waited for; where anything is sent, logs are kept
+        while os.read(driver, 1):  # until the driver closes the pipe; any byte keeps the logs
             kept = True
     except Exception as error:
         logs = next(folder.glob(f"{BELOW}/{SESSION}/logs"), None)
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def _ends() -> tuple[int, TextIO]:
-    """The two pipes to the driver, under numbers that no process of Ray's inherits."""
+    """Move the two pipes to the driver to descriptors that Ray's processes do not inherit."""
     driver, told = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
@@ -73,9 +73,9 @@ def _ends() -> tuple[int, TextIO]:
 
 
 def _started(folder: Path, cpus: int, memory: int | None) -> Any:
-    """Ray's node, as `ray.init` starts it, less what a local study has no use for.
+    """Start Ray's node as `ray.init` does, without the parts that a local study does not need.
 
-    Where `memory` is None, Ray looks by itself.
+    If `memory` is None, Ray detects the memory itself.
     """
     from ray._private.node import Node
     from ray._private.parameter import RayParams
@@ -88,20 +88,20 @@ def _started(folder: Path, cpus: int, memory: int | None) -> Any:
         object_store_memory=share and share[1],
         temp_dir=str(folder / BELOW),
         session_name=SESSION,
-        dashboard_agent_listen_port=0,  # any: 52365 may be another Ray's
+        dashboard_agent_listen_port=0,  # any free port: another Ray may use 52365
         include_dashboard=False,
-        include_log_monitor=False,  # type: ignore[arg-type]  # annotated as text
+        include_log_monitor=False,  # type: ignore[arg-type]  # Ray annotates it as str
         no_monitor=True,
     )
-    # Not at exit: all of its processes are ended here.
+    # Ray need not shut down at exit: `_end_all` ends all its processes.
     return Node(params, head=True, shutdown_at_exit=False, spawn_reaper=True, ray_init_cluster=True)
 
 
 def shares(limit: int) -> tuple[int, int]:
-    """Bytes for trials, and for objects that processes share, where so many are allowed in all.
+    """Divide `limit` bytes into memory for trials and for Ray's object store.
 
-    The store is as Ray sizes it by itself: it refuses one of more than 10 GB that /dev/shm does not
-    hold, and one of less than its minimum.
+    The store has Ray's default size: Ray refuses a store of more than 10 GB that /dev/shm cannot
+    hold, and one below its minimum.
     """
     from ray._common.utils import get_system_memory
     from ray._private.ray_constants import OBJECT_STORE_MINIMUM_MEMORY_BYTES
@@ -115,13 +115,13 @@ def shares(limit: int) -> tuple[int, int]:
 def _tell(told: TextIO, **said: Any) -> None:
     try:
         print(json.dumps(said), file=told, flush=True)
-    except BrokenPipeError:  # the driver has gone: the next read of its end says so too
+    except BrokenPipeError:  # the driver has ended; the next read from its pipe returns nothing
         return
 
 
 def _end_all() -> None:
-    """Kill every process below this one: nothing of Ray's state is needed any more."""
-    import psutil  # type: ignore[import-untyped]  # Ray has it
+    """Kill every descendant of this process; Ray's state is no longer needed."""
+    import psutil  # type: ignore[import-untyped]  # Ray depends on it
 
     me = psutil.Process()
     while below := me.children(recursive=True):

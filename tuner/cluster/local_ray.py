@@ -1,4 +1,4 @@
-"""Ray on this machine: for one study, on loopback alone, private, and gone when the driver is."""
+"""A private Ray on this machine for one study: on loopback only, and ended with the driver."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from tuner.errors import UserError
 
 HEAD = Path(__file__).with_name("local_head.py")
 START_SECONDS = 180.0
-"""For Ray's start. Where it comes so far as to have limits of its own, these end it before."""
+"""Time limit for Ray's start. Ray's own limits are shorter where they apply."""
 END_SECONDS = 20.0
-"""For its end, after which it is left alone: it ends by itself."""
+"""Seconds to wait for Ray's end; after that it is left to end by itself."""
 LONGEST = 50
-"""Bytes of the folder's path below which Ray's sockets lie: 57 more have to fit into the 107 that
-the path of a socket may have."""
+"""Largest length in bytes of the path of Ray's parent folder: sockets add 57 bytes, and a socket's
+path may have 107."""
 SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-"""Of Ray's processes, beside the token: addresses are the loopback's, nothing is reported."""
+"""Environment of Ray's processes besides the token: loopback addresses, no usage reports."""
 
 
 @dataclass(frozen=True)
 class LocalRay:
-    """A Ray that was started here.
+    """A Ray that runs on this machine.
 
     Attributes:
-        address: of its GCS, as `127.0.0.1:PORT`.
-        logs: the folder of its logs, which goes when Ray does.
+        address: address of its GCS, `127.0.0.1:PORT`.
+        logs: the folder of its logs, which is deleted when Ray ends.
     """
 
     address: str
@@ -47,25 +47,25 @@ class LocalRay:
     _process: subprocess.Popen[str]
 
     def keep_logs(self) -> None:
-        """Leave the logs where they are when Ray ends: somebody is told to read them."""
+        """Keep the logs when Ray ends, because an error message points the user to them."""
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it has ended, and its files with it
+        with suppress(BrokenPipeError):  # Ray has ended, and its files are gone
             os.write(self._process.stdin.fileno(), b"k")
 
 
 @contextmanager
 def local_ray(cpus: int) -> Iterator[LocalRay]:
-    """Start Ray on this machine; it ends with the block, and whenever this process does.
+    """Start Ray on this machine; it ends with the block or when this process ends.
 
-    Within the block the environment of this process lets it in, and those that it starts.
+    Within the block, the environment gives this process and its children access to Ray.
 
     Args:
-        cpus: for trials.
+        cpus: CPUs for trials.
 
     Raises:
-        UserError: it does not start; says why, and where its logs are.
+        UserError: Ray did not start; the message says why, and where its logs are.
     """
-    open_ = auth_mode() == DISABLED  # which the command has been told to take
+    open_ = auth_mode() == DISABLED  # the user has given --insecure
     token = {} if open_ else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     ours = SETTINGS | token
     with _variables(ours), tempfile.TemporaryFile() as errors, _head(cpus, errors) as process:
@@ -100,7 +100,10 @@ def _head(cpus: int, errors: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
 
 
 def scratch() -> tuple[str, Path]:
-    """The folder below which Ray keeps sockets and logs, and the variable that names it, if any."""
+    """Return the variable that names Ray's parent folder for sockets and logs, and the folder.
+
+    The variable's name is empty if none is set.
+    """
     for name in ("RAY_TMPDIR", "TMPDIR"):
         if folder := os.environ.get(name):
             return name, Path(folder).absolute()
@@ -111,7 +114,7 @@ def check_folder() -> None:
     """Refuse a temporary folder in which Ray cannot start.
 
     Raises:
-        UserError: it is not there, cannot be written, or its path is too long for sockets.
+        UserError: the folder is missing or not writable, or its path is too long for sockets.
     """
     name, folder = scratch()
     shown = f"{name}={folder}" if name else str(folder)
@@ -144,7 +147,7 @@ def _first_line(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def _failed(said: Mapping[str, Any], errors: IO[bytes]) -> UserError:
-    """What is said of a Ray that has not started: why, and where its own logs are."""
+    """Return the error for a Ray that did not start: the reason, and where its logs are."""
     errors.seek(0)
     printed = errors.read().decode(errors="replace").strip().splitlines()
     reason = said.get("failed") or (printed[-1] if printed else "its process has ended")
@@ -176,7 +179,7 @@ def _variables(ours: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _let_in() -> Iterator[None]:
-    """Let Ray take 127.0.0.1 for this machine, and heed the variables that were set."""
+    """Make Ray accept 127.0.0.1 as this machine and read the variables that were set."""
     from ray._private import ray_constants
     from ray._raylet import (  # type: ignore[attr-defined]
         AuthenticationTokenLoader,

@@ -1,4 +1,4 @@
-"""What this process may use of its machine, which is often less than there is."""
+"""The CPUs and memory that this process may use, often less than the machine has."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from pathlib import Path
 from typing import NamedTuple
 
 SLURM = "SLURM_CPUS_ON_NODE"
-"""CPUs that SLURM gave the job on this node. Where SLURM binds processes, the affinity says the
-same; where it does not, only this tells a job of 8 CPUs on a node of 128. Not SLURM_CPUS_PER_TASK:
-a job of eight tasks with a CPU each holds eight, and runs one driver."""
+"""Environment variable with the CPUs that SLURM gave the job on this node. Where SLURM binds
+processes, the affinity is the same number; where it does not, only this variable shows that a job
+has 8 CPUs of a node's 128. SLURM_CPUS_PER_TASK would be wrong: a job of eight tasks with one CPU
+each holds eight CPUs and runs one driver."""
 
 MOST = 2**62
-"""Bytes: a limit of version 1 is about 2 ** 63 where there is none."""
+"""Bytes above which a limit means none: cgroup version 1 writes about 2 ** 63 for no limit."""
 
 
 class Cpus(NamedTuple):
-    """CPUs that may be used: how many, and what limits them; `limit` is empty for nothing."""
+    """The number of usable CPUs, and what limits it; `limit` is empty if nothing does."""
 
     number: int
     limit: str
 
 
 def cpus(root: Path = Path("/"), environment: Mapping[str, str] = os.environ) -> Cpus:
-    """How many CPUs this process may use: the least of its affinity, cgroup and SLURM share.
+    """Return how many CPUs this process may use: the least of affinity, cgroup and SLURM share.
 
-    At least one; a part of a CPU does not count.
+    The number is rounded down to whole CPUs and is at least one.
 
     Args:
-        root: where /proc and /sys are.
-        environment: has SLURM's variables in a job.
+        root: the folder that holds proc and sys.
+        environment: the environment, with SLURM's variables in a SLURM job.
     """
     all_ = os.cpu_count() or 1
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else all_
@@ -43,22 +44,22 @@ def cpus(root: Path = Path("/"), environment: Mapping[str, str] = os.environ) ->
 
 
 def memory(root: Path = Path("/")) -> int | None:
-    """Bytes of memory that the cgroups of this process allow; None where they do not limit it.
+    """Return the bytes of memory that this process's cgroups allow; None if they set no limit.
 
-    Ray looks at the top of the hierarchy alone, which is right in a container and wrong in a job of
-    SLURM or a service of systemd.
+    Ray reads only the top of the hierarchy, which is right in a container and wrong in a SLURM job
+    or a systemd service.
     """
     least = min((_memory(folder) for folder in _cgroups(root, "memory")), default=inf)
     return int(least) if least < MOST else None
 
 
 def quota(root: Path = Path("/")) -> float:
-    """CPU time per time that the cgroups of this process allow; infinite where they do not care."""
+    """Return the CPUs that this process's cgroup quotas allow; infinite if they set no limit."""
     return min((_share(folder) for folder in _cgroups(root, "cpu")), default=inf)
 
 
 def _cgroups(root: Path, controller: str) -> Iterator[Path]:
-    """Folders of the process's cgroups that a controller limits, and of those above: all count."""
+    """Yield the folders of this process's cgroups for a controller, and of all their parents."""
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
@@ -67,14 +68,14 @@ def _cgroups(root: Path, controller: str) -> Iterator[Path]:
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
-        mount = root / "sys/fs/cgroup" / controllers  # version 2 has no name
-        # A container may see the path that its cgroup has outside: then only the mount is there.
+        mount = root / "sys/fs/cgroup" / controllers  # empty in version 2
+        # A container may see its cgroup's path on the host; then only the mount exists here.
         inside = mount / path.strip("/")
         yield from (folder for folder in (inside, *inside.parents) if folder.is_relative_to(mount))
 
 
 def _share(folder: Path) -> float:
-    """The CPUs that one cgroup allows: of version 2, else of version 1."""
+    """Return the CPUs that one cgroup allows, in version 2 or else version 1."""
     limit, _, period = _word(folder / "cpu.max").partition(" ")
     if not limit:
         limit, period = _word(folder / "cpu.cfs_quota_us"), _word(folder / "cpu.cfs_period_us")
@@ -82,13 +83,13 @@ def _share(folder: Path) -> float:
 
 
 def _memory(folder: Path) -> float:
-    """The bytes that one cgroup allows: of version 2, else of version 1."""
+    """Return the bytes that one cgroup allows, in version 2 or else version 1."""
     limit = _word(folder / "memory.max") or _word(folder / "memory.limit_in_bytes")
     return int(limit) if limit.isdecimal() else inf
 
 
 def _word(path: Path) -> str:
-    """What a file of a cgroup says; nothing where there is none."""
+    """Return the content of a cgroup file; empty if it is missing."""
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""The Ray cluster that a study runs on: joined, or started on this machine."""
+"""The Ray cluster that a study runs on: joining one, or starting one on this machine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tuner.study.parts import ResourcesConfig
 
 _QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the journal and our view replace Ray's
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # we have our own
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # we have our own handler
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
@@ -44,7 +44,7 @@ T = TypeVar("T")
 GROUP = "ray.io/node-group"
 """Label of a node that names its type."""
 JOIN_SECONDS = 180.0
-"""For this process to be let in by a head that answers. Ray's own limits mostly end it before."""
+"""Time limit for joining a head that answers. Ray's own limits are usually shorter."""
 LOGS_OF_HEAD = "/tmp/ray/session_latest/logs on the head, where nothing else was said"
 TOKEN = (
     "The cluster wants a token: RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or "
@@ -59,14 +59,13 @@ def cluster(
     """Join the cluster that RAY_ADDRESS names (as in a Ray job), or start one on this machine.
 
     Args:
-        progress: is told what is there.
-        study: that runs there: its workers are let into its storage as this process is.
-        meanwhile: called on a thread while Ray starts, which takes seconds of mostly waiting; its
-            value is the block's.
+        progress: shows the cluster's resources.
+        study: the study that runs there; its workers get this process's access to its storage.
+        meanwhile: called on a thread while Ray starts, which takes seconds, mostly of waiting; the
+            block gets its return value. Its exceptions are raised.
 
     Raises:
-        UserError: Ray does not start here, or the cluster does not answer, or does not let this
-            process in; and what `meanwhile` raises.
+        UserError: Ray does not start here, or the cluster does not answer or refuses this process.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -79,7 +78,7 @@ def cluster(
         at, starting, stopping = f"at {_answering(address)}", "joining Ray", "leaving Ray"
     if study is not None and address is not None and (told := make_private()):
         progress.tell(told)
-    # On this machine they inherit our environment.
+    # Workers on this machine inherit our environment.
     loan = Loan(study.storage if study and address is not None else None)
     variables = environment.variables(study.resources) if study else {}
     runtime_env = {
@@ -119,10 +118,10 @@ def cluster(
 
 
 class _OwnPath(JobConfig):
-    """A job whose workers import from where Python does by itself.
+    """A job whose workers use Python's default import path.
 
-    Ray would let them import from the driver's current folder first, and a `tuner.py` or `torch.py`
-    of the user's that lies there would end each of them.
+    By default, Ray's workers import from the driver's current folder first, and a user's `tuner.py`
+    or `torch.py` there would end each of them.
     """
 
     def _serialize(self) -> str:
@@ -134,12 +133,12 @@ class _OwnPath(JobConfig):
 def _joined(
     address: str, runtime_env: dict[str, Any], logs: str, fails: Callable[[], None]
 ) -> Iterator[None]:
-    """Be a driver of the cluster at an address that answers, for a block.
+    """Connect to the cluster as a driver for a block.
 
-    `fails` is called where that does not come about, and the logs are to be read.
+    If that fails, `fails` is called, and the error points the user to `logs`.
     """
     try:
-        # On the main thread: Ray puts in a handler of its own for SIGTERM, which exits.
+        # Runs on the main thread: Ray installs a SIGTERM handler of its own, which exits.
         with kept(), _bounded(address, logs, fails):
             ray.init(
                 address=address,
@@ -148,7 +147,7 @@ def _joined(
                 job_config=_OwnPath(),
                 runtime_env=runtime_env,
             )
-    except Exception as error:  # Ray has no base class for what may go wrong here
+    except Exception as error:  # Ray's errors here have no common base class
         fails()
         raise _refusal(address, error, logs) from error
     try:
@@ -158,10 +157,10 @@ def _joined(
 
 
 def _answering(address: str) -> str:
-    """The address of the head, which answers.
+    """Return the address of the cluster's head once it has answered.
 
     Raises:
-        UserError: none does, or drivers cannot run here.
+        UserError: no head answers, or this machine is not one of the cluster's nodes.
     """
     try:
         head = services.canonicalize_bootstrap_address(address)
@@ -180,7 +179,7 @@ def _answering(address: str) -> str:
 
 @contextmanager
 def _bounded(address: str, logs: str, fails: Callable[[], None]) -> Iterator[None]:
-    """End this process where the block, which may be stuck in Ray's own code, takes too long."""
+    """End this process if the block takes over JOIN_SECONDS; it may be stuck in Ray's own code."""
 
     def end() -> None:
         fails()
@@ -201,11 +200,11 @@ def _bounded(address: str, logs: str, fails: Callable[[], None]) -> Iterator[Non
 
 
 def _nothing() -> None:
-    """The logs of a cluster that was joined are its own."""
+    """Do nothing: a joined cluster keeps its own logs."""
 
 
 def _refusal(address: str, error: Exception, logs: str) -> UserError:
-    """What is said where Ray does not let this process in."""
+    """Return the error for a Ray that refuses this process."""
     said = _in_a_line(error)
     cause = _in_a_line(error.__cause__) if error.__cause__ else ""
     known = f"{said} {cause}"
@@ -234,7 +233,7 @@ def _in_a_line(error: BaseException) -> str:
 
 
 def capacity() -> Capacity:
-    """What the joined cluster has, by type of node, and can grow to."""
+    """Return the joined cluster's nodes by type, and those it can grow to."""
     autoscaler = declared()
     growing = {type_.name: type_ for type_ in autoscaler.types} if autoscaler else {}
     nodes = ray.nodes()  # type: ignore[no-untyped-call]
@@ -242,7 +241,7 @@ def capacity() -> Capacity:
     types = []
     for kind, alive in sorted(alike.items()):
         found = None if kind.head else growing.get(kind.type)
-        if found is None or found.cpus is None:  # started by hand, or shows what it has only now
+        if found is None or found.cpus is None:  # started by hand, or resources only known now
             types.append(NodeType(kind.type, kind.cpus, kind.gpus, alive, alive))
     for found in growing.values():
         if found.cpus is not None:
@@ -255,23 +254,23 @@ def capacity() -> Capacity:
 
 
 def concurrency(resources: ResourcesConfig) -> int:
-    """How many trials run at once: as declared, or as many as the cluster can grow to hold.
+    """Return how many trials run at once: as many as the grown cluster holds, capped by the study.
 
     Raises:
-        UserError: not even one fits.
+        UserError: not even one trial fits.
     """
     return capacity().trials_at_once(resources)
 
 
 def logs() -> Path:
-    """The folder of this node's logs, in the joined cluster."""
+    """Return the folder of this node's logs in the joined cluster."""
     node = ray._private.worker._global_node
     assert node is not None, "a cluster was joined"
     return Path(node.get_logs_dir_path())
 
 
 class Kind(NamedTuple):
-    """What a node is: whether the head, the name of its type, its CPUs and GPUs for trials."""
+    """A node's kind: whether it is the head, its type's name, its CPUs and GPUs for trials."""
 
     head: bool
     type: str
@@ -280,7 +279,7 @@ class Kind(NamedTuple):
 
 
 def kind_of(node: dict[str, Any]) -> Kind:
-    """Of a node as Ray describes it."""
+    """Return the kind of a node from Ray's description of it."""
     held, name = node["Resources"], node["Labels"].get(GROUP, "")
     head = "node:__internal_head__" in held
     return Kind(head, name or "head" * head, held.get("CPU", 0.0), held.get("GPU", 0.0))

@@ -1,1 +1,1 @@
-"""The final comparison: the best of a search again, with fresh seeds, and then on test."""
+"""The confirmation: the best configurations of a search, retrained with fresh seeds and tested."""

@@ -1,4 +1,4 @@
-"""What came of one configuration of a confirmation, and how arms compare.
+"""Arms: the results of each configuration of a confirmation, and comparisons between them.
 
 All scores are accuracies, shares from 0 to 1.
 """
@@ -21,11 +21,12 @@ from tuner.study.protocol import EvaluationSet
 
 @dataclass(frozen=True)
 class Difference:
-    """An arm minus the control.
+    """The difference between an arm and the control.
 
     Attributes:
-        estimate: paired by seed and component; its p-value and interval are of this alone.
-        adjusted: p-value by Holm's correction for all arms.
+        estimate: the difference, paired by seed and component; its p-value and interval are not
+            corrected for other arms.
+        adjusted: the p-value with Holm's correction for all arms.
     """
 
     estimate: Estimate
@@ -33,32 +34,33 @@ class Difference:
 
     @property
     def shown(self) -> bool:
-        """Whether it is none of chance: below 5 % adjusted, and the interval leaves out 0."""
+        """True if the difference is significant: adjusted p below 5 %, interval without 0."""
         leaves_out = self.estimate.low > 0 or self.estimate.high < 0
         return leaves_out and self.adjusted < 0.05
 
 
 @dataclass(frozen=True)
 class ArmResult:
-    """What came of one configuration.
+    """The results of one configuration.
 
     Attributes:
-        name: of the arm.
-        settings: by dotted name, on top of those of every trial.
-        search_score: its objective in the search, which its selection has biased upwards.
-        objectives: by seed, of trials that reached the full budget.
-        failed: seeds that did not.
+        name: name of the arm.
+        settings: its settings by dotted name, in addition to those of every trial.
+        search_score: its objective in the search, biased upwards by the selection.
+        objectives: the objective of each seed whose trial reached the full budget.
+        failed: the seeds whose trial did not.
         collapsed: seeds whose objective is at most that of the most frequent label.
-        tested: by seed, accuracy on test by language, ordered pair of languages, and mean.
-        dev: what chooses, over seeds; None where no seed has come so far. Where the objective is
-            the worst language: the language whose mean over the arm's seeds is the least.
-        dev_set: what `dev` is of: `mean`, or the one language.
-        test: by language and by mean over languages.
-        pairs: mean accuracy over seeds of every ordered pair of languages, `en` standing for both.
+        tested: for each seed, accuracy on test by language, ordered pair of languages, and mean.
+        dev: the objective, estimated over seeds; None if no seed has finished. If the objective is
+            the worst language, the estimate is of the language with the lowest mean over the arm's
+            seeds.
+        dev_set: the set of `dev`: `mean`, or the one language.
+        test: test estimates by language and by mean over languages.
+        pairs: mean accuracy over seeds of every ordered pair of languages; `en` means en and en.
         areas: unweighted means of `pairs`: mono and cross (one language, two), seen, mixed and
             unseen (both trained on, one of two, none).
-        against_control: by mean over languages.
-        from_best: by `dev` and `targets`: Hsu's comparison with the best.
+        against_control: the difference to the control for each mean over languages.
+        from_best: Hsu's comparison with the best, on `dev` and on `targets`.
     """
 
     name: str
@@ -78,19 +80,19 @@ class ArmResult:
 
     @property
     def objective(self) -> float | None:
-        """Mean over the seeds that it has: what the recommendation was chosen by."""
+        """The mean objective over the arm's seeds, by which the recommendation was chosen."""
         return fmean(self.objectives.values()) if self.objectives else None
 
     @property
     def optimism(self) -> float | None:
-        """The search's score minus the mean of fresh seeds, on the same dev sets."""
+        """The search's score minus the mean over fresh seeds, on the same dev sets."""
         if self.search_score is None or self.objective is None:
             return None
         return self.search_score - self.objective
 
 
 def against_control(tables: Mapping[str, Table]) -> dict[str, Difference]:
-    """Of every other arm, where the control has all its seeds."""
+    """Compare every other arm with the control; empty if `tables` lacks the control."""
     if CONTROL not in tables or len(tables) < 2:
         return {}
     found = {
@@ -106,17 +108,17 @@ def against_control(tables: Mapping[str, Table]) -> dict[str, Difference]:
 
 
 def from_best(tables: Mapping[str, Table]) -> dict[str, FromBest]:
-    """Of every arm, where there are two or more."""
+    """Compare every arm with the best of the others; empty if there are fewer than two arms."""
     if len(tables) < 2:
         return {}
     return dict(zip(tables, with_the_best(list(tables.values())), strict=True))
 
 
 def detectable(tables: Mapping[str, Table]) -> float | None:
-    """The difference to the control that such a plan finds four times out of five.
+    """Return the difference to the control that such a plan finds with a power of 80 %.
 
-    As the differences themselves vary; the median over arms. None where nothing varies, as where
-    all have collapsed alike.
+    The noise is that of the observed differences; the result is the median over arms. It is None if
+    there is no variation, for example because all arms collapsed in the same way.
     """
     if CONTROL not in tables or len(tables) < 2:
         return None
@@ -135,7 +137,7 @@ def detectable(tables: Mapping[str, Table]) -> float | None:
 
 
 def cells(tested: Mapping[int, Mapping[str, float]], languages: Sequence[str]) -> dict[str, float]:
-    """Mean over seeds of each ordered pair of languages."""
+    """Return the mean accuracy over seeds of each ordered pair of languages."""
     names = [EvaluationSet(*both).name for both in product(languages, repeat=2)]
     every = list(tested.values())
     return {
@@ -148,7 +150,7 @@ def cells(tested: Mapping[int, Mapping[str, float]], languages: Sequence[str]) -
 def areas(
     pairs: Mapping[str, float], languages: Sequence[str], trained: Sequence[str]
 ) -> dict[str, float]:
-    """Unweighted means over the heat map's parts; a part without a pair is absent."""
+    """Return unweighted means over the parts of the heat map; a part without a pair is absent."""
     parts: dict[str, list[float]] = {}
     for first, second in product(languages, repeat=2):
         accuracy = pairs.get(EvaluationSet(first, second).name)

@@ -1,4 +1,4 @@
-"""`tuner confirm`: begin the confirmation of a search, or go on with it; then the reference."""
+"""`tuner confirm`: start or resume the confirmation of a search, then the external reference."""
 
 from __future__ import annotations
 
@@ -33,18 +33,19 @@ from tuner.terminal.progress import say
 from tuner.wording import count
 
 TOP, SEEDS = 5, 5
-"""What is confirmed unless it is said."""
+"""The default numbers of configurations and of seeds."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user asks for.
+    """The user's options.
 
     Attributes:
-        top: configurations beside the control; None: as it was begun, or 5.
-        seeds: of each; None likewise.
-        again: another confirmation, with other seeds, where there is one.
-        reference: the external reference, too.
+        top: number of configurations besides the control; None for that of the confirmation that
+            was begun, or 5.
+        seeds: seeds of each configuration; None likewise.
+        again: start another confirmation, with other seeds, if there is one already.
+        reference: also run the external reference.
         overrides: `key=value` of budget, resources, checkpoint or tracking.
     """
 
@@ -58,19 +59,21 @@ class Asked:
 def confirm(
     folder: Place, asked: Asked, console: Console, tracking_later: bool = False
 ) -> list[StudyRecord]:
-    """Run the confirmation of a search to its end, from where it stopped if it was begun.
+    """Run the confirmation of a search to its end; resume it if it was begun.
 
     Args:
-        folder: of the search.
-        asked: how.
-        console: told what will be run before it is.
-        tracking_later: go on where MLflow is away.
+        folder: folder of the search.
+        asked: the user's options.
+        console: shows what will run, before it runs.
+        tracking_later: continue even if MLflow is unavailable.
 
     Returns:
-        The confirmation, and the external reference where it was asked for and the first is whole.
+        The confirmation, and the external reference if it was requested and the confirmation is
+        complete.
 
     Raises:
-        UserError: the search cannot be confirmed, or what is asked for is not what was begun.
+        UserError: the search cannot be confirmed, or the options differ from those of the
+            confirmation that was begun.
     """
     search = read_history(folder).record()
     check_confirmable(search, folder)
@@ -83,7 +86,7 @@ def confirm(
     if beside is not None and done[0].state == "completed":
         pairs = f"{planned_pairs(beside):,} pairs of English alone"
         told = f"{beside.name}, the external reference: {len(made.design.seeds)} seeds, {pairs}"
-        same = partial(check_same, done[0].facts, splits=("dev", "test"))  # train is another
+        same = partial(check_same, done[0].facts, splits=("dev", "test"))  # train differs
         done.append(_run(beside, lambda: say(console, told), same, asked, console, tracking_later))
     return done
 
@@ -91,7 +94,7 @@ def confirm(
 def _reference(
     search: StudyRecord, folder: Place, confirmed: StudyConfig, asked: Asked
 ) -> StudyConfig:
-    """The external reference; what has its name already is the same."""
+    """Build the external reference; refuse if another study already has its name."""
     made = reference(search, folder, confirmed, asked.overrides)
     if is_begun(made.folder):
         check_own(made, read_history(made.folder).record(), search)
@@ -99,11 +102,11 @@ def _reference(
 
 
 def planned(search: StudyRecord, folder: Place, asked: Asked) -> StudyConfig:
-    """The confirmation that is asked for: the latest that was begun, or a new one.
+    """Return the requested confirmation: the latest that was begun, or a new one.
 
     Raises:
-        UserError: it is another's, was begun with another number of configurations or seeds, or
-            has not ended where another one is asked for.
+        UserError: the confirmation is of another search, was begun with another number of
+            configurations or seeds, or has not ended although `again` requests another one.
     """
     begun = confirmations(search, folder)
     if begun and asked.again:
@@ -137,7 +140,7 @@ def planned(search: StudyRecord, folder: Place, asked: Asked) -> StudyConfig:
 
 
 def _is_over(confirmed: StudyRecord, folder: Place) -> bool:
-    """Whether a confirmation has ended, or lacks weights that test was still to be read with."""
+    """Return whether a confirmation has ended, or lacks weights that it needs to read test."""
     design = ConfirmDesign.model_validate(confirmed.settings["design"])
     if confirmed.state == "completed" or concluded(design, confirmed):
         return True
@@ -150,10 +153,10 @@ def _is_over(confirmed: StudyRecord, folder: Place) -> bool:
 
 
 def confirmations(search: StudyRecord, folder: Place) -> list[str]:
-    """Names of the confirmations of a search that were begun, in order.
+    """Return the names of the confirmations of a search that were begun, in order.
 
     Raises:
-        UserError: a study of that name confirms something else.
+        UserError: a study with such a name is not a confirmation of this search.
     """
     names: list[str] = []
     while True:
@@ -177,7 +180,7 @@ def _run(
     console: Console,
     tracking_later: bool,
 ) -> StudyRecord:
-    from tuner.run.study import begin, go_on  # torch and Ray: after all that may be refused
+    from tuner.run.study import begin, go_on  # torch and Ray: imported after all checks
 
     if is_begun(study.folder):
         say(console, f"going on with {study.name}")
@@ -187,7 +190,7 @@ def _run(
 
 
 def _tell(search: StudyRecord, study: StudyConfig, top: int, console: Console) -> None:
-    """What will be run, and what it can find."""
+    """Show what will run, and the smallest difference that it can detect."""
     design = study.design
     assert isinstance(design, ConfirmDesign)
     arms, seeds = len(design.arms), len(design.seeds)

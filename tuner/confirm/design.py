@@ -1,4 +1,4 @@
-"""The study that confirms a search, and the external reference: made from the search's record."""
+"""The design of a confirmation, and of the external reference, built from the search's record."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from tuner.study.file import override, reopened_study, validate_study
 from tuner.study.planned import configured
 
 FIRST_SEED = 1000
-"""Seeds of confirmations are counted from here, those that the search used left out."""
+"""The first seed of confirmations; seeds that the search used are skipped."""
 MOST_SEEDS = 500
-"""Of a confirmation: the next one counts from a thousand further on."""
+"""The most seeds of a confirmation; the seeds of the next one start a thousand later."""
 ENGLISH, EPOCHS = "en", 5
-"""Of the external reference: XTREME's recipe for PAWS-X."""
+"""The language and epochs of the external reference: XTREME's recipe for PAWS-X."""
 MEMORY = ("batch.micro_size", "precision")
-"""Settings of trials that are the machine's: the reference takes over the search's."""
+"""Trial settings that depend on the machine; the reference takes them from the search."""
 
 
 def check_confirmable(search: StudyRecord, folder: Place) -> None:
-    """Refuse what cannot be confirmed.
+    """Refuse a study that cannot be confirmed.
 
-    A confirmation reads test, which a search that goes on after it must not know of: a search is
-    confirmed when it has ended.
+    A confirmation reads test, and a search must not continue after that. Therefore only a search
+    that has ended can be confirmed.
 
     Raises:
-        UserError: the study is a design, has no control, has not ended, or has no trial that
-            reached its full budget.
+        UserError: the study is a design, has no control, has not ended, or has no sampled trial
+            that reached its full budget.
     """
     if search.designed:
         raise UserError(
@@ -75,18 +75,18 @@ def confirmation(
     earlier: Sequence[str] = (),
     overrides: Sequence[str] = (),
 ) -> StudyConfig:
-    """The study that trains the best configurations of a search, and its control, once more.
+    """Build the study that retrains the best configurations of a search, and its control.
 
     Args:
-        search: its record.
-        folder: its own; the confirmation is a sibling.
-        top: so many configurations, or as many different ones as reached the full budget.
-        seeds: of each, none of which the search or an earlier confirmation used.
+        search: record of the search.
+        folder: folder of the search; the confirmation is a sibling.
+        top: number of configurations; fewer if fewer different ones reached the full budget.
+        seeds: number of seeds of each; neither the search nor an earlier confirmation used them.
         earlier: names of earlier confirmations of this search.
         overrides: `key=value` of budget, resources, checkpoint or tracking.
 
     Raises:
-        UserError: the search cannot be confirmed, or the budget does not hold the confirmation.
+        UserError: the search cannot be confirmed, or the budget is too small.
     """
     check_confirmable(search, folder)
     study = reopened_study(search.settings, folder)
@@ -112,10 +112,10 @@ def confirmation(
 def chosen(
     search: StudyRecord, study: StudyConfig, top: int
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The control and the best configurations of a search, each once, whatever its seeds.
+    """Select the control and the best configurations of a search, each once, whatever its seeds.
 
     Returns:
-        As plain arms of a design; and each whole configuration, without its seed.
+        The arms of a design as plain values, and each complete configuration without its seed.
     """
     arms: list[dict[str, Any]] = [{"name": CONTROL, "settings": seedless(study.baseline or {})}]
     known = [seedless(study.baseline_config().flat())]
@@ -139,20 +139,20 @@ def chosen(
 def reference(
     search: StudyRecord, folder: Place, confirmed: StudyConfig, overrides: Sequence[str] = ()
 ) -> StudyConfig:
-    """The external reference: English alone, by XTREME's recipe, with the confirmation's seeds.
+    """Build the external reference: English alone, by XTREME's recipe, with the same seeds.
 
-    AdamW, 2e-5, batches of 32, no warm-up and no weight decay, linear decay, five epochs: the
-    defaults of TrialConfig. Unlike there the score is that of the last step, not of the checkpoint
-    that did best on English dev.
+    The recipe is AdamW, 2e-5, batches of 32, no warm-up and no weight decay, linear decay, five
+    epochs: the defaults of TrialConfig. Unlike in XTREME, the score is that of the last step, not
+    of the checkpoint that did best on English dev.
 
     Args:
-        search: the record of what is confirmed.
-        folder: its own; the reference is a sibling.
-        confirmed: its confirmation.
-        overrides: as of `confirmation`.
+        search: record of the search.
+        folder: folder of the search; the reference is a sibling.
+        confirmed: confirmation of the search, whose seeds the reference uses.
+        overrides: as in `confirmation`.
 
     Raises:
-        UserError: the study does not train on English, so that how much there is of it is unknown.
+        UserError: the search does not train on English, so the number of English pairs is unknown.
     """
     assert isinstance(confirmed.design, ConfirmDesign)
     pairs = search.facts["data"]["counts"].get("train", {}).get(ENGLISH)
@@ -189,7 +189,7 @@ def reference(
 
 
 def fresh_seeds(search: StudyRecord, number: int, earlier: int = 0) -> list[int]:
-    """Seeds that no trial of the search had, and none of so many earlier confirmations."""
+    """Return seeds that no trial of the search and no earlier confirmation used."""
     assert number <= MOST_SEEDS
     used = {trial.config.seed for trial in search.trials}
     fresh = (seed for seed in count(FIRST_SEED * (1 + earlier)) if seed not in used)
@@ -199,9 +199,9 @@ def fresh_seeds(search: StudyRecord, number: int, earlier: int = 0) -> list[int]
 def _sibling(
     search: StudyRecord, storage: Place, suffix: str, trial: dict[str, Any]
 ) -> dict[str, Any]:
-    """Plain settings of a design beside a search, wherever that stands now.
+    """Return plain settings of a design beside a search, in the search's current storage.
 
-    The same data, encoder, languages, protocol.
+    The data, encoder, languages and protocol stay the same.
     """
     left_out = ("sampler", "space", "require", "baseline", "description")
     kept = {key: value for key, value in search.settings.items() if key not in left_out}
@@ -220,9 +220,9 @@ def _sibling(
 
 
 def _made(settings: dict[str, Any], seeds: int, overrides: Sequence[str]) -> StudyConfig:
-    """The study of plain settings, overridden where that changes nothing that is compared."""
+    """Validate plain settings as a study; refuse overrides that would affect the comparison."""
     checkpoint = settings["checkpoint"]
-    if checkpoint["keep_best"] > 0:  # of the recommended arm every seed's weights stay
+    if checkpoint["keep_best"] > 0:  # keep the weights of all seeds of the recommended arm
         settings["checkpoint"] = checkpoint | {"keep_best": seeds}
     for text in overrides:
         key = text.partition("=")[0].strip()
@@ -236,10 +236,10 @@ def _made(settings: dict[str, Any], seeds: int, overrides: Sequence[str]) -> Stu
 
 
 def _check_room(study: StudyConfig) -> None:
-    """Refuse a confirmation that cannot come to its end."""
+    """Refuse a confirmation whose budget is too small to finish."""
     assert isinstance(study.design, ConfirmDesign)
     sizes = [whole_pairs(study, arm) for arm in study.design.arms]
-    # Before each trial it is asked whether the largest one still fits.
+    # A trial starts only if the largest one would still fit into the budget.
     pairs, least = study.budget.total_pairs, planned_pairs(study) + max(sizes) - min(sizes)
     if pairs is not None and least > pairs:
         raise UserError(
@@ -250,13 +250,13 @@ def _check_room(study: StudyConfig) -> None:
 
 
 def planned_pairs(study: StudyConfig) -> int:
-    """Pairs that a confirmation trains where nothing is lost and repeated."""
+    """Return the pairs that a confirmation trains on if no training is lost and repeated."""
     assert isinstance(study.design, ConfirmDesign)
     return len(study.design.seeds) * sum(whole_pairs(study, arm) for arm in study.design.arms)
 
 
 def whole_pairs(study: StudyConfig, arm: Arm) -> int:
-    """Pairs of one seed of an arm: whole steps of its batch size."""
+    """Return the pairs of one seed of an arm: whole steps of its batch size."""
     size = configured(study, arm.settings).batch.effective_size
     return -(-study.budget.pairs_per_trial // size) * size
 
@@ -266,5 +266,5 @@ def _number(earlier: Sequence[str]) -> str:
 
 
 def seedless(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by dotted name, without the seed."""
+    """Return settings by dotted name without the seed."""
     return {name: value for name, value in values.items() if name != "seed"}

@@ -1,4 +1,4 @@
-"""What a confirmation can find, told before anything is spent on it."""
+"""The power of a confirmation: the smallest difference it can detect, computed before it runs."""
 
 from __future__ import annotations
 
@@ -14,22 +14,20 @@ from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
 
 SEED_DEVIATION = 0.01
-"""Assumed where a search says nothing of it: standard deviation of a score over seeds."""
+"""The standard deviation of a score over seeds, assumed if the search cannot show it."""
 
 
 def detectable(search: StudyRecord, confirmed: StudyConfig) -> tuple[float, bool] | None:
-    """A difference to the control that a confirmation finds four times out of five, or more often.
+    """Return a difference to the control that a confirmation finds with a power of 80 % or more.
 
-    How far two configurations differ from item to item is taken from the search's own trials on
-    permitted dev; how far seeds do from trials that differ in nothing else, or is assumed
-    (`SEED_DEVIATION`). A trial has one seed, so that what differs from item to item holds what
-    another seed would have changed, which falls with more seeds: the difference is rather too
-    large than too small.
+    The variance over items comes from the search's own trials on permitted dev. The variance over
+    seeds comes from trials that differ only in their seed, or is assumed (`SEED_DEVIATION`). Each
+    trial has one seed, so the variance over items includes the interaction with the seed, which
+    would fall with more seeds. The result is therefore rather too large than too small.
 
     Returns:
-        The difference on these dev sets, a share of 1, and whether the deviation over seeds was
-        seen; None where the search did not keep what was answered to each pair, or nothing
-        differs in it.
+        The difference on these dev sets, a share of 1, and true if the variance over seeds was
+        observed. None if the search did not record the answers to each pair, or has no variation.
     """
     design = confirmed.design
     assert isinstance(design, ConfirmDesign)
@@ -60,7 +58,7 @@ def detectable(search: StudyRecord, confirmed: StudyConfig) -> tuple[float, bool
 
 
 def seed_variance(search: StudyRecord) -> float | None:
-    """Variance of the objective over seeds, pooled; None where no two trials differ in it alone."""
+    """Return the pooled variance of the objective over seeds; None if no trials are replicates."""
     alike: dict[str, list[float]] = {}
     for trial in search.complete:
         assert trial.last is not None
@@ -74,7 +72,7 @@ def seed_variance(search: StudyRecord) -> float | None:
 
 
 def _dev_table(search: StudyRecord, trial: TrialRecord) -> Table | None:
-    """Right answers of a trial on the dev sets that its objective reads; None where not kept."""
+    """Return a trial's table on the dev sets of its objective; None if answers are not recorded."""
     read = protocol_of(search).read
     if trial.last is None or not all(each.name in trial.last.answers for each in read):
         return None

@@ -1,4 +1,4 @@
-"""A confirmation's record, taken apart: the trials of each arm, and tables of their answers."""
+"""Access to a confirmation's record: the trials of each arm, and tables of their answers."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from tuner.study.design import Arm, ConfirmDesign
 from tuner.study.protocol import EvaluationSet, Protocol
 
 RECIPE = ("mix.cross_lingual", "batch.effective_size", "optim.lr", "fusion.kind")
-"""What is shown of an arm where there is no other that it differs from: the reference."""
+"""The settings shown for the external reference, which has no other arm to differ from."""
 
 
 class Reading:
-    """A confirmation's record, taken apart.
+    """A view of a confirmation's record by arm.
 
     Attributes:
         study: the record.
         design: its arms and seeds.
-        protocol: which languages do what.
-        done: by arm, trials that reached the full budget, by seed.
-        languages: that have test.
-        groups: means over languages, of those that have test.
-        worst: whether the objective is the worst of several languages.
+        protocol: the roles of languages.
+        done: for each arm, the trials that reached the full budget, by seed.
+        languages: the languages that have test.
+        groups: means over languages whose languages all have test.
+        worst: true if the objective is the worst of several languages.
     """
 
     def __init__(self, study: StudyRecord, design: ConfirmDesign) -> None:
@@ -50,13 +50,13 @@ class Reading:
         self.worst = self.protocol.aggregate == "worst" and len(self.protocol.read) > 1
 
     def whole(self) -> list[str]:
-        """Arms that have all their seeds: they alone are compared."""
+        """Return the arms that have all their seeds; only these are compared."""
         return [name for name, own in self.done.items() if len(own) == len(self.design.seeds)]
 
     def arm(
         self, name: str, against: dict[str, Difference], from_best: dict[str, FromBest]
     ) -> ArmResult:
-        """What came of an arm; how it compares with others is given."""
+        """Collect the results of an arm; the caller gives its comparisons with others."""
         arm = next(arm for arm in self.design.arms if arm.name == name)
         trials = self.done[name]
         objectives = {seed: t.last.objective for seed, t in trials.items() if t.last}
@@ -94,7 +94,7 @@ class Reading:
         )
 
     def _settings(self, arm: Arm, trials: Iterable[TrialRecord]) -> dict[str, Any]:
-        """What arms are told apart by, as its trials have it; a reference's is its recipe."""
+        """Return an arm's values of the settings that vary between arms, else those of `RECIPE`."""
         names = dict.fromkeys(name for each in self.design.arms for name in each.settings)
         for trial in trials:
             flat = trial.config.flat()
@@ -102,23 +102,23 @@ class Reading:
         return arm.settings
 
     def dev(self, arm: str, only: EvaluationSet | None) -> Table:
-        """Of the dev sets that choose, or of one of them."""
+        """Return an arm's table on the dev sets of the objective, or on one of them."""
         answers = [trial.last.answers for trial in self.done[arm].values() if trial.last]
         read = self.protocol.read if only is None else (only,)
         return table_of(self.study.facts, "dev", answers, read)
 
     def test(self, arm: str, languages: Sequence[str]) -> Table:
-        """Of test in these languages, sentence1 and sentence2 in the same one."""
+        """Return an arm's table on monolingual test pairs in these languages."""
         answers = [trial.tests[-1].answers for trial in self.done[arm].values() if trial.tests]
         sets = [EvaluationSet(language, language) for language in languages]
         return table_of(self.study.facts, "test", answers, sets)
 
     def all_tested(self, arm: str) -> bool:
-        """Whether every trial that it has was evaluated on test."""
+        """Return whether all completed trials of an arm were evaluated on test."""
         return all(trial.tests for trial in self.done[arm].values())
 
     def lowest(self, arms: Sequence[str]) -> EvaluationSet | None:
-        """Where the objective is the worst: the set with the least mean over arms and seeds."""
+        """Return the set with the lowest mean over arms and seeds; None unless `worst`."""
         trials = [trial for arm in arms for trial in self.done[arm].values() if trial.last]
         if not self.worst or not trials:
             return None
@@ -128,7 +128,7 @@ class Reading:
         )
 
     def majority(self) -> dict[str, float]:
-        """Equal in all trials: it is of the data."""
+        """Return the majority accuracy on test, which depends only on the data, not the trial."""
         tests = [test for trial in self.study.complete for test in trial.tests]
         return tests[0].majority if tests else {}
 

@@ -1,8 +1,8 @@
-"""What a confirmation has found, from its journal alone.
+"""The result of a confirmation, computed from its journal alone.
 
-All scores are accuracies, shares from 0 to 1. Estimates count seeds and components of shared
-sentences as samples (`tuner.statistics`); differences are paired by both. An arm one of whose seeds
-failed is shown with the seeds that it has, and compared with nothing.
+All scores are accuracies, shares from 0 to 1. Estimates treat seeds and components of shared
+sentences as samples (`tuner.statistics`); differences are paired by both. An arm with a failed seed
+is shown with its other seeds, but not compared.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from tuner.storage.location import located
 from tuner.study.design import CONTROL, ConfirmDesign
 
 DEV = "dev"
-"""The permitted dev sets that choose, among what arms are compared on."""
+"""The name of the comparison on the permitted dev sets of the objective."""
 COMPARED = ("targets", "sources")
-"""Means over languages of test on which arms are compared with the control, each a family."""
+"""Test means on which arms are compared with the control; each is a family of comparisons."""
 
 
 @dataclass(frozen=True)
@@ -30,26 +30,26 @@ class Confirmed:
     """The result of a confirmation, or of the external reference, which has one arm.
 
     Attributes:
-        name: of the study.
+        name: name of the study.
         search: unique id of the search.
-        claim: what its numbers may be called.
-        objective: what chooses, in words.
-        worst: whether that is the worst of several languages.
-        compared_on: the dev set by which arms are told apart: `mean`, or, where the objective is
-            the worst language, the one whose mean over all arms and seeds is the least.
+        claim: the claim that its numbers support.
+        objective: the objective that chooses, in words.
+        worst: true if the objective is the worst of several languages.
+        compared_on: the dev set on which arms are compared: `mean`, or, if the objective is the
+            worst language, the language with the lowest mean over all compared arms and seeds.
         majority: objective of always giving the most frequent label.
-        test_majority: accuracy of that on test, by language.
-        seeds: of every arm.
-        arms: as planned; the control is the first, where there is one.
-        recommended: name of an arm.
-        groups: languages by mean, of those that have test.
-        trained: languages that were trained on.
-        zero_shot: targets that may be called so.
-        languages: that have test, in order.
+        test_majority: its accuracy on test, by language.
+        seeds: seeds of every arm.
+        arms: the arms as planned; the control is the first, if there is one.
+        recommended: name of the recommended arm.
+        groups: the languages of each mean, if all of them have test.
+        trained: the training languages.
+        zero_shot: targets that may be called zero-shot.
+        languages: the languages that have test, in order.
         detectable: the difference to the control on `targets` (else `sources`) that such a plan
-            finds four times out of five: median over the arms; None where nothing is compared.
-        untested: trials that reached the full budget and have not been evaluated on test.
-        earlier: confirmations of the same search before it, which may have read the same test.
+            finds with a power of 80 %: the median over arms; None if nothing is compared.
+        untested: number of trials that reached the full budget but were not evaluated on test.
+        earlier: earlier confirmations of the same search, which may have read the same test.
     """
 
     name: str
@@ -73,10 +73,11 @@ class Confirmed:
 
     @classmethod
     def of(cls, study: StudyRecord) -> Confirmed:
-        """From a study's record.
+        """Compute the result from a study's record.
 
         Raises:
-            UserError: it is no confirmation, or has not chosen yet; or its record is damaged.
+            UserError: the study is not a confirmation, has no recommendation yet, or its record is
+                damaged.
         """
         block = study.settings.get("design")
         if block is None or block["kind"] != "confirm":
@@ -136,7 +137,7 @@ class Confirmed:
         )
 
     def arm(self, name: str) -> ArmResult:
-        """The arm of a name."""
+        """Return the arm with a name."""
         return next(arm for arm in self.arms if arm.name == name)
 
     @property
@@ -146,10 +147,10 @@ class Confirmed:
 
     @property
     def control(self) -> ArmResult | None:
-        """The search's baseline with fresh seeds; the external reference has none."""
+        """The search's baseline with fresh seeds; None for the external reference."""
         return next((arm for arm in self.arms if arm.name == CONTROL), None)
 
     def tied(self, compared: str) -> tuple[str, ...]:
-        """Arms that may be the best of all on `dev` or `targets`; empty where none is compared."""
+        """Return the arms that may be the best on `dev` or `targets`; empty if none is compared."""
         arms = [arm for arm in self.arms if compared in arm.from_best]
         return tuple(arm.name for arm in arms if arm.from_best[compared].tied)

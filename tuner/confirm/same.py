@@ -1,4 +1,4 @@
-"""Whether what stands beside a search is its own, and has its data and its encoder."""
+"""Checks that a confirmation or reference belongs to its search, with the same data and encoder."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ SPLITS = ("train", "dev", "test")
 def check_same(
     was: Mapping[str, Any], found: Mapping[str, Any], splits: Sequence[str] = SPLITS
 ) -> None:
-    """Refuse to compare what is trained on other data, or from another encoder.
+    """Refuse to compare studies with different data or different encoders.
 
     Args:
-        was: the facts of what it is compared with.
-        found: those of what is about to begin.
-        splits: that have to be the same.
+        was: facts of the earlier study to compare with.
+        found: facts of the study that is about to begin.
+        splits: the splits that have to be the same.
 
     Raises:
-        UserError: they are not.
+        UserError: the data of these splits or the encoder has changed.
     """
     changed = _changed(was["data"], found["data"], splits)
     what = [f"the data ({', '.join(changed)})"] if changed else []
@@ -46,15 +46,15 @@ def _changed(was: Mapping[str, Any], found: Mapping[str, Any], splits: Sequence[
 
 
 def check_own(planned: StudyConfig, there: StudyRecord, search: StudyRecord) -> None:
-    """Refuse to go on with another study than the external reference that is asked for.
+    """Refuse to resume a study that is not the requested external reference.
 
     Args:
-        planned: the reference.
-        there: what has its name.
-        search: what it stands beside.
+        planned: the requested reference.
+        there: record of the existing study with its name.
+        search: record of the search that it belongs to.
 
     Raises:
-        UserError: it is another study.
+        UserError: the existing study is another one, or has other seeds.
     """
     assert isinstance(planned.design, ConfirmDesign)
     block = there.settings.get("design") or {}

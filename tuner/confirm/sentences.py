@@ -1,4 +1,4 @@
-"""The conclusion of a confirmation in plain words, each sentence true of the numbers."""
+"""The conclusion of a confirmation in plain words; the numbers support every sentence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tuner.wording import between, count, p_value, points
 
 
 def sentences(result: Confirmed) -> tuple[str, ...]:
-    """All that is concluded, the answer first."""
+    """Return the whole conclusion, the answer first."""
     said = list(answer(result))
     if not result.languages:
         said.append("The data has no test: nothing was evaluated on it.")
@@ -32,7 +32,7 @@ def sentences(result: Confirmed) -> tuple[str, ...]:
 
 
 def answer(result: Confirmed) -> tuple[str, ...]:
-    """What is recommended, how good it is on test and how certain that is, under which claim."""
+    """State the recommendation, its test accuracy with the uncertainty, and the claim."""
     on_dev = result.objective
     if result.worst:
         on_dev = (
@@ -56,27 +56,27 @@ def answer(result: Confirmed) -> tuple[str, ...]:
 
 
 def _compared_groups(result: Confirmed) -> list[str]:
-    """Means over languages that test has, the one that the study is made for first."""
+    """Return the means over languages that test has, the primary one first."""
     return [group for group in COMPARED if group in result.best.test]
 
 
 def percent(share: float) -> str:
-    """A share of 1 as `82.10 %`."""
+    """Format a share of 1, as `82.10 %`."""
     return f"{100 * share:.2f} %"
 
 
 def interval(found: Estimate) -> str:
-    """Of a score in percent, as `81.00 to 83.20`; scores end at 0 and at 100."""
+    """Format the interval of a score in percent, as `81.00 to 83.20`, clipped to 0 and 100."""
     return f"{100 * max(found.low, 0):.2f} to {100 * min(found.high, 1):.2f}"
 
 
 def in_a_sentence(arm: str) -> str:
-    """As `the control`, `trial 012`."""
+    """Name an arm within a sentence, as `the control` or `trial 012`."""
     return f"the {arm}" if arm in (CONTROL, REFERENCE) else arm
 
 
 def settings_in_words(settings: Mapping[str, Any]) -> str:
-    """As `fusion.kind dlfa, fusion.layer 2`; what does not apply is left out."""
+    """List settings, as `fusion.kind dlfa, fusion.layer 2`; leave out those that do not apply."""
     said = [
         f"{name} {format(value, '.3g') if isinstance(value, float) else value}"
         for name, value in settings.items()
@@ -86,17 +86,17 @@ def settings_in_words(settings: Mapping[str, Any]) -> str:
 
 
 def group_in_words(result: Confirmed, group: str) -> str:
-    """As `mean over the targets (es, ja)`."""
+    """Describe a mean over languages, as `mean over the targets (es, ja)`."""
     return f"mean over the {group} ({', '.join(result.groups[group])})"
 
 
 def difference(found: Difference) -> str:
-    """Its estimate in points, as `+1.20`."""
+    """Format the estimate of a difference in points, as `+1.20`."""
     return points(100 * found.estimate.value)
 
 
 def difference_interval(found: Difference) -> str:
-    """The interval of its estimate in points, as `+0.40 to +2.00`."""
+    """Format the interval of a difference in points, as `+0.40 to +2.00`."""
     return between(100 * found.estimate.low, 100 * found.estimate.high)
 
 
@@ -105,7 +105,7 @@ def _recommended(result: Confirmed) -> str:
     assert best.objective is not None
     score = f"{percent(best.objective)} as {result.objective}, mean over {seeds}"
     if best.name == REFERENCE:
-        if best.dev is not None:  # which has chosen nothing here
+        if best.dev is not None:  # dev chose nothing for the reference
             score += f" (95 % interval {interval(best.dev)} %)"
         targets = ", ".join(result.groups.get("targets", ()))
         return (
@@ -124,7 +124,7 @@ def _recommended(result: Confirmed) -> str:
 
 
 def _on_test(result: Confirmed, group: str) -> list[str]:
-    """The recommended arm on a mean over languages, and its difference to the control."""
+    """Report the recommended arm's mean over languages on test, and compare it with the control."""
     found = result.best.test.get(group)
     if found is None:
         return []
@@ -165,7 +165,7 @@ def _compared(result: Confirmed, group: str) -> int:
 
 
 def _others(result: Confirmed, group: str) -> list[str]:
-    """Arms beside the recommended one that differ from the control on a mean over languages."""
+    """Report other arms that differ from the control on a mean over languages."""
     others = [
         arm
         for arm in result.arms
@@ -228,7 +228,7 @@ def _crossed(result: Confirmed) -> list[str]:
 
 
 def _trouble(result: Confirmed) -> list[str]:
-    """Collapsed and failed seeds, what the plan can find, and what else is to be known."""
+    """Report collapsed and failed seeds, the detectable difference, and other caveats."""
     said = [
         _seeds(
             result,

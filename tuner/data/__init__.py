@@ -1,1 +1,1 @@
-"""Corpora: sources, alignment, tokens, and the hybrid batch sampler."""
+"""Corpora: data sources, alignment, tokenisation and the hybrid batch sampler."""

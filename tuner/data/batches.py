@@ -1,17 +1,19 @@
-"""The hybrid batch: which pairs, of which kind, in which languages, at which optimizer step.
+"""The hybrid batch sampler: the pairs, kinds and languages of every optimizer step.
 
 An effective batch is monolingual (both sentences in one language) or cross-lingual (the sentences
 in an ordered pair of languages, joined by the pair's id). `mix.cross_lingual` is the share β of
 cross-lingual batches, 1 − α in arXiv 2408.10536. The plan is a pure function of seed and step:
 
-- pairs: one seeded permutation of the training ids an epoch, whatever the mix and batch size;
+- pairs: one seeded permutation of the training ids per epoch, whatever the mix and batch size;
 - kind: unit n is cross-lingual where ⌊(n+1)β + φ⌋ exceeds ⌊nβ + φ⌋, with a seeded phase φ in
-  [0, 1): after n units their number is within one of βn (a low-discrepancy order, no coin flips);
+  [0, 1): after n units the number of cross-lingual units is within one of βn (a low-discrepancy
+  order, not coin flips);
 - languages: one seeded permutation of the languages (for cross-lingual units, of their ordered
   pairs) after another: after any number of units, their counts differ by at most one.
 
-`mix.granularity` says what a unit is: for `language` kind and languages belong to the step, for
-`kind` the kind belongs to the step and the languages to the pair, for `pair` both to the pair.
+`mix.granularity` defines the unit. With `language`, the kind and the languages are drawn per step.
+With `kind`, the kind is drawn per step and the languages per pair. With `pair`, both are drawn per
+pair.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from tuner.study.trial import MixConfig
 
 
 class Stream(IntEnum):
-    """Purposes of randomness; each has random numbers of its own."""
+    """The purposes of randomness; each has its own stream of random numbers."""
 
     PAIRS = 0
     KIND = 1
@@ -43,11 +45,11 @@ class Stream(IntEnum):
 
 @dataclass(frozen=True)
 class PlannedBatch:
-    """One effective batch, before any text is looked up.
+    """One effective batch, before its texts are looked up.
 
     Attributes:
-        step: optimizer step, from 0.
-        cross_lingual: whether a pair's sentences are in different languages.
+        step: optimizer step, counted from 0.
+        cross_lingual: true for pairs whose sentences are in different languages.
         rows: row indices of the pairs.
         language1: index of the language of sentence1.
         language2: index of the language of sentence2.
@@ -61,17 +63,17 @@ class PlannedBatch:
 
 
 class HybridBatches:
-    """Every effective batch of a training run by its step; random access, no state, no end.
+    """The endless sequence of a run's effective batches, by step; random access, without state.
 
     Args:
         mix: share and granularity of cross-lingual batches.
-        effective_size: pairs of a batch (B).
-        languages: the languages trained on, as the indices that planned batches will hold.
+        effective_size: number of pairs in a batch (B).
+        languages: the training languages, as the indices that planned batches will hold.
         rows: training ids, as row indices that are clean in all these languages.
-        seed: decides the order of pairs, kinds and languages.
+        seed: determines the order of pairs, kinds and languages.
 
     Raises:
-        UserError: cross-lingual batches are asked for with fewer than two languages.
+        UserError: the mix has cross-lingual batches, but there are fewer than two languages.
     """
 
     def __init__(
@@ -102,7 +104,7 @@ class HybridBatches:
         self._cross_lingual_order = _Shuffles(seed, Stream.CROSS_LINGUAL, len(self._cross_lingual))
 
     def __getitem__(self, step: int) -> PlannedBatch:
-        """The batch of an optimizer step, counted from 0: a pure function of the step."""
+        """Return the batch of an optimizer step, counted from 0: a pure function of the step."""
         assert step >= 0
         size = self.effective_size
         if self._granularity == "pair":
@@ -134,7 +136,7 @@ class HybridBatches:
         cross_lingual_before: int,
         monolingual_before: int,
     ) -> Int[np.ndarray, "pairs 2"]:
-        """Languages of both sentences, given how many units of either kind came before."""
+        """Return the languages of both sentences, given the count of earlier units of each kind."""
         languages = np.empty((len(cross_lingual), 2), dtype=np.int64)
         for of_kind, choices, order, before in (
             (cross_lingual, self._cross_lingual, self._cross_lingual_order, cross_lingual_before),
@@ -148,10 +150,10 @@ class HybridBatches:
 
 
 class _Kinds:
-    """Which units are cross-lingual, in exact arithmetic.
+    """The kinds of units, cross-lingual or monolingual, in exact arithmetic.
 
-    β = a/b is the fraction of its shortest decimal representation, so that 0.1 is a tenth. With
-    j = ⌊φb⌋, ⌊nβ + φ⌋ is ⌊(na + j)/b⌋: whole numbers alone.
+    β = a/b is the fraction of its shortest decimal representation, so that 0.1 is exactly a tenth.
+    With j = ⌊φb⌋, ⌊nβ + φ⌋ is ⌊(na + j)/b⌋, which needs only integers.
     """
 
     def __init__(self, cross_lingual: float, seed: int) -> None:
@@ -160,9 +162,9 @@ class _Kinds:
         self._offset = (phase * self._denominator) >> 64
 
     def cross_lingual_before(self, n: Any) -> Any:
-        """Cross-lingual units among the first `n`; of an int, or of every one of an array.
+        """Count the cross-lingual units among the first `n`, an int or an array of them.
 
-        Arrays are of Python's integers, which no β can overflow.
+        Arrays are converted to Python's integers, which cannot overflow.
         """
         exact = n.astype(object) if isinstance(n, np.ndarray) else n
         return (exact * self._numerator + self._offset) // self._denominator
@@ -170,14 +172,14 @@ class _Kinds:
 
 @dataclass(frozen=True)
 class _Shuffles:
-    """An endless sequence: one seeded permutation of `size` items after another."""
+    """An endless sequence of seeded permutations of `size` items, one after another."""
 
     seed: int
     stream: Stream
     size: int
 
     def take(self, start: int, count: int) -> Int[np.ndarray, " count"]:
-        """Items `start` to `start + count` of the sequence."""
+        """Return items `start` to `start + count` of the sequence."""
         # Permutations of few items are drawn many at a time, for speed.
         permutations_a_draw = max(1, 4096 // self.size)
         drawn = permutations_a_draw * self.size
@@ -201,5 +203,5 @@ def _draw(
 
 
 def _bits(seed: int, stream: Stream, draw: int) -> np.random.PCG64:
-    """Raw random bits: NumPy keeps them equal over its versions, unlike a Generator's methods."""
+    """Return a source of raw bits, which NumPy keeps stable across versions, unlike `Generator`."""
     return np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(stream, draw)))

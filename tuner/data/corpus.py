@@ -1,4 +1,4 @@
-"""Aligned sentence pairs: id × language × split."""
+"""The corpus: sentence pairs aligned by id across languages, for each split."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tuner.errors import UserError
 from tuner.study.data import Split as Split
 
 MOST_REASONS = 5
-"""Why rows of a language were dropped: so many reasons are named, the most frequent."""
+"""The number of reasons for dropped rows that a note lists per language, most frequent first."""
 Unit = Literal["line", "row"]
 
 
@@ -22,7 +22,7 @@ Unit = Literal["line", "row"]
 class Row:
     """One pair in one language. The same `id` is the same pair in every language of a split.
 
-    `label` is the number of its class, from 0.
+    `label` is the index of its class, from 0.
     """
 
     id: str
@@ -33,14 +33,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One language of one split as a source gave it: its clean rows, and what was not clean.
+    """One language of one split as a source gave it: its clean rows and its dropped ones.
 
     Attributes:
-        origin: the file, or what stands for one in messages.
+        origin: the file, or its equivalent in messages.
         rows: clean rows by id.
-        dropped: why a row was dropped, in a word or two, by id.
+        dropped: the reason why a row was dropped, in a word or two, by id.
         places: the line or row of `origin` of every id, clean or dropped.
-        unit: what `places` count.
+        unit: the unit that `places` count.
     """
 
     origin: str
@@ -50,7 +50,7 @@ class Reading:
     unit: Unit = "line"
 
     def place(self, id_: str) -> str:
-        """For messages."""
+        """Return the place of an id, for messages."""
         return f"{self.origin}, {self.unit} {self.places[id_]}"
 
 
@@ -59,12 +59,12 @@ class Corpus:
     """Aligned pairs.
 
     Attributes:
-        languages: all languages, in the order they were asked for.
+        languages: all languages, in the requested order.
         labels: names of the classes, in their order; two or more.
-        rows: split → language → id → row; clean rows only. `train` holds the languages trained on;
-            `test` holds those that have one, and is absent where none has.
-        notes: what was dropped and assumed, in words, one line each.
-        machine_translated: some training text is machine translation; None where nobody said.
+        rows: split → language → id → row; clean rows only. `train` holds the training languages;
+            `test` holds those that have a test set, and is absent if none has.
+        notes: what was dropped and assumed, one line each.
+        machine_translated: true if some training text is machine translation; None if unknown.
     """
 
     languages: tuple[str, ...]
@@ -74,17 +74,17 @@ class Corpus:
     machine_translated: bool | None
 
     def ids(self, split: Split) -> tuple[str, ...]:
-        """The ids of a split in the order of row indices, whatever the order in the files."""
+        """Return the ids of a split in the order of row indices, whatever the order in files."""
         ids = {id_ for rows in self.rows[split].values() for id_ in rows}
         return tuple(sorted(ids, key=lambda id_: (len(id_), id_)))  # 2 before 10
 
     @cached_property
     def checksum(self) -> str:
-        """SHA-256 over all clean rows, whatever the order of rows, files and languages."""
+        """The SHA-256 of all clean rows, whatever the order of rows, files and languages."""
         return self._digest(*self.rows)
 
     def checksum_of(self, split: Split) -> str:
-        """The same over one split."""
+        """Return the checksum of one split."""
         return self._digest(split)
 
     def _digest(self, *splits: Split) -> str:
@@ -103,17 +103,18 @@ def align(
     """Join the languages of a split by id.
 
     Args:
-        split: which of the three.
-        readings: what was read, by language.
+        split: train, dev or test.
+        readings: the reading of each language.
         labels: names of the classes.
 
     Returns:
-        Clean rows by language and id, and a note: how many ids are clean in all languages, and
-        what was dropped where and why.
+        Clean rows by language and id, and a note. The note gives the number of ids that are clean
+        in all languages, and the rows dropped per language with the reasons.
 
     Raises:
-        UserError: an id has different labels in two languages, a language has no clean row or
-            none of a class, or no id of `train`, or of a class of it, is clean in all languages.
+        UserError: an id has different labels in two languages; a language has no clean row, or no
+            clean row of some class; or `train` has no id, or no id of some class, that is clean in
+            all languages.
     """
     rows = {language: dict(reading.rows) for language, reading in readings.items()}
     for language, reading in readings.items():
@@ -154,7 +155,7 @@ def _check_labels(readings: Mapping[str, Reading], labels: Sequence[str]) -> Non
 def _check_classes(
     split: Split, readings: Mapping[str, Reading], labels: Sequence[str], ids: Collection[str]
 ) -> None:
-    """Refuse a class without a pair: scores would rest on the others, and nothing would say so."""
+    """Refuse a class without pairs: scores would silently cover only the other classes."""
     first = next(iter(readings.values()))
     there = {first.rows[id_].label for id_ in ids}
     missing = [label for number, label in enumerate(labels) if number not in there]
@@ -171,14 +172,14 @@ def _check_classes(
 
 
 def _dropped(*readings: Reading) -> str:
-    """Why rows are missing, as `; dropped: 3 NS + 2 no label`."""
+    """Describe why rows are missing, for example `; dropped: 3 NS + 2 no label`."""
     counts = Counter(reason for reading in readings for reason in reading.dropped.values())
     told = " + ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items()))
     return f"; dropped: {told}" if told else ""
 
 
 def _note(split: Split, readings: Mapping[str, Reading], clean_in_all: int) -> str:
-    """For instance `dev: 1,962 of 2,000 ids clean in all of en, es; dropped: es 38 NS`."""
+    """Summarise, e.g. `dev: 1,962 of 2,000 ids clean in all of en, es; dropped: es 38 NS`."""
     ids = set[str]().union(*(reading.places for reading in readings.values()))
     losses = []
     for language, reading in readings.items():

@@ -1,8 +1,8 @@
-"""The Hugging Face hub, asked once and briefly: whether it answers, and which commit it has.
+"""A quick check of the Hugging Face hub: does it answer, and which commit does it have?
 
-The hub's libraries retry for some 25 seconds before they say that it cannot be reached. So it is
-asked here first, and where it does not answer they are kept from asking: what is in the cache
-(`HF_HOME`) is taken at once, as with `HF_HUB_OFFLINE=1`.
+The hub's libraries retry for some 25 seconds before they report that the hub is unreachable. This
+module therefore asks first. If the hub does not answer, the libraries go offline and read the cache
+(`HF_HOME`) at once, as with `HF_HUB_OFFLINE=1`.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from tuner.errors import UserError
 from tuner.timing import within
 
 ANSWER_SECONDS = 5.0
-"""How long the hub may take to accept a connection, and then to answer."""
+"""The time limit for the hub to accept a connection, and again to answer."""
 BLOCK = {"dataset": "data", "model": "encoder"}
-"""Which block of a study names a repository of each kind."""
+"""The block of a study that names a repository of each kind."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the hub said of a repository.
+    """The hub's answer about a repository.
 
     Attributes:
-        commit: what the revision is; "" where it did not answer.
-        silence: why it did not answer, as in "the hub ..."; "" where it did.
+        commit: the commit of the revision; "" if the hub did not answer.
+        silence: the reason why it did not answer, to follow "the hub ..."; "" if it did.
     """
 
     commit: str
@@ -45,10 +45,10 @@ class Answer:
 
 
 def ask(kind: Literal["dataset", "model"], name: str, revision: str | None) -> Answer:
-    """Ask for a repository; once a process where the hub answers.
+    """Ask the hub for the commit of a repository; the process caches the answer.
 
     Raises:
-        UserError: it answered that there is no such repository or revision.
+        UserError: the hub answered that the repository or revision does not exist.
     """
     if huggingface_hub.is_offline_mode():
         return Answer("", "is not asked (offline mode is set)")
@@ -56,7 +56,7 @@ def ask(kind: Literal["dataset", "model"], name: str, revision: str | None) -> A
 
 
 def cached_folder(name: str, revision: str | None) -> Path | None:
-    """Where the cache of this machine has a model; None where it has not."""
+    """Return the folder of a model in this machine's cache; None if it is not cached."""
     try:
         config = huggingface_hub.try_to_load_from_cache(name, "config.json", revision=revision)
     except HFValidationError:
@@ -66,7 +66,7 @@ def cached_folder(name: str, revision: str | None) -> Path | None:
 
 @contextmanager
 def offline(on: bool) -> Iterator[None]:
-    """As with HF_HUB_OFFLINE=1, for a while: nothing is asked of the hub, nothing retried."""
+    """Set HF_HUB_OFFLINE=1 within a context: no request to the hub and no retry."""
     before = huggingface_hub.constants.HF_HUB_OFFLINE
     huggingface_hub.constants.HF_HUB_OFFLINE = before or on
     try:
@@ -76,7 +76,7 @@ def offline(on: bool) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """What was first raised, in a line."""
+    """Return the original cause of an error, in one line."""
     while error.__cause__ is not None:
         error = error.__cause__
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
@@ -106,7 +106,7 @@ def _asked(kind: Literal["dataset", "model"], name: str, revision: str | None) -
             f"Check {block}.name: a folder would be {Path(name).absolute()}. For a {kind} that is "
             "private or gated give HF_TOKEN.",
         ) from error
-    except Exception as error:  # of the hub's HTTP library, whatever that is
+    except Exception as error:  # the hub's HTTP library may raise anything
         return Answer("", f"did not answer ({reason(error)})")
     assert commit is not None
     return Answer(commit, "")

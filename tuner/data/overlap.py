@@ -1,14 +1,15 @@
-"""Which pairs share sentences: within dev and test, and between the splits.
+"""Overlap detection: pairs that share sentences, within dev and test and between the splits.
 
-Two pairs share a sentence where any sentence of the one, on either side and in any language of the
-study, has exactly the text of any sentence of the other, after Unicode's normalisation NFC, white
-space being one blank or none at the ends. Case and punctuation count. Languages are not told apart:
-what a translator left in English is the English sentence.
+Two pairs share a sentence if any sentence of one, on either side and in any language of the study,
+has exactly the text of any sentence of the other. Texts are compared after Unicode normalisation
+(NFC); runs of white space become one blank, and white space at the ends is removed. Case and
+punctuation count. The language does not: a sentence that a translator left in English equals the
+English sentence.
 
-The answers to such pairs are not independent. Statistics resample not pairs but clusters: the
-connected components of the graph whose nodes are the pairs of a split (its ids, whatever the
-language) and whose edges are shared sentences. In the official test set of PAWS-X, 2,000 pairs are
-in 1,238 components by its English text alone, 1,168 by that of all seven languages.
+The answers to such pairs are not independent. The statistics therefore sample clusters, not pairs:
+the connected components of the graph whose nodes are the pairs of a split (its ids, whatever the
+language) and whose edges are shared sentences. In the official test set of PAWS-X, 2,000 pairs form
+1,238 components by the English text alone, and 1,168 by the text of all seven languages.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ from tuner.journal.arrays import bits_as_text, ints_as_text, text_as_bits, text_
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 EVALUATED: tuple[Split, ...] = ("dev", "test")
-"""Splits whose components are found: those that scores are of."""
+"""The splits that are scored, for which components are computed."""
 NEW_STUDY = "Give the study's own languages; a study begun by an older version has to be run anew."
 
 
 @dataclass(frozen=True)
 class Sentences:
-    """Where the sentences of a split are.
+    """The sentences of a split, with their pairs and texts.
 
     Attributes:
-        ids: of the pairs, in the order of rows, as in `TokenisedSplit`.
-        clean: by language, whether it has the row.
-        rows: of every sentence, its pair's row.
-        texts: of every sentence, the number of its text; equal texts have equal numbers.
+        ids: ids of the pairs, in the order of rows, as in `TokenisedSplit`.
+        clean: for each language, true for the rows that are clean in it.
+        rows: the row of each sentence's pair.
+        texts: the number of each sentence's text; equal texts have equal numbers.
     """
 
     ids: tuple[str, ...]
@@ -48,7 +49,7 @@ class Sentences:
     texts: Int[np.ndarray, " sentences"]
 
     def holding(self, texts: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " ids"]:
-        """Which pairs have a sentence with one of these texts."""
+        """Return a mask of the pairs that have a sentence with one of these texts."""
         found = np.zeros(len(self.ids), dtype=bool)
         found[self.rows[np.isin(self.texts, texts)]] = True
         return found
@@ -56,11 +57,11 @@ class Sentences:
 
 @dataclass(frozen=True)
 class Overlap:
-    """What sentences the pairs of a corpus share.
+    """The sentences that the pairs of a corpus share.
 
     Attributes:
-        sentences: by split, of those that the corpus has.
-        components: of dev and test, the component of every row; the first row's is 0, and so on in
+        sentences: the sentences of each split of the corpus.
+        components: for dev and test, the component of every row. Components are numbered from 0 in
             the order of their first rows.
     """
 
@@ -77,15 +78,15 @@ class Overlap:
         return cls(sentences, {split: _components(sentences[split]) for split in evaluated})
 
     def shared(self, split: Split, other: Split) -> Bool[np.ndarray, " ids"]:
-        """Which pairs of a split share a sentence with any of another split."""
+        """Return a mask of a split's pairs that share a sentence with a pair of another split."""
         return self.sentences[split].holding(self.sentences[other].texts)
 
     @property
     def counts(self) -> dict[str, dict[str, Any]]:
-        """By split: its ids, those that share a sentence with another split, its components.
+        """The counts of each split: ids, ids that share a sentence with another split, components.
 
-        `effective_ids` is (Σ n)² / Σ n² over the sizes n of the components: so many independent
-        pairs the split is worth where the pairs of a component are answered alike (Kish's effective
+        `effective_ids` is (Σ n)² / Σ n² over the sizes n of the components. The split is worth that
+        many independent pairs if all pairs of a component are answered alike (Kish's effective
         sample size, with the components' sizes as weights).
         """
         counts: dict[str, dict[str, Any]] = {}
@@ -105,7 +106,7 @@ class Overlap:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """For the study's journal: `counts`; and as texts what `components_of` reads."""
+        """The facts for the study's journal: `counts`, and the rows that `components_of` reads."""
         rows = {
             split: {
                 "components": ints_as_text(components),
@@ -120,7 +121,7 @@ class Overlap:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """For people, a line a split, as `dev: 500 pairs in 250 groups that share sentences; …`."""
+        """A line per split for the user: `dev: 500 pairs in 250 groups that share sentences; …`."""
         lines = []
         for split, counts in self.counts.items():
             line = f"{split}: {counts['ids']:,} pairs"
@@ -134,18 +135,19 @@ class Overlap:
 
 
 def without_shared(corpus: Corpus, overlap: Overlap) -> Corpus:
-    """What `protocol.strict_overlap` leaves of a corpus, and a note of what it dropped.
+    """Apply `protocol.strict_overlap`: drop overlapping pairs, and note what was dropped.
 
-    Test, which the claim is about, stays whole: a pair is dropped, in all languages, from dev where
-    it shares a sentence with test, and from train where it shares one with test or with the dev
-    that is left.
+    Test stays whole, because the claim is about it. A dev pair is dropped in all languages if it
+    shares a sentence with test. A training pair is dropped in all languages if it shares one with
+    test or with the remaining dev pairs.
 
     Args:
         corpus: the pairs.
-        overlap: its own.
+        overlap: the overlap of this corpus.
 
     Raises:
-        UserError: a language is left without dev, or nothing to train on, or not of every class.
+        UserError: a language loses all its dev pairs, or all those of a class; or some class has
+            no training pair left that is clean in all languages.
     """
     read = overlap.sentences
     test = read["test"].texts if "test" in read else np.array([], dtype=np.int64)
@@ -174,19 +176,20 @@ def without_shared(corpus: Corpus, overlap: Overlap) -> Corpus:
 def components_of(
     facts: Mapping[str, Any], split: Split, language1: str, language2: str
 ) -> Int[np.ndarray, " pairs"]:
-    """The component of every pair of an evaluation set, from a study's record alone.
+    """Return the component of every pair of an evaluation set, from a study's record alone.
 
-    Pairs are those clean in both languages, in ascending order of rows: the order of `Predictions`
-    and of an evaluation's `answers`. A component has the same number in every set of the split.
+    The pairs are those clean in both languages, in ascending order of rows. This is also the order
+    of `Predictions` and of an evaluation's `answers`. A component has the same number in every set
+    of the split.
 
     Args:
-        facts: of the study's record, whole.
+        facts: all facts of the study's record.
         split: dev or test.
-        language1: of sentence1.
-        language2: of sentence2.
+        language1: language of sentence1.
+        language2: language of sentence2.
 
     Raises:
-        UserError: the record does not say: it is older, damaged, or has no such set.
+        UserError: an older version wrote the record, or it is damaged, or it lacks this set.
     """
     try:
         of_split = facts["overlap"]["rows"][split]
@@ -209,7 +212,7 @@ def _shares(pairs: int, other: Split) -> str:
 
 
 def _sentences(corpus: Corpus, split: Split, numbers: dict[str, int]) -> Sentences:
-    """Look up every text in `numbers`, or give it the next one there."""
+    """Collect the sentences of a split; `numbers` maps texts to numbers and gains the new ones."""
     ids = corpus.ids(split)
     row_of = {id_: row for row, id_ in enumerate(ids)}
     clean, rows, texts = {}, [], []
@@ -229,7 +232,7 @@ def _normal(sentence: str) -> str:
 
 
 def _components(sentences: Sentences) -> Int[np.ndarray, " ids"]:
-    """Union-find over the rows: each is joined with the first that holds the same text."""
+    """Find components by union-find: join each row with the first row that has the same text."""
     parent = list(range(len(sentences.ids)))
 
     def root(row: int) -> int:
@@ -250,7 +253,7 @@ def _check_left(
     after: Mapping[Split, Mapping[str, Mapping[str, Row]]],
     labels: tuple[str, ...],
 ) -> None:
-    """Refuse a corpus that nothing can be trained on or chosen by."""
+    """Refuse a corpus without enough pairs left for training or for model selection."""
     spare = "Leave protocol.strict_overlap out, or bring data whose splits share less."
     empty = [language for language, rows in after["dev"].items() if not rows]
     if empty:
@@ -282,6 +285,6 @@ def _check_left(
 
 
 def _classes(languages: Mapping[str, Mapping[str, Row]]) -> set[int]:
-    """Labels of the ids that every language has."""
+    """Return the labels of the ids that every language has."""
     first, *others = languages.values()
     return {row.label for id_, row in first.items() if all(id_ in rows for rows in others)}

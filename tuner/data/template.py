@@ -1,4 +1,4 @@
-"""How a tokenizer makes a pair of two sentences: special tokens around them, and truncation."""
+"""Pair templates: how a tokenizer joins two sentences with special tokens and truncates them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ ANOTHER_ENCODER = (
 
 @dataclass(frozen=True)
 class PairTemplate:
-    """How a tokenizer joins two sentences: parts, which are special tokens but for two of them.
+    """A tokenizer's layout of a pair as parts: the two sentences and the special tokens.
 
     Attributes:
         special_ids: the special tokens, in order.
-        sentence1: which part is sentence1.
-        sentence2: which part is sentence2.
-        types: token type of every part; None where the encoder knows none.
+        sentence1: index of the part that is sentence1.
+        sentence2: index of the part that is sentence2.
+        types: token type of every part; None if the encoder has no token types.
     """
 
     special_ids: Int[np.ndarray, " specials"]
@@ -35,10 +35,11 @@ class PairTemplate:
 def read_template(
     tokenizer: PreTrainedTokenizerBase, sentence1: str, sentence2: str
 ) -> PairTemplate:
-    """Read the template off a pair, whose sentences must have tokens.
+    """Derive the template from an encoded pair; both sentences must have tokens.
 
     Raises:
-        UserError: the pair is not made of its sentences' tokens and special tokens alone.
+        UserError: the pair has other tokens than those of its sentences and special tokens, or does
+            not begin with a special token.
     """
     pair = tokenizer(sentence1, sentence2, return_special_tokens_mask=True, verbose=False)
     is_special = np.array(pair["special_tokens_mask"], dtype=bool)
@@ -72,10 +73,10 @@ def read_template(
 def longest_first(
     tokens1: Int[np.ndarray, " pairs"], tokens2: Int[np.ndarray, " pairs"], limit: int
 ) -> tuple[Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]:
-    """Tokens kept of both sentences: the longer is cut first, then both to half of the limit.
+    """Return the tokens kept of both sentences: cut the longer first, then both to half the limit.
 
-    Of an odd limit the longer sentence keeps the odd token, of equally long ones the second, as
-    fast tokenizers do with `truncation="longest_first"`.
+    If the limit is odd, the longer sentence keeps the odd token. The second keeps it if both are
+    equally long, as in fast tokenizers with `truncation="longest_first"`.
     """
     half1 = np.where(tokens1 > tokens2, limit - limit // 2, limit // 2)
     kept1 = np.minimum(tokens1, np.maximum(half1, limit - tokens2))
@@ -84,7 +85,7 @@ def longest_first(
 
 
 def not_understood(tokenizer: PreTrainedTokenizerBase) -> UserError:
-    """Says that sentences tokenised one by one cannot be joined as this tokenizer would."""
+    """Return the error for a tokenizer whose pairs cannot be built from separate sentences."""
     return UserError(
         f"the tokenizer of {tokenizer.name_or_path} ({type(tokenizer).__name__}) does not join two "
         f"sentences by special tokens and cut the longer one first, on the right",

@@ -1,8 +1,8 @@
-"""Tokenising a corpus, once a study: every sentence by itself, for any pair it may be part of.
+"""Tokenisation of a corpus, once per study: each sentence separately, for use in any pair.
 
-The tokenizer itself is not kept: its pair template (BERT's `[CLS] a [SEP] b [SEP]`, XLM-R's
-`<s> a </s></s> b </s>`) is read off an encoded pair, and a sample of the result is compared with
-what the tokenizer makes of the same pairs.
+The tokenizer itself is not kept. Its pair template (BERT's `[CLS] a [SEP] b [SEP]`, XLM-R's
+`<s> a </s></s> b </s>`) is derived from an encoded pair. A sample of the result is compared with
+the tokenizer's own encoding of the same pairs.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tuner.data.tokens import TokenisedCorpus, TokenisedSplit
 from tuner.errors import UserError
 
 MAX_UNKNOWN = 0.1
-"""Share of unknown tokens in a language above which the vocabulary cannot be the right one."""
+"""The highest accepted share of unknown tokens in a language; above it the vocabulary is wrong."""
 
 CHUNK = 4096
-"""Sentences that the tokenizer is given at a time."""
+"""The number of sentences that the tokenizer encodes per call."""
 
 Encoded = dict[tuple[Split, str, int], tuple[Int[np.ndarray, " tokens"], Int[np.ndarray, " ids"]]]
 
@@ -34,17 +34,17 @@ def tokenise(
     max_length: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> TokenisedCorpus:
-    """Tokenise every sentence of a corpus, each by itself.
+    """Tokenise every sentence of a corpus separately.
 
     Args:
         corpus: the sentences.
-        tokenizer: the encoder's.
-        max_length: tokens of a pair at most, special tokens included.
-        progress: called now and then with the sentences done and those to do in all.
+        tokenizer: the encoder's tokenizer.
+        max_length: maximum number of tokens in a pair, special tokens included.
+        progress: called regularly with the number of sentences done and the total.
 
     Raises:
-        UserError: the vocabulary does not know a language, there is no padding token, pairs are
-            longer than the encoder takes, or the tokenizer joins pairs in an unknown way.
+        UserError: the vocabulary does not cover a language, there is no padding token, pairs are
+            longer than the encoder allows, or the tokenizer joins pairs in an unknown way.
     """
     if tokenizer.pad_token_id is None:
         raise UserError(
@@ -74,7 +74,7 @@ def _encode(
     corpus: Corpus,
     progress: Callable[[int, int], None] | None,
 ) -> Encoded:
-    """Token ids of every split, language and side, and the number of tokens of each sentence."""
+    """Encode every split, language and side: token ids, and each sentence's number of tokens."""
     encoded: Encoded = {}
     sides = {
         (split, language, side): [row.sentence2 if side else row.sentence1 for row in rows.values()]
@@ -157,7 +157,7 @@ def _check_fits_encoder(tokenised: TokenisedCorpus, tokenizer: PreTrainedTokeniz
 def _check_against(
     tokenizer: PreTrainedTokenizerBase, tokenised: TokenisedCorpus, corpus: Corpus
 ) -> None:
-    """Compare four pairs of every split and language, short to long, with the tokenizer's own."""
+    """Compare four pairs per split and language, short to long, with the tokenizer's encoding."""
     for split, data in tokenised.splits.items():
         ids = corpus.ids(split)
         for language, texts in corpus.rows[split].items():

@@ -1,7 +1,7 @@
-"""A tokenised corpus: sentences as flat arrays, joined to pairs when a batch is assembled.
+"""The tokenised corpus: sentences as flat arrays, joined into pairs when a batch is assembled.
 
-There are only arrays and plain values inside, so that Ray shares them between trials without
-copying; such arrays are read-only.
+It holds only arrays and plain values, so that Ray can share them between trials without copying.
+Shared arrays are read-only.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ class Pairs:
     Attributes:
         input_ids: token ids, padded on the right.
         attention_mask: 1 for tokens, 0 for padding.
-        token_type_ids: which sentence a token belongs to; None where the encoder knows none.
+        token_type_ids: the sentence that a token belongs to; None if the encoder has no token
+            types.
         labels: classes, from 0; in PAWS-X 1 for paraphrases, 0 for others.
-        language_ids: the encoder's number of each pair's language; None where it asks for none.
+        language_ids: the encoder's id of each pair's language; None if it takes no language ids.
     """
 
     input_ids: Int[np.ndarray, "pairs tokens"]
@@ -36,7 +37,7 @@ class Pairs:
     language_ids: Int[np.ndarray, " pairs"] | None = None
 
     def chosen(self, indices: Int[np.ndarray, " some"]) -> Pairs:
-        """Some of them, padded to their own longest."""
+        """Return some of the pairs, padded to the longest of them."""
         mask = self.attention_mask[indices]
         width = int(mask.sum(axis=1).max())
         types, languages = self.token_type_ids, self.language_ids
@@ -54,10 +55,10 @@ class TokenisedSplit:
     """All sentences of a split. A row is an id; rows are in the order of ids.
 
     Attributes:
-        tokens: the template's special tokens, then every sentence after another.
-        starts: where a sentence begins in `tokens`; by language, side and row.
-        lengths: its number of tokens.
-        clean: whether the language has the row.
+        tokens: the template's special tokens, then all sentences one after another.
+        starts: the index in `tokens` where a sentence begins, by language, side and row.
+        lengths: the number of tokens of a sentence, by language, side and row.
+        clean: true where the language has the row.
         labels: classes, from 0; in PAWS-X 1 for paraphrases, 0 for others.
     """
 
@@ -70,18 +71,18 @@ class TokenisedSplit:
 
 @dataclass(frozen=True)
 class TokenisedCorpus:
-    """Sentences of all splits and languages as token ids.
+    """The sentences of all splits and languages as token ids.
 
     Attributes:
-        languages: as in the corpus; elsewhere languages are indices into it.
-        pad_id: the token that fills a batch.
-        vocabulary_size: token ids are below it.
-        max_length: tokens of a pair at most, special tokens included.
-        template: how sentences are joined.
-        splits: those that the corpus has.
-        num_labels: how many classes there are, two or more.
-        language_ids: the encoder's own number of each language, where it takes one language a
-            sequence: no pair is cross-lingual then. None where it asks for none.
+        languages: the languages of the corpus; other attributes refer to them by index.
+        pad_id: the padding token.
+        vocabulary_size: token ids are smaller than this.
+        max_length: maximum number of tokens in a pair, special tokens included.
+        template: the layout of a pair.
+        splits: the splits that the corpus has.
+        num_labels: the number of classes, two or more.
+        language_ids: the encoder's own id of each language, if it takes one language per sequence;
+            no pair is cross-lingual then. None if it takes no language ids.
     """
 
     languages: tuple[str, ...]
@@ -94,7 +95,7 @@ class TokenisedCorpus:
     language_ids: tuple[int, ...] | None = None
 
     def rows(self, split: Split, languages: Sequence[str]) -> Int[np.ndarray, " ids"]:
-        """Row indices that are clean in all the given languages, ascending.
+        """Return the row indices that are clean in all the given languages, ascending.
 
         Raises:
             UserError: the corpus lacks the split in one of the languages.
@@ -111,13 +112,13 @@ class TokenisedCorpus:
         return np.flatnonzero(clean[indices].all(axis=0))
 
     def parted(self) -> tuple[TokenisedCorpus, TokenisedCorpus]:
-        """All but test, and test alone: what trains or chooses is never handed the latter."""
+        """Split off test: code that trains or selects gets only the first of the two corpora."""
         kept: dict[Split, TokenisedSplit] = dict(self.splits)
         test: dict[Split, TokenisedSplit] = {"test": kept.pop("test")} if "test" in kept else {}
         return replace(self, splits=kept), replace(self, splits=test)
 
     def truncated(self) -> dict[Split, dict[str, int]]:
-        """How many pairs `max_length` truncates, by split and language, both sentences in it."""
+        """Count the monolingual pairs that `max_length` truncates, by split and language."""
         limit = self.max_length - len(self.template.special_ids)
         return {
             split: {
@@ -130,7 +131,7 @@ class TokenisedCorpus:
 
     @property
     def truncation(self) -> tuple[str, ...]:
-        """The same for people, a line where any pair is truncated."""
+        """The counts of `truncated` as a line for the user; empty if no pair is truncated."""
         told = []
         for split, counts in self.truncated().items():
             clean = self.splits[split].clean.sum(axis=1)
@@ -146,7 +147,7 @@ class TokenisedCorpus:
         return (f"pairs truncated to {self.max_length} tokens: {'; '.join(told)}",)
 
     def token_ids(self) -> Int[np.ndarray, " ids"]:
-        """All ids that a batch can hold, ascending: those of sentences, special tokens, padding."""
+        """Return all ids that a batch can hold, ascending: sentences, special tokens, padding."""
         used = np.zeros(self.vocabulary_size, dtype=bool)
         used[self.pad_id] = True
         for data in self.splits.values():
@@ -154,10 +155,10 @@ class TokenisedCorpus:
         return np.flatnonzero(used)
 
     def renumbered(self, ids: Int[np.ndarray, " ids"]) -> TokenisedCorpus:
-        """The same with the place of each id among `ids` in its stead.
+        """Return the corpus with each token id replaced by its index in `ids`.
 
         Args:
-            ids: ascending; at least those of `token_ids`.
+            ids: token ids, ascending; must include all of `token_ids`.
         """
         splits = {
             split: replace(data, tokens=np.searchsorted(ids, data.tokens).astype(data.tokens.dtype))
@@ -179,7 +180,7 @@ class TokenisedCorpus:
         language1: Int[np.ndarray, " pairs"],
         language2: Int[np.ndarray, " pairs"],
     ) -> Int[np.ndarray, " pairs"]:
-        """Tokens of each pair, special tokens included, after truncation."""
+        """Return the number of tokens of each pair, special tokens included, after truncation."""
         _, lengths = self._parts(split, rows, language1, language2)
         return np.asarray(lengths.sum(axis=1))
 
@@ -191,20 +192,20 @@ class TokenisedCorpus:
         language2: Int[np.ndarray, " pairs"],
         padded_to: int | None = None,
     ) -> Pairs:
-        """The batch of these pairs, equal to the tokenizer's with `longest_first` truncation.
+        """Assemble a batch, equal to the tokenizer's own with `longest_first` truncation.
 
         Args:
-            split: the split that `rows` are of.
+            split: the split that `rows` refer to.
             rows: row indices.
             language1: index of the language of each pair's sentence1.
             language2: index of the language of each pair's sentence2.
-            padded_to: tokens of the batch; by default those of its longest pair.
+            padded_to: width of the batch in tokens; by default the length of its longest pair.
         """
         starts, lengths = self._parts(split, rows, language1, language2)
         totals = lengths.sum(axis=1)
         width = int(totals.max()) if padded_to is None else padded_to
         assert width >= totals.max()
-        # The parts of all pairs, one after another, are the tokens of the batch row by row.
+        # The parts of all pairs, concatenated, are the tokens of the batch row by row.
         starts, lengths = starts.ravel(), lengths.ravel()
         ends = lengths.cumsum()
         places = np.repeat(starts - (ends - lengths), lengths) + np.arange(ends[-1])
@@ -234,7 +235,7 @@ class TokenisedCorpus:
         language1: Int[np.ndarray, " pairs"],
         language2: Int[np.ndarray, " pairs"],
     ) -> tuple[Int[np.ndarray, "pairs parts"], Int[np.ndarray, "pairs parts"]]:
-        """Where each part of each pair starts in the split's tokens, and how long it is."""
+        """Return the start of each part of each pair in the split's tokens, and its length."""
         data, template = self.splits[split], self.template
         assert data.clean[language1, rows].all()
         assert data.clean[language2, rows].all()

@@ -1,1 +1,1 @@
-"""`tuner doctor`: whether a study could run on this machine or cluster, before it tries."""
+"""`tuner doctor`: checks that a study could run on this machine or cluster, before it tries."""

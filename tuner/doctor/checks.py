@@ -1,4 +1,4 @@
-"""Checks of nodes: what their facts mean for a study. Each is a function of facts alone."""
+"""Checks of nodes: pure functions that judge the nodes' facts."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ EVERYWHERE = (
 )
 """Packages that every node needs; trials import them."""
 ON_HEAD = ("datasets", "optuna", "mlflow")
-"""And those that only the driver does."""
+"""Packages that only the driver needs."""
 SKEW_WARN, SKEW_FAIL = 2.0, 30.0
-"""Seconds between clocks: from there timelines mislead; half of what a study's lease allows."""
+"""Clock differences in seconds: above the first, timelines mislead; the second is half of the
+difference that a study's lease allows."""
 FULL, TIGHT = 0.95, 0.90
-"""Share of a disk that is used: Ray stops to write at 0.95."""
+"""Used shares of a disk above which the check fails or warns; Ray stops writing at 0.95."""
 LEAST_FREE = 1e9
-"""Bytes in the storage, below which no study is begun well."""
+"""Fewest free bytes in the storage with which a study should begin."""
 OPEN_FILES = 8192
-"""As Ray recommends."""
+"""Fewest open files that a process must be allowed, as Ray recommends."""
 
 
 def nodes_answer(nodes: Sequence[Node]) -> Finding:
-    """Every node that Ray counts runs what it is given."""
+    """Check that every node that Ray lists runs a probe."""
     silent = [node for node in nodes if node.facts is None]
     if silent:
         said = "; ".join(f"{node.name}: {node.silence}" for node in silent)
@@ -47,7 +48,7 @@ def nodes_answer(nodes: Sequence[Node]) -> Finding:
 
 
 def versions_agree(nodes: Sequence[Node]) -> Finding:
-    """Python and packages are of one version everywhere, and nothing is missing."""
+    """Check that Python and all packages have the same version on every node; none is missing."""
     found = answering(nodes)
     wrong = []
     for package in ("python", *EVERYWHERE, *ON_HEAD):
@@ -72,7 +73,7 @@ def versions_agree(nodes: Sequence[Node]) -> Finding:
 
 
 def gpus_work(nodes: Sequence[Node]) -> list[Finding]:
-    """GPUs that Ray hands out are there for torch, and compute right in bfloat16."""
+    """Check that torch sees the GPUs that Ray hands out, and that they compute correctly."""
     findings = []
     for node, facts in answering(nodes):
         claimed, seen = ceil(node.gpus), facts["gpus"]
@@ -118,13 +119,13 @@ def gpus_work(nodes: Sequence[Node]) -> list[Finding]:
 
 
 def storage_shared(nodes: Sequence[Node], storage: str, shared: bool, grows: bool) -> list[Finding]:
-    """Every node writes into the storage, and reads what each other wrote.
+    """Check that every node writes into the storage and reads what the other nodes wrote.
 
     Args:
-        nodes: as found.
+        nodes: the nodes with their facts.
         storage: the folder or URL.
-        shared: whether it is of a kind that several machines can reach.
-        grows: whether nodes may come that are not there yet.
+        shared: whether several machines can reach this kind of storage.
+        grows: whether the cluster may add nodes later.
     """
     found = [node for node, _ in answering(nodes) if node.wrote is not None]
     failing = {node.name: node.wrote for node in found if node.wrote}
@@ -168,7 +169,7 @@ def storage_shared(nodes: Sequence[Node], storage: str, shared: bool, grows: boo
 
 
 def clocks_agree(nodes: Sequence[Node]) -> Finding | None:
-    """Clocks of nodes are near the head's: half the round trip of a question is the error."""
+    """Check that nodes' clocks agree with the head's, to within half a request's round trip."""
     measured = [node for node in nodes if node.skew is not None and not node.head]
     if not measured:
         return None
@@ -190,7 +191,7 @@ def clocks_agree(nodes: Sequence[Node]) -> Finding | None:
 
 
 def disks_have_space(nodes: Sequence[Node]) -> list[Finding]:
-    """There is room where Ray writes, and in the storage."""
+    """Check the free space where Ray writes and in the storage."""
     findings = []
     for node, facts in answering(nodes):
         scratch = facts["scratch"]
@@ -222,7 +223,7 @@ def disks_have_space(nodes: Sequence[Node]) -> list[Finding]:
 
 
 def shared_memory_suffices(nodes: Sequence[Node]) -> Finding:
-    """Ray's object store is in memory: where /dev/shm is too small, Ray puts it on a disk."""
+    """Check that /dev/shm holds Ray's object store; otherwise Ray puts the store on a disk."""
     small = []
     for node, facts in answering(nodes):
         shm = facts["shm"]
@@ -242,7 +243,7 @@ def shared_memory_suffices(nodes: Sequence[Node]) -> Finding:
 
 
 def files_can_be_opened(nodes: Sequence[Node]) -> Finding:
-    """As many at once as Ray recommends."""
+    """Check that a process may open as many files as Ray recommends."""
     few = [
         f"{node.name} {facts['open_files']:,}"
         for node, facts in answering(nodes)
@@ -255,7 +256,7 @@ def files_can_be_opened(nodes: Sequence[Node]) -> Finding:
 
 
 def token_is_secret(nodes: Sequence[Node], cluster: bool) -> Finding | None:
-    """Nobody else may read the file with the cluster's token. Ray writes it readable for all."""
+    """Check that only its owner can read the token file; Ray writes it readable for all."""
     open_ = [
         (node.name, facts["token"])
         for node, facts in answering(nodes)

@@ -1,4 +1,4 @@
-"""`tuner doctor`: everything looked at, one finding after another."""
+"""The sequence of checks that `tuner doctor` runs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tuner.tracking import default_uri, store_of
 
 @dataclass(frozen=True)
 class Asked:
-    """What the doctor is to look at beside the machines.
+    """The study and storage to check in addition to the machines.
 
     Attributes:
-        study: its storage, MLflow, encoder, data and resources; None: none in particular.
-        storage: the folder of the studies; None: it is not looked at.
+        study: the study whose MLflow, encoder, data and resources to check; None for no study.
+        storage: the folder of the studies; None to skip its checks.
     """
 
     study: StudyConfig | None
@@ -32,12 +32,12 @@ class Asked:
 
 
 def diagnose(asked: Asked, progress: Progress) -> Iterator[Finding]:
-    """Look at the cluster that RAY_ADDRESS names, or else at this machine; no Ray is started.
+    """Check the cluster that RAY_ADDRESS names, or else this machine, without starting Ray.
 
-    What files alone tell of the study comes first, before anything heavy is loaded.
+    Checks that need only the study's files come first, before heavy libraries are loaded.
 
     Raises:
-        UserError: the cluster does not take us in.
+        UserError: the cluster refuses the connection.
     """
     wrong = head.from_files(asked.study) if asked.study is not None else []
     yield from wrong
@@ -98,7 +98,7 @@ def _of_cluster(asked: Asked, known: Set[str], progress: Progress) -> Iterator[F
 
 
 def _of_head(asked: Asked, known: Set[str], progress: Progress) -> Iterator[Finding]:
-    """What a driver needs, here or on the head, but for what is known to be wrong."""
+    """Check what a driver needs, here or on the head; skip checks that failed already."""
     study = asked.study
     findings = []
     with progress.task("asking MLflow"):

@@ -1,4 +1,4 @@
-"""The nodes of a cluster looked at: a probe on each, whatever its resources."""
+"""Examination of a cluster's nodes by a probe on each node, whatever the node's resources."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from tuner.doctor.node import GPU_SECONDS, Probe
 from tuner.storage.location import located
 
 ANSWER_SECONDS = 60.0
-"""That a node has to start a process and to look around."""
+"""Seconds that a node has to start a probe and to answer."""
 PROBE_SECONDS = 30.0
-"""That the storage has for a small file."""
+"""Seconds that a probe has to write or read small files in the storage."""
 ROUND_TRIPS = 5
-"""Questions for the time; the quickest answer tells most."""
+"""Number of requests for a node's time; the fastest answer is the most precise."""
 
 
 def examine_cluster(storage: str | None) -> list[Node]:
-    """The nodes of the joined cluster, each by an actor there that takes no CPU.
+    """Examine each node of the joined cluster by an actor there that takes no CPU.
 
     Args:
-        storage: the folder of the studies, or its URL; None: it is not looked at.
+        storage: the folder of the studies, or its URL; None to skip the storage.
     """
-    # By value: another version of us may be there.
+    # By value, since a node may have another version of this package.
     ray.cloudpickle.register_pickle_by_value(node_module)  # type: ignore[no-untyped-call]
     with Loan(located(storage) if storage is not None else None) as loan:
         probed = [_Probed.start(node, storage, loan.runtime_env) for node in _alive()]
@@ -50,14 +50,14 @@ def examine_cluster(storage: str | None) -> list[Node]:
 
 @dataclass
 class _Probed:
-    """A node, and the actor that looks at it."""
+    """A node, and the actor that examines it."""
 
     node: Node
     actor: Any
 
     @classmethod
     def start(cls, told: dict[str, Any], storage: str | None, env: dict[str, Any]) -> _Probed:
-        """Ray's own facts of a node, and a probe on its way there."""
+        """Read Ray's facts about a node, and start a probe there."""
         kind = kind_of(told)
         held = told["Resources"]
         there = NodeAffinitySchedulingStrategy(told["NodeID"], soft=False)
@@ -69,12 +69,12 @@ class _Probed:
         return cls(node, actor)
 
     def note(self, **found: Any) -> None:
-        """Write down what was found."""
+        """Update the node with new facts."""
         self.node = replace(self.node, **found)
 
 
 def _alive() -> list[dict[str, Any]]:
-    """Nodes, the head first."""
+    """Return Ray's descriptions of the living nodes, the head first."""
     nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     return sorted(nodes, key=lambda node: (not kind_of(node).head, node["NodeID"]))
 
@@ -91,7 +91,7 @@ def _look(probed: Sequence[_Probed]) -> None:
 
 
 def _skew(actor: Any) -> tuple[float, float]:
-    """How far a clock is ahead, and by how much that may be wrong: half the quickest round trip."""
+    """Return how far a clock is ahead, and the error of that: half the fastest round trip."""
     measured = []
     for _ in range(ROUND_TRIPS):
         asked = time.time()
@@ -104,7 +104,7 @@ def _skew(actor: Any) -> tuple[float, float]:
 
 
 def _try_storage(probed: Sequence[_Probed]) -> None:
-    """Each writes a file, each reads all of them, each removes its own; then the folders."""
+    """Let each probe write a file, read all files and remove its own file and folders."""
     names = {file_name(): known for known in probed}
     try:
         written = [known.actor.write.remote(name) for name, known in names.items()]
@@ -127,7 +127,7 @@ def _try_storage(probed: Sequence[_Probed]) -> None:
 
 
 def _answers(asked: list[Any], patience: float) -> Iterator[tuple[Any, str]]:
-    """What came within so many seconds, in order; or None, and why it did not."""
+    """Yield each answer within `patience` seconds and "", or None and why it is missing."""
     ray.wait(asked, num_returns=len(asked), timeout=patience)
     for reference in asked:
         try:

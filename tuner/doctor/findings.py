@@ -1,4 +1,4 @@
-"""What was looked at, and what was found: the words in which checks are written."""
+"""The types that checks use: nodes with their facts, and findings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Level = Literal["pass", "warn", "fail"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor's: what was checked, how it went, what was found, what to do."""
+    """One line of the doctor's report: the check, its outcome, the observation, and the remedy."""
 
     check: str
     level: Level
@@ -23,20 +23,20 @@ class Finding:
 
 @dataclass(frozen=True)
 class Node:
-    """A node, as it was found.
+    """A node and the facts found about it.
 
     Attributes:
-        name: what people call it: `head 1a2b3c4d`; `this machine`.
+        name: a readable name, such as `head 1a2b3c4d` or `this machine`.
         head: whether drivers run there.
-        gpus: that it claims to have for trials.
-        object_store: bytes of memory that Ray shares there; 0 where Ray is not at work.
-        facts: None where it did not answer.
-        silence: why it did not.
-        skew: how far its clock is ahead of the head's, seconds; None: not measured.
-        skew_error: by how much that may be wrong.
-        wrote: what went wrong with its file in the storage; None: the storage was not looked at.
-        unread: what went wrong with files of others there, by their names.
-        storage: the file system of the storage, where it has one.
+        gpus: number of GPUs that it claims to have for trials.
+        object_store: size in bytes of Ray's object store there; 0 where Ray does not run.
+        facts: the probe's facts; None where the node did not answer.
+        silence: the reason why it did not answer.
+        skew: seconds by which its clock is ahead of the head's; None if not measured.
+        skew_error: the error of `skew`, in seconds.
+        wrote: the error of writing its file to the storage, "" if none; None if not tried.
+        unread: errors of reading other nodes' files in the storage, by node name.
+        storage: the file system of the storage, if it has one.
     """
 
     name: str
@@ -53,18 +53,18 @@ class Node:
 
 
 def answering(nodes: Iterable[Node]) -> list[tuple[Node, Facts]]:
-    """Nodes with their facts."""
+    """Return the nodes that answered, with their facts."""
     return [(node, node.facts) for node in nodes if node.facts is not None]
 
 
 def worst(findings: Iterable[Finding]) -> Level:
-    """The worst level among some."""
+    """Return the worst level among findings."""
     levels = {finding.level for finding in findings}
     return "fail" if "fail" in levels else "warn" if "warn" in levels else "pass"
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names in a row, the first few of many."""
+    """Join names by commas; name only the first four of more than five."""
     known = list(names)
     more = f" and {len(known) - 4} more" if len(known) > 5 else ""
     return ", ".join(known if not more else known[:4]) + more

@@ -1,4 +1,4 @@
-"""Checks from where a driver runs: whether what it needs of a study is there and fits."""
+"""Checks of a study on the machine of its driver: encoder, data, MLflow, memory and disk."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tuner.tracking.store import reach
 from tuner.tracking.tracker import Tracker
 
 TRAINED = 4
-"""Float32 numbers of a weight in training: itself, its gradient and Adam's two moments."""
+"""Float32 numbers per weight in training: the weight, its gradient and Adam's two moments."""
 
 
 def from_files(study: StudyConfig) -> list[Finding]:
-    """What files alone show to be wrong, by check; nothing where they are right.
+    """Return the failures of checks that need only files.
 
-    `search`, `plan` and `train` refuse the same in the same words.
+    `search`, `plan` and `train` refuse the same studies with the same messages.
     """
     checks: dict[str, Callable[[StudyConfig], object]] = {
         "data": check_data,
@@ -45,12 +45,12 @@ def from_files(study: StudyConfig) -> list[Finding]:
 
 
 def study_fits(study: StudyConfig, capacity: Capacity, where: str) -> Iterator[Finding]:
-    """The machine or cluster can hold a trial of it, and the disk what it writes.
+    """Check that a machine or cluster can hold a trial of a study, and the disk its files.
 
     Args:
-        study: its settings.
-        capacity: of `where`, at its maximum.
-        where: in words.
+        study: the study's settings.
+        capacity: the capacity of `where` at its maximum.
+        where: the machine or cluster in words.
     """
     try:
         at_once = capacity.trials_at_once(study.resources)
@@ -61,20 +61,20 @@ def study_fits(study: StudyConfig, capacity: Capacity, where: str) -> Iterator[F
     yield Finding("resources", "pass", f"{where} holds {trials} at once")
     try:
         shape = describe_encoder(study.encoder)
-    except UserError:  # told by `from_files`
+    except UserError:  # reported by `from_files`
         return
     yield from _disk(study, shape, at_once)
 
 
 def memory_suffices(study: StudyConfig, capacity: Capacity) -> Iterator[Finding]:
-    """Trials on this machine's CPUs have room for their weights, gradients and moments."""
+    """Check that memory holds the weights, gradients and moments of trials on CPUs."""
     at_once = capacity.holds(study.resources)
     if study.resources.gpus_per_trial > 0 or at_once == 0:
         return
     at_once = min(at_once, study.resources.max_concurrent_trials or at_once, study.trials)
     try:
         shape = describe_encoder(study.encoder)
-    except UserError:  # told by `from_files`
+    except UserError:  # reported by `from_files`
         return
     workers = study.resources.workers
     trial = TRAINED * workers * disk_need(study, shape, at_once).weights_bytes
@@ -120,7 +120,7 @@ def _disk(study: StudyConfig, shape: EncoderShape, at_once: int) -> Iterator[Fin
 
 
 def mlflow_answers(uri: str, experiment: str = TrackingConfig().experiment) -> Finding:
-    """MLflow can be reached and lets us write: what a search asks of it too, before it begins."""
+    """Check that MLflow answers and permits writing, as a search does before it begins."""
     shown = without_secrets(uri)
     try:
         if uri.startswith(SQLITE):
@@ -133,7 +133,7 @@ def mlflow_answers(uri: str, experiment: str = TrackingConfig().experiment) -> F
 
 
 def encoder_is_there(study: StudyConfig) -> Finding:
-    """The hub has the encoder, or the cache of this machine does, or the folder that is named."""
+    """Check that the hub, this machine's cache or the named folder has the encoder."""
     name, revision = study.encoder.name, study.encoder.revision
     try:
         shape = describe_encoder(study.encoder)
@@ -154,7 +154,7 @@ def encoder_is_there(study: StudyConfig) -> Finding:
 
 
 def data_is_there(study: StudyConfig) -> Finding:
-    """The hub has the corpus, or the cache does, or the files; what is here is read."""
+    """Check that the hub has the corpus, or that it can be read from the cache or from files."""
     data = study.data
     if data.source == "nano":
         return Finding("data", "pass", "nano is built in")

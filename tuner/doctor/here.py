@@ -1,4 +1,4 @@
-"""This machine looked at, without Ray."""
+"""Examination of this machine, without Ray."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ PACKAGES = [*EVERYWHERE, *ON_HEAD]
 
 
 def examine_here(storage: str | None) -> list[Node]:
-    """This machine alone; Ray is not started.
+    """Examine this machine alone, without starting Ray.
 
     Args:
-        storage: the folder of the studies, or its URL; None: it is not looked at.
+        storage: the folder of the studies, or its URL; None to skip the storage.
     """
     probe = Probe(storage)
     found = Node("this machine", facts=probe.facts(PACKAGES, gpus=True))
@@ -31,5 +31,5 @@ def examine_here(storage: str | None) -> list[Node]:
 
 
 def file_name() -> str:
-    """A name that no other file in a storage has."""
+    """Return a file name that is unique within a storage."""
     return f".doctor-{uuid.uuid4().hex[:12]}"

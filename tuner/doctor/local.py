@@ -1,4 +1,4 @@
-"""Checks of what a Ray on this machine needs, which no Ray has to be started for."""
+"""Checks of what Ray needs on this machine, without starting Ray."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tuner.errors import UserError
 
 
 def ray_can_start() -> Iterator[Finding]:
-    """The CPUs that trials may have, where Ray keeps its files, its tokens, and the home folder."""
+    """Check the CPUs for trials, the folder of Ray's files, the tokens and the home folder."""
     found = cpus()
     of = f" of the machine's {os.cpu_count()}: {found.limit}" if found.limit else ""
     yield Finding("CPUs", "pass", f"{found.number} for trials{of}")
@@ -35,7 +35,7 @@ def ray_can_start() -> Iterator[Finding]:
 
 
 def home_is_writable() -> Finding:
-    """Libraries keep their caches in the home folder; a study itself has nothing there."""
+    """Check that the home folder, where libraries keep caches, can be written."""
     try:
         home = Path.home()
         with tempfile.TemporaryDirectory(dir=home):

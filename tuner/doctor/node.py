@@ -1,7 +1,7 @@
-"""What is looked at on each node, by a process there: facts, no judgement.
+"""The probe that collects facts on a node, in a process there, without judging them.
 
-Sent to the nodes by value, so that it runs where another version of this package is installed, or
-none: of what is not in the standard library everything may be missing or broken there.
+Ray sends this module to the nodes by value, so that it runs where another version of this package
+is installed, or none. Everything outside the standard library may be missing or broken there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 GPU_SECONDS = 120
-"""For torch's import and a first kernel; a driver that hangs would never answer."""
+"""Seconds for torch's import and a first kernel; a GPU driver that hangs would never answer."""
 GPU_CODE = """
 import json, torch
 found = []
@@ -42,7 +42,7 @@ print(json.dumps(found))
 
 
 class Gpu(TypedDict):
-    """A GPU as torch sees it; `error` is empty where a product of matrices came out right."""
+    """A GPU as torch sees it; `error` is empty if a product of matrices was correct."""
 
     name: str
     bf16: bool
@@ -50,7 +50,7 @@ class Gpu(TypedDict):
 
 
 class Space(TypedDict):
-    """A file system; bytes."""
+    """The space of a file system in bytes."""
 
     path: str
     total: int
@@ -58,17 +58,17 @@ class Space(TypedDict):
 
 
 class Facts(TypedDict):
-    """What a node is.
+    """The facts about a node.
 
     Attributes:
-        host: its name.
-        versions: of python and of packages; "" of one that is not there.
-        gpus: those that torch sees; empty where none was looked for.
-        gpu_error: why none could be looked for.
-        scratch: where Ray keeps its files.
-        shm: shared memory, for Ray's object store; None: there is none.
-        token: mode of the file with the cluster's token; None: there is no such file.
-        open_files: that a process may have.
+        host: its host name.
+        versions: versions of python and of packages; "" for a missing package.
+        gpus: the GPUs that torch sees; empty where the probe did not look for GPUs.
+        gpu_error: the reason why the probe could not look for GPUs.
+        scratch: the file system where Ray keeps its files.
+        shm: shared memory, for Ray's object store; None if there is none.
+        token: mode of the file with the cluster's token; None if there is no such file.
+        open_files: number of files that a process may open.
     """
 
     host: str
@@ -82,22 +82,22 @@ class Facts(TypedDict):
 
 
 class Probe:
-    """Looks at the node where it lives.
+    """Collects facts about the node on which it runs.
 
     Args:
-        storage: the folder of the studies, or its URL; None: it is not looked at.
+        storage: the folder of the studies, or its URL; None to skip the storage.
     """
 
     def __init__(self, storage: str | None) -> None:
         self._storage = storage
-        self._made: list[Path] = []  # folders that were not there
+        self._made: list[Path] = []  # folders that `write` made
 
     def facts(self, packages: list[str], gpus: bool) -> Facts:
-        """Everything but the storage.
+        """Return all facts except those about the storage.
 
         Args:
-            packages: whose versions are wanted.
-            gpus: whether GPUs are tried, which takes seconds.
+            packages: packages whose versions to read.
+            gpus: whether to try GPUs, which takes seconds.
         """
         found, error = _gpus() if gpus else ([], "")
         shm = Path("/dev/shm")
@@ -113,11 +113,11 @@ class Probe:
         )
 
     def now(self) -> float:
-        """What the node's clock says. Unix time, seconds."""
+        """Return the node's Unix time in seconds."""
         return time.time()
 
     def write(self, name: str) -> str:
-        """Write a file into the storage: what went wrong, or nothing."""
+        """Write a file into the storage, and return the error message, or ""."""
         try:
             folder = self._folder()
             if isinstance(folder, Path):
@@ -125,11 +125,11 @@ class Probe:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(name.encode())
             return ""
-        except Exception as error:  # of any library that reaches a storage
+        except Exception as error:  # from any storage library
             return _in_short(error)
 
     def read(self, names: list[str]) -> dict[str, str]:
-        """Read such files: what went wrong with each that is not there and right."""
+        """Read files that probes wrote, and return the errors of missing or wrong ones."""
         wrong = {}
         for name in names:
             try:
@@ -140,22 +140,22 @@ class Probe:
         return wrong
 
     def remove(self, name: str) -> None:
-        """Remove such a file, where it is."""
+        """Remove a file that a probe wrote, if it exists."""
         try:
             (self._folder() / name).unlink()
-        except Exception:  # it was told by `write` or `read`
+        except Exception:  # `write` or `read` reported it
             return
 
     def leave(self) -> None:
-        """Remove the folders that were made for it, once all files are gone."""
+        """Remove the folders that `write` made, once all files are gone."""
         for folder in self._made:
             try:
                 folder.rmdir()
-            except OSError:  # others made it too and removed it, or are at work there by now
+            except OSError:  # another process removed it or uses it by now
                 continue
 
     def space(self) -> Space | None:
-        """Of the storage; None of an object store, and of what cannot be looked at."""
+        """Return the storage's file system; None for an object store or after an error."""
         assert self._storage is not None
         if "://" in self._storage:
             return None
@@ -174,7 +174,7 @@ class Probe:
 
 
 def _gpus() -> tuple[list[Gpu], str]:
-    """In a process of its own: it must see the GPUs that Ray hands out, not those that we got."""
+    """Try GPUs in a child process, which sees all of Ray's GPUs, not only this process's."""
     code = [sys.executable, "-P", "-c", GPU_CODE]
     try:
         said = subprocess.run(
@@ -197,7 +197,7 @@ def _gpus() -> tuple[list[Gpu], str]:
 
 
 def _as_born() -> dict[str, str]:
-    """The environment that Ray started this process with, before it chose GPUs for it."""
+    """Return the environment with CUDA_VISIBLE_DEVICES as it was before Ray chose GPUs."""
     environment = dict(os.environ)
     try:
         born = Path("/proc/self/environ").read_bytes().split(b"\0")
@@ -212,7 +212,7 @@ def _as_born() -> dict[str, str]:
 
 def _version(package: str) -> str:
     try:
-        if package == "tuner":  # it may come with a job, without what pip writes beside it
+        if package == "tuner":  # a job's copy of it lacks pip's metadata
             return str(import_module(package).__version__)
         return version(package)
     except (PackageNotFoundError, ImportError):
@@ -220,7 +220,7 @@ def _version(package: str) -> str:
 
 
 def _scratch() -> Path:
-    """The folder of Ray's session here; where Ray is not at work, where it would be."""
+    """Return the folder of Ray's session here, or the one that Ray would use."""
     worker: Any = sys.modules.get("ray._private.worker")
     node = worker._global_node if worker else None
     folder = node.get_session_dir_path() if node else os.environ.get("RAY_TMPDIR")

@@ -1,4 +1,4 @@
-"""Findings as a person reads them, in a terminal and in a log; and as a program does."""
+"""The output of findings for a terminal, for a log and as JSON."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tuner.shown import printable, without_secrets
 from tuner.terminal.progress import MARGIN
 
 LONGEST = len("shared memory")
-"""Characters of a check's name."""
+"""Length of the longest name of a check."""
 STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def show(findings: Iterable[Finding], console: Console) -> list[Finding]:
-    """A line for each as it comes, its remedy below it, and a summary; in a log no line is broken.
+    """Print each finding as it comes, with its remedy, then a summary; wrap only in a terminal.
 
     Returns:
-        All of them.
+        All findings.
     """
     margin = len("pass  ") + LONGEST + 2
     shown = []
@@ -45,7 +45,7 @@ def show(findings: Iterable[Finding], console: Console) -> list[Finding]:
 
 
 def in_words(findings: Sequence[Finding]) -> str:
-    """All of them in a line."""
+    """Return the counts of findings by level, in a line."""
     levels = [finding.level for finding in findings]
     failed, warned = levels.count("fail"), levels.count("warn")
     if not failed and not warned:
@@ -56,7 +56,7 @@ def in_words(findings: Sequence[Finding]) -> str:
 
 
 def findings_as_json(findings: Sequence[Finding]) -> dict[str, Any]:
-    """For programs."""
+    """Return findings as plain values that JSON can hold."""
     return {
         "level": worst(findings),
         "checks": [

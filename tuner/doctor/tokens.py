@@ -1,4 +1,4 @@
-"""Checks of a joined cluster's token: whoever has none must be able to do nothing there."""
+"""The check that a joined cluster refuses everyone who lacks its token."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ray._raylet import GcsClient
 GcsClient(address=sys.argv[1]).internal_kv_exists(b"", None)
 """
 STORE_SECONDS = 60.0
-"""For Ray's import and an answer."""
+"""Seconds for Ray's import and an answer of the store."""
 
 
 def tokens_on() -> Finding:
-    """Whoever reaches the joined cluster without its token can do nothing there.
+    """Check that nobody can use the joined cluster without its token.
 
-    Two doors are tried without one: the dashboard's job API, and the cluster's own store, which is
-    there also where the dashboard is off.
+    The check tries two interfaces without a token: the dashboard's job API, and the cluster's own
+    store, which runs even if the dashboard is off.
     """
     store = ray.get_runtime_context().gcs_address
     if _store_is_open(store):
@@ -49,7 +49,7 @@ def tokens_on() -> Finding:
 
 
 def _store_is_open(address: str) -> bool:
-    """Whether the cluster answers a process that has no token."""
+    """Return whether the cluster's store answers a process without a token."""
     environment = {name: os.environ[name] for name in os.environ if "RAY" not in name}
     try:
         subprocess.run(

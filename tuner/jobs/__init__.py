@@ -1,1 +1,1 @@
-"""Ray Jobs: studies on a cluster, and commands that are run there."""
+"""Ray jobs: running studies and commands on a remote cluster."""

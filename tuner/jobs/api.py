@@ -1,4 +1,4 @@
-"""Ray's job API: jobs submitted, looked at, stopped, and their log as it comes."""
+"""A client of Ray's job API: submit, inspect and stop jobs, and stream their logs."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from tuner.errors import UserError
 from tuner.jobs.connection import Head, refused, unreachable
 
 ENTRY = "Running entrypoint for job "
-"""How Ray's line begins after which a job's log is its own."""
+"""Start of the line of Ray's after which a job's own log begins."""
 ENDED = ("STOPPED", "SUCCEEDED", "FAILED")
 REFUSED = 2
-"""Exit code of a command that was given what it cannot take."""
+"""Exit code of a command that refused its input."""
 PATIENCE, AGAIN_AFTER = 60.0, 1.0
-"""Seconds that a log may be away for, as where a tunnel is opened again; and between two tries."""
+"""Seconds that a log may be unreachable, for example while a tunnel reopens; and between tries."""
 LOOK_EVERY = 0.5
-"""Seconds between two looks at a job that is waited for."""
+"""Seconds between two requests while waiting for a job."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job as the head has it.
+    """A job as the head describes it.
 
     Attributes:
         id: its submission id.
         status: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
-        message: Ray's, about its status.
-        metadata: what was said of it when it was submitted.
-        runtime_env: where it runs in.
-        started: Unix time, seconds.
-        code: its exit code, where it ended by itself.
+        message: Ray's message about its status.
+        metadata: the metadata given at its submission.
+        runtime_env: its Ray runtime environment.
+        started: its start as Unix time in seconds.
+        code: its exit code, if it ended by itself.
     """
 
     id: str
@@ -45,7 +45,7 @@ class Job:
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Self:
-        """As the API tells it."""
+        """Read a job from an answer of the API."""
         return cls(
             id=told["submission_id"],
             status=told["status"],
@@ -58,24 +58,24 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether it is over."""
+        """True once the job has ended."""
         return self.status in ENDED
 
     @property
     def refused(self) -> bool:
-        """Whether the command was refused by what it was given, and so did nothing."""
+        """True if the command refused its input and so did nothing."""
         return self.code == REFUSED
 
 
 def all_jobs(head: Head) -> list[Job]:
-    """All jobs that were submitted, the newest first."""
+    """Return all submitted jobs, the newest first."""
     told = head.ask_json("GET", "/api/jobs/")
     jobs = [Job.of(job) for job in told if job.get("submission_id")]
     return sorted(jobs, key=lambda job: -job.started)
 
 
 def job(head: Head, id: str) -> Job:
-    """A job as it stands."""
+    """Return the current description of a job."""
     return Job.of(head.ask_json("GET", f"/api/jobs/{id}"))
 
 
@@ -89,11 +89,11 @@ def submit(
     """Start a job.
 
     Args:
-        head: where.
-        id: its submission id, which no job before it had.
-        entrypoint: a shell command, run on the head.
-        runtime_env: as Ray has it.
-        metadata: kept with it; everybody whom the cluster lets in can read it.
+        head: the head of the cluster.
+        id: a submission id that no earlier job had.
+        entrypoint: the shell command to run on the head.
+        runtime_env: Ray's runtime environment.
+        metadata: metadata kept with the job; everybody with access to the cluster can read it.
     """
     head.ask_json(
         "POST",
@@ -108,33 +108,33 @@ def submit(
 
 
 def stop(head: Head, id: str) -> None:
-    """Ask a job to end; it may take its time."""
+    """Ask a job to end, without waiting for it."""
     head.ask_json("POST", f"/api/jobs/{id}/stop")
 
 
 async def ended(head: Head, id: str) -> Job:
-    """A job when it is over."""
+    """Wait until a job has ended, and return it."""
     while not (found := await asyncio.to_thread(job, head, id)).ended:
         await asyncio.sleep(LOOK_EVERY)
     return found
 
 
 async def forget(head: Head, id: str) -> None:
-    """Stop a job where it is still at work, and take it off the head's list."""
+    """Stop a job if it still runs, and delete it from the head's list."""
     await asyncio.to_thread(stop, head, id)
     await ended(head, id)
     await asyncio.to_thread(head.ask, "DELETE", f"/api/jobs/{id}")
 
 
 async def log(head: Head, id: str) -> AsyncIterator[str]:
-    """What a job prints, in pieces as they come, from its beginning to its end.
+    """Yield a job's output in pieces as they come, from its beginning to its end.
 
     Raises:
         UserError: the head does not answer any more.
     """
     read, away = 0, 0.0  # characters; seconds
     entered = False
-    waiting = ""  # what may be Ray's
+    waiting = ""  # output that may still be Ray's
     while True:
         seen = 0
         try:
@@ -160,14 +160,14 @@ async def log(head: Head, id: str) -> AsyncIterator[str]:
 
 
 def _after_entry(text: str) -> tuple[bool, str]:
-    """Whether the job's own log has begun, and what there is of it."""
+    """Return whether the job's own log has begun, and its text so far."""
     _, found, rest = text.partition(ENTRY)
     _, newline, own = rest.partition("\n")
     return bool(found and newline), own
 
 
 async def _pieces(head: Head, id: str) -> AsyncIterator[str]:
-    """The log from its beginning, until the head closes the connection."""
+    """Yield the log from its beginning until the head closes the connection."""
     import aiohttp
 
     url = f"{head.address}/api/jobs/{id}/logs/tail"
@@ -188,19 +188,19 @@ async def _pieces(head: Head, id: str) -> AsyncIterator[str]:
 
 
 def upload(head: Head, name: str, content: bytes) -> str:
-    """Put a file into the head's store, unless it is there; its address for a runtime environment.
+    """Upload a file to the head's store unless it is there; return its URI for `runtime_env`.
 
-    Ray removes it when no job has needed it for ten minutes.
+    Ray removes the file when no job has needed it for ten minutes.
     """
     path = f"/api/packages/gcs/{name}"
     if head.ask("GET", path)[0] != 200:
         status, answer = head.ask("PUT", path, content)
         if status != 200:
             raise refused(head.address, status, _without_content(answer))
-        head.ask("GET", path)  # from now on the ten minutes count
+        head.ask("GET", path)  # this starts the ten minutes
     return f"gcs://{name}"
 
 
 def _without_content(answer: bytes) -> bytes:
-    """Ray's complaint without the first bytes of the content, which it repeats."""
+    """Remove the first bytes of the content, which Ray repeats, from its error message."""
     return b"\n".join(line for line in answer.splitlines() if b"Package data" not in line)

@@ -1,6 +1,6 @@
-"""The head of a cluster, by the address of its dashboard. Fails closed.
+"""The connection to a cluster's head by its dashboard's address, which fails closed.
 
-Whoever reaches a job API that asks for no token may run anything on the whole cluster
+Anyone who reaches a job API without tokens can run anything on the whole cluster
 (CVE-2023-48022), and a token that is sent over plain http can be read on the way.
 """
 
@@ -26,11 +26,11 @@ from tuner.shown import printable
 from tuner.timing import within
 
 PATIENCE, IN_ALL = 30.0, 120.0
-"""Seconds that the head has for each part of an answer, and for the whole of it."""
+"""Seconds that the head has for each part of an answer, and for the whole answer."""
 SLOWEST = 100_000
-"""Bytes a second that go over the slowest network, for which a large body is waited for."""
+"""Bytes per second of the slowest network, by which large bodies get more time."""
 NO_JOB = "/api/jobs/tuner-asks-whether-a-token-is-needed"
-"""What is asked for without a token: a job that does not exist."""
+"""The path to request without a token: a job that does not exist."""
 TURN_ON = (
     "Turn tokens on: RAY_AUTH_MODE=token in the environment of `ray start` on every node, with one "
     "token in ~/.ray/auth_token there and here (`ray get-auth-token --generate` makes it; make the "
@@ -44,11 +44,11 @@ HAVE_TOKEN = (
 
 @dataclass(frozen=True)
 class Head:
-    """The head of a cluster that has let us in.
+    """The head of a cluster.
 
     Attributes:
-        address: of its dashboard, as `https://head:8265`.
-        token: what it asks for; None where it asks for none.
+        address: the address of its dashboard, such as `https://head:8265`.
+        token: the token that it asks for; None where it asks for none.
     """
 
     address: str
@@ -56,28 +56,28 @@ class Head:
 
     @property
     def options(self) -> str:
-        """As it is typed: `--address URL`, with `--insecure` where that was needed."""
+        """The command line options that reach it: `--address URL`, and `--insecure` if needed."""
         safe = self.token is not None and not _in_clear(self.address)
         return f"--address {shlex.quote(self.address)}" + ("" if safe else " --insecure")
 
     @property
     def headers(self) -> dict[str, str]:
-        """What lets us in."""
+        """The HTTP headers with the token."""
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     def ask(
         self, method: str, path: str, body: bytes | None = None, patience: float = PATIENCE
     ) -> tuple[int, bytes]:
-        """A request: the status of its answer, and the answer.
+        """Send a request, and return the status and body of the answer.
 
         Raises:
-            UserError: none came.
+            UserError: no answer came.
         """
         headers = self.headers | ({"Content-Type": "application/octet-stream"} if body else {})
         request = Request(self.address + path, body, headers, method=method)
         handlers: list[Any] = [_NoRedirect()]
         if is_loopback(self.address):
-            handlers.append(ProxyHandler({}))  # of this machine no proxy knows anything
+            handlers.append(ProxyHandler({}))  # bypass proxies for this machine
         try:
             whole = IN_ALL + len(body or b"") / SLOWEST
             return within(whole, partial(_answer, handlers, request, patience), "asking the head")
@@ -85,10 +85,10 @@ class Head:
             raise unreachable(self.address, error) from None
 
     def ask_json(self, method: str, path: str, body: Any = None) -> Any:
-        """The same of JSON.
+        """Send a JSON request, and return the decoded answer.
 
         Raises:
-            UserError: no answer came, or another than a good one.
+            UserError: no answer came, or its status was not 200.
         """
         status, answer = self.ask(method, path, None if body is None else json.dumps(body).encode())
         if status != 200:
@@ -106,22 +106,22 @@ def _answer(handlers: list[Any], request: Request, patience: float) -> tuple[int
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """A token is for one address."""
+    """Follows no redirects, since a token is for one address only."""
 
     def redirect_request(self, *arguments: Any, **options: Any) -> None:
         return None
 
 
 def connect(address: str, insecure: bool = False) -> Head:
-    """The head at an address, after it was tried: it asks for a token, and takes ours.
+    """Return the head at an address after checking that it demands a token and accepts ours.
 
     Args:
-        address: of its dashboard, as `https://head` or `http://127.0.0.1:8265`.
-        insecure: take one that asks for no token, and plain http.
+        address: the dashboard's address, such as `https://head` or `http://127.0.0.1:8265`.
+        insecure: accept a head without tokens, and plain http.
 
     Raises:
-        UserError: it is not safe, does not answer, is no Ray dashboard, wants another token, or
-            runs another version of Ray.
+        UserError: the head is not safe, does not answer, is not a Ray dashboard, wants another
+            token, or runs another version of Ray.
     """
     address = _checked(address, insecure)
     nobody = Head(address)
@@ -147,10 +147,10 @@ def connect(address: str, insecure: bool = False) -> Head:
 
 
 def find_token() -> str | None:
-    """The token, from where Ray looks for it and in that order; None where there is none.
+    """Return the token from the places where Ray looks for it, in Ray's order; None if missing.
 
     Raises:
-        UserError: a file that is named cannot be read.
+        UserError: the file that RAY_AUTH_TOKEN_PATH names cannot be read.
     """
     if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():
         return token
@@ -167,7 +167,7 @@ def find_token() -> str | None:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an address is this machine's own."""
+    """Return whether an address is this machine's own."""
     host = urlsplit(address).hostname or ""
     try:
         return ip_address(host).is_loopback
@@ -176,7 +176,7 @@ def is_loopback(address: str) -> bool:
 
 
 def unreachable(address: str, error: Exception) -> UserError:
-    """What is said where no answer comes."""
+    """Return the error for a request without an answer."""
     reason = error.reason if isinstance(error, URLError) else error
     if isinstance(reason, ssl.SSLError) and reason.reason == "WRONG_VERSION_NUMBER":
         return UserError(
@@ -202,7 +202,7 @@ def unreachable(address: str, error: Exception) -> UserError:
 
 
 def refused(address: str, status: int, answer: bytes) -> UserError:
-    """What is said of an answer that is none to a request of ours."""
+    """Return the error for an answer that refuses a request."""
     said = printable(answer.decode(errors="replace")).strip()
     last = said.splitlines()[-1][:300] if said else "without a reason"
     if "No available agent" in said:
@@ -219,7 +219,7 @@ def refused(address: str, status: int, answer: bytes) -> UserError:
 
 
 def _checked(address: str, insecure: bool) -> str:
-    """The address without a slash at its end."""
+    """Validate an address, and return it without a slash at its end."""
     remedy = "Give the dashboard's, as https://head or http://127.0.0.1:8265."
     try:
         parts = urlsplit(address)
@@ -245,7 +245,7 @@ def _in_clear(address: str) -> bool:
 
 
 def _check_ray(head: Head) -> None:
-    """Refuse what is no Ray dashboard, or of another version than ours."""
+    """Raise UserError unless the head is a Ray dashboard of the version installed here."""
     status, answer = head.ask("GET", "/api/version")
     try:
         there = json.loads(answer)["ray_version"] if status == 200 else None

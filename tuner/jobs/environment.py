@@ -1,4 +1,4 @@
-"""The environment of a job: the versions that are installed here, where the cluster has others."""
+"""The environment of a job: packages to install where the cluster's versions differ from ours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tuner.jobs import api
 from tuner.jobs.connection import Head
 
 EXTRAS = {"s3": "s3", "gs": "gcs"}
-"""By the scheme of a storage: the extra of ours that reaches it."""
+"""The extra of our distribution that reaches a storage, by the storage's URL scheme."""
 _ASK = """
 import json, platform
 from importlib.metadata import PackageNotFoundError, version
@@ -33,10 +33,10 @@ _MARKED = re.compile(r"extra\s*==\s*['\"](\w+)['\"]")
 
 @dataclass(frozen=True)
 class Environment:
-    """What has to be installed.
+    """The packages to install for a job.
 
     Attributes:
-        pins: as `torch==2.13.0`; none where the cluster has what is here.
+        pins: requirements such as `torch==2.13.0`; empty where the cluster has our versions.
         told: the same in words.
     """
 
@@ -45,22 +45,22 @@ class Environment:
 
     @property
     def runtime_env(self) -> dict[str, Any]:
-        """As Ray has it."""
+        """Ray's runtime environment with these packages."""
         return {"pip": list(self.pins)} if self.pins else {}
 
 
 def environment(head: Head, storage: str = "") -> Environment:
-    """Ask the cluster's head what it has, by a job of a second.
+    """Ask the cluster's head for its versions by a short job, and compare them with ours.
 
     Raises:
-        UserError: it has another Python, or cannot run Python at all.
+        UserError: the head has another Python or Ray, or cannot run Python at all.
     """
     here = versions_here(storage)
     return compared(here, asyncio.run(_versions_there(head, list(here))))
 
 
 def versions_here(storage: str = "") -> dict[str, str]:
-    """Of Python and of what we need directly, as installed here; for a storage, what reaches it.
+    """Return the versions here of Python, of our dependencies and of the storage's extra.
 
     Raises:
         UserError: this program is not installed as a package.
@@ -83,10 +83,10 @@ def versions_here(storage: str = "") -> dict[str, str]:
 
 
 def compared(here: Mapping[str, str], there: Mapping[str, str | None]) -> Environment:
-    """What has to be installed there so that it is as here.
+    """Return the packages to install so that the cluster has the versions of here.
 
     Raises:
-        UserError: what cannot be installed for a job differs: Python, Ray.
+        UserError: Python or Ray differ, which cannot be installed for a job.
     """
     for name, what in {"python": "Python", "ray": "Ray"}.items():
         has = there.get(name) or "none"
@@ -113,7 +113,7 @@ def compared(here: Mapping[str, str], there: Mapping[str, str | None]) -> Enviro
 
 
 def job_id(what: str) -> str:
-    """A submission id that no other job has."""
+    """Return a unique submission id."""
     return f"tuner-{what}-{secrets.token_hex(4)}"
 
 
@@ -136,7 +136,7 @@ async def _versions_there(head: Head, names: Sequence[str]) -> dict[str, str | N
 
 
 def _public(version: str | None) -> str | None:
-    """Without what a build adds, as `+cu126`."""
+    """Return a version without its build suffix, such as `+cu126`."""
     return version and version.partition("+")[0]
 
 

@@ -1,4 +1,4 @@
-"""What is followed from here: a study's log line by line, and the study at a glance below."""
+"""Following a remote study from here: its log line by line, and its summary below."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from tuner.report.status import PAGE
 from tuner.terminal.streams import unread
 
 AGAIN_AFTER = 1.0
-"""Seconds between two such commands."""
+"""Seconds between two runs of the command that shows the study."""
 HINT = Text("Ctrl-C ends this view, not the study", style="dim")
 
 
 class Detached(Exception):
-    """Ctrl-C, or the end of a pipe: the reader has gone, the study goes on."""
+    """The reader has left, by Ctrl-C or by closing a pipe; the study goes on."""
 
 
 def follow(head: Head, id: str, glance: Command, console: Console) -> Job:
-    """Print a job's log as it comes until the job has ended; in a terminal, the study below it.
+    """Print a job's log until the job has ended; a terminal shows the study below the log.
 
     Args:
-        head: where it runs.
-        id: its submission id.
-        glance: the command by which the study is shown, page after page.
-        console: where to print.
+        head: the head of the cluster.
+        id: the job's submission id.
+        glance: the command that shows the study page after page.
+        console: the console to print on.
 
     Raises:
-        Detached: at Ctrl-C or another such signal, or where nobody reads any more.
+        Detached: on Ctrl-C or another such signal, or when nobody reads any more.
         UserError: the head does not answer any more.
     """
     try:
@@ -49,7 +49,7 @@ def follow(head: Head, id: str, glance: Command, console: Console) -> Job:
 
 
 def watch(head: Head, glance: Command, console: Console) -> int:
-    """Show a study until no driver is at work on it, or until Ctrl-C; the command's exit code."""
+    """Show a study until its driver has ended or until Ctrl-C; return the command's exit code."""
     with suppress(KeyboardInterrupt), as_ctrl_c():
         with Live(console=console, auto_refresh=False) as live:
             rest, job = asyncio.run(_shown(head, glance, live))
@@ -82,14 +82,14 @@ async def _follow(head: Head, id: str, glance: Command, console: Console) -> Job
 
 
 async def _kept_shown(head: Head, glance: Command, live: Live) -> None:
-    """Show it for good: the command ends where the study has not begun, or not begun again yet."""
+    """Show the study again and again: the command ends while no driver runs the study."""
     while True:
         await _shown(head, glance, live)
         await asyncio.sleep(AGAIN_AFTER)
 
 
 async def _shown(head: Head, glance: Command, live: Live) -> tuple[str, Job]:
-    """Show page after page; what came after the last, and the command's own job at its end."""
+    """Show page after page; return the text after the last one, and the command's ended job."""
     rest = ""
     if not live.get_renderable():
         live.update(Text("asking the cluster …", style="dim"), refresh=True)

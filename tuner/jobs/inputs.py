@@ -1,8 +1,8 @@
-"""What of a study's data and encoder lies on this machine, and where a job finds it.
+"""Inputs of a study that are on this machine: their files, and the paths where a job finds them.
 
-On the head a package is unpacked to a folder that goes with the job. A study that is resumed must
-find its data under the same path, so the path is made of their contents: `FOLDER/HASH`, a link that
-each job puts in place before it begins.
+The head unpacks a package to a folder that disappears with the job. A resumed study must find its
+data under the same path, so the path is a hash of the contents: `FOLDER/HASH`, a link that each job
+creates before it begins.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from tuner.study.columns import LANGUAGE
 from tuner.study.data import DirectoryData, FilesData, HubData
 
 FOLDER = "~/.cache/tuner/inputs"
-"""On the head."""
+"""The folder of inputs on the head."""
 PART = "inputs"
-"""In the package."""
+"""The folder of inputs in the package."""
 OF_FILES = ("data.train", "data.dev", "data.test")
-"""Settings that name files, in which a language may stand for a part; others name folders."""
+"""Settings that name files, by patterns that may contain the language; others name folders."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Of one study.
+    """The inputs of one study.
 
     Attributes:
-        settings: the study's, with the paths that hold there.
-        contents: for the package.
-        prepare: shell commands that put them in place, to be followed by the job's own; or "".
-        told: what is packed, and what is taken as the cluster's own, a line each.
+        settings: the study's settings, with paths that are valid on the cluster.
+        contents: the files for the package.
+        prepare: shell commands that link the inputs, to prefix to the job's own command; or "".
+        told: a line for each input that is packed or taken as a path of the cluster.
     """
 
     settings: dict[str, Any]
@@ -47,19 +47,19 @@ class Inputs:
 
 
 def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> Inputs:
-    """Find what a study needs of this machine.
+    """Find the inputs of a study on this machine.
 
     Args:
-        study: validated here.
+        study: the study, validated here.
         settings: the same as plain values, before paths were made absolute.
 
     Raises:
-        UserError: its storage is a folder that would go with the job.
+        UserError: its storage is a relative folder, which would disappear with the job.
     """
     check_storage(settings)
     settings = copy.deepcopy(settings)
     contents: dict[str, Path] = {}
-    places: dict[tuple[str, str], str] = {}  # by key of the settings: below the folder of inputs
+    places: dict[tuple[str, str], str] = {}  # paths below the folder of inputs, by block and key
     told = []
     for (block, key), value in _paths(study).items():
         part = f"{block}.{key}"
@@ -81,10 +81,10 @@ def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> Inputs:
 
 
 def elsewhere_of(study: StudyConfig, settings: dict[str, Any]) -> set[str]:
-    """The blocks of settings, of data and encoder, that are not here as a whole.
+    """Return which of the blocks `data` and `encoder` refer to paths of the cluster.
 
-    A path in them is written absolute, or from ~, and nothing is there: it is the cluster's own. A
-    relative path is not: on the cluster it would lead into the job's folder, which is new.
+    A path belongs to the cluster if it is absolute or begins with ~ and does not exist here. A
+    relative path never does: on the cluster it would lead into the job's new folder.
     """
     return {
         block
@@ -98,10 +98,10 @@ def elsewhere_of(study: StudyConfig, settings: dict[str, Any]) -> set[str]:
 
 
 def check_storage(settings: dict[str, Any]) -> None:
-    """Refuse a storage that is relative: a job's working folder goes with the job.
+    """Refuse a relative storage, since a job's working folder disappears with the job.
 
     Raises:
-        UserError: it is.
+        UserError: the storage is relative.
     """
     storage = str(settings.get("storage", "studies"))
     if "://" in storage or storage.startswith("~") or PurePosixPath(storage).is_absolute():
@@ -115,7 +115,7 @@ def check_storage(settings: dict[str, Any]) -> None:
 
 
 def _paths(study: StudyConfig) -> dict[tuple[str, str], str]:
-    """What names a file or folder, by block and key: absolute, or from ~."""
+    """Return settings that name files or folders, absolute or from ~, by block and key."""
     data = study.data
     found: dict[tuple[str, str], str] = {}
     match data:
@@ -133,13 +133,13 @@ def _paths(study: StudyConfig) -> dict[tuple[str, str], str]:
 
 
 def _get(settings: dict[str, Any], block: str, key: str) -> str:
-    """A path in plain settings, as it was written."""
+    """Return a path in plain settings as the user wrote it."""
     value = settings.get(block, {}).get(key, "")
     return str(value["path"] if isinstance(value, dict) else value)
 
 
 def _put(settings: dict[str, Any], block: str, key: str, path: str) -> None:
-    """Change a path in plain settings, where it stands alone or in a block of its own."""
+    """Replace a path in plain settings, whether the value is the path or a block with one."""
     values = settings.setdefault(block, {})
     if isinstance(values.get(key), dict):
         values[key]["path"] = path
@@ -148,7 +148,7 @@ def _put(settings: dict[str, Any], block: str, key: str, path: str) -> None:
 
 
 def _found(value: str, part: str, languages: list[str]) -> Iterator[tuple[str, Path]]:
-    """The files here that a path stands for, by where they go below the folder of inputs."""
+    """Yield the local files that a path names, each with its path below the folder of inputs."""
     if part in OF_FILES:
         root = _root(value)
         for path in {Path(value.replace(LANGUAGE, language)) for language in languages}:
@@ -165,13 +165,13 @@ def _found(value: str, part: str, languages: list[str]) -> Iterator[tuple[str, P
 
 
 def _root(pattern: str) -> Path:
-    """The folder above the first part of a path that differs by language, or above the file."""
+    """Return the folder above the first part of a path that contains the language, or the file."""
     fixed = list(takewhile(lambda part: LANGUAGE not in part, Path(pattern).parent.parts))
     return Path(*fixed)
 
 
 def _below(pattern: str) -> str:
-    """What of a path comes after its root."""
+    """Return a path relative to its root."""
     return Path(pattern).relative_to(_root(pattern)).as_posix()
 
 

@@ -1,4 +1,4 @@
-"""Studies on a cluster looked at from here: `tuner status --address` and its like."""
+"""Commands on studies of a cluster, run from here: `tuner status --address` and similar ones."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def look(
     console: Console,
     insecure: bool = False,
 ) -> int:
-    """Run a command on a study where the study is, and print what it prints.
+    """Run a command on the cluster that holds a study, and print its output.
 
     Args:
-        address: of the cluster's dashboard.
-        arguments: the command, the study's name, its options.
-        storage: where the study is kept; None where the cluster's jobs tell.
-        console: where a study that is watched is shown.
-        insecure: as for `connect`.
+        address: the address of the cluster's dashboard.
+        arguments: the command, the study's name, and options.
+        storage: the storage of the study; None to take it from the cluster's jobs.
+        console: the console on which to show a watched study.
+        insecure: see `connect`.
 
     Returns:
         The command's exit code.
 
     Raises:
-        UserError: the cluster is refused, or no such study is known to it.
+        UserError: the cluster is refused, or does not know the study.
     """
     head = connect(address, insecure)
     name = arguments[1]
@@ -60,7 +60,7 @@ def look(
 
 
 def list_studies(address: str, as_json: bool, console: Console, insecure: bool = False) -> None:
-    """Print the studies that were submitted to a cluster, the newest first.
+    """Print the studies submitted to a cluster, the newest first.
 
     Raises:
         UserError: the cluster is refused.

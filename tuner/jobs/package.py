@@ -1,4 +1,4 @@
-"""What a job needs of this machine, in one archive: our code, a study's YAML, its local data."""
+"""The package of a job: an archive of our code, a study's YAML and its local data."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tuner.jobs.api import upload
 from tuner.jobs.connection import Head
 
 LIMIT = int(os.environ.get("RAY_max_grpc_message_size", 512 * 2**20))  # noqa: SIM112  (Ray's)
-"""Bytes from which the head's store takes no package (`GCS_STORAGE_MAX_SIZE` in Ray)."""
+"""Size in bytes from which the head's store refuses a package (`GCS_STORAGE_MAX_SIZE` in Ray)."""
 HOPELESS = 10
-"""Times the limit, unpacked, of what is not even tried to be packed."""
+"""Multiple of the limit above which unpacked contents are refused without packing them."""
 NAMED = 5
-"""Offenders that are named."""
+"""Number of the largest files that an error message names."""
 
 Contents = Mapping[str, Path | bytes]
-"""By the name in the archive: a file here, or what is in it."""
+"""The contents of an archive by name: the path of a file here, or its bytes."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Package:
     """An archive.
 
     Attributes:
-        name: by its contents: the same ones are uploaded once.
+        name: a name made of a hash of the contents, so that equal packages are uploaded once.
         archive: a zip file.
-        sizes: bytes in it, by part: tuner, inputs, study.yaml.
+        sizes: compressed bytes by part: tuner, inputs, study.yaml.
     """
 
     name: str
@@ -41,23 +41,23 @@ class Package:
     sizes: Mapping[str, int]
 
     def in_words(self) -> str:
-        """How large it is, and what of it is."""
+        """Return its size and the sizes of its parts, in words."""
         parts = ", ".join(f"{part} {size_in_words(size)}" for part, size in self.sizes.items())
         return f"package: {size_in_words(len(self.archive))} ({parts})"
 
     def uploaded(self, head: Head) -> str:
-        """Its address on the cluster."""
+        """Upload the package, and return its URI on the cluster."""
         return upload(head, self.name, self.archive)
 
 
 def code() -> Contents:
-    """The package `tuner` as it is installed here."""
+    """Return the files of the package `tuner` as installed here."""
     root = Path(tuner.__file__).parent
     return {f"tuner/{path.relative_to(root).as_posix()}": path for path in plain_files(root)}
 
 
 def plain_files(folder: Path) -> Iterator[Path]:
-    """The files in a folder and those in it, without caches and what is hidden."""
+    """Yield the files in a folder and its subfolders, except caches and hidden files."""
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
@@ -66,10 +66,10 @@ def plain_files(folder: Path) -> Iterator[Path]:
 
 
 def pack(contents: Contents, limit: int = LIMIT) -> Package:
-    """An archive of these contents.
+    """Pack contents into an archive.
 
     Raises:
-        UserError: it is too large for the head's store.
+        UserError: the archive is too large for the head's store.
     """
     whole = {name: _size(content) for name, content in contents.items()}
     if sum(whole.values()) > HOPELESS * limit:
@@ -91,7 +91,7 @@ def pack(contents: Contents, limit: int = LIMIT) -> Package:
 
 
 def size_in_words(size: int) -> str:
-    """For instance `1.2 MiB`."""
+    """Format a size, for example as `1.2 MiB`."""
     return f"{size / 2**20:,.1f} MiB" if size >= 2**20 / 10 else f"{size / 2**10:,.1f} KiB"
 
 

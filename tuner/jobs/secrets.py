@@ -1,9 +1,9 @@
-"""What a study's driver needs to be let in elsewhere: from this environment to its memory.
+"""Credentials for a study's driver: sent from this environment to the driver's memory.
 
-It is no part of the job: what is said of a job (its entrypoint, runtime environment and metadata)
-is shown to everybody who may look at the cluster, and kept in logs. It goes the way of a package,
-under a name that nobody can guess; the driver takes it from the head's store as the first thing it
-does, and takes it away from there. What nobody takes, Ray removes after ten minutes.
+Credentials are not part of the job: everybody with access to the cluster can see a job's
+entrypoint, runtime environment and metadata, and logs keep them. They are uploaded like a package,
+under a name that nobody can guess. The driver begins by reading them from the head's store and
+deleting them there. Ray removes credentials that nobody has read after ten minutes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HUB = ("HF_TOKEN",)
 
 
 def needed_by(study: StudyConfig) -> dict[str, str]:
-    """What of this environment a study needs: for its MLflow, storage and hub, where it has any."""
+    """Return the variables of this environment that a study's MLflow, storage and hub need."""
     uri, storage = study.tracking.uri or "", str(study.storage)
     from_hub = study.data.source == "hub" or study.encoder.name != "nano"
     return (
@@ -35,12 +35,12 @@ def needed_by(study: StudyConfig) -> dict[str, str]:
 
 
 def of_storage(storage: str) -> dict[str, str]:
-    """What of this environment a storage needs."""
+    """Return the variables of this environment that a storage needs."""
     return _set_here(OBJECT_STORES.get(storage.partition("://")[0], ()))
 
 
 def send(head: Head, secrets_: Mapping[str, str]) -> dict[str, str]:
-    """Hand them over; what to put into the job's environment, which tells where they are."""
+    """Upload secrets, and return the environment variable that tells the job where they are."""
     if not secrets_:
         return {}
     name = f"{secrets.token_hex(16)}.bin"

@@ -1,4 +1,4 @@
-"""A study made ready to leave this machine: checked, its local data found, its YAML anew."""
+"""Staging of a study for a cluster: check it, find its local inputs, and rewrite its YAML."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from tuner.study import StudyConfig
 from tuner.study.file import settings_of, written_study
 
 FILE = "study.yaml"
-"""In the folder where a job runs."""
+"""The study's file in the folder where a job runs."""
 
 
 @dataclass(frozen=True)
 class Staged:
-    """A study to be run elsewhere.
+    """A study that is ready to run on a cluster.
 
     Attributes:
-        study: as validated here, where its paths are this machine's.
-        storage: as the cluster understands it.
-        contents: of the package, beside our code.
-        prepare: shell commands before the job's own, or "".
-        digest: of its settings.
-        command: by which it is submitted, and submitted again; but where to.
-        told: what is packed, a line each.
+        study: the study as validated here, with this machine's paths.
+        storage: the storage as the cluster understands it.
+        contents: the contents of the package besides our code.
+        prepare: shell commands to run before the job's own, or "".
+        digest: a digest of its settings.
+        command: the command that submits it, also again, without the cluster's address.
+        told: a line for each input that is packed or taken as a path of the cluster.
     """
 
     study: StudyConfig
@@ -46,16 +46,16 @@ class Staged:
 
 
 def check_here(space: Path, overrides: Sequence[str], tell: Callable[[str], None]) -> None:
-    """Check a study before anything of it is packed: its data and encoder as far as they are here.
+    """Check a study before packing it, with its data and encoder as far as they are here.
 
     Args:
-        space: its YAML.
-        overrides: of its keys.
-        tell: called where only the hub could show the encoder and does not answer.
+        space: the study's YAML.
+        overrides: overrides of its keys.
+        tell: called with a message if only the hub has the encoder and the hub does not answer.
 
     Raises:
-        UserError: it is not valid, its storage is a folder of this machine, or its data or encoder
-            is missing or broken, or does not fit.
+        UserError: the study is invalid, its storage is a folder of this machine, or its data or
+            encoder is missing or broken, or does not fit.
     """
     settings = settings_of(space, overrides)
     study = written_study(settings, space)
@@ -68,10 +68,10 @@ def check_here(space: Path, overrides: Sequence[str], tell: Callable[[str], None
 
 
 def stage(space: Path, overrides: Sequence[str]) -> Staged:
-    """Read a study's YAML, apply what overrides it, and find what it needs of this machine.
+    """Read a study's YAML, apply the overrides, and find its inputs on this machine.
 
     Raises:
-        UserError: it is not valid, or its storage is a folder of this machine.
+        UserError: the study is invalid, or its storage is a folder of this machine.
     """
     settings = settings_of(space, overrides)
     study = written_study(settings, space)

@@ -1,4 +1,4 @@
-"""Studies as jobs of a cluster: which there are, by what was said of them at their submission."""
+"""The studies of a cluster, found by the metadata of their jobs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ NAME, STORAGE, DIGEST, COMMAND = (
     "tuner.settings",
     "tuner.command",
 )
-"""In the metadata of a study's job: its name, where it is kept, a digest of its settings, and the
-command by which it was submitted."""
+"""Keys in the metadata of a study's job: the study's name, its storage, a digest of its settings,
+and the command that submitted it."""
 
 
 STATES = {
@@ -30,21 +30,21 @@ STATES = {
     "SUCCEEDED": "done",
     "FAILED": "failed",
 }
-"""What is said of a study, by the status of its newest job."""
+"""The state of a study in a word, by the status of its newest job."""
 LINES = 8
-"""Of a refused job's log, which are shown: the last."""
+"""Number of last lines of a refused job's log that are shown."""
 
 
 @dataclass(frozen=True)
 class StudyJob:
-    """A job that works or has worked on a study.
+    """A job that runs or has run a study.
 
     Attributes:
-        job: as the head has it.
-        name: the study's.
-        storage: where it is kept, as the cluster understands it.
-        digest: of its settings.
-        command: by which it was submitted.
+        job: the job as the head describes it.
+        name: the study's name.
+        storage: the study's storage, as the cluster understands it.
+        digest: a digest of the study's settings.
+        command: the command that submitted it.
     """
 
     job: Job
@@ -55,31 +55,31 @@ class StudyJob:
 
     @classmethod
     def of(cls, job: Job) -> Self:
-        """Of its metadata."""
+        """Read a study's job from the job's metadata."""
         said = job.metadata
         return cls(job, *(said.get(key, "") for key in (NAME, STORAGE, DIGEST, COMMAND)))
 
     @property
     def state(self) -> str:
-        """In a word."""
+        """The state of the study in a word."""
         return STATES.get(self.job.status, self.job.status.lower())
 
     @property
     def runtime_env(self) -> dict[str, Any]:
-        """What was installed for it."""
+        """The runtime environment with the packages that were installed for the job."""
         pins = self.job.runtime_env.get("pip")
         return {"pip": pins} if pins else {}
 
 
 def metadata(name: str, storage: str, digest: str, command: str) -> Mapping[str, str]:
-    """What is said of a study's job."""
+    """Return the metadata of a study's job."""
     return {NAME: name, STORAGE: storage, DIGEST: digest, COMMAND: command}
 
 
 def studies(head: Head) -> list[StudyJob]:
-    """The newest job of each study that was submitted, the newest first.
+    """Return the newest job of each submitted study, the newest first.
 
-    One that was refused says nothing of the study, where there is another.
+    A refused job is returned only if the study has no other job.
     """
     jobs = [StudyJob.of(job) for job in api.all_jobs(head) if NAME in job.metadata]
     found: dict[tuple[str, str], StudyJob] = {}
@@ -89,12 +89,12 @@ def studies(head: Head) -> list[StudyJob]:
 
 
 def find(head: Head, name: str, storage: str | None = None) -> StudyJob | None:
-    """The newest job of a study, one that runs first; None where there is none.
+    """Return the newest job of a study, preferring one that has not ended; None without a job.
 
     Args:
-        head: of the cluster.
-        name: the study's.
-        storage: where it is kept; None where any will do.
+        head: the head of the cluster.
+        name: the study's name.
+        storage: the study's storage; None for any.
     """
     known = [
         study
@@ -105,10 +105,10 @@ def find(head: Head, name: str, storage: str | None = None) -> StudyJob | None:
 
 
 def find_known(head: Head, name: str) -> StudyJob:
-    """The same of a study that has to be there.
+    """Return the job that `find` returns, or raise an error.
 
     Raises:
-        UserError: no job of it is known.
+        UserError: the cluster knows no job of the study.
     """
     if found := find(head, name):
         return found
@@ -122,7 +122,7 @@ def find_known(head: Head, name: str) -> StudyJob:
 
 
 def refusal(head: Head, study: StudyJob) -> UserError:
-    """What is said of a study that never began, since each of its jobs was refused."""
+    """Return the error for a study that never began, since each of its jobs was refused."""
 
     async def printed() -> str:
         return "".join([piece async for piece in api.log(head, study.job.id)])

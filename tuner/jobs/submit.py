@@ -1,4 +1,4 @@
-"""`tuner submit` and `tuner stop`: a study's job begun, followed, left, stopped."""
+"""`tuner submit` and `tuner stop`: start, follow, leave and stop a study's job."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tuner.jobs.there import Command, reader
 from tuner.terminal.progress import ConsoleProgress, say
 
 STOP_SECONDS = 600
-"""That a study has to end in order, before Ray kills it."""
+"""Seconds that a study has to shut down before Ray kills it."""
 
 
 def submit(
@@ -36,12 +36,12 @@ def submit(
     insecure: bool = False,
     tracking_later: bool = False,
 ) -> None:
-    """Run a study on a cluster, or go on with it there; follow it to its end.
+    """Run or resume a study on a cluster, and follow it to its end.
 
     Raises:
-        UserError: the cluster is refused, or something of the study does not fit.
-        StudyFailed: its job has failed.
-        StudyInterrupted: it was stopped, and can be resumed.
+        UserError: the cluster is refused, or the study is invalid.
+        StudyFailed: the study's job has failed.
+        StudyInterrupted: the study was stopped and can be resumed.
     """
     progress = ConsoleProgress(console)
     check_here(space, overrides, progress.tell)
@@ -67,7 +67,7 @@ def submit(
         job = follow(head, there.job.id, glance, console)
     except Detached:
         console.print()
-        if (job := api.job(head, there.job.id)).ended:  # just now
+        if (job := api.job(head, there.job.id)).ended:  # it has just ended
             _conclude(job, there)
             return
         say(console, f"detached: {there.name} goes on")
@@ -80,7 +80,7 @@ def stop(name: str, address: str, console: Console, insecure: bool = False) -> N
     """Stop a study so that it can be resumed, and wait until it has ended.
 
     Raises:
-        UserError: the cluster is refused, or knows no such study, or it does not run.
+        UserError: the cluster is refused or does not know the study, or the study does not run.
     """
     head = connect(address, insecure)
     there = find_known(head, name)
@@ -107,7 +107,7 @@ def _begin(
     tracking_later: bool,
     progress: ConsoleProgress,
 ) -> StudyJob:
-    """Submit the job."""
+    """Pack and submit a study's job."""
     study = staged.study
     package = pack({**code(), **staged.contents})
     for line in (*staged.told, package.in_words()):
@@ -120,7 +120,7 @@ def _begin(
     with progress.task("uploading"):
         working_dir = package.uploaded(head)
     later = " --tracking-later" if tracking_later else ""
-    tokenless = "" if head.token else " --insecure"  # as it was said here
+    tokenless = "" if head.token else " --insecure"  # as the user chose here
     again = f"{staged.command}{later} {head.options}"
     variables = {
         "RAY_JOB_STOP_SIGNAL": "SIGINT",
@@ -157,7 +157,7 @@ def _notes(uri: str | None, storage: str, credentials: dict[str, str]) -> list[s
 
 
 def _check_same(head: Head, there: StudyJob, staged: Staged) -> None:
-    """Refuse to follow a study that runs with other settings than those at hand."""
+    """Raise UserError if the running study has settings other than the staged ones."""
     if there.digest != staged.digest:
         raise UserError(
             f"study {there.name} runs there already, with other settings than these",
@@ -176,12 +176,12 @@ def _say_commands(head: Head, there: StudyJob, console: Console) -> None:
 
 
 def _say_whole(console: Console, line: str) -> None:
-    """Not wrapped by us, so that the command in it can be copied."""
+    """Print a line without wrapping it, so that the command in it can be copied."""
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _conclude(job: Job, there: StudyJob) -> None:
-    """The job's end as this process's own: 0, 1, 2 or 130."""
+    """Return or raise so that this process's exit code fits the job's: 0, 1, 2 or 130."""
     again = f"go on with: {there.command}"
     match job.code:
         case 0:

@@ -1,4 +1,4 @@
-"""A command of ours run on the head of a cluster: its text comes here, and its exit code."""
+"""Running a tuner command on a cluster's head, with its output and exit code brought here."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from tuner.jobs.secrets import send
 from tuner.jobs.staging import Staged
 
 PASSED_ON = ("NO_COLOR", "TERM", "COLORTERM", "COLUMNS", "LINES")
-"""Variables of this terminal by which text is laid out."""
+"""Variables of this terminal that determine the layout of text."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command to be run there.
+    """A command to run on a cluster's head.
 
     Attributes:
-        arguments: of it, as `["status", "nano", "--storage", "s3://bucket/studies"]`; with `--json`
-            among them its stdout alone is printed.
-        runtime_env: what is installed for it.
-        credentials: sent with it, by variable.
-        staged: the study that it reads, as `study.yaml` in the folder where it runs.
-        again: by which the study that it is about is submitted, where that is known.
+        arguments: its arguments, such as `["status", "nano", "--storage", "s3://bucket/studies"]`;
+            with `--json` only its stdout is printed.
+        runtime_env: Ray's runtime environment with the packages to install.
+        credentials: credentials to send with it, by variable.
+        staged: the study that it reads from `study.yaml` in its working folder.
+        again: the command that submits the study in question, if known.
     """
 
     arguments: Sequence[str]
@@ -46,12 +46,12 @@ class Command:
 
     @property
     def entrypoint(self) -> str:
-        """As the head's shell reads it."""
+        """The command for the head's shell."""
         prepare = self.staged.prepare if self.staged else ""
         command = f"python -m tuner {shlex.join(self.arguments)}"
         if "--json" not in self.arguments:
             return f"{prepare}exec {command}"
-        # A job's log has stdout and stderr alike; the complaints are for those who failed.
+        # A job's log mixes stdout and stderr, so stderr is printed only after a failure.
         complaints = 'E=$(mktemp); %s 2> "$E"; C=$?; [ $C = 0 ] || cat "$E"; rm "$E"; exit $C'
         return prepare + complaints % command
 
@@ -63,22 +63,22 @@ def run_there(
     staged: Staged | None = None,
     credentials: Mapping[str, str] | None = None,
 ) -> int:
-    """Run `tuner ARGUMENTS` as a job on the head; print what it prints, as it comes.
+    """Run `tuner ARGUMENTS` as a job on the head, and print its output as it comes.
 
-    Ctrl-C ends it there too.
+    Ctrl-C ends the job too.
 
     Args:
-        address: of the cluster's dashboard.
-        arguments: as of `Command`, like the others.
-        insecure: as for `connect`.
-        staged: see there.
-        credentials: see there.
+        address: the address of the cluster's dashboard.
+        arguments: see `Command`.
+        insecure: see `connect`.
+        staged: see `Command`.
+        credentials: see `Command`.
 
     Returns:
-        Its exit code.
+        The command's exit code.
 
     Raises:
-        UserError: the cluster is refused, does not answer, or cannot run it.
+        UserError: the cluster is refused, does not answer, or cannot run the command.
     """
     head = connect(address, insecure)
     storage = arguments[arguments.index("--storage") + 1] if "--storage" in arguments else ""
@@ -90,17 +90,17 @@ def run_there(
 
 
 def run(head: Head, command: Command) -> int:
-    """The same on a head that has let us in.
+    """Run a command on a connected head, print its output and return its exit code.
 
     Raises:
-        UserError: it does not answer any more, or cannot run it.
+        UserError: the head does not answer any more, or cannot run the command.
     """
     return asyncio.run(_print(head, command))
 
 
 @asynccontextmanager
 async def running(head: Head, command: Command) -> AsyncIterator[str]:
-    """A command as a job on the head, while the block runs; its id. Afterwards it is gone."""
+    """Submit a command as a job, yield the job's id, and stop and delete the job afterwards."""
     package = pack({**code(), **(command.staged.contents if command.staged else {})})
     runtime_env = {
         **command.runtime_env,
@@ -120,12 +120,12 @@ async def running(head: Head, command: Command) -> AsyncIterator[str]:
 
 
 def reader(head: Head, again: str) -> dict[str, str]:
-    """Variables that tell a command there how the commands that it shows are typed here."""
+    """Return variables by which a remote command shows commands as the user types them here."""
     return {READER: head.options} | ({AGAIN: again} if again else {})
 
 
 def terminal() -> dict[str, str]:
-    """Variables by which text is laid out for this terminal; it is plain where there is none."""
+    """Return variables that lay out text for this terminal; plain text if there is none."""
     found = {name: value for name in PASSED_ON if (value := os.environ.get(name))}
     if not sys.stdout.isatty():
         return found

@@ -1,1 +1,1 @@
-"""The journal of a study, the only truth about it: records, events, files, who may write."""
+"""The journal: a study's append-only event log with one writer, and the records read from it."""

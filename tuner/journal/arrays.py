@@ -1,7 +1,7 @@
 """Arrays as compact text for JSON: bits packed, integers compressed, both in base64 (RFC 4648).
 
-The journal keeps them. What reads them back takes nothing for granted: a journal may be damaged, or
-made by someone who means harm.
+The journal stores these texts. The readers check everything, because a journal may be damaged or
+malicious.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 MOST_INTS = 2**22
-"""Integers of a text, at most; the largest split there is has some hundred thousand ids."""
+"""The largest number of integers in a text; the largest known split has some 100,000 ids."""
 INTEGER = np.dtype("<i8")
 
 
 def bits_as_text(bits: Bool[np.ndarray, " n"]) -> str:
-    """Eight bits a byte, the first one the highest, zeros after the last; in base64."""
+    """Pack bits into bytes, highest bit first, padded with zeros; encode them in base64."""
     return base64.b64encode(np.packbits(bits).tobytes()).decode()
 
 
 def text_as_bits(text: str, count: int) -> Bool[np.ndarray, " n"]:
-    """The bits of a text.
+    """Unpack the bits of a text.
 
     Args:
-        text: as `bits_as_text` gave it.
-        count: how many bits there are (n).
+        text: a return value of `bits_as_text`.
+        count: the number of bits (n).
 
     Raises:
-        ValueError: it is no such text, or not one of `count` bits.
+        ValueError: the text is not valid base64, or does not hold `count` bits.
     """
     data = base64.b64decode(text, validate=True)
     if len(data) != (count + 7) // 8:
@@ -42,19 +42,19 @@ def text_as_bits(text: str, count: int) -> Bool[np.ndarray, " n"]:
 
 
 def ints_as_text(ints: Int[np.ndarray, " n"]) -> str:
-    """64-bit little-endian integers, compressed (zlib, RFC 1950), in base64."""
+    """Encode integers as 64-bit little-endian, compressed (zlib, RFC 1950), in base64."""
     assert len(ints) <= MOST_INTS
     return base64.b64encode(zlib.compress(ints.astype(INTEGER).tobytes(), 9)).decode()
 
 
 def text_as_ints(text: str) -> Int[np.ndarray, " n"]:
-    """The integers of a text; of a damaged one no more than 32 MiB is ever unpacked.
+    """Unpack the integers of a text; at most 32 MiB are unpacked, even from a malicious text.
 
     Args:
-        text: as `ints_as_text` gave it.
+        text: a return value of `ints_as_text`.
 
     Raises:
-        ValueError: it is no such text, or of more than `MOST_INTS` integers.
+        ValueError: the text is invalid, or holds more than `MOST_INTS` integers.
     """
     unpacking = zlib.decompressobj()
     limit = MOST_INTS * INTEGER.itemsize

@@ -1,4 +1,4 @@
-"""What is written to the journal."""
+"""The events of the journal, one pydantic model each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tuner.study.scores import Count, Record
 from tuner.study.trial import RecordedConfig
 
 MOST = 1e6
-"""CPUs, or GPUs, that no node has, and no trial holds."""
+"""Upper bound on CPUs or GPUs: every node and trial has fewer."""
 
 
 class _Event(Record):
@@ -19,7 +19,7 @@ class _Event(Record):
 
 
 class StudyCreated(_Event):
-    """The first event: all that stays as it is."""
+    """The first event: everything about the study that never changes, and its first settings."""
 
     event: Literal["study_created"] = "study_created"
     name: str
@@ -30,14 +30,14 @@ class StudyCreated(_Event):
 
 
 class DriverStarted(_Event):
-    """A `search` or `resume` began to work on the study."""
+    """A driver (`search` or `resume`) began to work on the study."""
 
     event: Literal["driver_started"] = "driver_started"
     tuner: str = Field("", description="version of this tool, which writes what follows")
 
 
 class DriverEnded(_Event):
-    """It ended in an orderly way; a killed driver leaves none."""
+    """A driver ended in order; a killed driver writes no such event."""
 
     event: Literal["driver_ended"] = "driver_ended"
     state: StudyState
@@ -45,14 +45,14 @@ class DriverEnded(_Event):
 
 
 class SettingsChanged(_Event):
-    """A `resume` with a larger budget, or with other resources: blocks of settings, whole."""
+    """A `resume` changed the budget or resources; holds whole blocks of settings."""
 
     event: Literal["settings_changed"] = "settings_changed"
     settings: dict[str, dict[str, Any]]
 
 
 class TrialCreated(_Event):
-    """A configuration was chosen."""
+    """A trial was created with its configuration."""
 
     event: Literal["trial_created"] = "trial_created"
     number: int
@@ -64,7 +64,7 @@ class TrialCreated(_Event):
 
 
 class TrialStarted(_Event):
-    """A worker began to train it, for the first time or again."""
+    """An attempt at a trial started, the first or a later one."""
 
     event: Literal["trial_started"] = "trial_started"
     number: int
@@ -73,7 +73,7 @@ class TrialStarted(_Event):
 
 
 class TrialPlaced(_Event):
-    """Its first step comes next, on these nodes: one for each of its workers, by Ray's ids."""
+    """A trial is about to do its first step; `nodes` has one Ray node id for each worker."""
 
     event: Literal["trial_placed"] = "trial_placed"
     number: int
@@ -81,7 +81,7 @@ class TrialPlaced(_Event):
 
 
 class TrialRestored(_Event):
-    """An attempt after the first goes on from a checkpoint, or, at 0 pairs, from the beginning."""
+    """A later attempt continues from a checkpoint, or from the beginning if `pairs_seen` is 0."""
 
     event: Literal["trial_restored"] = "trial_restored"
     number: int
@@ -89,14 +89,14 @@ class TrialRestored(_Event):
 
 
 class Progressed(_Event):
-    """How far the running trials are: every few seconds, for the ledger of a driver that dies."""
+    """The progress of the running trials, written every few seconds in case the driver dies."""
 
     event: Literal["progressed"] = "progressed"
     pairs_seen: dict[int, Count]
 
 
 class AttemptFailed(_Event):
-    """An attempt at a trial failed. The trial goes on, unless it ends right after."""
+    """An attempt at a trial failed. The trial is tried again unless a TrialEnded follows."""
 
     event: Literal["attempt_failed"] = "attempt_failed"
     number: int
@@ -112,7 +112,7 @@ class Evaluated(_Event):
 
 
 class TrialEnded(_Event):
-    """A trial ended, or was interrupted and can go on."""
+    """A trial ended, or was interrupted and can be resumed."""
 
     event: Literal["trial_ended"] = "trial_ended"
     number: int
@@ -121,7 +121,7 @@ class TrialEnded(_Event):
 
 
 class Recommended(_Event):
-    """A confirmation has chosen, on permitted dev alone; only after it may test be read."""
+    """A confirmation chose an arm on permitted dev alone; test may be read only after this."""
 
     event: Literal["recommended"] = "recommended"
     recommendation: Recommendation
@@ -136,7 +136,7 @@ class Tested(_Event):
 
 
 class NodeJoined(_Event):
-    """The cluster has this node: from here on, or, where a driver has just started, already."""
+    """The cluster has a node: a new one, or one that a driver found when it started."""
 
     event: Literal["node_joined"] = "node_joined"
     node: str = Field(description="Ray's id")
@@ -146,7 +146,7 @@ class NodeJoined(_Event):
 
 
 class NodeLeft(_Event):
-    """It has gone; those that are there when a driver ends, or dies, are not told to leave."""
+    """A node left the cluster. No such event is written for nodes present when a driver ends."""
 
     event: Literal["node_left"] = "node_left"
     node: str

@@ -1,4 +1,4 @@
-"""A journal on a local disk: one file, a record a line, and its lock."""
+"""A journal on a local disk: one file with one record a line, and its lock."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tuner.storage.folders import sync
 
 FILE = "journal.jsonl"
 LARGEST = 2**30
-"""Bytes of a journal that is read: some 100,000 trials."""
+"""The largest journal in bytes that is read: some 100,000 trials."""
 PATIENCE = 0.5
-"""Seconds that a writer waits for the lock: a look at it (`is_locked`) is over at once."""
+"""Seconds that a writer waits for the lock; `is_locked` holds it only for a moment."""
 
 
 class JournalFile:
-    """The file, open for writing: its lock is held as long as this process lives.
+    """A journal file open for writing; this process holds its lock until `close`.
 
     Raises:
-        UserError: another process holds it, or the file cannot be written.
+        UserError: another process holds the lock, or the file cannot be opened.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -43,23 +43,23 @@ class JournalFile:
             )
 
     def records(self) -> list[bytes]:
-        """All there are; the last may be torn."""
+        """Return all records; the last may be torn."""
         with reaching(self._folder / FILE):
             self._file.seek(0)
             return lines(self._file.read())
 
     def keep(self, records: list[bytes]) -> None:
-        """Cut off what is after these."""
+        """Truncate the file after these records."""
         with reaching(self._folder / FILE):
             self._file.truncate(sum(map(len, records)))
             self._file.seek(0, os.SEEK_END)
 
     def append(self, number: int, record: bytes) -> None:
-        """Write a record and force it to the disk: it is there as a whole, or not at all.
+        """Write a record to the disk, whole or not at all.
 
         Raises:
             StorageFull: no space is left.
-            UserError: it cannot be written.
+            UserError: the file cannot be written.
         """
         if self._failed is not None:
             raise self._failed
@@ -75,22 +75,22 @@ class JournalFile:
         try:
             self._file.truncate(end)
             self._file.seek(end)
-        except OSError as error:  # what is torn stays, and nothing may follow it
+        except OSError as error:  # the torn record stays, and no record may follow it
             self._failed = UserError(
                 f"{self._folder / FILE} cannot be written: {error.strerror}",
                 f"When it can be: {command('resume', self._folder)}",
             )
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the file and release its lock."""
         self._file.close()
 
 
 def create_file(folder: Path, record: bytes) -> bool:
-    """Begin a journal: the folder appears with its first record, or not at all.
+    """Create a journal: the folder appears with its first record, or not at all.
 
     Returns:
-        False where something is in the folder already.
+        False if the folder exists and is not empty.
     """
     staged = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.new")
     with reaching(folder):
@@ -114,10 +114,10 @@ def create_file(folder: Path, record: bytes) -> bool:
 
 
 def read_file(folder: Path) -> list[bytes]:
-    """The records of a file, also while another process writes it; the last may be torn.
+    """Read the records of a file, even while another process writes it; the last may be torn.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: the file cannot be read.
     """
     _check_plain(folder)
     with reaching(folder / FILE):
@@ -125,13 +125,13 @@ def read_file(folder: Path) -> list[bytes]:
 
 
 def lines(content: bytes) -> list[bytes]:
-    """Split after each newline, and nowhere else."""
+    """Split bytes after each newline byte and nowhere else."""
     *whole, rest = content.split(b"\n")
     return [*(line + b"\n" for line in whole), *([rest] if rest else [])]
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process has the file open for writing."""
+    """Return whether a process has the journal open for writing."""
     _check_plain(folder)
     with reaching(folder / FILE), open(folder / FILE, "rb") as file:
         try:
@@ -155,13 +155,13 @@ def _locked(descriptor: int) -> bool:
 
 
 def _write(descriptor: int, content: bytes) -> None:
-    while content:  # what is written may be less than what was asked for
+    while content:  # `os.write` may write only a part
         content = content[os.write(descriptor, content) :]
     os.fsync(descriptor)
 
 
 def _check_plain(folder: Path) -> None:
-    """Refuse a link, a pipe or a folder, and what is endless: it could do harm, or never end."""
+    """Refuse a link, pipe, folder or huge file: reading it could do harm or never end."""
     path = folder / FILE
     with reaching(path):
         found = os.lstat(path)

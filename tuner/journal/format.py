@@ -1,10 +1,9 @@
-"""The journal's format: one JSON record a line, and which records may follow which.
+"""The journal's format: one JSON record a line, its checksum, and the allowed order of records.
 
-Every record carries a CRC-32 of itself and its number. What is torn at the end (the writer died in
-the middle of it, or its disk) is recognised and dropped: a bad record after which no sound one
-comes. Anything else that does not add up is an error, never skipped. A journal may have been
-damaged, or made by someone who means harm: whatever it holds, reading it gives a study or a
-UserError.
+Every record carries its number and a CRC-32 of itself. A torn record at the end (the writer or its
+disk died while writing it) is detected and dropped: it is a bad record with no sound one after it.
+Any other inconsistency is an error; nothing is skipped. A journal may be damaged or malicious:
+reading it yields a study or a UserError, whatever it holds.
 """
 
 from __future__ import annotations
@@ -40,36 +39,36 @@ from tuner.shown import printable
 from tuner.storage.folders import Place
 
 LATEST = 1e11
-"""Unix time, seconds, in the year 5138: what is later is no time."""
+"""Unix time in seconds, in the year 5138; a later time is invalid."""
 DIGITS = 300
-"""Of an integer; one with more is no float."""
+"""The largest number of digits of an integer; one with more may not fit into a float."""
 LONGEST_VERSION = 40
-"""Characters of a version that are shown."""
+"""The largest number of characters shown of a version."""
 
 
 class _Torn(ValueError):
-    """A record that is not as it was written."""
+    """A record differs from what was written."""
 
 
 def encode(number: int, event: Event) -> bytes:
-    """A record as it is written: a line."""
+    """Encode an event as a record: one line."""
     body = {"n": number, **event.model_dump(mode="json")}
     text = json.dumps(body, ensure_ascii=False, allow_nan=False)
     return f'{text[:-1]}, "crc": "{zlib.crc32(text.encode()):08x}"}}\n'.encode()
 
 
 def decode(records: Sequence[bytes], folder: Place) -> tuple[History, int]:
-    """What the records of a journal add up to.
+    """Decode the records of a journal into the study's history.
 
     Args:
-        records: in order, each as `encode` gave it; the last may be torn.
-        folder: the study's own, whose name is the study's.
+        records: return values of `encode`, in order; the last may be torn.
+        folder: the study's folder, which has the study's name.
 
     Returns:
         The history, and how many records are sound: all, or those before the torn one at the end.
 
     Raises:
-        UserError: it is no journal, of another study or another version, or damaged.
+        UserError: the journal is empty or damaged, or belongs to another study or version.
     """
     history = History()
     writer = ""
@@ -84,7 +83,7 @@ def decode(records: Sequence[bytes], folder: Place) -> tuple[History, int]:
             if number and not any(map(_is_sound, records[number + 1 :])):
                 return history, number
             raise _damaged(folder, number, str(error)) from error
-        except ValidationError as error:  # sound, but not what this version writes
+        except ValidationError as error:  # sound, but not in this version's format
             raise _unknown(folder, number, error, writer) from error
         except (ValueError, RecursionError) as error:
             raise _damaged(folder, number, str(error)) from error
@@ -94,7 +93,7 @@ def decode(records: Sequence[bytes], folder: Place) -> tuple[History, int]:
 
 
 def _writer(body: Mapping[str, Any]) -> str:
-    """Which version of this tool wrote the records from here on; empty where this one is silent."""
+    """Return the version of this tool that a record names as its writer; empty if it names none."""
     facts = body.get("facts")
     found = facts.get("environment") if isinstance(facts, dict) else body
     version = found.get("tuner") if isinstance(found, dict) else None
@@ -102,7 +101,10 @@ def _writer(body: Mapping[str, Any]) -> str:
 
 
 def _followed(event: Event, history: History, folder: Place) -> Event:
-    """The event as it holds where the study stands now, its settings and facts complete."""
+    """Return the event with its paths adapted to the study's current folder.
+
+    Settings and facts are validated and completed with defaults.
+    """
     match event:
         case StudyCreated():
             _check_created(event, folder)
@@ -119,7 +121,7 @@ def _followed(event: Event, history: History, folder: Place) -> Event:
 
 
 def _is_sound(record: bytes) -> bool:
-    """Whether it has its checksum, wherever it stands."""
+    """Return whether a record's checksum matches, whatever its number."""
     try:
         _sealed(record)
     except _Torn:
@@ -135,7 +137,7 @@ def _body(number: int, record: bytes) -> dict[str, Any]:
 
 
 def _sealed(record: bytes) -> dict[str, Any]:
-    """What a record says, as it was written."""
+    """Decode a record and check that it is complete and matches its checksum."""
     if not record.endswith(b"\n"):
         raise _Torn("the record is cut off")
     try:
@@ -158,7 +160,7 @@ def _integer(text: str) -> int:
 
 
 def _check(event: Event, history: History) -> None:
-    """Refuse what no driver writes, and what readers could not make sense of."""
+    """Refuse an event that no driver writes, or that readers could not interpret."""
     if isinstance(event, StudyCreated) == history.is_begun:
         raise ValueError("a study begins with its creation, once")
     if not 0 <= event.time < LATEST:
@@ -208,7 +210,7 @@ def _check_trial(number: int, history: History) -> None:
 
 
 def _unknown(folder: Place, number: int, error: ValidationError, writer: str) -> UserError:
-    """What is said of a record that is sound, and not as this version writes it."""
+    """Return the error for a sound record that is not in this version's format."""
     first = error.errors()[0]
     reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     problem = f"the journal in {folder}: record {number + 1} is not one of this version, "

@@ -1,4 +1,4 @@
-"""The study that a journal's events add up to."""
+"""History: a journal's events folded into the study that they describe."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ Outcome = TrialState | FailureKind
 class History:
     """Events folded into the study they describe. Folding an evaluation twice changes nothing.
 
-    The order of events is the journal's, and their times follow it: where a clock was set back, or
-    another driver's is behind, time goes on from the event before. So nothing lasts less than no
-    time, and what comes after a step lasts as long as it did.
+    Events keep the journal's order, and their times never decrease: if a clock was set back, or
+    another driver's clock is behind, time continues from the previous event. So no duration is
+    negative, and durations after such a step are right.
 
     Attributes:
-        trials: by number, as they stand.
-        began: the storage in which the study began, where that is known.
-        arrivals: (trial, evaluation) in the order in which they came in.
-        recommendation: of a confirmation that has come so far.
+        trials: the current record of each trial, by number.
+        began: the storage in which the study began, if known.
+        arrivals: (trial, evaluation) in order of arrival.
+        recommendation: a confirmation's recommendation, once it has one.
     """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
@@ -60,13 +60,13 @@ class History:
         self._reason = ""
         self._seconds = 0.0
         self._driver_since: float | None = None
-        self._attempts: dict[int, TrialStarted] = {}  # those under way
-        self._placed: dict[int, Attempt] = {}  # of these, the ones that came to a first step
-        self._waiting: dict[int, float] = {}  # since when trials waited to be run, over drivers
-        self._nodes: dict[str, NodeSpan] = {}  # those that are there
+        self._attempts: dict[int, TrialStarted] = {}  # running attempts
+        self._placed: dict[int, Attempt] = {}  # running attempts that reached a first step
+        self._waiting: dict[int, float] = {}  # when each trial began to wait, across drivers
+        self._nodes: dict[str, NodeSpan] = {}  # nodes in the cluster now
         self._left: list[NodeSpan] = []
         self._latest = 0.0  # time of the last event
-        self._behind = 0.0  # seconds that the clock of the driver at work is behind it
+        self._behind = 0.0  # seconds that the current driver's clock is behind `_latest`
         self.began = ""
         self.trials: dict[int, TrialRecord] = {}
         self.arrivals: list[tuple[int, Evaluation]] = []
@@ -75,7 +75,7 @@ class History:
             self.apply(event)
 
     def apply(self, event: Event) -> None:
-        """Take one more event, in the journal's order."""
+        """Fold in the next event, in the journal's order."""
         event = self._in_order(event)
         match event:
             case StudyCreated():
@@ -83,7 +83,7 @@ class History:
             case SettingsChanged():
                 self._settings |= event.settings
             case DriverStarted():
-                self._end_driver(self._latest)  # where there was one, it was killed
+                self._end_driver(self._latest)  # a driver without a DriverEnded was killed
                 self._driver_since = event.time
                 self._state, self._reason = "running", ""
             case DriverEnded():
@@ -117,12 +117,12 @@ class History:
                     self._seen(number, pairs_seen)
             case _:
                 self._apply_to_trial(event)
-        if not isinstance(event, SettingsChanged):  # by the next driver, long after this one maybe
+        if not isinstance(event, SettingsChanged):  # the next driver writes it, maybe much later
             self._latest = event.time
 
     def _in_order(self, event: Event) -> Event:
-        """The event at its time, or at that of the one before, if that is later."""
-        if isinstance(event, DriverStarted):  # it has a clock of its own
+        """Return the event with its time corrected so it is not before the previous event."""
+        if isinstance(event, DriverStarted):  # a new driver may have another clock
             self._behind = 0.0
         self._behind = max(self._behind, self._latest - event.time)
         if self._behind == 0.0:
@@ -192,29 +192,29 @@ class History:
 
     @property
     def is_begun(self) -> bool:
-        """Whether the study was created."""
+        """True once the study was created."""
         return self._created is not None
 
     @property
     def rungs(self) -> tuple[int, ...]:
-        """Those of the study; none before it was created."""
+        """The study's rungs; empty before it was created."""
         return () if self._created is None else self._created.rungs
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Those of the study, as they were changed last."""
+        """The study's settings after all changes."""
         return self._settings
 
     @property
     def nodes(self) -> Collection[str]:
-        """Ids of the nodes that the cluster has, as the driver at work knows it."""
+        """Ids of the cluster's nodes, as the current driver knows them."""
         return self._nodes.keys()
 
     def record(self, now: float | None = None) -> StudyRecord:
-        """The study as it stands.
+        """Return the study as it stands.
 
         Args:
-            now: Unix time, seconds, up to which a driver works on it; else up to the last event.
+            now: Unix time in seconds until which the driver has worked; default: the last event's.
         """
         assert self._created is not None, "the journal does not begin with the study's creation"
         until = self._latest if now is None else max(self._latest, now + self._behind)
@@ -244,7 +244,7 @@ class History:
         self.trials[number] = self.trials[number].model_copy(update=changes)
 
     def _worked(self, number: int, until: float, outcome: Outcome = "running") -> TrialRecord:
-        """The trial with the time that the attempt under way, if any, has taken."""
+        """Return the trial including the time that its running attempt, if any, has taken."""
         trial, attempt = self.trials[number], self._attempts.get(number)
         if attempt is None:
             return trial
@@ -273,5 +273,5 @@ class History:
         for number in list(self._attempts):
             self._end_attempt(number, time, "interrupted")
             self._update(number, state="interrupted", reason="its driver died")
-        for node in list(self._nodes):  # another driver says again what there is
+        for node in list(self._nodes):  # the next driver writes the nodes again
             self._end_node(node, time)

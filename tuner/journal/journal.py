@@ -1,8 +1,8 @@
-"""The journal: the only truth about a study. Append-only, one writer, one JSON record each time.
+"""The journal: an append-only log of JSON records with one writer, the only truth about a study.
 
-On a local disk it is one file, and its writer holds the file's lock; where other machines can write
-too, it is numbered files, and its writer holds a lease. A study that was copied from the one to the
-other can be read in either place.
+On a local disk it is one file, and its writer holds the file's lock. On a storage that other
+machines can write to, it is numbered files, and its writer holds a lease. A study copied from one
+to the other can be read in either place.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class Journal:
     """The journal of one study, open for writing; use as a context manager.
 
     Args:
-        folder: the study's own.
-        progress: where it is shown that another driver's lease is waited for, which may have died.
-            Without it, nothing is waited for.
+        folder: the study's folder.
+        progress: shows the wait for the lease of another driver, which may have died. Without it,
+            the constructor does not wait.
 
     Attributes:
-        history: what has been written so far, folded.
+        history: the events written so far, folded.
 
     Raises:
         UserError: there is no study, another process is writing it, or a record is damaged.
@@ -62,7 +62,7 @@ class Journal:
 
     @classmethod
     def create(cls, folder: Place, created: StudyCreated) -> Self:
-        """Begin the journal of a new study: it exists with its first record or not at all.
+        """Create the journal of a new study with its first record, or not at all.
 
         Raises:
             UserError: a study of that name exists, or the storage cannot be used.
@@ -77,11 +77,11 @@ class Journal:
         return cls(folder)
 
     def append(self, event: Event) -> None:
-        """Write one record, durably; only then does it count.
+        """Write an event durably, then fold it into `history`.
 
         Raises:
-            StorageFull: no space is left; nothing of it stays.
-            UserError: it cannot be written, or another driver has taken over.
+            StorageFull: no space is left; no part of the record stays.
+            UserError: the record cannot be written, or another driver has taken over.
         """
         self._records.append(self._number, encode(self._number, event))
         self._number += 1
@@ -100,11 +100,11 @@ class Journal:
 
 
 def check_free(folder: Place) -> None:
-    """Refuse to begin a study whose name is taken, or whose storage cannot be used.
+    """Refuse a new study whose name is taken, or whose storage cannot be used.
 
     Raises:
         StudyExists: there is a study in the folder.
-        UserError: an object store cannot be written to, or a file is in the way.
+        UserError: the storage is not writable, or a file has the folder's path.
     """
     if _kind(folder) is not None:
         raise exists(folder)
@@ -125,16 +125,16 @@ def check_free(folder: Place) -> None:
 
 
 def is_begun(folder: Place) -> bool:
-    """Whether there is a study in a folder."""
+    """Return whether a folder holds a study."""
     return _kind(folder) is not None
 
 
 class StudyExists(UserError):
-    """The name is taken."""
+    """A study of that name already exists."""
 
 
 def exists(folder: Place) -> StudyExists:
-    """What is wrong where a name is taken."""
+    """Return the error for a name that is taken."""
     return StudyExists(
         f"study {folder.name} already exists in {folder.parent}",
         f"Go on with it by `{command('resume', folder)}`, or choose another name: "
@@ -143,7 +143,7 @@ def exists(folder: Place) -> StudyExists:
 
 
 def being_written(folder: Place) -> bool:
-    """Whether a driver is at work on the study: it holds the file's lock, or the lease."""
+    """Return whether a driver works on the study: it holds the file's lock or the lease."""
     match _kind(folder):
         case "file":
             return isinstance(folder, Path) and is_locked(folder)
@@ -154,17 +154,17 @@ def being_written(folder: Place) -> bool:
 
 
 def studies_in(storage: Place) -> list[Place]:
-    """The folders of all studies, by name."""
+    """Return the folders of all studies in a storage, sorted by name."""
     found: list[Place] = []
     for name in sorted(listed(storage)):
-        with suppress(UserError):  # not ours to read, as a disk's lost+found
+        with suppress(UserError):  # not readable, such as a disk's lost+found
             if not name.startswith(".") and _kind(storage / name) is not None:
                 found.append(storage / name)
     return found
 
 
 def read_history(folder: Place) -> History:
-    """The study in a folder, from its journal alone; also while another process writes it.
+    """Read a study from its journal alone, even while another process writes it.
 
     Raises:
         UserError: there is no study, or its journal is damaged.
@@ -183,12 +183,12 @@ def read_history(folder: Place) -> History:
 
 
 def version(folder: Place) -> Hashable:
-    """Changes when something is written to the study's journal."""
+    """Return a value that changes whenever the study's journal is written to."""
     return listed(folder).get(FILE) or segments.version(folder)
 
 
 def _kind(folder: Place) -> Literal["file", "segments"] | None:
-    """Which kind of journal is in a folder."""
+    """Return the kind of journal in a folder; None if there is none."""
     names = listed(folder)
     if FILE in names:
         return "file"
@@ -196,10 +196,10 @@ def _kind(folder: Place) -> Literal["file", "segments"] | None:
 
 
 def _check_no_links(folder: Place) -> None:
-    """Refuse a study part of which is elsewhere: what is written and removed there is not its own.
+    """Refuse a study whose folder holds a link: writes and removals would happen elsewhere.
 
     Raises:
-        UserError: there is a link in its folder.
+        UserError: there is a link in the folder.
     """
     if not isinstance(folder, Path) or not folder.is_dir():
         return

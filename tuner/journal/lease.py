@@ -1,17 +1,17 @@
 """A driver's lease on a study that several machines can reach: a heartbeat with expiry.
 
-The n-th driver of a study creates `drivers/00000n.json`, which one alone can do, and renews it
-while it works. The study is free where its last driver has ended, has not renewed its lease for a
-minute, or was a process of this machine that is gone: so after a kill, `resume` goes on at once on
-the same machine, and within a minute elsewhere. Of two who find it free, one creates the next
-number; the other looks again, and finds it taken.
+The n-th driver of a study creates `drivers/00000n.json`, which only one process can do, and renews
+it while it works. The study is free if its last driver has ended, has not renewed its lease for a
+minute, or was a process of this machine that no longer exists. So after a kill, `resume` continues
+at once on the same machine, and within a minute elsewhere. If two drivers find the study free, one
+creates the next number; the other looks again and finds it taken.
 
-How old a lease is is told by the clock of the storage alone: when it was written last, against when
-a file was written there now. Clocks of machines may differ as they like. Where the storage's own
-was set back, a lease has expired once it was watched for its whole time and not renewed. A driver
-trusts its own lease by its own monotonic clock, counted from before it asked for it, so it stops
-before others take over. That it might sleep between that look and a write is why the journal's
-records are created, not written: see `segments`.
+Only the storage's clock decides the age of a lease: the time of the lease's last write is compared
+with that of a file written there now. The machines' clocks may differ. If the storage's clock was
+set back, a lease has expired once a waiting driver has watched it for its whole time without a
+renewal. A driver trusts its own lease by its own monotonic clock, counted from before it asked for
+the lease, so it stops before others take over. A driver might still sleep between that check and a
+write. The journal's records are therefore exclusively created: see `segments`.
 """
 
 from __future__ import annotations
@@ -36,19 +36,21 @@ from tuner.storage.folders import Place
 
 FOLDER = "drivers"
 RENEW_EVERY, EXPIRY = 10.0, 60.0
-"""Seconds."""
+"""Seconds between renewals, and seconds after which a lease expires."""
 GRACE = 2.0
-"""Seconds by which a lease seems older where a storage's clock gives whole seconds."""
+"""Seconds by which a lease may seem too old if the storage's clock gives whole seconds."""
 _NAME = re.compile(r"(\d{6,})\.json")
 
 
 class Holder(BaseModel):
-    """Who holds a lease, as it is written.
+    """The content of a lease file: the driver that holds the lease.
 
     Attributes:
-        host, pid: for people.
-        machine: of which `pid` is a process: this start of it, and this container on it.
-        renewed: how often; a lease that is watched is seen to change.
+        owner: a random id of the lease.
+        host, pid: host and process id, shown to people.
+        machine: the boot and the container in which `pid` is a process.
+        renewed: how often the lease was renewed, so that a waiting driver sees it change.
+        ended: True if the driver has ended in order.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,14 +64,14 @@ class Holder(BaseModel):
 
     @property
     def gone(self) -> bool:
-        """Whether it was a process of this machine that is no more."""
+        """True if the holder was a process of this machine that no longer exists."""
         if self.machine != _this_machine():
             return False
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
             return True
-        except (OSError, OverflowError):  # it is somebody else's, or no number of a process
+        except (OSError, OverflowError):  # another user's process, or an invalid process id
             pass
         return False
 
@@ -78,20 +80,20 @@ class Holder(BaseModel):
 class _Written:
     number: int
     holder: Holder
-    time: float  # of the storage
+    time: float  # by the storage's clock
 
 
 class Lease:
-    """The lease on a study, held and renewed by a thread until it is released.
+    """The lease on a study; a thread renews it until it is released.
 
     Args:
-        folder: the study's own.
-        progress: where it is shown that a lease is waited for which may be a dead driver's: until
-            it expires, or is renewed. Without it, nothing is waited for.
+        folder: the study's folder.
+        progress: shows the wait until the lease of a possibly dead driver expires or is renewed.
+            Without it, the constructor does not wait.
         renew_every, expiry: seconds.
 
     Raises:
-        UserError: another driver is at work, or may be; or the storage cannot be used.
+        UserError: another driver works on the study, or may do so; or the storage cannot be used.
     """
 
     def __init__(
@@ -117,10 +119,10 @@ class Lease:
         self._thread.start()
 
     def check(self) -> None:
-        """Refuse to go on where another driver may be at work.
+        """Refuse to continue if another driver may be working on the study.
 
         Raises:
-            UserError: one is, or the lease could not be renewed.
+            UserError: another driver has taken over, or the lease has expired.
         """
         if self._lost:
             raise overtaken(self._folder)
@@ -132,7 +134,7 @@ class Lease:
             )
 
     def release(self) -> None:
-        """Say that this driver has ended; where that cannot be said, its lease expires."""
+        """Write that this driver has ended; if the write fails, the lease expires."""
         self._released.set()
         self._thread.join(self._renew_every)
         if not self._lost and time.monotonic() < self._until:
@@ -140,7 +142,7 @@ class Lease:
                 self._write(ended=True)
 
     def _acquired(self, progress: Progress | None) -> int:
-        clock = probe(self._folder)  # the storage's
+        clock = probe(self._folder)  # the storage's current time
         while True:
             last = _last(self._folder)
             left = 0.0 if last is None else self._seconds_left(last, clock)
@@ -156,14 +158,14 @@ class Lease:
         return last.holder.ended or last.holder.gone or left <= 0
 
     def _seconds_left(self, last: _Written, clock: float) -> float:
-        """Until it expires; of one that the storage dates later than now, all that it may have."""
+        """Return the seconds until a lease expires; the full time if it is dated in the future."""
         return self._expiry + GRACE - max(0.0, clock - last.time)
 
     def _await(self, last: _Written, left: float, progress: Progress | None) -> None:
-        """Until the lease has expired.
+        """Wait until the lease has expired or its driver has ended.
 
         Raises:
-            UserError: it was renewed, or nothing is waited for.
+            UserError: the lease was renewed, or there is no `progress`.
         """
         until = time.monotonic() + left
         if progress is None:
@@ -176,15 +178,15 @@ class Lease:
                 assert now is not None
                 if (now.number, now.holder.renewed) != (last.number, last.holder.renewed):
                     raise _at_work(self._folder, now.holder)
-                last = now  # it may say that it has ended
+                last = now  # the driver may have ended
 
     def _renew(self) -> None:
         while not self._released.wait(self._renew_every):
             started = time.monotonic()
-            with suppress(UserError):  # tried again, also after it has expired: it may be ours yet
+            with suppress(UserError):  # retried even after expiry, while no other driver has it
                 last = _last(self._folder)
                 if last is None:
-                    continue  # the storage is not what it was, as one that is no longer mounted
+                    continue  # the storage is not the same, for instance no longer mounted
                 if last.number > self._number:
                     self._lost = True
                     return
@@ -201,10 +203,9 @@ class Lease:
 
 
 def at_work(folder: Place) -> bool:
-    """Whether a driver holds the lease on a study. Nothing is written.
+    """Return whether a driver holds the lease on a study, without writing anything.
 
-    Here the clock of this machine is compared with the storage's: no more than what is shown hangs
-    on it.
+    This compares this machine's clock with the storage's, so use the result for display only.
     """
     last = _last(folder)
     if last is None or last.holder.ended or last.holder.gone:
@@ -213,7 +214,7 @@ def at_work(folder: Place) -> bool:
 
 
 def overtaken(folder: Place) -> UserError:
-    """What is said to a driver whose study has another one now."""
+    """Return the error for a driver whose study another driver has taken over."""
     return UserError(
         f"another driver has taken over study {folder.name}: this one writes nothing more",
         f"Watch it by: {command('status', folder)} --watch",
@@ -233,7 +234,7 @@ def _who(holder: Holder) -> str:
 
 
 def _last(folder: Place) -> _Written | None:
-    """The last lease that was created."""
+    """Return the lease that was created last; None if there is none."""
     numbers = (int(match[1]) for match in map(_NAME.fullmatch, listed(folder / FOLDER)) if match)
     number = max(numbers, default=0)
     if number == 0:
@@ -242,7 +243,7 @@ def _last(folder: Place) -> _Written | None:
     (content,) = read(path.parent, [path.name]).values()
     try:
         holder = Holder.model_validate_json(content)
-    except ValidationError:  # damaged: whose it was is not known, but when it was written is
+    except ValidationError:  # damaged: the holder is unknown, but the time of writing is known
         holder = Holder(owner="", host="an unknown machine", pid=0, machine="")
     return _Written(number, holder, modified(path))
 
@@ -252,9 +253,9 @@ def _path(folder: Place, number: int) -> Place:
 
 
 def _this_machine() -> str:
-    """This start of this machine, and the container in it whose processes we see."""
+    """Return an id of this boot of the machine and of the container whose processes we see."""
     try:
         start = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{start} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:  # not Linux: no process is taken for gone
+    except OSError:  # not Linux: a random id, so no process counts as gone
         return uuid.uuid4().hex

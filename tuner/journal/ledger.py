@@ -1,4 +1,4 @@
-"""What a study has spent, by what became of it; and what its budget leaves."""
+"""A study's spending by outcome of the work, and what its budget still allows."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tuner.study.trial import TrialConfig
 
 @dataclass(frozen=True)
 class Ledger:
-    """Work done so far. The pairs of the five kinds add up to all that were trained.
+    """The work done so far. The five kinds of pairs add up to all pairs trained.
 
     Attributes:
         useful: pairs of trials that reached the full budget.
-        under_way: of trials that run, or will go on.
-        pruned: of trials that ASHA stopped.
-        failed: of trials that failed.
-        repeated: lost with a worker or a driver, and trained again.
-        gpu_hours: for which trials held GPUs.
-        seconds: for which drivers worked.
+        under_way: pairs of trials that are running or will go on.
+        pruned: pairs of trials that ASHA stopped.
+        failed: pairs of trials that failed.
+        repeated: pairs lost with a worker or a driver and trained again.
+        gpu_hours: hours of GPUs held by trials.
+        seconds: seconds for which drivers worked.
     """
 
     useful: int
@@ -35,7 +35,7 @@ class Ledger:
 
     @classmethod
     def of(cls, study: StudyRecord) -> Ledger:
-        """The ledger of a study as it stands."""
+        """Return the ledger of a study as it stands."""
         pairs = dict.fromkeys(("completed", "pruned", "failed", "under_way"), 0)
         for trial in study.trials:
             pairs[trial.state if trial.state in pairs else "under_way"] += trial.pairs_seen
@@ -51,17 +51,17 @@ class Ledger:
 
     @property
     def pairs(self) -> int:
-        """All that were trained."""
+        """All pairs that were trained."""
         return self.useful + self.under_way + self.pruned + self.failed + self.repeated
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a search may spend: its budget without the share that is kept for `confirm`.
+    """The limits of a search: its budget without the share that is kept for `confirm`.
 
     Attributes:
-        total_pairs, gpu_hours, seconds: infinite where the budget says nothing.
-        largest_trial: pairs that a trial takes at most: its last step may go beyond the budget.
+        total_pairs, gpu_hours, seconds: the limits; infinite if the budget sets none.
+        largest_trial: the most pairs that a trial trains: its last step may exceed its budget.
     """
 
     total_pairs: float
@@ -71,7 +71,7 @@ class Limits:
 
     @classmethod
     def of(cls, study: StudyConfig) -> Limits:
-        """The limits that a study sets itself."""
+        """Return the limits that a study's settings give."""
         budget = study.budget
         share = 1 - budget.confirm_share
         return cls(
@@ -84,9 +84,9 @@ class Limits:
         )
 
     def spent(self, study: StudyRecord) -> str:
-        """Which of them is spent, in words; empty where none is."""
+        """Return which limit is reached, in words; empty if none is."""
         if inf == self.total_pairs == self.gpu_hours == self.seconds:
-            return ""  # asked many times a second
+            return ""  # fast path: this is called many times a second
         ledger = Ledger.of(study)
         if ledger.pairs >= self.total_pairs:
             return f"budget.total_pairs is spent: {ledger.pairs:,} pairs were trained"
@@ -97,7 +97,7 @@ class Limits:
         return ""
 
     def room(self, study: StudyRecord) -> bool:
-        """Whether another trial can reach its full budget, if all unfinished ones do so, too."""
+        """Return whether one more trial can reach its full budget if all unfinished ones do."""
         if self.total_pairs == inf:
             return True
         promised = sum(
@@ -109,6 +109,6 @@ class Limits:
 
 
 def _whole(config: TrialConfig, full: int) -> int:
-    """Pairs of a trial that reaches its full budget: whole steps of B pairs."""
+    """Return the pairs of a trial that reaches its full budget: whole steps of B pairs."""
     size = config.batch.effective_size
     return -(-full // size) * size

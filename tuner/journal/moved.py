@@ -1,4 +1,4 @@
-"""A study whose folder was moved or copied since it began: what its settings name follows it."""
+"""Moved or copied studies: recorded paths are adapted to the study's current folder."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tuner.study.parts import SQLITE
 
 
 def followed(settings: Mapping[str, Any], began: str, folder: Place) -> dict[str, Any]:
-    """Recorded settings as they hold where the study stands now.
+    """Return recorded settings with paths adapted to the study's current folder.
 
     Args:
-        settings: all of them, or some blocks.
+        settings: all recorded settings, or some blocks of them.
         began: the storage in which the study began.
-        folder: the study's own.
+        folder: the study's current folder.
     """
     storage = folder.absolute().parent
     found = dict(settings)
@@ -29,7 +29,10 @@ def followed(settings: Mapping[str, Any], began: str, folder: Place) -> dict[str
 
 
 def _followed_store(uri: str, began: Path, storage: Place) -> str:
-    """A database in the storage is there still, so that a copy has one of its own."""
+    """Return the URI of an SQLite database in the old storage at its place in the new one.
+
+    So a copied study has a database of its own. Other URIs stay as they are.
+    """
     if not uri.startswith(SQLITE) or not isinstance(storage, Path):
         return uri
     database = Path(uri.removeprefix(SQLITE))

@@ -1,4 +1,4 @@
-"""The gradient's noise, as it is kept: a diagnostic of a trial at a rung."""
+"""The recorded gradient noise of a trial at a rung: a diagnostic."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class NoiseRecord(BaseModel):
     """The gradient's noise in batches of one kind: a diagnostic, not a critical batch size.
 
     The variance of the gradient of B pairs of one language (or ordered pair of languages) is
-    estimated as within / B + between. Squared norms of gradients over all parameters, with dropout
-    off; `tuner.training.noise` says how. The three estimates are unbiased, and so may be negative
-    where the true value is small.
+    estimated as within / B + between. The estimates are squared norms of gradients over all
+    parameters, with dropout off; see `tuner.training.noise`. The three estimates are unbiased, so
+    they may be negative if the true value is small.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -34,23 +34,23 @@ class NoiseRecord(BaseModel):
 
     @property
     def equal_parts_size(self) -> float | None:
-        """The B at which both parts are equal: within / between; None where it is not positive."""
+        """The B at which both parts are equal: within / between; None unless it is positive."""
         return _positive_ratio(self.within, self.between)
 
     @property
     def simple_noise_scale(self) -> float | None:
-        """tr(Σ) / |G|² of arXiv 1812.06162, in pairs; None where it is not positive.
+        """The simple noise scale tr(Σ) / |G|² of arXiv 1812.06162, in pairs; None unless positive.
 
-        Σ is of a pair whose languages are drawn too: within + between.
+        tr(Σ) is the variance of one pair whose languages are drawn too: within + between.
         """
         return _positive_ratio(self.within + (self.between or 0.0), self.mean_gradient_squared)
 
     @classmethod
     def averaged(cls, records: Sequence[Self]) -> Self:
-        """Of several draws (rungs, seeds, trials): means of the estimates, for ratios of means.
+        """Average the estimates over draws (rungs, seeds, trials), so ratios are of means.
 
         Args:
-            records: of one kind, number of groups and batch sizes; one at least.
+            records: at least one, all with the same kind, number of groups and batch sizes.
         """
         first = records[0]
         assert len({(record.groups, record.small, record.large) for record in records}) == 1
@@ -65,7 +65,7 @@ class NoiseRecord(BaseModel):
         )
 
     def metrics(self) -> dict[str, float]:
-        """By name; what is undefined is absent."""
+        """Return the values by name; undefined ones are absent."""
         named = {
             "within": self.within,
             "between": self.between,

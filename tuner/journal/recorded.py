@@ -1,8 +1,8 @@
-"""What readers of a study take for granted in its recorded settings and facts, checked once.
+"""Checks of a study's recorded settings and facts, on which all readers of the study rely.
 
-A journal may be of another version of this tool, or made by someone who means harm. What is checked
-here is the shape: that blocks have their keys, and keys their types. Whether settings fit together
-is for those who go on with the study (`reopened_study`): it can be looked at in any case.
+A journal may be from another version of this tool, or malicious. This module checks the shape:
+every block has its keys, and every key its type. Whether the settings are consistent is checked
+only when a study is resumed (`reopened_study`), so that any study can be read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tuner.study.scores import Count
 
 
 class _Settings(StudyConfig):
-    """Each block by itself."""
+    """Settings whose blocks are checked one by one, without the checks between blocks."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -25,7 +25,7 @@ class _Settings(StudyConfig):
 
 
 class _Known(BaseModel):
-    """Some of the keys of a block of facts; what else there is stays."""
+    """A block of facts with some known keys; other keys are kept."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -76,7 +76,7 @@ class _Facts(_Known):
 
 
 def checked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Recorded settings with every key that this version knows.
+    """Return recorded settings with every key that this version knows.
 
     Raises:
         ValidationError: a key is unknown or missing, or has another type.
@@ -85,9 +85,9 @@ def checked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Recorded facts; of what may be unknown there is nothing.
+    """Return recorded facts without the keys whose value is unknown (None).
 
     Raises:
-        ValidationError: one is missing, or has another type.
+        ValidationError: a fact is missing, or has another type.
     """
     return _Facts.model_validate(facts).model_dump(mode="json", exclude_none=True)

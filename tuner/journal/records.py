@@ -1,6 +1,7 @@
-"""What a study leaves behind, typed: scores, evaluations, trials, the study.
+"""Typed records of a study: evaluations, trials and the whole study.
 
-Metric names are made here and nowhere else. `select/…` may choose, `oracle/…` may not.
+This is the only module that makes metric names. Decisions may read `select/…` metrics, but never
+`oracle/…` metrics.
 """
 
 from __future__ import annotations
@@ -15,37 +16,38 @@ from tuner.study.trial import RecordedConfig
 
 TrialState = Literal["pending", "running", "completed", "pruned", "failed", "interrupted"]
 Origin = Literal["baseline", "sampler", "tuning", "design"]
-"""Whence a trial's configuration: the control of a search, its sampler, the choice of a learning
-rate in a scaling study (not scored), or what a design compares."""
+"""The origin of a trial's configuration: the control of a search, its sampler, the choice of a
+learning rate in a scaling study (not scored), or a design's comparison."""
 ENDED: tuple[TrialState, ...] = ("completed", "pruned", "failed")
-"""States that a trial does not leave again."""
+"""The final states of a trial."""
 StudyState = Literal["running", "completed", "failed", "interrupted"]
 FailureKind = Literal[
     "out_of_memory", "infeasible", "non_finite", "lost", "disk_full", "user_error", "error"
 ]
-"""Why an attempt at a trial failed; what follows from it is told in `tuner.search.failures`."""
+"""The reason why an attempt failed; `tuner.search.failures` decides the consequences."""
 
 Moment = Annotated[float, Field(ge=0, lt=1e11)]
-"""Unix time, seconds; before the year 5138."""
+"""Unix time in seconds, before the year 5138."""
 Seconds = Annotated[float, Field(ge=0, lt=1e11)]
 
 OBJECTIVE = "select/objective"
 DIAGNOSTIC = "diagnostic/"
-"""What names of metrics begin with that are measured apart from training and scores."""
+"""Prefix of metrics that are measured apart from training and scores."""
 
 
 def is_share(metric: str) -> bool:
-    """Whether a metric is a share of pairs, from 0 to 1, which people read in percent."""
+    """Return whether a metric is a share from 0 to 1, which is shown in percent."""
     return metric.startswith(("select/", "oracle/", "test/"))
 
 
 class Evaluation(Record):
-    """A trial at a rung: dev scores and what they cost. A trial's clock is `pairs_seen`.
+    """A trial at a rung: its dev scores and their cost. A trial's clock is `pairs_seen`.
 
     `select` and `oracle` map names to scores: a language (`en`), an ordered language pair
     (`en-de`: sentence1 English, sentence2 German), or a mean over languages (`sources`,
-    `targets`, a group as `enf`). Only `select` may be read by what chooses. `answers` are of the
-    sets of both, not of means, pairs in the order of rows: `tuner.journal.arrays` reads them.
+    `targets`, a group such as `enf`). Decisions may read only `select`. `answers` covers the
+    evaluation sets of both, not the means, with pairs in the order of rows; `tuner.journal.arrays`
+    decodes it.
     """
 
     time: Moment = Field(description="Unix time at its end, seconds")
@@ -88,7 +90,7 @@ class Evaluation(Record):
     )
 
     def metrics(self) -> dict[str, float]:
-        """Flat metric names and values, as logged (accuracies and F1 from 0 to 1)."""
+        """Return flat metric names and values, as logged (accuracies and F1 from 0 to 1)."""
         named = {
             OBJECTIVE: self.objective,
             "train/loss": self.train_loss,
@@ -110,7 +112,7 @@ class Evaluation(Record):
 
 
 class Failure(Record):
-    """An attempt at a trial that failed; whether the trial did is its state's to say."""
+    """A failed attempt at a trial; the trial's state tells whether the trial itself failed."""
 
     time: Moment = Field(description="Unix time, seconds")
     kind: FailureKind
@@ -119,7 +121,7 @@ class Failure(Record):
 
 
 class Attempt(Record):
-    """One attempt at a trial, from its first step on a node to its end. Unix times, seconds."""
+    """One attempt at a trial, from its first step to its end. Times are Unix times in seconds."""
 
     nodes: tuple[str, ...] = Field(description="one for each of its workers, by Ray's ids")
     gpus: float = Field(description="held, by all its workers together")
@@ -131,7 +133,7 @@ class Attempt(Record):
 
 
 class NodeSpan(Record):
-    """A node of the cluster while a driver saw it. Unix times, seconds."""
+    """A node of the cluster while a driver saw it. Times are Unix times in seconds."""
 
     node: str = Field(description="Ray's id")
     cpus: float
@@ -142,7 +144,7 @@ class NodeSpan(Record):
 
 
 class OnTest(Record):
-    """A trial's one look at test, after the recommendation was fixed."""
+    """A trial's evaluation on test, after the recommendation was fixed."""
 
     time: Moment = Field(description="Unix time at its end, seconds")
     scores: dict[str, Scores] = Field(
@@ -158,7 +160,7 @@ class OnTest(Record):
     seconds: Seconds = Field(description="that it took, on a worker")
 
     def metrics(self) -> dict[str, float]:
-        """Flat metric names and values, as logged (accuracies and F1 from 0 to 1)."""
+        """Return flat metric names and values, as logged (accuracies and F1 from 0 to 1)."""
         named = {}
         for name, score in self.scores.items():
             named[f"test/accuracy/{name}"] = score.accuracy
@@ -167,7 +169,7 @@ class OnTest(Record):
 
 
 class Recommendation(Record):
-    """What a confirmation recommends, fixed on permitted dev before anything reads test."""
+    """A confirmation's recommendation, fixed on permitted dev before anything reads test."""
 
     time: Moment = Field(description="Unix time, seconds")
     arm: str = Field(description="name of the arm of the design")
@@ -177,7 +179,7 @@ class Recommendation(Record):
 
 
 class TrialRecord(Record):
-    """One trial as the journal knows it."""
+    """A trial as the journal describes it."""
 
     number: int
     origin: Origin
@@ -206,7 +208,7 @@ class TrialRecord(Record):
 
 
 class StudyRecord(Record):
-    """A whole study as the journal knows it: all that a report needs."""
+    """A whole study as the journal describes it: everything that a report needs."""
 
     name: str
     id: str = Field(description="unique for ever, also where a name is used again")
@@ -233,15 +235,15 @@ class StudyRecord(Record):
 
     @property
     def designed(self) -> bool:
-        """Whether its trials were planned, and not searched for."""
+        """True if the study has a design: its trials are planned, not searched for."""
         return self.settings.get("design") is not None
 
     def ranked(self) -> list[TrialRecord]:
-        """The complete trials of a search, best first; ties go to the earlier trial.
+        """Return the complete trials of a search, best first; ties go to the earlier trial.
 
-        Scores at lower budgets are never compared with these. Of a design nothing is ranked: it
-        compares configurations over seeds, where the best trial is the luckiest, and one that holds
-        steps equal gives its trials unequal budgets.
+        Scores at lower budgets are never compared with these. A design's trials are not ranked: a
+        design compares configurations over seeds, where the best trial is merely the luckiest, and
+        a design that holds steps equal gives its trials unequal budgets.
         """
         if self.designed:
             return []
@@ -249,12 +251,12 @@ class StudyRecord(Record):
 
     @property
     def best(self) -> TrialRecord | None:
-        """The first of `ranked`; unconfirmed, and biased upwards by being the best."""
+        """The first of `ranked`; unconfirmed, and biased upwards by its selection."""
         return next(iter(self.ranked()), None)
 
     @property
     def learnt(self) -> bool:
-        """Whether its best trial does better than always giving the most frequent label."""
+        """True if the best trial does better than always giving the most frequent label."""
         best = self.best
         if best is None or best.last is None:
             return False

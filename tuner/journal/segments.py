@@ -1,8 +1,8 @@
 """A journal that several machines can reach: numbered files, each created once, by one driver.
 
-A record is a file of its own, `journal/000000000042.json`, never changed. That it can be created
-once is what tells drivers apart in the end: one that slept over its lease, and wakes up, finds its
-next number taken and writes no more.
+Each record is a file of its own, `journal/000000000042.json`, which never changes. A file can be
+created only once, and this finally separates drivers: one that wakes up after its lease has expired
+finds its next number taken and stops writing.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _NAME = re.compile(r"\d{12}\.json")
 
 
 class Segments:
-    """The files, open for writing.
+    """The numbered files of a journal, open for writing.
 
     Args:
-        folder: the study's own.
-        lease: held by this driver.
+        folder: the study's folder.
+        lease: this driver's lease on the study.
     """
 
     def __init__(self, folder: Place, lease: Lease) -> None:
@@ -33,11 +33,11 @@ class Segments:
         self._failed: UserError | None = None
 
     def records(self) -> list[bytes]:
-        """All there are; the last may be damaged."""
+        """Return all records; the last may be damaged."""
         return read_segments(self._folder)
 
     def keep(self, records: list[bytes]) -> None:
-        """Remove those after these, the last one first: their numbers are free again."""
+        """Remove all records after these, the last one first; their numbers become free again."""
         for name, _ in reversed(version(self._folder)[len(records) :]):
             remove(self._folder / FOLDER / name)
 
@@ -46,8 +46,8 @@ class Segments:
 
         Raises:
             StorageFull: no space is left.
-            UserError: another driver has taken over, or nobody knows whether one has, or the
-                storage cannot be written to. From then on nothing is written.
+            UserError: another driver has taken over or may have, or the storage cannot be written
+                to. Every later call raises it again.
         """
         if self._failed is not None:
             raise self._failed
@@ -57,29 +57,29 @@ class Segments:
                 raise overtaken(self._folder)
         except StorageFull:
             raise
-        except UserError as error:  # it may have been written, and only the answer was lost
+        except UserError as error:  # the record may be written, with only the answer lost
             self._failed = error
             raise
 
     def close(self) -> None:
-        """Give the lease back."""
+        """Release the lease."""
         self._lease.release()
 
 
 def create_segments(folder: Place, record: bytes) -> bool:
-    """Begin a journal; False where there is one."""
+    """Create a journal with its first record; return False if one exists."""
     return create(_segment(folder, 0), record)
 
 
 def read_segments(folder: Place) -> list[bytes]:
-    """The records, also while another process writes some; the last may be damaged.
+    """Read all records, even while another process writes some; the last may be damaged.
 
     Raises:
-        UserError: one is missing, or they cannot be read.
+        UserError: a record is missing or cannot be read.
     """
     tags = version(folder)
     if [name for name, _ in tags] != [_name(number) for number in range(len(tags))]:
-        tags = version(folder)  # on NFS, what is created meanwhile may be listed in part
+        tags = version(folder)  # on NFS, a listing may miss some of the files created meanwhile
     known = _known(folder)
     new = [name for name, tag in tags if known.get(name, ("",))[0] != tag]
     contents = read(folder / FOLDER, new)
@@ -94,14 +94,14 @@ def read_segments(folder: Place) -> list[bytes]:
 
 
 def version(folder: Place) -> tuple[tuple[str, str], ...]:
-    """Names and tags of all records, in order: the same where nothing was written."""
+    """Return names and tags of all records, in order; they change only if something is written."""
     found = listed(folder / FOLDER).items()
     return tuple(sorted(item for item in found if _NAME.fullmatch(item[0])))
 
 
 @lru_cache(maxsize=1)
 def _known(folder: Place) -> dict[str, tuple[str, bytes]]:
-    """By name, tag and content of what was read before: a study that is watched is read often."""
+    """Return a cache of the tag and content of each record read, by name, for watched studies."""
     return {}
 
 

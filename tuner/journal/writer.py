@@ -1,4 +1,4 @@
-"""The thread that may write to a study's journal."""
+"""A journal's writer: threads share it until one of them takes over."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tuner.journal.journal import Journal
 
 
 class TakenOver(RuntimeError):
-    """Another thread ends the study: this one may write nothing more."""
+    """Another thread has taken over the journal, so this thread may no longer write."""
 
 
 class Writer:
-    """Writes to a journal: any thread may, until one takes over.
+    """A writer to a journal that any thread may use until one takes over.
 
     Args:
-        journal: open for writing.
+        journal: the journal, open for writing.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -26,11 +26,11 @@ class Writer:
 
     @property
     def late(self) -> bool:
-        """Whether another thread than this one has taken over."""
+        """True if another thread has taken over."""
         return self._only not in (None, get_ident())
 
     def append(self, event: Event) -> None:
-        """Write an event.
+        """Append an event to the journal.
 
         Raises:
             TakenOver: another thread has taken over.
@@ -42,6 +42,6 @@ class Writer:
             self._journal.append(event)
 
     def take_over(self) -> None:
-        """Let no thread write but this one."""
+        """Allow only the current thread to write from now on."""
         with self._writing:
             self._only = get_ident()

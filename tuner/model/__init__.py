@@ -1,1 +1,1 @@
-"""Encoder, fusion and classification head."""
+"""The model: encoder, fusion and classification head."""

@@ -1,7 +1,7 @@
-"""Encoders that cannot be trained here, as far as their configuration alone tells, and why.
+"""The architectures that cannot be trained here, recognised by their configuration, and why.
 
-What an architecture computes is tried on a few pairs (`tuner.model.probe`); this table only says
-the same earlier, without loading anything. `docs/encoders.md` lists all of them.
+`tuner.model.probe` tries what an architecture computes on a few pairs. This table only gives the
+same answer earlier, without loading anything. `docs/encoders.md` lists all of them.
 """
 
 from __future__ import annotations
@@ -36,19 +36,18 @@ REFUSED = {
     " on pairs padded on the left; the head reads the first token",
     "yoso": f"{MIXES}: it samples attention by random hashes",
 }
-"""By model type. Each line is proven by a test that runs the architecture, where that is possible.
-"""
+"""The reasons by model type. A test that runs the architecture proves each line, if it can run."""
 
 
 def check_architecture(config: Mapping[str, object], name: str) -> None:
-    """Refuse an encoder whose configuration alone tells that it cannot be trained here.
+    """Refuse an encoder whose configuration alone shows that it cannot be trained here.
 
     Args:
-        config: as in config.json, defaults left out or not.
-        name: the encoder's, as the user gave it.
+        config: the contents of config.json, with or without defaults.
+        name: the encoder's name, as the user gave it.
 
     Raises:
-        UserError: its architecture is refused, or it reads tokens from left to right.
+        UserError: the architecture is refused, or it reads tokens from left to right.
     """
     kind = config.get("model_type")
     if isinstance(kind, str) and kind in REFUSED:

@@ -12,12 +12,12 @@ from tuner.data.tokens import Pairs, TokenisedCorpus
 from tuner.model.packing import Block
 
 PAIRS, TOKENS = 4, 64
-"""Pairs that are tried, and tokens of each at most."""
+"""The number of pairs that are tried, and the most tokens of each."""
 
 
 @dataclass(frozen=True)
 class ChosenPairs:
-    """Which pairs are tried: rows, from short to long, and the language of each."""
+    """The pairs that are tried: their rows, from short to long, and the language of each."""
 
     rows: np.ndarray
     languages: np.ndarray
@@ -37,17 +37,17 @@ class ChosenPairs:
         return cls(np.array(rows), np.array(chosen), min(TOKENS, corpus.max_length))
 
     def pairs(self, corpus: TokenisedCorpus, some: Sequence[int], padded_to: int = 0) -> Pairs:
-        """Some of them as one block."""
+        """Return some of the pairs as one padded batch."""
         few, places = self._alone(corpus), np.array(some)
         at = self.languages[places]
         width = max(padded_to, int(few.lengths("train", places, at, at).max()))
         return few.assemble("train", places, at, at, width)
 
     def _alone(self, corpus: TokenisedCorpus) -> TokenisedCorpus:
-        """A corpus of the chosen pairs alone.
+        """Return a corpus of the chosen pairs alone.
 
-        The first keeps one token of each sentence. Else all might be of `max_length`, and nothing
-        would be padded.
+        The first pair keeps one token of each sentence. Otherwise all pairs might have
+        `max_length` tokens, and none would be padded.
         """
         train = corpus.splits["train"]
         lengths = train.lengths[:, :, self.rows]
@@ -62,12 +62,12 @@ class ChosenPairs:
         return replace(corpus, max_length=self.max_length, splits={"train": few})
 
     def block(self, corpus: TokenisedCorpus, some: Sequence[int], padded_to: int = 0) -> Block:
-        """The same on the way to the encoder."""
+        """Return some of the pairs as a `Block` for the encoder."""
         return block_of(self.pairs(corpus, some, padded_to))
 
 
 def block_of(pairs: Pairs) -> Block:
-    """Pairs as a block on the CPU."""
+    """Convert pairs to a block on the CPU."""
     types, languages = pairs.token_type_ids, pairs.language_ids
     return Block(
         torch.from_numpy(pairs.input_ids),

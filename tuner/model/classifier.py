@@ -1,4 +1,4 @@
-"""PairClassifier: encoder, fusion, head."""
+"""The `PairClassifier`: encoder, fusion and head."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tuner.model.pooler import activation_of, without_pooler
 from tuner.study.trial import FusionConfig, HeadConfig
 
 KEPT_TOKENS = "kept_tokens"
-"""Beside the weights, where the encoder was cut: the ids of its rows of tokens."""
+"""The buffer, saved with the weights of a cut encoder, that holds the ids of its token rows."""
 NEW_WEIGHTS_STD = 0.02
-"""Standard deviation of new linear weights, as BERT initialises its own."""
+"""Standard deviation of new linear weights, the same as in BERT."""
 
 
 class PairClassifier(nn.Module):
-    """Logits of a pair: fused hidden states Z at the first token → pooler → dropout → linear.
+    """A pair classifier: fused states Z at the first token → pooler → dropout → linear → logits.
 
-    The pooler is the encoder's own pre-trained one (in BERT: linear, tanh) where it has one, else
-    nothing. It is applied to Z, so that `fusion.kind: last` equals `BertForSequenceClassification`.
+    The pooler is the encoder's own pre-trained one (in BERT: linear, tanh); an encoder without one
+    gets none. It is applied to Z, so `fusion.kind: last` equals `BertForSequenceClassification`.
 
-    New modules (fusion and head) start from a function of `seed` and the module's name alone:
-    linear weights and pointwise convolutions normal with deviation 0.02, biases 0, LayerNorm at
-    1 and 0. Two models of one seed start equal wherever their shapes agree.
+    New modules (fusion and head) are initialised by a function of `seed` and the module's name
+    alone: linear weights and pointwise convolutions normal with deviation 0.02, biases 0, LayerNorm
+    at 1 and 0. Two models with the same seed start equal wherever their shapes agree.
 
     Raises:
         UserError: the encoder has no layer `fusion.layer`, or `fusion.reduction` is too large.
@@ -47,11 +47,11 @@ class PairClassifier(nn.Module):
         super().__init__()
         self.encoder = encoder.build()
         replace_dropout(self.encoder)
-        # Taken out of the encoder, which would apply it to X.
+        # The pooler is taken out of the encoder, which would apply it to X.
         self.pooler = without_pooler(self.encoder) if encoder.has_pooler else None
         self.activation = activation_of(self.encoder) if type(self.pooler) is nn.Linear else None
         self.encode = BlockEncoder(self.encoder)
-        if encoder.kept_tokens is not None:  # saved with the weights, which mean little without
+        if encoder.kept_tokens is not None:  # saved with the weights, which mean little without it
             self.register_buffer(KEPT_TOKENS, torch.tensor(encoder.kept_tokens))
         self.hidden_size = encoder.hidden_size
         self.lower_layer = fusion.layer
@@ -65,7 +65,7 @@ class PairClassifier(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, blocks: Sequence[Block]) -> Float[Tensor, "pairs labels"]:
-        """Logits of the pairs of all blocks, in their order."""
+        """Return the logits of the pairs of all blocks, in their order."""
         states = self.encode(blocks, self.lower_layer is not None)
         fused = [
             self.fusion(
@@ -79,7 +79,7 @@ class PairClassifier(nn.Module):
         return self.head(self.dropout(first))  # type: ignore[no-any-return]
 
     def pooled(self, first: Float[Tensor, "pairs 1 hidden"]) -> Float[Tensor, "pairs hidden"]:
-        """What the head reads of the first tokens' states."""
+        """Apply the pooler to the first tokens' states; the head reads the result."""
         if self.pooler is None:
             return first[:, 0]
         if self.activation is not None:  # the pooler is a bare linear layer
@@ -87,11 +87,11 @@ class PairClassifier(nn.Module):
         return self.pooler(first)  # type: ignore[no-any-return]
 
     def new_parameters(self) -> set[Tensor]:
-        """Parameters that were not pre-trained: those of fusion and head."""
+        """Return the parameters that were not pre-trained: those of fusion and head."""
         return {*self.fusion.parameters(), *self.head.parameters()}
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
-    """A 63-bit seed of its own for every (seed, names), equal on every machine."""
+    """Derive a distinct 63-bit seed for every (seed, names), equal on every machine."""
     digest = hashlib.sha256("/".join(map(str, (seed, *names))).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

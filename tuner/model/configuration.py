@@ -1,4 +1,4 @@
-"""An encoder's config.json: the numbers that are needed of it, and the kinds that are refused."""
+"""The checks of an encoder's config.json: the numbers it has to hold, and the kinds refused."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from tuner.model.files import broken, texts
 
 LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
 HIDDEN = ("hidden_size", "dim", "emb_dim", "d_model", "n_embd")
-"""What configurations call these numbers; the second is DistilBERT's, the third XLM's."""
+"""Keys that configurations use for these numbers; the second is DistilBERT's, the third XLM's."""
 MOST = {"layers": 1_000, "hidden": 2**17, "vocabulary": 2**24, "positions": 2**24}
-"""Larger numbers are not an encoder's: its tables alone would fill the memory."""
+"""Largest numbers accepted; with larger ones the encoder's tables alone would fill the memory."""
 SEEN = "seen_languages"
-"""Key of the configuration that `tuner.run.export` adds: it goes wherever the encoder goes."""
+"""The key that `tuner.run.export` adds to the configuration, so it stays with the encoder."""
 OFFSET = {
     *("roberta", "xlm-roberta", "xlm-roberta-xl", "roberta-prelayernorm", "camembert", "xmod"),
     *("data2vec-text", "ibert", "longformer", "mpnet", "esm", "luke", "mluke"),
 }
-"""Model types that number positions from `pad_token_id` + 1 on, as RoBERTa does."""
+"""Model types that number positions from `pad_token_id` + 1, as RoBERTa does."""
 GENERATES = re.compile(r"ForCausalLM|ForConditionalGeneration|^(?!XLNet|.*With).*LMHeadModel")
 LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,34}")
 
 
 def check_kind(config: Mapping[str, object], name: str) -> None:
-    """Refuse what its configuration alone shows not to be an encoder that can be trained here.
+    """Refuse a model whose configuration alone shows that it cannot be trained here.
 
     Args:
-        config: as in config.json.
-        name: the encoder's, as the user gave it.
+        config: the contents of config.json.
+        name: the encoder's name, as the user gave it.
 
     Raises:
-        UserError: it has a decoder or generates text, is quantised, or needs code of its own; or
-            its architecture is refused.
+        UserError: the model has a decoder or generates text, is quantised, or needs code of its
+            own; its architecture is refused; or the configuration is invalid.
     """
     kind = config.get("model_type")
     if not isinstance(kind, str) or not kind:
@@ -66,7 +66,7 @@ def check_kind(config: Mapping[str, object], name: str) -> None:
 
 
 class Numbers(NamedTuple):
-    """Those of a configuration that are needed; None where it need not have one."""
+    """The numbers needed of a configuration; an optional one is None if the key is missing."""
 
     layers: int
     hidden: int
@@ -75,10 +75,10 @@ class Numbers(NamedTuple):
 
 
 def numbers_of(config: Mapping[str, object], name: str) -> Numbers:
-    """Layers, channels, rows of the embedding, and tokens that an encoder takes.
+    """Read the numbers of layers, channels, rows of the embedding, and tokens an encoder takes.
 
     Raises:
-        UserError: one is missing, or is not a whole number of a likely size.
+        UserError: a number is missing, or is not a whole number of a plausible size.
     """
     return Numbers(
         _number(config, LAYERS, MOST["layers"], name),
@@ -89,10 +89,10 @@ def numbers_of(config: Mapping[str, object], name: str) -> Numbers:
 
 
 def _number(config: Mapping[str, object], names: tuple[str, ...], most: int, name: str) -> int:
-    """A whole number of a configuration, under the first of some keys that it has.
+    """Read a whole number of a configuration, under the first of some keys that it has.
 
     Raises:
-        UserError: it has none of them, or something else there.
+        UserError: all of the keys are missing, or the value is not a whole number from 1 to `most`.
     """
     key = next((key for key in names if config.get(key) is not None), None)
     if key is None:
@@ -106,15 +106,15 @@ def _number(config: Mapping[str, object], names: tuple[str, ...], most: int, nam
 
 
 def _optional(config: Mapping[str, object], key: str, most: int, name: str) -> int | None:
-    """The same of a key that not every encoder has."""
+    """Read a whole number under a key that not every encoder has; None if it is missing."""
     return None if config.get(key) is None else _number(config, (key,), most, name)
 
 
 def positions_of(config: Mapping[str, object], name: str) -> int | None:
-    """How many tokens an encoder takes; None where its configuration sets no end.
+    """Return how many tokens an encoder takes; None if its configuration sets no limit.
 
     Raises:
-        UserError: the configuration has something else than a number.
+        UserError: the configured value is not a whole number of a plausible size.
     """
     absolute = config.get("max_position_embeddings") is not None
     key = "max_position_embeddings" if absolute else "n_positions"
@@ -126,10 +126,10 @@ def positions_of(config: Mapping[str, object], name: str) -> int | None:
 
 
 def seen_languages(config: Mapping[str, object], name: str) -> tuple[str, ...]:
-    """Languages that an encoder was fine-tuned or chosen on, where it came out of a study.
+    """Return the languages that an encoder exported from a study was fine-tuned or chosen on.
 
     Raises:
-        UserError: there is something else than a list of language codes.
+        UserError: the value is not a list of language codes.
     """
     seen = config.get(SEEN)
     if seen is None:
@@ -143,10 +143,10 @@ def seen_languages(config: Mapping[str, object], name: str) -> tuple[str, ...]:
 
 
 def _needs_code(config: Mapping[str, object], kind: str) -> bool:
-    """Whether there is code with the model, and transformers has none for its type."""
+    """Return whether the model comes with code, and transformers has none for its type."""
     if not isinstance(config.get("auto_map"), Mapping):
         return False
-    found = find_spec("transformers")  # not imported: that takes seconds
+    found = find_spec("transformers")  # not imported: importing takes seconds
     assert found is not None and found.submodule_search_locations
     models = Path(found.submodule_search_locations[0]) / "models"
     folders = {kind, kind.replace("-", "_"), kind.replace("-", "").replace("_", "")}

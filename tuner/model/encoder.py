@@ -1,6 +1,6 @@
 """The pre-trained encoder: loaded once from safetensors, then built anywhere from plain arrays.
 
-The only place of the model that reads files or the Hugging Face hub.
+Only this module loads pre-trained weights and tokenizers, from files or the Hugging Face hub.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ class PretrainedEncoder:
     """An encoder as data: picklable, free of torch modules, shareable through an object store.
 
     Attributes:
-        name: as the user gave it.
+        name: the encoder's name, as the user gave it.
         config: the transformers configuration as a dictionary.
         weights: float32 arrays by parameter name; they may be read-only.
-        embedding: which of them has a row for each token.
-        has_pooler: whether a pre-trained pooler is among the weights.
+        embedding: name of the array that has a row for each token.
+        has_pooler: True if a pre-trained pooler is among the weights.
         checksum: sha256 over configuration and weights, before any was cut.
-        kept_tokens: ids, ascending, of the tokens that the rows of `embedding` are for; None where
-            they are for all. See `tuner.model.vocabulary`.
+        kept_tokens: ids, ascending, of the tokens that the rows of `embedding` are for; None if
+            they are for all tokens. See `tuner.model.vocabulary`.
     """
 
     name: str
@@ -75,35 +75,35 @@ class PretrainedEncoder:
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """Languages that it was fine-tuned or chosen on, where it was taken out of a study."""
+        """The languages it was fine-tuned or chosen on, if it was exported from a study."""
         return seen_languages(self.config, self.name)
 
     @property
     def num_layers(self) -> int:
-        """L: hidden states are numbered 0 (the embeddings' output) to L."""
+        """The number of layers L: hidden states are numbered 0 (the embeddings' output) to L."""
         return int(self._config().num_hidden_layers)
 
     @property
     def hidden_size(self) -> int:
-        """E: channels of a hidden state."""
+        """The number of channels of a hidden state, E."""
         return int(self._config().hidden_size)
 
     @property
     def shape(self) -> EncoderShape:
-        """How large it is, as it is here: cut, or whole."""
+        """The size of this encoder as it is, cut or whole."""
         parameters = sum(array.size for array in self.weights.values())
         positions = positions_of(self.config, self.name)
         return EncoderShape(self.num_layers, self.hidden_size, parameters, positions)
 
     def build(self) -> PreTrainedModel:
-        """A fresh module with a copy of these weights, in training mode; reads no file or hub."""
+        """Build a new module in training mode from a copy of the weights; read no file or hub."""
         with no_init_weights():
             model: PreTrainedModel = AutoModel.from_config(self._config())  # type: ignore[no-untyped-call]
-            if self.has_pooler and getattr(model, "pooler", None) is None:  # only where asked for
+            if self.has_pooler and getattr(model, "pooler", None) is None:  # only on request
                 model = AutoModel.from_config(self._config(), add_pooling_layer=True)  # type: ignore[no-untyped-call]
         if not self.has_pooler:
             without_pooler(model)
-        # torch.tensor copies: the arrays stay as they are, also where they are read-only.
+        # torch.tensor copies, so the arrays stay as they are and may be read-only.
         weights = {name: torch.tensor(array) for name, array in self.weights.items()}
         model.load_state_dict(weights, assign=True)
         model.train()
@@ -114,14 +114,15 @@ class PretrainedEncoder:
 
 
 def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
-    """Load weights and configuration, from a local folder or the hub, safetensors only.
+    """Load weights and configuration from a local folder or the hub, safetensors only.
 
-    A checkpoint saved without its pooler gives `has_pooler` False; any other missing weight is an
-    error, never initialised anew.
+    A checkpoint saved without its pooler gives `has_pooler` False. Any other missing weight is an
+    error; it is never initialised anew.
 
     Raises:
-        UserError: it cannot be found, reached or read, is not an encoder-only model, lacks
-            weights, or takes fewer than `encoder.max_length` tokens.
+        UserError: the encoder cannot be found, reached or read, is not an encoder-only model, lacks
+            weights, has weights that are NaN or infinite, or takes fewer than `encoder.max_length`
+            tokens.
     """
     source = source_of(encoder)
     with _quietly(encoder, source):
@@ -141,7 +142,7 @@ def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
             if leaves_its_pooler(model, report["unexpected_keys"]):
                 given["add_pooling_layer"] = True
                 model, report = AutoModel.from_pretrained(source, **given)
-        except Exception as error:  # of what is not as it was saved
+        except Exception as error:  # transformers raises many kinds for damaged files
             refuse(encoder, "weights", error)
     missing_pooler = {key for key in report["missing_keys"] if key.startswith("pooler.")}
     if missing := sorted(set(report["missing_keys"]) - missing_pooler):
@@ -171,12 +172,13 @@ def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
 
 
 def load_tokenizer(encoder: EncoderConfig) -> PreTrainedTokenizerBase:
-    """The encoder's own tokenizer.
+    """Load the encoder's own tokenizer.
 
     Raises:
-        UserError: it cannot be found, reached or read, or its vocabulary is not the encoder's:
-            larger than the embedding, or less than half of it (transformers 5 gives a vocabulary
-            of special tokens only, silently, where the vocabulary's file is missing or ignored).
+        UserError: the tokenizer cannot be found, reached or read, or its vocabulary is not the
+            encoder's: it is larger than the embedding, or less than half of it. (If the file of the
+            vocabulary is missing or ignored, transformers 5 silently gives a vocabulary of special
+            tokens only.)
     """
     source = source_of(encoder)
     with _quietly(encoder, source):
@@ -195,7 +197,7 @@ def load_tokenizer(encoder: EncoderConfig) -> PreTrainedTokenizerBase:
 
 def _load_config(encoder: EncoderConfig, source: str) -> PretrainedConfig:
     if Path(source).is_dir():
-        read_config(Path(source), encoder.name)  # what is not a file is not opened
+        read_config(Path(source), encoder.name)  # opens only plain files
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(
             source, revision=encoder.revision, trust_remote_code=False
@@ -215,12 +217,12 @@ def _check_max_length(encoder: EncoderConfig, model: PreTrainedModel) -> None:
     positions = int(getattr(model.config, "max_position_embeddings", encoder.max_length))
     table = dict(model.named_modules()).get("embeddings.position_embeddings")
     if isinstance(table, nn.Embedding) and table.padding_idx is not None:
-        positions -= table.padding_idx + 1  # RoBERTa numbers positions from there on
+        positions -= table.padding_idx + 1  # RoBERTa numbers positions from there
     check_max_length(encoder, positions)
 
 
 def _check_finite(encoder: EncoderConfig, model: PreTrainedModel) -> None:
-    """Refuse weights that are NaN or infinite: every loss would be."""
+    """Refuse weights that are NaN or infinite, since every loss would be, too."""
     for name, parameter in model.named_parameters():
         wrong = parameter.numel() - int(torch.isfinite(parameter).sum())
         if wrong:
@@ -246,7 +248,7 @@ def _checksum(config: dict[str, Any], weights: dict[str, np.ndarray]) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without what transformers warns of."""
+    """Silence the warnings of transformers in the context."""
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
@@ -257,7 +259,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def _quietly(encoder: EncoderConfig, source: str) -> Iterator[None]:
-    """Without progress bars and reports, and without retries where the hub does not answer."""
+    """Suppress progress bars and reports, and retries if the hub does not answer."""
     local = Path(source).is_dir()
     silent = not local and bool(ask("model", source, encoder.revision).silence)
     progress = logging.is_progress_bar_enabled()

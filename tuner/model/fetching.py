@@ -1,6 +1,6 @@
-"""An encoder of the hub: its configuration and the header of its weights; and why it is not had.
+"""Encoders on the hub: fetch their configuration and weight headers, and explain failures.
 
-The hub's and transformers' errors are told here in our words, each with what helps against it.
+This module translates errors of the hub and of transformers into our words, each with a remedy.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ class HubAway(UserError):
 
 
 def fetched(encoder: EncoderConfig) -> tuple[Path, dict[str, list[int]] | None]:
-    """What the hub or its cache has of an encoder, without fetching its weights.
+    """Fetch an encoder's configuration and shapes from the hub or its cache, without its weights.
 
     Returns:
-        A folder with config.json; and the shapes of the weights by name, None where the folder has
+        A folder with config.json; and the shapes of the weights by name, or None if the folder has
         the weights themselves.
 
     Raises:
-        UserError: it cannot be found or read.
-        HubAway: the hub may have it, but does not answer.
+        UserError: the encoder cannot be found or read.
+        HubAway: the hub may have the encoder, but does not answer.
     """
     name, revision = encoder.name, encoder.revision
     part, silence = "configuration", _silence(encoder)
@@ -54,7 +54,7 @@ def fetched(encoder: EncoderConfig) -> tuple[Path, dict[str, list[int]] | None]:
 
 
 def _has_weights(folder: Path) -> bool:
-    """Whether all files of the weights are in the cache."""
+    """Return whether all files of the weights are in the cache."""
     if (folder / WHOLE).exists():
         return True
     if not (folder / INDEX).exists():
@@ -65,7 +65,7 @@ def _has_weights(folder: Path) -> bool:
 
 
 def refuse(encoder: EncoderConfig, part: str, error: Exception) -> NoReturn:
-    """Say what is wrong with a part of an encoder, whatever library found it.
+    """Raise an error that says what is wrong with a part of an encoder, whichever library raised.
 
     Raises:
         UserError: always.
@@ -87,7 +87,7 @@ def refuse(encoder: EncoderConfig, part: str, error: Exception) -> NoReturn:
 
 
 def _remedy(error: Exception, reason: str) -> str:
-    """What helps against an error of the libraries that load encoders."""
+    """Return the remedy for an error of the libraries that load encoders."""
     text = str(error)
     if isinstance(error, GatedRepoError):
         return "Ask for access on the model's page of the hub, then give your token in HF_TOKEN."
@@ -112,10 +112,10 @@ def _remedy(error: Exception, reason: str) -> str:
 
 
 def _silence(encoder: EncoderConfig) -> str:
-    """Why the hub is silent about an encoder; empty where it has it.
+    """Return why the hub does not answer about an encoder; empty if it has the encoder.
 
     Raises:
-        UserError: it answers that it does not.
+        UserError: the hub answers that it does not have the encoder.
     """
     try:
         return ask("model", encoder.name, encoder.revision).silence

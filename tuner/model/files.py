@@ -1,7 +1,7 @@
-"""An encoder's files, read without torch: what they are, and why some cannot be an encoder's.
+"""Reading and checking an encoder's files, without torch.
 
-A folder comes from anywhere, so nothing in it is trusted: only plain files of a likely size are
-opened, and nothing outside the folder is, whatever an index says.
+A folder may come from anywhere, so nothing in it is trusted: only plain files of a plausible size
+are opened, and none outside the folder, whatever an index says.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ TOKENIZERS = (
 )
 """Files that hold a vocabulary; one of them is enough."""
 LARGEST_JSON, LARGEST_VOCABULARY = 2**24, 2**29
-"""Bytes: those of a configuration or an index, and those of a tokenizer."""
+"""Most bytes of a configuration or an index, and of a tokenizer."""
 LFS = b"version https://git-lfs"
-"""How a file begins that Git has left in place of a large one."""
+"""The first bytes of a pointer file that Git LFS leaves in place of a large one."""
 SAVE_AGAIN = "Save it again by save_pretrained, of model and tokenizer, or copy it again, whole."
 
 CONVERT = (
@@ -45,7 +45,7 @@ CONVERT = (
 
 
 def broken(name: str, part: str, reason: str, remedy: str) -> NoReturn:
-    """Say what is wrong with a part of an encoder.
+    """Raise an error that says what is wrong with a part of an encoder.
 
     Raises:
         UserError: always.
@@ -54,12 +54,12 @@ def broken(name: str, part: str, reason: str, remedy: str) -> NoReturn:
 
 
 def read_json(file: Path, name: str, part: str) -> dict[str, Any]:
-    """A JSON file of an encoder.
+    """Read a JSON file of an encoder.
 
     Args:
-        file: to read.
-        name: the encoder's, as the user gave it.
-        part: of it that the file holds, for the message.
+        file: the file to read.
+        name: the encoder's name, as the user gave it.
+        part: the part of the encoder that the file holds, for the error message.
 
     Raises:
         UserError: the file is missing, cannot be read, or is not one plain JSON object.
@@ -83,7 +83,7 @@ def read_json(file: Path, name: str, part: str) -> dict[str, Any]:
 
 
 def read_shapes(folder: Path, name: str) -> dict[str, list[int]]:
-    """The shapes of all weights in a folder, by name, from the headers of their files.
+    """Read the shapes of all weights in a folder, by name, from the headers of their files.
 
     Raises:
         UserError: the weights are missing, not safetensors, broken, or outside the folder.
@@ -106,12 +106,12 @@ def check_tokenizer(folder: Path, name: str, rows: int | None) -> None:
     """Check that a folder holds a tokenizer, and that its vocabulary may be the encoder's.
 
     Args:
-        folder: of the encoder.
-        name: as the user gave it.
-        rows: of the encoder's embedding; None where its configuration does not say.
+        folder: the encoder's folder.
+        name: the encoder's name, as the user gave it.
+        rows: rows of the encoder's embedding; None if its configuration does not say.
 
     Raises:
-        UserError: there is no tokenizer, it is broken, or it is another encoder's.
+        UserError: the tokenizer is missing, broken, or another encoder's.
     """
     there = [folder / file for file in TOKENIZERS if (folder / file).exists()]
     if not there:
@@ -125,7 +125,7 @@ def check_tokenizer(folder: Path, name: str, rows: int | None) -> None:
 
         try:
             entries = Tokenizer.from_file(str(there[0])).get_vocab_size()
-        except Exception as error:  # the library raises nothing more exact
+        except Exception as error:  # the library raises nothing more specific
             reason = f"tokenizer.json is not a tokenizer's: {_first_line(error)}"
             broken(name, "tokenizer", reason, SAVE_AGAIN)
     elif there[0].name == "vocab.txt":
@@ -138,7 +138,7 @@ def check_vocabulary(name: str, entries: int, rows: int) -> None:
     """Refuse a vocabulary that is larger than the encoder's embedding, or less than half of it.
 
     Raises:
-        UserError: it is.
+        UserError: the vocabulary is too large or too small.
     """
     if not rows / 2 <= entries <= rows:
         raise UserError(
@@ -149,10 +149,10 @@ def check_vocabulary(name: str, entries: int, rows: int) -> None:
 
 
 def check_plain(file: Path, name: str, part: str, most: int | None) -> None:
-    """Refuse to open what is missing, not a plain file, unreadable, or too large.
+    """Refuse a file that is missing, not plain, unreadable, larger than `most`, or an LFS pointer.
 
     Raises:
-        UserError: it is.
+        UserError: the file is refused.
     """
     try:
         found = file.stat()  # follows links: the hub's cache is made of them
@@ -178,7 +178,7 @@ def check_plain(file: Path, name: str, part: str, most: int | None) -> None:
 
 
 def likely_folder(name: str) -> str:
-    """A hint where what looks like a hub id may be a misspelt folder; else empty."""
+    """Return a hint if a name that looks like a hub id may be a misspelt folder; else empty."""
     path = Path(name)
     if path.is_file():
         return f"{name} is a file here: name the folder that holds it"
@@ -196,7 +196,7 @@ def likely_folder(name: str) -> str:
 
 
 def _weight_files(folder: Path, name: str) -> list[Path]:
-    """Those that transformers would load."""
+    """Return the files of weights that transformers would load."""
     if (folder / WHOLE).exists() or (folder / WHOLE).is_symlink():
         return [folder / WHOLE]
     index = folder / INDEX
@@ -214,7 +214,7 @@ def _weight_files(folder: Path, name: str) -> list[Path]:
 
 
 def _missing(file: Path) -> tuple[str, str]:
-    """Why a file is not there, and what helps."""
+    """Return why a file is missing, and the remedy."""
     folder = file.parent
     reason = f"there is no {file.name} in {folder}"
     children = {child.name for child in folder.iterdir()}
@@ -224,7 +224,7 @@ def _missing(file: Path) -> tuple[str, str]:
             "Merge the two and save the result: model.merge_and_unload().save_pretrained(FOLDER), "
             "with the tokenizer.",
         )
-    if "modules.json" in children:  # of sentence-transformers
+    if "modules.json" in children:  # the folder is a model of sentence-transformers
         for child in sorted(children):
             if (folder / child / "config.json").is_file() and _is_transformer(folder, child):
                 return (
@@ -250,7 +250,10 @@ def _missing(file: Path) -> tuple[str, str]:
 
 
 def _is_transformer(folder: Path, child: str) -> bool:
-    """Whether a module of sentence-transformers is the encoder: its pooling has no model type."""
+    """Return whether a module of sentence-transformers is the encoder.
+
+    Its pooling module has no model type.
+    """
     return "model_type" in read_json(folder / child / "config.json", str(folder), "configuration")
 
 
@@ -268,5 +271,5 @@ def _first_line(error: Exception) -> str:
 
 
 def texts(value: object) -> list[str]:
-    """The texts in a list of a configuration; whatever else it is, none."""
+    """Return the strings in a list of a configuration; an empty list if it is not a list."""
     return [part for part in value if isinstance(part, str)] if isinstance(value, list) else []

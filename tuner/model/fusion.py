@@ -1,10 +1,10 @@
-"""Fusion: what the head reads, made from the last hidden state X and a lower one Y.
+"""Fusion: it combines the last hidden state X and a lower one Y into what the head reads.
 
-`last` is the baseline, `sum` and `concat` are the controls without attention, `dlfa` is the method:
-a reconstruction. The paper (arXiv 2205.08497) was available as its abstract only: two branches, two
-convolutions, element-wise multiplication, the last and one lower layer. What that leaves open is
-filled from the attentional feature fusion it builds on (arXiv 2009.14082, section 3), with
-LayerNorm in place of BatchNorm, which would make a pair's output depend on its batch.
+`last` is the baseline, `sum` and `concat` are the controls without attention, and `dlfa` is the
+method, a reconstruction. Only the abstract of the paper (arXiv 2205.08497) was available: two
+branches, two convolutions, element-wise multiplication, the last and one lower layer. What it
+leaves open is filled from the attentional feature fusion it builds on (arXiv 2009.14082, section
+3), with LayerNorm in place of BatchNorm, which would make a pair's output depend on its batch.
 
 Shapes: B pairs, T tokens, E hidden. A new kind is one class here and its line in
 `tuner.study.fusions`.
@@ -28,7 +28,7 @@ Mask = Int[Tensor, "pairs tokens"]
 
 
 class LastLayer(nn.Module):
-    """Z = X, the baseline."""
+    """The baseline, Z = X."""
 
     def __init__(self, config: FusionConfig, hidden_size: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class LastLayer(nn.Module):
 
 
 class Sum(nn.Module):
-    """Z = X + Y: the lower layer without attention and without new weights."""
+    """The sum Z = X + Y: it adds the lower layer without attention and without new weights."""
 
     def __init__(self, config: FusionConfig, hidden_size: int) -> None:
         super().__init__()
@@ -49,11 +49,11 @@ class Sum(nn.Module):
 
 
 class Concatenation(nn.Module):
-    """Z = W [X; Y] + b, token by token: a learnt mix of the two layers without attention.
+    """A learnt mix of the two layers without attention: Z = W [X; Y] + b, token by token.
 
-    W (E × 2E) starts as every new linear layer does, normal with deviation 0.02 and no bias (see
-    `PairClassifier`): the textbook start, alike for every kind that has weights to learn. The
-    pre-trained pooler reads a random mix at first. Starting from [I I], which is `sum`, was no
+    W (E × 2E) starts as every new linear layer does, normal with deviation 0.02, and b at 0 (see
+    `PairClassifier`): the textbook start, the same for every kind that has weights to learn. At
+    first the pre-trained pooler reads a random mix. Starting from [I I], which is `sum`, was no
     better on nano (sources 89.2 against 91.8, means of layers 1 to 3 × 3 seeds).
     """
 
@@ -68,7 +68,7 @@ class Concatenation(nn.Module):
 
 
 class DoubleLayerFeatureAggregation(nn.Module):
-    """Z from X and Y by attention weights M(X + Y) in (0, 1), all of shape B × T × E.
+    """The fusion Z of X and Y by attention weights M(X + Y) in (0, 1), all of shape B × T × E.
 
     `multiply`: Z = (X + Y) ⊙ M. `select`: Z = X ⊙ M + Y ⊙ (1 − M), as in arXiv 2009.14082, eq. 4.
     """
@@ -90,10 +90,10 @@ class DoubleLayerFeatureAggregation(nn.Module):
 
 
 class AIF(nn.Module):
-    """Attention weights M(U) = σ(L(U) + G(U)) over features U.
+    """The attention weights M(U) = σ(L(U) + G(U)) over features U.
 
-    L, the local branch: pointwise convolution E → E/r, LayerNorm, ReLU, pointwise convolution
-    E/r → E, LayerNorm. G, the global branch: the same, with weights of its own, on the mean of U
+    L is the local branch: pointwise convolution E → E/r, LayerNorm, ReLU, pointwise convolution
+    E/r → E, LayerNorm. G is the global branch: the same, with weights of its own, on the mean of U
     over the unmasked tokens, broadcast to all. E/r is rounded down.
 
     Raises:
@@ -114,7 +114,7 @@ class AIF(nn.Module):
 
 
 def _branch(hidden_size: int, channels: int) -> nn.Sequential:
-    """A bottleneck; a pointwise convolution over tokens is a linear map of each token."""
+    """Build a bottleneck; a pointwise convolution over tokens is a linear map of each token."""
     return nn.Sequential(
         nn.Linear(hidden_size, channels),
         nn.LayerNorm(channels),
@@ -125,7 +125,7 @@ def _branch(hidden_size: int, channels: int) -> nn.Sequential:
 
 
 def build_fusion(config: FusionConfig, hidden_size: int, num_layers: int) -> nn.Module:
-    """The module of `config.kind`: `forward(last, lower, mask)`, X and Y to Z.
+    """Build the module of `config.kind`, whose `forward(last, lower, mask)` maps X and Y to Z.
 
     Raises:
         UserError: the encoder has no such lower layer, or `config.reduction` leaves no channel.

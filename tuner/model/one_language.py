@@ -1,6 +1,6 @@
-"""Encoders that are told which language a sequence is in: X-MOD's adapters, XLM's embeddings.
+"""Encoders that take the language of a sequence: X-MOD for its adapters, XLM for its embeddings.
 
-A sequence has one language there, so both sentences of a pair must be in it.
+Such a sequence has one language, so both sentences of a pair must be in it.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from tuner.study import StudyConfig
 from tuner.study.protocol import Protocol
 
 USUAL = {"zh": "zh_CN"}
-"""The code that a language means where an encoder has several: PAWS-X and XNLI are in simplified
+"""The code that stands for a language if an encoder has several: PAWS-X and XNLI are in simplified
 Chinese."""
 
 
 def language_numbers(
     config: Mapping[str, object], languages: Sequence[str], name: str
 ) -> tuple[int, ...] | None:
-    """The number that an encoder has for each of some languages; None where it asks for none.
+    """Return an encoder's number for each of some languages; None if it takes no language.
 
     Args:
-        config: as in config.json.
-        languages: codes such as `de`; an encoder's own, such as `de_DE`, are found by their first
-            part where only one begins so, or one of them is usual.
-        name: the encoder's, as the user gave it.
+        config: the contents of config.json.
+        languages: codes such as `de`. An encoder's own code, such as `de_DE`, matches by its first
+            part if it is the only one that begins so, or the usual one.
+        name: the encoder's name, as the user gave it.
 
     Raises:
-        UserError: it does not know one of them, or has several codes for it; or its configuration
-            does not say which it knows.
+        UserError: the encoder does not know a language or has several codes for it, or its
+            configuration does not list its languages properly.
     """
     known = _known(config, name)
     if known is None:
@@ -56,7 +56,7 @@ def language_numbers(
 
 
 def assumed_codes(config: Mapping[str, object], languages: Sequence[str], name: str) -> list[str]:
-    """Lines for the user about languages that are taken for the usual one of several."""
+    """Return lines for the user about languages that were matched to the usual one of several."""
     known = _known(config, name) or {}
     return [
         f"the encoder {name} knows {' and '.join(_alike(language, known))}: {language} is taken "
@@ -69,7 +69,7 @@ def assumed_codes(config: Mapping[str, object], languages: Sequence[str], name: 
 
 
 def check_one_language(config: Mapping[str, object], study: StudyConfig) -> None:
-    """Check that no pair of a study is in two languages where its encoder takes one a sequence.
+    """Check that no pair of a study is in two languages if its encoder takes one per sequence.
 
     Raises:
         UserError: batches or evaluation sets are cross-lingual, or the encoder does not know one
@@ -97,10 +97,10 @@ def check_one_language(config: Mapping[str, object], study: StudyConfig) -> None
 
 
 def _known(config: Mapping[str, object], name: str) -> dict[str, int] | None:
-    """The languages' numbers by the encoder's own codes.
+    """Return the languages' numbers by the encoder's own codes; None if it takes no language.
 
     Raises:
-        UserError: the configuration does not hold them as it must.
+        UserError: the configuration's list or map of languages is invalid.
     """
     match config.get("model_type"):
         case "xmod":
@@ -128,7 +128,7 @@ def _known(config: Mapping[str, object], name: str) -> dict[str, int] | None:
 
 
 def _numbers(given: object, count: int) -> dict[str, int] | None:
-    """A map from codes to numbers below `count`; None where it is not one."""
+    """Return a map from codes to numbers below `count`; None if the value is not such a map."""
     if not isinstance(given, Mapping):
         return None
     numbers = {
@@ -140,7 +140,7 @@ def _numbers(given: object, count: int) -> dict[str, int] | None:
 
 
 def _codes(language: str, known: Mapping[str, int]) -> list[str]:
-    """The encoder's own codes that a language may mean: one where that is certain."""
+    """Return the encoder's own codes that a language may mean: a single one if it is certain."""
     if language in known:
         return [language]
     alike, usual = _alike(language, known), USUAL.get(language)

@@ -1,9 +1,9 @@
-"""Pairs of many lengths through an encoder in one pass, with hardly any padding.
+"""Packing: pairs of many lengths go through an encoder in one pass, with hardly any padding.
 
-Pairs of like length are a block, padded to its longest. Where an encoder lets us, the tokens of all
-blocks lie one after another in a single sequence: what works token by token (nine tenths of the
-arithmetic) takes them together, and only attention goes block by block. Other encoders are called
-once a block. Both compute the same.
+Pairs of similar length form a block, padded to its longest pair. If the encoder allows, the tokens
+of all blocks lie one after another in a single sequence: the operations on single tokens (nine
+tenths of the arithmetic) process them together, and only attention goes block by block. Other
+encoders are called once per block. Both ways compute the same.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from transformers import AttentionInterface, PreTrainedModel
 from tuner.model.dropout import dropout as drop_out
 
 ATTENTION = "tuner_blocks"
-"""Name of `attend` among the attention functions of transformers."""
+"""The name of `attend` among the attention functions of transformers."""
 PACKABLE = frozenset({"bert", "roberta", "xlm-roberta", "distilbert"})
-"""Types of encoders that take positions, work on tokens one by one but for attention, and hand on
-what they are given to the attention function."""
+"""Types of encoders that accept positions, process tokens one by one except in attention, and pass
+further arguments on to the attention function."""
 
 Hidden = Float[Tensor, "_ _ hidden"]
-"""Of a block, by pair and token."""
+"""The hidden states of a block, by pair and token."""
 Keys = tuple[tuple[int, int], Bool[Tensor, "_ 1 1 _"]]
-"""Of a block: its shape, and what is attended to: tokens, not padding."""
+"""A block's shape, and its mask of what is attended to: tokens, not padding."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Block:
     Attributes:
         input_ids: token ids.
         attention_mask: 1 for tokens, 0 for padding, which is on the right.
-        token_type_ids: which sentence a token belongs to; None where the encoder knows none.
-        language_ids: the encoder's number of each pair's language; None where it asks for none.
+        token_type_ids: the sentence that a token belongs to; None if the encoder has no types.
+        language_ids: the encoder's number of each pair's language; None if it takes no language.
     """
 
     input_ids: Int[Tensor, "pairs tokens"]
@@ -50,16 +50,17 @@ class Block:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Pairs, tokens."""
+        """The numbers of pairs and tokens."""
         pairs, tokens = self.input_ids.shape
         return pairs, tokens
 
 
 class BlockEncoder:
-    """An encoder called with blocks; it is for this alone then.
+    """An encoder that is called with blocks.
 
     Args:
-        encoder: a model of transformers without its pooler.
+        encoder: a transformers model without its pooler. A packable one gets another attention
+            function, so it can be called only through this class.
     """
 
     def __init__(self, encoder: PreTrainedModel) -> None:
@@ -71,7 +72,7 @@ class BlockEncoder:
             encoder.set_attn_implementation(ATTENTION)
 
     def __call__(self, blocks: Sequence[Block], all_layers: bool) -> list[list[Hidden]]:
-        """Hidden states of every block: the last of them X, before it all others if asked for."""
+        """Return the hidden states of every block: all others if `all_layers`, and X at the end."""
         if self.packs and len(blocks) > 1:
             return self._together(blocks, all_layers)
         return [
@@ -87,7 +88,7 @@ class BlockEncoder:
         ]
 
     def _together(self, blocks: Sequence[Block], all_layers: bool) -> list[list[Hidden]]:
-        """In one call, as one sequence."""
+        """Encode all blocks in one call, as one sequence."""
         types = [block.token_type_ids for block in blocks if block.token_type_ids is not None]
         states = self._states(
             all_layers,
@@ -113,10 +114,10 @@ class BlockEncoder:
         blocks: Sequence[Block],
         **further: object,
     ) -> list[Float[Tensor, "rows tokens hidden"]]:
-        """What the encoder makes of token ids, which are those of these blocks."""
+        """Return the encoder's hidden states for token ids, which are those of `blocks`."""
         if "token_type_ids" in self._arguments:
             further["token_type_ids"] = token_type_ids
-        if self.packs:  # handed on to `attend`
+        if self.packs:  # passed on to `attend`
             further["blocks"] = [
                 (block.shape, block.attention_mask.bool()[:, None, None]) for block in blocks
             ]
@@ -126,7 +127,7 @@ class BlockEncoder:
             output_hidden_states=all_layers,
             **further,
         )
-        # The last hidden state is what the encoder gives: some normalise it once more at the end.
+        # Take the encoder's output as the last state: some encoders normalise it once more.
         lower = output.hidden_states[:-1] if all_layers else ()
         return [*lower, output.last_hidden_state]
 
@@ -137,7 +138,7 @@ class BlockEncoder:
 
 
 def arguments_of(encoder: PreTrainedModel, block: Block) -> dict[str, Tensor]:
-    """What an encoder is given of a block beside token ids and mask, called by itself."""
+    """Return the arguments beside token ids and mask for an encoder called with one block."""
     accepted = frozenset(inspect.signature(encoder.forward).parameters)
     types = block.token_type_ids
     given = {"token_type_ids": types} if types is not None and "token_type_ids" in accepted else {}
@@ -145,10 +146,10 @@ def arguments_of(encoder: PreTrainedModel, block: Block) -> dict[str, Tensor]:
 
 
 def further_arguments(accepted: Set[str], block: Block) -> dict[str, Tensor]:
-    """What some encoders ask for besides, under the names that they have for it.
+    """Return the further arguments that some encoders need, under their own names.
 
-    The numbers of the pairs' languages; for Longformer, that the first token sees all others, as
-    its own classifier has it.
+    These are the numbers of the pairs' languages; and for Longformer a mask that lets the first
+    token see all others, as in its own classifier.
     """
     if "global_attention_mask" in accepted:
         first = torch.zeros_like(block.attention_mask)
@@ -157,9 +158,9 @@ def further_arguments(accepted: Set[str], block: Block) -> dict[str, Tensor]:
     numbers = block.language_ids
     if numbers is None:
         return {}
-    if "lang_ids" in accepted:  # X-MOD's: one a pair
+    if "lang_ids" in accepted:  # X-MOD takes one per pair
         return {"lang_ids": numbers}
-    assert "langs" in accepted  # XLM's: one a token
+    assert "langs" in accepted  # XLM takes one per token
     return {"langs": numbers[:, None].expand(block.shape)}
 
 
@@ -174,15 +175,15 @@ def attend(
     scaling: float | None = None,
     **unused: object,
 ) -> tuple[Float[Tensor, "rows tokens heads channels"], None]:
-    """Attention within each pair: an attention function for transformers.
+    """Attend within each pair: an attention function for transformers.
 
-    The rows are the pairs of the one block there is, or of several blocks there is one row.
+    If there is one block, the rows are its pairs. Several blocks are packed into a single row.
     """
     if len(blocks) == 1:
         keys = blocks[0][1]
         return _attend(query, key, value, keys, dropout, scaling).transpose(1, 2), None
     sizes = [pairs * width for (pairs, width), _ in blocks]
-    # Split, not sliced: the gradient is put together once.
+    # Split instead of slicing, so the gradient is assembled only once.
     parts = zip(*(torch.split(each[0], sizes, dim=1) for each in (query, key, value)), strict=True)
     attended = []
     for (shape, keys), part in zip(blocks, parts, strict=True):
@@ -201,7 +202,7 @@ def _attend(
 ) -> Float[Tensor, "pairs heads tokens channels"]:
     if p == 0.0 or query.device.type != "cpu":
         return F.scaled_dot_product_attention(query, key, value, keys, p, scale=scaling)
-    # On a CPU torch has no kernel with dropout; what it composes instead takes longer than this.
+    # On a CPU torch has no kernel with dropout; its fallback takes longer than this.
     scores = query * (scaling or query.shape[-1] ** -0.5) @ key.transpose(2, 3)
     return drop_out(scores.masked_fill(~keys, -torch.inf).softmax(-1), p) @ value
 
@@ -211,7 +212,7 @@ def _in_a_row(parts: Sequence[Int[Tensor, ...]]) -> Int[Tensor, "1 tokens"]:
 
 
 def _first_position(encoder: PreTrainedModel) -> int:
-    """RoBERTa numbers positions from the padding's id on, others from 0."""
+    """Return the first position: RoBERTa numbers from the padding's id + 1, others from 0."""
     table = dict(encoder.named_modules()).get("embeddings.position_embeddings")
     padding = table.padding_idx if isinstance(table, nn.Embedding) else None
     return 0 if padding is None else padding + 1

@@ -1,4 +1,4 @@
-"""An encoder's own pooler, in the forms that architectures have it."""
+"""The encoder's own pooler, in the forms that it has in different architectures."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from transformers import PreTrainedModel
 
 
 def without_pooler(model: PreTrainedModel) -> nn.Module | None:
-    """Take a model's pooler out of it; returns it, None where there was none.
+    """Take a model's pooler out of it and return it; None if there was none.
 
-    A module that changes nothing takes its place: some models call their pooler unasked.
+    An identity takes its place, since some models call their pooler unasked.
     """
     pooler = dict(model.named_children()).get("pooler")
     if pooler is not None:
@@ -22,16 +22,16 @@ def without_pooler(model: PreTrainedModel) -> nn.Module | None:
 
 
 def activation_of(encoder: PreTrainedModel) -> nn.Module:
-    """What the encoder puts on its bare linear pooler, under ALBERT's or BigBird's name for it."""
+    """Return the activation after a bare linear pooler, under ALBERT's or BigBird's name for it."""
     modules = dict(encoder.named_children())
     names = ("pooler_activation", "activation")
     return next((modules[name] for name in names if name in modules), nn.Identity())
 
 
 def leaves_its_pooler(model: PreTrainedModel, unexpected: Iterable[str]) -> bool:
-    """Whether the checkpoint has a pooler that the model makes only where it is asked for.
+    """Return whether the checkpoint has a pooler that the model builds only on request.
 
-    Of NomicBERT and GTE, for instance.
+    NomicBERT and GTE are examples.
     """
     asked = "add_pooling_layer" in inspect.signature(type(model)).parameters
     base = model.base_model_prefix

@@ -1,10 +1,11 @@
-"""Whether an encoder computes what training relies on, tried on a few pairs of the study.
+"""The probe: it tries on a few pairs of the study whether an encoder computes what training needs.
 
-Training joins pairs to blocks, pads them, cuts the vocabulary, packs blocks into one sequence, and
-takes lower layers and the pooler apart. All that is exact for an encoder built as BERT is, and not
-for every one that transformers loads: some mix tokens with padding, or pairs with one another, some
-read from left to right. So transformers' own model is run on single pairs, and ours beside it, in
-float64 and without dropout. `tuner.model.verdict` remembers the answer.
+Training joins pairs into blocks, pads them, cuts the vocabulary, packs blocks into one sequence,
+and takes out lower layers and the pooler. All this is exact for an encoder built like BERT, but not
+for every encoder that transformers loads: some mix tokens with padding, or pairs with one another,
+and some read from left to right. So the probe runs transformers' own model on single pairs, and
+ours beside it, without dropout and in float64 (float32 above `LARGE` parameters).
+`tuner.model.verdict` remembers the answer.
 """
 
 from __future__ import annotations
@@ -32,41 +33,41 @@ from tuner.study.parts import EncoderConfig
 from tuner.study.trial import FusionConfig, HeadConfig
 
 LONG_FIRST = range(PAIRS)[::-1]
-"""A short pair turns BigBird's sparse attention off for good; so the longest pair comes first."""
+"""The longest pair comes first, since a short one turns BigBird's sparse attention off for good."""
 WIDER = 5
-"""Tokens of padding that are added to the longest pair."""
+"""Tokens of padding added to the longest pair."""
 LARGE = 500_000_000
-"""Parameters above which float32 is used: in float64 they would take 4 GB and more."""
+"""Parameters above which the probe uses float32: in float64 they would take 4 GB and more."""
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
 """Largest difference that rounding explains, relative to the largest number.
 
-Some architectures round to float32 inside whatever they are run in; mixing makes a difference of
-0.1 and more.
+Some architectures round to float32 internally, whatever type they run in. Mixing tokens or pairs
+makes a difference of 0.1 and more.
 """
 SEEN = 1e-6
-"""Smallest change of the first token that shows that it sees the others; in a causal model, it is
-zero."""
+"""The first token sees the others if its state changes by more than this; in a causal model the
+change is zero."""
 NO_MEMORY = (
     "can't allocate memory",
     "cannot allocate memory",
     "out of memory",
     "not enough memory",
 )
-"""Parts of messages that say so, in lower case: not every allocator has an exception of its own."""
+"""Lower-case parts of out-of-memory messages: not every allocator has an exception of its own."""
 
 NOT_FINITE = "its hidden states are NaN or infinite"
 
 States = list[Float[Tensor, "_ _ _"]]
-"""Hidden states by layer; the last is what the encoder gives."""
+"""Hidden states by layer; the last is the encoder's output."""
 
 
 class _Refusal(Exception):
-    """Why the encoder cannot be trained."""
+    """The reason why the encoder cannot be trained."""
 
 
 @dataclass(frozen=True)
 class _Alone:
-    """What transformers' own model makes of one pair."""
+    """The output of transformers' own model for one pair."""
 
     states: States
     pooled: Float[Tensor, "1 hidden"] | None
@@ -80,9 +81,9 @@ def tried(
     renumbered: TokenisedCorpus,
     languages: Sequence[str],
 ) -> Verdict:
-    """The verdict of `probe`, from the cache where the encoder was tried before.
+    """Return the verdict of `probe`, from the cache if the encoder was tried before.
 
-    `config` says where the encoder was loaded from; the rest is as for `probe`.
+    `config` says where the encoder was loaded from; the other arguments are those of `probe`.
     """
     template = corpus.template
     types = None if template.types is None else template.types.tolist()
@@ -113,11 +114,11 @@ def probe(
         corpus: the study's pairs, with token ids of `whole`.
         cut: the encoder as it is trained.
         renumbered: the same pairs, with token ids of `cut`.
-        languages: trained on.
+        languages: the languages that are trained on.
 
     Raises:
-        UserError: it cannot be run, for whatever reason: memory may be one, so that this is not a
-            verdict to remember.
+        UserError: the encoder cannot be run. This is not a verdict to remember, since the reason
+            may be a lack of memory.
     """
     dtype = torch.float64 if whole.shape.parameters <= LARGE else torch.float32
     chosen = ChosenPairs.of(corpus, languages)
@@ -127,7 +128,7 @@ def probe(
             return _compared(cut, chosen, renumbered, singles, unfused, dtype)
     except _Refusal as refusal:
         return Verdict(refused=str(refusal))
-    except Exception as error:  # architectures that we do not know raise what they like
+    except Exception as error:  # unknown architectures may raise anything
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         if _is_out_of_memory(error):
             raise UserError(
@@ -145,10 +146,13 @@ def probe(
 def _expected(
     encoder: PretrainedEncoder, chosen: ChosenPairs, corpus: TokenisedCorpus, dtype: torch.dtype
 ) -> tuple[list[_Alone], str]:
-    """What transformers' own model makes of every pair alone, and why layers cannot be fused.
+    """Return the outputs of transformers' own model for single pairs, and why layers cannot fuse.
+
+    The reason is empty if the layers can be fused.
 
     Raises:
-        _Refusal: it is not one hidden state a token, or the first token sees no other.
+        _Refusal: the states are NaN or infinite, differ from run to run, or are not one per token;
+            or the first token does not see the others.
     """
     model = encoder.build().to(dtype).eval()  # type: ignore[arg-type]
     singles: dict[int, _Alone] = {}
@@ -192,10 +196,10 @@ def _compared(
     unfused: str,
     dtype: torch.dtype,
 ) -> Verdict:
-    """Our model beside them: single pairs, blocks, more padding, other companions, packed.
+    """Compare our model with them: single pairs, blocks, more padding, other companions, packed.
 
     Raises:
-        _Refusal: a state is another.
+        _Refusal: a state differs, or the logits have another shape.
     """
     model = PairClassifier(encoder, FusionConfig(), HeadConfig(), corpus.num_labels)
     model.to(dtype).eval()
@@ -251,7 +255,7 @@ class _Check:
 
 
 def _run(model: PreTrainedModel, block: Block, encoder: PretrainedEncoder) -> _Alone:
-    """Transformers' own model, called as its documentation says."""
+    """Run transformers' own model, called as its documentation says."""
     output = model(
         input_ids=block.input_ids,
         attention_mask=block.attention_mask,
@@ -270,5 +274,5 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _off(found: Tensor, expected: Tensor) -> float:
-    """The largest difference, relative to the largest number."""
+    """Return the largest difference, relative to the largest expected number."""
     return float((found - expected).abs().max() / expected.abs().max().clamp_min(1e-12))

@@ -1,6 +1,6 @@
-"""What can be said of an encoder without loading it: where it is, how large, what fits on it.
+"""The shape of an encoder, found without loading it: its source, its size and what fits it.
 
-Read from its configuration and from the header of its weights, without torch and transformers,
+The functions read its configuration and the header of its weights, without torch and transformers,
 which take seconds to import: `tuner plan` answers before that.
 """
 
@@ -35,20 +35,20 @@ from tuner.study.parts import EncoderConfig
 from tuner.study.trial import FusionConfig
 
 TOKENS = "embeddings."
-"""Where an encoder's weights begin: what stands before it in their names is before all of them."""
+"""The first part of an encoder's own weight names; all of its names share the prefix before it."""
 LAYER = re.compile(r"(?:^|\.)layers?\.(\d+)\.")
-"""A layer's number in the name of a weight."""
+"""The layer's number in the name of a weight."""
 
 
 @dataclass(frozen=True)
 class EncoderShape:
-    """How large an encoder is.
+    """The size of an encoder.
 
     Attributes:
-        num_layers: L: hidden states are numbered 0 (the embeddings' output) to L.
-        hidden_size: E: channels of a hidden state.
-        parameters: of the encoder alone, without the heads of other tasks.
-        positions: how many tokens it takes; None where its configuration sets no end.
+        num_layers: number of layers L; hidden states are numbered 0 (the embeddings' output) to L.
+        hidden_size: channels of a hidden state, E.
+        parameters: parameters of the encoder alone, without the heads of other tasks.
+        positions: number of tokens it takes; None if its configuration sets no limit.
     """
 
     num_layers: int
@@ -58,10 +58,10 @@ class EncoderShape:
 
 
 def source_of(encoder: EncoderConfig) -> str:
-    """A local folder that exists, or a hub id.
+    """Return a local folder that exists, or a hub id.
 
     Raises:
-        UserError: it can only be a folder, and there is none.
+        UserError: the name can only be a folder, and the folder does not exist.
     """
     if encoder.name == "nano":
         return str(nano.encoder_folder())
@@ -78,11 +78,11 @@ def source_of(encoder: EncoderConfig) -> str:
 
 
 def describe_encoder(encoder: EncoderConfig) -> EncoderShape:
-    """The shape of an encoder; of its weights no more than the header is read or fetched.
+    """Return the shape of an encoder; only the header of its weights is read or fetched.
 
     Raises:
-        UserError: it cannot be found, reached or read, or is not an encoder that can be trained.
-        HubAway: the hub may have it, but does not answer.
+        UserError: the encoder cannot be found, reached or read, or cannot be trained.
+        HubAway: the hub may have the encoder, but does not answer.
     """
     source = source_of(encoder)
     if Path(source).is_dir():
@@ -94,12 +94,12 @@ def describe_encoder(encoder: EncoderConfig) -> EncoderShape:
 
 
 def check_encoder(study: StudyConfig) -> EncoderShape:
-    """Check all of an encoder that its files alone tell, and that a study's trials fit it.
+    """Check an encoder by its files alone, and that a study's trials fit it.
 
     Raises:
-        UserError: as `describe_encoder`, `check_fits`, `check_tokenizer` and
-            `check_one_language`; or it was tried before, and cannot be trained.
-        HubAway: the hub may have it, but does not answer.
+        UserError: as raised by `describe_encoder`, `check_fits`, `check_tokenizer` and
+            `check_one_language`; or the encoder was tried before, and cannot be trained.
+        HubAway: the hub may have the encoder, but does not answer.
     """
     encoder = study.encoder
     shape = describe_encoder(encoder)
@@ -117,10 +117,10 @@ def check_encoder(study: StudyConfig) -> EncoderShape:
 
 
 def check_fits(study: StudyConfig, shape: EncoderShape) -> None:
-    """Check that the encoder has what every trial of a study asks of it.
+    """Check that the encoder has what every trial of a study needs.
 
     Raises:
-        UserError: pairs are too long for it, or it lacks a layer or channels.
+        UserError: pairs are too long for the encoder, or it lacks a layer or channels.
     """
     if shape.positions is not None:
         check_max_length(study.encoder, shape.positions)
@@ -136,10 +136,10 @@ def check_fits(study: StudyConfig, shape: EncoderShape) -> None:
 
 
 def read_config(folder: Path, name: str) -> dict[str, Any]:
-    """The configuration of an encoder in a folder, of a kind that can be trained.
+    """Read the configuration of an encoder in a folder; check that its kind can be trained.
 
     Raises:
-        UserError: it is missing, broken, or of another kind.
+        UserError: the configuration is missing, broken, or of a kind that cannot be trained.
     """
     config = read_json(folder / "config.json", name, "configuration")
     check_kind(config, name)
@@ -148,10 +148,10 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _shape(config: dict[str, Any], shapes: Mapping[str, list[int]], name: str) -> EncoderShape:
-    """Both together, compared.
+    """Combine configuration and weight shapes, checked against each other.
 
     Raises:
-        UserError: a number is not one, or the two are of different models.
+        UserError: a number is invalid, or the two belong to different models.
     """
     layers, hidden, rows, positions = numbers_of(config, name)
     numbered = [int(found[1]) for found in map(LAYER.search, shapes) if found]
@@ -167,10 +167,10 @@ def _shape(config: dict[str, Any], shapes: Mapping[str, list[int]], name: str) -
 
 
 def check_max_length(encoder: EncoderConfig, positions: int) -> None:
-    """Check that an encoder of so many positions takes pairs of `encoder.max_length` tokens.
+    """Check that an encoder of `positions` positions takes pairs of `encoder.max_length` tokens.
 
     Raises:
-        UserError: it does not.
+        UserError: `encoder.max_length` is larger.
     """
     if encoder.max_length > positions:
         raise UserError(
@@ -188,9 +188,9 @@ def check_layer(config: FusionConfig, num_layers: int, options: str = "") -> Non
     Hidden states are numbered as Hugging Face does: 0 is the embeddings' output, L the last.
 
     Args:
-        config: of a trial.
-        num_layers: of the encoder.
-        options: what lowers it in the study, where the study is known.
+        config: a trial's fusion.
+        num_layers: number of layers of the encoder.
+        options: the settings that lower k in the study, for the remedy; empty if unknown.
 
     Raises:
         UserError: k is not one of 0 ... L-1.
@@ -208,7 +208,7 @@ def check_reduction(reduction: int, hidden_size: int, options: str = "") -> None
     """Check that AIF's bottleneck keeps a channel, `hidden_size / reduction` rounded down.
 
     Raises:
-        UserError: it does not.
+        UserError: the reduction leaves no channel.
     """
     if reduction > hidden_size:
         raise UserError(
@@ -219,13 +219,13 @@ def check_reduction(reduction: int, hidden_size: int, options: str = "") -> None
 
 
 def added_parameters(config: FusionConfig, hidden_size: int, labels: int = 2) -> int:
-    """Weights of fusion and head, as `tuner.model.fusion` makes them."""
+    """Return the number of weights of fusion and head, as built by `tuner.model`."""
     fusion = FUSIONS[config.kind].weights(hidden_size, config.reduction)
     return fusion + labels * (hidden_size + 1)
 
 
 def _parameters(shapes: Mapping[str, list[int]]) -> int:
-    """Of the encoder: where a head of another task is beside it, its weights have a prefix."""
+    """Count the encoder's parameters: beside a head of another task its weights have a prefix."""
     first = min((name for name in shapes if TOKENS in name), key=len, default="")
     prefix = first.partition(TOKENS)[0]
     return sum(math.prod(shape) for name, shape in shapes.items() if name.startswith(prefix))

@@ -1,9 +1,9 @@
-"""What trying an encoder has found, and where that is remembered.
+"""The verdict of `tuner.model.probe` on an encoder, and the cache that remembers it.
 
-The answer is kept in the user's cache, by the encoder's content, so that resuming does not try it
-again, and by its files, so that a plan knows it without loading them. It holds for the versions of
-the libraries that it was found with. Where the cache cannot be read or written, the encoder is
-tried again.
+The user's cache keeps a verdict by the encoder's content, so that resuming does not try it again,
+and by its files, so that a plan knows it without loading them. A verdict holds for the versions of
+the libraries that it was found with. If the cache cannot be read or written, the encoder is tried
+again.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from tuner.model.architectures import ENCODERS
 from tuner.study import StudyConfig
 
 REVISION = 2
-"""Counts up where `tuner.model.probe` tries something else than before."""
+"""The version of the probe; increase it when `tuner.model.probe` tries something else."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found.
+    """The result of trying an encoder.
 
     Attributes:
-        refused: why the encoder cannot be trained; "" where it can.
-        unfused: why its lower layers cannot be fused with the last; "" where they can.
-        packed: whether pairs of many lengths share a pass without padding.
+        refused: the reason why the encoder cannot be trained; "" if it can.
+        unfused: the reason why its lower layers cannot be fused with the last; "" if they can.
+        packed: True if pairs of many lengths share a pass without padding.
     """
 
     refused: str = ""
@@ -60,23 +60,26 @@ class Verdict:
 
 
 def known(folder: Path, max_length: int) -> Verdict | None:
-    """The verdict on the encoder in a folder, where its files have not changed since."""
+    """Return the verdict on the encoder in a folder; None if unknown, or its files have changed."""
     key = key_of_files(folder, max_length)
     return None if key is None else recall(key)
 
 
 def key_of(*facts: object) -> str:
-    """Names the verdict that rests on these facts and on the libraries' versions."""
+    """Return the key of a verdict: a hash of these facts and of the libraries' versions."""
     versions = [__version__, version("torch"), version("transformers")]
     return hashlib.sha256(json.dumps([REVISION, versions, *facts]).encode()).hexdigest()
 
 
 def key_of_files(folder: Path, max_length: int) -> str | None:
-    """The same by the encoder's files: their names, sizes and times; None where none are here.
+    """Return the key of a verdict by the names, sizes and times of the encoder's files.
 
     Args:
-        folder: holds them.
-        max_length: tokens of a pair at most.
+        folder: the folder that holds the files.
+        max_length: most tokens of a pair.
+
+    Returns:
+        The key; None if the folder cannot be read.
     """
     try:
         stats = {path.name: path.stat() for path in folder.iterdir() if path.is_file()}
@@ -87,7 +90,7 @@ def key_of_files(folder: Path, max_length: int) -> str | None:
 
 
 def recall(key: str) -> Verdict | None:
-    """The verdict of that name; None where there is none, or none that can be read."""
+    """Return the verdict with this key; None if it is missing or unreadable."""
     path = _path(key)
     kinds = {field.name: type(getattr(Verdict(), field.name)) for field in fields(Verdict)}
     try:
@@ -101,11 +104,11 @@ def recall(key: str) -> Verdict | None:
 
 
 def remember(key: str, verdict: Verdict) -> None:
-    """Keep a verdict under a name, where the cache can be written."""
+    """Keep a verdict under a key, if the cache can be written."""
     path = _path(key)
     if path is None:
         return
-    with suppress(OSError):  # it is tried again, then
+    with suppress(OSError):  # the encoder is then tried again
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(asdict(verdict)), encoding="utf-8")
@@ -113,7 +116,7 @@ def remember(key: str, verdict: Verdict) -> None:
 
 
 def _path(key: str) -> Path | None:
-    """The file in the user's cache; None where the user has no home."""
+    """Return the file in the user's cache; None if the user has no home folder."""
     cache = os.environ.get("XDG_CACHE_HOME", "")
     try:
         folder = Path(cache) if Path(cache).is_absolute() else Path.home() / ".cache"

@@ -1,9 +1,9 @@
-"""The embedding matrix cut to the tokens that a study's corpus can produce: smaller, and exact.
+"""The vocabulary cut: the embedding keeps only the tokens of a study's corpus, without any loss.
 
-Of mBERT's 178 M parameters 92 M are rows of that matrix, one for each of 119,547 tokens, of which a
-corpus in a few languages uses a fraction. A row that no pair holds is never read, gets no gradient,
-and stays where it is: AdamW moves it only by weight decay, from which the matrix is exempt (see
-`tuner.training.loop.adamw`). So trials hold, update and save the other rows alone.
+92 M of mBERT's 178 M parameters are rows of the embedding matrix, one for each of 119,547 tokens.
+A corpus in a few languages uses a fraction of them. A row that no pair holds is never read, gets no
+gradient and does not change: AdamW would move it only by weight decay, from which the matrix is
+exempt (see `tuner.training.loop.adamw`). So trials hold, update and save only the other rows.
 """
 
 from __future__ import annotations
@@ -23,19 +23,20 @@ from tuner.model.classifier import KEPT_TOKENS
 from tuner.model.encoder import PretrainedEncoder
 
 SPECIAL = re.compile(r"_token_id$|^(pad|bos|eos|unk|mask)_index$")
-"""Keys of a configuration that hold special tokens' ids; the latter are XLM's."""
+"""Keys of a configuration that hold special tokens' ids; those ending in `_index` are XLM's."""
 
 
 def cut(
     encoder: PretrainedEncoder, corpus: TokenisedCorpus
 ) -> tuple[PretrainedEncoder, TokenisedCorpus]:
-    """An encoder without the rows that a corpus never reads, and the corpus with ids to match.
+    """Return an encoder without the rows that a corpus never reads, and the corpus with new ids.
 
-    Whatever is computed from the two is equal to what is from the whole.
+    The two compute the same as the whole encoder and the original corpus.
     """
     matrix = encoder.weights[encoder.embedding]
-    # Padding keeps its id, and so all before it: RoBERTa numbers positions from there on. Special
-    # tokens stay, though no pair holds them: some encoders look for their ids (ESM for the mask's).
+    # Padding and all ids before it stay as they are, since RoBERTa numbers positions from there.
+    # Special tokens stay even if no pair holds them: some encoders look for their ids (ESM for the
+    # mask's).
     special = [each for value in special_ids(encoder.config).values() for each in _listed(value)]
     special = [each for each in special if 0 <= each < len(matrix)]
     kept = np.unique(np.concatenate([np.arange(corpus.pad_id), corpus.token_ids(), special]))
@@ -58,11 +59,11 @@ def cut(
 
 
 def restored(weights: dict[str, Tensor], encoder: PretrainedEncoder) -> dict[str, Tensor]:
-    """A trained `PairClassifier`'s weights with all rows of tokens: those not trained as they were.
+    """Return a trained `PairClassifier`'s weights with all token rows, untrained ones as before.
 
     Args:
-        weights: as a checkpoint holds them, or `best/NNNN`.
-        encoder: that training started from, whole.
+        weights: the weights of a checkpoint or of `best/NNNN`.
+        encoder: the whole encoder that training started from.
     """
     whole = dict(weights)
     kept = whole.pop(KEPT_TOKENS, None)
@@ -76,7 +77,7 @@ def restored(weights: dict[str, Tensor], encoder: PretrainedEncoder) -> dict[str
 
 
 def _tables(encoder: PretrainedEncoder) -> list[str]:
-    """The arrays with a row for each token: the embedding, and what its module keeps beside it."""
+    """Return the names of arrays with a row per token: the embedding, and others in its module."""
     module = encoder.embedding.rpartition(".")[0]
     rows = len(encoder.weights[encoder.embedding])
     return [
@@ -87,7 +88,7 @@ def _tables(encoder: PretrainedEncoder) -> list[str]:
 
 
 def special_ids(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a configuration says of special tokens' ids, by key: a number, several, or None."""
+    """Return a configuration's ids of special tokens, by key: a number, several, or None."""
     return {name: value for name, value in config.items() if SPECIAL.search(name)}
 
 
@@ -97,7 +98,7 @@ def _listed(value: Any) -> list[int]:
 
 
 def _renumbered(value: Any, kept: Int[np.ndarray, " kept"]) -> Any:
-    """Special tokens' new ids; None for one that the table has no row for."""
+    """Return special tokens' new ids; None for one that the table has no row for."""
     if isinstance(value, list | tuple):
         return [_renumbered(each, kept) for each in value]
     is_kept = isinstance(value, int) and value in kept

@@ -1,1 +1,1 @@
-"""`tuner plan`: what a study would run and cost; nothing is started."""
+"""`tuner plan`: a prediction of what a study would run and cost, without starting anything."""

@@ -1,6 +1,6 @@
-"""A few steps, measured: how fast this machine trains, where no earlier study has shown it.
+"""Calibration: time a few steps to find out how fast this machine trains.
 
-The training loop itself is timed, in as many processes side by side as trials would run: trials
+It times the training loop itself, in as many parallel processes as trials would run, because trials
 that share a machine slow each other down.
 """
 
@@ -29,11 +29,11 @@ from tuner.training.evaluation import Evaluating
 from tuner.training.loop import Begun, Step, train
 
 LEAST_SECONDS, LEAST_STEPS = 1.0, 3
-"""How long a configuration is timed at least, after a first step that is not."""
+"""The least time and steps for which a configuration is timed, after an untimed first step."""
 T = TypeVar("T")
 
 ENDLESS = 2**62
-"""A budget in pairs that no calibration reaches."""
+"""A budget in pairs that a calibration never reaches."""
 
 
 def calibrate(
@@ -42,13 +42,13 @@ def calibrate(
     """Time training steps of some configurations, and an evaluation with the first of them.
 
     Args:
-        study: its resources.
+        study: the study, whose resources are used.
         inputs: corpus, encoder, protocol.
-        configs: what is timed, one after the other.
-        processes: how many measure side by side.
+        configs: the configurations to time, one after another.
+        processes: number of processes that measure in parallel.
 
     Returns:
-        What all processes saw, and the seconds of an evaluation of all dev sets.
+        The observations of all processes, and the seconds of an evaluation of all dev sets.
     """
     found = side_by_side(partial(_measure, study, inputs, configs), processes)
     observations = [seen for observed, _ in found for seen in observed]
@@ -56,10 +56,10 @@ def calibrate(
 
 
 def side_by_side(measure: Callable[[], T], processes: int) -> list[T]:
-    """What each of some processes measures.
+    """Run a measurement in several processes in parallel, and return all results.
 
     Raises:
-        KeyboardInterrupt: at any signal that ends this process; those that measure have ended.
+        KeyboardInterrupt: a signal ends this process; the measuring processes have been killed.
     """
     spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     with (
@@ -75,9 +75,10 @@ def side_by_side(measure: Callable[[], T], processes: int) -> list[T]:
 
 
 def _end_with_parent() -> None:
-    """End this process where the one that started it is killed, and at no signal sooner.
+    """End this process when its parent ends, and ignore signals until then.
 
-    It would wait for work for ever; and a Ctrl-C that both get would end it with a traceback.
+    An orphan would wait for work forever. A Ctrl-C, which both processes receive, would end this
+    one with a traceback.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -101,7 +102,7 @@ def _measure(
 
 
 def _time_steps(config: TrialConfig, inputs: Inputs, device: torch.device) -> Observation:
-    """Seconds of a pair, from steps after the first, which warms up."""
+    """Measure the seconds per pair, from steps after the first, which is a warm-up."""
     began = time.perf_counter()
     for event in _events(config, inputs, device, ENDLESS):
         if isinstance(event, Begun):
@@ -117,7 +118,7 @@ def _time_steps(config: TrialConfig, inputs: Inputs, device: torch.device) -> Ob
 
 
 def _time_evaluation(config: TrialConfig, inputs: Inputs, device: torch.device) -> float:
-    """Seconds of an evaluation, from as many pairs as one dev set has, short and long ones."""
+    """Measure the seconds of an evaluation, from as many pairs as one dev set has or more."""
     share = 1 / len({*inputs.protocol.select, *inputs.protocol.oracle})
     began = time.perf_counter()
     for event in _events(config, inputs, device, 1):
@@ -134,7 +135,7 @@ def _time_evaluation(config: TrialConfig, inputs: Inputs, device: torch.device) 
 def _events(
     config: TrialConfig, inputs: Inputs, device: torch.device, rung: int
 ) -> Iterator[Begun | Step | Evaluating | Evaluation]:
-    """What the training loop says, each time when the device is done with it."""
+    """Yield the events of the training loop, each after the device has finished its work."""
     parts = (inputs.protocol, inputs.corpus, inputs.encoder, device)
     for event in train(config, [rung], *parts):
         if device.type == "cuda":

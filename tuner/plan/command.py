@@ -1,4 +1,4 @@
-"""From a study's settings to its plan: what is looked up, read or measured for it."""
+"""The `tuner plan` command: look up, read or measure what a study's plan needs, and make it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 
 DRIVER_LOAD = 1.1
-"""How much longer CPU trials take in a study that fills the cores: driver, Ray and tracker run on
-them too. Measured on nano, 2 cores: 1.09 to 1.16."""
+"""The factor by which CPU trials take longer in a study that fills the cores, because the driver,
+Ray and the tracker also run on them. Measured on nano, 2 cores: 1.09 to 1.16."""
 
 
 def plan_study(
@@ -37,17 +37,17 @@ def plan_study(
 ) -> StudyPlan:
     """Plan a study, for the cluster that RAY_ADDRESS names or else for this machine.
 
-    Nothing is started or written.
+    This function starts no study and writes nothing.
 
     Args:
-        study: its settings.
-        measure: time a few steps here, rather than rely on earlier studies.
-        progress: told what could not be looked up.
-        prices: of the cluster's nodes.
+        study: settings of the study.
+        measure: time a few steps here instead of using the pace of earlier studies.
+        progress: receives messages about failed look-ups.
+        prices: prices of the cluster's nodes.
 
     Raises:
-        UserError: the settings do not fit the encoder, cannot be measured here, or ask for more
-            than the cluster can ever give; or there is no cluster whose nodes have prices.
+        UserError: the settings do not fit the encoder, cannot be measured here, or need more than
+            the cluster can ever provide; or there are prices but no cluster.
     """
     shape = check_study(study, progress.tell)
     capacity = _capacity(progress)
@@ -62,7 +62,7 @@ def plan_study(
 
 
 def _capacity(progress: Progress) -> Capacity | None:
-    """Of the cluster that is named; no Ray is started for a plan."""
+    """Return the capacity of the named cluster; None if there is none. Do not start Ray."""
     if named() is None:
         return None
     from tuner.cluster.ray import capacity, cluster
@@ -89,7 +89,7 @@ def _measured(
         except UserError as error:
             told = f"--calibrate measures on this machine: {error.problem}"
             raise UserError(told, error.remedy) from error
-    from tuner.plan.calibration import calibrate  # torch and transformers, for which no plan waits
+    from tuner.plan.calibration import calibrate  # imports torch and transformers, which are slow
     from tuner.run.prepare import prepare
 
     inputs = prepare(study, progress)
@@ -110,7 +110,7 @@ def _measured(
 
 
 def _records(storage: Place, progress: Progress) -> Iterator[StudyRecord]:
-    """Earlier studies, whatever they were about."""
+    """Yield the records of all readable studies in the storage."""
     for folder in studies_in(storage):
         try:
             yield read_history(folder).record()

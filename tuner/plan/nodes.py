@@ -1,4 +1,4 @@
-"""What a study takes of a cluster: nodes, their hours, their price."""
+"""A study's use of a cluster: the nodes, their hours and their cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tuner.study.scores import Record
 
 
 class NodePlan(Record):
-    """What the study takes of one type of node."""
+    """The study's use of one type of node."""
 
     type: str
     cpus: float = Field(description="of one node")
@@ -28,14 +28,14 @@ class NodePlan(Record):
 
     @property
     def cost(self) -> float | None:
-        """Of all of them together."""
+        """The cost of all nodes of this type together."""
         if self.hours is None or self.per_hour is None:
             return None
         return self.hours * self.per_hour
 
 
 class ClusterPlan(Record):
-    """What the study takes of the cluster, from its beginning until its nodes are gone."""
+    """The study's use of the cluster, from its start until its nodes are gone."""
 
     nodes: tuple[NodePlan, ...]
     currency: str | None = Field(description="None: no prices were given")
@@ -44,7 +44,7 @@ class ClusterPlan(Record):
 
     @property
     def growing(self) -> int:
-        """Nodes that have to boot first."""
+        """The number of nodes that have to boot first."""
         return sum(max(0, node.nodes - node.alive) for node in self.nodes)
 
 
@@ -55,10 +55,10 @@ def nodes_of(
     outcomes: Sequence[Outcome],
     prices: Prices | None,
 ) -> ClusterPlan:
-    """Nodes that trials need, and those that are there anyway, as the head.
+    """Plan the nodes that trials need, and those that run anyway, such as the head.
 
-    A node that the autoscaler starts is counted from the study's start, when it is asked for, until
-    it was idle for as long as the autoscaler waits.
+    The hours of a node that the autoscaler starts count from the study's start, when it is
+    requested, until it has been idle for as long as the autoscaler waits.
     """
     workers = study.resources.workers
     idle = [type_ for type_ in capacity.types if type_.alive and not type_.grows]
@@ -96,14 +96,14 @@ def nodes_of(
 def _last_ends(
     outcome: Outcome, first: int, nodes: int, places: int, workers: int
 ) -> Iterator[float]:
-    """Seconds from the study's start to the last trial's end on each of some nodes.
+    """Yield the seconds from the study's start to the last trial's end on each of some nodes.
 
     Args:
-        outcome: when trials ended.
-        first: places for workers on the nodes before them.
-        nodes: how many there are.
-        places: for workers, on each.
-        workers: of a trial.
+        outcome: the outcome, with the end of trials in each place.
+        first: number of worker places on all earlier nodes.
+        nodes: number of nodes.
+        places: worker places on each node.
+        workers: workers of a trial.
     """
     for node in range(nodes):
         begin = first + node * places

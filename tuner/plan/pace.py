@@ -1,7 +1,7 @@
-"""How long trials take: fitted to what was measured, in earlier studies or by a calibration.
+"""The pace of trials: a model of their duration, fitted to earlier studies or a calibration.
 
-A pair's share of training time at effective batch B is modelled as `per_pair + per_step / B`: what
-each pair costs, and what each optimizer step costs whatever its size.
+The training time per pair at effective batch size B is modelled as `per_pair + per_step / B`: the
+cost of each pair, and the cost of each optimizer step, whatever its size.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from tuner.study.scores import Scores
 from tuner.study.trial import TrialConfig
 
 STARTUP_SECONDS = 8.0
-"""From a study's start to its first trial where no study has shown it: a worker imports torch."""
+"""The default time from a study's start to its first trial, in which a worker imports torch."""
 BETWEEN_SECONDS = 0.3
-"""From a trial's end to the next one's start where no study has shown it."""
+"""The default time from a trial's end to the start of the next one."""
 SHARED = ("encoder", "data")
-"""Blocks of settings in which a study must agree for its speed to tell about another's."""
+"""The blocks of settings that two studies must share to have comparable speeds."""
 RESOURCES = ("cpus_per_trial", "gpus_per_trial", "workers")
-"""The same, of the block `resources`."""
+"""The settings of the block `resources` that they must share."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A stretch of training: how long a pair took."""
+    """The observed seconds per pair in one stretch of training."""
 
     effective_size: int
     kind: str
@@ -40,18 +40,18 @@ class Observation:
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds that trials take.
+    """The pace of trials, in seconds.
 
     Attributes:
-        per_pair: of training, for each pair.
-        per_step: of training, for each optimizer step.
+        per_pair: training time per pair.
+        per_step: training time per optimizer step.
         kinds: factor on both for each kind of fusion that was measured.
-        per_set: to evaluate one dev set (one language).
-        startup: from the study's start to its first trial: a worker's imports, a node's boot.
-        between: from a trial's end to the first step of the next one in its place.
-        source: where these come from, in words.
-        ramp: from one place's first trial to that of the next, while nodes and workers come.
-        boot: how much of `startup` a node took to come; 0 where none had to.
+        per_set: time to evaluate one dev set (one language).
+        startup: time from the study's start to its first trial: a worker's imports, a node's boot.
+        between: time from a trial's end to the first step of the next one in the same place.
+        source: the source of these values, in words.
+        ramp: time from one place's first trial to that of the next, as nodes and workers start.
+        boot: the part of `startup` that a node took to boot; 0 if none had to.
     """
 
     per_pair: float
@@ -75,7 +75,7 @@ class Pace:
         ramp: float = 0.0,
         boot: float = 0.0,
     ) -> Pace:
-        """Least squares of relative errors, no cost negative; kinds by their median ratio."""
+        """Fit by least squares of relative errors, no cost negative; kinds by median ratio."""
         assert observations
         per_pair, per_step = _fit(observations)
         ratios: dict[str, list[float]] = {}
@@ -87,9 +87,9 @@ class Pace:
         return cls(per_pair, per_step, kinds, per_set, *waits)
 
     def training(self, config: TrialConfig, pairs: int) -> float:
-        """Seconds to train on `pairs` pairs.
+        """Return the seconds to train on `pairs` pairs.
 
-        A kind of fusion that was never measured costs as the others' median.
+        A kind of fusion that was never measured gets the median factor of the others.
         """
         factor = self.kinds.get(config.fusion.kind, median(self.kinds.values()))
         steps = pairs / config.batch.effective_size
@@ -97,9 +97,11 @@ class Pace:
 
 
 def recorded_pace(study: StudyConfig, platform: str, records: Iterable[StudyRecord]) -> Pace | None:
-    """The pace of earlier studies with this encoder, data, resources and platform; None: no such.
+    """Return the pace of earlier studies with this encoder, data, resources and platform.
 
-    The newest that ran to its end tells; the others of its kind add their speeds.
+    Speeds come from all trials of these studies that ran in one attempt. Start-up and waiting times
+    come from completed studies in which all trials did. The result is None if there is no such
+    trial.
     """
     alike = [record for record in records if _alike(record, study, platform)]
     alike.sort(key=lambda record: record.created)
@@ -144,7 +146,7 @@ def _fit(observations: Sequence[Observation]) -> tuple[float, float]:
     design = np.stack([np.ones_like(inverse), inverse], axis=1) / seconds[:, None]
     target = np.ones_like(seconds)
     solution, *_ = np.linalg.lstsq(design, target, rcond=None)
-    if (solution < 0).any():  # one cost is below what can be told: the other alone
+    if (solution < 0).any():  # one cost is too small to estimate: fit the other alone
         solution = np.maximum(solution, 0)
         (kept,) = np.flatnonzero(solution)
         column = design[:, kept]
@@ -157,7 +159,7 @@ def _alike(record: StudyRecord, study: StudyConfig, platform: str) -> bool:
     held, asked = record.settings["resources"], settings["resources"]
     return (
         all(record.settings[part] == settings[part] for part in SHARED)
-        and all(held.get(name, 1) == asked[name] for name in RESOURCES)  # old ones had one worker
+        and all(held.get(name, 1) == asked[name] for name in RESOURCES)  # older records: one worker
         and record.facts.get("environment", {}).get("platform") == platform
     )
 
@@ -169,12 +171,12 @@ def _observed(trial: TrialRecord) -> Iterable[Observation]:
 
 
 def _evaluated(trial: TrialRecord) -> list[Evaluation]:
-    """Its evaluations; rungs passed by one step share one."""
+    """Return a trial's evaluations, one per step; rungs passed by the same step share it."""
     return list({evaluation.step: evaluation for evaluation in trial.evaluations}.values())
 
 
 def _overhead(trial: TrialRecord) -> float:
-    """How much longer a trial took than it trained and was evaluated: checkpoints, mostly."""
+    """Return a trial's duration over its training and evaluation time; checkpoints add most."""
     stretch, evaluated = _stretch(trial), _evaluated(trial)
     if stretch is None:
         return 1.0
@@ -191,9 +193,9 @@ def _in_one_go(record: StudyRecord) -> bool:
 
 
 def _places(record: StudyRecord) -> list[list[tuple[float, float]]]:
-    """Trials as they followed each other in each place: when each began and ended.
+    """Return the start and end of the trials that followed each other in each place.
 
-    A trial takes the place on its nodes that was left last before it began; or a new one.
+    A trial takes the place on its nodes that became free last before it began, or else a new one.
     """
     places: list[tuple[tuple[str, ...], list[tuple[float, float]]]] = []
     for begun, ended, nodes in sorted(filter(None, map(_stretch, record.trials))):
@@ -206,7 +208,7 @@ def _places(record: StudyRecord) -> list[list[tuple[float, float]]]:
 
 
 def _stretch(trial: TrialRecord) -> tuple[float, float, tuple[str, ...]] | None:
-    """When a trial did its first step, when it ended, and on which nodes, where that is known."""
+    """Return the start and end of a trial and its nodes, if known; None if it has no times."""
     if trial.placed:
         return trial.placed[0].placed, trial.placed[0].ended, trial.placed[0].nodes
     if trial.started is not None and trial.ended is not None:
@@ -215,19 +217,19 @@ def _stretch(trial: TrialRecord) -> tuple[float, float, tuple[str, ...]] | None:
 
 
 def _boot(record: StudyRecord) -> float:
-    """Seconds from the study's start until it had a node for trials; 0 where it had one before."""
+    """Return the seconds from the study's start until a node joined; 0 if one was there before."""
     joined = [node.joined - record.created for node in record.nodes if not node.head]
     return max(0.0, min(joined, default=0.0))
 
 
 def _gaps(place: Sequence[tuple[float, float]]) -> Iterable[float]:
-    """From each end to the next start in the same place."""
+    """Yield the seconds from each end to the next start in the same place."""
     for (_, ended), (begun, _) in pairwise(place):
         yield begun - ended
 
 
 def _ramp(places: Sequence[Sequence[tuple[float, float]]]) -> Iterable[float]:
-    """From each place's first trial to that of the next, in the mean."""
+    """Yield the mean time between the first trials of consecutive places."""
     if len(places) > 1:
         first = [place[0][0] for place in places]
         yield (max(first) - min(first)) / (len(first) - 1)

@@ -1,4 +1,4 @@
-"""What a study would run and cost: a pure function of its settings, a pace, and a model's size."""
+"""The plan of a study: a pure function of its settings, a pace, and the size of its model."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from tuner.study.scores import Record
 from tuner.study.trial import TrialConfig
 
 MOST_PLAYS, TRIALS_PLAYED = 40, 600
-"""How many times a study is played at most, and how many trials of it in all."""
+"""The most simulations of a study, and their trials in total."""
 LONGEST_PLAY = 100
-"""Trials of a study that are played, or three for each place; the others are taken to be like
-them."""
+"""The most trials that are simulated, or three per place if that is more; the plan assumes that the
+remaining trials are like them."""
 LONGEST_DESIGN = 1_000
-"""The same of a design, whose trials are known: evenly spread over it."""
+"""The same limit for a design, whose trials are known; those simulated spread evenly over it."""
 OVERSHOOT = 0.02
-"""Share of a rung by which its evaluation may come late before a plan warns."""
+"""The share of a rung by which its evaluation may be late before a plan warns."""
 
 
 class BatchPlan(Record):
-    """What an effective batch size makes of the rungs."""
+    """The rungs as an effective batch size reaches them."""
 
     effective_size: int = Field(description="B, in pairs")
     steps: int = Field(description="optimizer steps to the full budget")
@@ -44,7 +44,7 @@ class BatchPlan(Record):
 
 
 class TimePlan(Record):
-    """What the study takes, played through with random scores."""
+    """The predicted times of the study, from simulations with random scores."""
 
     source: str = Field(description="where the speeds come from, in words")
     seconds: float = Field(description="from the first worker's start to the last trial's end")
@@ -56,7 +56,7 @@ class TimePlan(Record):
 
 
 class StudyPlan(Record):
-    """What a study would run and cost."""
+    """The plan of a study: what it would run and cost."""
 
     name: str
     trials: int
@@ -86,21 +86,21 @@ def make_plan(
     """Plan a study.
 
     Args:
-        study: its settings.
-        pace: how long trials take, where it is known.
-        encoder: what they start from, where its shape is known.
-        capacity: of the cluster; None: of this machine.
-        prices: of the cluster's nodes.
+        study: settings of the study.
+        pace: the pace of trials, if known.
+        encoder: the shape of the encoder, if known.
+        capacity: capacity of the cluster; None to plan for this machine.
+        prices: prices of the cluster's nodes.
 
     Raises:
-        UserError: the cluster can never hold a trial of it.
+        UserError: the cluster can never hold a trial of the study.
     """
     sets = evaluation_sets(study)
     at_once, since = trials_at_once(study, capacity)
     used = capacity.used_by(study.resources, at_once) if capacity else []
     if pace and not any(nodes > type_.alive for type_, nodes, _ in used):
         pace = replace(pace, startup=pace.startup - pace.boot, boot=0.0)
-    guess = pace or Pace(1.0, 0.0, {"last": 1.0}, 0.0, 0.0, 0.0, "")  # a second a pair: who is next
+    guess = pace or Pace(1.0, 0.0, {"last": 1.0}, 0.0, 0.0, 0.0, "")  # 1 s per pair gives an order
     trials = study.trials
     longest = LONGEST_DESIGN if study.design is not None else LONGEST_PLAY
     played = min(trials, max(longest, 3 * at_once))
@@ -130,13 +130,13 @@ def make_plan(
 
 
 def evaluation_sets(study: StudyConfig) -> int:
-    """How many dev sets an evaluation goes through."""
+    """Return the number of dev sets in an evaluation."""
     protocol = Protocol.of(study.languages, study.protocol, machine_translated=False)
     return len({*protocol.select, *protocol.oracle})
 
 
 def calibrated(study: StudyConfig) -> list[TrialConfig]:
-    """What to time: the smallest, a middle and the largest B, and every kind of fusion."""
+    """Choose configurations to time: smallest, middle and largest B, and every kind of fusion."""
     configs = list(study.corner_configs())
     by_size = sorted(configs, key=lambda config: config.batch.effective_size)
     chosen = [by_size[0], by_size[len(by_size) // 2], by_size[-1]]
@@ -149,13 +149,14 @@ def calibrated(study: StudyConfig) -> list[TrialConfig]:
 
 
 def trials_at_once(study: StudyConfig, capacity: Capacity | None = None) -> tuple[int, str]:
-    """How many trials would run side by side, and why.
+    """Return how many trials would run in parallel, and the reason.
 
-    As many as the cluster can hold, or as this machine does; no more than
-    `resources.max_concurrent_trials` says.
+    On a cluster, it is as many as the cluster can hold. On this machine it is
+    `resources.max_concurrent_trials` if set, else as many as the machine can hold. It is never more
+    than the study has.
 
     Raises:
-        UserError: the cluster can never hold one.
+        UserError: the cluster can never hold a trial.
     """
     declared = study.resources.max_concurrent_trials
     if capacity is not None:
@@ -173,7 +174,7 @@ def trials_at_once(study: StudyConfig, capacity: Capacity | None = None) -> tupl
 
 
 def fit_here(study: StudyConfig) -> int:
-    """How many trials this machine has the resources for, side by side."""
+    """Return how many trials this machine has the resources to run in parallel."""
     return this_machine(study).holds(study.resources)
 
 

@@ -1,4 +1,4 @@
-"""What nodes cost: a table of prices that a user gives; none is looked up, none is built in."""
+"""Prices of nodes: a table that the user gives; the tool neither looks up nor includes prices."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def load_prices(path: Path) -> Prices:
     """Read a price table.
 
     Raises:
-        UserError: it cannot be read, or is none.
+        UserError: the file cannot be read, or is not a valid price table.
     """
     try:
         return Prices.model_validate(read(path))

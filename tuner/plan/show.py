@@ -1,4 +1,4 @@
-"""A plan as a person reads it."""
+"""The display of a plan in the terminal: tables of facts, and warnings."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tuner.study.planned import sizes
 from tuner.terminal.progress import clock, say
 
 MOST_ROWS = 12
-"""Batch sizes shown; of more, these many spread evenly, the ends among them."""
+"""The most batch sizes shown; if there are more, these are evenly spread and include both ends."""
 
 
 def show(plan: StudyPlan, study: StudyConfig, console: Console) -> None:
-    """Print a plan: trials, space, rungs, batches, checkpoints, time, and what to mind."""
+    """Print a plan: trials, space, rungs, batches, checkpoints, time and warnings."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column()
@@ -45,7 +45,7 @@ def show(plan: StudyPlan, study: StudyConfig, console: Console) -> None:
 
 
 def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
-    """What deserves a second look before the study starts."""
+    """Return warnings about the plan for the user to read before the study starts."""
     told = []
     late = [batch for batch in plan.batches if batch.overshoot > OVERSHOOT]
     if late:
@@ -145,7 +145,7 @@ def _probed(study: StudyConfig) -> str:
 
 
 def _searched(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
-    """How a search proposes and stops its trials."""
+    """Describe how a search proposes and stops its trials."""
     sampler = {"tpe": "proposed by TPE", "random": "drawn at random", "grid": "a whole grid"}
     baseline = ", the baseline first" if study.baseline is not None else ""
     stops = (
@@ -160,7 +160,7 @@ def _searched(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
 
 
 def _planned(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
-    """What a design runs."""
+    """Describe the trials of a design."""
     trials = f"{plan.trials:,}, planned, each to its full budget"
     match study.design:
         case ConfirmDesign(arms=arms, seeds=seeds):

@@ -1,10 +1,10 @@
-"""A study played through before it runs: its own sampler and scheduler, a made-up objective.
+"""The simulation of a study: its own sampler and scheduler with an artificial objective.
 
-What a study costs depends on what survives, and more does than one in eta at each rung. A sampler
-that learns proposes better and better trials; and trials that have learnt nothing yet tie, so that
-ASHA lets them go on. So the objective is a landscape: each setting has a best value and a weight,
-by chance, that the sampler can find, and for some share of the budget, by chance again, a trial is
-on a plateau. Several landscapes are played; none favours large batches or small ones.
+The cost of a study depends on how many trials survive, and more than one in eta survive at each
+rung. A sampler that learns proposes better and better trials. Trials that have learnt nothing yet
+tie, so ASHA lets them continue. The objective is therefore a random landscape: each setting has a
+best value, which the sampler can find, and a weight. For a random share of the budget a trial is on
+a plateau. The plan simulates several landscapes; none is built to favour large or small batches.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from tuner.study.space.distributions import Choice, Fixed, Float, PowerOfTwo, Sc
 from tuner.study.trial import TrialConfig
 
 NOISE = 0.1
-"""Standard deviation of a score around the landscape, whose weights have 1: what seeds do."""
+"""The standard deviation of a score around the landscape, due to seeds; weights have one of 1."""
 PLATEAU, LONGEST_PLATEAU = -100.0, 0.5
-"""The score of a trial that has learnt nothing, and for how much of the budget that lasts in the
-mean of a study's trials: a share from 0 to this."""
+"""The score of a trial that has learnt nothing, and the upper end of the mean duration of this
+plateau in a study, as a share of the budget; the mean is drawn from 0 to this."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One study played through.
+    """The outcome of one simulated study.
 
     Attributes:
-        reached: trials evaluated at each rung, in the rungs' order.
+        reached: number of trials evaluated at each rung, in the rungs' order.
         sizes: effective batch sizes of its trials.
-        pairs: trained on by all trials together.
-        seconds: from the study's start to the last trial's end.
-        busy: seconds that trials took together.
-        ended: seconds from the study's start to the last end in each place for a trial.
+        pairs: pairs trained on by all trials together.
+        seconds: seconds from the study's start to the last trial's end.
+        busy: total seconds of all trials.
+        ended: seconds from the study's start to the end of the last trial in each place.
     """
 
     reached: tuple[float, ...]
@@ -56,7 +56,7 @@ class Outcome:
     ended: tuple[float, ...]
 
     def extended(self, factor: float, startup: float) -> Outcome:
-        """The outcome of a study of so many times the trials, the others like these."""
+        """Return the outcome of a study with `factor` times as many trials like these."""
         return Outcome(
             reached=tuple(factor * trials for trials in self.reached),
             sizes=self.sizes,
@@ -68,28 +68,28 @@ class Outcome:
 
 
 def pairs_at(rung: int, effective_size: int) -> int:
-    """Pairs seen when a rung is evaluated, by the first step at or past it."""
+    """Return the pairs seen when a rung is evaluated, after the first step at or past it."""
     return ceil(rung / effective_size) * effective_size
 
 
 def play(
     study: StudyConfig, trials: int, at_once: int, pace: Pace, sets: int, seed: int
 ) -> Outcome:
-    """Run a study on a landscape.
+    """Simulate a study on a landscape.
 
     Args:
-        study: its space, sampler, scheduler and budget.
-        trials: how many of its trials are played.
-        at_once: how many trials run side by side.
-        pace: how long they take.
-        sets: dev sets of an evaluation.
-        seed: of landscape, noise and sampler.
+        study: the study, with its space, sampler, scheduler and budget.
+        trials: number of trials to simulate.
+        at_once: number of trials that run in parallel.
+        pace: the pace of trials.
+        sets: number of dev sets in an evaluation.
+        seed: seed of landscape, noise and sampler.
     """
     return _Play(study, trials, pace, sets, seed).run(at_once)
 
 
 class _Play:
-    """A study in progress, its clock in simulated seconds."""
+    """A simulated study in progress; its clock counts simulated seconds."""
 
     def __init__(self, study: StudyConfig, trials: int, pace: Pace, sets: int, seed: int) -> None:
         self._study, self._pace, self._sets = study, pace, sets
@@ -103,12 +103,12 @@ class _Play:
         self._planned = _spread(planned_params(study), trials) if study.design is not None else []
         seeds = study.design.tuning.seeds if isinstance(study.design, ScalingDesign) else ()
         self._tuned = sum(params["seed"] in seeds for params in self._planned)
-        self._held: list[int] = []  # places that wait until all learning rates are chosen
+        self._held: list[int] = []  # places waiting until all learning rates are chosen
         self._configs: list[TrialConfig] = []
         self._qualities: list[float] = []
-        self._learns: list[float] = []  # from which share of the budget
-        self._arrivals: list[tuple[float, int, int]] = []  # when, which trial, at which rung
-        self._places: list[int] = []  # where each trial runs
+        self._learns: list[float] = []  # the share of the budget where the plateau ends
+        self._arrivals: list[tuple[float, int, int]] = []  # time, trial, rung index
+        self._places: list[int] = []  # the place of each trial
         self._pairs, self._busy = 0, 0.0
 
     def run(self, at_once: int) -> Outcome:
@@ -137,7 +137,7 @@ class _Play:
         return Outcome(tuple(reached.values()), sizes, self._pairs, *times)
 
     def _begin(self, now: float, place: int) -> None:
-        """Start the next trial, where there is one, in a place that is free."""
+        """Start the next trial, if there is one, in a free place."""
         number, study = len(self._configs), self._study
         if number == self._trials:
             return
@@ -174,7 +174,7 @@ class _Play:
         heapq.heappush(self._arrivals, (now + seconds, trial, index))
 
     def _probe(self, config: TrialConfig) -> float:
-        """Seconds of the noise probe at a rung: about those of training in batches of its size."""
+        """Return the seconds of the noise probe at a rung, about those of training at its size."""
         study = self._study
         kinds = 1 if len(trained_on(study.languages, study.protocol)) == 1 else 2
         batch = config.batch.model_copy(update={"effective_size": NOISE_BATCH})
@@ -191,12 +191,12 @@ class _Play:
 
 
 def _spread(planned: list[dict[str, Any]], trials: int) -> list[dict[str, Any]]:
-    """So many of them, evenly."""
+    """Select `trials` of the planned trials, evenly spread."""
     return [planned[place * len(planned) // trials] for place in range(trials)]
 
 
 class Landscape:
-    """A made-up objective: each setting has a best value and a weight, by chance."""
+    """An artificial objective: each setting has a random best value and a random weight."""
 
     def __init__(self, space: Space, seed: int) -> None:
         self._space = space
@@ -205,7 +205,10 @@ class Landscape:
         self._seed = seed
 
     def quality(self, params: Mapping[str, Any]) -> float:
-        """Of a trial at full budget, in standard deviations of a weight; higher is better."""
+        """Return a trial's score at full budget; higher is better.
+
+        The unit is the standard deviation of a weight.
+        """
         score = 0.0
         for name in sorted(params.keys() & self._best.keys()):
             best, weight = self._best[name]
@@ -213,7 +216,7 @@ class Landscape:
         return score
 
     def _place(self, name: str, value: Scalar) -> float:
-        """Where a value lies in its range, from 0 to 1; of words, anywhere."""
+        """Return the position of a value in its range, from 0 to 1; random for a word."""
         distribution = self._space.root[name]
         if isinstance(distribution, Choice | Fixed) or isinstance(value, str):
             return random.Random(f"{self._seed} {name} {value}").random()

@@ -1,1 +1,1 @@
-"""What a study left behind, made readable."""
+"""Reports on a study, from its record: tables, figures, comparisons and a page."""

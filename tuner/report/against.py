@@ -1,4 +1,4 @@
-"""What one setting does, over seeds: as a table and as a figure, from a study's record alone."""
+"""`tuner report --against`: metrics by the values of one setting, as a table and a figure."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def show_against(
     """Print means and deviations over seeds, and write the figure into `folder`.
 
     Args:
-        study: its record.
+        study: the study's record.
         setting: dotted name of a setting in which trials differ.
-        metrics: what is shown; the objective where none is named.
-        folder: where the figure goes.
-        console: where the table goes.
+        metrics: names of the metrics to show; the objective if empty.
+        folder: the folder to write the figure into.
+        console: the console to print the table on.
 
     Raises:
         UserError: there is nothing to compare.
@@ -30,13 +30,13 @@ def show_against(
     path = folder / f"{'--'.join([setting, *metrics]).replace('/', '-')}.svg"
     metrics = metrics or [OBJECTIVE]
     found = curves(study, setting, metrics)
-    alone = len(found) == 1  # the other settings are a line, not columns
+    alone = len(found) == 1  # then the other settings take one line, not columns
     columns = [] if alone else list(found[0].settings)
     grid = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in (*columns, setting, "seeds"):
         grid.add_column(name.replace(".", ".\n"), justify="right", no_wrap=True)
     for metric in metrics:
-        grid.add_column(metric.replace("/", "/\n"), justify="right")  # folded, never cut
+        grid.add_column(metric.replace("/", "/\n"), justify="right")  # long names fold; none is cut
     for curve in found:
         for value, group in curve.points.items():
             cells = [*(curve.settings[name] for name in columns), value, group.seeds]

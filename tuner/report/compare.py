@@ -1,8 +1,9 @@
-"""Two studies or trials side by side, on dev: what differs in their settings and in their scores.
+"""`tuner compare`: the differences of two studies or trials in settings and in dev scores.
 
-The difference is always B - A, on the same dev pairs of both. Where both were trained with several
-seeds, its interval is for other seeds and other sentences (`tuner.statistics`: seeds crossed with
-the components of shared sentences); else for other sentences alone. Test is not read.
+The difference is always B - A, on dev pairs that both share. If both sides were trained with
+several seeds, its interval accounts for seeds and sentences (`tuner.statistics`: seeds crossed with
+the components of shared sentences). Otherwise it accounts for sentences alone. This module never
+reads test.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ from tuner.study.protocol import EvaluationSet, Protocol
 from tuner.study.trial import flatten
 
 BLOCKS = ("encoder", "languages", "protocol")
-"""Of a study's settings: what its scores depend on beside its data and its trials' settings."""
+"""Blocks of a study's settings that its scores depend on, besides its data and its trials."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Both sides on one dev set, or on the mean of several.
+    """The scores of both sides on one dev set, or on the mean of several.
 
     Attributes:
-        name: `select/…` where both protocols permit it to choose, `oracle/…` where not.
-        a: accuracy of A, 0 to 1, over the seeds that are compared.
-        b: the same of B.
+        name: `select/…` where both protocols permit choosing by it, otherwise `oracle/…`.
+        a: accuracy of A, 0 to 1, over the compared seeds.
+        b: accuracy of B, likewise.
         difference: b - a, paired.
     """
 
@@ -45,15 +46,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A beside B.
+    """A comparison of side A with side B.
 
     Attributes:
         a, b: the sides.
-        settings: that differ, seeds aside: (name, A's, B's).
-        seeds: those compared, each of A with one of B; empty where the interval is over items alone
-            because one side has a single seed.
-        rows: the objective first, where both have the same; then means over languages; then sets.
-        alone: dev sets that one side alone was evaluated on, or that its protocol alone permits.
+        settings: the settings that differ, except seeds: (name, A's value, B's value).
+        seeds: pairs of compared seeds, one of A and one of B; empty where one side has a single
+            seed, so that the interval is over items alone.
+        rows: the objective first, if both have the same; then means over languages; then dev sets.
+        alone: dev sets that only one side was evaluated on, or that only one protocol permits.
     """
 
     a: Side
@@ -64,7 +65,7 @@ class Comparison:
     alone: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, for programs."""
+        """Return the comparison as plain values that JSON can hold."""
         sides = {
             letter: {
                 "name": side.name,
@@ -88,15 +89,15 @@ class Comparison:
 
 
 def compare(a: Side, b: Side, oracle: bool = False) -> Comparison:
-    """Set two sides beside each other.
+    """Compare two sides.
 
     Args:
-        a: what is compared with.
-        b: what is compared.
-        oracle: also dev sets that nothing may choose by, and means over them.
+        a: the side that differences are measured from.
+        b: the other side.
+        oracle: also compare dev sets that nothing may choose by, and means over them.
 
     Raises:
-        UserError: they are the same, have other data, or no dev set in common.
+        UserError: the sides are the same, have different data, or share no dev set.
     """
     if (a.record.id, a.trials) == (b.record.id, b.trials):
         raise UserError(f"{a.name} and {b.name} are the same: {a.what}", "Name two that differ.")
@@ -126,7 +127,7 @@ def _evaluated(protocol: Protocol) -> tuple[EvaluationSet, ...]:
 
 
 def _check_same_data(a: Side, b: Side) -> None:
-    """Refuse sides whose dev pairs are not the same, item by item."""
+    """Raise UserError unless both sides have the same dev pairs, item by item."""
     data = [side.record.facts["data"] for side in (a, b)]
     if data[0]["checksum"] != data[1]["checksum"]:
         told = [
@@ -150,7 +151,7 @@ def _check_same_data(a: Side, b: Side) -> None:
 
 
 def _paired(a: Sequence[int], b: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    """Seeds of A and B that are compared: the same ones, or, being independent, in their order."""
+    """Pair equal seeds of A and B; with fewer than two, pair them in order, as independent."""
     if min(len(a), len(b)) < 2:
         return ()
     both = sorted({*a} & {*b})
@@ -165,7 +166,7 @@ def _rows(
     permitted: Sequence[EvaluationSet],
     others: Sequence[EvaluationSet],
 ) -> Iterator[tuple[str, tuple[EvaluationSet, ...]]]:
-    """Names of what is compared, and the dev sets of each; no mean is told twice."""
+    """Yield the name of each row and its dev sets; no mean appears twice."""
     means = set()
     if a.read == b.read and a.aggregate == b.aggregate == "mean":
         yield OBJECTIVE, a.read
@@ -199,7 +200,7 @@ def _row(
 
 
 def _over_seeds(table: Table) -> Table:
-    """The mean over seeds as a single row: what is left then is how items differ."""
+    """Average a table over seeds into a single row, which leaves the variation over items."""
     return Table(table.totals.mean(axis=0, keepdims=True), table.weights)
 
 
@@ -211,7 +212,7 @@ def _settings(a: Side, b: Side) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _flat(side: Side) -> Mapping[str, Any]:
-    """What a side's scores depend on, by dotted name, seeds aside."""
+    """Return everything that a side's scores depend on, except seeds, by dotted name."""
     trial = side.trials[0]
     assert trial.last is not None
     settings = {name: side.record.settings.get(name, {}) for name in BLOCKS}

@@ -1,4 +1,4 @@
-"""A figure: metrics against one setting, mean and deviation over seeds. Only here: matplotlib."""
+"""The figure of metrics against one setting, with mean and deviation over seeds."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LOGARITHMIC = {"optim.lr": 10, "batch.effective_size": 2}
-"""Settings drawn on a logarithmic axis, and its base."""
+"""Settings drawn on a logarithmic axis, and the base of that axis."""
 MOST_UPRIGHT = 6
-"""Values that have room on an axis without being turned."""
+"""Most values on an axis whose labels fit without rotation."""
 SPREAD = 0.15
-"""Share of the space between two values on the axis that the curves at one value take."""
+"""Share of the gap between two values on the axis that the curves at one value occupy."""
 
 
 def draw(
@@ -30,17 +30,17 @@ def draw(
     """Write an SVG: a panel for each metric, a line for each curve, a dot for each trial.
 
     Bars are one sample standard deviation over seeds. Where the setting does not apply (the last
-    layer alone has no lower one) a horizontal band stands for the curve.
+    layer alone has no lower one), a horizontal band represents the curve.
 
     Args:
-        study: for title, claim and the majority-class line.
-        setting: what the horizontal axis shows.
-        metrics: shares from 0 to 1, or anything else as it is.
-        found: of `tuner.report.seeds.curves`.
-        path: where to.
+        study: the study, for the title, the claim and the majority-class line.
+        setting: the setting on the horizontal axis.
+        metrics: names of metrics; shares from 0 to 1 are drawn in %, others unscaled.
+        found: the result of `tuner.report.seeds.curves`.
+        path: the file to write.
     """
     from matplotlib import rc_context
-    from matplotlib.figure import Figure  # not pyplot, which would look for a display
+    from matplotlib.figure import Figure  # pyplot would look for a display
 
     figure = Figure(figsize=(1.0 + 4.2 * len(metrics), 4.2), layout="constrained")
     axes = figure.subplots(1, len(metrics), squeeze=False)[0]
@@ -56,7 +56,7 @@ def draw(
         note += "; ASHA chose which trials are complete"
     figure.suptitle(f"{study.name}: {study.facts['claim']}\n{note}", fontsize=8, color="0.35")
     drawn = BytesIO()
-    with rc_context({"svg.hashsalt": study.id}):  # the same record gives the same file
+    with rc_context({"svg.hashsalt": study.id}):  # equal records give equal files
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     write(path, drawn.getvalue())
 
@@ -91,7 +91,7 @@ def _panel(
     if metric == OBJECTIVE:
         majority = scale * study.facts["majority_accuracy"]
         axis.axhline(majority, color="0.6", ls=":", lw=1, label="the most frequent label")
-    axis.margins(x=0.08)  # the ends of the axis are values too
+    axis.margins(x=0.08)  # the outermost values need room too
     axis.set_xlabel(setting)
     axis.set_title(f"{metric}{', %' if scale == 100 else ''}", fontsize=9)
     axis.grid(axis="y", color="0.9")
@@ -99,7 +99,7 @@ def _panel(
 
 
 def _places(axis: Axes, setting: str, values: Sequence[Any]) -> dict[Any, float]:
-    """Where each value stands on the axis: at its number, or words side by side."""
+    """Return the position of each value: numbers at their value, words at 0, 1, …."""
     base = LOGARITHMIC.get(setting)
     if any(isinstance(value, str) for value in values):
         places = {value: float(place) for place, value in enumerate(values)}

@@ -1,8 +1,9 @@
-"""Which settings the best trials of a search have in common. Only here beside the sampler: Optuna.
+"""Importances: the settings that the best trials of a search have in common.
 
-Conditional PED-ANOVA (arXiv 2304.10255 and 2601.20800, Optuna's evaluator): how much the values of
-a setting among the best complete trials differ from those among all complete ones. It ranks
-settings within one search; it estimates no effect, and has no interval.
+Conditional PED-ANOVA (arXiv 2304.10255 and 2601.20800, Optuna's evaluator) measures how much the
+values of a setting among the best complete trials differ from those among all complete ones. It
+ranks settings within one search. It estimates no effect and has no interval. Besides the sampler,
+only this module imports Optuna.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 LEAST_TOP = 5
-"""Best trials that are compared with all: fewer say nothing, after Optuna's advice."""
+"""Fewest best trials to compare with all, following Optuna's advice."""
 LEAST = 2 * LEAST_TOP
-"""Complete trials below which no importances are told."""
+"""Fewest complete trials for which importances are computed."""
 TOP = 0.1
-"""Share of the complete trials that count as best, where that is enough of them."""
+"""Share of the complete trials that count as best, unless `LEAST_TOP` needs a larger one."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class Importances:
     """Importances of a search's settings.
 
     Attributes:
-        shares: by dotted name, the greatest first; they sum to 1.
-        best: complete trials that counted as the best.
-        complete: all complete ones.
+        shares: the importances by dotted name, in descending order; they sum to 1.
+        best: number of complete trials that counted as the best.
+        complete: number of all complete trials.
     """
 
     shares: Mapping[str, float]
@@ -44,16 +45,17 @@ class Importances:
 
 
 def importances(study: StudyRecord) -> Importances | None:
-    """Importances among the complete trials that the sampler proposed.
+    """Compute importances from the complete trials that the sampler proposed.
 
-    Those that ASHA stopped have no score at full budget and are left out, so the rest is no fair
-    sample: whoever shows these numbers shows `caveat` too.
+    Trials that ASHA stopped have no score at full budget and are left out, so the rest is a biased
+    sample. A caller that shows these numbers must show `caveat` too.
 
     Args:
         study: a search.
 
     Returns:
-        None where there are too few trials, nothing varies among them, or all score alike.
+        The importances; None where there are too few trials, no setting varies, or all trials
+        score the same.
     """
     complete = [trial for trial in study.ranked() if trial.origin == "sampler"]
     names = [name for name in varied(study) if name != "seed"]
@@ -66,7 +68,7 @@ def importances(study: StudyRecord) -> Importances | None:
 
     share = max(TOP, LEAST_TOP / len(complete))
     distributions = {name: _distribution(values) for name, values in columns.items()}
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # else it says that a study was made
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # or it logs each new study
     search = optuna.create_study(direction="maximize")
     for place, score in enumerate(scores):
         there = {name: values[place] for name, values in columns.items()}
@@ -76,7 +78,7 @@ def importances(study: StudyRecord) -> Importances | None:
             optuna.trial.create_trial(params=params, distributions=active, value=score)
         )
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=share)
-    with warnings.catch_warnings():  # that a conditional setting is rarely active: told by caveat
+    with warnings.catch_warnings():  # Optuna warns of rarely active conditional settings
         warnings.simplefilter("ignore")
         found = optuna.importance.get_param_importances(
             search, evaluator=evaluator, normalize=False
@@ -90,7 +92,7 @@ def importances(study: StudyRecord) -> Importances | None:
 
 
 def caveat(found: Importances, study: StudyRecord) -> str:
-    """What these importances do not say, in words."""
+    """Return the sentences that say what these importances do not show."""
     told = (
         f"Importances compare the settings of the {found.best} best with those of all "
         f"{found.complete} complete trials. They say which settings these have in common, not what "
@@ -106,7 +108,7 @@ def caveat(found: Importances, study: StudyRecord) -> str:
 
 
 def _values(trials: Sequence[TrialRecord], name: str) -> list[Any]:
-    """Of each trial; powers of two on the scale on which they are searched, as exponents."""
+    """Return a setting's value in each trial; powers of two as exponents, as they are searched."""
     values = [trial.config.flat()[name] for trial in trials]
     if LOGARITHMIC.get(name) == 2 and all(value & (value - 1) == 0 for value in _known(values)):
         return [value.bit_length() - 1 if value is not None else None for value in values]
@@ -118,7 +120,7 @@ def _known(values: Sequence[Any]) -> set[Any]:
 
 
 def _distribution(values: Sequence[Any]) -> BaseDistribution:
-    """The range that was tried; None, where a setting does not apply, is no value of it."""
+    """Return the distribution over the tried range, ignoring None (the setting does not apply)."""
     from optuna.distributions import (
         CategoricalDistribution,
         FloatDistribution,

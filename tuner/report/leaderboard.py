@@ -1,7 +1,7 @@
-"""The leaderboard of a study, from its record alone: as a table, as CSV, and the best in words.
+"""The leaderboard of a study, as a table and as CSV, and its best trial in words.
 
-Scores at different budgets are never ranked against each other, and what may not choose
-(`oracle/…`) is in the CSV only.
+Scores at different budgets are never ranked against each other. Metrics that may not choose
+(`oracle/…`) appear in the CSV only.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from tuner.shown import printable
 from tuner.tracking.notes import NOTHING_LEARNT
 
 WIDE = 140
-"""Columns from which the names of settings have room in one line."""
+"""Least width in columns of a console that shows the names of settings on one line."""
 FORMULA = ("=", "+", "-", "@", "\t")
-"""What a formula begins with in a spreadsheet."""
+"""Characters that begin a formula in a spreadsheet."""
 MARKS: Mapping[Origin, str] = {"baseline": "*", "tuning": "~", "sampler": "", "design": ""}
-"""Behind the number of a trial that is not one of many."""
+"""The mark after a trial's number, by the trial's origin."""
 _ORDER: Mapping[TrialState, int] = {
     "running": 0,
     "pending": 1,
@@ -35,9 +35,9 @@ _ORDER: Mapping[TrialState, int] = {
 
 
 def ordered(study: StudyRecord) -> list[TrialRecord]:
-    """Ranked trials, then the others: by state, rung (further first) and score.
+    """Return ranked trials, then the others by state, rung (further first) and score.
 
-    Those of a design are in the order of its plan.
+    The trials of a design stay in the order of its plan.
     """
     if study.designed:
         return list(study.trials)
@@ -54,13 +54,13 @@ def ordered(study: StudyRecord) -> list[TrialRecord]:
 
 
 def varied(study: StudyRecord) -> list[str]:
-    """Dotted names of the settings in which the study's trials differ, as the space orders them."""
+    """Return dotted names of the settings in which trials differ, in the order of the space."""
     names = [name for name in study.settings.get("space", {})]
     return [name for name in names if len({shown(_value(t, name)) for t in study.trials}) > 1]
 
 
 def show(study: StudyRecord, console: Console, limit: int | None = None) -> None:
-    """Print the leaderboard, `limit` rows at most, and the best configuration found."""
+    """Print at most `limit` rows of the leaderboard, and the best configuration found."""
     how = "as planned, not ranked" if study.designed else "unconfirmed"
     title = f"{study.name}, {how}: {study.facts['objective']}, in %"
     console.print(title, highlight=False)
@@ -86,7 +86,7 @@ def _table(study: StudyRecord, limit: int | None, wide: bool) -> Table:
     grid.add_column("score", justify="right", no_wrap=True)
     grid.add_column("pairs", justify="right", no_wrap=True)
     grid.add_column("state", no_wrap=True)
-    for name in names:  # where there is little room, a line a word
+    for name in names:  # a narrow console gets one word a line
         header = name if wide else name.replace(".", ".\n").replace("_", "_\n")
         grid.add_column(header, justify="right", no_wrap=True)
     for trial in ordered(study)[:limit]:
@@ -102,7 +102,7 @@ def _table(study: StudyRecord, limit: int | None, wide: bool) -> Table:
 
 
 def best_in_words(study: StudyRecord) -> list[str]:
-    """The best configuration found, labelled as what it is."""
+    """Describe the best configuration found, labelled as unconfirmed."""
     if study.designed:
         return ["a design has no best trial: it compares configurations over seeds"]
     best = study.best
@@ -122,7 +122,7 @@ def best_in_words(study: StudyRecord) -> list[str]:
 
 
 def as_csv(study: StudyRecord) -> str:
-    """Every trial with all settings and metrics, one row each, in the leaderboard's order."""
+    """Return a CSV with a row for each trial, all settings and metrics, in leaderboard order."""
     rows: list[dict[str, Any]] = []
     ranks = {trial.number: rank for rank, trial in enumerate(study.ranked(), start=1)}
     for trial in ordered(study):
@@ -151,7 +151,7 @@ def as_csv(study: StudyRecord) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula is shown to it as a text."""
+    """Quote a text that a spreadsheet would read as a formula; return other values unchanged."""
     if not isinstance(value, str):
         return value
     text = printable(value)
@@ -159,7 +159,7 @@ def _cell(value: Any) -> Any:
 
 
 def percent(share: float) -> str:
-    """A share of 1 as people write it, without the sign."""
+    """Format a share of 1 as a percentage, without the % sign."""
     return f"{100 * share:.2f}"
 
 
@@ -168,7 +168,7 @@ def _value(trial: TrialRecord, name: str) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A setting as a table shows it."""
+    """Format the value of a setting for a table."""
     if value is None:
         return "–"
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""What to do after a study has ended, as the terminal says it."""
+"""The commands that the terminal suggests after a study has ended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tuner.tracking.notes import instead_of_confirming
 
 
 def next_steps(study: StudyRecord, folder: Place) -> str:
-    """Commands, each with what it is for; a search that learnt nothing is not confirmed."""
+    """List commands with their purpose; never suggest confirming a search that learnt nothing."""
     lines = ["next:"]
     sampled = any(trial.origin == "sampler" for trial in study.complete)
     if study.best is not None and not study.learnt:

@@ -1,7 +1,7 @@
-"""Trials that differ in their seed alone, taken together: what a setting does, and how surely.
+"""Means and deviations over seeds: trials grouped by configuration, along one setting.
 
-Only trials at full budget count. Where ASHA stopped others, those that it let live are not a
-fair sample of anything: `selected` says so, and whoever shows these numbers shows that too.
+Only trials at full budget count. Where ASHA stopped other trials, the complete ones are a biased
+sample: `selected` returns True, and a caller that shows these numbers must say so.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SEED = "seed"
 
 @dataclass(frozen=True)
 class Group:
-    """Trials of one configuration, whatever their seed.
+    """The trials of one configuration, over all seeds.
 
     Attributes:
         metrics: the values of each metric, in the order of trials.
@@ -29,26 +29,27 @@ class Group:
 
     @property
     def seeds(self) -> int:
-        """How many trials there are."""
+        """The number of trials, one for each seed."""
         return len(next(iter(self.metrics.values())))
 
     def mean(self, metric: str) -> float:
-        """Over seeds; a collapsed seed counts like the others."""
+        """Return the mean over seeds; a collapsed seed counts like the others."""
         return fmean(self.metrics[metric])
 
     def deviation(self, metric: str) -> float | None:
-        """The sample standard deviation over seeds; None of a single one."""
+        """Return the sample standard deviation over seeds; None for a single seed."""
         values = self.metrics[metric]
         return stdev(values) if len(values) > 1 else None
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One setting varied, the others as they are.
+    """Groups along one setting, with all other settings fixed.
 
     Attributes:
-        settings: the other settings in which the study's trials differ, but the seed.
-        points: groups by the value of the setting, ascending; None where it does not apply.
+        settings: values of the other settings in which the study's trials differ, except the seed.
+        points: groups by the value of the setting, ascending; the key None means that the setting
+            does not apply.
     """
 
     settings: Mapping[str, Any]
@@ -56,14 +57,14 @@ class Curve:
 
 
 def curves(study: StudyRecord, setting: str, metrics: list[str]) -> list[Curve]:
-    """What `setting` does to `metrics`, for every combination of the other settings.
+    """Return a curve of `metrics` along `setting` for every combination of the other settings.
 
-    Combinations that were tried with a single value of it say nothing about it and are left out.
+    Combinations that were tried with a single value of `setting` are left out.
 
     Args:
-        study: its record.
+        study: the study's record.
         setting: dotted name of a setting in which trials differ.
-        metrics: names of metrics, as `select/objective`.
+        metrics: names of metrics, such as `select/objective`.
 
     Raises:
         UserError: no trials differ in the setting alone, none has the metric, or none is complete.
@@ -112,14 +113,14 @@ def curves(study: StudyRecord, setting: str, metrics: list[str]) -> list[Curve]:
 
 
 def compared(study: StudyRecord) -> str:
-    """The first setting that the study was made to compare over seeds; "" where it was not."""
+    """Return the first setting of a space that varies the seed too; "" if there is none."""
     varied = list(study.settings.get("space", {}))
     settings = [name for name in varied if name != SEED]
     return settings[0] if SEED in varied and settings else ""
 
 
 def selected(study: StudyRecord) -> bool:
-    """Whether the complete trials are those that a scheduler let live."""
+    """Return whether a scheduler stopped some trials, so that it selected the complete ones."""
     return any(trial.state == "pruned" for trial in study.trials)
 
 
@@ -132,11 +133,11 @@ def _values(trials: list[TrialRecord], name: str) -> int:
 
 
 def _place(study: StudyRecord, name: str, value: Any) -> tuple[int, tuple[bool, bool, Any]]:
-    """Where a value stands among those of a setting: as the space lists them, else in order."""
+    """Return a sort key for a setting's value: the order of the space, then `_order`."""
     listed = study.settings.get("space", {}).get(name, {}).get("values", ())
     return listed.index(value) if value in listed else len(listed), _order(value)
 
 
 def _order(value: Any) -> tuple[bool, bool, Any]:
-    """Numbers ascending, words in their order, what does not apply first."""
+    """Return a sort key: None first, then numbers ascending, then words alphabetically."""
     return value is not None, isinstance(value, str), value if value is not None else 0

@@ -1,4 +1,4 @@
-"""What `tuner compare` is given: a study, of which its best or what it recommends, or a trial."""
+"""The two sides of `tuner compare`: a study's best or recommended configuration, or one trial."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _TRIAL = re.compile(r"(?P<study>.+):(?P<trial>\d{1,9})", re.DOTALL)
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two that are compared.
+    """One of the two sides of a comparison.
 
     Attributes:
-        name: as it was named: `nano`, or `nano:12`.
-        what: that is, in words.
-        chosen: how it was chosen by the very scores that are compared, in words; "" where a trial
-            was named.
-        record: of its study.
-        protocol: of its study.
-        trials: complete ones that differ in the seed alone, one a seed, ascending by it.
+        name: the name that the user gave: `nano`, or `nano:12`.
+        what: a description of the side in words.
+        chosen: how the compared scores themselves chose this side, in words; "" where the user
+            named a trial.
+        record: the record of its study.
+        protocol: the protocol of its study.
+        trials: complete trials that differ in the seed alone, one for each seed, ascending by seed.
     """
 
     name: str
@@ -42,25 +42,25 @@ class Side:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """One for each of the trials."""
+        """The seeds of the trials, in their order."""
         return tuple(trial.config.seed for trial in self.trials)
 
     def table(self, sets: Sequence[EvaluationSet], seeds: Sequence[int]) -> Table:
-        """Its mean accuracy on dev sets, a row for each of some of its seeds, in their order."""
+        """Return the mean accuracy on dev sets, with a row for each of `seeds`, in their order."""
         by_seed = dict(zip(self.seeds, self.trials, strict=True))
         answers = [last.answers for seed in seeds if (last := by_seed[seed].last)]
         return table_of(self.record.facts, "dev", answers, sets)
 
 
 def side_of(text: str, storage: str) -> Side:
-    """What a user names: `STUDY`, its best or what it recommends; or `STUDY:TRIAL`.
+    """Read the side that a user names: `STUDY` (its best or recommended) or `STUDY:TRIAL`.
 
     Args:
-        text: a study's name or folder, and maybe the number of a trial after a colon.
-        storage: where a name is looked for.
+        text: a study's name or folder, optionally with the number of a trial after a colon.
+        storage: the storage in which to look for a name.
 
     Raises:
-        UserError: there is no such study or trial, or none that can be compared.
+        UserError: the study or trial does not exist, or cannot be compared.
     """
     named = _TRIAL.fullmatch(text)
     if not named and ":" in text and "/" not in text:
@@ -124,7 +124,7 @@ def _study(text: str, record: StudyRecord, folder: Place) -> Side:
 
 
 def _protocol(record: StudyRecord) -> Protocol:
-    """The roles of a study's languages, where its record says all that is compared."""
+    """Return a study's protocol; raise UserError if its record lacks facts to compare by."""
     try:
         data, encoder = record.facts["data"], record.facts["encoder"]
         for value in (data["checksum"], encoder["checksum"], *data["languages"]):
@@ -140,7 +140,7 @@ def _protocol(record: StudyRecord) -> Protocol:
 
 
 def _with_other_seeds(record: StudyRecord, best: TrialRecord) -> tuple[TrialRecord, ...]:
-    """Complete trials with the settings of `best`, one a seed; `best` is that of its own."""
+    """Return complete trials with the settings of `best`, one for each seed, including `best`."""
     found = {best.config.seed: best}
     for trial in record.complete:
         if trial.config == best.config.model_copy(update={"seed": trial.config.seed}):

@@ -1,4 +1,4 @@
-"""How studies stand: from their journals, and from whether a driver is at work on them now."""
+"""`tuner status`: the state of studies, from their journals and from whether a driver runs now."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from tuner.terminal.streams import unread
 from tuner.terminal.summary import COLOURS, Summary
 
 State = Literal["running", "interrupted", "driver died", "failed", "completed"]
-"""What is true of a study, where its journal alone would say `running` of one that was killed."""
+"""The true state of a study; the journal alone still says `running` after a driver was killed."""
 
 LOOK_EVERY, PAGE_EVERY = 1.0, 5.0
-"""Seconds between two looks at a study that is watched: here, and from another machine."""
+"""Seconds between two reads of a watched study: on this machine, and from another one."""
 PATIENCE = 600.0
-"""Seconds that a study has to begin, where it is watched from another machine."""
+"""Seconds to wait for a study to begin when it is watched from another machine."""
 PAGE = "\f"
-"""Ends a page."""
+"""The character that ends a page."""
 HINT = Text("Ctrl-C ends this view, not the study", style="dim")
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A study as it stands.
+    """The current state of a study.
 
     Attributes:
-        folder: its own.
-        state: with the truth about its driver.
-        trials: how many it runs in all.
-        study: what its journal says, a running one's time up to now.
+        folder: the study's folder.
+        state: its state, which accounts for whether its driver is alive.
+        trials: number of trials that the study runs in all.
+        study: the record from its journal; a running study's time counts up to now.
     """
 
     folder: Place
@@ -56,7 +56,7 @@ class Standing:
 
     @property
     def summary(self) -> Summary:
-        """The study at a glance."""
+        """The summary that the terminal shows."""
         return Summary(
             study=self.study,
             state=self.state,
@@ -69,14 +69,14 @@ class Standing:
 
     @property
     def next_command(self) -> str:
-        """What to do with it now."""
+        """The command that a user would run next."""
         if self.state == "running":
             return command("status", self.folder) + " --watch"
         goes_on = self.state in ("interrupted", "driver died")
         return command("resume" if goes_on else "report", self.folder)
 
     def in_words(self) -> str:
-        """State and next command, in a line."""
+        """Return the state and the next command, in a line."""
         what = {
             "running": "running; to watch it",
             "interrupted": "interrupted; go on with",
@@ -87,7 +87,7 @@ class Standing:
         return f"{what[self.state]}: {self.next_command}"
 
     def as_json(self) -> dict[str, Any]:
-        """For programs."""
+        """Return the study's state as plain values that JSON can hold."""
         best, summary = self.study.best, self.summary
         return {
             "name": self.study.name,
@@ -113,12 +113,12 @@ class Standing:
 
 
 def look_at(folder: Place) -> Standing:
-    """How the study in a folder stands now.
+    """Return the current state of the study in a folder.
 
     Raises:
         UserError: there is no study, or its journal is damaged.
     """
-    at_work = being_written(folder)  # first: a driver that ends in between has written so
+    at_work = being_written(folder)  # first: a driver that ends later journals it
     record = _history(folder, version(folder)).record(time.time() if at_work else None)
     state: State
     if record.state == "completed":
@@ -131,14 +131,14 @@ def look_at(folder: Place) -> Standing:
 
 
 def show(standing: Standing, console: Console) -> None:
-    """Print a study at a glance, and what to do next."""
+    """Print the summary of a study and its next command."""
     console.print(standing.summary)
     console.print()
     _say_whole(console, standing.in_words())
 
 
 def watch(folder: Place, console: Console) -> Standing:
-    """Show a study until no driver is at work on it, or until Ctrl-C; how it stands then.
+    """Show a study until its driver has ended or until Ctrl-C, and return its state then.
 
     Raises:
         UserError: there is no study, or its journal is damaged.
@@ -163,7 +163,7 @@ def watch(folder: Place, console: Console) -> Standing:
 
 
 def _pages(folder: Place, console: Console) -> Standing:
-    """The same for a reader on another machine, whose terminal shows the last page alone.
+    """Watch for a reader on another machine, whose terminal shows only the last page.
 
     A study that was just submitted may take minutes to begin.
     """
@@ -185,13 +185,13 @@ def _pages(folder: Place, console: Console) -> Standing:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A study whose journal cannot be read, and why."""
+    """A study whose journal cannot be read, and the reason."""
 
     folder: Place
     error: UserError
 
     def as_json(self) -> dict[str, Any]:
-        """For programs."""
+        """Return the problem as plain values that JSON can hold."""
         folder = str(self.folder.absolute())
         return {
             "name": self.folder.name,
@@ -202,10 +202,10 @@ class Unreadable:
 
 
 def all_studies(storage: Place) -> list[Standing | Unreadable]:
-    """The studies in a folder, the newest first; those that cannot be read at the end.
+    """Return the studies in a folder, newest first; unreadable ones come last.
 
     Raises:
-        UserError: it is not a folder, or cannot be read.
+        UserError: the storage is not a folder, or cannot be read.
     """
     if isinstance(storage, Path) and storage.exists() and not storage.is_dir():
         raise UserError(f"{storage} is not a folder", "Name the folder that holds the studies.")
@@ -221,7 +221,7 @@ def all_studies(storage: Place) -> list[Standing | Unreadable]:
 
 
 def show_all(storage: Place, console: Console) -> None:
-    """Print a table of the studies in a folder, and what to do next."""
+    """Print a table of the studies in a folder, and the next command."""
     studies = all_studies(storage)
     if not studies:
         say(console, f"there is no study in {storage}")
@@ -239,7 +239,7 @@ def show_all(storage: Place, console: Console) -> None:
 
 
 def _say_whole(console: Console, line: str) -> None:
-    """Not wrapped by us, so that the command in it can be copied."""
+    """Print a line without wrapping it, so that the command in it can be copied."""
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -268,12 +268,12 @@ def _table(studies: list[Standing | Unreadable], with_dates: bool) -> Table:
 
 @lru_cache(maxsize=1)
 def _history(folder: Place, version: Hashable) -> History:
-    """Read again only where something was written: a study that is watched is looked at often."""
+    """Read a journal; cached by `version`, since a watched study is read often."""
     return read_history(folder)
 
 
 def _trials(record: StudyRecord, folder: Place) -> int:
-    """How many trials the study runs in all."""
+    """Return how many trials the study runs in all."""
     trials = record.settings["budget"]["trials"]
     is_grid = record.settings["sampler"]["kind"] == "grid"
     if isinstance(trials, int) and not record.designed and not is_grid:

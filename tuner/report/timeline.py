@@ -1,7 +1,8 @@
-"""What ran where and when, and how much of the GPUs' time was idle: from a study's record alone.
+"""The timeline of a study: which trials ran on which nodes, and how long GPUs were idle.
 
-Where no trial held a GPU the same is told of CPUs. Times are seconds of work: moments at which no
-driver was at work on the study are left out, so that an interruption is a seam, not a gap.
+It is computed from the study's record alone. If no trial held a GPU, it counts CPUs instead. Times
+are seconds of work: time without a running driver is left out, so an interruption is a seam, not a
+gap.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from typing import Any, Literal
 from tuner.journal.records import Attempt, FailureKind, NodeSpan, StudyRecord, TrialState
 
 PROCESS_GONE: tuple[TrialState | FailureKind, ...] = ("lost", "error", "out_of_memory")
-"""Outcomes of an attempt that took its process with it: the next one there has to start another."""
+"""Outcomes of an attempt that ended its process: the next attempt there must start a new one."""
 
 NOTICED_SECONDS = 60.0
-"""Within which Ray notices that a node has gone, whose trials it misses sooner."""
+"""Seconds within which Ray notices that a node is gone; it misses the node's trials sooner."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """Some of a node's GPUs (or CPUs), as a range of them, for a time in seconds of work."""
+    """A range of a node's GPUs (or CPUs) during an interval in seconds of work."""
 
     begin: float
     end: float
@@ -40,7 +41,7 @@ class Bar(Box):
 
 @dataclass(frozen=True)
 class Stay:
-    """A node while it was there for one driver; times in seconds of work."""
+    """The presence of a node during one driver; times in seconds of work."""
 
     joined: float
     left: float
@@ -50,7 +51,7 @@ class Stay:
 
 @dataclass(frozen=True)
 class Lane:
-    """A node; `units` are its GPUs, or CPUs."""
+    """A node over the whole study; `units` is its number of GPUs (or CPUs)."""
 
     node: str
     units: float
@@ -59,7 +60,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class Load:
-    """How many nodes there were in a stretch of time, and how many GPUs (or CPUs) at what."""
+    """The number of nodes in an interval, and of busy, booting and idle GPUs (or CPUs)."""
 
     begin: float
     end: float
@@ -70,26 +71,26 @@ class Load:
 
     @property
     def seconds(self) -> float:
-        """How long it was so."""
+        """The length of the interval."""
         return self.end - self.begin
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """A study's nodes and what ran on them; times in seconds of work.
+    """A study's nodes and the trials that ran on them; times in seconds of work.
 
-    *Boot* is not idle. A GPU boots while a process has to be started on it, since its node has just
-    come or the process before was lost with its trial, and while some trial waits to be run: a node
-    that comes for a trial boots from joining to the first step. All else that is neither training
-    nor evaluating is idle: from a trial's end to the first step of the next one in the same
-    process, what remains of a node after its last trial, and all of a node for which no trial
-    waits. A node that was lost counts until its trials were.
+    *Boot* does not count as idle. A GPU boots while two conditions hold: a process must be started
+    on it (its node has just joined, or the previous process was lost with its trial), and some
+    trial waits to run. So a node that joins for a trial boots until the first step. All other time
+    without training or evaluation is idle: from a trial's end to the first step of the next trial
+    in the same process, the time of a node after its last trial, and all time of a node for which
+    no trial waits. A lost node counts until its trials were lost.
 
     Attributes:
-        unit: what is counted: GPUs, or CPUs where no trial held a GPU.
-        lanes: nodes that have any, in order of coming.
-        seams: where one driver ended and the next began.
-        start, end: of the first trial, and of the last.
+        unit: the counted unit: GPUs, or CPUs where no trial held a GPU.
+        lanes: nodes that have such units, in the order in which they joined.
+        seams: times at which one driver ended and the next began.
+        start, end: the start of the first trial and the end of the last.
     """
 
     unit: Literal["GPU", "CPU"]
@@ -100,8 +101,8 @@ class Timeline:
 
     @property
     def loads(self) -> list[Load]:
-        """What all nodes did together, from the first trial's start to the last one's end."""
-        changes: dict[float, list[float]] = {}  # of nodes, and of GPUs there, at work and booting
+        """The sums over all nodes, from the first trial's start to the last one's end."""
+        changes: dict[float, list[float]] = {}  # in nodes, and in GPUs: all, busy and booting
 
         def change(
             begin: float, end: float, nodes: int, there: float, busy: float, boot: float
@@ -130,10 +131,10 @@ class Timeline:
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """For programs: shares from 0 to 1, hours of GPUs (or CPUs).
+        """The totals for JSON: shares from 0 to 1, and hours of GPUs (or CPUs).
 
-        `idle_share` is of the time from the first trial's start to the last one's end, boots
-        excluded; `held_hours` are from nodes' joining to their leaving, or the study's end.
+        `idle_share` is a share of the time from the first trial's start to the last one's end,
+        excluding boots. `held_hours` run from a node's joining to its leaving or the study's end.
         """
         loads = self.loads
         seconds = sum(load.seconds for load in loads)
@@ -155,7 +156,7 @@ class Timeline:
         }
 
     def in_words(self) -> str:
-        """The numbers that matter, in a line."""
+        """Return the most important numbers, in a line."""
         told = self.numbers
         nodes = f"{told['nodes_peak']} at most, {told['nodes_mean']:.1f} in the mean"
         return (
@@ -165,7 +166,7 @@ class Timeline:
 
 
 def timeline(study: StudyRecord) -> Timeline | None:
-    """The timeline of a study; None where it says of no trial on which nodes it ran, or when."""
+    """Return a study's timeline; None where its record has no nodes, placements or loads."""
     placed = [(trial.number, attempt) for trial in study.trials for attempt in trial.placed]
     if not (placed and study.nodes):
         return None
@@ -188,17 +189,17 @@ def timeline(study: StudyRecord) -> Timeline | None:
         start=clock(min(started)),
         end=clock(max(attempt.ended for _, attempt in placed)),
     )
-    return found if found.loads else None  # its clocks may have stood still
+    return found if found.loads else None  # its clocks may have stopped
 
 
 def short_names(lanes: Sequence[Lane]) -> list[str]:
-    """Nodes as they are shown: the first characters of Ray's ids, or, if alike, the last."""
+    """Return the first 8 characters of Ray's node ids, or the last 8 if those are ambiguous."""
     first, last = [lane.node[:8] for lane in lanes], [lane.node[-8:] for lane in lanes]
     return first if len({*first}) == len(lanes) else last
 
 
 class _Clock:
-    """Seconds of work at a Unix time: those in which some node was seen, by a driver."""
+    """Converts Unix time to seconds of work: seconds in which a driver saw some node."""
 
     def __init__(self, spans: Iterable[NodeSpan]) -> None:
         self._worked = _united((span.joined, span.left) for span in spans)
@@ -209,7 +210,7 @@ class _Clock:
 
 
 def _united(stretches: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The same time in stretches that neither overlap nor touch, in order."""
+    """Merge intervals that overlap or touch, and return them in order."""
     united: list[tuple[float, float]] = []
     for begin, end in sorted(stretches):
         if united and begin <= united[-1][1]:
@@ -222,7 +223,7 @@ def _united(stretches: Iterable[tuple[float, float]]) -> list[tuple[float, float
 def _bars(
     span: NodeSpan, units: float, placed: Iterable[tuple[int, Attempt]], clock: _Clock
 ) -> list[Bar]:
-    """What ran on a node, each trial on the lowest GPUs that are free."""
+    """Return the attempts on a node, each on the lowest free GPUs."""
     here = [
         (number, attempt)
         for number, attempt in placed
@@ -245,11 +246,11 @@ def _stay(
     bars: Sequence[Bar],
     waiting: Iterable[tuple[float, float]],
 ) -> Stay:
-    """A node with when it booted."""
+    """Return a node's stay, with the intervals in which its GPUs booted."""
     last = max(bars, key=lambda bar: bar.end, default=None)
     if last is not None and last.outcome == "lost" and left - last.end < NOTICED_SECONDS:
         left = last.end
-    missing: list[Box] = []  # where there was no process
+    missing: list[Box] = []  # GPUs without a process
     for number, bar in enumerate(bars):
         before = [b for b in bars[:number] if b.low < bar.high and b.high > bar.low]
         latest = max(before, key=lambda b: b.end, default=None)
@@ -270,7 +271,7 @@ def _stay(
 
 
 def _lowest(bars: Sequence[Bar], begin: float, share: float, units: float) -> float:
-    """Where `share` GPUs are free side by side; the last ones where clocks say that none are."""
+    """Return the lowest of `share` adjacent free GPUs; the last ones if clocks leave none free."""
     taken = [bar for bar in bars if bar.end > begin]
     for low in sorted({0.0, *(bar.high for bar in taken)}):
         free = all(bar.high <= low or bar.low >= low + share for bar in taken)

@@ -1,4 +1,4 @@
-"""The timeline as a figure: a lane for each node, and below what all of them did."""
+"""The figure of a study's timeline: a lane for each node, and the sums over nodes below."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ COLOURS = {
     "lost": "#e45756",
     "failed": "#7f2a3a",
 }
-"""Of trials, by how the attempt ended; the last one also of every kind of failure."""
+"""Colours of trials by the outcome of the attempt; `failed` serves every other failure, too."""
 LANE, HIGHEST = 0.26, 40.0
-"""Inches: height of a lane, and of all of them at most."""
+"""Height of a lane, and greatest height of all lanes, in inches."""
 ROOM = 0.013
-"""Share of the width from which a trial's number has room in its bar."""
+"""Least width of a bar, as a share of the axis, that has room for the trial's number."""
 SCALES = ((3 * 3600, 3600, "hours"), (180, 60, "minutes"), (0, 1, "seconds"))
-"""From so many seconds on, the axis counts so many of them, called that."""
+"""Units of the axis: the shortest duration in seconds, the seconds in a unit, and its name."""
 
 
 def draw(study: StudyRecord, timeline: Timeline, path: Place) -> None:
     """Write an SVG.
 
     Args:
-        study: for its name.
-        timeline: of `tuner.report.timeline.timeline`.
-        path: where to.
+        study: the study, for its name.
+        timeline: the result of `tuner.report.timeline.timeline`.
+        path: the file to write.
     """
     from matplotlib import rc_context
-    from matplotlib.figure import Figure  # not pyplot, which would look for a display
+    from matplotlib.figure import Figure  # pyplot would look for a display
 
     high = min(LANE * len(timeline.lanes), HIGHEST)
     figure = Figure(figsize=(9.2, high + 2.3), layout="constrained")
@@ -64,13 +64,13 @@ def draw(study: StudyRecord, timeline: Timeline, path: Place) -> None:
     _legend(below, {"at work": COLOURS["running"], "booting": BOOT, "idle": IDLE})
     figure.suptitle(f"{study.name}: {timeline.in_words()}", fontsize=8, color="0.35")
     drawn = BytesIO()
-    with rc_context({"svg.hashsalt": study.id}):  # the same record gives the same file
+    with rc_context({"svg.hashsalt": study.id}):  # equal records give equal files
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     write(path, drawn.getvalue())
 
 
 def _lane(axis: Axes, row: int, lane: Lane, end: float, scale: float, room: float) -> None:
-    """A node: idle but for boots and trials, which lie over it, each on its GPUs."""
+    """Draw a node as idle, and over it its boots and trials, each on its GPUs."""
     for stay in lane.stays:
         _box(axis, row, stay.joined, min(stay.left, end), scale, IDLE)
         for box in stay.boots:
@@ -108,7 +108,7 @@ def _box(
 
 
 def _loads(axis: Axes, timeline: Timeline, scale: float) -> None:
-    """How many GPUs were at work, booted, and were idle."""
+    """Draw the numbers of busy, booting and idle GPUs over time."""
     loads = timeline.loads
     edges = [load.begin / scale for load in loads] + [loads[-1].end / scale]
     floor = [0.0] * len(loads)

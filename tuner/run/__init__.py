@@ -1,1 +1,1 @@
-"""A study executed: Ray Tune runs its trials, workers train them, files stay of them."""
+"""Running a study: Ray Tune schedules its trials, workers train them, files keep the results."""

@@ -1,6 +1,7 @@
-"""What files alone tell of a study: checked before torch and Ray are loaded, in all commands alike.
+"""The early checks of a study, which read only files and run before torch and Ray are loaded.
 
-A wrong path, column, label, language or layer is told within a second or two.
+All commands share them. They report a wrong path, column, label, language or layer within a second
+or two.
 """
 
 from __future__ import annotations
@@ -16,28 +17,28 @@ from tuner.study import StudyConfig, trained_on
 def check_study(
     study: StudyConfig, tell: Callable[[str], None] | None = None
 ) -> EncoderShape | None:
-    """Check the data's head and the encoder's files, and that they fit the study.
+    """Check the first rows of the data and the encoder's files, and that they fit the study.
 
     Args:
-        study: its settings.
-        tell: called where the hub does not answer and the encoder is not here, for a command that
-            can do without it; None: it cannot.
+        study: the study's settings.
+        tell: called with a warning if the encoder is not on this machine and the hub does not
+            answer, for a command that can do without the encoder; None for one that cannot.
 
     Returns:
-        The encoder's shape; None where `tell` was called.
+        The encoder's shape; None if `tell` was called.
 
     Raises:
-        UserError: something is missing or broken, or does not fit.
+        UserError: data or encoder are missing or broken, or do not fit the study.
     """
     check_data(study)
     return check_encoder(study) if tell is None else encoder_unless_away(study, tell)
 
 
 def encoder_unless_away(study: StudyConfig, tell: Callable[[str], None]) -> EncoderShape | None:
-    """Check the encoder, unless only the hub could show it and does not answer.
+    """Check the encoder; return None if only the hub has it and the hub does not answer.
 
     Raises:
-        UserError: it is missing or broken, or does not fit.
+        UserError: the encoder is missing or broken, or does not fit the study.
     """
     try:
         return check_encoder(study)
@@ -50,6 +51,6 @@ def check_data(study: StudyConfig) -> None:
     """Check the first rows of every table: files, columns, languages and labels.
 
     Raises:
-        UserError: as `tuner.data.sources.look`.
+        UserError: raised by `tuner.data.sources.look`.
     """
     look(study.data, study.all_languages, trained_on(study.languages, study.protocol))

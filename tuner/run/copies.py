@@ -1,4 +1,4 @@
-"""A copy of a study, which has its id: it never writes into the original's runs in MLflow."""
+"""A check that a copied study, which shares its id, never writes to the original's MLflow runs."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tuner.tracking.addresses import database_file, default_uri
 
 
 def check_own_runs(record: StudyRecord, folder: Place, uri: str) -> None:
-    """Refuse a store that has the runs of the study that this one was copied from.
+    """Refuse an MLflow store that holds the runs of the study that this one was copied from.
 
-    A database in the folder of the studies goes with them, unless the other one uses it, too;
-    another store, as a server, may be that of both.
+    An SQLite database in the parent folder of the studies is copied along with them, so it is safe
+    unless the original uses the same file. Any other store, such as a server, may serve both.
 
     Args:
-        record: of the study.
-        folder: its own.
-        uri: the store.
+        record: the study's record.
+        folder: the study's own folder.
+        uri: the address of the store.
 
     Raises:
-        UserError: the study still is where it began, too, and the store is of both.
+        UserError: the original is still in the folder where it began, and both share the store.
     """
     if not isinstance(folder, Path) or not record.began:
         return
@@ -35,7 +35,7 @@ def check_own_runs(record: StudyRecord, folder: Place, uri: str) -> None:
         return
     try:
         other = read_history(original).record()
-    except UserError:  # what cannot be read writes nothing either: this one may be a backup
+    except UserError:  # an unreadable original writes nothing either: this may be its backup
         return
     if other.id == record.id and not _apart(uri, folder, other):
         raise UserError(
@@ -47,7 +47,7 @@ def check_own_runs(record: StudyRecord, folder: Place, uri: str) -> None:
 
 
 def _apart(uri: str, folder: Path, other: StudyRecord) -> bool:
-    """Whether a study's store lies beside it, and another study uses another one."""
+    """Return whether a study's database lies beside it and `other` uses a different store."""
     if not uri.startswith(SQLITE):
         return False
     database = database_file(uri)

@@ -1,4 +1,4 @@
-"""The disk space that a study needs at most, and whether it is there."""
+"""The disk space that a study needs at most, and the check that it is free."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tuner.study.design import ConfirmDesign, ScalingDesign
 from tuner.study.scores import Record
 
 FLOAT32 = 4
-"""Bytes of a weight; Adam's two moments of it take as many each."""
+"""Bytes of a weight; each of its two Adam moments takes as many."""
 KEPT = 2
-"""Checkpoints of a trial: the last and the one before; while one is written, one more."""
+"""Checkpoints kept per trial: the last two. While one is being written there is one more."""
 RECORDS, RECORDS_OF_A_TRIAL = 4_000_000, 100_000
-"""Bytes of the journal and of MLflow's store beside it: at first, and for each trial."""
+"""Bytes of the journal and of MLflow's store beside it: a fixed part, and a part per trial."""
 
 
 class DiskNeed(Record):
-    """What a study takes on the disk of its storage, in bytes."""
+    """The space that a study takes on the disk of its storage, in bytes."""
 
     parameters: int = Field(description="of the largest model that the space holds")
     checkpoint_bytes: int = Field(description="of such a trial: weights and Adam's moments")
@@ -35,16 +35,16 @@ class DiskNeed(Record):
 
 
 def disk_need(study: StudyConfig, encoder: EncoderShape, at_once: int) -> DiskNeed:
-    """What a study needs if so many of its trials run side by side."""
+    """Return the space that a study needs if `at_once` of its trials run side by side."""
     trials = study.trials
     at_once = min(at_once, trials)
     match study.design:
         case None:
             keep_best = min(study.checkpoint.keep_best, trials)
         case ConfirmDesign():
-            keep_best = trials  # until they have been evaluated on test
+            keep_best = trials  # all weights stay until they have been evaluated on test
         case ScalingDesign():
-            keep_best = 0  # it compares configurations, and has no best trial
+            keep_best = 0  # a scaling study compares configurations and has no best trial
     parameters = encoder.parameters + max(
         added_parameters(config.fusion, encoder.hidden_size) for config in study.corner_configs()
     )
@@ -64,15 +64,17 @@ def disk_need(study: StudyConfig, encoder: EncoderShape, at_once: int) -> DiskNe
 
 
 def check_space(study: StudyConfig, encoder: EncoderShape, at_once: int) -> None:
-    """Refuse a study that would fill the disk of its storage; what it has there already counts.
+    """Refuse a study that would fill the disk of its storage.
+
+    The files that the study already has there count towards its need.
 
     Args:
-        study: its settings.
-        encoder: what its trials start from.
-        at_once: trials that the cluster runs side by side.
+        study: the study's settings.
+        encoder: the shape of the encoder that its trials start from.
+        at_once: number of trials that the cluster runs side by side.
 
     Raises:
-        UserError: less is free than the study may need.
+        UserError: the free space is less than the study may need.
     """
     if is_remote(study.folder):
         return
@@ -82,7 +84,10 @@ def check_space(study: StudyConfig, encoder: EncoderShape, at_once: int) -> None
 
 
 def shortage(need: DiskNeed, storage: Place, used: int = 0) -> UserError | None:
-    """What is wrong where less is free than a study needs beyond what it uses already."""
+    """Return an error if a study needs more than is free, beyond the `used` bytes it already has.
+
+    None if the space suffices, or the storage is an object store.
+    """
     more = need.peak_bytes - used
     if need.free_bytes is None or more <= need.free_bytes:
         return None
@@ -95,7 +100,7 @@ def shortage(need: DiskNeed, storage: Place, used: int = 0) -> UserError | None:
 
 
 def free_bytes(place: Place) -> int | None:
-    """What is free on the disk where a folder is, or would be; None in an object store."""
+    """Return the free bytes on the disk where a folder is or would be; None in an object store."""
     if is_remote(place):
         return None
     existing = next(path for path in (place, *place.parents) if path.exists())
@@ -103,18 +108,18 @@ def free_bytes(place: Place) -> int | None:
 
 
 def used_bytes(folder: Place) -> int:
-    """What the files in a local folder take on its disk, as `du` counts; 0 where there is none."""
+    """Return the bytes that a local folder's files take on disk, as `du` counts; 0 if missing."""
     assert not is_remote(folder)
-    taken: dict[int, int] = {}  # by inode: a file of two names takes its space once
+    taken: dict[int, int] = {}  # by inode: a file with two names takes its space once
     for path in folder.rglob("*"):
         try:
             found = path.lstat()
-        except FileNotFoundError:  # removed just now
+        except FileNotFoundError:  # another process has just removed it
             continue
         taken[found.st_ino] = found.st_blocks * 512
     return sum(taken.values())
 
 
 def in_words(size: float) -> str:
-    """Bytes as `512.0 MB` or `2.1 GB`."""
+    """Format bytes as `512.0 MB` or `2.1 GB`."""
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

@@ -1,7 +1,7 @@
-"""Ray Tune as the engine of a driver: it places trials, restarts lost ones, and reports.
+"""The engine: thin adapters through which Ray Tune places and runs a driver's trials.
 
-The adapters are thin: what runs next, who goes on and what is written is the driver's to say.
-Ray's own state is thrown away after a run.
+The driver decides which trial runs next, which goes on and what is written. Ray's own state is
+thrown away after a run.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ from tuner.study import StudyConfig
 from tuner.study.protocol import Protocol
 
 BELIEVED_AFTER = 1.0
-"""Seconds after which a worker counts as lost by itself: where a whole job is sent a signal, or a
-machine is shut down, workers may be gone before the driver hears of it."""
+"""Seconds to wait before a lost worker counts as a failure of its own. When a whole job receives a
+signal, or a machine shuts down, workers may be gone before the driver receives the signal."""
 
 
 class _NotPickled:
-    """Ray writes its adapters to a snapshot that we never read: they go there empty."""
+    """An adapter that pickles as an empty object: Ray snapshots it, and nobody reads that."""
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         return object, ()
@@ -71,7 +71,10 @@ class _Searcher(_NotPickled, Searcher):
         self._parting = parting
 
     def suggest(self, trial_id: str) -> Any:
-        """A trial; FINISHED for good; or None, where one that runs may have to be tried again."""
+        """Return the next trial as a dict, FINISHED if no other will come, or None for now.
+
+        None also while the run is ending, or while a running trial may have to be tried again.
+        """
         if self._parting.begun:
             return None
         trial = self._driver.next_trial()
@@ -84,17 +87,17 @@ class _Searcher(_NotPickled, Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing to do: the driver has decided and journalled it already."""
+        """Do nothing: the driver has already decided and journalled the result."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing is kept here: the journal is the only truth."""
+        """Do nothing: the journal is the only state."""
 
     def restore(self, checkpoint_path: str) -> None:
         raise AssertionError("a study is resumed from its journal, never from Ray's state")
 
 
 class _Scheduler(_NotPickled, FIFOScheduler):
-    """Gives the driver every result, and Ray its decision."""
+    """Passes every result to the driver, and the driver's decision to Ray."""
 
     _supports_buffered_results = False
 
@@ -105,11 +108,11 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         self._parting = parting
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """The oldest that waits; one for which a process is being started only after the others.
+        """Return the oldest waiting trial, those with a process being started for them last.
 
-        The chosen one takes over a worker that has become free, and Ray ends what was being started
-        for it: where trials end sooner than a process starts, a node that has just come would
-        never be ready for one.
+        The chosen trial takes over a worker that has become free, and Ray ends the process that it
+        was starting for that trial. If trials end faster than a process starts, a node that has
+        just joined would then never get a process ready.
         """
         controller = tune_controller._tune_controller
         if self._parting.begun:
@@ -132,12 +135,12 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         return TrialScheduler.CONTINUE
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        """A result that says it is the last comes here, and not to `on_trial_result`."""
+        """Pass on a trial's last result, which Ray sends here and not to `on_trial_result`."""
         self._goes_on(trial.config[NUMBER], result)
         self._parting.rests(trial.config[NUMBER])
 
     def _goes_on(self, number: int, result: dict[str, Any]) -> bool:
-        """Tell the driver; whether the trial goes on."""
+        """Pass a result to the driver; return whether the trial goes on."""
         if FAILURE in result:
             self._driver.progressed(number, result[PAIRS_SEEN], "training")
             self._driver.attempt_failed(number, result[FAILURE], result[REASON])
@@ -154,7 +157,7 @@ class _Scheduler(_NotPickled, FIFOScheduler):
 
 
 class _Watcher(_NotPickled, tune.Callback):
-    """Tells the driver of starts and of lost workers; keeps what these said in `errors`."""
+    """Tells the driver of started trials and failed workers; keeps error messages in `errors`."""
 
     def __init__(
         self, driver: Driver, errors: Place, parting: Parting, stop: OrderlyStop, head: Head
@@ -187,9 +190,10 @@ class _Watcher(_NotPickled, tune.Callback):
         self._driver.attempt_failed(number, kind, reason)
 
     def _with_everything(self) -> bool:
-        """Whether a worker was lost as the whole study is being ended, which is no trial's failure.
+        """Return whether a worker was lost because the whole study or Ray's head is ending.
 
-        Of several that are lost at the same time only the first is waited with.
+        Such a loss is not a trial's failure. If several workers are lost at the same time, only the
+        first one waits for the signal.
         """
         if time.monotonic() - self._waited > BELIEVED_AFTER:
             self._stop.wait(BELIEVED_AFTER)
@@ -197,7 +201,11 @@ class _Watcher(_NotPickled, tune.Callback):
         return self._stop.received or bool(self._head.gone())
 
     def _keep(self, number: int, said: str) -> Place | str:
-        """Where the whole of it can be read; why not, where there is no space."""
+        """Write the whole error message to a file.
+
+        Returns:
+            The file's path, or in words why it could not be written.
+        """
         path = self._errors / f"{number:04d}.txt"
         try:
             write(path, f"{said}\n".encode())
@@ -207,9 +215,9 @@ class _Watcher(_NotPickled, tune.Callback):
 
 
 class _Stopper(_NotPickled, tune.Stopper):
-    """Ends the run where the driver has had enough, or somebody asked for it.
+    """Ends the run when the driver or a user wants it to stop.
 
-    Asked in each round of Ray's loop, it is also where the cluster's nodes are looked at.
+    Ray calls it in each round of its loop, so it also journals the cluster's nodes.
     """
 
     def __init__(self, parting: Parting, nodes: Nodes) -> None:
@@ -217,7 +225,7 @@ class _Stopper(_NotPickled, tune.Stopper):
         self._nodes = nodes
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return False  # results of trials always reach the driver
+        return False  # so that every result of a trial reaches the driver
 
     def stop_all(self) -> bool:
         self._nodes.look()
@@ -227,7 +235,10 @@ class _Stopper(_NotPickled, tune.Stopper):
 def _trainable(
     study: StudyConfig, protocol: Protocol, corpus: TokenisedCorpus, encoder: PretrainedEncoder
 ) -> Any:
-    """What runs a trial, and on what. Arrays move to a node once, however many trials it runs."""
+    """Return the trainable that runs a trial, with the resources it asks for.
+
+    Arrays move to a node once, however many trials it runs.
+    """
     resources = study.resources
     if resources.workers > 1:
         inputs = [ray.put(part) for part in (protocol, corpus, encoder)]
@@ -249,16 +260,17 @@ def run(
     stop: OrderlyStop,
     head: Head,
 ) -> list[str]:
-    """Run the driver's trials until none is left, the driver has had enough, or `stop` came.
+    """Run the driver's trials until none is left, the driver ends the study, or `stop` comes.
 
     Returns:
-        Which trials could not save what they had done before a stop, and why, in words.
+        A complaint for each trial that could not save its progress before a stop: its number and
+        the reason, in words.
 
     Raises:
-        StorageFull: Ray's own scratch folder cannot be written.
+        StorageFull: the disk of Ray's scratch folder is full.
     """
     keys = {name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
-    ENV_VARS_TO_PROPAGATE.difference_update(keys)  # Ray writes what it hands on to its logs
+    ENV_VARS_TO_PROPAGATE.difference_update(keys)  # Ray would write their values to its logs
     nodes = Nodes(driver.note, head)
     parting = Parting(driver, stop)
     with tempfile.TemporaryDirectory(prefix="tuner-ray-") as scratch:
@@ -275,8 +287,8 @@ def run(
                 name=study.name,
                 storage_path=scratch,
                 callbacks=[_Watcher(driver, study.folder / "errors", parting, stop, head)],
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # ours are enough
-                failure_config=tune.FailureConfig(max_failures=0),  # what follows is the driver's
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # we write ours
+                failure_config=tune.FailureConfig(max_failures=0),  # the driver retries trials
                 stop=_Stopper(parting, nodes),
                 verbose=0,
             ),

@@ -1,8 +1,9 @@
-"""A trial's model, taken out of its study: a folder that transformers and other studies can load.
+"""The export of a trial's model to a folder that transformers and other studies can load.
 
 `model.safetensors`, `config.json` and the tokenizer are the fine-tuned encoder in Hugging Face's
-format, its vocabulary whole again: rows of tokens that the corpus never held are as pre-trained.
-What transformers has no name for, fusion and head, is beside them, with the trial that it is.
+format, with its whole vocabulary: rows of tokens that the corpus never held are as pre-trained.
+Fusion and head, which transformers does not know, are in a file beside them, and so are the facts
+about the trial.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ from tuner.study.protocol import Protocol
 from tuner.training.checkpoint import MODEL
 
 CLASSIFIER = "classifier.safetensors"
-"""Weights of fusion and head, by the names that `PairClassifier` has for them."""
+"""The file with the weights of fusion and head, under their names in `PairClassifier`."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, and of which trial."""
+    """An exported model: its trial, score, objective and folder."""
 
     trial: int
     score: float
@@ -47,14 +48,14 @@ def export(folder: Place, number: int | None, to: Path, progress: Progress) -> E
     """Write a trial's model to a new folder.
 
     Args:
-        folder: of the study.
-        number: of a trial whose weights were kept; None: the best of those.
+        folder: the study's folder.
+        number: number of a trial whose weights were kept; None for the best of those.
         to: the new folder.
-        progress: told what is being done.
+        progress: shows what is being done.
 
     Raises:
         UserError: no such weights were kept, they are damaged, the encoder has changed since, or
-            the folder is there already.
+            the new folder exists already.
     """
     record = read_history(folder).record()
     study = reopened_study(record.settings, folder)
@@ -82,14 +83,14 @@ def export(folder: Place, number: int | None, to: Path, progress: Progress) -> E
     protocol = Protocol.of(study.languages, study.protocol, machine_translated=False)
     seen = sorted({*protocol.seen, *encoder.seen})
     with progress.task(f"writing {to}"), written(to, last="config.json") as target:
-        save_file(own, target / MODEL, {"format": "pt"})  # which transformers asks for
+        save_file(own, target / MODEL, {"format": "pt"})  # transformers requires this metadata
         tokenizer.save_pretrained(target)
         save_file(others, target / CLASSIFIER)
         (target / TRIAL).write_text(json.dumps(facts, indent=2), encoding="utf-8")
-        config = {**encoder.config, SEEN: seen}  # it is zero-shot for none of them any more
+        config = {**encoder.config, SEEN: seen}  # it is no longer zero-shot for these languages
         (target / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
         for path in target.iterdir():
-            path.chmod(0o644)  # safetensors makes its files for their owner alone
+            path.chmod(0o644)  # safetensors makes its files readable by their owner alone
     return Exported(chosen, facts["score"], facts["objective"], to)
 
 

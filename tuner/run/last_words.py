@@ -1,4 +1,4 @@
-"""What is known of a worker's end, from Ray's words and from what the worker itself has printed."""
+"""The reason why a worker ended, from Ray's error message and the worker's own standard error."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 from tuner.shown import without_secrets
 
 TAIL = 20_000
-"""Bytes of what a worker printed, in which its last words are."""
+"""Bytes at the end of a worker's standard error that are searched for an error."""
 EXITED = re.compile(r"Worker exits with an exit code (.+?)\.?\s*$", re.MULTILINE)
 PROCESS = re.compile(r"^\s*pid: (\d+)$", re.MULTILINE)
 
 
 def last_words(told: str, logs: Path) -> str:
-    """Why a worker has gone, after a colon; nothing where nobody knows.
+    """Return why a worker has gone, after a colon; an empty string if the reason is unknown.
 
-    One that is killed says nothing. One that fails while it loads its libraries, or whose process
-    crashes, does.
+    A worker that is killed prints nothing. One that fails while it loads its libraries, or whose
+    process crashes, prints an error.
 
     Args:
-        told: by Ray, of the end of an actor.
-        logs: of the Ray that runs here: a worker of another machine is not found there.
+        told: Ray's message about the end of the actor.
+        logs: the folder of Ray's logs on this machine; workers of other machines have none in it.
     """
     process = PROCESS.search(told)
     printed = _printed(logs, process[1]) if process else ""
@@ -32,17 +32,17 @@ def last_words(told: str, logs: Path) -> str:
 
 
 def _printed(logs: Path, process: str) -> str:
-    """The end of what a process has written to its standard error."""
+    """Return the end of what a process has written to its standard error."""
     for path in logs.glob(f"worker-*-{process}.err"):
         try:
             return path.read_bytes()[-TAIL:].decode(errors="replace")
-        except OSError:  # it was rotated away
+        except OSError:  # Ray has rotated it away
             continue
     return ""
 
 
 def _error_in(printed: str) -> str:
-    """The line that names an error: the last one of a traceback, or the first of a crash."""
+    """Return the line that names an error: the last of a traceback, or the first of a crash."""
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
     for index in reversed(range(len(lines))):
         if lines[index].startswith("Fatal Python error"):

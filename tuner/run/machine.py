@@ -1,4 +1,4 @@
-"""This machine, as the one node of a cluster: what trials could be given here, asked without Ray.
+"""This machine as the only node of a cluster: its CPUs, GPUs and memory, counted without Ray.
 
 Ray counts the same when it starts, seconds later.
 """
@@ -23,33 +23,33 @@ ROCM = Path("/dev/kfd")
 
 
 def check_machine(study: StudyConfig, shape: EncoderShape) -> None:
-    """Refuse a study of which this machine cannot hold a trial, or whose disk would fill.
+    """Refuse a study if this machine cannot hold one of its trials, or its disk would fill.
 
     With RAY_ADDRESS the study runs on a cluster, and nothing is checked.
 
     Raises:
-        UserError: with what lowers it.
+        UserError: the machine has too few resources or too little disk space.
     """
     if named() is None:
         check_space(study, shape, this_machine(study).trials_at_once(study.resources))
 
 
 def this_machine(study: StudyConfig) -> Capacity:
-    """The CPUs of this process, and the GPUs where the study's trials ask for any."""
+    """Return this process's CPUs, and its GPUs if the study's trials ask for any."""
     gpus = gpus_here() if study.resources.gpus_per_trial > 0 else 0
     return Capacity((NodeType("this machine", cpus().number, gpus, alive=1, most=1),))
 
 
 def memory_here() -> float:
-    """Bytes of memory that this machine has, or the cgroups of this process allow."""
+    """Return the bytes of memory that this machine has, or this process's cgroups allow."""
     total = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     return min(total, memory() or total)
 
 
 def gpus_here() -> int:
-    """GPUs that this process may use."""
+    """Return the number of GPUs that this process may use."""
     if ROCM.exists():
-        from torch.cuda import device_count  # late, for it takes seconds to import
+        from torch.cuda import device_count  # late, since torch takes seconds to import
 
         return device_count()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -65,7 +65,7 @@ def _counted_by_nvml() -> int:
     except OSError:  # there is no driver
         return 0
     count = ctypes.c_uint(0)
-    if library.nvmlInit_v2():  # there is a driver, and no GPU that answers
+    if library.nvmlInit_v2():  # there is a driver, but no GPU answers
         return 0
     try:
         failed = library.nvmlDeviceGetCount_v2(ctypes.byref(count))

@@ -1,4 +1,4 @@
-"""Which nodes the cluster has, journalled as they come and go."""
+"""The nodes of the cluster, journalled as they join and leave."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from tuner.journal.events import Event, NodeJoined, NodeLeft, TrialPlaced
 from tuner.timing import now
 
 EVERY_SECONDS = 1.0
-"""How often is looked at most: each time a request of milliseconds to Ray's GCS."""
+"""Shortest time between two looks; each is a request of milliseconds to Ray's GCS."""
 HEAD = "node:__internal_head__"
-"""A resource that Ray gives to the head."""
+"""The resource by which Ray marks the head node."""
 
 
 class Nodes:
-    """The nodes of the cluster that was joined, as far as they were seen.
+    """The nodes that have been seen in the cluster.
 
     Args:
-        note: what journals an event.
-        head: of the cluster; where it has gone, nothing is asked, as no answer comes.
+        note: journals an event.
+        head: the cluster's head. Once it has gone, Ray is not asked, since no answer would come.
     """
 
     def __init__(self, note: Callable[[Event], None], head: Head) -> None:
@@ -33,15 +33,15 @@ class Nodes:
         self._looked = -inf
 
     def look(self) -> None:
-        """Journal what has come and gone; those that are there at the first look have come.
+        """Journal the nodes that have joined or left; the first look journals all as joined.
 
-        To be called often; it looks where the last look is long enough ago.
+        Callers may call this often: it asks Ray only if the last look is `EVERY_SECONDS` ago.
         """
         if time.monotonic() - self._looked >= EVERY_SECONDS and not self._head.gone():
             self._look()
 
     def placed(self, number: int, nodes: Collection[str]) -> None:
-        """A trial begins on these nodes, the newest of which no look may have seen yet."""
+        """Journal that a trial begins on these nodes; look again first if one of them is new."""
         if not self._seen.issuperset(nodes):
             self._look()
         self._note(TrialPlaced(time=now(), number=number, nodes=tuple(nodes)))

@@ -1,6 +1,7 @@
-"""The end of a run: each trial that trains saves what it has done, so that none of it is repeated.
+"""The end of a run: each training trial saves its progress, so that none of it is repeated.
 
-A trial is asked when its next result comes, a heartbeat later at most; from then on it rests.
+A trial is asked to save when its next result comes, a heartbeat later at most. It trains no further
+after that.
 """
 
 from __future__ import annotations
@@ -17,23 +18,23 @@ from tuner.run.worker import NUMBER
 from tuner.search.driver import Driver
 
 PARTING_SECONDS = 20.0
-"""How long the last checkpoints are waited for; a trial without one goes on from that before."""
+"""Longest wait for the last checkpoints; a trial that writes none resumes from the one before."""
 STOPPING = (
     "stopping: each trial that runs saves what it has done, and goes on from there "
     f"({PARTING_SECONDS:g} s at most); Ctrl-C again stops at once"
 )
-"""What the user is told at the first signal."""
+"""The message that the user sees at the first signal."""
 
 
 class Parting:
-    """Which trials have to save something before the run can end.
+    """The trials that have to save something before the run can end.
 
     Args:
-        driver: is told how far they are.
-        stop: what a user asked for.
+        driver: receives how far each trial is.
+        stop: says whether a user has asked the study to stop.
 
     Attributes:
-        complaints: which trials could not save, and why, in words.
+        complaints: a sentence for each trial that could not save, with the reason.
     """
 
     def __init__(self, driver: Driver, stop: OrderlyStop) -> None:
@@ -45,25 +46,29 @@ class Parting:
 
     @property
     def begun(self) -> bool:
-        """Whether the run is about to end."""
+        """True once the run is about to end."""
         return self._deadline is not None
 
     def trains(self, number: int) -> None:
-        """A trial has begun, or gone on."""
+        """Record that a trial has begun or resumed training."""
         self._training.add(number)
 
     def rests(self, number: int) -> None:
-        """A trial has ended, or its worker has gone: nothing is left to save."""
+        """Record that a trial has nothing left to save: it ended, or its worker has gone."""
         self._training.discard(number)
 
     def ask(self, controller: Any, trial: Trial) -> None:
-        """Have a trial that has just told a result save all it has done; it goes on no more."""
+        """Have a trial that has just reported save its progress; it trains no further."""
         if trial.config[NUMBER] in self._training:
             kept = partial(self._kept, trial.config[NUMBER])
             controller._schedule_trial_task(trial, "keep", on_result=kept, on_error=kept)
 
     def over(self) -> bool:
-        """Whether the run may end now: it should, and all have saved, or were waited for."""
+        """Return whether the run may end now.
+
+        It may once a user or the driver wants it to stop and every trial has saved its progress or
+        `PARTING_SECONDS` have passed.
+        """
         if self._deadline is None:
             if not (self._stop.received or self._driver.should_stop()):
                 return False

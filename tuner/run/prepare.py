@@ -1,6 +1,6 @@
-"""What a driver does once a study, before any trial: data, tokens, encoder, protocol, checks.
+"""Preparation, done by the driver before any trial: data, tokens, encoder, protocol and checks.
 
-Trials are then sent arrays; nothing of this runs on a worker.
+The driver then sends arrays to the trials; nothing here runs on a worker.
 """
 
 from __future__ import annotations
@@ -37,15 +37,16 @@ PACKAGES = ("ray", "torch", "transformers", "datasets", "optuna", "mlflow", "num
 
 @dataclass(frozen=True)
 class Inputs:
-    """What trials are made from, and the facts about it that the journal keeps.
+    """The inputs of a study's trials, and the facts about them that the journal keeps.
 
     Attributes:
-        corpus: its pairs of train and dev, for all that trains and chooses; token ids are those of
-            `encoder`.
-        test: its pairs of test alone, for `tuner.run.testing`.
-        encoder: where training starts, without the rows of tokens that the corpus never holds.
-        protocol: which data may do what.
-        facts: for the journal.
+        corpus: the pairs of train and dev, for everything that trains or chooses; token ids are
+            those of `encoder`.
+        test: the pairs of test alone, for `tuner.run.testing`.
+        encoder: the encoder that training starts from, without the rows of tokens that the corpus
+            never holds.
+        protocol: the rules for which data may be used for what.
+        facts: the facts for the journal.
     """
 
     corpus: TokenisedCorpus
@@ -56,11 +57,11 @@ class Inputs:
 
 
 def prepare(study: StudyConfig, progress: Progress) -> Inputs:
-    """Load, check and tokenise.
+    """Load and check the data and the encoder, and tokenise the data.
 
     Args:
-        study: its settings.
-        progress: is told what was found, dropped and assumed, a line each.
+        study: the study's settings.
+        progress: receives one line for each thing that was found, dropped or assumed.
 
     Raises:
         UserError: the data or the encoder is missing or broken, or does not fit the settings.
@@ -142,7 +143,7 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
 
 
 def environment() -> dict[str, str]:
-    """Versions, platform and, where it is known, the commit of this tool."""
+    """Return versions, the platform and, if it is known, the commit of this tool."""
     known = commit()
     return {
         "tuner": __version__,
@@ -154,7 +155,11 @@ def environment() -> dict[str, str]:
 
 
 def check_unchanged(recorded: dict[str, Any], found: dict[str, Any]) -> None:
-    """Refuse to go on with a study on other data or another encoder than it began with."""
+    """Refuse to resume a study with other data or another encoder than it began with.
+
+    Raises:
+        UserError: the checksum of the data or the encoder has changed.
+    """
     for part in ("data", "encoder"):
         block, now = recorded.get(part), found[part]["checksum"]
         was = str(block.get("checksum", "")) if isinstance(block, dict) else ""
@@ -168,7 +173,7 @@ def check_unchanged(recorded: dict[str, Any], found: dict[str, Any]) -> None:
 
 
 def _kept_relative(encoder: Any) -> str:
-    """What may be the matter with an encoder that earlier versions named relatively."""
+    """Return a hint about an encoder that an earlier version recorded by a relative path."""
     name = str(encoder.get("name", "")) if isinstance(encoder, dict) else ""
     if name in ("", NANO) or Path(name).is_absolute():
         return ""
@@ -181,10 +186,12 @@ def _kept_relative(encoder: Any) -> str:
 def _as_encoder_takes_them(
     tokens: TokenisedCorpus, encoder: PretrainedEncoder, progress: Progress
 ) -> TokenisedCorpus:
-    """The corpus with the numbers of languages that the encoder asks for, and no type it lacks.
+    """Return the corpus with the language numbers that the encoder needs.
+
+    The token types are removed if the encoder has only one.
 
     Raises:
-        UserError: the tokenizer has other types of tokens than the encoder.
+        UserError: the tokenizer has more types of tokens than the encoder.
     """
     numbers = language_numbers(encoder.config, tokens.languages, encoder.name)
     for line in assumed_codes(encoder.config, tokens.languages, encoder.name):
@@ -208,7 +215,10 @@ def _as_encoder_takes_them(
 
 
 def _majority_accuracy(tokens: TokenisedCorpus, protocol: Protocol) -> float:
-    """The objective of always answering the most frequent label; below it nothing was learnt."""
+    """Return the objective of always predicting the most frequent label of each dev set.
+
+    A trial that scores no higher has learnt nothing.
+    """
     scores = {}
     for chosen in protocol.read:
         rows = tokens.rows("dev", (chosen.language1, chosen.language2))

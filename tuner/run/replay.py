@@ -1,9 +1,9 @@
-"""A trial trained again from its study's folder alone, and whether its scores come out the same.
+"""The replay of a trial: train it again from its study's folder alone, and compare its scores.
 
-The journal has all that makes a trial: its settings, its data's and its encoder's checksums, the
-micro-batches that it took, the precision that it computed in. On the same machine, with the same
-versions and number of threads, the scores agree bit for bit. Where they do not, what is known to
-differ is told beside them.
+The journal holds everything that determines a trial: its settings, the checksums of its data and
+its encoder, its micro-batches and its precision. On the same machine, with the same versions and
+number of threads, the scores agree bit for bit. Where they do not, the known differences between
+then and now are listed beside them.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from tuner.training.loop import train
 from tuner.training.losses import NonFiniteLoss
 
 COMPARED = ("select/", "oracle/", "train/")
-"""What the names of metrics begin with that a replay has to repeat; costs it has its own."""
+"""Prefixes of the metrics that a replay has to repeat; its costs may differ."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A number of the trial, and the replay's. None where only the other has it.
+    """A number of the trial and of its replay.
 
     Attributes:
         rung: nominal budget in pairs.
-        metric: its name.
-        recorded: as the journal has it.
-        replayed: as it came out now.
+        metric: the metric's name.
+        recorded: the value in the journal; None if only the replay has one.
+        replayed: the value of the replay; None if only the journal has one.
     """
 
     rung: int
@@ -51,12 +51,12 @@ class Compared:
 
     @property
     def agrees(self) -> bool:
-        """Bit for bit."""
+        """True where both are equal bit for bit."""
         return self.recorded == self.replayed
 
     @property
     def distance(self) -> float:
-        """Between both, in the metric's own unit; 0 where only one is there."""
+        """The absolute difference in the metric's own unit; 0 if one of the two is missing."""
         if self.recorded is None or self.replayed is None:
             return 0.0
         return abs(self.replayed - self.recorded)
@@ -67,16 +67,16 @@ class Replay:
     """A trial beside its replay.
 
     Attributes:
-        study: its name.
-        trial: the number.
-        claim: that its scores carry.
-        objective: what `select/objective` is, in words.
-        pairs: up to which it was trained, nominally; its last rung.
-        budget: its full budget in pairs.
-        numbers: all that were compared, rung by rung.
-        answers: by dev set, how many pairs are classified otherwise, right for wrong or the other
-            way; empty where the journal has no answers: they are kept at the full budget.
-        elsewhere: what is known to differ between then and now: (what, then, now).
+        study: the study's name.
+        trial: the trial's number.
+        claim: the claim that its scores support.
+        objective: the meaning of `select/objective`, in words.
+        pairs: the trial's last rung, the nominal number of pairs it was trained for.
+        budget: the trial's full budget in pairs.
+        numbers: all numbers that were compared, rung by rung.
+        answers: number of pairs that one run classified right and the other wrong, by dev set;
+            empty if the journal has no answers, which it keeps only at the full budget.
+        elsewhere: the known differences between then and now: (what, then, now).
     """
 
     study: str
@@ -96,29 +96,29 @@ class Replay:
 
     @property
     def agrees(self) -> bool:
-        """Whether all numbers and all answers do."""
+        """True where all numbers and all answers agree."""
         return not self.differing and not any(self.answers.values())
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, for programs."""
+        """Return plain values, for programs."""
         return {"agrees": self.agrees, **asdict(self), "answers": dict(self.answers)}
 
 
 def replay(folder: Place, number: int, progress: Progress) -> Replay:
-    """Train a trial again in this process, as far as it came, and compare.
+    """Train a trial again in this process, up to its last rung, and compare the scores.
 
-    The schedule is that of its full budget, also where it was pruned. Sets torch's threads to as
-    many as the trial had, and seeds torch's global generators. Gradient noise is not probed: it
-    changes nothing. Test is not read.
+    The schedule is that of the trial's full budget, even if it was pruned. This sets torch's
+    threads to as many as the trial had, and seeds torch's global generators. It does not probe
+    gradient noise, which changes no score, and does not read test.
 
     Args:
-        folder: of the study.
-        number: of the trial.
-        progress: told how far it is.
+        folder: the study's folder.
+        number: the trial's number.
+        progress: shows how far the replay is.
 
     Raises:
-        UserError: there is no such trial, it was never evaluated, or several workers trained it;
-            data or encoder have changed since.
+        UserError: there is no such trial, it was never evaluated, several workers trained it, the
+            settings now give it another budget, or data or encoder have changed since.
         StudyFailed: the replay diverged or ran out of memory, which the trial did not.
     """
     record = read_history(folder).record()
@@ -176,7 +176,7 @@ def _replayable(record: StudyRecord, folder: Place, number: int) -> TrialRecord:
 
 
 def _device(trial: TrialRecord, study: StudyConfig, progress: Progress) -> torch.device:
-    """The trial's kind of device, where there is one here."""
+    """Return the trial's kind of device, or the CPU if this machine has no such device."""
     held = trial.placed[-1].gpus if trial.placed else study.resources.gpus_per_trial
     if held == 0:
         return torch.device("cpu")
@@ -193,7 +193,7 @@ def _trained(
     device: torch.device,
     progress: Progress,
 ) -> Iterator[Evaluation]:
-    """The trial's evaluations once more, up to the last that it had."""
+    """Train the trial again; yield its evaluations up to the last recorded one."""
     last = trial.evaluations[-1]
     events = train(
         trial.config.model_copy(update={"precision": last.precision}),
@@ -234,7 +234,7 @@ def _answered_otherwise(recorded: Evaluation, replayed: Evaluation) -> dict[str,
 def _elsewhere(
     record: StudyRecord, trial: TrialRecord, now: Mapping[str, str], replayed: Evaluation
 ) -> Iterator[tuple[str, str, str]]:
-    """What is known to differ. Versions are those that the study began with."""
+    """Yield the known differences. The recorded versions are those that the study began with."""
     then = record.facts.get("environment", {})
     for name in dict.fromkeys([*then, *now]):
         if (was := str(then.get(name, "unknown"))) != (is_ := str(now.get(name, "none"))):

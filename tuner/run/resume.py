@@ -1,4 +1,7 @@
-"""What a `resume` may change in a study, and what its trials are compared by and so stays."""
+"""The rules of `resume`: which settings of a study it may change, and which have to stay.
+
+Settings that its trials are compared by stay.
+"""
 
 from __future__ import annotations
 
@@ -24,20 +27,20 @@ from tuner.study.file import override, reopened_study
 from tuner.study.trial import flatten
 
 MAY_CHANGE = ("budget", "resources", "checkpoint", "tracking")
-"""Blocks of settings that say how much is run, where and how safely, not what is compared."""
+"""Blocks of settings that say how much runs, where and how safely, but not what is compared."""
 STAYS = ("budget.pairs_per_trial",)
 LONGEST = 50
-"""Characters of a search's name: those of names have 64, and `-reference-999` has 14."""
+"""Most characters of a search's name: a name has at most 64, and `-reference-999` takes 14."""
 
 
 @dataclass(frozen=True)
 class Extension:
-    """What a `resume` asks for beside going on.
+    """The changes that a `resume` asks for.
 
     Attributes:
-        trials, gpu_hours, until: as they were typed: `+32`, `+4`, `+2h`.
-        overrides: `key=value` as of `--set`.
-        settings: the study's anew, as its YAML has them now, where that is submitted again.
+        trials, gpu_hours, until: the options as typed: `+32`, `+4`, `+2h`.
+        overrides: the `key=value` arguments of `--set`.
+        settings: the study's settings as its YAML file has them now, if it is submitted again.
     """
 
     trials: str | None = None
@@ -48,10 +51,10 @@ class Extension:
 
 
 def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyConfig:
-    """The settings with which a study goes on.
+    """Return the settings with which a study resumes.
 
     Raises:
-        UserError: they are not valid, or would change what its trials are compared by.
+        UserError: the settings are invalid, or would change what its trials are compared by.
     """
     settings = copy.deepcopy(dict(extension.settings or record.settings))
     for text in extension.overrides:
@@ -110,13 +113,13 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
 
 
 def changed_blocks(record: StudyRecord, study: StudyConfig) -> dict[str, dict[str, Any]]:
-    """The blocks of settings that differ from those recorded, whole."""
+    """Return the whole blocks of settings that differ from the recorded ones."""
     now = study.model_dump(mode="json")
     return {name: now[name] for name in MAY_CHANGE if now[name] != record.settings.get(name)}
 
 
 def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
-    """Why there is nothing to go on with, and what would change that; empty where there is."""
+    """Return why nothing is left to do and what would change that; empty if something is left."""
     limits, more = Limits.of(study), partial(more_command, study.folder)
     if isinstance(study.design, ConfirmDesign) and all_ended(study.design, record):
         if not concluded(study.design, record):
@@ -148,10 +151,11 @@ def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
 
 
 def check_new(study: StudyConfig) -> None:
-    """Refuse to begin a study whose name is taken, and say whether it is the same one.
+    """Refuse to begin a study whose name is taken, and list the settings that differ.
 
     Raises:
-        UserError: there is a study in the folder, or its confirmation could have no name.
+        UserError: the folder already holds a study, or the name is too long for its confirmation
+            to be named after it.
     """
     if study.baseline is not None and len(study.name) > LONGEST:
         raise UserError(
@@ -171,7 +175,7 @@ def check_new(study: StudyConfig) -> None:
 
 
 def _differences(was: StudyConfig, now: StudyConfig) -> dict[str, str]:
-    """By dotted key, a line with both values."""
+    """Return a line with both values for each setting that differs, by dotted key."""
     before, after = (flatten(study.model_dump(mode="json")) for study in (was, now))
     keys = dict.fromkeys([*before, *after])
     return {
@@ -186,7 +190,11 @@ def _shown(value: Any) -> str:
 
 
 def _added(option: str, example: str, text: str, number: Any) -> float:
-    """The amount of an option that adds to a budget."""
+    """Parse the amount of an option that adds to a budget.
+
+    Raises:
+        UserError: the text is not `+` and a positive, finite amount.
+    """
     try:
         amount = float(number(text.removeprefix("+")))
     except ValueError:

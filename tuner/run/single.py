@@ -1,4 +1,4 @@
-"""One configuration, trained in this process: no cluster, no journal, no tracker."""
+"""Training one configuration in this process, without cluster, journal or tracker."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
     """Train one configuration of a study, its `single_config`, to the full budget.
 
     Returns:
-        The claim, the configuration and the evaluation at full budget, as plain values.
+        The claim, the objective, the configuration and the evaluation at full budget, as plain
+        values.
 
     Raises:
         UserError: the settings, the data or the encoder do not fit.
@@ -65,12 +66,12 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
 def watched(
     events: Iterable[Begun | Step | Evaluating | Evaluation], pairs: int, progress: Progress
 ) -> Iterator[Evaluation]:
-    """Let a trial train, and show how far it is; yields its evaluations.
+    """Run a trial's training and show how far it is; yield its evaluations.
 
     Args:
-        events: of `tuner.training.loop.train`, which goes on as these are asked for.
-        pairs: that it is trained for.
-        progress: where that is shown.
+        events: the events of `tuner.training.loop.train`, which trains as they are consumed.
+        pairs: number of pairs that the trial is trained for.
+        progress: shows how far it is.
     """
     with progress.task("training", "pairs") as trained, ExitStack() as evaluation:
         evaluated: Advance
@@ -80,7 +81,7 @@ def watched(
                     trained(min(event.pairs_seen, pairs), pairs)
                 case Evaluating():
                     if event.pairs_done == 0:
-                        evaluation.close()  # of the dev sets, where gradient noise comes next
+                        evaluation.close()  # ends the dev sets' task before gradient noise
                         evaluated = evaluation.enter_context(progress.task("evaluating", "pairs"))
                     evaluated(event.pairs_done, event.pairs_total)
                 case Evaluation():
@@ -96,7 +97,7 @@ def _in_words(evaluation: Evaluation, objective: str) -> str:
 
 
 def _noise(evaluation: Evaluation) -> Table:
-    """Estimates by kind of batch; they are unbiased, and so may be negative."""
+    """Return a table of the estimates by kind of batch; being unbiased, they may be negative."""
     title = "gradient noise: a diagnostic, not a critical batch size"
     grid = Table("", title=title, box=None)
     for column in ("within", "between", "mean gradient²", "pairs"):
@@ -109,7 +110,7 @@ def _noise(evaluation: Evaluation) -> Table:
 
 
 def _scores(evaluation: Evaluation) -> Table:
-    """Dev scores by language; target dev is shown under its own name, `oracle`."""
+    """Return a table of dev scores by language; target dev has its own name, `oracle`."""
     grid = Table(title="dev", box=None)
     for column in ("", "accuracy %", "F1 %", "pairs"):
         grid.add_column(column, justify="right" if column else "left")

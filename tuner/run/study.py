@@ -1,4 +1,4 @@
-"""A study from its beginning, or from where it stopped, to its end: the parts put together."""
+"""The entry points `begin` and `go_on`, which run a study to its end or resume it."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ def begin(
     """Run a new study to its end. Nothing is written before every check has passed.
 
     Args:
-        study: its settings.
-        console: shows how far it is.
-        tracking_later: go on where MLflow is away.
-        check: of the facts about its data and encoder, where they are not free to be any.
+        study: the study's settings.
+        console: shows how far the study is.
+        tracking_later: go on if MLflow does not answer, and write to it later.
+        check: checks the facts about data and encoder, for a study that depends on certain ones.
 
     Raises:
-        UserError: the study exists, or its data, encoder, tracker or resources do not fit; a
-            tracker that does not answer may do so later where `tracking_later` says so.
+        UserError: the study exists, or its data, encoder or resources do not fit, or the tracker
+            fails. With `tracking_later` a tracker that does not answer is accepted.
     """
     check_new(study)
     progress = ConsoleProgress(console)
     _check(study)
     tracker = _tracker(study, progress, tracking_later)
     from tuner.cluster.head import watched
-    from tuner.cluster.ray import cluster, concurrency  # Ray: after all that may be refused
+    from tuner.cluster.ray import cluster, concurrency  # late: Ray is loaded after the checks
 
     with (
         cluster(progress, study, partial(_prepare, study, progress)) as inputs,
@@ -87,8 +87,8 @@ def begin_or_go_on(
     """Run a study to its end, from where it stopped if it was begun.
 
     Raises:
-        UserError: as of `begin` and `go_on`; it was begun with settings that it keeps, and these
-            are others.
+        UserError: as raised by `begin` and `go_on`; or the study was begun with other settings,
+            which it has to keep.
     """
     if not is_begun(study.folder):
         return begin(study, console, tracking_later)
@@ -99,14 +99,14 @@ def begin_or_go_on(
 def go_on(
     folder: Place, extension: Extension, console: Console, tracking_later: bool = False
 ) -> StudyRecord:
-    """Go on with the study in `folder`: unfinished trials first, from their checkpoints.
+    """Resume the study in `folder`: unfinished trials first, from their checkpoints.
 
     Raises:
-        UserError: there is no such study, it is worked on, its data or encoder has changed since,
-            or the extension is none.
+        UserError: there is no such study, another process works on it, its data or encoder has
+            changed since, or the extension is invalid.
     """
     progress = ConsoleProgress(console)
-    read_history(folder)  # names the known ones where there is none
+    read_history(folder)  # its error names the known studies if there is none here
     with Journal(folder, progress) as journal:  # from here on the study is ours
         record = journal.history.record()
         study = extended(record, folder, extension)
@@ -136,14 +136,14 @@ def go_on(
 
 
 def _check(study: StudyConfig) -> None:
-    """Check all that files and this machine tell, before anything is loaded or started."""
+    """Check the files and this machine's resources before anything is loaded or started."""
     shape = check_study(study)
     assert shape is not None
     check_machine(study, shape)
 
 
 def _prepare(study: StudyConfig, progress: Progress, record: StudyRecord | None = None) -> Inputs:
-    """What trials are made from; the libraries for it are loaded here, while Ray starts."""
+    """Prepare the trials' inputs; the libraries for it are loaded here, while Ray starts."""
     with progress.task("loading libraries"):
         from tuner.run.prepare import check_unchanged, prepare
     inputs = prepare(study, progress)
@@ -161,7 +161,7 @@ def _run(
     progress: Progress,
     head: Head,
 ) -> StudyRecord:
-    # Late, as in `_prepare`, and where Ray has been started.
+    # Late, as in `_prepare`: by now Ray has been started.
     from tuner.cluster.head import RayGone
     from tuner.run import engine, testing
     from tuner.run.parting import STOPPING
@@ -188,7 +188,7 @@ def _run(
                     run = partial(engine.run, study, driver, *parts, stop, head)
                     complaints += head.outlives(run, leave)
             if isinstance(study.design, ConfirmDesign):
-                files.wait()  # for the weights of the last trial
+                files.wait()  # until the weights of the last trial have been copied
                 on_test = (inputs.protocol, inputs.test, inputs.encoder)
                 conclude = partial(testing.conclude, study, driver, on_test, stop, progress)
                 head.outlives(conclude, leave)
@@ -214,8 +214,8 @@ def _settle(
     journal: Journal,
     console: Console,
 ) -> StudyRecord:
-    """Make good what a driver that was killed right at the end left out: files, MLflow, its end."""
-    from tuner.run.trial_files import TrialFiles  # torch, which `_prepare` loads late
+    """Finish what a driver killed right at its end left undone: files, MLflow, its last event."""
+    from tuner.run.trial_files import TrialFiles  # late: it imports torch
 
     files = TrialFiles(study)
     if record.state == "running":

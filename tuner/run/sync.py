@@ -1,4 +1,4 @@
-"""MLflow made equal to a study's journal, after the fact."""
+"""The `sync` of a study: make MLflow equal to its journal, after the fact."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tuner.tracking import Synced, Tracker, store_of
 
 
 def sync(folder: Place, progress: Progress) -> Synced:
-    """Make MLflow equal to the journal in a study's folder: no run twice, none left running.
+    """Make MLflow equal to the journal in a study's folder: no duplicate runs, none left running.
 
-    A driver does the same by itself while it works, so it is not got in the way of.
+    This refuses to run while a driver works on the study, since the driver writes to MLflow itself.
 
     Raises:
-        UserError: there is no such study, a driver is at work on it, or MLflow takes nothing.
+        UserError: there is no such study, a driver is at work on it, or MLflow cannot be written.
     """
     at_work = being_written(folder)
     record = read_history(folder).record()

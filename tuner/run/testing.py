@@ -1,6 +1,6 @@
-"""Test, which nothing reads before a confirmation has chosen, and nothing reads but this.
+"""The evaluation on test, which only this module reads, and only after a confirmation has chosen.
 
-`Inputs` holds test apart from what is trained on and chosen by, and no other module asks for it.
+`Inputs` holds test apart from the data that trains and chooses, and no other module asks for it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from tuner.training.forward import Forward
 from tuner.training.loop import EVALUATION_MICRO_BATCHES
 
 LOOK_SECONDS = 0.5
-"""How often it is asked for whether somebody wants the study to stop."""
+"""Longest time between two checks of whether somebody wants the study to stop."""
 T = TypeVar("T")
 
 
@@ -56,17 +56,18 @@ def conclude(
     stop: OrderlyStop,
     progress: Progress,
 ) -> None:
-    """Fix the recommendation where all trials have ended, then evaluate them all on test.
+    """Fix the recommendation once all trials have ended, then evaluate them all on test.
 
-    What is journalled already is not done again. Nothing is done where trials are left to run, or
-    somebody wants the study to stop. What goes wrong becomes the driver's outcome.
+    Steps that are already in the journal are not repeated. Nothing is done if trials are left to
+    run, if somebody wants the study to stop, or if the driver has an outcome. A failure becomes the
+    driver's outcome.
 
     Args:
-        study: a confirmation; the weights of its trials that were not tested have been kept.
-        driver: of the study; its trials have run.
-        inputs: the protocol; test alone; where training started.
-        stop: asked for in between.
-        progress: shows how far it is.
+        study: a confirmation, which has kept the weights of its untested trials.
+        driver: the study's driver; its trials have run.
+        inputs: the protocol, the pairs of test, and the encoder that training started from.
+        stop: checked meanwhile; it ends the evaluation.
+        progress: shows how far the evaluation is.
     """
     design = study.design
     assert isinstance(design, ConfirmDesign)
@@ -107,18 +108,22 @@ def evaluate_on_test(
     test: TokenisedCorpus,
     encoder: PretrainedEncoder,
 ) -> OnTest | Failed:
-    """A trial's scores and answers on every ordered pair of the languages that have test.
+    """Evaluate a trial on every ordered pair of the languages that have test.
 
-    In a process of its own. Sentence1 is in the first language, sentence2 in the second (the
-    generalised setting of arXiv 2104.08645).
+    This runs in a process of its own. Sentence1 is in the first language, sentence2 in the second
+    (the generalised setting of arXiv 2104.08645).
 
     Args:
-        resources: what this process is given.
-        folder: where the trial's final weights were kept.
-        trial: it reached its full budget.
-        protocol: which languages' means there are.
-        test: the pairs; token ids are the encoder's.
-        encoder: where training started.
+        resources: the resources that this process is given.
+        folder: the folder where the trial's final weights were kept.
+        trial: a trial that reached its full budget.
+        protocol: the languages over which means are taken.
+        test: the pairs of test; token ids are the encoder's.
+        encoder: the encoder that training started from.
+
+    Returns:
+        The trial's scores and answers; or `Failed` if memory ran out, the weights are lost, or
+        torch cannot use the GPU that Ray gave.
     """
     began = time.perf_counter()
     assert trial.last is not None
@@ -155,9 +160,9 @@ def evaluate_on_test(
 
 
 def crossed(test: TokenisedCorpus) -> list[EvaluationSet]:
-    """Every ordered pair of languages that have test pairs in common, each with itself included.
+    """Return every ordered pair of languages with test pairs in common, each with itself included.
 
-    For an encoder that takes one language a sequence, only each with itself.
+    An encoder that takes one language per sequence gets only each language with itself.
     """
     clean = dict(zip(test.languages, test.splits["test"].clean, strict=True))
     return [
@@ -178,7 +183,7 @@ def _evaluated(
     """Evaluate trials side by side on the cluster, each in a Ray task with a worker's share.
 
     Returns:
-        By number, why trials could not be evaluated.
+        The reason for each trial that could not be evaluated, by the trial's number.
     """
     cpus, gpus = share_of(study.resources)
     parts: list[Any] = [ray.put(part) for part in inputs]
@@ -208,7 +213,7 @@ def _evaluated(
 def _answer(task: ObjectRef[Any]) -> OnTest | Failed:
     try:
         answer = ray.get(task)
-    except RayError as error:  # its node has gone again and again, or what nobody thought of
+    except RayError as error:  # its node was lost again and again, or an unexpected error
         lines = str(error).strip().splitlines()
         return Failed("error", lines[-1].strip() if lines else type(error).__name__)
     assert isinstance(answer, OnTest | Failed)
@@ -216,7 +221,7 @@ def _answer(task: ObjectRef[Any]) -> OnTest | Failed:
 
 
 def _run_out(events: Generator[object, None, T]) -> T:
-    """What a generator returns at its end."""
+    """Run a generator to its end and return its return value."""
     while True:
         try:
             next(events)

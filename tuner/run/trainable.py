@@ -1,6 +1,6 @@
-"""A trial as Ray Tune knows it: one after another in one reused actor, which reports on them.
+"""The Ray Tune trainable: a reused actor that runs one trial after another and reports on them.
 
-Here the actor trains itself. Where a trial has several workers, see `tuner.run.workers`.
+Here the actor itself trains. For trials of several workers see `tuner.run.workers`.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ from tuner.study.protocol import Protocol
 from tuner.training.loop import Begun, Step
 
 PAIRS_SEEN, PHASE, EVALUATION = "pairs_seen", "phase", "evaluation"
-"""Keys of what it reports: how far it is; at what it is; at a rung an Evaluation as JSON (Ray
-flattens mappings)."""
+"""Keys of the actor's reports: pairs seen so far, the phase it is in, and at a rung an Evaluation
+as JSON (Ray flattens mappings)."""
 BEGUN, NODES = "begun", "nodes"
-"""And that it begins there, and on which nodes: Ray's id of the one of each of its workers."""
+"""Keys of the report with which a trial begins: True, and Ray's id of each worker's node."""
 FAILURE, REASON = "failure", "reason"
-"""And why it failed, where the worker is sound: the kind, and the reason in words."""
+"""Keys of the report that a trial failed while its worker is sound: the kind, and the reason in
+words."""
 
 HEARTBEAT_SECONDS = 2.0
-"""Longest time without a word to the driver, so that a stop takes effect between two steps."""
+"""Longest time without a report to the driver, so that a stop takes effect between two steps."""
 
 
 class TrialActor(tune.Trainable):
-    """Trains the trial it was last given; reports at rungs, and a heartbeat between them."""
+    """An actor that trains the trial it was last given; reports at rungs and by heartbeats."""
 
     def setup(  # type: ignore[override]  # tune.with_parameters adds the others
         self,
@@ -73,15 +74,15 @@ class TrialActor(tune.Trainable):
         return {PAIRS_SEEN: self._pairs_seen, "done": True}
 
     def keep(self) -> dict[str, Any]:
-        """Save what is done of the trial, which goes on no more here: the study is being stopped.
+        """Save the trial's progress, since the study is being stopped; it trains no further here.
 
         Returns:
-            How far it is, and why it could not be saved, in words.
+            The pairs seen, and in words why the trial could not be saved; empty if it was.
         """
         return {PAIRS_SEEN: self._pairs_seen, REASON: self._worker.keep()}
 
     def cleanup(self) -> None:
-        """Let go of the trial: no other comes."""
+        """Release the last trial."""
         self._leave()
 
     def _begin(self, trial: dict[str, Any]) -> None:
@@ -92,7 +93,7 @@ class TrialActor(tune.Trainable):
         return self._worker.train(trial)
 
     def _leave(self) -> None:
-        """Let go of the trial and of the memory it held."""
+        """Release the trial and the memory it held."""
         self._events = iter(())
         self._worker.release()
 
@@ -101,5 +102,5 @@ class TrialActor(tune.Trainable):
 
 
 def this_node() -> str:
-    """Ray's id of the node that this process runs on."""
+    """Return Ray's id of the node that this process runs on."""
     return str(ray.get_runtime_context().get_node_id())

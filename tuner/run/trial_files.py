@@ -1,8 +1,9 @@
-"""What stays on disk of each trial: a function of the study's record, whatever died when.
+"""The files that each trial leaves on disk: a function of the study's record alone.
 
-A trial that may go on keeps its checkpoints. Of the best that reached the full budget the final
-weights stay, in `best/NNNN/`; of a confirmation those of all trials until they have been evaluated
-on test, then the recommended arm's. Nothing stays of the others.
+No crash changes which files stay. A trial that may go on keeps its checkpoints. The best trials
+that reached the full budget keep their final weights, in `best/NNNN/`. In a confirmation all trials
+keep them until they have been evaluated on test, and the recommended arm's trials after that. Other
+trials keep nothing.
 """
 
 from __future__ import annotations
@@ -35,18 +36,19 @@ from tuner.training.checkpoint import (
 )
 
 TRIAL = "trial.json"
-"""Beside the weights: which trial's they are. It is written last: without it they are none."""
+"""The file beside the weights with the trial's facts. It is written last; weights without it do not
+count."""
 _NUMBER = re.compile(r"\d{4,}")
 
 
 class TrialFiles:
-    """An observer that moves weights and removes checkpoints, on a thread of its own.
+    """An observer that keeps weights and removes checkpoints, on a thread of its own.
 
-    It puts all in order when the study starts, and again whenever a trial ends. What cannot be done
-    is tried again each time; what could not be done the last time, `close` tells.
+    It tidies all folders when the study starts, and again whenever a trial ends. It retries failed
+    actions each time; `close` returns the failures of the last time.
 
     Args:
-        study: its settings.
+        study: the study's settings.
     """
 
     def __init__(self, study: StudyConfig) -> None:
@@ -58,12 +60,15 @@ class TrialFiles:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="trial-files")
 
     def study_started(self, study: StudyRecord) -> None:
-        """Put in order what an earlier driver left, before a trial takes one of its folders."""
+        """Tidy what an earlier driver left, before a trial takes one of its folders."""
         self._record = study
         self._put_in_order(study, begins=True)
 
     def trial_ended(self, trial: TrialRecord) -> None:
-        """Its checkpoints go; where it is among the best its weights stay, and another's go."""
+        """Remove the trial's checkpoints.
+
+        If it is among the best, its weights stay and another trial's are removed.
+        """
         assert self._record is not None
         trials = {known.number: known for known in self._record.trials} | {trial.number: trial}
         self._record = self._record.model_copy(update={"trials": tuple(trials.values())})
@@ -71,11 +76,11 @@ class TrialFiles:
             self._thread.submit(self._put_in_order, self._record, begins=False)
 
     def wait(self) -> None:
-        """Until what was asked for so far is done."""
+        """Wait until everything that was asked for so far is done."""
         self._thread.submit(lambda: None).result()
 
     def close(self) -> list[str]:
-        """Wait for what is under way; what could not be done, in words."""
+        """Wait for running actions; return the failures, in words."""
         self._thread.shutdown()
         return self._complaints
 
@@ -84,16 +89,16 @@ class TrialFiles:
     def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None: ...
 
     def study_ended(self, study: StudyRecord) -> None:
-        """Of a confirmation that has come to its end only the recommended arm's weights stay."""
+        """Remove the weights that a confirmation with a recommendation no longer needs."""
         if study.recommendation is not None:
             self._thread.submit(self._put_in_order, study, begins=False)
 
     def _put_in_order(self, study: StudyRecord, begins: bool) -> None:
-        """Do what is left to do.
+        """Keep the weights that stay, and remove the folders that do not.
 
         Args:
-            study: as it stood when this was asked for; other trials may have begun since.
-            begins: nothing runs yet, so that what it does not know is left from before.
+            study: the study's record when this was asked for; other trials may have begun since.
+            begins: True before any trial runs, when every unknown folder is left from before.
         """
         told: list[str] = []
         ended = {self._name(trial) for trial in study.trials if trial.state in ENDED}
@@ -106,18 +111,18 @@ class TrialFiles:
                     _attempt(told, f"{folder} is not removed", remove, folder)
                 elif begins and name in goes_on:
                     _attempt(told, f"{folder} is not tidied", remove_incomplete, folder)
-        except Exception as error:  # no answer: the study goes on, and this is tried again
+        except Exception as error:  # the storage fails: the study goes on, this is tried again
             told.append(f"the files of ended trials are not removed: {_line(error)}")
         self._complaints = told
 
     def _keep_weights(self, study: StudyRecord, goes_on: set[str], told: list[str]) -> set[str]:
-        """Keep those that stay.
+        """Keep the weights that stay, and remove the others from `best/`.
 
-        Of a trial that has not ended there are weights where the journal's last record, which said
-        that it had, was torn: they stay too.
+        A trial that has not ended may have weights there if the journal's last record, which said
+        that it had ended, was torn. These stay too.
 
         Returns:
-            The trials of which they could not be read now, but may be later.
+            The names of trials whose weights could not be copied now, but may be later.
         """
         kept = staying(study, self._study.checkpoint.keep_best)
         best = {self._name(trial): trial for trial in kept}
@@ -143,10 +148,10 @@ class TrialFiles:
         """Copy a trial's final weights out of its last checkpoint."""
         assert trial.last is not None
         target = self._best / self._name(trial)
-        remove(target)  # what may be half of it
+        remove(target)  # it may be half-written
         checkpoint = self._trials / self._name(trial) / name_of(trial.last.step)
         with fetched(checkpoint, (MANIFEST, MODEL)) as folder:
-            check_covered(folder / MODEL)  # or it may be summed for hours
+            check_covered(folder / MODEL)  # otherwise the checksum may take hours
             checksum = sha256(folder / MODEL)
             if sums_in(folder).get(MODEL) != checksum:
                 raise ValueError(f"{checkpoint / MODEL} is not what was written")
@@ -168,11 +173,11 @@ class TrialFiles:
 
 
 def staying(study: StudyRecord, keep_best: int) -> list[TrialRecord]:
-    """Trials whose final weights stay as the study stands, the best first.
+    """Return the trials whose final weights stay as the study stands, the best first.
 
     Args:
-        study: a search, or a design.
-        keep_best: so many of a search, or of the recommended arm of a confirmation.
+        study: the record of a search or a design.
+        keep_best: number of trials to keep of a search, or of a confirmation's recommended arm.
     """
     by_score = sorted(study.complete, key=lambda t: (-t.last.objective if t.last else 0, t.number))
     if not study.designed:
@@ -186,19 +191,19 @@ def staying(study: StudyRecord, keep_best: int) -> list[TrialRecord]:
 
 
 class WeightsLost(UserError):
-    """Weights that were kept are gone or damaged."""
+    """The weights that were kept are gone or damaged."""
 
 
 def kept_weights(folder: Place) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What stayed of a trial: the facts beside its final weights, and these.
+    """Return a trial's facts and its final weights.
 
     Args:
-        folder: of the trial, in the study's `best/`.
+        folder: the trial's folder in the study's `best/`.
 
     Raises:
-        WeightsLost: they are not there, or damaged.
+        WeightsLost: the weights are missing or damaged.
         UserError: the storage cannot be reached.
-        StorageFull: they cannot be fetched from an object store: no space is left here.
+        StorageFull: no space is left here to fetch the weights from an object store.
     """
     try:
         with fetched(folder, (TRIAL, MODEL)) as here:
@@ -206,14 +211,14 @@ def kept_weights(folder: Place) -> tuple[dict[str, Any], dict[str, Tensor]]:
             if sha256(here / MODEL) != facts["sha256"]:
                 raise ValueError("its checksum is not the one beside it")
             return facts, load_file(here / MODEL)
-    except StorageFull:  # where it is fetched to
+    except StorageFull:  # the disk that it is fetched to is full
         raise
     except (FileNotFoundError, ValueError, KeyError, SafetensorError) as error:
         raise WeightsLost(f"{folder} is damaged: {error}") from error
 
 
 def is_kept(folder: Place) -> bool:
-    """Whether what stayed of a trial is there and whole."""
+    """Return whether a trial's final weights are there and undamaged."""
     try:
         kept_weights(folder)
     except WeightsLost:
@@ -224,7 +229,7 @@ def is_kept(folder: Place) -> bool:
 def _attempt(told: list[str], trouble: str, action: Callable[..., None], *arguments: Any) -> None:
     try:
         action(*arguments)
-    except Exception as error:  # of whatever storage: the study goes on, and this is tried again
+    except Exception as error:  # of any storage: the study goes on, and this is tried again
         told.append(f"{trouble}: {_line(error)}")
 
 

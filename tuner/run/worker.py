@@ -1,6 +1,6 @@
-"""What trains, in a process of its own: one trial after another, alone or as one of a group.
+"""The worker: a process that trains one trial after another, alone or as one of a group.
 
-A worker is handed arrays and settings; it never touches a tokenizer, a hub or MLflow.
+It receives arrays and settings, and never touches a tokenizer, a hub or MLflow.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from tuner.training.loop import Begun, Step, train
 from tuner.training.losses import NonFiniteLoss
 
 NUMBER, CONFIG, MICRO_SIZE = "number", "config", "micro_size"
-"""Keys of what a trial is sent: its number, its TrialConfig as plain values, and how many pairs a
-forward pass may hold."""
+"""Keys of the message that starts a trial: its number, its TrialConfig as plain values, and how
+many pairs a forward pass may hold."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The trial ends here, and its worker is sound: what kind of failure, and why in words."""
+    """The failure of a trial whose worker is sound: its kind, and the reason in words."""
 
     kind: FailureKind
     reason: str
@@ -45,13 +45,13 @@ Event = Begun | Step | Evaluating | Evaluation | Failed
 
 
 class Worker:
-    """A process that trains: the device, the threads and the share of memory that it is given.
+    """A process that trains, with the device, threads and share of memory that it is given.
 
     Args:
-        study: its resources, rungs and folders.
-        protocol: what is trained on and evaluated.
+        study: the study's settings: its resources, rungs and folders.
+        protocol: the languages that are trained on and evaluated.
         corpus: the pairs; the arrays may be read-only.
-        encoder: where training starts; likewise.
+        encoder: the encoder that training starts from; its arrays may be read-only.
     """
 
     def __init__(
@@ -64,23 +64,23 @@ class Worker:
         self._study = study
         self._inputs = (protocol, corpus, encoder)
         self._group = ALONE
-        self._saved: Checkpoints | None = None  # of the trial that is under way
+        self._saved: Checkpoints | None = None  # of the running trial
         self._device = device_given(study.resources)
         gc.collect()
-        gc.freeze()  # the libraries' objects stay: to look through them takes 0.3 s, each time
+        gc.freeze()  # scanning the libraries' objects, which stay, would take 0.3 s each time
 
     def join(self, rank: int, address: str, port: int) -> None:
-        """Become one of the study's `resources.workers` of a trial; returns when all are there."""
+        """Join the trial's group of `resources.workers`; returns when all have joined."""
         self._group = join(rank, self._study.resources.workers, address, port, self._device)
 
     def train(self, trial: dict[str, Any]) -> Iterator[Event]:
         """Train a trial, from its checkpoint where there is one.
 
         Args:
-            trial: by the keys above.
+            trial: the message with the keys above.
 
         Yields:
-            What the loop does, and last that it failed, where the worker is sound.
+            The events of the loop; `Failed` at the end if the trial failed and the worker is sound.
         """
         folder = self._study.trial_folder(trial[NUMBER])
         saved = self._saved = Checkpoints(folder, self._study.checkpoint.every_seconds)
@@ -100,7 +100,7 @@ class Worker:
             yield Failed(_kind(error), " ".join(str(error).split()))
 
     def keep(self) -> str:
-        """Save what is done of the trial that is under way; why that failed, in words."""
+        """Save the running trial's progress; return why that failed in words, or an empty text."""
         try:
             if self._saved is not None:
                 self._saved.keep()
@@ -109,7 +109,7 @@ class Worker:
         return ""
 
     def release(self) -> None:
-        """Give back the memory of a trial that nobody holds any more."""
+        """Free the memory of a trial that nobody holds any more."""
         self._saved = None
         gc.collect()
         if self._device.type == "cuda":
@@ -117,25 +117,25 @@ class Worker:
 
 
 def device_given(resources: ResourcesConfig) -> torch.device:
-    """The device of this process, whose threads and memory are set to what a worker is given.
+    """Return this process's device; set its threads and GPU memory to a worker's share.
 
     Raises:
-        UserError: it was given a GPU that torch cannot use.
+        UserError: Ray gave it a GPU that torch cannot use.
     """
     device = device_of(resources.gpus_per_trial)
     torch.set_num_threads(resources.threads)
     if 0 < resources.gpus_per_trial < 1:
-        # Beyond it memory is out, though the device has more: that is another trial's. What CUDA
-        # itself takes in each process, some hundred MB, is not counted.
+        # Beyond this fraction torch runs out of memory, since the rest is another trial's. The
+        # some hundred MB that CUDA itself takes in each process are not counted.
         torch.cuda.set_per_process_memory_fraction(resources.gpus_per_trial)
     return device
 
 
 def device_of(gpus: float) -> torch.device:
-    """The device of a worker that was given so many GPUs, or such a share of one.
+    """Return the device of a worker that was given this many GPUs, or this share of one.
 
     Raises:
-        UserError: it was given one that torch cannot use. Nobody wants a CPU in its place.
+        UserError: the worker was given a GPU that torch cannot use. It does not fall back to a CPU.
     """
     if gpus > 0 and not torch.cuda.is_available():
         raise UserError(

@@ -1,4 +1,4 @@
-"""How a worker ended: which kind of failure it was, and the reason in words."""
+"""The classification of worker errors: the kind of failure, and the reason in words."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tuner.training.group import Disconnected
 
 
 def error_of(trial: Trial) -> Exception:
-    """The error that ended a worker, as Ray has just written it to the scratch folder of this run.
+    """Read the error that ended a worker, which Ray has just written to its scratch folder.
 
-    Of what is neither an actor's end nor a task's error, as where the host's memory ran out, Ray
-    writes the text alone, under a line of its own.
+    For errors that are neither an actor's end nor a task's error, such as the host running out of
+    memory, Ray writes the text alone, under a line of its own.
     """
     path = trial.pickled_error_file
     if path is None:
@@ -31,7 +31,7 @@ def error_of(trial: Trial) -> Exception:
 
 
 def kind_of(error: Exception) -> FailureKind:
-    """The kind of a failure that ended the worker; a worker tells the other kinds itself."""
+    """Return the kind of a failure that ended the worker; a sound worker reports the others."""
     if isinstance(error, OutOfMemoryError) or "low on memory" in str(error):
         return "out_of_memory"
     gone = isinstance(error, RayActorError) and not error.actor_init_failed
@@ -39,12 +39,12 @@ def kind_of(error: Exception) -> FailureKind:
 
 
 def reason_of(error: Exception, kind: FailureKind, said: str, logs: Path) -> str:
-    """Why a worker ended, in one line.
+    """Return why a worker ended, in one line.
 
     Args:
-        error: what ended it.
-        kind: its kind.
-        said: the error's text, plain.
+        error: the error that ended the worker.
+        kind: the kind of failure.
+        said: the error message as plain text.
         logs: the folder of Ray's logs on this machine.
     """
     if kind == "lost":

@@ -1,8 +1,8 @@
-"""A trial of several workers: actors that train together, and the one that leads them.
+"""Trials of several workers: actors that train together, and the actor that leads them.
 
-Ray Tune knows the leader alone. It sits in the trial's placement group without resources of its
-own, beside a bundle for each worker, and advances all of them by the same number of events: what
-it reports is what the first one says. The workers are its own: they end where it ends.
+Ray Tune knows only the leader. It sits in the trial's placement group without resources of its
+own, beside a bundle for each worker. It advances all workers by the same number of events and
+reports what the first one yields. It owns the workers: they end when it ends.
 """
 
 from __future__ import annotations
@@ -32,13 +32,16 @@ from tuner.training.group import Disconnected, meeting_place
 from tuner.training.loop import Begun, Step
 
 BURST_SECONDS = 1.0
-"""How long the workers are left alone, about: a stop takes effect between two bursts."""
+"""Approximate length of a burst of events between two reports; a stop takes effect between two."""
 GRACE_SECONDS = 5.0
-"""How long others are waited for where one has failed: they may fail alike, or be found lost."""
+"""Longest wait for the others if one worker fails: they may fail too, or turn out lost."""
 
 
 def bundles(resources: ResourcesConfig) -> tune.PlacementGroupFactory:
-    """What a trial asks for: nothing for the leader, its share for each worker, on few nodes."""
+    """Return a trial's bundles: an empty one for the leader, a share for each worker.
+
+    Ray packs them onto as few nodes as possible.
+    """
     cpus, gpus = share_of(resources)
     each = {"CPU": cpus, "GPU": gpus}
     return tune.PlacementGroupFactory([{}, *[each] * resources.workers], strategy="PACK")
@@ -61,30 +64,30 @@ class Member:
         self._pairs_seen = 0
 
     def node(self) -> str:
-        """Ray's id of the node it is on."""
+        """Return Ray's id of the worker's node."""
         return this_node()
 
     def invite(self) -> tuple[str, int]:
-        """Open the meeting place; returns its address and port."""
+        """Open the meeting place; return its address and port."""
         address = _address()
         self._place = meeting_place(address)
         return address, self._place.port
 
     def join(self, address: str, port: int, on_one_node: bool) -> None:
-        """Meet the others there; returns when all have come."""
+        """Join the others at the meeting place; return when all have joined."""
         if not on_one_node or is_loopback(address):
             meet_through(_address())
         self._worker.join(self._rank, address, port)
 
     def begin(self, trial: dict[str, Any]) -> None:
-        """Take a trial; the one before is let go of, with the memory it held."""
+        """Take a trial; release the one before, with the memory it held."""
         self._events = iter(())
         self._pairs_seen = 0
         self._worker.release()
         self._events = self._worker.train(trial)
 
     def advance(self, most: int) -> list[Event]:
-        """Go on by so many events, or to the next one that the driver decides upon."""
+        """Train for up to `most` events; stop at an event that the driver has to know at once."""
         said: list[Event] = []
         for event in self._events:
             said.append(event)
@@ -95,7 +98,7 @@ class Member:
         return said
 
     def keep(self) -> dict[str, Any]:
-        """As of `TrialActor`; of the first worker, which alone saves."""
+        """Save the trial, as `TrialActor.keep` does; only the first worker saves."""
         return {PAIRS_SEEN: self._pairs_seen, REASON: self._worker.keep()}
 
 
@@ -103,12 +106,12 @@ class Members:
     """The workers of one leader, in the bundles of its placement group.
 
     Args:
-        study: with `resources.workers` of them.
-        inputs: references to protocol, corpus and encoder, which move once a node.
+        study: the study's settings; `resources.workers` is the number of workers.
+        inputs: references to protocol, corpus and encoder, which move to a node once.
 
     Raises:
-        RayActorError: from every method, where one is lost; then all are ended.
-        Disconnected: likewise, where only the others have noticed.
+        RayActorError: from every method, if a worker is lost; all are ended then.
+        Disconnected: from every method, if only the other workers have noticed the loss.
     """
 
     def __init__(self, study: StudyConfig, inputs: Sequence[ObjectRef[Any]]) -> None:
@@ -132,11 +135,11 @@ class Members:
 
     @property
     def sound(self) -> bool:
-        """Whether they can take another trial."""
+        """True while the workers can take another trial."""
         return bool(self._actors)
 
     def train(self, trial: dict[str, Any]) -> Iterator[Event]:
-        """Train a trial together; yields what the first worker says, and so all of them."""
+        """Train a trial together; yield the first worker's events, which all of them share."""
         self._ask(self._actors, "begin", trial)
         most = 1
         while True:
@@ -149,18 +152,21 @@ class Members:
             most = max(1, min(2 * most, round(BURST_SECONDS * pace)))
 
     def keep(self) -> dict[str, Any]:
-        """Save what is done of their trial, as of `TrialActor`."""
+        """Save the trial's progress, as `TrialActor.keep` does."""
         (kept,) = self._ask(self._actors[:1], "keep")
         return dict(kept)
 
     def end(self) -> None:
-        """End them all at once, whatever they do or wait for."""
+        """Kill all workers at once, whatever they do or wait for."""
         for actor in self._actors:
             ray.kill(actor)
         self._actors = []
 
     def _ask(self, actors: list[Any], method: str, *arguments: Any) -> list[Any]:
-        """What each answers; where one has failed and others wait for it in vain, all are ended."""
+        """Call a method of each actor and return the answers.
+
+        If one has failed and the others wait for it in vain, end all workers.
+        """
         calls = [getattr(actor, method).remote(*arguments) for actor in actors]
         try:
             said = _answers(calls)
@@ -173,7 +179,7 @@ class Members:
 
 
 def _answers(calls: list[ObjectRef[Any]]) -> list[Any]:
-    """What all answer; or what one does that has failed, and for which others wait in vain."""
+    """Return all answers, or only that of a failed worker for which the others wait in vain."""
     waiting = calls
     try:
         while waiting:
@@ -185,18 +191,18 @@ def _answers(calls: list[ObjectRef[Any]]) -> list[Any]:
     except Disconnected:
         for call in _in_time(waiting):
             with suppress(Disconnected):
-                ray.get(call)  # Ray may know more: what became of the one that has gone
+                ray.get(call)  # raises Ray's own error if Ray knows why the worker has gone
         raise
     return list(ray.get(calls))
 
 
 def _in_time(calls: list[ObjectRef[Any]]) -> list[ObjectRef[Any]]:
-    """Those that end soon."""
+    """Return the calls that end within `GRACE_SECONDS`."""
     return ray.wait(calls, num_returns=len(calls), timeout=GRACE_SECONDS)[0] if calls else []
 
 
 class Leader(TrialActor):
-    """A trial of several workers as Ray Tune knows it."""
+    """The Ray Tune trainable of a trial of several workers."""
 
     def setup(  # type: ignore[override]  # tune.with_parameters adds the others
         self, config: dict[str, Any], study: StudyConfig, inputs: Sequence[ObjectRef[Any]]
@@ -207,13 +213,13 @@ class Leader(TrialActor):
         self._begin(config)
 
     def keep(self) -> dict[str, Any]:
-        """Save what is done of the trial; the workers may be ahead of what was told of them."""
+        """Save the trial's progress; the workers may be ahead of the last report."""
         if self._members is None or not self._members.sound:
             return {PAIRS_SEEN: self._pairs_seen, REASON: ""}
         return self._members.keep()
 
     def cleanup(self) -> None:
-        """Let go of the trial, and of the workers: no other comes."""
+        """Release the last trial, and end the workers."""
         self._leave()
         if self._members is not None:
             self._members.end()
@@ -224,7 +230,7 @@ class Leader(TrialActor):
         yield from self._members.train(trial)
 
     def _leave(self) -> None:
-        self._events = iter(())  # the workers let go of theirs when the next one comes
+        self._events = iter(())  # the workers release theirs when the next trial begins
 
     def _nodes(self) -> list[str]:
         assert self._members is not None
@@ -232,7 +238,7 @@ class Leader(TrialActor):
 
 
 def is_loopback(address: str) -> bool:
-    """Whether it is this machine's alone; a node may have been started with a name for it."""
+    """Return whether an address is loopback; a node may have been started with a host name."""
     try:
         return ip_address(address).is_loopback
     except ValueError:
@@ -240,5 +246,5 @@ def is_loopback(address: str) -> bool:
 
 
 def _address() -> str:
-    """This node's in the cluster."""
+    """Return this node's address in the cluster."""
     return str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What a planned, unpruned factorial design says of β, B, k and granularity, with intervals.
+"""Scaling studies: effects of β, B, k and granularity from a planned, unpruned factorial design.
 
-Only designed points are fitted: what ASHA let live is not missing at random.
+Only designed points are fitted, because trials that ASHA stops are not missing at random.
 """

@@ -1,4 +1,4 @@
-"""The answer of a scaling study, before its details: one paragraph in plain words."""
+"""The answer of a scaling study: one paragraph in plain words, placed before the details."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ WIDER = "Ask again with a wider grid, as a study of another name."
 SEE_WHY = "See why those trials failed before asking again."
 SHARE = "the share of cross-lingual batches"
 LAYER = "k = "
-"""How names of effects of a fused layer begin."""
+"""The prefix of the names of layer effects."""
 DRAWN = {
     "kind": "batches of one kind, their languages drawn pair by pair",
     "pair": "kind and languages drawn pair by pair",
     "language": "whole batches of one kind and its languages",
 }
-"""What batches of each granularity are, in words."""
+"""A description of the batches of each granularity."""
 
 
 def answer(result: Scaled) -> tuple[str, str]:
-    """What the data support and what they do not, of the response that the study is made for.
+    """Say what the data support and what they do not, for the primary response.
 
     Returns:
-        What is found first, of β where it varies; and the rest, which may be empty.
+        The first finding, about β where it varies; and the rest, which may be empty.
     """
     if not result.fits:
         return f"Nothing is concluded: {result.unfitted}.", " ".join(_left_out(result))
@@ -48,7 +48,7 @@ def answer(result: Scaled) -> tuple[str, str]:
 
 
 def _unlearnt(result: Scaled) -> list[str]:
-    """A warning where effects are those of models that have mostly learnt nothing."""
+    """Warn if at least half of the fitted models have learnt nothing."""
     fitted = [
         seed
         for cell in result.fitted
@@ -65,19 +65,19 @@ def _unlearnt(result: Scaled) -> list[str]:
 
 
 def _mix(fit: Fit, effects: dict[str, Effect]) -> list[str]:
-    """What the share of cross-lingual batches does."""
+    """Describe the effect of the share of cross-lingual batches."""
     if "β" not in effects:
         return []
     means = ", ".join(
         f"{estimate.value:.2f} % at β = {number(level)}"
         for level, estimate in fit.means.get("cross_lingual", {}).items()
-        if not fit.missing  # then means rest on fewer configurations than effects
+        if not fit.missing  # with missing cells, means are based on fewer configurations
     )
     return [f"{_matters(SHARE, 'β', effects, f' ({means})' if means else '')}."]
 
 
 def _reversal(result: Scaled) -> list[str]:
-    """Where β was shown to help some targets and to harm others, which their mean hides."""
+    """Report if β helps some targets and harms others, both significantly; their mean hides it."""
     if not {"enf", "rest"} <= set(result.fits):
         return []
     akin, others = (
@@ -97,7 +97,7 @@ def _reversal(result: Scaled) -> list[str]:
 
 
 def _size(effects: dict[str, Effect]) -> list[str]:
-    """What B does, and whether what β does depends on it: how hybrid batches scale."""
+    """Describe the effect of B, and its interaction with β: how hybrid batches scale."""
     told = []
     if "log₂ B" in effects:
         told.append(_capital(f"{_matters('the batch size', 'log₂ B', effects)}."))
@@ -111,7 +111,7 @@ def _size(effects: dict[str, Effect]) -> list[str]:
 
 
 def _matters(what: str, name: str, effects: dict[str, Effect], means: str = "") -> str:
-    """Whether a setting that may bend matters, which either of its effects shows."""
+    """Say whether a setting matters: its linear effect or its curvature may show it."""
     straight, bent = effects[name], effects.get(f"curvature of {name}")
     found = f"{interval(straight.estimate)} {straight.unit}"
     if bent is not None and shown(bent):
@@ -124,7 +124,7 @@ def _matters(what: str, name: str, effects: dict[str, Effect], means: str = "") 
 
 
 def _left_out(result: Scaled) -> list[str]:
-    """Each B that nothing is concluded of, why, and what to do; and where only one is left."""
+    """List each B without a conclusion, with reasons and remedies; note if only one B is left."""
     left = levels(result.fitted, "effective_size")
     told, remedies = [], []
     for size in result.sizes:
@@ -156,7 +156,7 @@ def _layer(result: Scaled, effect: Effect) -> str:
 
 
 def _batches(result: Scaled, effects: dict[str, Effect]) -> list[str]:
-    """Whether it is the batches that are hybrid, or merely the data."""
+    """Say whether batch composition matters, beyond the mix of pairs in the data."""
     told = []
     reference, *others = levels(result.fitted, "granularity")
     for level in others:
@@ -172,7 +172,7 @@ def _batches(result: Scaled, effects: dict[str, Effect]) -> list[str]:
 
 
 def _sources(result: Scaled) -> list[str]:
-    """What β does where it was trained; and B, where that was shown."""
+    """Describe the effect of β on the source languages, and that of B if significant."""
     effects = {effect.name: effect for effect in result.fits["sources"].effects}
     told = [_matters(SHARE, "β", effects)] if "β" in effects else []
     sizes = [effects[name] for name in ("log₂ B", "curvature of log₂ B") if name in effects]

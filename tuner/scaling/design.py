@@ -1,8 +1,8 @@
-"""Which effects a design of cells can show: decided by its levels, never by its scores.
+"""The effects that a design of cells can estimate, derived from its levels, never from its scores.
 
 Every effect is a column over the cells. Columns are centred on the unweighted mean of a factor's
-levels, so that an effect is that at the average of the other factors, and in a full factorial one
-of the marginal means alone.
+levels, so that an effect holds at the average of the other factors. In a full factorial it depends
+on the marginal means only.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Cell:
     Attributes:
         effective_size: B.
         cross_lingual: β.
-        layer: k, the layer fused with the last one; None: the last layer alone.
-        granularity: what the pairs of one batch share.
+        layer: k, the layer fused with the last one; None for the last layer alone.
+        granularity: what the pairs of one batch have in common.
     """
 
     effective_size: int
@@ -59,10 +59,10 @@ class Term:
     """One effect.
 
     Attributes:
-        name: in words.
-        unit: what its coefficient counts.
-        column: by cell.
-        main: whether nothing can be said without it: no curvature, no interaction.
+        name: its name in words.
+        unit: the unit of its coefficient.
+        column: its value for each cell.
+        main: true for a main effect, which the study needs; false for curvatures and interactions.
     """
 
     name: str
@@ -73,11 +73,11 @@ class Term:
 
 @dataclass(frozen=True)
 class Terms:
-    """What a design can show.
+    """The effects that a design can estimate, and those that it cannot.
 
     Attributes:
         kept: the effects that are fitted.
-        refused: for each effect that the levels would allow but the cells do not show, why not.
+        refused: the reason for each effect that the levels allow but the cells cannot identify.
     """
 
     kept: tuple[Term, ...]
@@ -85,7 +85,7 @@ class Terms:
 
 
 def levels(cells: Sequence[Cell], factor: Factor) -> list[Level]:
-    """The levels of a factor, the reference first: the last layer alone, `language`, the least."""
+    """Return a factor's levels, reference first: last layer alone, `language`, or the smallest."""
     found = {getattr(cell, factor) for cell in cells}
     if factor == "granularity":
         return [level for level in GRANULARITIES if level in found]
@@ -93,19 +93,20 @@ def levels(cells: Sequence[Cell], factor: Factor) -> list[Level]:
 
 
 def missing(cells: Sequence[Cell]) -> tuple[Cell, ...]:
-    """What a full factorial over the same levels has besides."""
+    """Return the cells that a full factorial over the same levels has in addition."""
     there = set(cells)
     full = (Cell(*point) for point in product(*(levels(cells, factor) for factor in FACTORS)))  # type: ignore[arg-type]
     return tuple(cell for cell in full if cell not in there)
 
 
 def terms(cells: Sequence[Cell]) -> Terms:
-    """The effects of a design.
+    """Determine the effects of a design.
 
-    Linear in β and in log₂ B where they have two levels, curved where they have three; each k and
-    granularity against its reference; β × log₂ B, β × k, log₂ B × k. A factor with one level has
-    none. An effect that the cells do not tell from those before it is refused: it is not fitted,
-    and the words say what it is mixed up with, and so what the others rest on.
+    β and log₂ B have a linear effect with two levels or more, and a curvature with three or more.
+    Each k and granularity is compared with its reference. The interactions are β × log₂ B, β × k
+    and log₂ B × k. A factor with one level has no effect. An effect that the cells cannot separate
+    from earlier ones is refused: it is not fitted, and a sentence names the effects that it is
+    confounded with, and so the assumption behind them.
 
     Raises:
         UserError: nothing varies, or two factors vary only together.
@@ -154,10 +155,10 @@ def _linear(cells: Sequence[Cell], factor: Factor) -> list[Term]:
 
 
 def _counted(cells: Sequence[Cell], factor: Factor) -> tuple[str, float]:
-    """What a numeric factor's effect counts, and how long that is on the axis that is fitted.
+    """Return the unit of a numeric factor's effect, and its length on the fitted axis.
 
-    Never more than was trained: β from its lowest level to its highest; B per doubling, or likewise
-    where its levels are less than a doubling apart.
+    The unit never exceeds the trained range. It is the range from the lowest level to the highest
+    for β. For B it is a doubling, or the same range if that is less than a doubling.
     """
     places = _places(cells, factor)
     span = float(places.max() - places.min())
@@ -169,10 +170,10 @@ def _counted(cells: Sequence[Cell], factor: Factor) -> tuple[str, float]:
 
 
 def _curved(cells: Sequence[Cell], factor: Factor) -> list[Term]:
-    """A parabola that is 0 at both ends of the levels and 1 midway, less its straight line.
+    """Return a parabola that is 0 at the outer levels and 1 midway, minus its fitted line.
 
-    With that line taken off, the linear effect stays the straight line through the levels, however
-    curved they are.
+    Without its line the parabola does not change the linear effect, which stays the straight line
+    through the levels, however curved the response is.
     """
     places = _places(cells, factor)
     values = np.unique(places)
@@ -209,7 +210,7 @@ def _interaction(one: Term, other: Term) -> Term:
 
 
 def _places(cells: Sequence[Cell], factor: Factor) -> Float[np.ndarray, " cells"]:
-    """Where the cells lie on the axis that is fitted: β, log₂ B."""
+    """Return the positions of the cells on the fitted axis: β or log₂ B."""
     values = np.array([getattr(cell, factor) for cell in cells], float)
     return np.asarray(np.log2(values)) if factor == "effective_size" else values
 
@@ -221,7 +222,7 @@ def _named(factor: Factor, level: Level) -> str:
 
 
 def _mixed_with(term: Term, kept: Sequence[Term], cells: int) -> str | None:
-    """The effects that its column is a combination of; None where it is of none."""
+    """Return the effects that a term is a linear combination of; None if it is independent."""
     known = np.column_stack([np.ones(cells), *(other.column for other in kept)])
     factors = np.linalg.lstsq(known, term.column, rcond=None)[0]
     size = float(np.linalg.norm(term.column))
@@ -236,4 +237,4 @@ def _mixed_with(term: Term, kept: Sequence[Term], cells: int) -> str | None:
 
 
 _TOLERANCE = 1e-9
-"""Of rounding, relative to a column's length."""
+"""The tolerance for rounding errors, relative to a column's length."""

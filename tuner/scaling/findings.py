@@ -1,8 +1,8 @@
-"""What is found of a response, in sentences; and how effects are written.
+"""The findings about a response, as sentences, and the notation for effects.
 
-An effect is shown where its p-value, adjusted for all effects of the response, is below 5 %. Where
-its interval holds 0, or the adjustment leaves it at 5 % or more, it "was not shown", which does not
-mean that there is none.
+An effect is shown if its p-value, adjusted for all effects of the response, is below 5 %. If its
+interval contains 0, or its adjusted p-value is 5 % or more, it "was not shown". That does not mean
+that there is no effect.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from tuner.statistics.variance import Estimate
 from tuner.wording import between, count, listed, number, p_value, points
 
 LEVEL = 0.05
-"""Below it an adjusted p-value shows an effect."""
+"""The significance level: an effect with a smaller adjusted p-value is shown."""
 TOGETHER = "all effects considered together"
-"""What an adjusted p-value does."""
+"""The meaning of an adjusted p-value."""
 ALIKE = "the combinations of the other settings that have every level"
-"""What means rest on where some are missing, so that like is compared with like."""
+"""The basis of means where cells are missing, so that means are comparable."""
 STRAIGHT: Mapping[str, tuple[Factor, str]] = {
     "β": ("cross_lingual", "β"),
     "log₂ B": ("effective_size", "B"),
 }
-"""By name of a straight effect: its factor, and the symbol of its levels."""
+"""The factor of each linear effect, and the symbol of its levels."""
 
 
 def main_findings(result: Scaled, response: str) -> list[str]:
-    """All that is said of the response that the study is made for."""
+    """Return all sentences about the primary response."""
     fit = result.fits[response]
     by_name = {effect.name: effect for effect in fit.effects}
     told = [
@@ -53,7 +53,7 @@ def main_findings(result: Scaled, response: str) -> list[str]:
 
 
 def _verdict(effect: Effect) -> str:
-    """Without a full stop."""
+    """Return the verdict on one effect, without a full stop."""
     estimate = effect.estimate
     p = p_value(effect.adjusted)
     what = f"{effect.name}, {effect.unit}"
@@ -86,7 +86,7 @@ def _interactions(fit: Fit) -> list[str]:
 
 
 def _control(result: Scaled, fit: Fit) -> list[str]:
-    """Granularity: the batches that are hybrid, or merely the cross-lingual data?"""
+    """Report the effect of granularity, which separates batch composition from the data mix."""
     reference, *others = levels(result.fitted, "granularity")
     if not others:
         return [
@@ -157,7 +157,7 @@ def _plateau(result: Scaled, fit: Fit) -> list[str]:
 
 
 def _no_worse(size: int, means: Mapping[Level, Estimate]) -> str:
-    """That this B is none to be advised, where the mean of a smaller one is higher."""
+    """Return a clause if a smaller B has a higher mean; empty otherwise."""
     smaller = {level: mean.value for level, mean in means.items() if int(str(level)) < size}
     best = max(smaller, key=lambda level: smaller[level], default=size)
     if means[best].value <= means[size].value:
@@ -192,7 +192,7 @@ def _misfit(fit: Fit) -> list[str]:
 
 
 def other_findings(result: Scaled, response: str) -> str:
-    """What is said of a response beside the first: all effects that are shown, and main ones."""
+    """Summarise another response: all effects that are shown, and main effects that are not."""
     fit = result.fits[response]
     found = [f"{e.name} ({e.unit}) {interval(e.estimate)}" for e in fit.effects if shown(e)]
     missed = [_missed(effect) for effect in fit.effects if is_main(effect) and not shown(effect)]
@@ -204,7 +204,7 @@ def other_findings(result: Scaled, response: str) -> str:
 
 
 def _missed(effect: Effect) -> str:
-    """Of an effect that is not shown: with its p-value where the interval alone would show it."""
+    """Describe an effect that is not shown; add the p-value if its interval excludes 0."""
     alone = effect.estimate.low <= 0 <= effect.estimate.high
     return f"{effect.name} {interval(effect.estimate)}" + (
         "" if alone else f", {p_value(effect.adjusted)}"
@@ -212,26 +212,26 @@ def _missed(effect: Effect) -> str:
 
 
 def shown(effect: Effect) -> bool:
-    """Whether an effect is shown, all effects of its response considered."""
+    """Return whether an effect is significant after adjustment for all effects of its response."""
     return effect.adjusted < LEVEL
 
 
 def ends(estimate: Estimate) -> str:
-    """`+0.40 to +2.00`."""
+    """Format the ends of an interval, as `+0.40 to +2.00`."""
     return between(estimate.low, estimate.high)
 
 
 def interval(estimate: Estimate) -> str:
-    """`+1.20 points (95 % interval +0.40 to +2.00)`."""
+    """Format an estimate, as `+1.20 points (95 % interval +0.40 to +2.00)`."""
     return f"{points(estimate.value)} points (95 % interval {ends(estimate)})"
 
 
 def is_main(effect: Effect) -> bool:
-    """Whether it is of one setting, and no curvature."""
+    """Return whether an effect is a main effect: neither an interaction nor a curvature."""
     return "×" not in effect.name and not effect.name.startswith("curvature")
 
 
 def named(result: Scaled, response: str) -> str:
-    """A response in words, with its languages."""
+    """Describe a response in words, with its languages."""
     words = {"enf": "targets akin to English", "rest": "other targets"}
     return f"{words.get(response, response)} ({listed(result.languages[response])})"

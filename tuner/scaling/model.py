@@ -1,9 +1,9 @@
 """The scaling model: a response over β, log₂ B, k and granularity, from a planned factorial design.
 
-The means of the design's cells are fitted by least squares. Every effect is then a linear contrast
-of cells, and so is every difference that is reported: its table of seeds by components is the same
-contrast of the cells' tables, and its interval has their crossed variance. The model's own residual
-variance is used for nothing. Which effects enter follows from the design (`tuner.scaling.design`).
+The means of the design's cells are fitted by least squares. Every effect and every reported
+difference is therefore a linear contrast of cells. Its table of seeds by components is the same
+contrast of the cells' tables, and its interval uses their crossed variance. The model's own
+residual variance is not used. The design determines the effects (`tuner.scaling.design`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tuner.statistics.joint import Joint, jointly_zero
 from tuner.statistics.variance import Estimate, estimate
 
 POINTS = 100.0
-"""Tables are shares of 1; effects are told in points of accuracy."""
+"""The factor from tables, which hold shares of 1, to effects, in points of accuracy."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Effect:
     """One effect of the design.
 
     Attributes:
-        name: in words, as `β`, `k = 2`, `β × log₂ B`.
-        unit: what it is counted per: `from β = 0 to 1`, from the lowest level to the highest,
-            `per doubling`, `against ...`; of a curvature `middle less ends`: how far the parabola,
-            midway between its lowest and highest level, lies above the mean of these two ends.
-        estimate: in points.
-        adjusted: its p-value by Holm over all effects of the fit.
+        name: name in words, for example `β`, `k = 2`, `β × log₂ B`.
+        unit: unit in words: `from β = 0 to 1` for lowest to highest level, `per doubling`,
+            `against ...`. For a curvature it is `middle less ends`: the height of the parabola
+            midway between the lowest and the highest level, above the mean of these two ends.
+        estimate: the estimate, in points.
+        adjusted: its p-value with Holm's correction for all effects of the fit.
     """
 
     name: str
@@ -47,14 +47,14 @@ class Effect:
 
 @dataclass(frozen=True)
 class Plateau:
-    """The effective batch size beyond which nothing is gained.
+    """The effective batch size beyond which larger ones gain nothing.
 
     Attributes:
-        margin: the gain, in points, that counts as nothing.
-        gains: by B but the largest: what the best of the larger ones gains over it, estimated.
-        bounds: the same, and the upper bound of what any larger one gains: all of them hold
-            together with the stated confidence.
-        size: the smallest B whose bound is below the margin; None: not shown.
+        margin: the gain, in points, below which a gain counts as nothing.
+        gains: for each B except the largest, the estimated gain of the best larger B over it.
+        bounds: for each B except the largest, an upper bound on the gain of any larger B over it.
+            All bounds hold together with the stated confidence.
+        size: the smallest B whose bound is below the margin; None if there is none.
     """
 
     margin: float
@@ -65,20 +65,20 @@ class Plateau:
 
 @dataclass(frozen=True)
 class Fit:
-    """What a design says. All values in points of accuracy.
+    """A fitted response. All values are in points of accuracy.
 
     Attributes:
-        cells: how many there are.
-        missing: cells that a full factorial over the same levels has besides.
-        refused: effects that are not fitted, and why, a sentence each.
+        cells: the number of cells.
+        missing: the cells that a full factorial over the same levels has in addition.
+        refused: a sentence for each effect that is not fitted, with the reason.
         mean: the response at the average of all factors' levels.
         effects: main effects, curvatures, interactions.
-        means: by factor that varies and level: the mean over the other factors, over those of
-            their combinations that have all levels. A factor without such a combination is absent.
-        surface: the same by B and β together.
-        plateau: None where B does not vary, or `means` lacks it.
-        lack: whether the cells depart from the fitted form, tested by all their departures
-            together; None where the form has as many effects as there are cells.
+        means: for each level of each varying factor, the mean over those combinations of the other
+            factors that have all levels. A factor without such a combination is absent.
+        surface: the same means for B and β together.
+        plateau: the plateau in B; None if B does not vary, or `means` lacks it.
+        lack: the lack-of-fit test, a joint test of all departures of the cells from the fitted
+            form; None if the form has as many effects as there are cells.
     """
 
     cells: int
@@ -93,7 +93,7 @@ class Fit:
 
     @property
     def departure(self) -> float:
-        """Root mean square over the cells of what the fitted form misses, noise taken off."""
+        """The root mean square over cells of the departures from the fitted form, without noise."""
         return math.sqrt(self.lack.beyond_noise / self.cells) if self.lack else 0.0
 
 
@@ -101,19 +101,19 @@ def fit(cells: Mapping[Cell, Table], margin: float = 0.5, confidence: float = 0.
     """Fit a response over the cells of a design.
 
     Args:
-        cells: the table of each: one response, for instance the mean accuracy over the targets;
-            all on the same seeds, two or more, and components.
-        margin: the gain, in points, that counts as nothing.
-        confidence: of each interval, and of the bounds of `Plateau` together.
+        cells: the table of each cell for one response, for example the mean accuracy over the
+            targets; all on the same components and the same seeds, two or more.
+        margin: the gain, in points, below which a gain counts as nothing.
+        confidence: the confidence of each interval, and of all bounds of `Plateau` together.
 
     Raises:
-        UserError: nothing varies, two factors vary only together, or all items are one component.
+        UserError: nothing varies, two factors vary only together, or all items form one component.
     """
     assert margin > 0
     assert all(len(table.totals) > 1 for table in cells.values()), "one seed shows no others"
     found = terms(list(cells))
     columns = [np.ones(len(cells)), *(term.column for term in found.kept)]
-    design = np.column_stack(columns)  # of full rank: `terms` sees to it
+    design = np.column_stack(columns)  # `terms` guarantees full rank
     weights = np.linalg.pinv(design)
     tables = list(cells.values())
     mean, *estimates = (estimate(_points(tables, row), confidence) for row in weights)
@@ -147,10 +147,10 @@ def _points(tables: Sequence[Table], factors: Float[np.ndarray, " cells"]) -> Ta
 def _marginal(
     cells: Mapping[Cell, Table], factors: Sequence[Factor]
 ) -> dict[tuple[Level, ...], Table]:
-    """Means by the levels of some factors, in points: over the combinations of the other factors.
+    """Average over the other factors for each combination of levels of some factors, in points.
 
-    Only combinations that have all these levels enter, so that like is compared with like. Empty
-    where there is none.
+    Only combinations of the other factors that have all these levels enter, so that means are
+    comparable. The result is empty if there is no such combination.
     """
     others = [factor for factor in FACTORS if factor not in factors]
     blocks: dict[tuple[Level, ...], dict[tuple[Level, ...], Table]] = {}
@@ -170,10 +170,11 @@ def _levels_of(cell: Cell, factors: Sequence[Factor]) -> tuple[Level, ...]:
 
 
 def _plateau(cells: Mapping[Cell, Table], margin: float, confidence: float) -> Plateau | None:
-    """Upper bounds of the gain over each B, together.
+    """Compute simultaneous upper bounds on the gain over each B.
 
-    The largest true gain over a B is one of its gains, whose own bound the largest bound reaches:
-    it needs no correction for their number. Bonferroni's is for the number of B that have a bound.
+    The largest true gain over a B is one of its gains, and the largest bound is at least that
+    gain's own bound. The number of larger B therefore needs no correction. Bonferroni's correction
+    is for the number of B that have a bound.
     """
     by_size = {size: table for (size,), table in _marginal(cells, ["effective_size"]).items()}
     if len(by_size) < 2:
@@ -195,7 +196,7 @@ def _plateau(cells: Mapping[Cell, Table], margin: float, confidence: float) -> P
 
 
 def _lack(tables: Sequence[Table], design: Float[np.ndarray, "cells effects"]) -> Joint | None:
-    """Test what is orthogonal to the fitted form."""
+    """Test for lack of fit: the contrasts that are orthogonal to the fitted form."""
     count, effects = design.shape
     if count == effects:
         return None

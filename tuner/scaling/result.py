@@ -1,8 +1,9 @@
-"""What a scaling study has found, made from its journal alone.
+"""The result of a scaling study, computed from its journal alone.
 
-The response is dev accuracy: of the sources, which is permitted dev, and of the targets, which is
-recorded and chooses nothing. Test is not read. Batch sizes whose best learning rate lies at the
-edge of its grid are left out of every fit; so are seeds that are not complete in all fitted cells.
+The response is dev accuracy: on the sources, whose dev is permitted for choices, and on the
+targets, whose dev is recorded and chooses nothing. Test is not read. Every fit leaves out batch
+sizes whose best learning rate lies at the edge of its grid, and seeds that are not complete in all
+fitted cells.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from tuner.study.protocol import EvaluationSet, Protocol
 from tuner.study.trial import TrialConfig
 
 RESPONSES = ("targets", "sources", "enf", "rest")
-"""Means over languages, as an evaluation names them; the first is what a study is made for."""
+"""Means over languages, as an evaluation names them; the first one recorded is the primary."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,10 @@ class Seed:
     """One compared trial that reached its full budget.
 
     Attributes:
-        trial: its number.
+        trial: number of the trial.
         seed: its seed.
-        accuracy: by response, 0 to 1.
-        collapsed: whether its objective is no better than always giving the most frequent label.
+        accuracy: its accuracy for each response, 0 to 1.
+        collapsed: true if its objective is no better than always giving the most frequent label.
     """
 
     trial: int
@@ -49,28 +50,28 @@ class Seed:
 
 @dataclass(frozen=True)
 class Scaled:
-    """A scaling study's result.
+    """The result of a scaling study.
 
     Attributes:
-        study: its settings.
+        study: settings of the study.
         design: its design.
-        claim: what may be claimed for the targets.
-        objective: what chose the learning rates, in words.
+        claim: the claim that is permitted for the targets.
+        objective: the objective that chose the learning rates, in words.
         majority: accuracy of always giving the most frequent label.
-        languages: of each response that was recorded.
-        chose: targets whose dev was among what chose the learning rates, as in `protocol.kind
-            oracle`.
-        choices: the learning rate by B, where there is one; none before all were tried.
-        tuned: whether all trials that choose learning rates have ended.
+        languages: the languages of each response that was recorded.
+        chose: targets whose dev helped to choose the learning rates, as in `protocol.kind oracle`.
+        choices: the learning rate of each B, where there is one; empty until all tuning trials have
+            ended.
+        tuned: true if all trials that choose learning rates have ended.
         planned: the cells, in the order of the plan.
-        seeds_of: by cell, its complete trials.
+        seeds_of: the complete trials of each cell.
         failed: numbers of compared trials that failed.
-        left: compared trials of the plan that have not ended.
-        fitted: the cells that are fitted: those whose rate lies at no edge.
-        empty: those of them that are left out, since all of their seeds have failed.
-        paired: the seeds that all fitted cells have, two or more: what the fits rest on.
-        fits: by response.
-        unfitted: why there is no fit, where there is none.
+        left: number of compared trials of the plan that have not ended.
+        fitted: the fitted cells: those whose learning rate does not lie at an edge, except `empty`.
+        empty: cells that are left out because all their seeds failed.
+        paired: the seeds that all fitted cells have, two or more, on which the fits are based.
+        fits: the fit of each response.
+        unfitted: the reason if there is no fit; empty otherwise.
     """
 
     study: StudyConfig
@@ -94,10 +95,10 @@ class Scaled:
 
     @classmethod
     def of(cls, record: StudyRecord) -> Self:
-        """Fit what a scaling study has planned and trained.
+        """Compute the result from a study's record.
 
         Raises:
-            UserError: it is no scaling study, or its record lacks what the fits are made from.
+            UserError: the study is not a scaling study, or its record lacks data for the fits.
         """
         study = reopened_study(record.settings, Path(record.name))
         design = study.design
@@ -172,7 +173,7 @@ class Scaled:
 
     @property
     def primary(self) -> str:
-        """The response that the study is made for: the targets', where it was recorded."""
+        """The primary response: that of the targets, if it was recorded."""
         return next(response for response in RESPONSES if response in self.languages)
 
     @property
@@ -182,28 +183,28 @@ class Scaled:
 
     @property
     def at_edge(self) -> tuple[int, ...]:
-        """Those whose learning rate lies at an edge: nothing is concluded on them."""
+        """Each B whose learning rate lies at an edge; it gets no conclusion."""
         return tuple(size for size, choice in self.choices.items() if choice.at_edge)
 
     @property
     def without_rate(self) -> tuple[int, ...]:
-        """Those for which every learning rate failed with some seed."""
+        """Each B for which every learning rate failed with some seed."""
         return tuple(size for size in self.sizes if size not in self.choices) if self.tuned else ()
 
     @property
     def collapsed(self) -> tuple[int, ...]:
-        """Numbers of compared trials that are no better than the most frequent label."""
+        """The numbers of compared trials that are no better than the most frequent label."""
         seeds = (seed for seeds in self.seeds_of.values() for seed in seeds)
         return tuple(sorted(seed.trial for seed in seeds if seed.collapsed))
 
 
 def is_scaling(record: StudyRecord) -> bool:
-    """Whether a study is one of scaling: planned and unpruned, so that `Scaled.of` takes it."""
+    """Return whether a study is a scaling study, planned and unpruned, that `Scaled.of` accepts."""
     return record.designed and record.settings["design"]["kind"] == "scaling"
 
 
 def cell_of(config: TrialConfig) -> Cell:
-    """The cell of the design that a configuration belongs to."""
+    """Return the cell of the design that a configuration belongs to."""
     return Cell(
         effective_size=config.batch.effective_size,
         cross_lingual=config.mix.cross_lingual,
@@ -215,7 +216,7 @@ def cell_of(config: TrialConfig) -> Cell:
 def _by_seed(
     planned: Sequence[Cell], complete: Sequence[TrialRecord]
 ) -> dict[Cell, dict[int, TrialRecord]]:
-    """The complete trials of every cell, by seed."""
+    """Group the complete trials of every cell by seed."""
     found: dict[Cell, dict[int, TrialRecord]] = {cell: {} for cell in planned}
     for trial in sorted(complete, key=lambda trial: trial.config.seed):
         found[cell_of(trial.config)][trial.config.seed] = trial
@@ -223,13 +224,13 @@ def _by_seed(
 
 
 def _shared(trials: Iterable[Mapping[int, TrialRecord]]) -> tuple[int, ...]:
-    """Seeds that all cells have."""
+    """Return the seeds that all cells have."""
     seeds = [set(by_seed) for by_seed in trials]
     return tuple(sorted(set.intersection(*seeds))) if seeds else ()
 
 
 def _responses(protocol: Protocol) -> dict[str, tuple[str, ...]]:
-    """Languages of each response of which all were evaluated."""
+    """Return the languages of each response whose languages were all evaluated."""
     evaluated = {each.name for each in (*protocol.select, *protocol.oracle)}
     groups = protocol.groups
     return {
@@ -240,7 +241,7 @@ def _responses(protocol: Protocol) -> dict[str, tuple[str, ...]]:
 
 
 def _accuracies(trial: TrialRecord, responses: Iterable[str]) -> dict[str, float]:
-    """A complete trial's mean accuracy by response, 0 to 1."""
+    """Return a complete trial's mean accuracy for each response, 0 to 1."""
     assert trial.last is not None
     scores = {**trial.last.oracle, **trial.last.select}
     return {response: scores[response].accuracy for response in responses}
@@ -251,7 +252,7 @@ def _fits(
     responses: Mapping[str, Sequence[str]],
     trials: Mapping[Cell, Sequence[TrialRecord]],
 ) -> tuple[dict[str, Fit], str]:
-    """A fit of every response; or none, and why."""
+    """Fit every response; if one cannot be fitted, return no fit, and the reason."""
     answers = {
         cell: [trial.last.answers for trial in own if trial.last] for cell, own in trials.items()
     }
@@ -261,13 +262,13 @@ def _fits(
         tables = {cell: table_of(record.facts, "dev", own, sets) for cell, own in answers.items()}
         try:
             fits[response] = fit(tables)
-        except UserError as error:  # said among the sentences: all else of the study stands
+        except UserError as error:  # the report gives this reason; its other parts remain valid
             return {}, f"{error.problem}: {error.remedy.removesuffix('.')}"
     return fits, ""
 
 
 def _why_not(chosen: Mapping[int, Choice], fitted: Sequence[Cell], paired: Sequence[int]) -> str:
-    """Why nothing can be fitted; empty where something can."""
+    """Return the reason why no fit is possible; empty if one is."""
     if not chosen:
         return "no learning rate has been chosen for any B yet, or every rate failed"
     if all(choice.at_edge for choice in chosen.values()):

@@ -1,7 +1,7 @@
-"""A scaling study's conclusion in plain words: what the data support, and what they do not.
+"""The conclusion of a scaling study in plain words: what the data support, and what they do not.
 
-Every sentence is true to the letter of a `Scaled`, and can be checked by hand against the scores of
-its seeds. Those about effects are in `tuner.scaling.findings`.
+Every sentence follows from a `Scaled`, and a reader can check it by hand against the scores of its
+seeds. `tuner.scaling.findings` writes the sentences about effects.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tuner.study.trial import REFERENCE_BATCH
 from tuner.wording import count, listed, number, points
 
 CLOSE = 0.1
-"""Points of the objective by which one rate is hardly better than another."""
+"""The lead of one rate over another, in points of the objective, that is reported as close."""
 
 
 def sentences(result: Scaled) -> tuple[str, ...]:
-    """The conclusion, sentence by sentence: design, rates, trials, effects, limits, claim.
+    """Return the conclusion, sentence by sentence: design, rates, trials, effects, limits, claim.
 
-    Why there are no effects, where there are none, is the answer's to say.
+    If there are no effects, `tuner.scaling.answer` gives the reason.
     """
     told = [_design(result), _held(result), *_rates(result), *_trials(result)]
     if result.fits:
@@ -85,7 +85,7 @@ def _rates(result: Scaled) -> list[str]:
 
 
 def _ineligible(size: int, choice: Choice) -> list[str]:
-    """Which rates no choice could fall on."""
+    """List the learning rates that were not eligible, with reasons."""
     why = {
         "with some seed training diverged": choice.diverged,
         "some seed failed": choice.failed,
@@ -98,7 +98,7 @@ def _ineligible(size: int, choice: Choice) -> list[str]:
 
 
 def _close(choice: Choice) -> str:
-    """How little the second best rate is behind, where that is next to nothing."""
+    """Describe the lead over the second best rate, if it is at most `CLOSE`."""
     behind = {lr: choice.means[choice.lr] - mean for lr, mean in choice.means.items()}
     del behind[choice.lr]
     second = min(behind, key=lambda lr: behind[lr], default=choice.lr)

@@ -1,1 +1,1 @@
-"""A study, searched: journal, ASHA, sampler, and the Ray engine that runs them."""
+"""The search: the driver of a study, with its sampler, ASHA, designs and handling of failures."""

@@ -1,9 +1,9 @@
-"""ASHA, the stopping variant: which trials go on at a rung.
+"""ASHA, the stopping variant: it decides which trials go on at a rung.
 
-Li et al. 2020, arXiv 1810.05934, with stopping in place of promotion as in Klein et al. 2020,
-arXiv 2003.10865: a trial is never paused, so the decision is taken once, on arrival. Pure Python,
-fed with (trial, rung, value); feeding a fact again changes nothing, so replaying a journal
-rebuilds it.
+The algorithm is that of Li et al. 2020, arXiv 1810.05934, with stopping in place of promotion as in
+Klein et al. 2020, arXiv 2003.10865: a trial is never paused, so the decision is taken once, on
+arrival. The code is pure Python, fed with (trial, rung, value). Feeding a fact again changes
+nothing, so replaying a journal rebuilds the state.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 
 class Asha:
-    """Decisions at rungs.
+    """The decisions at rungs.
 
     A trial goes on at a rung while fewer than eta values are known there, its own included, and
     then only if its value is among the best floor(n / eta) of the n known ones (ties go on).
@@ -39,9 +39,9 @@ class Asha:
         """Record a value (higher is better) and decide; known facts get their first answer again.
 
         Args:
-            trial: its number.
+            trial: the trial's number.
             rung: one of the rungs, in pairs.
-            value: the objective there; must be finite.
+            value: the objective at that rung; must be finite.
         """
         assert rung in self._values, f"{rung} is no rung of {list(self._values)}"
         assert math.isfinite(value), f"trial {trial} reported {value}: a failure, not a value"

@@ -1,4 +1,4 @@
-"""The trials of a design, in order. Which learning rate a batch size has is asked of those done."""
+"""The trials of a design, in order; finished tuning trials choose the learning rates."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tuner.study.planned import Params, configured, scored_points, tuning_points
 
 
 class Designed:
-    """A design: nothing is proposed that was not planned, nothing is learnt but learning rates.
+    """A proposer of planned trials; only the learning rates depend on results.
 
-    A confirmation runs every arm with its first seed, then with the second: whatever it is stopped
-    at, its arms can be compared pair by pair. A scaling study runs what chooses the learning rates,
-    then all points with its first seed, and so on.
+    A confirmation runs every arm with its first seed, then every arm with the second, and so on:
+    wherever it is stopped, its arms can be compared pair by pair. A scaling study first runs the
+    trials that choose the learning rates, then all points with its first seed, and so on.
     """
 
     def __init__(self, study: StudyConfig) -> None:
@@ -38,9 +38,10 @@ class Designed:
                 self._points = [("", point) for point in scored_points(study, design)]
 
     def propose(self, number: int, trials: Trials) -> Proposal | Literal["wait"] | None:
-        """The next trial of the plan; "wait" where a learning rate is still being chosen.
+        """Return the next trial of the plan; "wait" while learning rates are being chosen.
 
-        Points of a batch size for which no rate could be chosen are left out.
+        None if the plan has no more. Points of a batch size for which no learning rate could be
+        chosen are left out.
         """
         if number < len(self._tuning):
             params = self._tuning[number]
@@ -62,7 +63,7 @@ class Designed:
         return Proposal("design", params, configured(self._study, params))
 
     def _with_rates(self, tuned: Sequence[TrialRecord]) -> list[Params]:
-        """What is compared, with its learning rate; without what has none."""
+        """Return the points with their learning rates, leaving out those that have none."""
         design = self._design
         assert isinstance(design, ScalingDesign)
         chosen = choices(design.tuning, tuned)
@@ -73,10 +74,10 @@ class Designed:
         ]
 
     def replay(self, trial: TrialRecord) -> None:
-        """Nothing to take in: the plan stands, and trials are looked at when it is asked."""
+        """Do nothing: the plan is fixed, and `propose` reads the trials itself."""
 
     def evaluated(self, number: int, rung: int, objective: float) -> None:
-        """Likewise."""
+        """Do nothing, as in `replay`."""
 
     def ended(self, number: int, state: TrialState, objective: float | None) -> None:
-        """Likewise."""
+        """Do nothing, as in `replay`."""

@@ -1,7 +1,8 @@
-"""The driver: one study in progress. It asks the sampler, journals, and decides who goes on.
+"""The driver: it asks for trials, journals every fact, and decides which trials go on.
 
-Pure Python: the Ray engine feeds it, observers (MLflow, the terminal) watch it. Every fact is
-journalled before anyone hears of it; a driver made from a journal is as the one that wrote it.
+The driver is pure Python: the Ray engine feeds it, and observers (MLflow, the terminal) watch it.
+It journals every fact before it tells anyone. A driver made from a journal has the same state as
+the driver that wrote it.
 """
 
 from __future__ import annotations
@@ -49,19 +50,19 @@ from tuner.timing import now
 BASELINE = 0
 """Number of the baseline trial, where a study has one."""
 PROGRESS_SECONDS = 10.0
-"""How often it is journalled how far running trials are: what the ledger knows if a driver dies."""
+"""Time between two journal entries of running trials' progress, for the ledger if a driver dies."""
 
 
 class Driver:
-    """One study in progress.
+    """The driver of one study in progress.
 
     Args:
-        study: its settings.
-        journal: open for writing; what it holds already is replayed.
-        observers: told of every fact from now on.
+        study: the study's settings.
+        journal: a journal open for writing; the events it already holds are replayed.
+        observers: objects that are told of every fact from now on.
 
     Raises:
-        UserError: from every method, where the journal cannot be written; `outcome` keeps it.
+        UserError: from every method, if the journal cannot be written; `outcome` keeps the error.
     """
 
     def __init__(
@@ -80,26 +81,26 @@ class Driver:
             self._asha = Asha(study.rungs, study.scheduler.reduction_factor, protected)
         self._waiting: deque[int] = deque()
         self._under_way: set[int] = set()  # given out, and neither ended nor back in the queue
-        self._exhausted = False  # there is no other point
-        self._seen: dict[int, int] = {}  # pairs of running trials, newer than what is journalled
+        self._exhausted = False  # the proposer has no more points
+        self._seen: dict[int, int] = {}  # pairs seen by running trials, newer than in the journal
         self._seen_written = time.monotonic()
         self._replay()
         self.outcome: Outcome | None = None
-        """Why the study stops before its trials have ended; None as long as it goes on."""
+        """The reason why the study stops before its trials have ended; None while it goes on."""
 
     def start(self) -> None:
-        """Begin to work; trials that a killed driver left are taken up again."""
+        """Begin to work, and take up the trials that a killed driver left."""
         self._write(DriverStarted(time=now(), tuner=__version__))
         self._tell_study("study_started")
-        for number in list(self._waiting):  # decided, but not written down, when a driver died
+        for number in list(self._waiting):  # a driver died before it journalled its decision
             if self._trial(number).evaluations and not self._goes_on(number):
                 self._waiting.remove(number)
                 self._conclude(number)
 
     def next_trial(self) -> TrialRecord | None:
-        """The next trial to run: an unfinished one, the baseline, or a new proposal.
+        """Return the next trial to run: an unfinished one, the baseline, or a new proposal.
 
-        None where there is none now; `done` says whether there may be one later.
+        None if there is none now; `done` says whether there may be one later.
         """
         if self.should_stop() or not (self._waiting or self._may_create()):
             return None
@@ -117,13 +118,13 @@ class Driver:
 
     @property
     def done(self) -> bool:
-        """Whether no trial is left to run, none that runs can come back, and none is to be made."""
+        """True when no trial waits or runs and none will be created, or the study should stop."""
         return self.should_stop() or not (self._under_way or self._waiting or self._may_create())
 
     def trial_started(self, number: int) -> None:
-        """A worker begins to train the trial, for the first time or again.
+        """Record that a worker begins to train the trial, for the first time or again.
 
-        A trial that has ended stays ended, also where its worker is lost in the moment after.
+        A trial that has ended stays ended, even if its worker is lost just afterwards.
         """
         if self._trial(number).state in ENDED:
             return
@@ -134,7 +135,7 @@ class Driver:
             observer.trial_started(self._trial(number))
 
     def restored(self, number: int, pairs_seen: int) -> None:
-        """An attempt begins where its checkpoint was written; at 0 pairs, from the beginning."""
+        """Record the pairs seen at which an attempt resumes from its checkpoint; 0 without one."""
         if self._writer.late:
             return
         if self._trial(number).attempts > 1:
@@ -142,11 +143,11 @@ class Driver:
         self._seen[number] = pairs_seen
 
     def note(self, event: Event) -> None:
-        """Journal a fact that changes no trial's course: where one runs, what it has on test."""
+        """Journal a fact that changes no trial's course, such as its nodes or its test scores."""
         self._write(event)
 
     def progressed(self, number: int, pairs_seen: int, phase: Phase) -> None:
-        """A running trial says how far it is, between two rungs."""
+        """Record how far a running trial is, between two rungs."""
         if self._writer.late:
             return
         self._seen[number] = pairs_seen
@@ -156,10 +157,10 @@ class Driver:
             observer.progressed(self._trial(number), pairs_seen, phase)
 
     def evaluated(self, number: int, evaluation: Evaluation) -> bool:
-        """Take in an evaluation and decide: True where the trial goes on.
+        """Record an evaluation and decide; return True if the trial goes on.
 
-        An evaluation that is known already (a trial that was restarted from a checkpoint tells
-        what it carries) changes nothing.
+        A known evaluation changes nothing: a trial that restarts from a checkpoint reports the
+        evaluations in it again.
         """
         trial = self._trial(number)
         if all(evaluation.rung != known.rung for known in trial.evaluations):
@@ -173,7 +174,7 @@ class Driver:
         return self._trial(number).state == "running"
 
     def attempt_failed(self, number: int, kind: FailureKind, reason: str) -> None:
-        """An attempt failed: the trial is tried again, fails, or the whole study pauses."""
+        """Record a failed attempt, and retry the trial, fail it, or pause the whole study."""
         if self._trial(number).state in ENDED:
             return
         seen = max(self._seen.pop(number, 0), self._trial(number).pairs_seen)
@@ -191,13 +192,16 @@ class Driver:
             self.outcome = Outcome.paused(self._study.folder, number, kind, why)
 
     def should_stop(self) -> bool:
-        """Whether what runs is to be stopped: the study pauses, has failed, or spent its budget."""
+        """Return whether the running trials should stop.
+
+        They should if the study pauses, has failed, or has spent its budget.
+        """
         if self.outcome is None and (spent := self._limits.spent(self.record())):
             self.outcome = Outcome("completed", spent)
         return self.outcome is not None
 
     def finish(self, interrupted: bool = False) -> StudyRecord:
-        """End this driver's work, orderly; what still ran is marked interrupted."""
+        """End this driver's work in order; trials that still run are marked interrupted."""
         if self.outcome is not None and not self.outcome.journalled:
             told = {"state": self.outcome.state, "reason": self.outcome.reason}
             self._tell_study("study_ended", told)
@@ -215,11 +219,11 @@ class Driver:
         return self.record()
 
     def take_over(self) -> None:
-        """Let nobody write but this thread: another one hangs in Ray, and may wake up later."""
+        """Let only this thread write from now on: another hangs in Ray and may wake up later."""
         self._writer.take_over()
 
     def record(self) -> StudyRecord:
-        """The study as it stands."""
+        """Return the record of the study as it stands."""
         return self._journal.history.record(now())
 
     def _replay(self) -> None:
@@ -233,7 +237,7 @@ class Driver:
                 self._asha.goes_on(number, evaluation.rung, evaluation.objective)
 
     def _goes_on(self, number: int) -> bool:
-        """Whether the trial's latest evaluation lets it go on to another rung."""
+        """Return whether the trial's latest evaluation lets it go on to another rung."""
         trial = self._trial(number)
         last = trial.last
         assert last is not None

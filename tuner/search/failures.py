@@ -1,18 +1,18 @@
-"""What follows from a failure: pure functions of a trial's record.
+"""The consequences of failures: pure functions of a trial's record.
 
 | kind | what happened | what follows |
 |---|---|---|
 | `out_of_memory` | the host's memory ran out, its worker is gone | goes on, micro-batch halved |
 | `infeasible` | not even one pair fits in memory | the trial fails |
-| `non_finite` | the loss or the gradient is no number | the trial fails |
+| `non_finite` | the loss or the gradient is NaN or infinite | the trial fails |
 | `lost` | the node or the process has gone | goes on from its checkpoint, not counted |
 | `disk_full` | its checkpoint cannot be written | the study pauses |
 | `user_error` | data or settings do not fit | the study pauses |
 | `error` | anything else | tried again, `resources.max_failures` times |
 
-Where a device's memory runs out in the middle of a step, the worker itself halves the micro-batch
-and runs the step again (`tuner.training.accumulation`): no failure at all. The effective batch size
-stays what it is in either case.
+If a device's memory runs out in the middle of a step, the worker itself halves the micro-batch and
+runs the step again (`tuner.training.accumulation`); that is not a failure. The effective batch size
+stays the same in either case.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from tuner.study.parts import ResourcesConfig
 Verdict = Literal["again", "failed", "pause"]
 
 STUCK = 5
-"""Losses in a row at the same place that are no accident: the trial itself ends its worker."""
+"""Losses in a row at the same place after which the trial itself is taken to end its worker."""
 ALIKE = 5
-"""Trials that fail alike, none having been evaluated, after which the others would too."""
+"""Trials that fail alike, with none evaluated, after which all others are expected to fail too."""
 
 
 def verdict(trial: TrialRecord, resources: ResourcesConfig) -> tuple[Verdict, str]:
-    """What follows from the latest failure of a trial.
+    """Decide what follows from the latest failure of a trial.
 
     Args:
-        trial: with that failure.
-        resources: how often it is tried again, and how many workers share its steps.
+        trial: the trial, whose record includes that failure.
+        resources: the settings for how often it is retried and how many workers share its steps.
 
     Returns:
-        What is done, and the reason in words.
+        The verdict, and the reason in words.
     """
     latest = trial.failures[-1]
     match latest.kind:
@@ -69,22 +69,22 @@ def verdict(trial: TrialRecord, resources: ResourcesConfig) -> tuple[Verdict, st
 
 
 def counts(trial: TrialRecord) -> Counter[str]:
-    """Failures of a trial by kind."""
+    """Count the failures of a trial by kind."""
     return Counter(failure.kind for failure in trial.failures)
 
 
 def micro_size(trial: TrialRecord, workers: int) -> int:
-    """Pairs of a forward pass at most: halved for every time that the host's memory ran out."""
+    """Return the most pairs of a forward pass, halved each time that the host's memory ran out."""
     batch = trial.config.batch
     begun = min(batch.micro_size, ceil(batch.effective_size / workers))
     return begun >> counts(trial)["out_of_memory"]
 
 
 def all_alike(trials: Collection[TrialRecord]) -> str:
-    """Why it is of no use to go on, where that is so: every trial so far failed in the same way.
+    """Return a reason to stop the study if every trial so far failed in the same way.
 
     Returns:
-        The reason in words; empty where a trial was evaluated, or failures differ, or are few.
+        The reason in words; empty if a trial was evaluated, or the failures differ or are few.
     """
     failed = [trial.failures[-1] for trial in trials if trial.state == "failed" and trial.failures]
     others_came_on = any(trial.evaluations or trial.state == "completed" for trial in trials)
@@ -94,12 +94,12 @@ def all_alike(trials: Collection[TrialRecord]) -> str:
 
 
 def _gist(failure: Failure) -> tuple[str, str]:
-    """What failures that are alike have in common: numbers and paths are left out."""
+    """Return the kind and the reason without numbers and paths, equal for failures alike."""
     return failure.kind, re.sub(r"[\d.]+|\S*/\S*|\bnan\b|\binf\b", "…", failure.reason)
 
 
 def _lost_in_place(trial: TrialRecord) -> int:
-    """How often in a row the trial was lost without having come on."""
+    """Count how often in a row the trial was lost without any progress."""
     times = 0
     for failure in reversed(trial.failures):
         if failure.kind != "lost" or failure.pairs_seen != trial.failures[-1].pairs_seen:

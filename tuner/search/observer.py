@@ -1,4 +1,4 @@
-"""Who watches a study: MLflow, the terminal, what keeps the disk tidy."""
+"""The interface of a study's observers: MLflow, the terminal, and the trials' files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from tuner.progress import Phase
 
 
 class Observer(Protocol):
-    """Told of facts after they are journalled; must not block.
+    """An object that is told of facts after they are journalled; its methods must not block.
 
-    A trial that goes on after a failure is told as started again: its record says which attempt it
-    is, and how the others failed. `progressed` comes more often than it is journalled.
+    `trial_started` is called again for a trial that goes on after a failure: its record says which
+    attempt it is, and how the others failed. `progressed` is called more often than it is
+    journalled.
     """
 
     def study_started(self, study: StudyRecord) -> None: ...

@@ -1,4 +1,4 @@
-"""How a driver's work ends, and what the user is told of it."""
+"""The outcome of a driver's work, and the message that the user sees about it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ NO_ROOM = "budget.total_pairs leaves no room for another trial"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a driver's work ends.
+    """The outcome of a driver's work.
 
     Attributes:
-        state: the study's.
-        reason: in words.
-        error: what the user has to put right before the study can go on.
-        journalled: False where the journal cannot be written, so that nothing of this is in it.
+        state: the study's state.
+        reason: the reason in words.
+        error: the error that the user has to fix before the study can go on.
+        journalled: False if the journal cannot be written and so does not hold this outcome.
     """
 
     state: StudyState
@@ -33,7 +33,7 @@ class Outcome:
 
     @classmethod
     def paused(cls, folder: Place, number: int, kind: FailureKind, why: str) -> Self:
-        """A failure that every other trial would meet as well."""
+        """Return the outcome of a failure that every other trial would meet as well."""
         if kind == "disk_full":
             error: UserError = StorageFull(folder)
         else:
@@ -43,15 +43,15 @@ class Outcome:
 
     @classmethod
     def at_the_end(cls, interrupted: bool, no_room: bool) -> Self:
-        """No trial is left, or there is no room for those that are, or somebody interrupted."""
+        """Return the outcome when no trial is left, none fits the budget, or a user interrupted."""
         if interrupted:
             return cls("interrupted", "resume goes on with it")
         return cls("completed", NO_ROOM if no_room else "")
 
     def of(self, study: StudyRecord) -> Self:
-        """The same of a study as it stands.
+        """Return this outcome adjusted to a study as it stands.
 
-        One without a result has failed, unless its budget ended before any trial did.
+        A study without a result has failed, unless its budget ended before any trial did.
         """
         if self.state != "completed":
             return self
@@ -71,7 +71,7 @@ class Outcome:
 
 
 def _unfinished(study: StudyRecord) -> bool:
-    """Whether it is a confirmation that a budget ended before it had chosen, or read test."""
+    """Return whether a budget ended a confirmation before it had chosen or read test."""
     design = study.settings.get("design")
     if design is None or design["kind"] != "confirm":
         return False

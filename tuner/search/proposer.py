@@ -1,4 +1,4 @@
-"""What a driver tries next: the control and a sampler's proposals, or the trials of a design."""
+"""The sources of a driver's trials: the control and a sampler's proposals, or a design."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Trials = Mapping[int, TrialRecord]
 
 @dataclass(frozen=True)
 class Proposal:
-    """A trial to be made.
+    """A trial to be created.
 
     Attributes:
-        origin: whence it comes.
-        params: what makes it another one than its siblings, by dotted name.
+        origin: the trial's origin.
+        params: the settings in which it differs from its siblings, by dotted name.
         config: all of its settings.
-        arm: of a confirmation: which of its arms.
+        arm: the trial's arm in a confirmation; empty in other studies.
     """
 
     origin: Origin
@@ -32,31 +32,31 @@ class Proposal:
 
 
 class Proposer(Protocol):
-    """A source of trials: a function of the study and of what it was told."""
+    """A source of trials: a function of the study and of the facts it was told."""
 
     def propose(self, number: int, trials: Trials) -> Proposal | Literal["wait"] | None:
-        """The trial `number`; "wait" where it depends on those that run; None: there is no other.
+        """Return trial `number`; "wait" if it depends on running trials; None if no more exist.
 
         Args:
-            number: the trial's, one more than the last one's.
-            trials: those that there are, as they stand.
+            number: the trial's number, one more than that of the last trial.
+            trials: all trials so far, as they stand.
 
         Raises:
             UserError: nothing can be proposed.
         """
 
     def replay(self, trial: TrialRecord) -> None:
-        """Take in a trial that was proposed before, with all that is known of it."""
+        """Take in a trial that was proposed before, with everything known of it."""
 
     def evaluated(self, number: int, rung: int, objective: float) -> None:
-        """Hear of an evaluation (`rung` in pairs)."""
+        """Take in an evaluation (`rung` in pairs)."""
 
     def ended(self, number: int, state: TrialState, objective: float | None) -> None:
-        """Hear how a trial ended."""
+        """Take in how a trial ended."""
 
 
 class Searched:
-    """A search: the control first, where there is one, then what the sampler proposes."""
+    """The trials of a search: the control first, if there is one, then the sampler's proposals."""
 
     def __init__(self, study: StudyConfig) -> None:
         self._study = study
@@ -65,7 +65,7 @@ class Searched:
         self.ended = self._sampler.ended
 
     def propose(self, number: int, trials: Trials) -> Proposal | None:
-        """The control as trial 0, then the sampler's; None where its grid is exhausted."""
+        """Return the control as trial 0, then the sampler's; None if its grid is exhausted."""
         study = self._study
         if number == 0 and study.baseline is not None:
             return Proposal("baseline", study.baseline, study.baseline_config())
@@ -75,6 +75,6 @@ class Searched:
         return Proposal("sampler", params, study.space.trial_config(study.trial, params))
 
     def replay(self, trial: TrialRecord) -> None:
-        """Take in a trial that was proposed before; of the control the sampler knows nothing."""
+        """Take in a trial that was proposed before; the sampler is not told of the control."""
         if trial.origin == "sampler":
             self._sampler.replay(trial)

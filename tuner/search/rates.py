@@ -1,8 +1,9 @@
 """The learning rate of each effective batch size, chosen on permitted dev with seeds of its own.
 
-After Shallue et al. (arXiv 1811.03600, section 4): a best rate at the edge of its grid may not be
-the best one, so what is measured at it is flagged and not concluded upon. A rate that diverged is
-an edge seen from outside; one that failed otherwise was as good as not in the grid.
+This follows Shallue et al. (arXiv 1811.03600, section 4): if the best rate is at the edge of its
+grid, a better one may lie beyond, so results measured at it are flagged and support no conclusion.
+A rate that diverged counts as a known rate beyond the edge. A rate that failed otherwise counts as
+if it were not in the grid.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ class Choice:
     """The learning rate of one effective batch size.
 
     Attributes:
-        lr: the rate with the highest mean; of equal ones the lowest.
-        means: mean objective over the tuning seeds by rate, of the rates with which all of them
+        lr: the rate with the highest mean; the lowest of equal ones.
+        means: mean objective over the tuning seeds by rate, for the rates with which all seeds
             reached the full budget.
-        diverged: rates that are not eligible, since the loss of a seed's trial was no number.
-        failed: those of which a seed's trial failed otherwise.
+        diverged: rates that are not eligible, since a seed's loss or gradient was not finite.
+        failed: rates that are not eligible, since a seed's trial failed otherwise.
     """
 
     lr: float
@@ -34,29 +35,29 @@ class Choice:
 
     @property
     def edges(self) -> tuple[str, ...]:
-        """Whether it is the `lowest`, the `highest` or both of the rates that are known."""
+        """The edges at which `lr` lies among the known rates: `lowest`, `highest`, both or none."""
         known = [*self.means, *self.diverged]
         ends = {"lowest": min(known), "highest": max(known)}
         return tuple(edge for edge, lr in ends.items() if lr == self.lr)
 
     @property
     def at_edge(self) -> bool:
-        """Whether a better rate may lie beyond it."""
+        """True if `lr` is at an edge, so that a better rate may lie beyond it."""
         return bool(self.edges)
 
     @property
     def hidden(self) -> bool:
-        """Whether rates beyond an edge were tried and failed, so that nothing is known of them."""
+        """True if rates beyond an edge were tried and failed, so that nothing is known of them."""
         return any(self._beyond(edge) for edge in self.edges)
 
     @property
     def outside(self) -> bool:
-        """Whether the grid ends at an edge."""
+        """True if the grid ends at one of the edges."""
         return not all(self._beyond(edge) for edge in self.edges)
 
     @property
     def end(self) -> str:
-        """Which edge it is, in words."""
+        """The edge, in words."""
         if len(self.edges) > 1:
             return "only one that did not fail"
         return f"{self.edges[0]} {'that did not fail' if self.hidden else 'of the grid'}"
@@ -66,13 +67,13 @@ class Choice:
 
 
 def choices(tuning: TuningDesign, trials: Iterable[TrialRecord]) -> dict[int, Choice]:
-    """The choice for every effective batch size for which there is one.
+    """Choose a rate for every effective batch size for which one is eligible.
 
-    A rate with which a seed failed, as one that diverged, is not eligible.
+    A rate with which a seed failed or diverged is not eligible.
 
     Args:
-        tuning: the grid, and the seeds.
-        trials: of the study; those of another origin than `tuning` are not looked at.
+        tuning: the grid and the seeds.
+        trials: the study's trials; those of another origin than `tuning` are ignored.
     """
     found: dict[int, dict[float, list[TrialRecord]]] = {}
     for trial in trials:

@@ -1,7 +1,7 @@
-"""What a confirmation recommends, and which of its trials are still to be evaluated on test.
+"""The recommendation of a confirmation, and the trials that it has yet to evaluate on test.
 
-Pure functions of the study's record. The choice reads the objective, which permitted dev makes up,
-and nothing else.
+All functions are pure functions of the study's record. The choice reads only the objective, which
+is computed from permitted dev alone.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ NONE_WHOLE = "nothing is recommended, since every configuration has a seed that 
 
 
 def objectives(design: ConfirmDesign, trials: Iterable[TrialRecord]) -> dict[str, float]:
-    """Mean objective over the seeds, 0 to 1, of every arm that has them all, in the arms' order.
+    """Return each complete arm's mean objective over its seeds, 0 to 1, in the arms' order.
 
-    A collapsed seed counts like any other. An arm one of whose seeds failed has no mean: it would
-    be one over other seeds than those of its siblings.
+    A collapsed seed counts like any other. An arm with a failed seed has no mean, since that would
+    be a mean over other seeds than its siblings have.
     """
     scores: dict[str, list[float]] = {arm.name: [] for arm in design.arms}
     for trial in trials:
@@ -30,11 +30,14 @@ def objectives(design: ConfirmDesign, trials: Iterable[TrialRecord]) -> dict[str
 
 
 def recommendation(design: ConfirmDesign, trials: Iterable[TrialRecord]) -> Recommendation | None:
-    """The arm with the highest mean objective; of equal ones the first; None where none has all.
+    """Recommend the arm with the highest mean objective, the first of equal ones.
 
     Args:
-        design: its arms and seeds.
-        trials: of the study, all of them ended.
+        design: the confirmation's arms and seeds.
+        trials: the study's trials, all of them ended.
+
+    Returns:
+        The recommendation; None if no arm has completed all its seeds.
     """
     means = objectives(design, trials)
     if not means:
@@ -44,23 +47,23 @@ def recommendation(design: ConfirmDesign, trials: Iterable[TrialRecord]) -> Reco
 
 
 def has_test(study: StudyRecord) -> bool:
-    """Whether the study's data has a test split, in any of its languages."""
+    """Return whether the study's data has a test split in any of its languages."""
     return any(study.facts["data"]["counts"].get("test", {}).values())
 
 
 def untested(study: StudyRecord) -> list[TrialRecord]:
-    """Trials that reached their full budget and were not evaluated on test, which there is."""
+    """Return the trials at full budget not yet evaluated on test; none if the data has no test."""
     return [trial for trial in study.complete if not trial.tests] if has_test(study) else []
 
 
 def all_ended(design: ConfirmDesign, study: StudyRecord) -> bool:
-    """Whether every trial that was planned is there and has ended."""
+    """Return whether every planned trial has been created and has ended."""
     planned = len(design.arms) * len(design.seeds)
     return len(study.trials) == planned and all(trial.state in ENDED for trial in study.trials)
 
 
 def concluded(design: ConfirmDesign, study: StudyRecord) -> bool:
-    """Whether nothing is left: no trial, no recommendation that could be fixed, no test."""
+    """Return whether nothing is left to run, to recommend, or to evaluate on test."""
     if not all_ended(design, study):
         return False
     if study.recommendation is None:

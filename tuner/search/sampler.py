@@ -1,4 +1,4 @@
-"""Optuna, which proposes configurations. Its study lives in memory and is rebuilt from records."""
+"""The sampler: Optuna proposes configurations, from a study in memory rebuilt from records."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 ASKED = 100
-"""Proposals of Optuna that are looked at for a trial before a uniform draw is taken instead."""
+"""Proposals of Optuna that are tried for a trial before a uniform draw is taken instead."""
 
 
 class Sampler:
     """Proposes the next feasible point of a space.
 
-    All randomness is a function of (seed, trial number), so a study that is resumed proposes what
-    it would have proposed.
+    All randomness is a function of (seed, trial number), so a resumed study makes the same
+    proposals as one that was never interrupted.
 
     `random`: independent draws. `tpe`: Bergstra et al. 2011; multivariate and grouped, so that
     conditional parameters are modelled together; constant liar, so that parallel trials keep apart.
-    Of their proposals the first is taken that keeps the requirements; where 100 in a row do not,
-    a uniform draw of those that do.
+    The sampler takes their first proposal that meets the requirements. If 100 in a row do not, it
+    draws uniformly from the points that do.
 
     `grid`: every feasible point once, shuffled by the seed. The first n points are then a random
-    sample of the grid, with every value of every parameter in about its share: a study that ends
-    early has still seen them all, and what ASHA compares at a rung is not all of one kind, as it
-    would be in the order in which a grid is written down.
+    sample of the grid, with every value of every parameter in about its share. So a study that ends
+    early has still seen all values, and ASHA does not compare trials of only one kind at a rung, as
+    it would in the order in which a grid is written down.
     """
 
     def __init__(self, feasible: Feasible, config: SamplerConfig) -> None:
@@ -45,13 +45,13 @@ class Sampler:
         self._config = config
         self._study = optuna.create_study(direction="maximize")
         self._trials: dict[int, optuna.Trial] = {}
-        self._grid: list[dict[str, Scalar]] = []  # what no trial has had yet
+        self._grid: list[dict[str, Scalar]] = []  # points that no trial has had yet
         if config.kind == "grid":
             self._grid = feasible.grid()
             random.Random(config.seed).shuffle(self._grid)
 
     def propose(self, number: int) -> dict[str, Scalar] | None:
-        """Values by dotted name for the trial `number`; None where the grid is exhausted.
+        """Return values by dotted name for the trial `number`; None if the grid is exhausted.
 
         Raises:
             UserError: no feasible point was found.
@@ -65,13 +65,13 @@ class Sampler:
         return params
 
     def evaluated(self, number: int, rung: int, objective: float) -> None:
-        """Tell an intermediate value (`rung` in pairs)."""
+        """Tell Optuna an intermediate value (`rung` in pairs)."""
         trial = self._trials.get(number)
         if trial is not None:
             trial.report(objective, step=rung)
 
     def ended(self, number: int, state: TrialState, objective: float | None) -> None:
-        """Tell how a trial ended. One that has not ended, or is interrupted, stays open."""
+        """Tell Optuna how a trial ended. An unfinished or interrupted trial stays open."""
         trial = self._trials.get(number)
         if trial is None or state not in ENDED:
             return
@@ -83,14 +83,18 @@ class Sampler:
             self._study.tell(trial, state=OptunaState.FAIL)
 
     def replay(self, record: TrialRecord) -> None:
-        """Take in a trial that was proposed before, with all that is known of it."""
+        """Take in a trial that was proposed before, with everything known of it."""
         self._add(record.number, record.params)
         for evaluation in record.evaluations:
             self.evaluated(record.number, evaluation.rung, evaluation.objective)
         self.ended(record.number, record.state, record.last.objective if record.last else None)
 
     def _first_feasible(self, number: int) -> dict[str, Scalar]:
-        """What Optuna proposes; it forgets what it was asked, so a replay leaves it the same."""
+        """Return Optuna's first feasible proposal, or a uniform draw after `ASKED` others.
+
+        Each proposal is closed as failed at once, which Optuna then ignores. So a study that is
+        rebuilt without these proposals makes the same ones.
+        """
         self._study.sampler = self._sampler(number)
         for _ in range(ASKED):
             trial = self._study.ask()
@@ -101,7 +105,7 @@ class Sampler:
         return self._feasible.draw(self._seed(number))
 
     def _add(self, number: int, params: dict[str, Any]) -> None:
-        """A trial with these values, proposed now or replayed, becomes known to Optuna."""
+        """Make a trial with these values, proposed now or replayed, known to Optuna."""
         self._study.sampler = optuna.samplers.RandomSampler(seed=0)  # proposes nothing here
         self._study.enqueue_trial(_inner(self._space, params))
         trial = self._study.ask()
@@ -121,7 +125,7 @@ class Sampler:
         seed = self._seed(number)
         if self._config.kind == "random":
             return optuna.samplers.RandomSampler(seed=seed)
-        with warnings.catch_warnings():  # that these are experimental is known, and tested here
+        with warnings.catch_warnings():  # these options are experimental, and we test them
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             return optuna.samplers.TPESampler(
                 seed=seed,
@@ -137,7 +141,7 @@ def _suggest(trial: optuna.Trial, name: str, distribution: Distribution) -> Scal
         case Float(low=low, high=high, step=None, log=log):
             return trial.suggest_float(name, low, high, log=log)
         case Float(low=low, step=float(step)):
-            # In whole steps: exact, where low + k * step of a float distribution is not.
+            # Whole steps are exact; low + k * step in a float distribution is not.
             index = trial.suggest_int(name, 0, distribution.steps)
             return distribution.at(index)
         case Int(low=low, high=high, step=step):
@@ -152,7 +156,7 @@ def _suggest(trial: optuna.Trial, name: str, distribution: Distribution) -> Scal
 
 
 def _inner(space: Space, params: dict[str, Any]) -> dict[str, Any]:
-    """Optuna's own values of a point: exponents of powers of two, indices of steps."""
+    """Convert a point to Optuna's own values: exponents of powers of two, indices of steps."""
     inner = dict(params)
     for name, value in params.items():
         match space.root[name]:

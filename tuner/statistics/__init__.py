@@ -1,1 +1,1 @@
-"""Statistics of confirmed scores: seeds and items are both samples, and the intervals know it."""
+"""Statistics of confirmed scores, with intervals that treat both seeds and items as samples."""

@@ -1,6 +1,6 @@
-"""Which pairs trials classified right, from a study's record, as tables that estimates are made of.
+"""Tables of the pairs that trials classified right, read from a study's record for estimates.
 
-A seed is a row, a component of shared sentences a column, the same one in all languages.
+A row is a seed. A column is a component of shared sentences, the same one in all languages.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tuner.study.protocol import EvaluationSet, Protocol
 
 
 def protocol_of(study: StudyRecord) -> Protocol:
-    """The roles of languages in a study."""
+    """Return the roles of languages in a study."""
     return Protocol.of(
         LanguagesConfig.model_validate(study.settings["languages"]),
         ProtocolConfig.model_validate(study.settings["protocol"]),
@@ -36,16 +36,16 @@ def table_of(
     answers: Sequence[Mapping[str, str]],
     sets: Sequence[EvaluationSet],
 ) -> Table:
-    """The table of the unweighted mean accuracy over evaluation sets.
+    """Return the table of the unweighted mean accuracy over evaluation sets.
 
     Args:
-        facts: of the study's record.
-        split: that the answers are of.
-        answers: of each seed, by name of the set, as the journal keeps them.
-        sets: of which all seeds have answers.
+        facts: the facts of the study's record.
+        split: the split that was evaluated.
+        answers: the answers of each seed by evaluation set, as the journal stores them.
+        sets: evaluation sets; every seed has answers for each of them.
 
     Raises:
-        UserError: the record is of an older version, or damaged.
+        UserError: an older version wrote the record, or the record is damaged.
     """
     right, components = [], []
     for each in sets:

@@ -1,4 +1,4 @@
-"""Several comparisons at once: with the control (Holm), and with the best (Hsu)."""
+"""Multiple comparisons: with the control (Holm), and with the best configuration (Hsu)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tuner.statistics.variance import parts_of
 
 
 def holm(p_values: Sequence[float]) -> Float[np.ndarray, " comparisons"]:
-    """p-values adjusted for their number, in the order given.
+    """Adjust p-values for the number of comparisons; keep their order.
 
-    Rejecting those below 5 % rejects a true null hypothesis in at most 5 % of families, however
-    they depend on one another (Holm 1979, Scand. J. Stat. 6).
+    Rejecting those below 5 % rejects a true null hypothesis in at most 5 % of families, whatever
+    the dependence between the tests (Holm 1979, Scand. J. Stat. 6).
     """
     p = np.asarray(p_values, float)
     assert p.ndim == 1 and ((p >= 0) & (p <= 1)).all()
@@ -29,13 +29,13 @@ def holm(p_values: Sequence[float]) -> Float[np.ndarray, " comparisons"]:
 
 @dataclass(frozen=True)
 class FromBest:
-    """One configuration minus the best of the others.
+    """The difference between one configuration and the best of the others.
 
     Attributes:
-        value: estimate of the difference.
+        value: the estimated difference.
         low: lower end of its simultaneous interval, at most 0.
-        high: upper end, at least 0.
-        tied: whether it may be the best of all.
+        high: upper end of that interval, at least 0.
+        tied: true if this configuration may be the best of all.
     """
 
     value: float
@@ -45,19 +45,22 @@ class FromBest:
 
 
 def with_the_best(tables: Sequence[Table], confidence: float = 0.95) -> tuple[FromBest, ...]:
-    """Hsu's multiple comparisons with the best, in the order of the tables.
+    """Compare every configuration with the best of the others by Hsu's method.
 
     With probability `confidence` the truly best configuration is among the tied ones and all
     intervals hold (constrained intervals for unequal variances: Hsu 1996, Multiple Comparisons,
     ch. 4, after Edwards and Hsu 1983, J. Am. Stat. Assoc. 78, 965). A configuration is tied unless
-    some other one is better by more than a one-sided bound; where one alone is left, it is shown to
-    be the best. Each pair has its own crossed variance, paired by seed and component, and
-    Bonferroni's bound stands for the joint distribution, of which a few seeds say too little
-    (benchmarks/LOG.md).
+    some other one is better by more than a one-sided bound. If only one is left, the data show it
+    to be the best. Each pair has its own crossed variance, paired by seed and component.
+    Bonferroni's bound replaces the joint distribution, which a few seeds cannot estimate well
+    enough (benchmarks/LOG.md).
 
     Args:
         tables: two configurations or more, all on the same seeds and components.
-        confidence: of all statements together.
+        confidence: the probability that all statements hold together.
+
+    Returns:
+        One comparison a table, in the order of the tables.
     """
     count = len(tables)
     assert count >= 2
@@ -75,7 +78,7 @@ def with_the_best(tables: Sequence[Table], confidence: float = 0.95) -> tuple[Fr
     tied = highs >= 0
     assert tied.any()
     lows = np.where(apart | ~tied, np.inf, differences - half).min(axis=1)
-    # One alone that may be the best is the best: its lower end is 0, and nothing compares with it.
+    # A single tied configuration is the best: its lower end is 0, and no other one competes.
     lows = np.where(tied & (tied.sum() == 1), 0.0, np.minimum(lows, 0))
     return tuple(
         FromBest(float(value), float(low), float(max(high, 0)), bool(is_tied))

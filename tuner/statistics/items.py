@@ -1,7 +1,7 @@
-"""Which items a configuration gets right, as one table of seeds by components.
+"""The table of a configuration's scores by seed and component, the basis of all estimates.
 
-Items share sentences, and languages are translations of the same items: what is sampled are the
-connected components of shared sentences, each with all its items in all languages.
+Items share sentences, and languages are translations of the same items. The sampling unit is
+therefore a connected component of shared sentences, with all its items in all languages.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from jaxtyping import Bool, Float, Int
 
 @dataclass(frozen=True)
 class Table:
-    """Scores of one configuration, split by seed and by component: what estimates are made from.
+    """The scores of one configuration, split by seed and by component.
 
-    A difference of configurations is a table too, and so is any other linear contrast of them.
+    A difference of configurations is also a table, as is any other linear contrast of them.
 
     Attributes:
-        totals: what a component contributes to the score of a seed, in the score's own unit (an
-            accuracy of 1 is all right). A row sums to the seed's score.
-        weights: share of the score that a component can contribute; positive, they sum to 1.
+        totals: the contribution of each component to each seed's score, in the score's own unit
+            (an accuracy of 1 means all items are right). A row sums to the seed's score.
+        weights: the share of the score that each component can contribute; all are positive and
+            they sum to 1.
     """
 
     totals: Float[np.ndarray, "seeds components"]
@@ -39,13 +40,13 @@ class Table:
         right: Sequence[Bool[np.ndarray, "seeds items"]],
         components: Sequence[Int[np.ndarray, " items"]],
     ) -> Table:
-        """The table of a mean accuracy, unweighted over evaluation sets such as languages.
+        """Build the table of a mean accuracy, unweighted over evaluation sets such as languages.
 
         Args:
-            right: per evaluation set, which items each seed classifies right. Sets may differ in
-                their items, not in their seeds.
-            components: per evaluation set, the component of each item. Numbers mean the same
-                component in all sets, so that one component runs across languages.
+            right: per evaluation set, true for the items that each seed classifies right. Sets may
+                differ in their items, but not in their seeds.
+            components: per evaluation set, the component of each item. A number means the same
+                component in all sets, so that a component spans languages.
         """
         assert len(right) == len(components) >= 1
         seeds = len(right[0])
@@ -75,15 +76,15 @@ class Table:
         return float(self.scores.mean())
 
     def minus(self, other: Table) -> Table:
-        """This configuration minus another, paired by seed and by component."""
+        """Return this configuration minus another, paired by seed and by component."""
         return combined([self, other], [1.0, -1.0])
 
 
 def combined(tables: Sequence[Table], factors: Sequence[float]) -> Table:
-    """The linear contrast of configurations, sum of factor times table.
+    """Return the linear contrast of configurations: the sum of factor times table.
 
-    All must have the same seeds and components, in the same order: the result is paired by both.
-    The weights are those of the tables.
+    All tables must have the same seeds and components, in the same order, because the result is
+    paired by both. It has the weights of the tables.
     """
     first = tables[0]
     assert len(tables) == len(factors)

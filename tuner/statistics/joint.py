@@ -1,11 +1,10 @@
-"""Whether several contrasts are all zero: one test of them together.
+"""A joint test that several contrasts are all zero.
 
-With a few seeds the covariance matrix of many contrasts has no inverse, and Wald's statistic does
-not exist. The ANOVA-type statistic needs none: the sum of the squared estimates over its expected
-value under the null hypothesis, the trace of their covariance V, compared with an F distribution
-(Box 1954, Ann. Math. Stat. 25; Brunner, Dette and Munk 1997, JASA 92) with tr(V)^2 / tr(V^2)
-numerator degrees of freedom. V is crossed over seeds and components, as in
-`tuner.statistics.variance`.
+With a few seeds the covariance matrix V of many contrasts has no inverse, and Wald's statistic does
+not exist. The ANOVA-type statistic needs no inverse. It divides the sum of the squared estimates by
+its expected value under the null hypothesis, the trace of V. It is compared with an F distribution
+with tr(V)^2 / tr(V^2) numerator degrees of freedom (Box 1954, Ann. Math. Stat. 25; Brunner, Dette
+and Munk 1997, JASA 92). V is crossed over seeds and components, as in `tuner.statistics.variance`.
 """
 
 from __future__ import annotations
@@ -23,15 +22,17 @@ from tuner.statistics.variance import ROUNDING
 
 @dataclass(frozen=True)
 class Joint:
-    """A test of contrasts together.
+    """The result of a joint test of contrasts.
 
     Attributes:
-        statistic: sum of their squares over what noise alone would make it; about 1 if all are 0.
-        freedom: numerator degrees of freedom of the F distribution, at most the contrasts' number.
+        statistic: the sum of the squared estimates over its expected value under noise alone; about
+            1 if all contrasts are 0.
+        freedom: numerator degrees of freedom of the F distribution, at most the number of
+            contrasts.
         error_freedom: its denominator degrees of freedom.
-        p: probability of such a statistic or a larger one if all are 0.
-        beyond_noise: the sum of their true squares, estimated: what noise makes is taken off it;
-            not below 0. In the score's unit squared.
+        p: the probability of a statistic at least as large if all contrasts are 0.
+        beyond_noise: the estimated sum of the squared true contrasts, that is the observed sum
+            minus its expected value under noise; at least 0. In the score's unit squared.
     """
 
     statistic: float
@@ -42,13 +43,13 @@ class Joint:
 
 
 def jointly_zero(contrasts: Sequence[Table]) -> Joint:
-    """Test contrasts of configurations against all of them being 0.
+    """Test the null hypothesis that all contrasts of configurations are 0.
 
-    Any orthonormal basis of the same contrasts gives the same result. Of a single seed the test is
-    over items alone, as the estimates are.
+    Any orthonormal basis of the same contrasts gives the same result. With a single seed the test
+    covers variation over items only, as the estimates do.
 
     Args:
-        contrasts: linearly independent, all on the same seeds and components.
+        contrasts: linearly independent contrasts, all on the same seeds and components.
     """
     assert contrasts
     weights, leverage = contrasts[0].weights, 1 - contrasts[0].weights
@@ -86,12 +87,12 @@ def _freedoms(
     seeds: int,
     components: float,
 ) -> tuple[float, float]:
-    """Box's degrees of freedom of the sum of squares, and those of its expected value.
+    """Return Box's degrees of freedom of the sum of squares, and those of its expected value.
 
-    The traces of products of the covariance between seeds are made unbiased for its seeds - 1
-    degrees of freedom (Brunner, Bathke and Placzek 2012, Biom. J. 54). Two seeds cannot show how
-    it is spread over the contrasts: then all of it is taken to lie in one of them, which errs on
-    the side of seeing nothing.
+    The traces of products of the covariance between seeds are corrected for bias, given its
+    seeds - 1 degrees of freedom (Brunner, Bathke and Placzek 2012, Biom. J. 54). Two seeds cannot
+    show how this covariance spreads over the contrasts. The function then assigns all of it to one
+    contrast, which makes the test conservative.
     """
     trace, squared = float(np.trace(between)), float((between**2).sum())
     one = seeds - 1

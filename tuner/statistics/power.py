@@ -1,4 +1,4 @@
-"""The smallest difference that a plan can detect, before anything is spent on it."""
+"""Power analysis: the smallest difference that a plan can detect, computed before it runs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tuner.statistics.variance import Parts, parts_of
 
 @dataclass(frozen=True)
 class Noise:
-    """How a difference of two configurations varies: what is assumed, or was observed earlier.
+    """The assumed or observed variance of a difference between two configurations.
 
     Attributes:
         seeds: variance of the difference from one seed to another, in the score's unit squared.
         items: variance of the difference from one set of items of this size to another.
-        freedom: effective number of components in the set, less 1.
+        freedom: effective number of components in the set, minus 1.
     """
 
     seeds: float
@@ -26,7 +26,7 @@ class Noise:
 
     @classmethod
     def observed(cls, difference: Table) -> Noise:
-        """From the paired difference of two configurations, of two seeds or more."""
+        """Estimate the noise from the paired difference of two configurations, over 2+ seeds."""
         assert len(difference.totals) >= 2
         parts = parts_of(difference)
         return cls(parts.seeds * len(difference.totals), parts.items, parts.item_freedom)
@@ -35,18 +35,19 @@ class Noise:
 def smallest_detectable(
     noise: Noise, seeds: int, comparisons: int, power: float = 0.8, level: float = 0.05
 ) -> float:
-    """The true difference to the control that a plan finds with probability `power`.
+    """Return the true difference to the control that a plan finds with probability `power`.
 
-    Two-sided at `level`, corrected for `comparisons` by Holm as if no other comparison were
-    significant: its first and strictest step. The interval is that of `variance.estimate`; its
-    chance is that of a noncentral t with the degrees of freedom that give the same interval.
+    The test is two-sided at `level`. Holm's correction for `comparisons` applies as if no other
+    comparison were significant, which is its first and strictest step. The interval is that of
+    `variance.estimate`. The power is that of a noncentral t with the degrees of freedom that give
+    the same interval.
 
     Args:
-        noise: of a difference; some of it, or nothing says what can be found.
-        seeds: per configuration, at least 2.
+        noise: the variance of a difference; must not be 0.
+        seeds: seeds of each configuration, at least 2.
         comparisons: how many configurations are compared with the control.
-        power: probability of finding it.
-        level: probability of a false finding in the whole family.
+        power: the probability of finding the difference.
+        level: the probability of a false finding in the whole family.
 
     Returns:
         The difference, in the score's unit.
@@ -57,5 +58,6 @@ def smallest_detectable(
     strictest = level / comparisons
     critical = plan.half_width(strictest) / plan.error
     freedom = plan.freedom(strictest)
-    # nctdtr(df, nc, t) falls as nc rises: the noncentrality at which t is exceeded with `power`.
+    # nctdtr(df, nc, t) falls as nc rises. nctdtrinc solves it for the noncentrality nc at which
+    # the statistic exceeds `critical` with probability `power`.
     return plan.error * float(special.nctdtrinc(freedom, 1 - power, critical))

@@ -1,25 +1,25 @@
 """The mean of a table and its interval: crossed variance over seeds and components.
 
-A score varies with the seed and with the items that happen to be in the set, and which items are
-right differs from seed to seed. With e the residuals of the table (seeds s, components c), the
-variance of the mean is
+A score varies with the seed and with the items that happen to be in the set. Seeds also differ in
+the items they get right. With S seeds, the variance of the mean is
 
     seeds   = variance over seeds of the seeds' scores / S
     items   = variance over components of their means - variance of the interaction / S
     variance of the mean = seeds + max(items, 0)
 
 as in two-way clustering (Cameron, Gelbach and Miller 2011, J. Bus. Econ. Stat. 29, 238) and in
-crossed random effects (Owen 2007, Ann. Appl. Stat. 1, 386): the variance between seeds holds
-the interaction already, so it is taken off that between components, and never below nothing.
+crossed random effects (Owen 2007, Ann. Appl. Stat. 1, 386). The variance between seeds already
+includes the interaction, so the interaction is subtracted from the variance between components.
+The difference is never less than 0.
 
-Five seeds say little about their own variance. The interval is Banerjee's (1960, Sankhya 22, 357,
-for sums of means with unequal variances): its half width is the root of
+Five seeds estimate their own variance poorly. The interval is Banerjee's (1960, Sankhya 22, 357,
+for sums of means with unequal variances). Its half width is the square root of
 
     t(seeds - 1)^2 * seeds + t(components - 1)^2 * items
 
-which is the exact t interval where only one of the two varies, and covers at least the nominal
-level in between, also far out in the tails where Holm's correction looks. One t with
-Satterthwaite's degrees of freedom is shorter and covers too little there (benchmarks/LOG.md).
+This is the exact t interval where only one of the two varies. In between it covers at least the
+nominal level, even far out in the tails, which Holm's correction uses. A single t with
+Satterthwaite's degrees of freedom is narrower and covers too little there (benchmarks/LOG.md).
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Parts:
     """The variance of a mean, by its source.
 
     Attributes:
-        seeds: what is due to seeds, their interaction with the items included; falls with more
-            seeds. 0 for a single seed, which cannot show it.
-        items: what is due to the items in the set; stays, however many seeds there are. For a
-            single seed it holds the interaction.
-        seed_freedom: degrees of freedom of the first; 0 for a single seed.
-        item_freedom: those of the second: the effective number of components, less 1.
+        seeds: the variance due to seeds, including their interaction with the items; it falls with
+            more seeds. 0 for a single seed, which cannot show it.
+        items: the variance due to the items in the set; more seeds do not reduce it. For a single
+            seed it includes the interaction.
+        seed_freedom: degrees of freedom of `seeds`; 0 for a single seed.
+        item_freedom: degrees of freedom of `items`: the effective number of components, minus 1.
     """
 
     seeds: float
@@ -59,19 +59,19 @@ class Parts:
         return math.sqrt(self.seeds + self.items)
 
     def half_width(self, level: float) -> float:
-        """Half the width of a two-sided interval that misses with probability `level`."""
+        """Return half the width of a two-sided interval that misses with probability `level`."""
         squared = self.items * _quantile(self.item_freedom, level) ** 2
         if self.seed_freedom:
             squared += self.seeds * _quantile(self.seed_freedom, level) ** 2
         return math.sqrt(squared)
 
     def freedom(self, level: float) -> float:
-        """Degrees of freedom of the t whose interval at `level` is this wide for this error."""
+        """Return the degrees of freedom of the t that gives the same interval at `level`."""
         if self.seeds == 0 or self.items == 0:
             return self.seed_freedom if self.seeds else self.item_freedom
         quantile = self.half_width(level) / self.error
         low, high = sorted((self.seed_freedom, self.item_freedom))
-        # Where one part is next to nothing, rounding may put the quantile beyond the other's.
+        # If one part is nearly 0, rounding may put the quantile slightly outside the bounds.
         if quantile >= _quantile(low, level):
             return low
         if quantile <= _quantile(high, level):
@@ -79,7 +79,7 @@ class Parts:
         return _root(lambda freedom: _quantile(freedom, level) - quantile, low, high)
 
     def p_value(self, value: float) -> float:
-        """Two-sided: the level of the interval around `value` that just reaches 0."""
+        """Return the two-sided p-value: the level whose interval around `value` just reaches 0."""
         if value == 0:
             return 1.0
         if self.error == 0 or self.half_width(_SMALLEST) <= abs(value):
@@ -94,26 +94,26 @@ class Parts:
 
 
 _SMALLEST = 1e-12
-"""No p-value below it is told apart."""
+"""The smallest p-value that is computed, except for 0 itself."""
 ROUNDING = 1e-12
-"""Shares of accuracy are multiples of more; a mean or deviation below it is rounding, that is 0."""
+"""A mean or deviation below this is rounding error and counts as 0; real shares are larger."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean, or a contrast of means, and what it is worth. In the score's own unit.
+    """A mean, or a contrast of means, with its interval. All in the score's own unit.
 
     Attributes:
         value: the estimate.
         error: its standard error.
         freedom: degrees of freedom of the t distribution that gives the same interval with the same
-            standard error. Near seeds - 1 where seeds differ most, near components - 1 where items
-            do. Of a single seed it is the latter, and the interval is over items alone: it says
-            nothing of other seeds.
+            standard error. Near seeds - 1 where seeds vary most, near components - 1 where items
+            do. For a single seed it is components - 1: the interval then covers variation over
+            items only, and says nothing about other seeds.
         low: lower end of the interval.
-        high: upper end.
-        p: two-sided p-value of the value being 0; below `Parts` can tell apart, 1e-12.
-        seeds: how many seeds it rests on.
+        high: upper end of the interval.
+        p: two-sided p-value of the null hypothesis that the value is 0; smaller ones read 1e-12.
+        seeds: the number of seeds it is based on.
     """
 
     value: float
@@ -126,14 +126,14 @@ class Estimate:
 
 
 def estimate(table: Table, confidence: float = 0.95) -> Estimate:
-    """The mean of a table over seeds, with an interval for other seeds and other items.
+    """Estimate the mean of a table over seeds, with an interval for other seeds and other items.
 
     Args:
-        table: of a configuration, or of a contrast.
-        confidence: the share of intervals that are to hold the truth.
+        table: the table of a configuration, or of a contrast.
+        confidence: the share of intervals that should contain the true value.
 
     Raises:
-        UserError: all items are one component, so that nothing says how items vary.
+        UserError: all items form one component, so their variance cannot be estimated.
     """
     parts = parts_of(table)
     half = parts.half_width(1 - confidence)
@@ -150,15 +150,16 @@ def estimate(table: Table, confidence: float = 0.95) -> Estimate:
 
 
 def parts_of(table: Table) -> Parts:
-    """The crossed variance of a table's mean.
+    """Return the crossed variance of a table's mean.
 
-    The mean is a ratio, of what components contribute to what they could, since components differ
-    in size: residuals are those from each component's share of the mean. Each square is divided by
-    1 - its weight, which makes the variance unbiased where a component's variance is proportional
-    to its size (the leverage correction of Bell and McCaffrey 2002).
+    Components differ in size, so the mean is a ratio: what components contribute over what they
+    could contribute. A residual is the deviation from the component's share of the mean. Each
+    squared residual is divided by 1 - the component's weight, which makes the variance unbiased
+    where a component's variance is proportional to its size (the leverage correction of Bell and
+    McCaffrey 2002).
 
     Raises:
-        UserError: all items are one component.
+        UserError: all items form one component.
     """
     totals, weights = table.totals, table.weights
     if len(weights) < 2:
@@ -184,15 +185,15 @@ def parts_of(table: Table) -> Parts:
 
 
 def _unrounded(variance: float) -> float:
-    """Never below nothing, and nothing where it is rounding alone."""
+    """Return the variance, or 0 where it is negative or only rounding error."""
     return variance if variance > ROUNDING**2 else 0.0
 
 
 def _quantile(freedom: float, level: float) -> float:
-    """What a t distribution exceeds, either way, with probability `level`."""
+    """Return the value that |t| exceeds with probability `level`."""
     return -float(special.stdtrit(freedom, level / 2))
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
-    """Where a monotone function that changes its sign between the bounds is 0."""
+    """Find the root of a monotone function that changes its sign between the bounds."""
     return float(optimize.brentq(function, low, high, xtol=1e-9))

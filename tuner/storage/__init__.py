@@ -1,1 +1,1 @@
-"""Where studies are kept, and how files are written and read there."""
+"""The storage of studies: local folders, network file systems and object stores."""

@@ -1,6 +1,6 @@
-"""What is done on a storage, whatever it is: exclusive creation, replacing, listing, reading.
+"""File operations that work on every storage: exclusive creation, replacing, listing, reading.
 
-What goes wrong is told as a UserError.
+Failures of the storage are raised as UserError.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from tuner.storage.folders import FULL, Place, sync
 from tuner.storage.folders import write as write_atomically
 
 LARGEST = 2**26
-"""Bytes of a file that is read whole."""
+"""The largest file in bytes that is read whole."""
 _AT_ONCE = 16
 _CONFLICTS = 5
 
 
 @contextmanager
 def reaching(where: Place) -> Iterator[None]:
-    """Tell what goes wrong with a storage as a UserError.
+    """Raise failures of a storage in the block as UserError.
 
     Raises:
-        UserError: it cannot be reached, read or written.
+        UserError: the storage cannot be reached, read or written.
         StorageFull: no space is left.
     """
     try:
@@ -44,17 +44,17 @@ def reaching(where: Place) -> Iterator[None]:
         if error.errno in FULL:
             raise StorageFull(where) from error
         raise _unusable(where, error.strerror or str(error)) from error
-    except Exception as error:  # of botocore, aiohttp, google.auth: each has its own
+    except Exception as error:  # botocore, aiohttp and google.auth have their own exceptions
         if isinstance(where, Path):
             raise
         raise _unusable(where, str(error)) from error
 
 
 def create(path: Place, content: bytes) -> bool:
-    """Write a new file, whole or not at all, and durably. Of several who create it, one can.
+    """Write a new file durably, whole or not at all. Of several creators, only one succeeds.
 
     Returns:
-        Whether it is there with this content; False where another was there before.
+        True if the file now has this content; False if another one existed before.
 
     Raises:
         UserError: the storage cannot be used.
@@ -66,7 +66,7 @@ def create(path: Place, content: bytes) -> bool:
 
 
 def write(path: Place, content: bytes) -> None:
-    """Write a file, durably; one that exists is replaced, and is at no moment half-written.
+    """Write a file durably, replacing an existing one; it is never half-written.
 
     Raises:
         UserError: the storage cannot be used.
@@ -78,15 +78,15 @@ def write(path: Place, content: bytes) -> None:
 
 
 def remove(path: Place) -> None:
-    """Remove a file, if it is there."""
+    """Remove a file if it exists."""
     with reaching(path):
         path.unlink(missing_ok=True)
 
 
 def listed(folder: Place) -> dict[str, str]:
-    """Names of what is in a folder, each with a tag that changes when its content does.
+    """Return the names in a folder, each with a tag that changes when its content does.
 
-    A folder that does not exist, or is a file, is empty.
+    A missing folder, or a file in its place, counts as empty.
     """
     with reaching(folder):
         try:
@@ -103,10 +103,10 @@ def listed(folder: Place) -> dict[str, str]:
 
 
 def read(folder: Place, names: Iterable[str]) -> dict[str, bytes]:
-    """The contents of files of a folder, many at once.
+    """Read files of a folder, many at a time, and return their contents by name.
 
     Raises:
-        UserError: one of them does not exist, or the storage cannot be used.
+        UserError: a file does not exist, or the storage cannot be used.
     """
     names = list(names)
     with reaching(folder):
@@ -121,7 +121,7 @@ def read(folder: Place, names: Iterable[str]) -> dict[str, bytes]:
 
 
 def modified(path: Place) -> float:
-    """When a file was written last, by the clock of where it is. Unix time, seconds."""
+    """Return when a file was last written, by its storage's clock: Unix time in seconds."""
     with reaching(path):
         if isinstance(path, Path):
             return path.stat().st_mtime
@@ -129,13 +129,15 @@ def modified(path: Place) -> float:
 
 
 def probe(folder: Place) -> float:
-    """Try that files can be written to a folder, and be created by one alone; none is left.
+    """Check that a folder is writable and that a file in it can be created only once.
+
+    The test file is removed.
 
     Returns:
-        What the clock of the storage says, Unix time in seconds.
+        The current time of the storage's clock: Unix time in seconds.
 
     Raises:
-        UserError: it cannot be written to, or overwrites what was to be created.
+        UserError: the folder is not writable, or a second creation overwrites the file.
     """
     path = folder / f".probe-{uuid.uuid4().hex}"
     create(path, b"1")
@@ -154,7 +156,7 @@ def probe(folder: Place) -> float:
 
 
 def _content(path: Path) -> bytes:
-    """Of a plain file: a pipe could never end, a link lead anywhere."""
+    """Read a regular file; others are refused: a pipe may never end, a link may lead anywhere."""
     found = os.lstat(path)
     if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
         raise UserError(f"{path} is no file of a study", "Restore it from a backup, or remove it.")
@@ -165,9 +167,9 @@ def _create_file(path: Path, content: bytes) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = _staged(path, content)
     try:
-        os.link(staged, path)  # fails where it exists, on NFS too, which a rename does not
+        os.link(staged, path)  # unlike a rename, fails if `path` exists, on NFS too
     except FileExistsError:
-        return path.read_bytes() == content  # NFS may repeat a request that it has done
+        return path.read_bytes() == content  # NFS may repeat a request that has succeeded
     except OSError as error:
         if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
             raise UserError(
@@ -183,7 +185,7 @@ def _create_file(path: Path, content: bytes) -> bool:
 
 
 def _staged(path: Path, content: bytes) -> Path:
-    """The content in a file of its own beside `path`, on the disk."""
+    """Write the content durably to a temporary file beside `path`, and return that file."""
     staged = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         staged.write_bytes(content)
@@ -201,12 +203,12 @@ def _create_object(path: UPath, content: bytes) -> bool:
             objects.pipe_file(path.path, content, mode="create")
             return True
         except Exception as error:
-            try:  # it may have been ours, and only the answer was lost on the way
+            try:  # our write may have succeeded, with only the answer lost
                 return bool(objects.cat_file(path.path) == content)
             except FileNotFoundError:
                 if getattr(error, "errno", None) != errno.EBUSY:
                     raise error from None
-        time.sleep(0.1 * 2**attempt)  # on S3 someone else is at it in this moment
+        time.sleep(0.1 * 2**attempt)  # on S3, another writer is creating the object right now
     raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
 

@@ -1,8 +1,8 @@
-"""Folders where a study is kept: on a local or network file system, or in an object store.
+"""Folders of a study on a local or network file system, or in an object store.
 
-A place is a `pathlib.Path`, or a `upath.UPath` where it has a URL such as `s3://bucket/studies`.
-Files pass through a local folder on their way to an object store and back, so that whoever writes
-and reads them does so alike. There, nothing is renamed: a folder is whole when its last file is.
+A place is a `pathlib.Path`, or a `upath.UPath` for a URL such as `s3://bucket/studies`. Files pass
+through a local folder on their way to and from an object store, so callers always work with local
+files. An object store has no renames: a folder there is complete once its last file is.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
 Place: TypeAlias = Path | UPath
 
 PARTIAL = ".partial"
-"""Name beside its target of a folder that is being written."""
+"""Name of a folder that is being written, beside its target."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""No space left on the device, in the quota, for a file of this size."""
+"""Error numbers for a full device, an exhausted quota and too large a file."""
 
 
 def is_remote(place: Place) -> TypeIs[UPath]:
-    """Whether it is in an object store."""
+    """Return whether a place is in an object store."""
     return not isinstance(place, Path)
 
 
 @contextmanager
 def written(target: Place, last: str) -> Iterator[Path]:
-    """A local folder to fill; at the end of the block it is `target`, whole or not at all.
+    """Yield a local folder to fill; after the block it becomes `target`, whole or not at all.
 
     Args:
-        target: the folder to be; it is replaced where it exists.
-        last: the file by which readers know that all others are there.
+        target: the folder to write; an existing one is replaced.
+        last: the file whose presence tells readers that all others are there.
 
     Raises:
-        StorageFull: no space is left; nothing of it stays.
+        StorageFull: no space is left; the partial folder is removed.
     """
     if is_remote(target):
         with tempfile.TemporaryDirectory(prefix="tuner-") as name:
@@ -77,11 +77,11 @@ def written(target: Place, last: str) -> Iterator[Path]:
 
 @contextmanager
 def fetched(folder: Place, names: Sequence[str]) -> Iterator[Path]:
-    """A local folder with these files of `folder`; what is mapped into memory outlives the block.
+    """Yield a local folder with these files of `folder`; memory maps of them outlive the block.
 
     Raises:
-        FileNotFoundError: one is missing.
-        ValueError: one is a link or a device: nothing outside the folder is read.
+        FileNotFoundError: a file is missing.
+        ValueError: a file is a link or a device: nothing outside the folder is read.
     """
     if is_remote(folder):
         with tempfile.TemporaryDirectory(prefix="tuner-") as temporary:
@@ -98,9 +98,9 @@ def fetched(folder: Place, names: Sequence[str]) -> Iterator[Path]:
 
 
 def names_in(folder: Place) -> list[str]:
-    """What is in a folder, sorted; nothing where there is none."""
+    """Return the names in a folder, sorted; none if the folder is missing."""
     if is_remote(folder):
-        folder.fs.invalidate_cache()  # others write there
+        folder.fs.invalidate_cache()  # other machines write there
     try:
         return sorted(path.name for path in folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
@@ -108,14 +108,14 @@ def names_in(folder: Place) -> list[str]:
 
 
 def remove(place: Place, first: str = "") -> None:
-    """Remove a folder with all that is in it, or a file; a link is removed, not followed.
+    """Remove a folder with its contents, or a file; a link is removed, not followed.
 
     Args:
-        place: what need not exist.
-        first: a file in it that goes first: without it, readers take the folder for incomplete.
+        place: the folder or file; it may be missing.
+        first: a file in it to remove first: without it, readers take the folder for incomplete.
 
     Raises:
-        OSError: something of it cannot be removed.
+        OSError: something cannot be removed.
     """
     if is_remote(place):
         place.fs.invalidate_cache()
@@ -137,10 +137,10 @@ def remove(place: Place, first: str = "") -> None:
 
 
 def copy(source: Place, target: Place) -> None:
-    """Copy a file that is never changed: without taking space, where the file system can.
+    """Copy a file that never changes: as a hard link, which takes no space, if possible.
 
     Raises:
-        OSError: it cannot be read or written.
+        OSError: a file cannot be read or written.
         StorageFull: no space is left.
     """
     if is_remote(target):
@@ -153,14 +153,14 @@ def copy(source: Place, target: Place) -> None:
         target.unlink(missing_ok=True)
         try:
             os.link(source, target)
-        except OSError:  # no hard links there
+        except OSError:  # hard links are not supported there
             shutil.copyfile(source, target)
         sync(target)
         sync(target.parent)
 
 
 def write(place: Place, content: bytes) -> None:
-    """Write a file whole or not at all.
+    """Write a file, whole or not at all.
 
     Raises:
         StorageFull: no space is left.
@@ -170,20 +170,20 @@ def write(place: Place, content: bytes) -> None:
         return
     with full_told(place.parent):
         partial = place.with_name(f"{PARTIAL}-{place.name}")
-        remove(partial)  # a link would lead elsewhere
+        remove(partial)  # an existing link would redirect the write
         try:
             partial.write_bytes(content)
             sync(partial)
             os.replace(partial, place)
         except BaseException:
-            with suppress(OSError):  # the first error is told
+            with suppress(OSError):  # the first error is the one to raise
                 partial.unlink(missing_ok=True)
             raise
         sync(place.parent)
 
 
 def sync(path: Path) -> None:
-    """Have the operating system write a file or folder to its disk."""
+    """Make the operating system write a file or folder to its disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -193,20 +193,20 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def full_told(where: Path) -> Iterator[None]:
-    """Raise StorageFull where the block finds no space left."""
+    """Raise StorageFull if the block finds no space left."""
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
             raise StorageFull(where) from error
         raise
-    except SafetensorError as error:  # which has the number in its words alone
+    except SafetensorError as error:  # it has the error number only in its message
         if any(f"(os error {number})" in str(error) for number in FULL):
             raise StorageFull(where) from error
         raise
 
 
 def _unless_gone(function: Callable[..., Any], path: str, error: Any) -> None:
-    """What removing a folder met is raised, but that something had gone already."""
+    """Raise the error met while removing a folder, unless something was already removed."""
     if not isinstance(error[1], FileNotFoundError):
         raise error[1]

@@ -1,6 +1,6 @@
-"""Where studies are kept: a local folder, a network file system, or an object store.
+"""Locations of studies as users name them: a local folder, a network share, an object store.
 
-A local path is a `pathlib.Path`, an object store's a `UPath`, which has the same methods.
+A local path becomes a `pathlib.Path`, an object store's URL a `UPath`, which has the same methods.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from tuner.errors import UserError
 from tuner.storage.folders import Place
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-"""Of a study, and of its folder."""
+"""The form of a study's name, which is also its folder's."""
 LIBRARIES = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs")}
-"""By the scheme of an object store: the module that reaches it, and the extra that installs it."""
+"""The module that accesses an object store and the extra that installs it, by URL scheme."""
 SHARED = re.compile(
     r"nfs4?|cifs|smb3|smbfs|lustre|beegfs\w*|ceph|gpfs|glusterfs|afs|9p|virtiofs|wekafs|panfs|fuse\..+"
 )
-"""Types of file systems that more than one machine may have mounted."""
+"""Types of file systems that several machines may mount."""
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][\w+.:-]*)://(?P<rest>.*)", re.DOTALL)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
@@ -32,10 +32,10 @@ _KEY = re.compile(r"(?!\.+$)[\w.=+-]+")
 
 
 def located(text: str | Place) -> Place:
-    """The folder that a user names: by a path, or by a URL as `s3://bucket/studies`.
+    """Return the folder that a user names by a path or by a URL such as `s3://bucket/studies`.
 
     Raises:
-        UserError: it is a URL of a kind that is not allowed, or what reaches it is not installed.
+        UserError: the path or URL is not allowed, or the module that accesses it is not installed.
     """
     if not isinstance(text, str):
         return text
@@ -67,15 +67,15 @@ def located(text: str | Place) -> Place:
             f"{text} is reached through {module}, which is not installed",
             f"Install it: {sys.executable} -m pip install '{DISTRIBUTION}[{extra}]'",
         )
-    # Others write there too: a listing is asked for each time.
+    # Other machines write there too, so listings must not be cached.
     return UPath("/".join([f"{url['scheme']}://{bucket}", *keys]), use_listings_cache=False)
 
 
 def local(text: str | Path) -> Path:
-    """A path in which `~` may stand for a home.
+    """Return a path with `~` expanded to a home folder.
 
     Raises:
-        UserError: of nobody.
+        UserError: there is no such user.
     """
     try:
         return Path(text).expanduser()
@@ -84,14 +84,14 @@ def local(text: str | Path) -> Path:
 
 
 def study_folder(study: str, storage: str) -> Place:
-    """The folder of a study that a user names.
+    """Return the folder of a study that a user names.
 
     Args:
-        study: its name, or its folder: what has a / in it.
-        storage: where a name is looked for.
+        study: the study's name, or its folder if it contains a /.
+        storage: the folder of studies in which to find the name.
 
     Raises:
-        UserError: neither is allowed.
+        UserError: the name or folder is not allowed.
     """
     folder = located(study) if "/" in study else located(storage) / study
     if not NAME.fullmatch(folder.name if "/" in study else study):
@@ -103,12 +103,15 @@ def study_folder(study: str, storage: str) -> Place:
 
 
 def beside(storage: Place) -> Path:
-    """The local folder for what no object store holds, as MLflow's database: `studies` for one."""
+    """Return the local folder for files that no object store can hold, such as MLflow's database.
+
+    This is the storage itself if it is local, and `studies` otherwise.
+    """
     return storage if isinstance(storage, Path) else Path("studies")
 
 
 def is_shared(folder: Place) -> bool:
-    """Whether other machines may write there too: on an object store or network file system."""
+    """Return whether other machines may write to a folder: object store or network file system."""
     if not isinstance(folder, Path):
         return True
     try:
@@ -119,17 +122,17 @@ def is_shared(folder: Place) -> bool:
 
 
 def mounted_as(path: PurePath, mounts: str) -> str:
-    """The type of the file system that an absolute path is on.
+    """Return the type of the file system that holds an absolute path.
 
     Args:
-        path: with no links in it.
-        mounts: lines as of /proc/mounts: device, mount point, type, …
+        path: an absolute path without links.
+        mounts: the content of /proc/mounts: lines of device, mount point, type, …
     """
     found, deepest = "", -1
     for line in mounts.splitlines():
         _, point, kind, *_ = line.split(" ")
         point = re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), point)
         depth = len(PurePath(point).parts)
-        if path.is_relative_to(point) and depth >= deepest:  # of two at a point, the later counts
+        if path.is_relative_to(point) and depth >= deepest:  # a later mount hides an earlier one
             found, deepest = kind, depth
     return found

@@ -1,4 +1,4 @@
-"""StudyConfig: what a YAML of `search_spaces/` says, as a whole."""
+"""StudyConfig: the validated settings of one study, as written in a YAML of `search_spaces/`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _parsed(text: str) -> str:
 
 
 def _located(storage: Any) -> Place:
-    """Absolute: workers and a later resume stand elsewhere."""
+    """Return an absolute folder: workers and a later resume have other working directories."""
     if not isinstance(storage, str | Path | UPath):
         raise ValueError(f"must be a folder or a URL, got {storage!r}")
     return located(storage).absolute()
@@ -71,7 +71,7 @@ Storage = Annotated[
 
 
 class StudyConfig(Part):
-    """One study: what a file of `search_spaces/` says."""
+    """The settings of one study: the content of a file of `search_spaces/`."""
 
     name: str = Field(
         description="names the study's folder and its MLflow run",
@@ -146,7 +146,7 @@ class StudyConfig(Part):
 
     @property
     def all_languages(self) -> tuple[Language, ...]:
-        """Those of any role: sources, targets, then pivots that are neither."""
+        """The languages of all roles: sources, targets, then pivots that are neither."""
         roles = (*self.languages.source, *self.languages.target, *self.protocol.pivot)
         return tuple(dict.fromkeys(roles))
 
@@ -156,7 +156,7 @@ class StudyConfig(Part):
         return self.storage / self.name
 
     def trial_folder(self, number: int) -> Place:
-        """Where a trial keeps its checkpoint, on storage that every worker reaches."""
+        """Return the folder of a trial's checkpoint, on storage that every worker reaches."""
         return self.folder / "trials" / f"{number:04d}"
 
     @property
@@ -166,9 +166,9 @@ class StudyConfig(Part):
 
     @property
     def trials(self) -> int:
-        """How many trials the study runs in all, the baseline included.
+        """The number of trials that the study runs in all, the baseline included.
 
-        A grid is enumerated each time: keep the answer where it is asked for often.
+        Each access enumerates the grid, so store the value if you need it often.
         """
         if self.design is not None:
             return planned_trials(self)
@@ -179,15 +179,15 @@ class StudyConfig(Part):
         return whole if self.budget.trials is None else min(self.budget.trials, whole)
 
     def distinct(self) -> int | None:
-        """How many points can be sampled; None where infinitely many, or more than 100,000."""
+        """Return how many points can be sampled; None if more than 100,000 or infinitely many."""
         tally = self.feasible.tally(LARGEST_GRID, draws=0)
         return tally.feasible if tally.complete else None
 
     def infeasible(self) -> dict[str, int]:
-        """How many points each requirement excludes, whether or not others do so too.
+        """Return how many points each requirement excludes, perhaps together with others.
 
-        Of all combinations of a finite space, or of 1,000 random points where it is infinite or
-        has more than 100,000.
+        The counts are over all points of the space, or over 1,000 random points if it is infinite
+        or has more than 100,000.
         """
         return self.feasible.tally(LARGEST_GRID, draws=1_000).excluded
 
@@ -195,7 +195,7 @@ class StudyConfig(Part):
     def rungs(self) -> tuple[int, ...]:
         """Nominal budgets at which trials are evaluated, in pairs; the last is the full budget.
 
-        Of a design that holds steps equal: the full budgets of its batch sizes.
+        For a design that holds steps equal, these are the full budgets of its batch sizes.
         """
         full = self.budget.pairs_per_trial
         if self.scheduler.kind == "none":
@@ -205,23 +205,24 @@ class StudyConfig(Part):
         return (*lower, full)
 
     def rungs_of(self, config: TrialConfig) -> tuple[int, ...]:
-        """Those of one trial; the last is its full budget."""
+        """Return the rungs of one trial; the last is its full budget."""
         return self.rungs_at(config.batch.effective_size)
 
     def rungs_at(self, size: int) -> tuple[int, ...]:
-        """Those of trials with batches of `size` pairs."""
+        """Return the rungs of trials with batches of `size` pairs."""
         if self.design is None:
             return self.rungs
         return (full_budget(self.design, self.budget.pairs_per_trial, size),)
 
     def baseline_config(self) -> TrialConfig:
-        """The control's configuration: the fixed settings with the baseline's on top."""
+        """Return the control's configuration: the baseline's settings on top of the fixed ones."""
         return compose(self.trial, self.baseline or {}, "the baseline is no valid trial")
 
     def corner_configs(self) -> Iterator[TrialConfig]:
-        """What every check of a trial is held against before anything starts.
+        """Yield the configurations on which all checks of trials run before a study starts.
 
-        The baseline, every end of the space, and a sample of its inside, all feasible.
+        These are the baseline, every end of the space, and a sample of its inside, all feasible;
+        for a design, its planned configurations.
         """
         if self.design is not None:
             yield from planned_configs(self)
@@ -279,5 +280,5 @@ def _none_feasible(tally: Tally) -> str:
 
 
 def trained_on(languages: LanguagesConfig, protocol: ProtocolConfig) -> tuple[Language, ...]:
-    """The source languages but the one that is held out."""
+    """Return the source languages without the one that is held out."""
     return tuple(language for language in languages.source if language != protocol.held_out)

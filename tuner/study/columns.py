@@ -1,4 +1,4 @@
-"""How the tables of a corpus look: which file, which columns, and how languages are told apart."""
+"""The tables of a corpus: their files, their columns, and how languages are told apart."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from tuner.storage.location import local
 from tuner.study.trial import Part
 
 LANGUAGE = "{language}"
-"""Stands for a language's code in a path, in a column's name or in the name of a subset."""
+"""Placeholder for a language's code in a path, a column's name or a subset's name."""
 
 SEPARATED = (".tsv", ".txt", ".csv")
 ENDINGS = (*SEPARATED, ".json", ".jsonl", ".parquet")
-"""What is in a file; `.gz` may follow."""
+"""File name endings of the supported formats; `.gz` may follow."""
 COMPRESSED = ".gz"
 
 Column = StrictStr | Annotated[StrictInt, Field(ge=1)]
 
 
 def ending(path: str | Path) -> str:
-    """The ending that says what is in a file: in lower case, without `.gz`."""
+    """Return the ending that tells a file's format: in lower case, without `.gz`."""
     return Path(Path(path).name.lower().removesuffix(COMPRESSED)).suffix
 
 
 class ColumnsConfig(Part):
-    """What the columns of a table are called; in a file without a header, their numbers, from 1.
+    """The names of a table's columns, or their numbers from 1 in a file without a header.
 
-    A name with `{language}` in it stands for a column a language.
+    A name with `{language}` stands for one column for each language.
     """
 
     id: Column | None = Field(
@@ -89,7 +89,7 @@ class ColumnsConfig(Part):
         return LANGUAGE in str(self.sentence1)
 
     def of(self, language: str) -> ColumnsConfig:
-        """The columns of one language."""
+        """Return the columns of one language."""
         filled = {
             key: name.replace(LANGUAGE, language) if isinstance(name, str) else name
             for key, name in self
@@ -98,7 +98,7 @@ class ColumnsConfig(Part):
 
 
 class SplitFile(Part):
-    """The file or files of a split. A path alone will do: `dev: data/{language}/dev.tsv`."""
+    """The file or files of a split. A path alone is enough: `dev: data/{language}/dev.tsv`."""
 
     path: str = Field(
         description="one file a language with {language} in it, else one of all languages"
@@ -111,7 +111,7 @@ class SplitFile(Part):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """A path, or the block."""
+        """Return the schema of a path alone, or of the block."""
         block = handler(core_schema)
         return {"anyOf": [{"type": "string"}, block]}
 
@@ -137,7 +137,7 @@ def check_told_apart(what: str, pattern: str, key: str, columns: ColumnsConfig) 
     """Require exactly one of the three ways to tell languages apart.
 
     Raises:
-        ValueError: there is none, or there are several.
+        ValueError: none of the three is used, or several are.
     """
     ways = {
         f"{what} has {LANGUAGE} in it": LANGUAGE in pattern,

@@ -1,4 +1,4 @@
-"""Where a study's pairs come from: the `data:` block, one model a source."""
+"""The `data:` block: a study's source of sentence pairs, with one model for each kind of source."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class DirectoryData(Part):
     @field_validator("path")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
-        return local(path).absolute()  # a later resume stands elsewhere
+        return local(path).absolute()  # a later resume has another working directory
 
 
 class AnyCorpus(Part):
-    """What a corpus that may look like anything has to be asked."""
+    """The settings that corpora of any layout share."""
 
     columns: ColumnsConfig = Field(ColumnsConfig(), description="what the columns are called")
     labels: tuple[Label | tuple[Label, ...], ...] | None = Field(
@@ -103,11 +103,11 @@ class AnyCorpus(Part):
 
 
 class FilesData(AnyCorpus):
-    """Any corpus of sentence pairs in files, whose format their endings say.
+    """Any corpus of sentence pairs in files; the file endings tell the formats.
 
-    A path with `{language}` in it is one file a language. One without it is a file of all
-    languages: either a column says the language of a row (`columns.language`), or each language has
-    columns of its own (`columns.sentence1: text_{language}`).
+    A path with `{language}` stands for one file for each language. A path without it is one file of
+    all languages: either a column holds the language of each row (`columns.language`), or each
+    language has columns of its own (`columns.sentence1: text_{language}`).
     """
 
     source: Literal["files"] = Field(description="TSV, CSV, JSON, JSON Lines or Parquet files")
@@ -136,7 +136,7 @@ class FilesData(AnyCorpus):
 
     @property
     def splits(self) -> dict[Split, SplitFile]:
-        """Those that there are."""
+        """The splits that are given."""
         files: dict[Split, SplitFile | None] = {
             "train": self.train,
             "dev": self.dev,
@@ -145,9 +145,9 @@ class FilesData(AnyCorpus):
         return {split: file for split, file in files.items() if file is not None}
 
     def columns_of(self, split: Split) -> ColumnsConfig:
-        """What the columns of a split are called.
+        """Return the names of a split's columns.
 
-        A file a language needs none that says the language, which other splits may have.
+        A split with one file a language has no column for the language; other splits may have one.
         """
         file = self.splits[split]
         if file.columns is not None:
@@ -157,12 +157,12 @@ class FilesData(AnyCorpus):
         return self.columns
 
     def key_of(self, split: Split) -> str:
-        """The setting that says it."""
+        """Return the setting that gives the columns of a split."""
         return f"data.{split}.columns" if self.splits[split].columns else "data.columns"
 
 
 class SplitsConfig(Part):
-    """What the splits of a dataset on the hub are called."""
+    """The names of the splits of a dataset on the hub."""
 
     train: str = Field("train", description="the training split")
     dev: str = Field("validation", description="the dev split")
@@ -197,14 +197,14 @@ class HubData(AnyCorpus):
 
     @property
     def is_folder(self) -> bool:
-        """Whether `name` is a local folder, not a repository on the hub."""
+        """True if `name` is a local folder, not a repository on the hub."""
         return Path(self.name).is_absolute()
 
 
 DataConfig = Annotated[
     NanoData | DirectoryData | FilesData | HubData, Field(discriminator="source")
 ]
-"""The `data:` block: which of these it is, `source` says."""
+"""The `data:` block; its `source` selects the model."""
 
 SOURCES: dict[str | int, type[Part]] = {
     "nano": NanoData,
@@ -212,14 +212,14 @@ SOURCES: dict[str | int, type[Part]] = {
     "files": FilesData,
     "hub": HubData,
 }
-"""What `source` may be."""
+"""The models of the `data:` block by the value of `source`."""
 
 
 def check_translated(data: DataConfig, languages: Sequence[str]) -> None:
-    """Refuse a machine-translated language that is not one of the study's.
+    """Refuse a machine-translated language that the study does not have.
 
     Raises:
-        ValueError: there is one.
+        ValueError: there is such a language.
     """
     if isinstance(data, NanoData):
         return

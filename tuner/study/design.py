@@ -1,7 +1,7 @@
-"""Planned studies: the `design:` block. What is trained is fixed beforehand, and nothing is pruned.
+"""The `design:` block: planned studies, whose trials are fixed beforehand and never pruned.
 
-Where ASHA stops trials, those that it lets live are not a fair sample of the space. What a
-conclusion rests on is therefore planned: every arm or cell with the same seeds, to its full budget.
+Trials that survive ASHA are not a fair sample of the space. Conclusions therefore rest on planned
+trials: every arm or cell is trained with the same seeds to its full budget.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from pydantic import Field, field_validator, model_validator
 from tuner.study.trial import Part, check_value
 
 LARGEST_DESIGN = 100_000
-"""Trials of a design at most."""
+"""The largest number of trials in a design."""
 TUNED = "optim.lr"
 SIZE = "batch.effective_size"
 FACTORS = (SIZE, "mix.cross_lingual", "fusion.layer", "mix.granularity")
-"""What a scaling study may vary; `fusion.kind` goes with the layer."""
+"""The settings that a scaling study may vary; `fusion.kind` varies with the layer."""
 CONTROL, REFERENCE = "control", "reference"
-"""Names of the arms that are no trial's: the search's baseline, and the external reference."""
+"""Names of the arms that do not come from a trial: the search's baseline, and the external
+reference."""
 Seed = Annotated[int, Field(ge=0)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1)]
 
@@ -42,7 +43,7 @@ class Arm(Part):
 
 
 class ConfirmDesign(Part):
-    """Arms that a search has found, and its control, trained again with fresh seeds."""
+    """The arms that a search has found, and its control, trained again with fresh seeds."""
 
     kind: Literal["confirm"] = Field(description="chosen configurations with fresh seeds")
     study: str = Field(description="the search that is confirmed, by its unique id")
@@ -62,7 +63,7 @@ class ConfirmDesign(Part):
 
 
 class TuningDesign(Part):
-    """How the learning rate of each effective batch size is chosen, before anything is compared."""
+    """The choice of a learning rate for each effective batch size, before anything is compared."""
 
     lr: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         min_length=3, description="the grid; a choice at its edge is flagged, not concluded upon"
@@ -88,8 +89,8 @@ class TuningDesign(Part):
 class ScalingDesign(Part):
     """Every point of the space with every seed, at the learning rate that suits its batch size.
 
-    After Shallue et al., arXiv 1811.03600: what a batch size does is seen only where the learning
-    rate was tuned for it, and not where the best one lies at the edge of its grid.
+    Following Shallue et al., arXiv 1811.03600: the effect of a batch size shows only if the
+    learning rate was tuned for it, and not if the best rate is at the edge of its grid.
     """
 
     kind: Literal["scaling"] = Field(description="the whole grid of the space, over seeds")
@@ -100,7 +101,7 @@ class ScalingDesign(Part):
     )
     seeds: tuple[Seed, ...] = Field(
         description="every point is trained with each of them: at least 2, better 5",
-        json_schema_extra={"minItems": 2},  # checked below, which says why
+        json_schema_extra={"minItems": 2},  # checked below, with a reason
     )
     tuning: TuningDesign = Field(description="how learning rates are chosen")
 

@@ -1,4 +1,4 @@
-"""Durations in a study's YAML, as `90m`, `1h30m`, `45s` or `2d`."""
+"""Durations in a study's YAML, such as `90m`, `1h30m`, `45s` or `2d`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pydantic import AfterValidator, WithJsonSchema
 
 UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 LONGEST = 1e10
-"""Seconds: some 300 years."""
+"""The upper bound of a duration in seconds: some 300 years."""
 
 
 def seconds_of(duration: str) -> float:
-    """`90m`, `1h30m`, `45s`, `2d` in seconds.
+    """Convert a duration such as `90m`, `1h30m`, `45s` or `2d` to seconds.
 
     Raises:
-        ValueError: it is no duration, none at all, or longer than any study.
+        ValueError: the text is not a duration, or the duration is zero or too long.
     """
     parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", duration)
     seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
@@ -26,7 +26,7 @@ def seconds_of(duration: str) -> float:
 
 
 def duration_of(seconds: float) -> str:
-    """The other way round, to the second."""
+    """Convert seconds to a duration, rounded to whole seconds, at least `1s`."""
     whole, text = round(seconds), ""
     for unit, size in UNITS.items():
         count, whole = divmod(whole, int(size))
@@ -44,4 +44,4 @@ Duration = Annotated[
     AfterValidator(_a_duration),
     WithJsonSchema({"type": "string", "pattern": r"^(\d+(\.\d+)?[dhms])+$"}),
 ]
-"""Kept as it was written."""
+"""A duration, kept as the text that the user wrote."""

@@ -1,4 +1,4 @@
-"""A study's YAML: read safely, overridden by `--set`, validated, its mistakes explained."""
+"""Loading of a study's YAML: read safely, overridden by `--set`, validated, mistakes explained."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tuner.study.plain_yaml import parse, read
 from tuner.study.trial import FIELDS
 
 LONGEST, MOST = 300, 20
-"""Characters of one complaint, and complaints about one study."""
+"""The most characters shown of one complaint, and the most complaints shown about one study."""
 
 
 def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
@@ -27,22 +27,22 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
 
     Args:
         path: the file.
-        overrides: `key=value` as of `--set`; the key is a dotted path, the value YAML.
+        overrides: values of `--set`, as `key=value`; the key is a dotted path, the value YAML.
 
     Raises:
-        UserError: the file is missing, is no YAML, or says something that is not allowed.
+        UserError: the file is missing or not YAML, or a setting is not allowed.
     """
     return written_study(settings_of(path, overrides), path)
 
 
 def written_study(settings: dict[str, Any], path: Path) -> StudyConfig:
-    """A StudyConfig of what a file says.
+    """Validate the settings that a file gives a new study.
 
-    Studies begun by older versions may break `check_translated`, and they can be resumed; so it
-    is checked here, not by StudyConfig.
+    Studies begun by older versions may break `check_translated` and can still be resumed, so
+    StudyConfig does not call it and this function does.
 
     Raises:
-        UserError: it says something that is not allowed.
+        UserError: a setting is not allowed.
     """
     study = validate_study(settings, str(path))
     try:
@@ -58,10 +58,10 @@ def written_study(settings: dict[str, Any], path: Path) -> StudyConfig:
 
 
 def settings_of(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The plain settings of a study's YAML, overridden, not validated.
+    """Return the plain settings of a study's YAML with its overrides, not yet validated.
 
     Raises:
-        UserError: the file is missing or is no YAML of settings, or an override is none.
+        UserError: the file is missing or not a YAML of settings, or an override is invalid.
     """
     settings = read(path)
     if not isinstance(settings, dict):
@@ -72,10 +72,10 @@ def settings_of(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def validate_study(settings: dict[str, Any], where: str) -> StudyConfig:
-    """A StudyConfig of plain settings.
+    """Validate plain settings into a StudyConfig.
 
     Raises:
-        UserError: with every complaint, each naming its key.
+        UserError: the settings are invalid; the message lists the complaints, each with its key.
     """
     complaints = _unfit(settings)
     try:
@@ -87,12 +87,12 @@ def validate_study(settings: dict[str, Any], where: str) -> StudyConfig:
 
 
 def reopened_study(settings: Mapping[str, Any], folder: Place) -> StudyConfig:
-    """The settings that a study began with, in the folder where it stands now.
+    """Validate the recorded settings of a study, with its current folder as their storage.
 
     Raises:
-        UserError: they are another study's, or this version no longer accepts them.
+        UserError: the settings are another study's, or this version no longer accepts them.
     """
-    if settings.get("name") != folder.name:  # else it would be written to another's folder
+    if settings.get("name") != folder.name:  # else a resume would write to another study's folder
         raise UserError(
             f"the settings in {folder} are of a study {settings.get('name')!r}",
             "A study keeps its name, which is its folder's.",
@@ -101,7 +101,7 @@ def reopened_study(settings: Mapping[str, Any], folder: Place) -> StudyConfig:
 
 
 def _invalid(where: str, complaints: Sequence[str]) -> UserError:
-    """The error that lists every complaint about a study."""
+    """Return the error that lists the complaints about a study."""
     lines = [" ".join(complaint.split()) for complaint in complaints[:MOST]]
     told = [f"  {line[:LONGEST]}{'…' * (len(line) > LONGEST)}" for line in lines]
     if len(complaints) > MOST:
@@ -116,11 +116,11 @@ def override(settings: dict[str, Any], text: str) -> None:
     """Set one key of plain settings, in place.
 
     Args:
-        settings: as they stand in the file.
+        settings: the settings of the file; changed in place.
         text: `key=value`; the key is a dotted path, the value YAML.
 
     Raises:
-        UserError: it is no such thing, or names what is no setting of a study.
+        UserError: the text is not `key=value`, or the key is not a setting of a study.
     """
     key, equals, value = text.partition("=")
     path = _path(key.strip())
@@ -143,12 +143,15 @@ def override(settings: dict[str, Any], text: str) -> None:
     varied = settings.get("space")
     if path[0] == "trial" and isinstance(varied, dict) and path[-1] in varied:
         when = varied[path[-1]].get("when") if isinstance(varied[path[-1]], dict) else None
-        value = block[path[-1]]  # fixed in every trial, so it varies no longer
+        value = block[path[-1]]  # now fixed in every trial, so it no longer varies
         varied[path[-1]] = {"type": "fixed", "value": value, "when": when} if when else value
 
 
 def _unfit(settings: Mapping[str, Any]) -> list[str]:
-    """What no setting may hold, of whatever block: it goes to terminals, the journal and MLflow."""
+    """Return complaints about secrets and control characters in any setting.
+
+    Settings are written to terminals, the journal and MLflow.
+    """
     complaints = []
     waiting: list[tuple[str, Any]] = [("", settings)]
     while waiting:
@@ -169,7 +172,10 @@ def _unfit(settings: Mapping[str, Any]) -> list[str]:
 
 
 def _path(key: str) -> list[str]:
-    """`space.optim.lr.high` → space, optim.lr, high: keys of these blocks are dotted themselves."""
+    """Split a dotted key into its parts, such as `space.optim.lr.high` → space, optim.lr, high.
+
+    In the blocks `trial`, `space` and `baseline`, the keys themselves contain dots.
+    """
     block, *parts = key.split(".")
     if block not in ("trial", "space", "baseline"):
         return [block, *parts]
@@ -180,8 +186,8 @@ def _path(key: str) -> list[str]:
 
 
 def _complaint(item: Any) -> str:
-    """One line of a pydantic error: where, what was got, what is allowed."""
-    # Not in the file, but pydantic's: which model of a union it took.
+    """Format a pydantic error as one line: the key, what is allowed, the value given."""
+    # Parts of a location that pydantic adds for the member of a union; they are not in the file.
     tags = ("float", "int", "power_of_two", "choice", "fixed", "confirm", "scaling", *SOURCES)
     place = ".".join(str(part) for part in item["loc"] if part not in tags)
     if item["type"] == "extra_forbidden":
@@ -207,7 +213,7 @@ def _complaint(item: Any) -> str:
 
 
 def _got(place: str, value: Any) -> str:
-    """What a key was given: only what a person typed for it alone, and no secret."""
+    """Return `, got VALUE` for a key; empty for secrets and for blocks of several keys."""
     parts = value if isinstance(value, list) else [value]
     if SECRET.search(place) or any(isinstance(part, dict | list) for part in parts):
         return ""
@@ -217,7 +223,7 @@ def _got(place: str, value: Any) -> str:
 
 
 def _fields_beside(location: tuple[int | str, ...]) -> dict[Any, FieldInfo]:
-    """The keys that are allowed where one was unknown or missing."""
+    """Return the keys allowed in the block of an unknown or missing key."""
     model: Any = StudyConfig
     for part in location[:-1]:
         field = getattr(model, "model_fields", {}).get(part)

@@ -1,6 +1,6 @@
-"""The kinds of fusion that a study may name. Their code, which needs torch: `tuner.model.fusion`.
+"""The kinds of fusion that a study may name; their code, in `tuner.model.fusion`, needs torch.
 
-A new kind is a class there and its line in `FUSIONS`.
+A new kind needs a class there and a line in `FUSIONS`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ class Fusion:
     """One kind of fusion.
 
     Attributes:
-        code: where its class is, as `package.module:Class`.
-        weights: how many weights it learns, of a hidden size and `fusion.reduction`.
-        fuses: it reads a lower layer, `fusion.layer`.
-        reduces: it has a bottleneck, `fusion.reduction`.
+        code: the location of its class, as `package.module:Class`.
+        weights: returns how many weights it learns for a hidden size and `fusion.reduction`.
+        fuses: True if it reads a lower layer, `fusion.layer`.
+        reduces: True if it has a bottleneck, `fusion.reduction`.
     """
 
     code: str

@@ -1,4 +1,4 @@
-"""Labels compared: two may be the same class, written in two ways."""
+"""Comparison of labels: the same class may be written in several ways."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", re.ASCII)
 
 
 def folded(label: str) -> str:
-    """A label without what does not tell classes apart.
+    """Normalise a label, so that two spellings of a class compare equal.
 
-    That is case, white space at the ends, the width of characters, and the form of a number:
-    `Entailment` is ` entailment`, and `1` is `1.0`.
+    This ignores case, white space at the ends, the width of characters, and the form of a number:
+    `Entailment` equals ` entailment`, and `1` equals `1.0`.
     """
     text = unicodedata.normalize("NFKC", label).strip().casefold()
     if NUMBER.fullmatch(text):

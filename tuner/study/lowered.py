@@ -1,4 +1,4 @@
-"""What lowers a setting of trials wherever a study gives it, as options of the command line."""
+"""Command-line options that lower a trial setting wherever a study gives it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tuner.study.space.distributions import Choice, Distribution, Fixed, Int, Po
 
 
 def lowered(study: StudyConfig, name: str, most: int) -> str:
-    """The `--set` options after which no trial has more than `most` of a whole number.
+    """Return the `--set` options with which no trial exceeds `most` in an integer setting.
 
     Args:
-        study: its settings.
-        name: of the setting, as in `fusion.layer`.
-        most: the largest value that is allowed, at least 0.
+        study: the study's settings.
+        name: name of the setting, such as `fusion.layer`.
+        most: the largest allowed value, at least 0.
     """
     options = [f"trial.{name}={most}"] if _above(study.trial.get(name), most) else []
     if study.baseline is not None and _above(study.baseline.get(name), most):

@@ -1,4 +1,4 @@
-"""The blocks of a study's YAML beside its data and its space: every key, type, default, check."""
+"""The smaller blocks of a study's YAML: their keys, types, defaults and checks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tuner.study.durations import Duration
 from tuner.study.trial import Part
 
 Language = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,34}$")]
-"""A code: it is part of folders and of names of metrics."""
+"""A language code; it appears in folder names and metric names."""
 
 NANO = "nano"
 """The name of the built-in encoder."""
@@ -31,7 +31,10 @@ class EncoderConfig(Part):
     @field_validator("name")
     @classmethod
     def _absolute(cls, name: str) -> str:
-        """A folder is absolute, for a later resume stands elsewhere; all else is the hub's."""
+        """Make a local folder absolute, because a later resume has another working directory.
+
+        Any other name is a repository on the hub.
+        """
         if name == NANO:
             return name
         is_path = name[:1] in ("/", "~", ".") or name.count("/") > 1
@@ -40,7 +43,7 @@ class EncoderConfig(Part):
 
     @property
     def is_folder(self) -> bool:
-        """Whether `name` is a local folder, not a repository on the hub."""
+        """True if `name` is a local folder, not a repository on the hub."""
         return Path(self.name).is_absolute()
 
 
@@ -59,7 +62,7 @@ class LanguagesConfig(Part):
 
 
 class ProtocolConfig(Part):
-    """What may choose, and so what may be claimed."""
+    """The data that may choose configurations, and so the claims that results allow."""
 
     kind: Literal["zero_shot", "pivot", "translate_train", "oracle"] = Field(
         "zero_shot", description="which data may choose, and so what may be claimed for targets"
@@ -93,7 +96,7 @@ def check_roles(languages: LanguagesConfig, protocol: ProtocolConfig) -> None:
     """Refuse languages whose roles contradict the protocol.
 
     Raises:
-        ValueError: they do.
+        ValueError: the roles contradict the protocol.
     """
     both = set(languages.source) & set(languages.target)
     if both and protocol.kind != "translate_train":
@@ -116,7 +119,7 @@ def check_roles(languages: LanguagesConfig, protocol: ProtocolConfig) -> None:
 
 
 class BudgetConfig(Part):
-    """What the study may spend."""
+    """The study's budget."""
 
     trials: int | None = Field(
         None,
@@ -154,7 +157,7 @@ class SchedulerConfig(Part):
 
 
 class SamplerConfig(Part):
-    """How configurations are proposed; all of them keep what `require` asks."""
+    """The sampler, which proposes configurations that keep the requirements in `require`."""
 
     kind: Literal["tpe", "random", "grid"] = Field(
         "tpe",
@@ -168,7 +171,7 @@ class SamplerConfig(Part):
 
 
 class ResourcesConfig(Part):
-    """What one trial is given, and how many may run at once."""
+    """The resources of one trial, and the number of trials that run at once."""
 
     cpus_per_trial: float = Field(1, gt=0, description="CPU cores")
     gpus_per_trial: float = Field(0, ge=0, description="GPUs; a fraction shares one")
@@ -200,12 +203,12 @@ class ResourcesConfig(Part):
 
     @property
     def threads(self) -> int:
-        """Threads of one worker: one for each of its cores."""
+        """The threads of one worker: one for each of its cores."""
         return max(1, int(self.cpus_per_trial / self.workers))
 
 
 class CheckpointConfig(Part):
-    """When a running trial is saved, beside its rungs; and what stays of the best."""
+    """The interval of checkpoints between rungs, and the number of final weights to keep."""
 
     every_seconds: float = Field(
         300.0, gt=0, description="training that an interruption may cost, seconds"
@@ -216,11 +219,11 @@ class CheckpointConfig(Part):
 
 
 NOISE_BATCH = 8
-"""Pairs of the smaller batches whose gradients the noise probe takes; fewer where it has few."""
+"""Pairs in the smaller batches of the noise probe; fewer if it has few pairs."""
 
 
 class DiagnosticsConfig(Part):
-    """What is measured at rungs apart from training and scores; nothing that chooses reads it."""
+    """Measurements at rungs apart from training and scores; no decision reads them."""
 
     gradient_noise: bool = Field(
         False,
@@ -236,11 +239,15 @@ class DiagnosticsConfig(Part):
 
     @property
     def probed_pairs(self) -> int | None:
-        """Pairs of each kind that the noise probe takes at a rung; None where it is off."""
+        """The pairs of each kind that the noise probe uses at a rung; None if it is off."""
         return self.noise_pairs if self.gradient_noise else None
 
     def check_pairs(self, languages: int) -> None:
-        """Refuse a noise probe of fewer than two pairs for every group of languages trained on."""
+        """Refuse a noise probe with fewer than two pairs for a group of languages trained on.
+
+        Raises:
+            ValueError: `noise_pairs` is too small.
+        """
         least = 2 * max(languages, languages * (languages - 1))
         if self.gradient_noise and self.noise_pairs < least:
             raise ValueError(
@@ -250,11 +257,11 @@ class DiagnosticsConfig(Part):
 
 
 SQLITE = "sqlite:///"
-"""How the address of a database in a file begins; the file's path follows."""
+"""The start of an SQLite database's address; the file's path follows."""
 
 
 class TrackingConfig(Part):
-    """MLflow."""
+    """The MLflow store and experiment to which runs are logged."""
 
     uri: str | None = Field(None, description="default: sqlite beside the studies")
     experiment: str = Field("tuner", min_length=1, description="MLflow experiment of the runs")
@@ -262,7 +269,7 @@ class TrackingConfig(Part):
     @field_validator("uri")
     @classmethod
     def _absolute(cls, uri: str | None) -> str | None:
-        """A file is absolute, for a later resume stands elsewhere."""
+        """Make an SQLite file's path absolute: a later resume has another working directory."""
         if uri is None or not uri.startswith(SQLITE):
             return uri
         return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).absolute()}"

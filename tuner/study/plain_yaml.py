@@ -1,7 +1,7 @@
-"""YAML as plain data: mappings, lists, texts, numbers; nothing that runs, grows or never ends.
+"""A strict YAML reader: only mappings, lists, texts and numbers, of limited size and depth.
 
-Stricter than YAML is: no tags, no dates, `no` is a text, a key given twice is an error. And `1e-5`
-is a number.
+It is stricter than YAML: there are no tags and no dates, `no` is a text, and a duplicate key is an
+error. `1e-5` is a number.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import yaml
 from tuner.errors import UserError
 
 LARGEST_FILE = 2**18
-"""Bytes."""
+"""The largest file in bytes."""
 MOST_VALUES = 10_000
-"""In a file, once all aliases are written out."""
+"""The most values in a file, with all aliases expanded."""
 DEEPEST = 40
-"""Mappings and lists inside each other."""
+"""The deepest nesting of mappings and lists."""
 LONGEST = 300
-"""Characters of what is said about it."""
+"""The most characters shown of an error message."""
 LARGEST_INTEGER = 2**63 - 1
 
 
@@ -65,10 +65,10 @@ _Loader.add_implicit_resolver(
 
 
 def read(path: Path) -> Any:
-    """What a YAML file holds.
+    """Read a YAML file.
 
     Raises:
-        UserError: it cannot be read, is larger than a study's can be, or is no YAML.
+        UserError: the file cannot be read, is too large, or is not YAML.
     """
     try:
         if path.is_fifo():  # it may never have a writer
@@ -90,14 +90,15 @@ def read(path: Path) -> Any:
 
 
 def parse(text: str, where: str) -> Any:
-    """What a text in YAML says.
+    """Parse a YAML text.
 
     Args:
         text: one document.
-        where: what it is called in messages, which quote nothing of it: it may hold a secret.
+        where: the text's name in messages.
 
     Raises:
-        UserError: it is no such YAML; says in which line and why.
+        UserError: the text is not allowed YAML; the message gives the reason, and the line if
+            known.
     """
     try:
         loader: Any = _Loader(text)
@@ -119,7 +120,7 @@ def parse(text: str, where: str) -> Any:
 
 
 def _check_extent(node: yaml.Node | None) -> None:
-    """Refuse aliases that make much of little, or hold themselves; before anything is built."""
+    """Refuse aliases that expand to too many values or contain themselves, before building any."""
     known: dict[int, int] = {}
 
     def extent(node: yaml.Node, depth: int) -> int:

@@ -1,4 +1,4 @@
-"""What a design runs: its trials, in order, as far as they are known before it begins."""
+"""The planned trials of a design, in order, as far as they are known before it begins."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ Params = dict[str, Any]
 
 
 def check_design(study: StudyConfig) -> None:
-    """Refuse what a design does not go with.
+    """Refuse settings that contradict a study's design.
 
     Raises:
-        ValueError: in words.
+        ValueError: a setting does; the message says which.
     """
     design = study.design
     assert design is not None
@@ -83,7 +83,7 @@ def _check_scaling(study: StudyConfig, design: ScalingDesign) -> None:
 
 
 def planned_trials(study: StudyConfig) -> int:
-    """How many trials a design has, all of them counted."""
+    """Return how many trials a design has, those that tune learning rates included."""
     match study.design:
         case ConfirmDesign(arms=arms, seeds=seeds):
             return len(arms) * len(seeds)
@@ -95,12 +95,12 @@ def planned_trials(study: StudyConfig) -> int:
 
 
 def sizes(study: StudyConfig) -> list[int]:
-    """The effective batch sizes of a scaling study, ascending."""
+    """Return the effective batch sizes of a scaling study, ascending."""
     return sorted({int(point[SIZE]) for point in study.feasible.grid()})
 
 
 def tuning_points(study: StudyConfig, design: ScalingDesign) -> list[Params]:
-    """What is trained to choose learning rates, in order: a seed at a time over all of them."""
+    """Return the points that choose learning rates: all for one seed, then the next."""
     return [
         {**design.tuning.at, SIZE: size, TUNED: lr, "seed": seed}
         for seed in design.tuning.seeds
@@ -110,13 +110,16 @@ def tuning_points(study: StudyConfig, design: ScalingDesign) -> list[Params]:
 
 
 def scored_points(study: StudyConfig, design: ScalingDesign) -> list[Params]:
-    """What is compared, in order, without its learning rate: a seed at a time over all points."""
+    """Return the points to compare, without learning rates: all for one seed, then the next."""
     points = study.feasible.grid()
     return [{**point, "seed": seed} for seed in design.seeds for point in points]
 
 
 def planned_params(study: StudyConfig) -> list[Params]:
-    """What a design's trials differ in, in order; rates yet to be chosen are a middle one."""
+    """Return the params of a design's trials, in order.
+
+    A learning rate that is yet to be chosen is the middle one of its grid.
+    """
     match study.design:
         case ConfirmDesign(arms=arms, seeds=seeds):
             return [{**arm.settings, "seed": seed} for seed in seeds for arm in arms]
@@ -129,13 +132,13 @@ def planned_params(study: StudyConfig) -> list[Params]:
 
 
 def first_planned(study: StudyConfig) -> Params:
-    """The first of what a scaling study compares, at a middle learning rate: none is chosen yet."""
+    """Return a scaling study's first compared point, at the middle rate of its grid."""
     assert isinstance(study.design, ScalingDesign)
     return planned_params(study)[len(tuning_points(study, study.design))]
 
 
 def planned_configs(study: StudyConfig) -> Iterator[TrialConfig]:
-    """Every configuration that a design can train, seeds aside."""
+    """Yield every configuration that a design can train, regardless of seeds."""
     match study.design:
         case ConfirmDesign(arms=arms):
             for arm in arms:
@@ -150,19 +153,21 @@ def planned_configs(study: StudyConfig) -> Iterator[TrialConfig]:
 
 
 def configured(study: StudyConfig, params: Mapping[str, Any]) -> TrialConfig:
-    """The configuration of planned settings, on top of `trial:`.
+    """Return the configuration of planned settings on top of `trial:`.
 
     Raises:
-        ValueError: they are no valid trial.
+        ValueError: the settings are not a valid trial.
     """
     return study.space.trial_config(study.trial, params)
 
 
 def single_config(study: StudyConfig) -> TrialConfig:
-    """What `tuner train` trains: the `trial:` block; of a design its first configuration on top.
+    """Return the configuration for `tuner train`: the `trial:` block.
+
+    For a scaling study, its first compared point is added on top.
 
     Raises:
-        UserError: the block is no valid trial.
+        UserError: the block is not a valid trial.
     """
     if study.design is not None:
         return configured(study, first_planned(study))
@@ -177,14 +182,14 @@ def single_config(study: StudyConfig) -> TrialConfig:
 
 
 def full_budget(design: DesignConfig | None, pairs_per_trial: int, size: int) -> int:
-    """What a trial of batches of `size` pairs is trained for, in pairs."""
+    """Return the full budget, in pairs, of a trial with batches of `size` pairs."""
     if isinstance(design, ScalingDesign) and design.hold == "steps":
         return -(-pairs_per_trial * size // REFERENCE_BATCH)
     return pairs_per_trial
 
 
 def budgets(study: StudyConfig) -> tuple[int, ...]:
-    """Full budgets of a design's trials, in pairs, ascending."""
+    """Return the full budgets of a design's trials, in pairs, ascending."""
     pairs = study.budget.pairs_per_trial
     match study.design:
         case ScalingDesign(hold="steps") as design:

@@ -1,8 +1,8 @@
-"""Which data may train, select and report; and the claim that a study's numbers carry.
+"""Protocol: which data may train, select and report, and the claim of a study's numbers.
 
-Derived from the study's languages and protocol block, never typed in. What chooses (ASHA, the
-sampler, a leaderboard) reads `Protocol.objective`, which is a function of permitted dev scores
-alone.
+It is derived from the study's languages and protocol block, never typed in. Everything that chooses
+(ASHA, the sampler, a leaderboard) reads `Protocol.objective`, which is a function of permitted dev
+scores alone.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.study.scores import Scores
 
 FAMILY_OF_ENGLISH = frozenset({"de", "es", "fr"})
-"""`enf` of arXiv 2205.08497 among the PAWS-X targets; all others are `rest`."""
+"""The PAWS-X targets in group `enf` of arXiv 2205.08497; all others are in `rest`."""
 
 MEANS = ("sources", "targets", "enf", "rest")
-"""Names of the means over languages that stand beside the languages' own scores."""
+"""Names of the means over languages, reported beside the scores of single languages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class EvaluationSet:
 
     @property
     def name(self) -> str:
-        """`en` where both languages are the same, else the ordered pair `en-de`."""
+        """The set's name: `en` if both languages are the same, else the ordered pair `en-de`."""
         if self.language1 == self.language2:
             return self.language1
         return f"{self.language1}-{self.language2}"
@@ -72,11 +72,11 @@ class Protocol:
         """Derive the roles.
 
         Args:
-            languages: by role.
-            protocol: what may choose.
-            machine_translated: whether any training text is; None where nobody said.
-            seen: languages that the encoder was fine-tuned or chosen on in another study: none of
-                them is zero-shot in this one.
+            languages: the study's languages by role.
+            protocol: the study's protocol block.
+            machine_translated: whether any training text is machine-translated; None if unknown.
+            seen: languages on which another study fine-tuned or chose the encoder; none of them is
+                zero-shot in this study.
         """
         train = trained_on(languages, protocol)
         targets = tuple(languages.target)
@@ -113,7 +113,7 @@ class Protocol:
         )
 
     def objective(self, select: Mapping[str, Scores]) -> float:
-        """The one number that ASHA and the sampler see: accuracy over `self.read`.
+        """Return the one number that ASHA and the sampler see: accuracy over `self.read`.
 
         Args:
             select: scores of permitted sets by name.
@@ -123,26 +123,29 @@ class Protocol:
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """Languages that train or choose: what comes of it is zero-shot for none of them."""
+        """Languages that train or choose; the trained encoder is zero-shot for none of them."""
         chosen = (lang for each in self.select for lang in (each.language1, each.language2))
         return tuple(dict.fromkeys((*self.train, *chosen)))
 
     @property
     def objective_name(self) -> str:
-        """In words, e.g. `mean dev accuracy on en, de`."""
+        """The objective in words, e.g. `mean dev accuracy on en, de`."""
         names = ", ".join(chosen.name for chosen in self.read)
         return f"{self.aggregate} dev accuracy on {names}"
 
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:
-        """Languages of `sources`, `targets`, and of the targets `enf` and `rest`; none is empty."""
+        """Languages by group: `sources`, `targets`, and `enf` and `rest` among the targets.
+
+        Empty groups are left out.
+        """
         family = tuple(lang for lang in self.targets if lang in FAMILY_OF_ENGLISH)
         rest = tuple(lang for lang in self.targets if lang not in FAMILY_OF_ENGLISH)
         groups = zip(MEANS, (self.train, self.targets, family, rest), strict=True)
         return {group: languages for group, languages in groups if languages}
 
     def averages(self, scores: Mapping[str, Scores]) -> dict[str, Scores]:
-        """Unweighted means over `groups`; one stands only where all its languages were scored."""
+        """Return unweighted means over `groups`, only for groups with all languages scored."""
         return {
             group: mean_scores([scores[lang] for lang in languages])
             for group, languages in self.groups.items()
@@ -151,7 +154,7 @@ class Protocol:
 
 
 def mean_scores(scores: Sequence[Scores]) -> Scores:
-    """Unweighted means of accuracy and F1; `pairs` is the sum."""
+    """Return the unweighted means of accuracy and F1, with the sum of `pairs`."""
     return Scores(
         accuracy=fmean(score.accuracy for score in scores),
         f1=fmean(score.f1 for score in scores),
@@ -172,7 +175,7 @@ def _claim(
     machine_translated: bool | None,
     seen: Sequence[str],
 ) -> str:
-    """In words; `untrained` are languages that choose and are not trained on."""
+    """Return the claim in words; `untrained` are languages that choose but are not trained on."""
     supervised = [lang for lang in targets if lang in train]
     parts = []
     if kind == "oracle":

@@ -1,7 +1,8 @@
-"""The JSON Schema of a study's YAML: editors complete and document its keys from it.
+"""The JSON Schema of a study's YAML, with which editors complete and document its keys.
 
-Made from StudyConfig, and from `tuner.study.trial` where the keys of a block are dotted names of a
-trial's settings. What it accepts can still be refused: rules between keys are left to the loader.
+It is made from StudyConfig, and from `tuner.study.trial` for blocks whose keys are dotted names of
+trial settings. A file that it accepts may still be refused: only the loader checks rules between
+keys.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 
 RANGES = {"number": ("Float", "Int", "PowerOfTwo"), "integer": ("Int", "PowerOfTwo"), "string": ()}
-"""The distributions over a range that suit a setting of a type."""
+"""The range distributions allowed for a setting, by the setting's type."""
 
 
 def study_schema() -> Schema:
-    """JSON Schema (draft 2020-12) of what a file of `search_spaces/` may say."""
+    """Return the JSON Schema (draft 2020-12) of a file of `search_spaces/`."""
     schema = StudyConfig.model_json_schema()
     blocks, parts = schema["properties"], schema["$defs"]
     values = {name: value_schema(name) for name in FIELDS}
@@ -30,7 +31,7 @@ def study_schema() -> Schema:
     blocks["space"] = _by_setting(blocks["space"], {name: _varied(name, parts) for name in FIELDS})
     tuning = parts["TuningDesign"]["properties"]
     tuning["at"] = _by_setting(tuning["at"], values)
-    blocks["design"]["anyOf"][0] = _ref("ScalingDesign")  # the other kind is no file's to say
+    blocks["design"]["anyOf"][0] = _ref("ScalingDesign")  # a file may not have the other kind
     for part in ("Space", "ConfirmDesign", "Arm"):
         del parts[part]
     parts["Condition"] = _by_setting(
@@ -43,7 +44,7 @@ def study_schema() -> Schema:
 
 
 def _by_setting(block: Schema, settings: dict[str, Schema]) -> Schema:
-    """An object whose keys are dotted names of settings, described as `block` is."""
+    """Return an object schema with dotted names of settings as keys and `block`'s description."""
     return {
         "description": block["description"],
         "type": "object",
@@ -53,13 +54,13 @@ def _by_setting(block: Schema, settings: dict[str, Schema]) -> Schema:
 
 
 def _drawn(value: Schema) -> Schema:
-    """Of a setting's values those that a distribution may give: never null."""
+    """Return the schema of a setting's values that a distribution may give, which excludes null."""
     value = next((one for one in value.get("anyOf", ()) if one["type"] != "null"), value)
     return {key: rule for key, rule in value.items() if key not in ("default", "description")}
 
 
 def _varied(name: str, parts: Schema) -> Schema:
-    """What `space:` may say of a setting: a value, a list, or a mapping with a type."""
+    """Return the schema of a setting in `space:`: a value, a list, or a mapping with a type."""
     value = _ref(name)
     ends = {"properties": {"low": value, "high": value}}
     return {
@@ -79,9 +80,9 @@ def _ref(part: str) -> Schema:
 
 
 def _plain(schema: Any) -> Any:
-    """Without titles, which repeat the keys, and OpenAPI's `discriminator`, which is not standard.
+    """Remove titles, which repeat the keys, and OpenAPI's non-standard `discriminator`.
 
-    A key of the YAML is never left out: its value is a schema, and no string.
+    A YAML key called `title` stays: its value is a schema, not a string.
     """
     if isinstance(schema, list):
         return [_plain(item) for item in schema]

@@ -1,4 +1,4 @@
-"""Scores of evaluation sets: what the protocol reads and what records hold."""
+"""Scores of evaluation sets, which the protocol reads and records hold."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=0, lt=10**15)]
-"""Of pairs, steps and the like."""
+"""A count of pairs, steps and the like."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -18,7 +18,7 @@ class Record(BaseModel):
 
 
 class Scores(Record):
-    """How well one evaluation set (or a mean of several) was classified."""
+    """The classification scores of one evaluation set, or a mean over several."""
 
     accuracy: Share = Field(description="share of pairs classified right, 0 to 1")
     f1: Share = Field(

@@ -1,4 +1,4 @@
-"""TrialConfig: every knob of a trial, with its type, unit, default and check, in one place.
+"""TrialConfig: every setting of a trial, with its type, unit, default and check, in one place.
 
 The defaults are XTREME's recipe for PAWS-X (AdamW, 2e-5, batches of 32, no warm-up, no weight
 decay, clipping at 1, linear decay) on monolingual batches and the last layer: the control.
@@ -28,13 +28,13 @@ from tuner.errors import nearest
 from tuner.study.fusions import FUSIONS
 
 REFERENCE_BATCH = 32
-"""Effective batch size, in pairs, that `optim.lr` is stated for when `optim.lr_scaling` is on."""
+"""Effective batch size, in pairs, to which `optim.lr` refers when `optim.lr_scaling` is on."""
 
 
 class Neutral(NamedTuple):
-    """Metadata of a knob that was added later: its value in trials from before it existed.
+    """Metadata of a setting that was added later: its value in trials from before it existed.
 
-    It never changes, whatever becomes of the default, so that a new knob invalidates nothing.
+    This value never changes, even if the default does, so a new setting invalidates no record.
     """
 
     value: Any
@@ -48,7 +48,7 @@ class Part(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _a_number_is_not_true(cls, values: Any) -> Any:
-        """Pydantic would take true for 1: a study of `trials: true` would have one trial."""
+        """Refuse booleans as numbers: Pydantic would read `trials: true` as one trial."""
         for name, value in values.items() if isinstance(values, Mapping) else ():
             if not isinstance(value, bool) or name not in cls.model_fields:
                 continue
@@ -67,7 +67,7 @@ def _known_fusion(kind: str) -> str:
 
 
 class FusionConfig(Part):
-    """Which hidden states the head reads (see `tuner.model.fusion`)."""
+    """The hidden states that the head reads (see `tuner.model.fusion`)."""
 
     kind: Annotated[str, AfterValidator(_known_fusion)] = Field(
         "last",
@@ -96,7 +96,7 @@ class FusionConfig(Part):
 
     @property
     def fuses(self) -> bool:
-        """Whether a lower layer is read."""
+        """True if the head reads a lower layer."""
         return FUSIONS[self.kind].fuses
 
 
@@ -112,7 +112,7 @@ class MixConfig(Part):
 
 
 class BatchConfig(Part):
-    """How many pairs an optimizer step consumes, and how many at a time."""
+    """The number of pairs in an optimizer step, and in a forward pass."""
 
     effective_size: int = Field(32, ge=1, description="pairs an optimizer step consumes (B)")
     micro_size: int = Field(
@@ -140,7 +140,7 @@ class OptimConfig(Part):
     max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
 
     def peak_lr(self, effective_size: int) -> float:
-        """Learning rate at the top of the schedule for an effective batch of `effective_size`."""
+        """Return the schedule's highest learning rate for an effective batch size."""
         ratio = effective_size / REFERENCE_BATCH
         factor = {"none": 1.0, "sqrt": math.sqrt(ratio), "linear": ratio}[self.lr_scaling]
         return self.lr * factor
@@ -167,7 +167,7 @@ class TrialConfig(Part):
 
     @classmethod
     def from_flat(cls, values: Mapping[str, Any]) -> Self:
-        """The configuration of dotted names, e.g. `{"optim.lr": 5e-4}`; the rest by default.
+        """Create a configuration from dotted names such as `{"optim.lr": 5e-4}`, plus defaults.
 
         Raises:
             pydantic.ValidationError: a name is unknown or a value breaks its rule.
@@ -175,23 +175,24 @@ class TrialConfig(Part):
         return cls.model_validate(nest(values))
 
     def flat(self) -> dict[str, Any]:
-        """Every setting by its dotted name, in the order they are declared."""
+        """Return every setting by its dotted name, in the order of declaration."""
         return flatten(self.model_dump())
 
     def identity(self) -> dict[str, Any]:
-        """What makes this configuration another one: all settings but those at a neutral value."""
+        """Return the settings that identify this configuration: all except neutral values."""
         neutral = _neutral()
         known = {n: v for n, v in self.flat().items() if n not in neutral or v != neutral[n]}
         return nest(known)
 
 
 def check_value(name: str, value: Any) -> None:
-    """Check one setting by itself; rules between settings are left to the whole configuration.
+    """Check one setting by itself; TrialConfig checks rules between settings.
 
-    A number is no string: what passes here is compared and multiplied as it stands.
+    The check is strict: a string is not accepted as a number, because callers compare and multiply
+    the value without conversion.
 
     Raises:
-        ValueError: there is no such setting, or it does not take this value.
+        ValueError: the setting is unknown, or its value is not allowed.
     """
     if name not in FIELDS:
         raise ValueError(f"unknown setting {name!r}: {nearest(name, list(FIELDS))}")
@@ -204,7 +205,7 @@ def check_value(name: str, value: Any) -> None:
 
 
 def value_schema(name: str) -> dict[str, Any]:
-    """JSON Schema of what `check_value` accepts, with default and description."""
+    """Return the JSON Schema of a setting's allowed values, with default and description."""
     return _adapter(name).json_schema()
 
 
@@ -216,7 +217,7 @@ def _adapter(name: str) -> TypeAdapter[Any]:
 
 
 def nest(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"optim.lr": 1}` → `{"optim": {"lr": 1}}`."""
+    """Nest dotted names: `{"optim.lr": 1}` → `{"optim": {"lr": 1}}`."""
     nested: dict[str, Any] = {}
     for name, value in values.items():
         *path, leaf = name.split(".")
@@ -230,7 +231,7 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"optim": {"lr": 1}}` → `{"optim.lr": 1}`."""
+    """Flatten to dotted names: `{"optim": {"lr": 1}}` → `{"optim.lr": 1}`."""
     flat: dict[str, Any] = {}
     for name, value in nested.items():
         if isinstance(value, Mapping):
@@ -251,7 +252,7 @@ def _fields(block: type[BaseModel], prefix: str = "") -> dict[str, FieldInfo]:
 
 
 FIELDS: dict[str, FieldInfo] = _fields(TrialConfig)
-"""Every knob of a trial by its dotted name, in the order in which they are declared."""
+"""Every setting of a trial by its dotted name, in the order of declaration."""
 
 
 def _neutral() -> dict[str, Any]:
@@ -264,9 +265,9 @@ def _neutral() -> dict[str, Any]:
 
 
 def _as_recorded(values: Any) -> Any:
-    """Add the neutral value of each knob that a record does not have."""
+    """Add the neutral value of each setting that a record lacks."""
     return nest(_neutral() | flatten(values)) if isinstance(values, Mapping) else values
 
 
 RecordedConfig = Annotated[TrialConfig, BeforeValidator(_as_recorded)]
-"""A configuration as a record has it: one from before a knob existed has its neutral value."""
+"""A recorded configuration; a setting that did not exist yet has its neutral value."""

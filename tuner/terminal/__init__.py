@@ -1,1 +1,1 @@
-"""What a person sees: lines, bars, a study's summary and its live view."""
+"""Output for the terminal: lines, progress bars, a study's summary and its live view."""

@@ -1,4 +1,4 @@
-"""A console on which what others wrote is text, whatever it holds."""
+"""A console that prints untrusted text safely."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tuner.shown import is_printable, printable
 
 
 class TextConsole(Console):
-    """Rich's console, for texts out of files: no control characters, no markup, no emoji codes.
+    """Rich's console without control characters, markup and emoji codes, for text from files.
 
     Args:
-        stderr: write there, where a program reads stdout.
+        stderr: write to stderr, for commands whose stdout a program reads.
     """
 
     def __init__(self, stderr: bool = False) -> None:
@@ -23,7 +23,7 @@ class TextConsole(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """As it is drawn: what moves the cursor is Rich's own, or is written out."""
+        """Render segments; only Rich itself may send control codes, others are spelt out."""
         for segment in super().render(renderable, options):
             if segment.control or is_printable(segment.text):
                 yield segment

@@ -1,4 +1,4 @@
-"""Lines and bars: how far a long step is, live in a terminal, in plain lines in a log."""
+"""Progress of long steps: live bars in a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from rich.text import Text
 from tuner.progress import Advance
 
 SHOW_AFTER, LOG_AFTER, LOG_EVERY = 0.5, 1.0, 30.0
-"""Seconds after which a step is shown in a terminal, is named in a log, and is reported on there"""
+"""Seconds until a step appears in a terminal, until a log names it, and between reports there."""
 REFRESHES = 2
-"""Of what is live, a second."""
+"""Refreshes of a live display per second."""
 MARGIN = 2
-"""Columns kept free at the right: there is room for the ^C that a terminal shows, or all moves."""
+"""Columns kept free at the right, so that the ^C that a terminal prints does not wrap lines."""
 WIDE = 80
-"""Columns from which there is room for what is only good to know."""
+"""Least width in columns of a console that shows optional details."""
 BAR, BAR_DONE = "cyan", "green"
 
 
 def say(console: Console, line: str | Text, style: str | None = None) -> None:
-    """One line, wrapped at words and indented in a terminal, left whole in a log."""
+    """Print a line: wrapped at words and indented in a terminal, unwrapped in a log."""
     text = Text(line) if isinstance(line, str) else line
     if console.is_terminal:
         text = Text("\n  ").join(text.wrap(console, console.width - MARGIN))
@@ -37,29 +37,29 @@ def say(console: Console, line: str | Text, style: str | None = None) -> None:
 
 
 def clock(seconds: float) -> str:
-    """For instance `0:01:05`, or `26:00:00`."""
+    """Format a duration, for example as `0:01:05` or `26:00:00`."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 def bar(done: float, total: float) -> ProgressBar:
-    """A bar as wide as its place."""
+    """Return a progress bar as wide as the space it gets."""
     return ProgressBar(total, done, complete_style=BAR, finished_style=BAR_DONE)
 
 
 class ConsoleProgress:
-    """`Progress` on a console. What is live goes away when it ends; lines stay."""
+    """`Progress` on a console; live displays disappear when they end, lines stay."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def tell(self, line: str) -> None:
-        """Say a fact, in one line."""
+        """Print a fact in one line."""
         say(self._console, line, style="dim")
 
     @contextmanager
     def task(self, name: str, unit: str = "") -> Iterator[Advance]:
-        """Show a step while the block runs: nothing of it where that is only a moment."""
+        """Show a step while the block runs; a short step is not shown."""
         task = _Task(name, unit)
         ended = threading.Event()
         show = self._animate if self._console.is_interactive else self._log
@@ -112,7 +112,7 @@ class _Task:
 
     @property
     def left(self) -> str:
-        """At the pace so far."""
+        """The time left at the pace so far, in words; "" before any progress."""
         if not self.done:
             return ""
         return f"about {clock(self.seconds * (self.total - self.done) / self.done)} left"

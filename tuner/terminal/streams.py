@@ -1,7 +1,7 @@
-"""The standard streams, so that printing never ends a command.
+"""Standard streams that never make printing fail.
 
-A character that a stream's encoding lacks is printed in a readable ASCII form. A stream that nobody
-reads any more, or that is closed or full, drops what is written: a study goes on without it.
+A stream prints characters that its encoding lacks in a readable ASCII form. A stream that nobody
+reads any more, or that is closed or full, drops its output, so that a study goes on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 READABLE = "tuner.readable"
-"""The name of the error handler that writes such forms."""
+"""The name of the codec error handler that writes ASCII forms."""
 FORMS = {
     **{"…": "...", "×": "x", "·": ".", "⊙": "*", "±": "+/-", "→": "->", "⌊": "floor(", "⌋": ")"},
     **dict.fromkeys("–—−⁻", "-") | dict.fromkeys("\u2018’", "'") | dict.fromkeys("“”«»", '"'),
@@ -27,22 +27,22 @@ FORMS = {
     **dict.fromkeys("━╸╺─", "=") | {"│": "|", "█": "#", "░": "~"},
     **dict(zip("▁▂▃▄▅▆▇", "_,-:+*%", strict=True)),
 }
-"""What stands for characters that we print, and for some that others write."""
+"""ASCII forms of characters that this program prints, and of some others."""
 GONE = (errno.EPIPE, errno.EIO, errno.ECONNRESET)
-"""Nobody reads any more: a pipe's reader has ended, a terminal was closed."""
+"""Errors of a stream without a reader: a pipe's reader has ended, or a terminal was closed."""
 
 
 class Outlet(io.FileIO):
-    """A descriptor that can always be written: from its first failure on, it drops everything.
+    """A descriptor whose writes always succeed: after its first failure it drops everything.
 
     Attributes:
-        failure: why it cannot be written any more.
+        failure: the error of the first failed write; None before it.
     """
 
     failure: OSError | None = None
 
     def write(self, data: Buffer, /) -> int:
-        """Write, or drop it: neither raises."""
+        """Write or drop the data, without raising."""
         if self.failure is None:
             try:
                 return super().write(data)
@@ -52,34 +52,34 @@ class Outlet(io.FileIO):
 
 
 def prepare() -> None:
-    """Make the standard streams so, once a process."""
+    """Replace the standard streams; call this once in a process."""
     codecs.register_error(READABLE, readable)
-    for descriptor in range(3):  # else the next file opened, such as a journal, is printed into
+    for descriptor in range(3):  # or prints would go into the next file opened
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free one
     sys.stdout = _prepared(sys.stdout, sys.__stdout__, 1)
     sys.stderr = _prepared(sys.stderr, sys.__stderr__, 2)
 
 
 def unread() -> bool:
-    """Whether stdout has no reader any more: what only shows something ends then."""
+    """Return whether stdout has lost its reader, so that commands that only show can end."""
     failure = _failure(sys.stdout)
     return failure is not None and failure.errno in GONE
 
 
 def unwritten() -> str:
-    """Why the end of stdout's text is missing where somebody waits for it; else nothing."""
+    """Return why output is missing from a stdout that still has a reader; otherwise ""."""
     sys.stdout.flush()
     failure = _failure(sys.stdout)
     return "" if failure is None or failure.errno in GONE else str(failure.strerror)
 
 
 def readable(error: UnicodeError) -> tuple[str, int]:
-    r"""An error handler for codecs: ASCII for what cannot be encoded.
+    r"""Return ASCII for characters that cannot be encoded, as an error handler for codecs.
 
-    A letter with an accent loses it; what has no form is written as in Python, `\u4e2d`.
+    Letters lose their accents; a character without an ASCII form is escaped, as in `\u4e2d`.
     """
     if not isinstance(error, UnicodeEncodeError):
         raise error
@@ -95,7 +95,7 @@ def _form(character: str) -> str:
 
 
 def _prepared(stream: TextIO | None, original: TextIO | None, descriptor: int) -> TextIO:
-    """The stream of a descriptor made anew; what somebody else has put there stays."""
+    """Return a safe stream for a descriptor; keep a stream that other code has installed."""
     if stream is None:  # the descriptor was closed when Python started
         return open(descriptor, "w", encoding="utf-8", errors=READABLE, closefd=False)
     if not isinstance(stream, io.TextIOWrapper):

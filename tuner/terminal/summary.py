@@ -1,6 +1,6 @@
-"""A study at a glance: what the live view shows, and `tuner status`.
+"""The summary of a study, as the live view and `tuner status` show it.
 
-Every line has its place, whatever happens: nothing moves while a study runs.
+Every line keeps its place, so that nothing moves while a study runs.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from tuner.journal.records import ENDED, StudyRecord, TrialRecord
 from tuner.terminal.progress import MARGIN, bar, clock
 
 WIDEST = 100
-"""Columns beyond which a line is no easier to read."""
+"""Greatest width of a line in columns; longer ones are harder to read."""
 MOST_RUNNING = 8
-"""Running trials that are shown one by one."""
+"""Most running trials that get a line each."""
 COLOURS = {
     "running": "cyan",
     "completed": "green",
@@ -31,12 +31,12 @@ COLOURS = {
     "interrupted": "yellow",
     "driver died": "red",
 }
-"""Of states, where there is one of them; the others are as plain as text."""
+"""Colours of states; other states have the colour of text."""
 
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """Where a running trial is; `phase` says at what."""
+    """The progress of a running trial and its current phase."""
 
     pairs_seen: int
     phase: str
@@ -44,17 +44,17 @@ class Heartbeat:
 
 @dataclass(frozen=True)
 class Summary:
-    """A study at a glance.
+    """The summary of a study.
 
     Attributes:
-        study: what its journal says.
-        state: what is shown as its state, in a word or two.
-        working: whether a driver is at work on it now.
-        trials: how many it runs in all.
-        seconds: how long it has taken.
-        now: Unix time, seconds.
-        heartbeats: by trial number; where there is none, a running trial is past what the journal
-            last heard of it.
+        study: the record from its journal.
+        state: the state to show, in a word or two.
+        working: whether a driver runs the study now.
+        trials: number of trials that the study runs in all.
+        seconds: seconds of work so far.
+        now: Unix time in seconds.
+        heartbeats: heartbeats by trial number; a running trial without one has trained at least as
+            far as the journal says.
         running_rows: lines kept free for running trials.
     """
 
@@ -69,17 +69,17 @@ class Summary:
 
     @property
     def ended(self) -> int:
-        """Trials that are over."""
+        """The number of trials that have ended."""
         return sum(trial.state in ENDED for trial in self.study.trials)
 
     @property
     def running(self) -> list[TrialRecord]:
-        """Trials that are being trained, by number."""
+        """The trials that are being trained, in order of number."""
         return [trial for trial in self.study.trials if trial.state == "running" and self.working]
 
     @property
     def seconds_left(self) -> float | None:
-        """From how long trials took so far; None before the first ended, and without a driver."""
+        """The seconds left, by the mean duration of ended trials; None without one or a driver."""
         durations = [took for trial in self.study.trials if (took := _duration(trial)) is not None]
         if not durations or not self.working:
             return None
@@ -92,12 +92,12 @@ class Summary:
         return (sum(left) + waiting * each) / self._at_once()
 
     def _age(self, trial: TrialRecord) -> float:
-        """Seconds since it was started; none where the clock of this machine is behind."""
+        """Return the seconds since a trial started; 0 if this machine's clock is behind."""
         assert trial.started is not None
         return max(0.0, self.now - trial.started)
 
     def _at_once(self) -> int:
-        """How many trials ran when the last one started: steadier than how many run now."""
+        """Count trials that ran when the last one started; steadier than the number now."""
         trials = [(t.started, t.ended) for t in self.study.trials if t.started is not None]
         last = max(started for started, _ in trials)
         return sum(
@@ -105,7 +105,7 @@ class Summary:
         )
 
     def counts(self) -> dict[str, int]:
-        """Trials by state, always the same states in the same order."""
+        """Count trials by state, with the same states in the same order every time."""
         states = [trial.state for trial in self.study.trials]
         under_way = states.count("running") + (0 if self.working else states.count("interrupted"))
         return {
@@ -116,7 +116,7 @@ class Summary:
 
     @property
     def ledger(self) -> Ledger:
-        """Work so far, with what running trials have done since their last rung."""
+        """The ledger so far, including the work of running trials since their last rung."""
         trials = [
             trial.model_copy(update={"pairs_seen": max(trial.pairs_seen, beat.pairs_seen)})
             if trial.state == "running" and (beat := self.heartbeats.get(trial.number))
@@ -135,7 +135,7 @@ class Summary:
         yield Constrain(Group(*above, *self._rows(room)), options.max_width)
 
     def _head(self) -> tuple[Table, Table]:
-        """Name, state and times; a bar of trials."""
+        """Return a line with name, state and times, and a line with a bar of trials."""
         left = self.seconds_left
         times = clock(self.seconds) + (f", about {clock(left)} left" if left is not None else "")
         ended = f"{self.ended:>{len(str(self.trials))}} of {self.trials} trials ended"
@@ -153,7 +153,7 @@ class Summary:
         )
 
     def _best(self) -> list[Text]:
-        """The best at full budget and its settings, in two lines; of a design, how far it is."""
+        """Return two lines: the best trial at full budget and its settings, or a design's state."""
         if self.study.designed:
             return self._planned()
         best = self.study.best
@@ -172,7 +172,7 @@ class Summary:
         return lines
 
     def _planned(self) -> list[Text]:
-        """A design has no best trial: what of it has ended, in two lines."""
+        """Return two lines on the ended trials of a design, which has no best trial."""
         ended = Counter(trial.origin for trial in self.study.trials if trial.state in ENDED)
         compared = f"{ended['design']} trials that are compared have ended"
         if self.study.settings["design"]["kind"] == "scaling":
@@ -181,7 +181,7 @@ class Summary:
         return [Text(what), Text(f"  {compared}")]
 
     def _rungs(self) -> Table:
-        """What happened at each rung."""
+        """Return a table of the trials at each rung."""
         table = Table.grid(padding=(0, 3))
         headings = ("pairs", "reached", "stopped", "  best")[: 2 if self.study.designed else 4]
         for _ in headings:
@@ -200,7 +200,7 @@ class Summary:
         return table
 
     def _work(self) -> Text:
-        """The ledger, in a line."""
+        """Return the ledger in a line."""
         ledger, budget = self.ledger, self.study.settings["budget"]
         limit = budget.get("total_pairs")
         parts = [f"work: {ledger.pairs:,}{f' of {limit:,}' if limit else ''} pairs"]
@@ -214,7 +214,7 @@ class Summary:
         return Text(", ".join(parts), "dim", no_wrap=True, overflow="ellipsis")
 
     def _rows(self, room: int) -> list[RenderableType]:
-        """A line for each running trial, as far as there is room; empty ones that are kept free."""
+        """Return a line for each running trial that fits, and the empty lines kept free."""
         running = self.running
         lines = max(len(running), self.running_rows)
         if lines == 0:
@@ -232,7 +232,7 @@ class Summary:
         beat, full = self.heartbeats.get(trial.number), trial.budget
         if beat is not None:
             what, seen, past = beat.phase, beat.pairs_seen, ""
-        else:  # the journal hears of it every few seconds
+        else:  # the journal is updated every few seconds
             seen = trial.pairs_seen
             what, past = f"for {clock(self._age(trial))}", "past " if seen else ""
         count = f"{past}{seen:,}".rjust(len(f"{'' if beat else 'past '}{full:,}"))
@@ -242,9 +242,9 @@ class Summary:
 
 
 def settings_in_short(trial: TrialRecord, study: StudyRecord) -> str:
-    """What distinguishes a trial from the others: `lr=0.0003, kind=dlfa, layer=2`."""
+    """Return the settings that distinguish a trial: `lr=0.0003, kind=dlfa, layer=2`."""
     if trial.arm:
-        arm = trial.arm.replace("trial ", "the search's trial ")  # its number there is not its here
+        arm = trial.arm.replace("trial ", "the search's trial ")  # a number of the search
         return f"{arm}, seed {trial.config.seed}"
     names = list(study.settings["space"])
     values = trial.config.flat()
@@ -263,7 +263,7 @@ def _shown(value: object) -> str:
 
 
 def _duration(trial: TrialRecord) -> float | None:
-    """Seconds that a trial took which came to its end at one go."""
+    """Return the seconds that a trial took if it ended in its first attempt, otherwise None."""
     if trial.state not in ("completed", "pruned") or trial.attempts != 1:
         return None
     assert trial.started is not None
@@ -276,7 +276,7 @@ def _colour(state: str) -> str:
 
 
 def _line(*parts: RenderableType) -> Table:
-    """A line that fills the width: the last part but one takes what the others leave."""
+    """Return a line as wide as the console; the last part but one takes the remaining width."""
     line = Table.grid(padding=(0, 1), expand=True)
     for place in range(len(parts)):
         wide = place == len(parts) - 2

@@ -1,4 +1,4 @@
-"""A study while it runs: a live view in a terminal, plain lines in a log."""
+"""The view of a running study: live in a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tuner.terminal.summary import Heartbeat, Summary, settings_in_short
 from tuner.timing import now
 
 QUIET = 60.0
-"""Seconds without a line after which a log says what runs."""
+"""Seconds without output after which a log names the running trials."""
 NAMED = 4
-"""Running trials that such a line names."""
+"""Most running trials that such a line names."""
 
 
 class StudyView:
-    """Watches a study; use as a context manager around its run.
+    """Shows a running study; use it as a context manager around the run.
 
-    In a terminal: a summary that stays at the bottom, and a line above it for each trial that
-    ended. Elsewhere: a line for each fact.
+    A terminal shows a summary that stays at the bottom, and a line above it for each ended trial.
+    A log gets a line for each event.
 
     Args:
-        console: where to print.
-        trials: how many the study runs.
+        console: the console to print on.
+        trials: number of trials that the study runs.
     """
 
     def __init__(self, console: Console, trials: int) -> None:
@@ -70,7 +70,7 @@ class StudyView:
             self._live.stop()
 
     def study_started(self, study: StudyRecord) -> None:
-        """Begin with what a resumed study has already."""
+        """Begin with the trials that a resumed study has already."""
         self._study, self._before = study, study.seconds
         self._trials = {trial.number: trial for trial in study.trials}
         rungs = ", ".join(f"{rung:,}" for rung in study.rungs)
@@ -81,7 +81,7 @@ class StudyView:
             self._say("starting workers: each loads its libraries, which takes some seconds")
 
     def trial_started(self, trial: TrialRecord) -> None:
-        """A trial began, or began again."""
+        """Show that a trial began, or began again."""
         self._trials[trial.number] = trial
         self._heartbeats[trial.number] = Heartbeat(trial.last.rung if trial.last else 0, "starting")
         self._most_running = max(self._most_running, len(self._summary().running))
@@ -95,13 +95,13 @@ class StudyView:
             self._say(f"trial {trial.number:03d} started: {settings}")
 
     def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None:
-        """A trial goes on."""
+        """Show the progress of a trial."""
         self._heartbeats[trial.number] = Heartbeat(pairs_seen, phase)
         if not self._live and time.monotonic() - self._said > QUIET:
             self._say(self._running_in_words())
 
     def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None:
-        """A trial reached a rung."""
+        """Show that a trial reached a rung."""
         self._trials[trial.number] = trial
         if not self._live:
             self._say(
@@ -110,14 +110,14 @@ class StudyView:
             )
 
     def trial_ended(self, trial: TrialRecord) -> None:
-        """A trial is over."""
+        """Show that a trial ended."""
         self._trials[trial.number] = trial
         score = f" {trial.last.objective:.2%}" if trial.last else ""
         count = "" if self._live else f" [{self._summary().ended}/{self._budget}]"
         self._say(f"trial {trial.number:03d} {trial.state}{score}: {trial.reason}{count}")
 
     def study_ended(self, study: StudyRecord) -> None:
-        """The driver is done."""
+        """Show that the study's driver has ended."""
         self._study = study
         self._say(f"study {study.name} {study.state}: {study.reason}")
 

@@ -1,4 +1,4 @@
-"""MLflow: a view of a study, made from its records; never a truth, and rebuilt at any time."""
+"""MLflow tracking: a view of studies, written from their records, that can always be rebuilt."""
 
 from tuner.tracking.addresses import default_uri, store_of
 from tuner.tracking.attachments import attach

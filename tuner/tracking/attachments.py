@@ -1,4 +1,4 @@
-"""Files put into a study's run in MLflow, in place of those that had their names: its report."""
+"""Attachment of files to a study's run in MLflow, such as its report."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 def attach(uri: str, experiment: str, study_id: str, texts: Mapping[str, str]) -> bool:
-    """Put files into a study's run. Nothing else is made or changed.
+    """Put files into a study's run, replacing files of the same names; change nothing else.
 
     Args:
-        uri: the store.
+        uri: the address of the store.
         experiment: the name of the study's experiment.
-        study_id: of the study's record.
+        study_id: the id in the study's record.
         texts: contents by name.
 
     Returns:
-        Whether there is a run of the study.
+        Whether the store has a run of the study.
 
     Raises:
         Unreachable: a server does not answer.
-        UserError: the store cannot be used, or does not take them.
+        UserError: the store cannot be used, or does not accept the files.
     """
     if uri.startswith(SQLITE) and not database_file(uri).exists():
         return False
@@ -44,7 +44,7 @@ def attach(uri: str, experiment: str, study_id: str, texts: Mapping[str, str]) -
 
 
 def _run_of(client: MlflowClient, experiment: str, study_id: str) -> str:
-    """The study's own run, which began before its trials'; empty where there is none."""
+    """Return the id of the study's own run, which began before its trials' runs; "" if missing."""
     found = client.get_experiment_by_name(experiment)
     if found is None:
         return ""

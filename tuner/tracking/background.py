@@ -1,8 +1,8 @@
-"""Delivery to MLflow on a thread of its own: a search never waits for it, nor fails with it.
+"""Delivery to MLflow on a background thread, so that a search never waits for it or fails with it.
 
-What waits is no queue of messages but the records that MLflow lacks, at most one of each trial and
-that of the study. So memory is bounded by the study itself, nothing is dropped, and what changes
-several times before it is delivered is delivered once.
+The thread keeps no queue of messages, only the records that MLflow lacks: at most one for each
+trial, and that of the study. So the study's size bounds the memory, nothing is dropped, and a
+record that changes several times before its delivery is delivered once.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from tuner.tracking.store import reach
 from tuner.tracking.tracker import PARENT, Tracker
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-"""Seconds between a failed delivery and the next: doubled each time, up to the longest."""
+"""Seconds between a failed delivery and the next one, doubled each time up to the longest."""
 GIVE_UP = 10.0
-"""Seconds for which a store may go on failing once a study is over."""
+"""Seconds during which a store may keep failing once a study has ended."""
 STALLED = 300.0
-"""Seconds without any sign of a store, not even a failure."""
+"""Seconds without any sign from a store, not even a failure, after which waiting ends."""
 
 
 class BackgroundTracker:
-    """Keeps MLflow equal to the records that it is told of, on one thread, as soon as it can.
+    """Keeps MLflow equal to the records that it receives, on one thread, as soon as it can.
 
     Args:
-        uri: the store. A server is asked at once whether it lets us write; that a sqlite file is
-            made or brought up to date, which takes seconds, is waited for on the thread.
-        experiment: its name; made where there is none.
-        progress: where the user reads.
-        later: go on, and say so, where a server does not answer; it is filled in once it does.
+        uri: the address of the store. The constructor checks at once that a server permits
+            writing; the thread creates a sqlite file or brings it up to date, which takes seconds.
+        experiment: the experiment's name; created if missing.
+        progress: the progress display for the user.
+        later: go on with a message if a server does not answer; it is filled in once it does.
 
     Raises:
-        UserError: nothing answers at `uri`, or it does not let us write.
+        UserError: nothing answers at `uri`, or the store does not permit writing.
     """
 
     def __init__(self, uri: str, experiment: str, progress: Progress, later: bool = False) -> None:
@@ -51,12 +51,12 @@ class BackgroundTracker:
         self._study: StudyRecord | None = None
         self._trials: dict[int, TrialRecord] = {}
         self._lacking: dict[int | None, StudyRecord | TrialRecord] = {}
-        self._changed = threading.Condition()  # of the three above
+        self._changed = threading.Condition()  # guards the three above
         self._closing = threading.Event()
-        self._closed = 0.0  # when; of the monotonic clock, as the next
-        self._sign = 0.0  # the last of the store
-        self._why = ""  # the last delivery failed
-        self._counts = (0, 0)  # trials compared and to be compared
+        self._closed = 0.0  # when `close` was called, by the monotonic clock
+        self._sign = 0.0  # when the store last gave a sign, by the same clock
+        self._why = ""  # why the last delivery failed, or ""
+        self._counts = (0, 0)  # trials compared so far, and in all
         try:
             self._ask()
         except Unreachable as error:
@@ -76,7 +76,7 @@ class BackgroundTracker:
         self._tell(trial)
 
     def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None:
-        """Nothing: MLflow shows rungs."""
+        """Do nothing, since MLflow shows rungs only."""
 
     def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None:
         self._tell(trial)
@@ -88,14 +88,14 @@ class BackgroundTracker:
         self._tell_all(study)
 
     def close(self, hurried: Callable[[], bool] = lambda: False) -> list[str]:
-        """Wait for what is on its way: as long as something arrives.
+        """Wait for pending deliveries as long as some arrive.
 
         Args:
-            hurried: asked whether the user would rather not wait.
+            hurried: called to ask whether the user wants to stop waiting.
 
         Returns:
-            What the user must know: why MLflow lacks something and what to do, in lines; empty
-            where everything arrived.
+            Lines for the user on what MLflow lacks, why, and what to do; empty if everything
+            arrived.
         """
         self._closed = self._sign = time.monotonic()
         self._closing.set()
@@ -152,7 +152,7 @@ class BackgroundTracker:
                     failures, since = 0, now
                 pause = min(FIRST_PAUSE * 2**failures, LONGEST_PAUSE)
                 failures += 1
-                with self._changed:  # what arrived is not known: all is compared
+                with self._changed:  # what arrived is unknown, so compare everything
                     assert self._study is not None
                     self._lacking.setdefault(PARENT, self._study)
                 if not self._closing.is_set():
@@ -164,13 +164,13 @@ class BackgroundTracker:
                     time.sleep(pause)
 
     def _wait(self) -> bool:
-        """Wait until something is lacking: whether it is, or else all is over."""
+        """Wait until a record is lacking or `close` is called; return whether one is lacking."""
         with self._changed:
             self._changed.wait_for(lambda: self._lacking or self._closing.is_set())
             return bool(self._lacking)
 
     def _deliver_next(self) -> None:
-        """The oldest of the records that are lacking, or all where the study itself is."""
+        """Deliver the oldest lacking record, or all records if the study's own is lacking."""
         if self._tracker is None:
             self._tracker = Tracker(self._uri, self._experiment)
         with self._changed:
@@ -188,7 +188,7 @@ class BackgroundTracker:
         self._sign = time.monotonic()
         with self._changed:
             for key, record in lacking.items():
-                if self._lacking.get(key) is record:  # it may have changed again in the meantime
+                if self._lacking.get(key) is record:  # else it changed meanwhile
                     del self._lacking[key]
 
     def _advance(self, done: int, total: int) -> None:

@@ -1,7 +1,8 @@
-"""What MLflow shows of a study's records: names, notes, tags, params, metrics, the dataset.
+"""The contents of MLflow runs, made from records: names, notes, tags, params, metrics, artifacts.
 
-Pure functions of records, so that the same record always gives the same run. Beside what the
-records hold, trials get two metrics and a param that MLflow's table and plots need: see below.
+These are pure functions of records, so that the same record always gives the same run. In addition
+to the records' contents, trials get two metrics and a param that MLflow's table and plots need:
+`SCORE`, `PAIRS_SEEN` and `LOWEST_LAYER`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ STATUS = {
     "failed": "FAILED",
     "interrupted": "KILLED",
 }
-"""MLflow's word for a state; `tuner.state` has ours."""
+"""MLflow's status by our state; the tag `tuner.state` has ours."""
 STUDY_PARAMS = (
     "data.source",
     "encoder.name",
@@ -45,36 +46,38 @@ STUDY_PARAMS = (
     "design.kind",
     "design.hold",
 )
-"""Settings that tell studies apart and never change: MLflow refuses another value of a param."""
+"""Settings that distinguish studies and never change, since MLflow refuses to change a param."""
 NAMED: Mapping[Origin, str] = {
     "baseline": " baseline",
     "tuning": " tuning",
     "sampler": "",
     "design": "",
 }
-"""Behind the number of a trial that is not one of many."""
+"""The word after a trial's number, by the trial's origin."""
 SCORE = "select/score"
-"""A metric: the objective at the full budget, of completed trials alone, which may be ranked.
+"""A metric: the objective at the full budget of a completed trial, by which trials may be ranked.
 
-Absent where they may not: of trials that choose a learning rate, and where steps are held equal.
+Trials that may not be ranked lack it: those that choose a learning rate, and those of a design that
+holds steps equal.
 """
 PAIRS_SEEN = "train/pairs_seen"
-"""A metric: the step again, for columns and axes, where MLflow shows no steps."""
+"""A metric that repeats the step, for columns and axes, where MLflow shows no steps."""
 LOWEST_LAYER = "fusion.lowest_layer"
-"""A param: the lowest layer that the head reads: k where it is fused, the last where it is not.
+"""A param: the lowest layer that the head reads, which is k with fusion and the last one without.
 
-`fusion.layer` is absent in the latter, which plots leave out or draw among the others.
+Without fusion `fusion.layer` is absent, and MLflow's plots mishandle absent params: they leave such
+runs out or draw them among the others.
 """
 DECIMALS = 6
-"""Of a metric; the journal has all of them. Of a diagnostic, which has no scale of its own,
-significant digits."""
+"""Decimals of a metric; the journal has all of them. For diagnostics, which have no fixed scale,
+the number of significant digits."""
 MAX_TAG, MAX_PARAM = 5000, 6000
-"""Characters; what is longer is cut."""
+"""Greatest lengths of a tag and of a param, in characters; longer ones are cut."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """One run, whole. Times are Unix times in milliseconds, as MLflow counts."""
+    """The whole contents of one run. Times are Unix times in milliseconds, as in MLflow."""
 
     name: str
     started: int
@@ -86,7 +89,7 @@ class Contents:
 
 
 def of_study(study: StudyRecord) -> Contents:
-    """The parent run; its metrics are the best trial's, unconfirmed, as its note says."""
+    """Return the parent run; its metrics are the best trial's, unconfirmed, as its note says."""
     ended = [trial.ended for trial in study.trials if trial.ended]
     best, metrics = study.best, []
     if best and best.last:
@@ -106,7 +109,7 @@ def of_study(study: StudyRecord) -> Contents:
             {
                 name: settings.get(name)
                 for name in STUDY_PARAMS
-                if not (study.designed and name.startswith("sampler."))  # it has none
+                if not (study.designed and name.startswith("sampler."))  # a design has no sampler
             }
         ),
         metrics=metrics,
@@ -114,7 +117,7 @@ def of_study(study: StudyRecord) -> Contents:
 
 
 def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
-    """A child of the run `parent`."""
+    """Return a trial's run, as a child of the run `parent`."""
     if trial.state == "running" and study.state != "running":
         trial = trial.model_copy(update={"state": "interrupted"})  # its driver was killed
     started = trial.started or study.created
@@ -155,9 +158,10 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
 
 
 def _failures(trial: TrialRecord) -> str:
-    """Failures by kind, as in `lost 2, out_of_memory 1`; a halved micro-batch is one of the latter.
+    """Count failures by kind, as in `lost 2, out_of_memory 1`.
 
-    Out of memory on a device, the worker goes on by itself: its micro-batch plan tells.
+    A worker that runs out of device memory goes on with halved micro-batches and records no
+    failure. Such halvings are counted from the micro-batch plan.
     """
     counts = Counter[str](failure.kind for failure in trial.failures)
     if trial.last:
@@ -168,7 +172,7 @@ def _failures(trial: TrialRecord) -> str:
 
 
 def metrics_of(evaluations: Iterable[Evaluation]) -> list[Metric]:
-    """Points on the clock of trials, `pairs_seen`, with times of their own: a replay adds none."""
+    """Return points with `pairs_seen` as step and the records' times, so a replay adds none."""
     return [
         point
         for evaluation in evaluations
@@ -181,9 +185,10 @@ def metrics_of(evaluations: Iterable[Evaluation]) -> list[Metric]:
 
 
 def artifacts(study: StudyRecord) -> dict[str, str]:
-    """Files of the parent run: the resolved settings, and a file for each kind of fact.
+    """Return the files of the parent run: the resolved settings, and a file for each kind of fact.
 
-    Of the overlap of sentences the counts alone: the rest is long, and nobody can read it.
+    The file on the overlap of sentences has the counts alone, since the rest is long and not
+    readable.
     """
     facts: dict[str, Any] = {
         name: value for name, value in study.facts.items() if isinstance(value, Mapping)
@@ -215,7 +220,7 @@ def _cut(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def _params(values: Mapping[str, Any]) -> dict[str, str]:
-    """Values as the compare view reads them: numbers as such, what is absent left out."""
+    """Return params as MLflow's compare view reads them: booleans as 0 or 1, none absent."""
     shown = {}
     for name, value in values.items():
         if isinstance(value, bool):

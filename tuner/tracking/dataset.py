@@ -1,4 +1,4 @@
-"""The corpus of a study as MLflow shows it among a run's inputs."""
+"""The corpus of a study as an MLflow dataset, listed among a run's inputs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 MAX_INPUT_TAG = 500
 """Longest tag of an input, in characters."""
 DIGEST = 12
-"""Characters of the data's checksum that name it; the whole stands beside it."""
+"""Characters of the data's checksum that serve as digest; `source` has the whole checksum."""
 
 
 def dataset(data: Mapping[str, Any]) -> DatasetInput:
-    """The corpus: where it is from, what it is known by, what is in it."""
+    """Return the corpus with its source, checksum, languages and counts."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     languages = ", ".join(data.get("languages", ()))

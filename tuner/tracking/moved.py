@@ -1,7 +1,7 @@
-"""A sqlite store that was moved or copied: the files of its runs are beside it, wherever it stands.
+"""Repair of file locations in a sqlite store that was moved or copied.
 
-MLflow writes down absolutely where the files of an experiment and of each run are. In a folder that
-was moved that leads nowhere, and in a copy to the original's files, which would be overwritten.
+MLflow records absolute paths for the files of an experiment and of each run. After a move these
+paths lead nowhere. In a copy they lead to the original's files, which would be overwritten.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 ARTIFACTS = "mlartifacts"
-"""Name of the folder beside a sqlite store that has the files of its runs."""
+"""Name of the folder beside a sqlite store that holds the files of its runs."""
 TAG = "tuner.study_id"
-"""A tag of every run that is a study's or a trial's."""
+"""A tag of every run of a study or trial."""
 _TABLES = {"experiments", "runs", "tags"}
 _OURS = "SELECT run_uuid FROM tags WHERE key = ?"
 _KEPT = {
@@ -28,24 +28,26 @@ _KEPT = {
     ),
     "runs": ("artifact_uri", f"run_uuid IN ({_OURS})", 1),
 }
-"""By table of MLflow's: the column that says where files are, which rows are ours, and how often
-the condition names the tag. An experiment is ours where all of its runs are."""
+"""The column with the location of files, the condition that selects our rows, and the number of
+times that this condition names the tag, for each of MLflow's tables. An experiment is ours if all
+of its runs are."""
 _BELOW = re.compile(r"(\d+/?)?|(\d+/)?[0-9a-f]{32}/artifacts/?")
-"""What comes after the folder: nothing or an experiment's number, or a run's own folder."""
+"""The part of a location after the folder: empty, an experiment's number, or a run's folder."""
 
 
 def follow(database: Path, patience: float) -> None:
-    """Let a store name the files in the folder beside it, where it names such a folder elsewhere.
+    """Make a store's locations of files point to the folder beside it, if they point elsewhere.
 
-    Only those of studies and trials: what else a user keeps in the store stays as it is. So does
-    all that still is in a folder with no store of this name beside it, which did not move along.
+    Only locations of studies and trials change; other entries of the user stay as they are. A
+    location also stays if its folder still exists with no store of this name beside it, since that
+    folder did not move along.
 
     Args:
-        database: the file, which exists.
-        patience: seconds that another process may take to write it.
+        database: the store's file, which exists.
+        patience: seconds to wait for another process that writes to it.
 
     Raises:
-        sqlite3.Error: it is not a database, or cannot be written.
+        sqlite3.Error: the file is not a database, or cannot be written.
     """
     with closing(sqlite3.connect(database, timeout=patience)) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -63,7 +65,7 @@ def follow(database: Path, patience: float) -> None:
 
 
 def _beside(location: str | None, database: Path) -> str | None:
-    """The same place in the folder beside the database; None of one that stays where it is."""
+    """Return the new location in the folder beside the database; None if it stays unchanged."""
     url = urlsplit(location or "")
     if url.scheme not in ("", "file") or url.netloc or not url.path.startswith("/"):
         return None

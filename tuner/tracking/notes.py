@@ -1,4 +1,4 @@
-"""What is said of a study and of a trial in words, in MLflow's Markdown."""
+"""Notes on a study and on a trial, as Markdown for MLflow."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ ORIGINS: Mapping[Origin, str] = {
 
 
 NOTHING_LEARNT = "nothing was learnt: always giving the most frequent label does as well"
-"""What is said of a search whose best trial is at that level."""
+"""The message on a search whose best trial does not beat the most frequent label."""
 
 
 def moment(seconds: float) -> str:
-    """A Unix time, seconds, as ISO 8601 in UTC, to the second."""
+    """Format a Unix time in seconds as ISO 8601 in UTC, to the second."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def study_note(study: StudyRecord) -> str:
-    """Of a study, in Markdown: how it stands, what came of it, what it asks, what may be claimed.
+    """Describe a study in Markdown: its state, best trial, recommendation, question and claim.
 
-    How it stands comes first: MLflow folds all but the first lines.
+    The state comes first, since MLflow folds all but the first lines.
     """
     counts = Counter(trial.state for trial in study.trials)
     trials = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
@@ -54,7 +54,7 @@ def study_note(study: StudyRecord) -> str:
     }
     return "\n".join(
         [
-            "  \n".join(lines),  # two spaces: a new line of the same paragraph
+            "  \n".join(lines),  # two spaces are a line break in Markdown
             "",
             study.settings.get("description") or f"Study `{study.name}`.",
             "",
@@ -64,7 +64,7 @@ def study_note(study: StudyRecord) -> str:
 
 
 def instead_of_confirming(study: StudyRecord) -> str:
-    """What to try where nothing was learnt, with the values that did not help."""
+    """Say what to try after nothing was learnt, with the values that did not help."""
     budget = f"longer training than {study.rungs[-1]:,} pairs (budget.pairs_per_trial)"
     tried = sorted({trial.config.optim.lr for trial in study.trials})
     rates = f"{tried[0]:.3g}" + (f" to {tried[-1]:.3g}" if len(tried) > 1 else "")
@@ -72,7 +72,7 @@ def instead_of_confirming(study: StudyRecord) -> str:
 
 
 def trial_note(trial: TrialRecord, study: StudyRecord) -> str:
-    """Of a trial, in Markdown: how it ended, what it was, and what its numbers may be called."""
+    """Describe a trial in Markdown: its outcome, its origin and settings, and its claim."""
     ended = f"**{trial.state.capitalize()}**"
     if trial.last:
         ended += (

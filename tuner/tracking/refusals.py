@@ -1,4 +1,4 @@
-"""What is said of a store that cannot be used: why, and what to do about that very reason."""
+"""Errors for a store that cannot be used, each with its reason and a remedy for that reason."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from tuner.tracking.addresses import (
 )
 
 UNFIT = frozenset("%?#")
-"""Characters that MLflow takes for a part of an address, not of a file's name."""
+"""Characters that MLflow reads as syntax of an address, so a file's name must not have them."""
 ANOTHER = "--set tracking.uri=… with search and resume, --uri … with ui"
-"""How a study is given another store."""
+"""The options that choose another store."""
 AWAY = (
     "Start it, or look at its log; or use another store: --set tracking.uri=… with search and "
     "resume, where null is a database beside the studies."
 )
-"""What to do about a server that does not answer, or not as it should."""
+"""The remedy for a server that does not answer, or answers wrongly."""
 DRIVERS = {
     "psycopg": "'psycopg[binary]'",
     "psycopg2": "psycopg2-binary",
@@ -38,25 +38,25 @@ DRIVERS = {
     "pyodbc": "pyodbc",
     "pymssql": "pymssql",
 }
-"""By the module that reaches a database: the distribution that has it, often of another name."""
+"""The distribution to install for each database driver, by the name of the driver's module."""
 OUTDATED = re.compile(r"out-of-date database schema \(found version (\w+),")
-"""How MLflow says that another version of it made a database."""
+"""MLflow's error message for a database that another version of it made."""
 
 
 class Unreachable(UserError):
-    """A server that does not answer now, and may do so later."""
+    """An error for a server that does not answer now, but may do so later."""
 
 
 def refused(
     uri: str, reason: str, remedy: str = AWAY, kind: type[UserError] = UserError
 ) -> UserError:
-    """What is said of a store that cannot be used."""
+    """Return the error for a store that cannot be used."""
     problem = f"MLflow's store {uri} cannot be used: {reason}"
     return kind(without_credentials(problem, uri), without_credentials(remedy, uri))
 
 
 def failed(uri: str, error: Exception) -> UserError:
-    """What is said of a request that failed."""
+    """Return the error for a request that failed."""
     from mlflow.exceptions import MlflowException
 
     status: int = 0
@@ -81,7 +81,7 @@ def failed(uri: str, error: Exception) -> UserError:
 
 
 def deleted(uri: str, name: str, identifier: str) -> UserError:
-    """What is said where the experiment is in MLflow's trash."""
+    """Return the error for an experiment in MLflow's trash."""
     restore = f"{_mlflow(uri)} experiments restore --experiment-id {shlex.quote(identifier)}"
     return refused(
         uri,
@@ -92,7 +92,7 @@ def deleted(uri: str, name: str, identifier: str) -> UserError:
 
 
 def of_file(file: Path, error: BaseException) -> str:
-    """What to do where a database in a file fails."""
+    """Return the remedy for an error of a database file."""
     reasons = [str(getattr(each, "sqlite_errorname", "")) for each in _causes(error)]
     uri, kept = f"{SQLITE}{file}", shlex.quote(str(file))
     again = (
@@ -122,7 +122,7 @@ def of_file(file: Path, error: BaseException) -> str:
 
 
 def other_file(*folders: Path) -> str:
-    """A database that could be used, and how: the first that is in order, of these and others."""
+    """Suggest a usable database file and its options, in the first suitable folder."""
     for folder in (*folders, Path("studies").absolute(), Path.home()):
         file = folder / "mlflow.db"
         number = 1
@@ -136,18 +136,18 @@ def other_file(*folders: Path) -> str:
 
 
 def is_writable(place: Path) -> bool:
-    """Whether this process may write to a file, or make one in a folder."""
+    """Return whether this process may write to a file, or create one in a folder."""
     mode = os.W_OK | os.X_OK if os.path.isdir(place) else os.W_OK
     return os.access(place, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def is_file(uri: str) -> bool:
-    """Whether a store is a database in a file."""
+    """Return whether a store is a database in a file."""
     return uri.startswith("sqlite")
 
 
 def in_short(error: BaseException) -> str:
-    """An error in a line: databases go on with their SQL, and requests give the reason last."""
+    """Return an error in a line, without a database's SQL; of requests' errors only the cause."""
     text = " ".join(str(error).partition("[SQL:")[0].split())
     caused = re.search(r"\(Caused by (.*)\)", text)
     return (caused[1] if caused else text)[:300] or type(error).__name__
@@ -160,7 +160,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _mlflow(uri: str) -> str:
-    """MLflow's own command on a store, as it is typed."""
+    """Return the shell command that runs MLflow on a store."""
     return f"MLFLOW_TRACKING_URI={shlex.quote(uri)} {shlex.quote(sys.executable)} -m mlflow"
 
 
@@ -171,7 +171,7 @@ def _version() -> str:
 
 
 def _is_known(revision: str) -> bool:
-    """Whether a database of this revision is one that the MLflow installed here can bring on."""
+    """Return whether the MLflow installed here can upgrade a database of this revision."""
     import mlflow
 
     versions = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"

@@ -1,4 +1,4 @@
-"""MLflow's user interface on the studies' store, for this machine alone."""
+"""`tuner ui`: MLflow's user interface on the studies' store, for this machine alone."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from tuner.tracking.store import SETTINGS, connect
 from tuner.tracking.view import newest
 
 ERROR = re.compile(r"^([\w.]+\.)?[A-Z]\w*(Error|Exception|Exit)\b|\b(ERROR|CRITICAL|Error:)")
-"""A line of a server's log that says what went wrong: an exception's last, or one marked so."""
+"""Lines of a server's log that report an error: the last of a traceback, or one marked so."""
 LONGEST = 500
-"""Characters of it that are shown."""
+"""Most characters of such a line that are shown."""
 STARTUP = 120.0
 """Seconds that MLflow's server has to start; about 18 are usual."""
 
@@ -46,19 +46,20 @@ def serve(uri: str, storage: Path, port: int, announce: Callable[[str, str], Non
     """Run MLflow's user interface on `uri` until Ctrl-C, for this machine alone.
 
     Args:
-        uri: the store; of a server that already runs, its address is announced, and that is all.
-        storage: folder of the studies; what is uploaded through the interface stays in it.
-        port: where it listens, on 127.0.0.1.
-        announce: is told the address once it answers, and that of the newest study's view (empty
-            where there is none, or the server is not ours).
+        uri: the address of the store; if it is a running server, its address is only announced.
+        storage: folder of the studies; it holds uploads through the interface unless the store
+            has its own folder.
+        port: the port to listen on, at 127.0.0.1.
+        announce: called with the address once the server answers, and with the address of the
+            newest study's view ("" if there is none, or the server is not ours).
 
     Raises:
-        UserError: there is no store, the port is taken, or the server ended by itself.
+        UserError: the store is missing, the port is taken, or the server ended by itself.
     """
     if urlsplit(uri).scheme in ("http", "https"):
         announce(without_secrets(uri), "")
         return
-    uri = absolute(uri)  # the server stands elsewhere
+    uri = absolute(uri)  # the server has another working folder
     if uri.startswith(SQLITE) and not os.path.isfile(database_file(uri)):
         raise UserError(
             f"there is no MLflow store at {database_file(uri)}",
@@ -69,7 +70,7 @@ def serve(uri: str, storage: Path, port: int, announce: Callable[[str, str], Non
             f"there is no folder {storage}", "Name the folder of the studies with --storage."
         )
     _check_port(port)
-    connect(uri)  # what is wrong with a store the server would bury in its log
+    connect(uri)  # or errors of the store would hide in the server's log
     artifacts = str(artifact_folder(uri) or storage.resolve() / "mlartifacts")
     options = {
         "--host": "127.0.0.1",
@@ -122,7 +123,7 @@ def _check_port(port: int) -> None:
 
 
 def _answers(server: subprocess.Popen[bytes], port: int) -> bool:
-    """Wait until it does; no proxy comes in between."""
+    """Wait until the server answers, without a proxy; return whether it does."""
     deadline = time.monotonic() + STARTUP
     while server.poll() is None and time.monotonic() < deadline:
         with suppress(OSError):
@@ -138,7 +139,7 @@ def _health(port: int) -> int:
 
 
 def _views(port: int) -> str:
-    """Where the newest study's view is, asked of the server itself; empty where it does not say."""
+    """Ask the server for the address of the newest study's view; return "" without an answer."""
     try:
         return newest(within(60.0, partial(_experiments, port), "MLflow"))
     except Late:
@@ -146,7 +147,7 @@ def _views(port: int) -> str:
 
 
 def _experiments(port: int) -> list[Any]:
-    """All experiments with their tags."""
+    """Return the server's experiments with their tags, at most 1,000."""
     with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         body = json.dumps({"max_results": 1000})
         headers = {"Content-Type": "application/json"}
@@ -167,14 +168,14 @@ def _failed(log: IO[bytes], uri: str) -> UserError:
 
 
 def reason(log: str) -> str:
-    """Why a server ended, from all that it said: the last error in its log, or else its end."""
+    """Return why a server ended: the last error in its log, or else the log's last line."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if ERROR.search(line)]
     return printable((errors or lines or ["it said nothing"])[-1])[:LONGEST]
 
 
 def _end_group(server: subprocess.Popen[bytes]) -> None:
-    """End a process and all of its group: asked first, then made to; no signal ends that early."""
+    """End a process and its group by SIGTERM, then SIGKILL, while ignoring signals here."""
     with ignored():
         with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGTERM)

@@ -1,8 +1,8 @@
-"""A client of MLflow's store, whose every request ends in time.
+"""A client of MLflow's store whose requests all have deadlines.
 
-MLflow tries an address that does not answer again for minutes, before the first word to the user.
-So everything here is tried first with the standard library, and told within seconds. And an answer
-that comes in drips would never end: each request as a whole has a deadline.
+MLflow retries an address that does not answer for minutes, without a message to the user. So this
+module first tries the address with the standard library, and reports an error within seconds. Each
+request has a deadline as a whole, since an answer that comes in drips would never end.
 """
 
 from __future__ import annotations
@@ -45,32 +45,33 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PATIENCE, IN_ALL = 5.0, 10.0
-"""Seconds that an address has for each part of an answer, and for the whole of it, before it counts
-as unreachable."""
+"""Seconds that an address has for each part of an answer, and for the whole answer, before it
+counts as unreachable."""
 TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
-"""Seconds for each part of an answer to a request of MLflow's; the whole has `PARTS` times that."""
+"""MLflow's variable for the seconds that each part of an answer may take; a whole request may take
+`PARTS` times that."""
 PARTS = 2
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 SETTINGS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",  # nobody asked the user; and nodes may be offline
-    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # what fails is raised too; the rest is chatter
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # else every ended run prints two lines
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # we look before a run is made again
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # the user did not consent, and nodes may be offline
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # failures are raised anyway
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # or each ended run prints two lines
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # the tracker checks before it retries
     TIMEOUT: "30",
 }
-"""Read by MLflow from the environment, and only there; what the user has set is kept."""
+"""Settings that MLflow reads only from the environment; values that the user has set are kept."""
 GATEWAY_ERRORS = (502, 503, 504)
-"""What is answered in place of a server that is away."""
+"""HTTP statuses that a gateway answers if the server behind it is unreachable."""
 ACTIVE_MODEL = ("MLFLOW_ACTIVE_MODEL_ID", "_MLFLOW_ACTIVE_MODEL_ID")
-"""Would tie every metric to a model, and fail where the store has none of that name."""
+"""Variables to unset: they tie every metric to a model, which fails if the store lacks it."""
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client of the store at `uri`, which answers and is one that MLflow can use.
+    """Return a client of the store at `uri` after checking that it answers and is usable.
 
     Raises:
-        Unreachable: it does not answer within seconds.
-        UserError: it is of a kind that is refused.
+        Unreachable: the store does not answer within seconds.
+        UserError: the store cannot be used.
     """
     reach(uri)
     try:
@@ -87,7 +88,7 @@ def connect(uri: str) -> MlflowClient:
 
 
 class _InTime:
-    """A client whose every call ends within a deadline."""
+    """Wraps a client so that each call has a deadline."""
 
     def __init__(self, client: MlflowClient) -> None:
         self._client = client
@@ -103,11 +104,11 @@ class _InTime:
 
 
 def reach(uri: str) -> None:
-    """Ask for any answer of the store at `uri`; nothing is made or changed.
+    """Check that the store at `uri` answers, without creating or changing anything.
 
     Raises:
-        Unreachable: none came within seconds.
-        UserError: the store is of a kind that is refused.
+        Unreachable: no answer came within seconds.
+        UserError: the store cannot be used.
     """
     try:
         if is_file(uri):
@@ -126,25 +127,25 @@ def reach(uri: str) -> None:
 
 
 def _make_database(file: Path) -> None:
-    """Let MLflow make its database, and put it in its place whole.
+    """Let MLflow create its database in a temporary folder, and then move it into place whole.
 
-    That takes it seconds, in many steps, and what a process leaves that is killed in the midst of
-    them no other can use or repair.
+    MLflow creates a database in many steps that take seconds. If the process is killed between
+    them, no other process can use or repair the database.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="tuner-mlflow-") as folder:
         made = Path(folder, "mlflow.db")
         _client(f"{SQLITE}{made}")
-        create(file, made.read_bytes())  # or another process has, in the meantime
+        create(file, made.read_bytes())  # does nothing if another process was faster
 
 
 def _client(uri: str) -> MlflowClient:
-    """MLflow's import takes two seconds; creating a database, seven more."""
+    """Return MLflow's own client; the import takes two seconds, a new database seven more."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     for name in ACTIVE_MODEL:
         os.environ.pop(name, None)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings are of what is tried again
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of retries
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from mlflow import MlflowClient
@@ -182,7 +183,7 @@ def _reach(uri: str) -> None:
 def _open_page(address: str) -> None:
     try:
         urlopen(address, timeout=PATIENCE).close()
-    except HTTPError as error:  # it answers; what it wants is told by the client
+    except HTTPError as error:  # it answers; the client reports the error
         error.close()
         if error.code in GATEWAY_ERRORS:
             raise
@@ -192,7 +193,7 @@ def _open_page(address: str) -> None:
 
 
 def _open_sqlite(uri: str) -> None:
-    """Open the file for writing; where there is none, see that it could be made."""
+    """Check that the file can be written or, if it is missing, created."""
     file = database_file(uri)
     if UNFIT & set(str(file)) or not uri.startswith(SQLITE) or file.name == ":memory:":
         raise refused(

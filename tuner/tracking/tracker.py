@@ -1,7 +1,7 @@
-"""A study in MLflow: the study the parent run, each trial a child of it.
+"""The tracker, which writes a study to MLflow: a parent run, and a child run for each trial.
 
-Only `MlflowClient` is used: no active run, nothing of MLflow's own state, so neither
-`MLFLOW_RUN_ID` nor another study in the same process can come in between.
+It uses only `MlflowClient`, with no active run and no other global state of MLflow's. So neither
+`MLFLOW_RUN_ID` nor another study in the same process can interfere.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 PAGE = 250
-"""Runs that one request reads."""
+"""Number of runs that one request reads."""
 KIND = "mlflow.experimentKind"
 EXPERIMENT_TAGS = {
-    KIND: "custom_model_development",  # what MLflow else guesses, and asks
+    KIND: "custom_model_development",  # or MLflow guesses it, and asks the user
     "mlflow.note.content": (
         "A study is one run, its trials are nested under it; steps are `pairs_seen`. "
         "**Views** (above, right) has a table and charts prepared for each study.\n\n"
@@ -38,16 +38,16 @@ EXPERIMENT_TAGS = {
         "ranked against it."
     ),
 }
-"""Written where an experiment is made; from then on they are the user's."""
+"""Tags of a new experiment; later changes are left to the user."""
 IDENTITY = ("mlflow.parentRunId", "tuner.study_id", "tuner.trial")
-"""Tags by which runs are found: never changed, whatever a password looks like."""
+"""Tags by which runs are found; no credentials are masked in them, so they never change."""
 PARENT = None
-"""The study itself among its runs, which have numbers."""
+"""The key of the study's own run; trials' runs have their numbers as keys."""
 
 
 @dataclass
 class Synced:
-    """How many of a study's runs were made, brought up to date and left; duplicates deleted."""
+    """Counts of a study's runs that were made, updated and left unchanged, and of duplicates."""
 
     made: int
     updated: int
@@ -55,26 +55,26 @@ class Synced:
     duplicates: int
 
     def in_words(self) -> str:
-        """In a line."""
+        """Return the counts in a line."""
         said = f"{self.made} runs made, {self.updated} brought up to date, {self.unchanged} left"
         return said + (f", {self.duplicates} duplicates deleted" if self.duplicates else "")
 
 
 class Tracker:
-    """Makes MLflow equal to records. Each call is idempotent: a replay changes nothing.
+    """Makes MLflow equal to records. Each call is idempotent: repeating it changes nothing.
 
-    After an error nothing is known of what arrived: `sync` looks, and comes first again.
+    After an error it is unknown what arrived, so `sync` must be called before `write` again.
 
     Args:
-        uri: the store.
-        experiment: its name; made where there is none.
+        uri: the address of the store.
+        experiment: the experiment's name; created if missing.
 
     Attributes:
-        written: runs that were made or brought up to date so far, each time counted.
+        written: number of times that a run was made or updated so far.
 
     Raises:
-        Unreachable: from every method, where a server does not answer.
-        UserError: from every method, where the store does not take what it is told.
+        Unreachable: from every method, if a server does not answer.
+        UserError: from every method, if the store does not accept a request.
     """
 
     def __init__(self, uri: str, experiment: str) -> None:
@@ -83,21 +83,21 @@ class Tracker:
         self._name = experiment
         self._client = connect(uri)
         self._study: StudyRecord | None = None
-        self._runs: dict[int | None, _Run] | None = None  # by trial number; what MLflow has
-        self._made: set[int | None] = set()  # by the sync under way
+        self._runs: dict[int | None, _Run] | None = None  # MLflow's runs, by trial number
+        self._made: set[int | None] = set()  # by the current sync
         self._updated: set[int | None] = set()
         self._duplicates = 0
         with self._requests():
             self._experiment = self._experiment_id()
 
     def sync(self, study: StudyRecord, advance: Advance = lambda done, total: None) -> Synced:
-        """Make MLflow equal to all that is known of a study; what is so already is left alone.
+        """Make MLflow equal to a study's record; leave runs that are up to date unchanged.
 
-        Goes on after an error, unless nothing got through since the one before.
+        Go on after an error, unless nothing was written since the previous error.
 
         Args:
-            study: as it stands.
-            advance: is told of trials.
+            study: the study's current record.
+            advance: called with the numbers of trials done and in all.
         """
         self._study = study
         self._made, self._updated, self._duplicates = set(), set(), 0
@@ -117,7 +117,7 @@ class Tracker:
         return Synced(len(made), len(updated), len(runs - made - updated), self._duplicates)
 
     def write(self, trial: TrialRecord) -> None:
-        """Make a trial's run equal to its record, in one request but where it begins or ends."""
+        """Make a trial's run equal to its record, in one request unless it begins or ends."""
         assert self._study is not None and self._runs is not None, "sync comes first"
         with self._requests():
             parent = self._runs[PARENT]
@@ -144,13 +144,13 @@ class Tracker:
         if experiment.lifecycle_stage != "active":
             raise deleted(self._uri, self._name, identifier)
         kind = experiment.tags.get(KIND, EXPERIMENT_TAGS[KIND])
-        self._client.set_experiment_tag(identifier, KIND, kind)  # tells who may not write
+        self._client.set_experiment_tag(identifier, KIND, kind)  # fails without write access
         return identifier
 
     def _whole(self, study: StudyRecord, advance: Advance) -> bool:
-        """One go at all that is lacking; False where one of those that it made was there twice.
+        """Write everything that is lacking; return False if a run that it made has a duplicate.
 
-        The study's run ends last: where it has ended, all of it is there.
+        The study's run ends last: once it has ended, everything is in MLflow.
         """
         self._experiment = self._experiment or self._experiment_id()
         runs = self._runs = self._find(study.id)
@@ -175,9 +175,9 @@ class Tracker:
         }
 
     def _find(self, study_id: str) -> dict[int | None, _Run]:
-        """All runs of a study that are in MLflow; those that are there twice are deleted.
+        """Return all runs of a study in MLflow, and delete duplicates.
 
-        A request whose answer was lost is sent again, and a run then made again.
+        Duplicates arise when the answer to a request is lost and the run is made again.
         """
         found: list[Run] = []
         token = None
@@ -186,7 +186,7 @@ class Tracker:
                 [self._experiment],
                 f"tags.`tuner.study_id` = '{study_id}'",
                 max_results=PAGE,
-                order_by=["attributes.start_time ASC"],  # and then by id: every look finds the same
+                order_by=["attributes.start_time ASC"],  # ties by id: the order is stable
                 page_token=token,
             )
             found += page
@@ -216,9 +216,9 @@ class Tracker:
         return run
 
     def _write(self, key: int | None, contents: Contents) -> None:
-        """Make a run equal to its record. The status comes last: one that has ended is whole.
+        """Make a run equal to its record. The status comes last: an ended run is complete.
 
-        A trial's points only grow in number; of a study's, the best trial's, there are two.
+        A trial's points only grow in number. A study's run has two points, those of its best trial.
         """
         from mlflow.entities import Param, RunTag
 
@@ -271,7 +271,7 @@ class Tracker:
 
 
 def _given(identifier: str) -> str:
-    """What MLflow named something; an answer that broke off in its head reads as an empty one."""
+    """Return an id from MLflow; an empty one means that the answer broke off in its headers."""
     if not identifier:
         raise ConnectionError("its answer broke off")
     return str(identifier)
@@ -279,11 +279,11 @@ def _given(identifier: str) -> str:
 
 @dataclass
 class _Run:
-    """What is known of a run in MLflow.
+    """The known state of a run in MLflow.
 
     Attributes:
-        points: how many of its record's are there; -1: unknown, and so are its params.
-        has_data: whether it names the corpus.
+        points: number of its record's points in MLflow; -1 if they and its params are unknown.
+        has_data: whether the run names the corpus.
     """
 
     id: str

@@ -1,9 +1,9 @@
 """Prepared views of MLflow's runs page: columns worth reading, an order, and charts.
 
-A saved view is a tag of the experiment: a name and a state, as MLflow's interface (3.17) writes
-and reads it; the interface lists them under "Views". Two kinds are prepared: one of all studies
-with their trials nested under them, and one a study, its trials ranked. `oracle/…` is in no column
-and its charts are closed: what may not choose does not meet the eye.
+A saved view is a tag of the experiment with a name and a state, in the format of MLflow's interface
+(3.17), which lists views under "Views". This module prepares two kinds: one view of all studies
+with their trials nested under them, and one for each study with its trials ranked. No column shows
+`oracle/…` and its charts are closed, so that nobody chooses by it inadvertently.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from tuner.study.trial import FIELDS, TrialConfig
 from tuner.tracking.contents import LOWEST_LAYER, PAIRS_SEEN, SCORE
 
 SAVED = "mlflow.sharedViewState."
-"""MLflow's prefix of the tags that hold views; what follows is the key in an address."""
+"""MLflow's prefix of the tags that hold views; the rest of the tag is the key in a URL."""
 OURS = f"{SAVED}tuner-"
-"""Prefix of a study's own view; its id follows."""
+"""Prefix of the tag of a study's own view; the study's id follows."""
 STUDIES = f"{SAVED}tuner"
 """The tag of the view of all studies."""
 KEPT = 20
-"""Studies of an experiment that have a view of their own: the newest."""
+"""Number of the newest studies of an experiment that keep a view of their own."""
 QUESTION = (
     "mix.cross_lingual",
     "batch.effective_size",
@@ -35,7 +35,7 @@ QUESTION = (
     "fusion.layer",
     "optim.lr",
 )
-"""Columns of the view of all studies, whichever of them a study varies."""
+"""Settings in the view of all studies, whether a study varies them or not."""
 RUN_NAME = "attributes.`Run Name`"
 CLOSED = (
     "select",
@@ -46,19 +46,19 @@ CLOSED = (
     "oracle/accuracy",
     "oracle/f1",
 )
-"""Sections that MLflow fills with a chart for each metric; a click opens them."""
+"""Sections that MLflow fills with a chart for each metric; they start closed."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A tag of an experiment."""
+    """A saved view, as a tag of an experiment."""
 
     tag: str
     value: str
 
 
 def studies_view(created: float) -> View:
-    """All studies, newest first, the trials nested under them."""
+    """Return the view of all studies, newest first, with their trials nested under them."""
     columns = [_tag("tuner.state"), _metric("best/objective"), *_columns(QUESTION)]
     state = _state(columns, QUESTION) | {"orderByKey": "attributes.start_time"}
     state["columnWidths"][RUN_NAME] += 35  # its trials are indented
@@ -66,7 +66,7 @@ def studies_view(created: float) -> View:
 
 
 def study_view(study: StudyRecord) -> View:
-    """A study's trials: those with the full budget first, the best of them on top."""
+    """Return the view of a study's trials: those at full budget first, the best on top."""
     varied = {*study.settings.get("space", {}), *(study.settings.get("baseline") or {})}
     names = [name for name in FIELDS if name in varied]
     sources = study.settings.get("languages", {}).get("source", ())
@@ -84,13 +84,13 @@ def study_view(study: StudyRecord) -> View:
 
 
 def changes(tags: Mapping[str, str], wanted: Iterable[View]) -> tuple[list[View], list[str]]:
-    """What to write and which tags to delete, so that an experiment holds the views it should.
+    """Return the views to write and the tags to delete, so that an experiment has its views.
 
-    A view that is there is left as it is: it may have been changed in the interface.
+    An existing view stays as it is, since the user may have changed it in the interface.
 
     Args:
         tags: all tags of the experiment.
-        wanted: views that it should have, but for those of studies older than the newest `KEPT`.
+        wanted: views that the experiment should have; only the newest `KEPT` studies get theirs.
     """
     missing = {view.tag: view for view in wanted if view.tag not in tags}
     values = {**tags, **{tag: view.value for tag, view in missing.items()}}
@@ -101,10 +101,10 @@ def changes(tags: Mapping[str, str], wanted: Iterable[View]) -> tuple[list[View]
 
 
 def newest(experiments: Iterable[Mapping[str, Any]]) -> str:
-    """Where MLflow's interface shows the newest study's view, from its root; empty without one.
+    """Return the path of the newest study's view in MLflow's interface; "" without a view.
 
     Args:
-        experiments: as MLflow's REST API (`experiments/search`) gives them.
+        experiments: experiments as MLflow's REST API (`experiments/search`) returns them.
     """
     views = [
         (_created(tag["value"]), experiment["experiment_id"], tag["key"])
@@ -124,7 +124,7 @@ def _created(value: str) -> float:
 
 
 def _envelope(name: str, created: float, state: Mapping[str, Any]) -> str:
-    """A view as MLflow keeps it; the state is compressed, for a tag has 20,000 characters."""
+    """Return a view in MLflow's format; its state is compressed, as a tag has 20,000 characters."""
     packed = b64encode(compress(json.dumps(state).encode())).decode()
     time = round(created * 1000)
     return json.dumps(
@@ -133,7 +133,7 @@ def _envelope(name: str, created: float, state: Mapping[str, Any]) -> str:
 
 
 def _state(columns: list[str], names: Iterable[str]) -> dict[str, Any]:
-    """Columns, and charts over the settings `names`; every run is drawn."""
+    """Return a view's state: columns, and charts over the settings `names` with every run."""
     charts = _charts(list(names))
     opened = dict.fromkeys(chart["metricSectionId"] for chart in charts)
     return {
@@ -151,7 +151,7 @@ def _state(columns: list[str], names: Iterable[str]) -> dict[str, Any]:
             *(_section(name, display=True) for name in opened),
             *(_section(name, display=False) for name in CLOSED),
         ],
-        "isAccordionReordered": True,  # else MLflow sorts the sections by name
+        "isAccordionReordered": True,  # or MLflow sorts the sections by name
         "globalLineChartConfig": {
             "xAxisKey": "metric",  # the step is the same number, but would be called Step
             "selectedXAxisMetricKey": PAIRS_SEEN,
@@ -166,7 +166,7 @@ def _columns(names: Iterable[str]) -> list[str]:
 
 
 def _charts(names: list[str]) -> list[dict[str, Any]]:
-    """Parallel coordinates, learning curves, and the objective over each setting by itself."""
+    """Return charts: parallel coordinates, learning curves, and the objective by setting."""
     axes = [LOWEST_LAYER if name == "fusion.layer" else name for name in names]
     defaults = TrialConfig().flat()
     numbers = [axis for axis in axes if not isinstance(defaults.get(axis), str)]
@@ -213,7 +213,7 @@ def _tag(name: str) -> str:
 
 
 def _width(column: str) -> int:
-    """Pixels that a column wants: for its heading, or for what stands in it."""
+    """Return the width of a column in pixels, for its heading or for its contents."""
     name = column.partition("`")[2].rstrip("`")
-    wanted = {"tuner.reason": 210, "optim.lr": 95, SCORE: 105}  # the last with an arrow beside it
+    wanted = {"tuner.reason": 210, "optim.lr": 95, SCORE: 105}  # the last has an arrow
     return wanted.get(name, 6 * len(name) + 18)

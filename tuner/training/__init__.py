@@ -1,1 +1,1 @@
-"""One trial, trained: the loop, exact accumulation, evaluation, checkpoints."""
+"""Training one trial: the loop, exact gradient accumulation, evaluation and checkpoints."""

@@ -1,8 +1,8 @@
 """The exact gradient of one effective batch, a micro-batch at a time.
 
 The loss of a step is the mean over its B pairs. Each micro-batch of each worker adds the sum over
-its own pairs divided by B, so the gradient is that of one batch of B, also where
-nothing divides.
+its own pairs divided by B, so the gradient is that of one batch of B, even if the sizes do not
+divide each other.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tuner.training.partition import held, passes
 
 
 class OutOfMemory(RuntimeError):
-    """The device's memory does not hold what a trial needs at least."""
+    """The device's memory does not hold the minimum that a trial needs."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what)
@@ -40,13 +40,13 @@ class OutOfMemory(RuntimeError):
 
 @contextmanager
 def none_to_spare(what: str) -> Iterator[None]:
-    """Where memory runs out in the block there is no smaller size to try.
+    """Turn torch's out-of-memory error in the block into `OutOfMemory`: no smaller size is tried.
 
     Args:
-        what: does not fit, then.
+        what: names what does not fit, for the error message.
 
     Raises:
-        OutOfMemory: it ran out.
+        OutOfMemory: memory ran out in the block.
     """
     try:
         yield
@@ -55,19 +55,19 @@ def none_to_spare(what: str) -> Iterator[None]:
 
 
 class MicroBatches:
-    """Splits effective batches by what fits in memory.
+    """Splits effective batches into micro-batches that fit in memory.
 
     Attributes:
-        seed: the trial's.
-        max_length: tokens of a pair at most.
-        size: pairs of that length that a forward pass holds, in every worker; of shorter ones it
-            holds as many more. On out-of-memory it is halved, for good, and the same step run
-            again.
-        plan: (first step, size) for every size there has been. With seed and number of workers it
+        seed: the trial's seed.
+        max_length: most tokens of a pair.
+        size: pairs of `max_length` tokens that a forward pass holds, in every worker; it holds
+            correspondingly more shorter pairs. On out-of-memory it is halved for good, and the same
+            step is run again.
+        plan: (first step, size) for every size so far. With seed and number of workers it
             determines dropout, so a rerun that follows the plan repeats the trial.
-        ahead: sizes to go down to at steps to come, as a plan has them; those not below the size
-            that there is by then are passed over.
-        loss: of some pairs, their sum.
+        ahead: (first step, size) of sizes to go down to at later steps, as in a plan; a size that
+            is not below the current one by then is skipped.
+        loss: computes the sum of the losses of some pairs.
     """
 
     def __init__(
@@ -92,25 +92,25 @@ class MicroBatches:
 
     @property
     def tokens(self) -> int:
-        """Of a forward pass, padding included, at most."""
+        """The most tokens of a forward pass, padding included."""
         return self.size * self.max_length
 
     def gradient(
         self, forward: Forward, pairs: Pairs, step: int, group: Group = ALONE
     ) -> Float[Tensor, ""]:
-        """Set the gradient of the mean loss over `pairs` in every parameter; returns that loss.
+        """Set the gradient of the mean loss over `pairs` in every parameter; return that loss.
 
-        torch's generators are seeded from seed, step and worker: dropout is a function of these and
-        of the micro-batch size, a step can be run again, and resuming needs no generator's state.
+        This seeds torch's generators from seed, step and worker. So dropout is a function of these
+        and of the micro-batch size, a step can be run again, and resuming needs no generator state.
 
         Args:
-            forward: the model, without gradients from before.
+            forward: the model, without earlier gradients.
             pairs: the effective batch, the same in every worker.
-            step: which optimizer step this is.
-            group: the workers that share it; gradient and loss are equal in all of them.
+            step: the number of this optimizer step.
+            group: the workers that share the step; gradient and loss are equal in all of them.
 
         Raises:
-            OutOfMemory: not even one pair fits, in some worker.
+            OutOfMemory: not even one pair fits in some worker's memory.
         """
         while self._ahead and self._ahead[0][0] <= step:
             planned = self._ahead.pop(0)
@@ -142,9 +142,9 @@ class MicroBatches:
     def _accumulate(
         self, forward: Forward, pairs: Pairs, shares: Iterable[list[Int[np.ndarray, " _"]]]
     ) -> Float[Tensor, ""]:
-        """This worker's part of the gradient, and of the loss."""
+        """Add up this worker's part of the gradient; return its part of the loss."""
         total = torch.zeros_like(forward.model.head.bias[0])
-        # Around all passes, weights are cast once.
+        # One autocast context around all passes casts the weights only once.
         with forward.autocast(), self._rows.of(forward.model.encoder.get_input_embeddings()):
             for blocks in shares:
                 parts = [pairs.chosen(share) for share in blocks if len(share) > 0]
@@ -157,12 +157,12 @@ class MicroBatches:
 
 
 class RowGradients:
-    """Gradients of an embedding's rows: those of passes are added up as such, then spread once.
+    """Sparse gradients of an embedding, added up over passes and made dense once per step.
 
     A pass reads some hundreds of a matrix's rows, of which there may be a hundred thousand. The
-    memory of the whole gradient is kept from step to step: to get it anew takes longer than to
-    fill it. All this is for a CPU; a GPU fills a matrix in no time, and would have to wait for the
-    number of rows. An embedding that is not torch's own (I-BERT's) has whole gradients.
+    memory of the dense gradient is kept from step to step, since allocating it takes longer than
+    filling it. This applies only on a CPU: a GPU fills a matrix in no time, and would have to wait
+    for the number of rows. An embedding that is not torch's own (I-BERT's) has dense gradients.
     """
 
     def __init__(self) -> None:
@@ -170,7 +170,10 @@ class RowGradients:
 
     @contextmanager
     def of(self, embedding: nn.Module) -> Iterator[None]:
-        """While passes run that add to the gradient of this embedding, which has none before."""
+        """Collect sparse gradients of an embedding while passes run in the context.
+
+        The embedding has no gradient before, and a dense one after.
+        """
         weight = embedding.weight
         assert isinstance(weight, Tensor)
         assert weight.grad is None

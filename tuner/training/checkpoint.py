@@ -1,8 +1,8 @@
-"""Checkpoints: all that a trial needs to go on bit-equal, in safetensors and JSON.
+"""Checkpoints: everything a trial needs to resume bit-equal, in safetensors and JSON.
 
-A checkpoint is a folder `step-N`: `model.safetensors`, `optimizer.safetensors`, `progress.json`,
-and `manifest.json` with the sha256 of the other three, without which it is none. Two are kept:
-where the last one is damaged, the trial goes on from the one before.
+A checkpoint is a folder `step-N` with `model.safetensors`, `optimizer.safetensors`, `progress.json`
+and `manifest.json`, which holds the sha256 of the other three. A folder without a manifest does not
+count. Two checkpoints are kept: if the last one is damaged, the trial resumes from the one before.
 """
 
 from __future__ import annotations
@@ -35,25 +35,26 @@ MODEL, OPTIMIZER, PROGRESS = "model.safetensors", "optimizer.safetensors", "prog
 MANIFEST = "manifest.json"
 NAME = re.compile(r"step-\d{9}")
 LARGEST_JSON = 2**26
-"""Bytes of a JSON file that is read."""
+"""Most bytes of a JSON file; larger ones are not read."""
 DAMAGE = (FileNotFoundError, NotADirectoryError, ValueError, SafetensorError)
-"""What reading a checkpoint raises that is torn, or not one of ours."""
+"""The exceptions raised by reading a checkpoint that is incomplete or not one of ours."""
 
 State = tuple[nn.Module, Optimizer, "Progress"]
-"""All that is saved of a trial."""
+"""The parts of a trial that are saved."""
 _SUMS = TypeAdapter(dict[str, str])
 
 
 class Progress(BaseModel):
-    """How far a trial has come. Random numbers are functions of seed and step: no state of theirs.
+    """The progress of a trial. It needs no generator state: random numbers depend on seed and step.
 
     Attributes:
-        fingerprint: of everything that determines the trial; a checkpoint of another is refused.
+        fingerprint: a hash of everything that determines the trial; a checkpoint with another one
+            is refused.
         step: optimizer steps done.
-        micro_plan: (first step, pairs of a forward pass) for every size there has been.
-        loss_sum: losses of the steps since the last evaluation, added up.
-        train_seconds: training alone.
-        evaluations: so far, in order.
+        micro_plan: (first step, pairs of a forward pass) for every size so far.
+        loss_sum: sum of the losses since the last evaluation.
+        train_seconds: seconds of training, without evaluation.
+        evaluations: the evaluations so far, in order.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -68,7 +69,7 @@ class Progress(BaseModel):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A complete checkpoint as read back, on the CPU."""
+    """A complete checkpoint, read back to the CPU."""
 
     progress: Progress
     weights: dict[str, Tensor]
@@ -78,11 +79,11 @@ class Checkpoint:
         """Copy weights and optimizer state into place.
 
         Args:
-            model: the trial's.
-            optimizer: its own, with a state for every parameter that had one.
+            model: the trial's model.
+            optimizer: the trial's optimizer, with a state for every parameter that had one.
 
         Raises:
-            UserError: these tensors are not theirs, though the checkpoint says so.
+            UserError: the names, shapes or types of the tensors differ from the trial's.
         """
         pairs = [(model.state_dict(), self.weights), (_state(optimizer), self.optimizer)]
         for own, saved in pairs:
@@ -101,7 +102,7 @@ class Checkpoints:
     """The checkpoints of one trial, of which the two latest are kept.
 
     Args:
-        folder: the trial's own; made when first needed.
+        folder: the trial's own folder, made when it is first needed.
         every_seconds: longest time of training that an interruption may cost.
     """
 
@@ -109,19 +110,19 @@ class Checkpoints:
         self.folder = folder
         self.every_seconds = every_seconds
         self._saved = time.monotonic()
-        self._whole: str | None = None  # the latest that is known to be
+        self._whole: str | None = None  # the name of the latest known to be whole
         self._state: Callable[[], State] | None = None
 
     def follow(self, state: Callable[[], State]) -> None:
-        """Learn where to ask how the trial stands; `keep` does, between two events."""
+        """Register a function that returns the trial's state, for `keep` to call between events."""
         self._state = state
 
     def keep(self) -> None:
-        """Save how the trial stands, where it has come on since it was last saved.
+        """Save the trial's state if it has advanced since it was last saved.
 
         Raises:
-            StorageFull: no space is left; what was saved before stays.
-            NonFiniteLoss: it has diverged, which nobody had looked at yet.
+            StorageFull: no space is left; earlier checkpoints stay.
+            NonFiniteLoss: the trial has diverged, which shows only now that its losses are read.
         """
         if self._state is None:
             return
@@ -130,18 +131,18 @@ class Checkpoints:
             self.save(model, optimizer, progress)
 
     def due(self) -> bool:
-        """Whether the last one is older than `every_seconds`."""
+        """Return whether the last checkpoint is at least `every_seconds` old."""
         return time.monotonic() - self._saved >= self.every_seconds
 
     def save(self, model: nn.Module, optimizer: Optimizer, progress: Progress) -> None:
-        """Write a checkpoint; then remove all but the latest before it that is whole.
+        """Write a checkpoint; then remove all others but the latest whole one before it.
 
         Raises:
-            StorageFull: no space is left; those before it stay.
+            StorageFull: no space is left; earlier checkpoints stay.
         """
         target = self.folder / name_of(progress.step)
         with written(target, last=MANIFEST) as folder, ThreadPoolExecutor(1) as thread:
-            sums: dict[str, Future[str]] = {}  # of one file while the next one is written
+            sums: dict[str, Future[str]] = {}  # each computed while the next file is written
             save_file(_contiguous(_state(optimizer)), folder / OPTIMIZER)
             sums[OPTIMIZER] = thread.submit(sha256, folder / OPTIMIZER)
             save_file(_contiguous(model.state_dict()), folder / MODEL)
@@ -152,17 +153,17 @@ class Checkpoints:
             (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
         for name in names_in(self.folder):
             if name not in (target.name, self._whole):
-                with suppress(OSError):  # the next time, or when the trial is over
+                with suppress(OSError):  # retried at the next save, or when the trial has ended
                     remove(self.folder / name, first=MANIFEST)
         self._whole = target.name
         self._saved = time.monotonic()
 
     def latest(self, fingerprint: str) -> Checkpoint | None:
-        """The latest checkpoint that is whole; None where there is none. Others are passed over.
+        """Return the latest whole checkpoint; None if there is none. Damaged ones are skipped.
 
         Raises:
-            UserError: it belongs to another trial.
-            StorageFull: it cannot be fetched from an object store: no space is left here.
+            UserError: the checkpoint belongs to another trial.
+            StorageFull: no space is left here to fetch the checkpoint from an object store.
         """
         for name in reversed(names_in(self.folder)):
             if not NAME.fullmatch(name):
@@ -170,12 +171,12 @@ class Checkpoints:
             try:
                 with fetched(self.folder / name, (MANIFEST, PROGRESS, MODEL, OPTIMIZER)) as folder:
                     checkpoint = _read(folder)
-            except StorageFull:  # where it is fetched to
+            except StorageFull:  # the disk that it is fetched to is full
                 raise
             except DAMAGE:
                 continue
             except OSError as error:
-                if error.errno != errno.EIO:  # not the disk's fault: it may be there again soon
+                if error.errno != errno.EIO:  # not a disk error: the storage may come back soon
                     raise
                 continue
             if checkpoint.progress.fingerprint != fingerprint:
@@ -190,9 +191,9 @@ class Checkpoints:
 
 
 def as_first(group: Group, progress: Progress, model: nn.Module, optimizer: Optimizer) -> Progress:
-    """Make what the first worker has restored every worker's; returns its progress.
+    """Copy the state that the first worker restored to every worker; return its progress.
 
-    Where nothing was restored, nothing is sent: workers that begin are equal already.
+    If nothing was restored, no tensor is sent: workers that begin are already equal.
     """
     if group.size == 1:
         return progress
@@ -204,56 +205,56 @@ def as_first(group: Group, progress: Progress, model: nn.Module, optimizer: Opti
 
 
 def fingerprint(**parts: Any) -> str:
-    """A sha256 over JSON values that determine a trial."""
+    """Return the sha256 of the JSON values that determine a trial."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def name_of(step: int) -> str:
-    """The name of the folder of a checkpoint after `step` optimizer steps."""
+    """Return the name of the folder of a checkpoint after `step` optimizer steps."""
     return f"step-{step:09d}"
 
 
 def sums_in(folder: Path) -> dict[str, str]:
-    """What a checkpoint's manifest says: the sha256 of each other file.
+    """Read a checkpoint's manifest: the sha256 of each other file.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is damaged.
+        FileNotFoundError: the manifest is missing.
+        ValueError: the manifest is damaged.
     """
     return _SUMS.validate_json(_bytes(folder / MANIFEST))
 
 
 def sha256(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal digits."""
+    """Return the sha256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_covered(path: Path) -> None:
-    """Refuse a file of tensors that is longer or shorter than its head says; it is not read.
+    """Refuse a file of tensors that is longer or shorter than its header says, without reading it.
 
     Raises:
-        SafetensorError: it is.
+        SafetensorError: the file's length does not match its header.
     """
     with safe_open(path, framework="pt"):
         pass
 
 
 def remove_incomplete(folder: Place) -> None:
-    """Remove from a trial's folder what a process that died has left half-written.
+    """Remove half-written files that a process that died has left in a trial's folder.
 
     Raises:
         OSError: something cannot be removed.
     """
     if isinstance(folder, Path) and folder.is_symlink():
-        remove(folder)  # what is elsewhere is not the trial's
+        remove(folder)  # the link's target is not the trial's
     for name in names_in(folder):
         if not (NAME.fullmatch(name) and MANIFEST in names_in(folder / name)):
             remove(folder / name)
 
 
 def _read(folder: Path) -> Checkpoint:
-    """A checkpoint; what is quick to see comes first, gigabytes are summed last."""
+    """Read and check a checkpoint: the quick checks first, the checksums of gigabytes last."""
     sums = sums_in(folder)
     checkpoint = Checkpoint(
         Progress.model_validate_json(_bytes(folder / PROGRESS)),
@@ -269,7 +270,7 @@ def _read(folder: Path) -> Checkpoint:
 def _tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
-    except TypeError as error:  # what torch says of a shape beyond all numbers
+    except TypeError as error:  # torch raises it for a shape that overflows
         raise ValueError(f"{path} holds no tensors") from error
 
 
@@ -280,7 +281,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _state(optimizer: Optimizer) -> dict[str, Tensor]:
-    """The optimizer's tensors by number of the parameter and name, as `7.exp_avg`."""
+    """Return the optimizer's tensors by parameter number and name, such as `7.exp_avg`."""
     state: dict[int, dict[str, Tensor]] = optimizer.state_dict()["state"]
     return {f"{i}.{key}": tensor for i, kept in state.items() for key, tensor in kept.items()}
 

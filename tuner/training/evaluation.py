@@ -1,4 +1,4 @@
-"""Scores of evaluation sets: what is predicted, how well, and the means that a protocol permits."""
+"""Evaluation: predictions for evaluation sets, their scores, and the means a protocol permits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tuner.training.partition import held, passes
 
 @dataclass(frozen=True)
 class Evaluating:
-    """An evaluation is under way: so many pairs of all its sets are done."""
+    """The event that an evaluation is under way, with the pairs done so far in all its sets."""
 
     pairs_done: int
     pairs_total: int
@@ -30,13 +30,13 @@ class Evaluating:
 
 @dataclass(frozen=True)
 class DevScores:
-    """What an evaluation of dev has found.
+    """The scores of an evaluation of dev.
 
     Attributes:
         select: scores of permitted sets by name, and means of these alone.
-        oracle: all others that are recorded.
-        answers: which pairs of each set were classified right, for the journal, by its name;
-            means have none.
+        oracle: all other recorded scores.
+        answers: the pairs of each set that were classified right, encoded for the journal, by the
+            set's name; means have none.
     """
 
     select: dict[str, Scores]
@@ -46,13 +46,13 @@ class DevScores:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of the pairs of an evaluation set, in ascending order of rows.
+    """A model's predictions for the pairs of an evaluation set, in ascending order of rows.
 
     Attributes:
         rows: row indices of the split, those clean in both languages.
-        predicted: classes; in PAWS-X 1 for paraphrases.
-        labels: what is right.
-        num_labels: how many classes there are.
+        predicted: predicted classes; in PAWS-X 1 for paraphrases.
+        labels: true classes.
+        num_labels: number of classes.
     """
 
     rows: Int[np.ndarray, " pairs"]
@@ -61,7 +61,7 @@ class Predictions:
     num_labels: int = 2
 
     def scores(self) -> Scores:
-        """Accuracy, and F1: of class 1 where there are two classes, else the macro-average.
+        """Compute accuracy, and F1 of class 1 if there are two classes, else the macro-average.
 
         The macro-average is the unweighted mean over the classes that occur on either side. F1 of
         a class that occurs on neither is 0.
@@ -76,7 +76,7 @@ class Predictions:
 
     @property
     def right(self) -> Bool[np.ndarray, " pairs"]:
-        """Which pairs were classified right."""
+        """True for each pair that was classified right."""
         return np.asarray(self.predicted == self.labels)
 
     def _f1(self, number: int) -> float:
@@ -95,16 +95,16 @@ def predict(
 ) -> Generator[Evaluating, None, list[Predictions]]:
     """Classify every pair of some sets, without dropout and gradients.
 
-    Yields how far it is, at the beginning and after every forward pass; returns what each set's
-    pairs are taken for. The model is in training after.
+    Yields its progress at the beginning and after every forward pass; returns the predictions for
+    each set. It leaves the model in training mode.
 
     Args:
         forward: the model.
-        corpus: where the pairs are.
-        split: `test` is for `confirm` alone.
-        chosen: the sets: the languages of sentence1 and sentence2.
-        tokens: of a worker's forward pass, padding included, at most. Halved where memory runs out:
-            the predictions stay the same.
+        corpus: the corpus with the pairs.
+        split: the split; `test` is for `confirm` alone.
+        chosen: the sets, given by the languages of sentence1 and sentence2.
+        tokens: most tokens of a worker's forward pass, padding included. It is halved if memory
+            runs out; the predictions stay the same.
         group: the workers that share the pairs; events and predictions are equal in all of them.
 
     Raises:
@@ -141,7 +141,7 @@ def predict(
                 predicted[np.concatenate(shares)] = classes
             done += sum(map(len, waiting.pop(0)))
             yield Evaluating(done, total)
-        group.sum(torch.from_numpy(predicted))  # each pair's class is with one worker, 0 elsewhere
+        group.sum(torch.from_numpy(predicted))  # one worker has each pair's class, others have 0
         labels = corpus.splits[split].labels[rows]
         predictions.append(Predictions(rows, predicted, labels, corpus.num_labels))
     forward.model.train()
@@ -149,11 +149,11 @@ def predict(
 
 
 def _classes(forward: Forward, blocks: list[Pairs]) -> Int[np.ndarray, " pairs"] | None:
-    """What pairs are taken for; None where the device's memory does not hold them."""
+    """Return the predicted classes; None if the device's memory does not hold the pairs."""
     if not blocks:
         return np.array([], dtype=np.int64)
     try:
-        with torch.inference_mode():  # never across a yield: it would hold for the caller too
+        with torch.inference_mode():  # never across a yield: it would affect the caller
             return forward(blocks).argmax(dim=1).cpu().numpy()
     except torch.OutOfMemoryError:
         pass  # outside the handler, which holds on to the tensors of the failed pass
@@ -169,10 +169,10 @@ def evaluate_dev(
     tokens: int,
     group: Group = ALONE,
 ) -> Generator[Evaluating, None, DevScores]:
-    """Dev scores by name, and the means over languages.
+    """Compute dev scores by name, and the means over languages.
 
     `select` is computed from permitted sets alone. A mean that needs a score of `oracle` is in
-    `oracle`. Yields as `predict` does, the sets of both together.
+    `oracle`. Yields its progress as `predict` does, over the sets of both.
     """
     sets = (*protocol.select, *protocol.oracle)
     predictions = yield from predict(forward, corpus, "dev", sets, tokens, group)

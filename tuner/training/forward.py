@@ -1,4 +1,4 @@
-"""A model applied to pairs on its device."""
+"""The forward pass: a model applied to pairs on its device."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from tuner.model.classifier import PairClassifier
 from tuner.model.packing import Block
 
 BLOCK_COST = {"cpu": 2**20, "cuda": 2**30}
-"""Of a block by itself, in tokens of an encoder of hidden size 1: measured on a CPU core in
-bfloat16, estimated for a GPU."""
+"""The fixed cost of a block, by type of device, in tokens of an encoder of hidden size 1. It was
+measured on a CPU core in bfloat16, and estimated for a GPU."""
 
 
 @dataclass(frozen=True)
 class Forward:
-    """A model on a device, in bfloat16 autocast or not; of blocks gives logits."""
+    """A model on a device, with or without bfloat16 autocast; it maps blocks to logits."""
 
     model: PairClassifier
     device: torch.device
     bf16: bool = False
 
     def __call__(self, blocks: Sequence[Pairs]) -> Float[Tensor, "pairs labels"]:
-        """Logits of all the blocks' pairs, in float32 at least."""
+        """Return the logits of all the blocks' pairs, in float32 or a wider type."""
         with self.autocast():
             logits: Tensor = self.model([self.block(pairs) for pairs in blocks])
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def block(self, pairs: Pairs) -> Block:
-        """Pairs on the device."""
+        """Move pairs to the device."""
         types, languages = pairs.token_type_ids, pairs.language_ids
         return Block(
             self.tensor(pairs.input_ids),
@@ -45,19 +45,19 @@ class Forward:
 
     @property
     def block_cost(self) -> float:
-        """What a block of pairs costs by itself, in tokens.
+        """The fixed cost of a block of pairs, in tokens.
 
-        Its operations in each layer take some time to begin, whatever they work on; a token takes
-        in each layer arithmetic that grows with the square of the hidden size.
+        In each layer a block's operations take some time to start, whatever their size, while the
+        arithmetic for a token grows with the square of the hidden size.
         """
         return BLOCK_COST[self.device.type] / self.model.hidden_size**2
 
     def autocast(self) -> torch.autocast:
-        """Where matrices are multiplied in bfloat16, if they are."""
+        """Return a context in which matrices are multiplied in bfloat16 if `bf16` is set."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
     def tensor(self, array: Int[np.ndarray, "*shape"]) -> Int[Tensor, "*shape"]:
-        """The array on the device, sent without waiting; it may be read-only."""
+        """Copy an array, which may be read-only, to the device without waiting for it."""
         host = torch.from_numpy(array if array.flags.writeable else array.copy())
         if self.device.type == "cuda":
             host = host.pin_memory()

@@ -1,9 +1,9 @@
-"""The workers of one trial, seen from one of them: how a step is shared, what they agree on.
+"""The workers of one trial, seen from one of them: how they share a step and communicate.
 
 A data-parallel trial is the same program in every worker (SPMD): each draws the same effective
-batch, takes its share of it, and the gradients are summed before the optimizer, which is the same
-everywhere, takes its step. Everything that workers say to each other goes through a `Group`; of one
-worker, it says nothing and costs nothing.
+batch and takes its share of it, and the gradients are summed before the optimizer, which is the
+same everywhere, takes its step. All communication between workers goes through a `Group`. A group
+of one worker sends nothing and costs nothing.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from torch import Tensor, distributed, nn
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 BUCKET = 2**22
-"""Elements of gradients that are summed in one go: many small messages cost more than one."""
+"""Most elements of gradients summed in one message: many small messages cost more than one."""
 LONGEST_WAIT = timedelta(hours=2)
-"""For another worker: one that is lost shows at once, one that saves may take its time."""
+"""Longest wait for another worker: a lost one is noticed at once, but one may take long to save."""
 
 
 class Disconnected(RuntimeError):
-    """Another worker of the trial cannot be reached: it has gone, or the network has."""
+    """Another worker of the trial cannot be reached: the worker or the network has failed."""
 
 
 @dataclass(frozen=True)
@@ -35,33 +35,34 @@ class Group:
     """The workers of a trial, as one of them sees it.
 
     Attributes:
-        rank: which one this is, from 0. The first reads and writes checkpoints.
-        size: how many there are.
+        rank: this worker's number, from 0. The first worker reads and writes checkpoints.
+        size: number of workers.
 
     Raises:
-        Disconnected: from every method, where another worker cannot be reached.
+        Disconnected: from every method, if another worker cannot be reached.
     """
 
     rank: int = 0
     size: int = 1
 
     def share(self, order: Int[ndarray, " pairs"]) -> Int[ndarray, " share"]:
-        """This worker's of some pairs, dealt like cards: of pairs by length, shares are even.
+        """Return this worker's share of some pairs, which are dealt like cards.
 
-        Shares differ by one pair at most, the first worker's being the largest.
+        Pairs sorted by length are shared evenly. Shares differ by at most one pair, and the first
+        worker's is the largest.
         """
         return order[self.rank :: self.size]
 
     def largest_share(self, pairs: int) -> int:
-        """Pairs of the first worker's share."""
+        """Return the number of pairs in the first worker's share."""
         return -(-pairs // self.size)
 
     def any(self, here: bool) -> bool:
-        """Whether something is so in any worker."""
+        """Return whether the condition `here` is true in any worker."""
         return here if self.size == 1 else self.highest(float(here)) > 0
 
     def highest(self, value: float) -> float:
-        """The highest of the workers' values."""
+        """Return the highest of the workers' values."""
         if self.size == 1:
             return value
         values = torch.tensor(value, dtype=torch.float64)
@@ -79,8 +80,9 @@ class Group:
     def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Make every gradient the sum of the workers' own, bit-equal in all of them.
 
-        One that some worker lacks, having no pair, is zero there. One that all lack stays absent:
-        AdamW leaves such a parameter alone, while by a gradient of zero it would decay.
+        A gradient that a worker lacks, since it has no pair, counts as zero there. One that all
+        workers lack stays absent: AdamW leaves such a parameter alone, while a gradient of zero
+        would make it decay.
         """
         if self.size == 1:
             return
@@ -102,7 +104,7 @@ class Group:
                 gradient.copy_(part.view_as(gradient))
 
     def of_first(self, text: str) -> str:
-        """The first worker's text."""
+        """Return the first worker's text."""
         if self.size == 1:
             return text
         content = torch.frombuffer(bytearray(text, "utf-8"), dtype=torch.uint8)
@@ -112,7 +114,7 @@ class Group:
         return bytes(self.copy_of_first(content).tolist()).decode()
 
     def copy_of_first(self, tensor: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
-        """Make a tensor the first worker's, in place."""
+        """Overwrite a tensor, in place, with the first worker's."""
         if self.size > 1:
             with _talking():
                 distributed.broadcast(tensor.detach(), src=0)
@@ -124,9 +126,9 @@ ALONE = Group()
 
 
 def meeting_place(address: str) -> TCPStore:
-    """Where workers find each other: kept by the first, on a free port of this address of its node.
+    """Open the store where workers find each other, on a free port of this address.
 
-    It is there as long as the object is.
+    The first worker opens it on its node. It stays open as long as the object exists.
     """
     listener = socket.create_server((address, 0))
     port = listener.getsockname()[1]
@@ -136,17 +138,17 @@ def meeting_place(address: str) -> TCPStore:
 
 
 def join(rank: int, size: int, address: str, port: int, device: torch.device) -> Group:
-    """Make this process one of a group of workers; returns when all are there.
+    """Make this process one of a group of workers; return when all have joined.
 
-    Tensors on a GPU are exchanged by NCCL, on the CPU by gloo: what workers agree on never waits
-    for a GPU.
+    NCCL exchanges tensors on a GPU, and gloo those on the CPU, so agreements between workers never
+    wait for a GPU.
 
     Args:
-        rank: which one it is.
-        size: how many there are.
-        address: of the meeting place.
-        port: likewise.
-        device: where this one trains; if that is a GPU, the process sees no other.
+        rank: this worker's number.
+        size: number of workers.
+        address: address of the meeting place.
+        port: port of the meeting place.
+        device: the device of this worker; if it is a GPU, the process sees no other.
     """
     distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
@@ -161,7 +163,7 @@ def join(rank: int, size: int, address: str, port: int, device: torch.device) ->
 def _buckets(
     gradients: Sequence[Float[Tensor, "*shape"]],
 ) -> Iterator[list[Float[Tensor, "*shape"]]]:
-    """All of them, in order, in lists of at most `BUCKET` elements; a larger one is alone."""
+    """Group gradients, in order, into lists of at most `BUCKET` elements; a larger one is alone."""
     bucket: list[Tensor] = []
     held = 0
     for gradient in gradients:
@@ -176,7 +178,7 @@ def _buckets(
 
 @contextmanager
 def _talking() -> Iterator[None]:
-    """Torch's backends say by a plain RuntimeError that another worker has gone."""
+    """Turn the plain RuntimeError of torch's backends for a lost worker into `Disconnected`."""
     try:
         yield
     except torch.OutOfMemoryError:

@@ -1,4 +1,4 @@
-"""The training loop, one for every trial. Read `train` from top to bottom."""
+"""The training loop that every trial runs. Read `train` from top to bottom."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ from tuner.training.processor import processor
 from tuner.training.schedule import lr_multiplier
 
 BF16_HIDDEN_SIZE = 256
-"""Hidden size from which bfloat16 pays on a CPU that computes in it; smaller encoders lose."""
+"""Hidden size from which bfloat16 is faster on a CPU that has it; it slows smaller encoders."""
 EVALUATION_MICRO_BATCHES = 4
-"""Micro-batches that an evaluation's forward pass holds: it keeps no activations."""
+"""Micro-batches that an evaluation's forward pass holds, since it keeps no activations."""
 
 
 @dataclass(frozen=True)
 class Begun:
-    """Training is about to begin, or to go on from a checkpoint at so many pairs."""
+    """The event that training is about to begin, or to resume from a checkpoint at these pairs."""
 
     pairs_seen: int
 
 
 @dataclass(frozen=True)
 class Step:
-    """An optimizer step is done."""
+    """The event that an optimizer step is done."""
 
     step: int
     pairs_seen: int
@@ -64,42 +64,43 @@ def train(
     noise_pairs: int | None = None,
     micro_plan: Sequence[tuple[int, int]] | None = None,
 ) -> Iterator[Begun | Step | Evaluating | Evaluation]:
-    """Train one trial; yields where it begins, every step done, and an evaluation for every rung.
+    """Train one trial; yield where it begins, every step done, and an evaluation for every rung.
 
-    A rung is evaluated at the first step at or past it, which is yielded before; rungs passed by
-    the same step share one evaluation, in the course of which it yields how far that is. Where
-    `checkpoints` holds one, the evaluations it carries are yielded again and training goes on from
-    it, bit-equal on the same machine and number of threads. It is saved at rungs, before the
-    evaluation is yielded, by time, and between two events whenever `checkpoints.keep` is called.
-    Where that was in the course of an evaluation, the evaluation comes first when training goes on.
-    Seeds torch's global generators.
+    A rung is evaluated at the first step at or past it, after that step is yielded. Rungs passed by
+    the same step share one evaluation, which yields its progress meanwhile. If `checkpoints` holds
+    a checkpoint, the evaluations in it are yielded again and training resumes from it, bit-equal on
+    the same machine and number of threads. A checkpoint is saved at rungs, before the evaluation is
+    yielded; by time; and between two events whenever `checkpoints.keep` is called. If that was
+    during an evaluation, training resumes with the evaluation. This seeds torch's global
+    generators.
 
     With several workers this runs in each of them with the same arguments. All yield the same
-    sequence, and no exchange between them spans an event: whoever advances them by equal counts may
-    stop after any.
+    sequence, and no exchange between them spans an event: a caller that advances them by equal
+    counts may stop after any event.
 
     Args:
-        config: the trial.
+        config: the trial's configuration.
         rungs: budgets in pairs, ascending; the last is the full budget and the decay's horizon.
-        protocol: which languages are trained on and evaluated.
+        protocol: the languages that are trained on and evaluated.
         corpus: the pairs.
-        encoder: where training starts.
-        device: where it runs.
-        checkpoints: the trial's own, for the first worker alone; without it nothing is saved.
-        micro_size: as `batch.micro_size`, where less fits than that.
+        encoder: the encoder that training starts from.
+        device: the device that it runs on.
+        checkpoints: the trial's checkpoints, in the first worker alone; if None, nothing is saved.
+        micro_size: replaces `batch.micro_size` if it is smaller.
         group: the workers that share every step and evaluation, seen from this one.
-        noise_pairs: training pairs of each kind on which gradient noise is probed at every rung, a
-            part of its evaluation; None: it is not. All else is the same bit for bit.
-        micro_plan: of an evaluation of the same trial with as many workers: this run takes the same
-            sizes of micro-batches at the same steps, whatever `batch.micro_size` says, and so has
-            the same dropout. Where they do not fit here, they are halved as ever.
+        noise_pairs: training pairs of each kind on which gradient noise is probed at every rung, as
+            part of its evaluation; None for no probe. All else is the same bit for bit.
+        micro_plan: the plan of an evaluation of the same trial with as many workers. This run takes
+            the same sizes of micro-batches at the same steps, whatever `batch.micro_size` says, and
+            so has the same dropout. Sizes that do not fit here are halved as usual.
 
     Raises:
-        NonFiniteLoss: it diverged; noticed before anything is reported or saved.
-        OutOfMemory: model and optimizer, or not even one pair, fit in the device's memory.
+        NonFiniteLoss: the trial diverged; raised before anything is reported or saved.
+        OutOfMemory: model and optimizer, or even a single pair, do not fit in the device's memory.
         Disconnected: another worker cannot be reached.
         StorageFull: a checkpoint cannot be written.
-        UserError: the configuration does not fit encoder or corpus, or the checkpoint is another's.
+        UserError: the configuration does not fit encoder or corpus, or the checkpoint belongs to
+            another trial.
     """
     assert rungs
     assert list(rungs) == sorted(set(rungs))
@@ -144,18 +145,18 @@ def train(
         torch.cuda.reset_peak_memory_stats(device)
 
     def read() -> None:
-        """Read and check the losses that wait."""
+        """Read and check the waiting losses."""
         for loss_read in read_losses(unread, progress.step) if unread else ():
             progress.loss_sum += loss_read
         unread.clear()
 
     def state() -> State:
-        """How the trial stands between two events."""
+        """Return the trial's state between two events."""
         read()
         return model, optimizer, progress
 
     def passed() -> list[int]:
-        """Rungs that have been reached and are not evaluated yet."""
+        """Return the rungs that have been reached and are not evaluated yet."""
         evaluated = {evaluation.rung for evaluation in progress.evaluations}
         return [r for r in rungs if r <= progress.step * size and r not in evaluated]
 
@@ -229,11 +230,11 @@ def train(
 
 
 def adamw(model: PairClassifier, optim: OptimConfig) -> AdamW:
-    """AdamW over the model, the learning rate of each group being `lr_multiplier` × a step's.
+    """Return AdamW over the model; a group's learning rate is its `lr_multiplier` × the step's.
 
-    Biases and LayerNorms do not decay: all parameters of one dimension. Nor does the matrix of
-    token embeddings, of which `tuner.model.vocabulary` cuts the rows that are never read.
-    Parameters of fusion and head have `new_modules_lr`, all others 1.
+    Parameters of one dimension (biases and LayerNorms) do not decay. Nor does the matrix of token
+    embeddings, from which `tuner.model.vocabulary` cuts the rows that are never read. The
+    multiplier is `new_modules_lr` for parameters of fusion and head, and 1 for all others.
     """
     new = model.new_parameters()
     embedding = model.encoder.get_input_embeddings().weight
@@ -252,7 +253,7 @@ def adamw(model: PairClassifier, optim: OptimConfig) -> AdamW:
     ]
     optimizer = AdamW(groups, lr=optim.lr, betas=(0.9, 0.999), eps=optim.eps, fused=True)
     for parameter in model.parameters():
-        # As the first step would, but now: there, memory could run out with some parameters
+        # Allocate now what the first step would: there, memory could run out with some parameters
         # updated and others not. On out-of-memory only a forward or backward pass is run again.
         optimizer.state[parameter] = {
             "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
@@ -263,7 +264,7 @@ def adamw(model: PairClassifier, optim: OptimConfig) -> AdamW:
 
 
 def computes_in_bf16(precision: str, device: torch.device, encoder: PretrainedEncoder) -> bool:
-    """Whether to run in bfloat16 autocast; `auto`: where the hardware has it and gains by it."""
+    """Return whether to use bfloat16 autocast; `auto` does if the hardware gains by it."""
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":
@@ -274,7 +275,7 @@ def computes_in_bf16(precision: str, device: torch.device, encoder: PretrainedEn
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """On a GPU what torch has allocated at most; else what the process, not only the trial, had."""
+    """Return the peak memory in MiB: on a GPU torch's, else that of the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux, bytes on macOS

@@ -1,4 +1,4 @@
-"""What is minimised; and the losses of steps, read and checked.
+"""The loss that training minimises, and the check of each step's loss.
 
 A trial whose loss is NaN or infinite has diverged.
 """
@@ -25,13 +25,13 @@ STEPS_UNREAD = 32
 
 
 def cross_entropy(forward: Forward, parts: Sequence[Pairs]) -> Float[Tensor, ""]:
-    """The cross-entropy of the labels, summed over pairs."""
+    """Return the cross-entropy of the labels, summed over pairs."""
     labels = forward.tensor(np.concatenate([part.labels for part in parts]))
     return F.cross_entropy(forward(parts), labels, reduction="sum")
 
 
 class NonFiniteLoss(RuntimeError):
-    """The loss or the gradient of a step is not a number: the trial has diverged."""
+    """The loss or the gradient of a step is NaN or infinite: the trial has diverged."""
 
     def __init__(self, step: int, loss: float, gradient_norm: float) -> None:
         super().__init__(step, loss, gradient_norm)
@@ -47,7 +47,7 @@ class NonFiniteLoss(RuntimeError):
 
 
 def read_losses(unread: list[tuple[Tensor, Tensor]], step: int) -> list[float]:
-    """Losses of the most recent steps; `step` counts all steps so far.
+    """Read the losses of the most recent steps; `step` counts all steps so far.
 
     Raises:
         NonFiniteLoss: a loss or gradient norm is not finite; names the first such step, from 1.

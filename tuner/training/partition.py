@@ -1,9 +1,9 @@
-"""How pairs are cut into forward passes: little padding, few blocks, none larger than memory holds.
+"""The partition of pairs into forward passes with little padding and few blocks, within memory.
 
-Of pairs sorted by length, neighbours are a block, padded to the longest of them (see
-`tuner.model.packing`). A block costs its tokens, padding included, and something by itself. The cut
-of least cost is found exactly, by dynamic programming over the places where a block may end.
-Neighbouring blocks share a pass as long as it holds them.
+Pairs are sorted by length. Neighbours form a block, padded to its longest pair (see
+`tuner.model.packing`). A block costs its tokens, padding included, plus a fixed cost. Dynamic
+programming over the places where a block may end finds the cut of least cost exactly. Neighbouring
+blocks share a pass as long as it holds them.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ import numpy as np
 from jaxtyping import Int
 
 BLOCK_COST = {"cpu": 16, "cuda": 4096}
-"""Tokens that take as long as what a block costs by itself, by type of device."""
+"""The fixed cost of a block, in tokens that take as long, by type of device."""
 
 Block = Int[np.ndarray, " _"]
-"""Indices of the pairs that are padded to one length."""
+"""The indices of pairs that are padded to one length."""
 
 
 def passes(
     lengths: Int[np.ndarray, " pairs"], tokens: int, cost: float, workers: int = 1
 ) -> list[list[Block]]:
-    """Which pairs go together, the longest first, so that what does not fit shows at once.
+    """Cut pairs into passes, the longest first, so that a lack of memory shows at once.
 
     Args:
         lengths: tokens of each pair.
-        tokens: of a worker's pass, padding included, at most; a longer pair goes alone.
-        cost: of a block by itself, in tokens.
-        workers: that share them: each block is dealt out to all, by `Group.share`.
+        tokens: most tokens of a worker's pass, padding included; a longer pair goes alone.
+        cost: fixed cost of a block, in tokens.
+        workers: number of workers that share the pairs; `Group.share` deals each block out to all.
 
     Returns:
-        The blocks of each pass: at least one.
+        The blocks of each pass, at least one per pass.
     """
     found: list[list[Block]] = []
     for block in blocks(lengths, tokens, cost, workers):
@@ -43,19 +43,19 @@ def passes(
 
 
 def held(one_pass: list[Block], lengths: Int[np.ndarray, " pairs"], workers: int) -> int:
-    """Tokens of the largest worker's share of a pass, padding included."""
+    """Return the tokens of the largest worker's share of a pass, padding included."""
     return sum(-(-len(block) // workers) * int(lengths[block[0]]) for block in one_pass)
 
 
 def blocks(
     lengths: Int[np.ndarray, " pairs"], tokens: int, cost: float, workers: int
 ) -> list[Block]:
-    """The cut of least cost; arguments as for `passes`."""
+    """Cut pairs into the blocks of least total cost; the arguments are those of `passes`."""
     order = np.argsort(-lengths, kind="stable")
-    widths = lengths[order[::workers]]  # of the first worker's pairs, which are the longest
-    least = np.zeros(len(widths) + 1)  # cost of the first so many pairs
-    begins = np.zeros(len(widths) + 1, dtype=np.int64)  # of the last block among them
-    first = 0  # where a block may begin at the earliest
+    widths = lengths[order[::workers]]  # lengths of the first worker's pairs, which are the longest
+    least = np.zeros(len(widths) + 1)  # least cost of the first n pairs
+    begins = np.zeros(len(widths) + 1, dtype=np.int64)  # where their last block begins
+    first = 0  # the earliest place where a block that ends at `end` may begin
     for end in range(1, len(widths) + 1):
         while first < end - 1 and (end - first) * widths[first] > tokens:
             first += 1

@@ -1,4 +1,4 @@
-"""What computes: the name of a GPU or of a CPU, by which scores that differ may be understood."""
+"""The name of the GPU or CPU that computes, recorded because it may explain differing scores."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 
 CPUINFO = Path("/proc/cpuinfo")
 LONGEST = 100
-"""Characters of a name."""
+"""Most characters of a name."""
 
 
 def processor(device: torch.device) -> str:
-    """Its name, as `Intel(R) Xeon(R) Processor @ 2.70GHz` or `NVIDIA H200`."""
+    """Return a name such as `Intel(R) Xeon(R) Processor @ 2.70GHz` or `NVIDIA H200`."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)[:LONGEST]
     return _cpu()
@@ -27,4 +27,4 @@ def _cpu() -> str:
             name, _, value = line.partition(":")
             if name.strip() == "model name" and value.strip():
                 return value.strip()[:LONGEST]
-    return (platform.processor() or platform.machine())[:LONGEST]  # not Linux, or an ARM's
+    return (platform.processor() or platform.machine())[:LONGEST]  # not Linux, or an ARM CPU

@@ -6,16 +6,16 @@ from tuner.study.trial import OptimConfig
 
 
 def lr_multiplier(optim: OptimConfig, pairs_seen: int, full_budget: int) -> float:
-    """What the peak learning rate is multiplied by in a step, 0 to 1.
+    """Return the factor of the peak learning rate in a step, 0 to 1.
 
     It rises linearly from 0 over the first `warmup_ratio` of the budget, then falls linearly to 0
-    at its end, or stays at 1. Where effective batches divide warm-up and budget, the linear one
+    at its end, or stays at 1. If effective batches divide warm-up and budget, the linear schedule
     equals `transformers.get_linear_schedule_with_warmup` at every step.
 
     Args:
-        optim: warm-up and schedule.
+        optim: the settings of warm-up and schedule.
         pairs_seen: pairs consumed before the step.
-        full_budget: pairs of the whole trial, the horizon, wherever the trial is stopped.
+        full_budget: pairs of the whole trial, the horizon even if the trial is stopped earlier.
     """
     warmup = optim.warmup_ratio * full_budget
     if pairs_seen < warmup:

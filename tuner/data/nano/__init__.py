@@ -1,8 +1,8 @@
 """Nano: seven artificial languages with aligned pairs and a tiny pre-trained encoder, built in.
 
 With nano every part of the tool runs offline and in seconds. Nano is artificial: it shows how the
-tool works, never what mBERT does. How it was made: languages.py, pairs.py and pretrain.py, in this
-order; what was measured: docs/nano.md.
+tool works, never what mBERT does. languages.py, pairs.py and pretrain.py, in this order, show how
+it was made. docs/nano.md reports measurements.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _ENCODER = Path(__file__).parent / "encoder"
 
 @cache
 def encoder_folder() -> Path:
-    """The pre-trained encoder and its tokenizer, in Hugging Face format.
+    """Return the folder of the pre-trained encoder and its tokenizer, in Hugging Face format.
 
     Raises:
-        UserError: a file is missing or is not the one whose checksum was recorded.
+        UserError: a file is missing or differs from its recorded checksum.
     """
     check_sums(_ENCODER)
     return _ENCODER
@@ -35,7 +35,7 @@ def check_sums(folder: Path) -> None:
     """Compare every file named in the folder's SHA256SUMS with its checksum.
 
     Raises:
-        UserError: the list, or a file it names, is missing or differs.
+        UserError: SHA256SUMS or a file it names is missing, or a checksum differs.
     """
     remedy = "install the package again, or rebuild it with: python -m tuner.data.nano.pretrain"
     sums = folder / "SHA256SUMS"

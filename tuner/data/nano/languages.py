@@ -1,21 +1,21 @@
 """The seven artificial languages: their world, their words and their grammar.
 
 Nano is artificial. Its languages borrow the codes, the sound and the word order of English, German,
-French, Spanish, Chinese, Japanese and Korean, and nothing else: the words are drawn by chance, and
-one that exists does not mean here what it means there. They exist so that the whole tool runs in
-seconds on a laptop. What they show is how the tool works, never what mBERT does. All words are
-lower-case ASCII letters, so that a BERT tokenizer keeps each of them whole.
+French, Spanish, Chinese, Japanese and Korean, and nothing else. The words are random, and one that
+exists in the real language has another meaning here. They exist so that the whole tool runs in
+seconds on a laptop. They show how the tool works, never what mBERT does. All words are lower-case
+ASCII letters, so that a BERT tokenizer keeps each of them whole.
 
 The world. A `Meaning` fills six slots: an agent does an action to a patient, with an instrument, at
-a place, at a time. Every concept has two words in every language (two wordings of it).
+a place, at a time. Every concept has two words in every language, its two wordings.
 
-The grammar. A meaning can be said in six ways, its `SURFACES`: active or passive, with the place
-and the time in the first, a middle or the last position that the language allows.
+The grammar. A meaning has six `SURFACES`: active or passive, with the place and the time in the
+first, a middle or the last position that the language allows.
 
-What is near and what is far. en, de, fr and es share their names and, but for the German
-verb-second rule, their word order. zh has names of its own and puts place, time and instrument
-before the action. ja and ko put the action last and fuse a name with its case: the name of the
-agent is another word than the same name as patient.
+Near and far languages. en, de, fr and es share their names and, except for the German verb-second
+rule, their word order. zh has its own names and puts place, time and instrument before the action.
+ja and ko put the action last and fuse a name with its case: a name is one word as agent and another
+as patient.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ NEAR = frozenset({"en", "de", "fr", "es"})  # en and its family; the others are 
 
 Slot = Literal["agent", "action", "patient", "instrument", "place", "time"]
 SLOTS: tuple[Slot, ...] = get_args(Slot)
-ROLES: frozenset[Slot] = frozenset({"agent", "patient"})  # the two slots that hold a name
+ROLES: frozenset[Slot] = frozenset({"agent", "patient"})  # the two slots that take a name
 WORDINGS = 2  # words for one concept in one language
 
 
 class Meaning(NamedTuple):
-    """One number a slot, in the order of `SLOTS`: which of the slot's concepts it holds."""
+    """The concepts of a meaning: an index per slot, in the order of `SLOTS`."""
 
     agent: int
     action: int
@@ -50,19 +50,19 @@ CONCEPTS = Meaning(agent=20, action=16, patient=20, instrument=16, place=16, tim
 
 
 def random_meaning(random: Random) -> Meaning:
-    """A uniformly drawn meaning in which nobody acts upon himself."""
+    """Draw a meaning uniformly; agent and patient are different."""
     agent, patient = random.sample(range(CONCEPTS.agent), 2)
     drawn = Meaning(*(random.randrange(concepts) for concepts in CONCEPTS))
     return drawn._replace(agent=agent, patient=patient)
 
 
 def swap_roles(meaning: Meaning) -> Meaning:
-    """Who did it and to whom, exchanged: the same words, another meaning."""
+    """Exchange agent and patient: the same words, another meaning."""
     return meaning._replace(agent=meaning.patient, patient=meaning.agent)
 
 
 def change_slot(meaning: Meaning, slot: Slot, random: Random) -> Meaning:
-    """The meaning with another concept in `slot` (for a role: of someone not yet in it)."""
+    """Replace the concept in `slot`; a new agent or patient is someone not yet in the meaning."""
     taken = {meaning.agent, meaning.patient} if slot in ROLES else {getattr(meaning, slot)}
     free = [concept for concept in range(getattr(CONCEPTS, slot)) if concept not in taken]
     return meaning._replace(**{slot: random.choice(free)})
@@ -75,7 +75,7 @@ Position = Literal["first", "middle", "last"]  # of the place and the time
 
 
 class Surface(NamedTuple):
-    """One of the ways to say a meaning."""
+    """One way to express a meaning: its voice, and the position of place and time."""
 
     voice: Voice
     position: Position
@@ -131,8 +131,8 @@ PARTICLES = ("AT", "WITH", "BY", "WAS")
 
 # --- the words ------------------------------------------------------------------------------------
 
-# Onsets and vowels of a language's syllables, how a stem may end ("-": on its vowel), and the
-# syllables of a stem.
+# For each language: the onsets and vowels of its syllables, the endings of a stem ("-": it ends on
+# its vowel), and the number of syllables in a stem.
 _SOUNDS: dict[str, tuple[str, str, str, int]] = {
     "name": ("b d g k l m n p r s t v", "a e i o u", "- - - l n r", 2),
     "en": ("b bl d dr f gr h l m n p r sl st t th w", "a e i o oo ea", "ck ld ll m nd rk sh", 2),
@@ -143,7 +143,7 @@ _SOUNDS: dict[str, tuple[str, str, str, int]] = {
     "ja": ("h k ky m n r s sh t y", "a e i o u", "-", 3),
     "ko": ("b ch d g h j k m n p s", "a ae eo eu i o u yeo", "- k l m n ng", 2),
 }
-# What follows the stem: the sound of a word class, or the case of a name.
+# The suffix of a stem: the typical ending of a word class, or the case of a name.
 _SUFFIXES: dict[tuple[str, Slot], str] = {
     ("en", "action"): "ed",
     ("en", "time"): "day",
@@ -170,7 +170,7 @@ class Lexicon(NamedTuple):
 
 
 def _invent(sounds: str, random: Random, taken: set[str]) -> str:
-    """A stem in the sound of a language that no language has yet."""
+    """Invent a stem in the sound of a language that no language has taken yet."""
     onsets, vowels, codas, syllables = _SOUNDS[sounds]
     while True:
         parts = [*[onsets, vowels] * syllables, codas]
@@ -208,16 +208,16 @@ LEXICONS = _make_lexicons()
 
 
 class Token(NamedTuple):
-    """A word, and the slot whose concept it names (None: a particle)."""
+    """A word and the slot whose concept it names; None for a particle."""
 
     word: str
     slot: Slot | None
 
 
 def say(language: str, meaning: Meaning, surface: Surface, wording: Meaning) -> list[Token]:
-    """The meaning as a sentence of 8 to 10 words.
+    """Express the meaning as a sentence of 8 to 10 words.
 
-    `wording` says for every slot which of the concept's words to take (0 or 1).
+    `wording` selects one of the concept's two words (0 or 1) for every slot.
     """
     content, particles = LEXICONS[language]
     tokens = []
@@ -232,7 +232,7 @@ def say(language: str, meaning: Meaning, surface: Surface, wording: Meaning) -> 
 
 
 def vocabulary() -> list[str]:
-    """Every word of every language once, in a fixed order."""
+    """Return every word of every language once, in a fixed order."""
     words: dict[str, None] = {}
     for content, particles in LEXICONS.values():
         words.update(dict.fromkeys(particles.values()))

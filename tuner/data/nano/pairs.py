@@ -2,12 +2,13 @@
 
 Every meaning gives two neighbouring pairs with the same first sentence: a paraphrase (label 1: the
 same meaning in another surface) and a near miss (label 0: also another surface, and either the
-roles swapped or one slot changed). Both labels are therefore equally frequent, and no first
-sentence gives its label away.
+roles swapped or one slot changed). Both labels are therefore equally frequent, and a first sentence
+never reveals its label.
 
-Training text outside English is "machine-translated": each slot but the names is mistranslated with
-probability `MISTRANSLATION`, alike in all sentences made from one meaning. Pairs within a language
-stay rightly labelled, pairs across languages become noisy. Dev and test are translated faithfully.
+Training text outside English is "machine-translated": each slot except the names is mistranslated
+with probability `MISTRANSLATION`, in the same way in all sentences of one meaning. Monolingual
+pairs keep their correct labels; cross-lingual pairs become noisy. Dev and test are translated
+faithfully.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from tuner.data.nano.languages import (
 PAIRS: dict[Split, int] = {"train": 4000, "dev": 500, "test": 1000}
 ROLE_SWAPS = 0.3  # share of the near misses; in the others one slot changes
 REWORDING_NEAR, REWORDING_FAR = 0.03, 0.5  # chance of a slot's other word in the second sentence
-MISTRANSLATION = 0.03  # chance for each slot but the names, in training text outside English
+MISTRANSLATION = 0.03  # chance for each slot except the names, in training text outside English
 
 
 class Family(NamedTuple):
@@ -48,7 +49,7 @@ class Family(NamedTuple):
 
 @cache
 def families() -> dict[Split, list[Family]]:
-    """The corpus before it is put into words. No meaning occurs in two families."""
+    """Generate the families of each split. No meaning occurs in two families."""
     random = Random("nano meanings")
     taken: set[Meaning] = set()
 
@@ -70,7 +71,7 @@ def families() -> dict[Split, list[Family]]:
 
 
 def _mistranslate(meanings: list[Meaning], random: Random) -> list[Meaning]:
-    """The meanings with some concepts mistaken for others; equal concepts are mistaken alike."""
+    """Replace some concepts by others, equal concepts in the same way in all meanings."""
     for slot in SLOTS:
         if slot not in ROLES and random.random() < MISTRANSLATION:
             n = getattr(CONCEPTS, slot)
@@ -80,7 +81,7 @@ def _mistranslate(meanings: list[Meaning], random: Random) -> list[Meaning]:
 
 
 def _reword(wording: Meaning, probability: float, random: Random) -> Meaning:
-    """The wording with each slot's word exchanged for its other one with the given probability."""
+    """Exchange each slot's word for its other one with the given probability."""
     return Meaning(*(1 - word if random.random() < probability else word for word in wording))
 
 
@@ -105,5 +106,5 @@ def _rows(language: str, split: Split) -> tuple[Row, ...]:
 
 
 def rows(language: str, split: Split) -> list[Row]:
-    """The pairs of one language and split; ids are parallel over all languages."""
+    """Return the pairs of one language and split; ids are parallel over all languages."""
     return list(_rows(language, split))

@@ -1,20 +1,22 @@
-"""Pre-trains the nano encoder: `python -m tuner.data.nano.pretrain [--seed 0] [--out FOLDER]`.
+"""Pre-training of the nano encoder: `python -m tuner.data.nano.pretrain [--seed 0] [--out FOLDER]`.
 
-It stands in for multilingual pre-training, and says nothing about it. The encoder sees pairs of
-sentences in two languages drawn independently, English far more often than Korean, and learns from
+It takes the place of multilingual pre-training, and says nothing about it. The encoder sees pairs
+of sentences. The language of each is drawn independently, English far more often than Korean. The
+encoder learns three tasks:
 
-- slots: for every content word, whether the other sentence holds another concept in its slot (read
-  from layer 3, so that fine-tuning finds the answers below the last layer);
-- masked words: 10% of the words are hidden and to be named;
-- related: from the first token, whether the two meanings have anything to do with each other
-  (a near miss has; that the first token tells it from a paraphrase is left to fine-tuning).
+- slots: for every content word, predict whether the other sentence has another concept in the same
+  slot (from layer 3, so that fine-tuning finds the answers below the last layer);
+- masked words: predict the 10% of words that are masked;
+- related: predict from the first token whether the two meanings are related. A near miss counts as
+  related; fine-tuning has to learn to tell it from a paraphrase.
 
-No pair of the corpus of pairs.py is among them: the first meaning is never one of the corpus's.
+No pair comes from the corpus of pairs.py: the first meaning is never in the corpus.
 
-So small an encoder did not learn this from BERT's initialisation. What made it learn, found in a
-trial and not taken apart since: embeddings that start out aligned by concept; keys that start equal
-to queries, so that a word attends to its counterpart from the first step on; a larger initial
-deviation; a curriculum that begins with meanings that are the same or unrelated.
+An encoder this small did not learn these tasks from BERT's initialisation. Four changes together
+made it learn; their separate effects were not measured. Embeddings start aligned by concept. Keys
+start equal to queries, so that a word attends to its counterpart from the first step. The initial
+weights have a larger standard deviation. The curriculum begins with meanings that are the same or
+unrelated.
 """
 
 from __future__ import annotations
@@ -55,17 +57,17 @@ from tuner.data.nano.pairs import families
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PAD, _, CLS, SEP, MASK = range(len(SPECIAL))
-IGNORE = -100  # a position with nothing to learn
+IGNORE = -100  # the target of a position without a loss
 MAX_TOKENS = 32  # two sentences of at most 10 words and three special tokens are 23
 
-# How often a language is drawn, and how much of a concept's vector its words start out with.
+# The relative frequency of each language, and the initial alignment of its words with concepts.
 FREQUENCY = {"en": 12.0, "de": 4.0, "fr": 4.0, "es": 2.0, "zh": 0.5, "ja": 0.25, "ko": 0.25}
 ALIGNMENT = {"en": 0.7, "de": 0.7, "fr": 0.7, "es": 0.6, "zh": 0.5, "ja": 0.4, "ko": 0.4}
 
 STEPS, BATCH, PEAK_LR = 4500, 64, 1e-3
-EASY_STEPS = 0.3  # share of the steps with meanings that are only the same or unrelated
-NEAR_MISSES = 0.6  # share of the pairs afterwards that differ in one slot or in the roles
-ROLE_SWAPS = 0.03  # share of the near misses; so few that telling roles is left to fine-tuning
+EASY_STEPS = 0.3  # share of the steps in which meanings are either the same or unrelated
+NEAR_MISSES = 0.6  # share of the later pairs that differ in one slot or in the roles
+ROLE_SWAPS = 0.03  # share of the near misses; so few that fine-tuning has to learn the roles
 MASKED = 0.1
 SLOT_LAYER, MASK_WEIGHT, RELATED_WEIGHT = 3, 0.3, 0.3
 DEVIATION = 0.12  # of the initial weights; BERT's is 0.02
@@ -75,7 +77,7 @@ DEVIATION = 0.12  # of the initial weights; BERT's is 0.02
 
 
 def new_encoder(seed: int) -> BertModel:
-    """The untrained encoder: embeddings aligned by concept, keys equal to queries."""
+    """Build the untrained encoder: embeddings aligned by concept, keys equal to queries."""
     torch.manual_seed(seed)
     config = BertConfig(
         vocab_size=len(SPECIAL) + len(vocabulary()),
@@ -103,7 +105,7 @@ def new_encoder(seed: int) -> BertModel:
 
 
 def _aligned_embeddings(width: int) -> Float[Tensor, "words hidden"]:
-    """sqrt(a) * concept + sqrt(1 - a) * noise for a word of a language with alignment a."""
+    """Return sqrt(a) * concept + sqrt(1 - a) * noise per word, with its language's alignment a."""
     ids = word_ids()
     noise = torch.randn(len(SPECIAL) + len(ids), width)
     names = torch.randn(CONCEPTS.agent, width)
@@ -122,7 +124,7 @@ def _aligned_embeddings(width: int) -> Float[Tensor, "words hidden"]:
 
 
 def word_ids() -> dict[str, int]:
-    """The token id of every word, as the tokenizer counts: line numbers of vocab.txt."""
+    """Return the token id of every word, which is its line number in vocab.txt."""
     return {word: i for i, word in enumerate(vocabulary(), start=len(SPECIAL))}
 
 
@@ -130,7 +132,7 @@ def word_ids() -> dict[str, int]:
 
 
 class Position(NamedTuple):
-    """One place of the encoder's input, and what is to be learnt there."""
+    """One position of the encoder's input, and its targets."""
 
     input_id: int
     segment: int
@@ -139,7 +141,7 @@ class Position(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Sentence pairs; the fields of `Position`, and whether the two meanings are related."""
+    """A batch of sentence pairs: the fields of `Position`; 1 in `related` for related meanings."""
 
     input_ids: Int[Tensor, "pairs tokens"]
     token_type_ids: Int[Tensor, "pairs tokens"]
@@ -149,7 +151,7 @@ class Batch(NamedTuple):
 
 
 class PairMaker:
-    """Draws sentence pairs to learn from; the first meaning is never one of the corpus's."""
+    """A generator of sentence pairs to learn from; the first meaning is never in the corpus."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(f"nano pre-training {seed}")
@@ -158,7 +160,7 @@ class PairMaker:
         self.corpus = {meaning for family in everyone for meaning in family[:2]}
 
     def batch(self, pairs: int, easy: bool) -> Batch:
-        """`pairs` new pairs; `easy` leaves out the near misses."""
+        """Draw `pairs` new pairs; `easy` leaves out the near misses."""
         rows, related = [], []
         for _ in range(pairs):
             first, second, is_related = self._meanings(easy)
@@ -170,7 +172,7 @@ class PairMaker:
         return Batch(ids, segments, words, differs, torch.tensor(related))
 
     def _positions(self, first: Meaning, second: Meaning) -> list[Position]:
-        """[CLS] a sentence of `first` [SEP] a sentence of `second` [SEP]."""
+        """Return [CLS] a sentence of `first` [SEP] a sentence of `second` [SEP]."""
         row = [Position(CLS, 0)]
         for segment, (own, other) in enumerate(((first, second), (second, first))):
             for word, slot in self._sentence(own):
@@ -186,7 +188,7 @@ class PairMaker:
         return row
 
     def _meanings(self, easy: bool) -> tuple[Meaning, Meaning, bool]:
-        """Two meanings, and whether the second was made from the first."""
+        """Draw two meanings; return them, and true if the second was derived from the first."""
         first = self._new_meaning()
         if not easy and self.random.random() < NEAR_MISSES:
             return first, self._near_miss(first), True
@@ -214,7 +216,7 @@ class PairMaker:
 
 
 class Objectives(nn.Module):
-    """The three losses on top of the encoder; thrown away after pre-training."""
+    """The three losses on top of the encoder; discarded after pre-training."""
 
     def __init__(self, encoder: BertModel) -> None:
         super().__init__()
@@ -244,7 +246,7 @@ class Objectives(nn.Module):
 
 
 def pretrain(seed: int, steps: int, progress: Callable[[str], None]) -> BertModel:
-    """The pre-trained encoder; the same for the same seed, machine and versions."""
+    """Pre-train an encoder; the result is the same for the same seed, machine and versions."""
     encoder = new_encoder(seed)
     objectives = Objectives(encoder).train()
     pairs = PairMaker(seed)
@@ -268,7 +270,7 @@ def pretrain(seed: int, steps: int, progress: Callable[[str], None]) -> BertMode
 
 
 def write_folder(encoder: BertModel, folder: Path) -> None:
-    """The encoder and its tokenizer in Hugging Face format, with SHA256SUMS over all its files."""
+    """Write the encoder and its tokenizer in Hugging Face format, with a SHA256SUMS file."""
     folder.mkdir(parents=True, exist_ok=True)
     encoder.save_pretrained(folder)
     (folder / "vocab.txt").write_text("\n".join([*SPECIAL, *vocabulary()]) + "\n", "utf-8")
@@ -284,12 +286,12 @@ def write_folder(encoder: BertModel, folder: Path) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m tuner.data.nano.pretrain")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "encoder")
     args = parser.parse_args()
-    torch.set_num_threads(1)  # as deterministic as floating point gets, and as fast at this size
+    torch.set_num_threads(1)  # for reproducible results; more threads are no faster at this size
     encoder = pretrain(args.seed, STEPS, lambda line: print(line, flush=True))
     write_folder(encoder, args.out)
     print(f"wrote {args.out}")

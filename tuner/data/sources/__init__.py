@@ -1,4 +1,4 @@
-"""Where pairs come from: a source gives tables, and all tables become a corpus in the same way."""
+"""Data sources: each source yields tables, and all tables become a corpus in the same way."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from tuner.errors import UserError
 from tuner.study.data import DataConfig, DirectoryData, FilesData, HubData, NanoData
 
 HEAD = 100
-"""Rows of a large file that `look` reads; small ones it reads whole."""
+"""The number of rows that `look` reads of a large file; it reads small files whole."""
 
 
 def look(data: DataConfig, languages: Sequence[str], train: Sequence[str]) -> int:
-    """Check what small files and the first rows of large ones tell, within a second or two.
+    """Check small files whole, and the first rows of large ones, within a second or two.
 
-    That is paths, columns, languages and labels. Neither torch nor `datasets` is imported, and the
-    network is not asked. Of a dataset on the hub, and of what is built in, no table is read.
+    The check covers paths, columns, languages and labels. It imports neither torch nor `datasets`,
+    and does not use the network. It reads no table of a dataset on the hub or of nano.
 
     Args:
         data: the source.
         languages: all languages of the study.
-        train: those trained on.
+        train: the training languages.
 
     Returns:
-        How many tables were looked at.
+        The number of tables checked.
 
     Raises:
-        UserError: as `load_corpus` would later.
+        UserError: the same errors that `load_corpus` would raise later.
     """
     _check_source(data, languages)
     if isinstance(data, NanoData | HubData):
@@ -59,16 +59,17 @@ def load_corpus(
     train: Sequence[str],
     progress: Callable[[int, int], None] | None = None,
 ) -> Corpus:
-    """The aligned pairs of a study.
+    """Load the aligned pairs of a study.
 
     Args:
         data: the source.
-        languages: all languages of the study; of each, dev is needed, and test read if there.
+        languages: all languages of the study; each needs dev, and test is read if present.
         train: those of `languages` whose training split is needed.
-        progress: called with the tables (a language of a split) read, and those to read in all.
+        progress: called with the number of tables read and the total; a table is a language of a
+            split.
 
     Raises:
-        UserError: a language, folder, file or column is missing, or a file is not as it must be;
+        UserError: a language, folder, file or column is missing, or a file is invalid; the message
             names the file, the line and the reason.
     """
     languages, train = list(dict.fromkeys(languages)), list(dict.fromkeys(train))
@@ -82,7 +83,7 @@ def load_corpus(
         if progress is not None and number < total:
             progress(number, total)
     if progress is not None:
-        progress(total, total)  # also where some have no test
+        progress(total, total)  # even if some languages have no test
 
     every = [table for of_split in tables.values() for table in of_split.values()]
     classes = _classes(data, every)
@@ -122,7 +123,7 @@ def load_corpus(
 
 
 def _check_source(data: DataConfig, languages: Sequence[str]) -> None:
-    """Refuse a folder of the hub's that is not there, and a language that nano lacks."""
+    """Refuse a missing folder in the hub's layout, and a language that nano lacks."""
     if isinstance(data, NanoData):
         unknown = [language for language in languages if language not in nano.LANGUAGES]
         if unknown:
@@ -140,7 +141,7 @@ def _check_source(data: DataConfig, languages: Sequence[str]) -> None:
 def _tables(
     data: DataConfig, languages: list[str], train: list[str], most: int | None = None
 ) -> Iterator[Table]:
-    """What the source has, `most` rows of each file; `datasets` is imported only for the hub."""
+    """Read the source's tables, `most` rows of large files; only the hub imports `datasets`."""
     if isinstance(data, DirectoryData):
         from tuner.data.sources import directory
 
@@ -176,10 +177,11 @@ def _nano(languages: list[str], train: list[str]) -> Iterator[Table]:
 
 
 def _classes(data: DataConfig, tables: Sequence[Table]) -> Classes | None:
-    """The classes that the settings list, else the source declares, else train has.
+    """Return the classes listed in the settings, else declared by the source, else found in train.
 
-    None where train would have to say, and was not read whole: the heads of large files may hold
-    no language of the study.
+    Classes are found in dev if there is no training table. The result is None if they would have to
+    be found in tables that were not read whole: the heads of large files may contain no language of
+    the study.
     """
     if not tables:
         return None
@@ -194,6 +196,6 @@ def _classes(data: DataConfig, tables: Sequence[Table]) -> Classes | None:
 
 
 def _machine_translated(tables: Sequence[Table]) -> bool | None:
-    """True where any training text is machine translation; None where nobody said."""
+    """Return true if any training text is machine translation; None if unknown."""
     said = {table.machine_translated for table in tables}
     return True if True in said else None if None in said else False

@@ -1,4 +1,4 @@
-"""Cells are the columns of a file as they were read, before anyone says what they mean."""
+"""Cells: the columns of a file as they were read, before they are interpreted."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from tuner.data.corpus import Unit
 from tuner.errors import UserError, nearest
 
 Name = str | int
-"""A column's name in the header, or its number, from 1, in a file without a header."""
+"""The name of a column in the header, or its number, from 1, in a file without a header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of a file.
+    """The columns and rows to read from a file.
 
     Attributes:
-        names: of the columns.
+        names: names of the columns.
         key: the setting that names columns, for messages.
         optional: those of `names` that the file may lack.
-        most: rows to read at most; None for all.
+        most: maximum number of rows to read; None for all.
     """
 
     names: Sequence[Name]
@@ -36,12 +36,12 @@ class Cells:
     """Columns of a file as they were read, by name.
 
     Attributes:
-        origin: the file, or what stands for one in messages.
-        columns: values by column; those that were asked for, all of one length.
-        places: the line or row of `origin` that each came from.
-        unit: what `places` count.
-        request: what was asked for.
-        keeps_quotes: quotes around a field are part of its text.
+        origin: the file, or its equivalent in messages.
+        columns: the values of each requested column, all of the same length.
+        places: the line or row of `origin` that each value came from.
+        unit: the unit that `places` count.
+        request: the request for these columns.
+        keeps_quotes: true if quotes around a field are part of its text.
     """
 
     origin: str
@@ -52,14 +52,14 @@ class Cells:
     keeps_quotes: bool = False
 
     def chosen(self, rows: Sequence[int]) -> Cells:
-        """Some of the rows."""
+        """Return some of the rows."""
         if len(rows) == len(self.places):
             return self
         columns = {name: [values[row] for row in rows] for name, values in self.columns.items()}
         return replace(self, columns=columns, places=[self.places[row] for row in rows])
 
     def texts(self, column: Name) -> list[str]:
-        """Ids, labels or languages as text, as `as_text` writes them.
+        """Return ids, labels or languages as text, converted by `as_text`.
 
         Raises:
             UserError: a value is a list, an object or bytes.
@@ -67,10 +67,10 @@ class Cells:
         return [as_text(value) for value in self._scalars(column)]
 
     def sentences(self, column: Name) -> list[str]:
-        """Text; where it is null, blank.
+        """Return the sentences of a column; null becomes a blank text.
 
         Raises:
-            UserError: a value is something else.
+            UserError: a value is neither text nor null.
         """
         values = []
         for place, value in zip(self.places, self.columns[column], strict=True):
@@ -96,7 +96,7 @@ class Cells:
             yield value
 
     def _check_whole(self, column: Name, place: int, value: Any) -> None:
-        """Refuse half a character, which JSON can write and UTF-8 cannot."""
+        """Refuse a lone surrogate, half a character, which JSON can encode but UTF-8 cannot."""
         if isinstance(value, str) and not value.isascii():
             try:
                 value.encode()
@@ -110,7 +110,7 @@ class Cells:
 
 
 def check_columns(origin: str, request: Request, there: Sequence[str]) -> None:
-    """Refuse a table that lacks a column, or has it twice."""
+    """Refuse a table that lacks a requested column or has it twice."""
     missing = [name for name in request.names if name not in there and name not in request.optional]
     if missing:
         raise UserError(
@@ -133,7 +133,7 @@ def _hint(missing: Name, there: Sequence[str]) -> str:
 
 
 def as_text(value: Any) -> str:
-    """A scalar as it is written in a file: null and NaN are blank, 1.0 is `1`, true is `true`."""
+    """Return a scalar as a file writes it: null and NaN are blank, 1.0 is `1`, true is `true`."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bool):

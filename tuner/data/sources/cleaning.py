@@ -1,4 +1,4 @@
-"""From tables to clean rows: labels become classes, rows get ids, what is not clean is dropped."""
+"""Cleaning of tables: labels become classes, rows get ids, and unusable rows are dropped."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from tuner.data.sources.tables import Table
 from tuner.errors import UserError
 
 UNTRANSLATED = "NS"
-"""What PAWS-X has where a sentence could not be translated."""
+"""The text that PAWS-X has in place of a sentence that could not be translated."""
 
 
 def identify(
     split: Split, tables: Mapping[str, Table]
 ) -> tuple[dict[str, Sequence[str]], tuple[str, ...]]:
-    """Ids of every language's rows, and a note on how they were come by.
+    """Return the ids of every language's rows, and a note if some were assigned.
 
-    Tables without ids get them by row: those of the others, or numbers.
+    Tables without ids get them by row: the ids of the other tables, or numbers if no table has ids.
 
     Raises:
-        UserError: the order of rows cannot stand for ids.
+        UserError: ids cannot be assigned by row, because the tables differ in length or order.
     """
     without = {language: table for language, table in tables.items() if table.ids is None}
     known = {language: table.ids for language, table in tables.items() if table.ids is not None}
@@ -54,15 +54,15 @@ def identify(
 
 
 def clean(table: Table, ids: Sequence[str], classes: Classes) -> Reading:
-    """The clean rows of a table, and why the others were dropped.
+    """Collect the clean rows of a table, and the reasons why the others were dropped.
 
     Args:
-        table: the rows, whose labels `classes` knows.
-        ids: one for each row.
-        classes: what labels mean.
+        table: the rows; `classes` knows all their labels.
+        ids: the id of each row.
+        classes: the classes of the labels.
 
     Raises:
-        UserError: an id is blank or there twice.
+        UserError: an id is blank or occurs twice.
     """
     rows: dict[str, Row] = {}
     dropped: dict[str, str] = {}

@@ -1,8 +1,8 @@
-"""PAWS-X as it is published (arXiv 1908.11828).
+"""The source for a PAWS-X directory in its published layout (arXiv 1908.11828).
 
 FOLDER/LANGUAGE/{train | translated_train, dev_2k, test_2k}.tsv: tab-separated without any quoting,
-one pair a line, with the header `id sentence1 sentence2 label`. Where a sentence could not be
-translated it reads `NS`.
+one pair a line, with the header `id sentence1 sentence2 label`. A sentence that could not be
+translated reads `NS`.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ FILES: dict[Split, tuple[str, ...]] = {
 HEADERS = (["id", "sentence1", "sentence2", "label"], ["sentence1", "sentence2", "label"])
 CLASSES = ("0", "1")
 ENGLISH = "en"
-"""The language that PAWS-X was written in."""
+"""The original language of PAWS-X."""
 
 
 def tables(
     data: DirectoryData, languages: list[str], train: list[str], most: int | None = None
 ) -> Iterator[Table]:
-    """All tables; of a language without a test file, none.
+    """Read all tables; a language without a test file has no test table.
 
     Args:
-        data: the folder, and what is said of its texts.
-        languages: all that are evaluated.
-        train: those that are trained on.
+        data: the folder and the settings for its texts.
+        languages: all languages that are evaluated.
+        train: the training languages.
         most: rows to read of a large file; None for all.
 
     Raises:
-        UserError: a language, folder or file is missing, or a file is not as it must be.
+        UserError: a language, folder or file is missing, or a file is invalid.
     """
     folder = data.path
     _check_folders(folder, languages)
@@ -88,13 +88,13 @@ def _table(
 
 
 def _translated(data: DirectoryData, language: str, file: Path) -> bool | None:
-    """Say whether a training file is machine translation; None where nobody said.
+    """Return true if a training file is machine translation; None if unknown.
 
-    `translated_train.tsv` says yes, and `en/train.tsv`, which PAWS-X was translated from, no. The
-    name train.tsv says nothing of another language.
+    `translated_train.tsv` is. `en/train.tsv`, from which PAWS-X was translated, is not. For other
+    languages the name train.tsv says nothing.
 
     Raises:
-        UserError: the file's name says yes, and the settings no.
+        UserError: the file's name says that it is, but the settings say that it is not.
     """
     said = is_translated(data.machine_translated, language)
     if file.name == TRANSLATED:

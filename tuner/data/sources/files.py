@@ -1,4 +1,4 @@
-"""Any corpus of sentence pairs in files: one a language, or one of all languages."""
+"""The source for any corpus of sentence pairs in files: one per language, or one for all."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tuner.study.data import FilesData
 def tables(
     data: FilesData, languages: list[str], train: list[str], most: int | None = None
 ) -> Iterator[Table]:
-    """All tables; of a language without test, none.
+    """Read all tables; a language without test has no test table.
 
     Args:
-        data: where they are.
-        languages: all that are evaluated.
-        train: those that are trained on.
+        data: the paths and columns of the files.
+        languages: all languages that are evaluated.
+        train: the training languages.
         most: rows to read of a large file; None for all.
 
     Raises:
-        UserError: a file, a column or a language is missing, or a file is not as it must be.
+        UserError: a file, a column or a language is missing, or a file is invalid.
     """
     of_split: dict[Split, list[str]] = {"train": train, "dev": languages, "test": languages}
     files = {
@@ -41,7 +41,7 @@ def tables(
 
 
 def _files(split: Split, pattern: str, languages: list[str]) -> dict[Path, list[str]]:
-    """The languages of every file that there is."""
+    """Return the existing files, and the languages of each."""
     files = {Path(pattern.replace(LANGUAGE, language)): [language] for language in languages}
     if LANGUAGE not in pattern and languages:
         files = {Path(pattern): languages}

@@ -1,6 +1,6 @@
-"""The formats of files, by their ending; any of them may be compressed, as `dev.tsv.gz`.
+"""The file formats, chosen by a file's ending; all may be compressed, for example `dev.tsv.gz`.
 
-Text is UTF-8. A mistake is named with its line and reason.
+Text is UTF-8. Error messages name the line and the reason.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ READERS: dict[str, Callable[[Path, Request], Cells]] = {
     ".jsonl": records.read_jsonl,
     ".parquet": records.read_parquet,
 }
-"""For each of `tuner.study.columns.ENDINGS`, which a study's files have."""
+"""The reader of each ending in `tuner.study.columns.ENDINGS`."""
 
 
 def read_cells(file: Path, request: Request) -> Cells:
-    """Columns of a file, which is read as its ending says.
+    """Read columns of a file in the format of its ending.
 
     Raises:
-        UserError: the file cannot be read, is not as its ending says, or lacks a column.
+        UserError: the file cannot be read, has another format than its ending, or lacks a column.
     """
     return READERS[ending(file)](file, request)

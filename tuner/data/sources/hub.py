@@ -1,8 +1,8 @@
-"""Datasets of the Hugging Face hub, or a folder in the layout of one: all that touches `datasets`.
+"""The source for datasets on the Hugging Face hub, or in a folder with the hub's layout.
 
-No script of a dataset is ever run: `datasets` 5 refuses them. The hub is asked once, at the start,
-which commit it has; where it does not answer, what is in the cache (`HF_HOME`) is taken at once,
-as with `HF_HUB_OFFLINE=1`, instead of retrying.
+Only this module uses `datasets`. It never runs a dataset's script: `datasets` 5 refuses them. It
+asks the hub for the commit once, at the start. If the hub does not answer, it reads the cache
+(`HF_HOME`) at once, as with `HF_HUB_OFFLINE=1`, instead of retrying.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from tuner.study.data import HubData
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB = "hf://datasets/"
 AS_WRITTEN = {"keep_default_na": False, "na_values": ""}
-"""Settings of `datasets` for CSV: by default it takes 19 words for missing values."""
+"""The settings of `datasets` for CSV; by default it reads 19 words as missing values."""
 
 
 def tables(data: HubData, languages: list[str], train: list[str]) -> Iterator[Table]:
-    """All tables, one language after another; of a language without test, none.
+    """Read all tables, subset by subset; a language without test has no test table.
 
     Raises:
-        UserError: the dataset can neither be reached nor is cached, or a subset, split, column or
+        UserError: the dataset is neither reachable nor cached, or a subset, split, column or
             language is missing.
     """
     subsets = {data.subset: languages}
@@ -64,10 +64,10 @@ def tables(data: HubData, languages: list[str], train: list[str]) -> Iterator[Ta
 
 
 def _load(data: HubData, subset: str | None, answer: Answer, cache: str | None) -> tuple[Any, str]:
-    """The splits of a subset by name, and the commit that they are of ("" for a folder).
+    """Load the splits of a subset by name, and their commit ("" for a folder).
 
     Raises:
-        UserError: it cannot be had, or not in the revision that was asked for.
+        UserError: the subset cannot be loaded, or the cache has another revision of it.
     """
     path = data.name if data.is_folder else f"{HUB}{data.name}"
     try:
@@ -78,13 +78,13 @@ def _load(data: HubData, subset: str | None, answer: Answer, cache: str | None) 
         splits = builder.as_dataset()
     except UserError:
         raise
-    except Exception as error:  # of any library that reads one of the hub's many formats
+    except Exception as error:  # from any library that reads one of the hub's many formats
         _refuse(data, subset, answer.silence, error)
     if data.is_folder:
         return splits, ""
     found: str = builder.hash
     expected = answer.commit or (data.revision if COMMIT.fullmatch(data.revision or "") else found)
-    if found != expected:  # `datasets` takes whatever it has where it cannot ask
+    if found != expected:  # offline, `datasets` loads whatever revision is cached
         raise UserError(
             f"the cache holds {data.name} {subset or ''} at revision {found}, not at {expected}, "
             f"and the hub {answer.silence or 'no longer answers'}",
@@ -96,17 +96,17 @@ def _load(data: HubData, subset: str | None, answer: Answer, cache: str | None) 
 def _builder(
     path: str, subset: str | None, revision: str | None, cache: str | None, cached: bool
 ) -> Any:
-    """What reads a subset; in CSV, `None` and `NA` are texts, and only a blank is missing.
+    """Return the builder of a subset; in CSV, `None` and `NA` are texts, only a blank is missing.
 
-    What reads other formats takes no settings of CSV. Where the hub cannot be asked (`cached`), the
-    cache has a copy that was made with them, or one without.
+    Builders of other formats do not accept the CSV settings. Offline (`cached`), the cache has a
+    copy that was made either with these settings or without.
 
     Raises:
-        UserError: the cache has the subset only as CSV that was read otherwise.
+        UserError: the cache has the subset only as CSV that was read with other settings.
     """
     asked = {"path": path, "name": subset, "revision": revision, "cache_dir": cache}
     if cached:
-        with suppress(ValueError):  # it has none
+        with suppress(ValueError):  # the cache has no copy made with these settings
             return datasets.load_dataset_builder(**asked, **AS_WRITTEN)
     builder = datasets.load_dataset_builder(**asked)
     if isinstance(builder.config, CsvConfig):
@@ -165,7 +165,7 @@ def _read(
 def _cells(
     origin: str, dataset: Any, data: HubData, split: Split, languages: list[str]
 ) -> tuple[Cells, tuple[str, ...]]:
-    """The columns wanted; and the names of the labels, in class order, if the column has them."""
+    """Read the requested columns, and the label names in class order if the dataset has them."""
     asked = request(data.columns, "data.columns", split, languages, None)
     check_columns(origin, asked, dataset.column_names)
     names = [name for name in asked.names if name in dataset.column_names]
@@ -186,7 +186,7 @@ def _cells(
 
 @contextmanager
 def _offline(on: bool) -> Iterator[None]:
-    """The hub's library and `datasets`, which keeps its own switch, ask nothing for a while."""
+    """Take the hub's library and `datasets`, which has its own switch, offline in a context."""
     before = datasets.config.HF_HUB_OFFLINE
     datasets.config.HF_HUB_OFFLINE = before or on
     try:
@@ -198,7 +198,7 @@ def _offline(on: bool) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without progress bars and logs of `datasets` and the hub: what matters is raised or noted."""
+    """Silence progress bars and logs of `datasets` and the hub; errors are raised anyway."""
     loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
     levels = [logger.level for logger in loggers]
     bars = [

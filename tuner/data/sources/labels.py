@@ -1,7 +1,7 @@
-"""From labels, as the data write them, to classes.
+"""Labels: the mapping from the labels in the data to classes.
 
-Nothing is guessed: a label that is not one of the classes is an error, and so are two labels that
-differ in case, in white space or in the form of a number alone.
+The mapping never guesses. A label outside the classes is an error. So are two labels that differ
+only in case, in white space or in the form of a number.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ from tuner.study.labels import folded
 from tuner.wording import count
 
 NO_LABEL = frozenset({"", "-", "nan", "null"})
-"""What stands for a missing label, whatever its case; XNLI and SNLI write `-` where annotators
-disagreed."""
+"""Texts for a missing label, in any case; XNLI and SNLI write `-` where annotators disagreed."""
 WITHHELD = "-1"
-"""The same where classes are numbers from 0."""
+"""The text for a missing label where all classes are non-negative numbers."""
 
 MOST_CLASSES = 20
-"""Labels that may be taken from the data without being listed; more are hardly classes."""
+"""The most labels that are inferred from the data without a list; more are unlikely classes."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,11 @@ class Classes:
     """The classes of a corpus.
 
     Attributes:
-        names: in class order, two or more.
-        told: where they are from, for messages.
-        numbers: the class of every label, also of a class's other names.
-        first: where a label was first found, of classes that the data were searched for.
-        listable: `data.labels` can say otherwise.
+        names: names in class order, two or more.
+        told: where the classes come from, for messages.
+        numbers: the class of every label, including other names of a class.
+        first: the place where each label was first found; empty if classes were listed or declared.
+        listable: true if `data.labels` can change them.
     """
 
     names: tuple[str, ...]
@@ -49,10 +48,10 @@ class Classes:
     listable: bool = True
 
     def number(self, label: str) -> int | None:
-        """The class of a label; None where there is no label.
+        """Return the class of a label; None if the label is missing.
 
         Raises:
-            KeyError: it is not a label of any class.
+            KeyError: the label is not of any class.
         """
         if label in self.numbers:
             return self.numbers[label]
@@ -64,7 +63,7 @@ class Classes:
         """Refuse a table with a label that is not of any class.
 
         Raises:
-            UserError: there is one; names its place and the nearest class.
+            UserError: there is one; the message names its place and the nearest class.
         """
         unknown = Counter(
             label
@@ -109,7 +108,7 @@ class Classes:
         return by_form[close[0]] if close else ""
 
     def _with(self, name: str, other: str) -> str:
-        """The setting `data.labels` with one more label of a class."""
+        """Return the setting `data.labels` with one more label of a class."""
         every = [
             [of, *self._other_names(of), *([other] if of == name else [])] for of in self.names
         ]
@@ -121,22 +120,22 @@ class Classes:
 
 
 def is_missing(label: str) -> bool:
-    """True where a text stands for a missing label."""
+    """Return true if a text stands for a missing label."""
     return label.strip().lower() in NO_LABEL
 
 
 def listed_classes(labels: Sequence[Label | tuple[Label, ...]]) -> Classes:
-    """The classes that `data.labels` lists."""
+    """Return the classes that `data.labels` lists."""
     classes = [each if isinstance(each, tuple) else (each,) for each in labels]
     numbers = {as_text(name): number for number, each in enumerate(classes) for name in each}
     return Classes(tuple(as_text(each[0]) for each in classes), "data.labels", numbers)
 
 
 def declared_classes(tables: Sequence[Table], listable: bool) -> Classes | None:
-    """The classes that the source declares; None where it does not.
+    """Return the classes that the source declares; None if it declares none.
 
     Raises:
-        UserError: two tables declare different ones.
+        UserError: two tables declare different classes.
     """
     first = tables[0]
     for table in tables:
@@ -153,11 +152,11 @@ def declared_classes(tables: Sequence[Table], listable: bool) -> Classes | None:
 
 
 def found_classes(tables: Sequence[Table]) -> Classes:
-    """The labels that occur: sorted, whole numbers as numbers.
+    """Infer the classes from the labels that occur, sorted; whole numbers sort as numbers.
 
     Raises:
-        UserError: there is but one, or there are too many for classes; two are the same but for
-            their form; or a number is negative, which may be a class or stand for none.
+        UserError: there are fewer than two labels or too many; two labels differ only in form; or
+            a number is negative, which may be a class or a missing label.
     """
     check_forms(tables)
     first = _first_places(tables)
@@ -181,10 +180,10 @@ def found_classes(tables: Sequence[Table]) -> Classes:
 
 
 def check_forms(tables: Sequence[Table]) -> None:
-    """Refuse labels that are the same but for case, white space or the form of a number.
+    """Refuse labels that differ only in case, white space or the form of a number.
 
     Raises:
-        UserError: two labels of these tables are.
+        UserError: these tables have two such labels.
     """
     first = _first_places(tables)
     counts = Counter(label for table in tables for label in table.labels if label in first)
@@ -203,7 +202,7 @@ def check_forms(tables: Sequence[Table]) -> None:
 
 
 def _first_places(tables: Sequence[Table]) -> dict[str, str]:
-    """Each label that is not missing, and where it first stands."""
+    """Return each label that is not missing, with the place where it first occurs."""
     first: dict[str, str] = {}
     for table in tables:
         for row, label in enumerate(table.labels):
@@ -213,7 +212,7 @@ def _first_places(tables: Sequence[Table]) -> dict[str, str]:
 
 
 def _written(names: Sequence[str]) -> str:
-    """A class as it is written in YAML, with its other names if it has any."""
+    """Return a class in YAML, with its other names if it has any."""
     quoted = [
         name
         if re.fullmatch(r"[A-Za-z_][\w-]*|0|[1-9]\d*", name, re.ASCII) and name.lower() not in WORDS
@@ -224,4 +223,4 @@ def _written(names: Sequence[str]) -> str:
 
 
 WORDS = ("true", "false", "null", "none")
-"""Labels that YAML would not take as texts."""
+"""Labels that YAML would not read as text."""

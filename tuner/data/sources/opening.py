@@ -1,4 +1,4 @@
-"""Opening a file of data: gzip undone, bytes decoded, and what cannot be read named by line."""
+"""Opening of data files: decompression, decoding, and errors that name the unreadable line."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ DISGUISED = (
     (b"PK\x03\x04", "a ZIP archive", "Unpack it, and give the file inside."),
     (b"PAR1", "a Parquet file", "Name it with the ending .parquet."),
 )
-"""How a file that is not text begins, what it is, and what to do about it."""
+"""The first bytes of files that are not text, their format, and the remedy."""
 SMALL = 20 * 2**20
-"""Bytes of a file that is read in some 0.3 s."""
+"""The largest size, in bytes, of a small file, which takes some 0.3 s to read."""
 INFLATION = 4
-"""What text gains, about, when gzip is undone."""
+"""The approximate factor by which text grows when it is decompressed."""
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def is_there(file: Path) -> bool:
-    """True where something has this name.
+    """Return true if the path exists.
 
     Raises:
-        UserError: nobody can say, as where a folder above it may not be entered.
+        UserError: the check failed, for example because a parent folder is not accessible.
     """
     try:
         file.stat()
@@ -42,11 +42,11 @@ def is_there(file: Path) -> bool:
 
 
 def rows_of_head(file: Path, most: int | None) -> int | None:
-    """How many rows of a file a look at its head reads; None for all, as of a small file.
+    """Return how many rows of a file to read: `most` of a large file, None (all) of a small one.
 
     Args:
-        file: which may lie anywhere.
-        most: rows of a large file; None where the head will not do.
+        file: the file.
+        most: rows to read of a large file; None to read any file whole.
 
     Raises:
         UserError: the file cannot be read.
@@ -61,14 +61,14 @@ def rows_of_head(file: Path, most: int | None) -> int | None:
 
 @contextmanager
 def opened(file: Path) -> Iterator[BinaryIO]:
-    """The bytes of a file, decompressed where its name ends in `.gz`.
+    """Open a file as bytes, decompressed if its name ends in `.gz`.
 
     Raises:
-        UserError: it cannot be opened or read.
+        UserError: the file cannot be opened or read.
     """
     try:
         mode = file.stat().st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a pipe would be waited for
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading a pipe could block
             raise UserError(
                 f"{file} is a pipe or a device, not a file", "Write what it gives into a file."
             )
@@ -88,7 +88,7 @@ def opened(file: Path) -> Iterator[BinaryIO]:
 
 
 def lines_of(file: Path) -> Iterator[str]:
-    """The lines of a text in UTF-8, each with the line feed that ends it.
+    """Read the lines of a UTF-8 text, each with the line feed that ends it.
 
     Raises:
         UserError: the file cannot be read, is not text, or a line is not UTF-8.

@@ -1,4 +1,4 @@
-"""JSON, JSON Lines and Parquet: files that name the columns of every row themselves."""
+"""Readers for JSON, JSON Lines and Parquet, the formats whose files name their own columns."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Places = Iterator[tuple[int, Any]]
 
 
 def read_jsonl(file: Path, request: Request) -> Cells:
-    """Columns of a file with one JSON object a line.
+    """Read columns of a file with one JSON object per line.
 
     Raises:
-        UserError: the file cannot be read, a line is something else, or an object lacks a key.
+        UserError: the file cannot be read, a line is not an object, or an object lacks a key.
     """
     return _cells(file, _by_line(file, lines_of(file)), "line", request)
 
 
 def read_json(file: Path, request: Request) -> Cells:
-    """Columns of a file that is one JSON array of objects, or has one object a line.
+    """Read columns of a file that is one JSON array of objects, or has one object per line.
 
     Raises:
-        UserError: the file cannot be read, is something else, or an object lacks a key.
+        UserError: the file cannot be read, has another structure, or an object lacks a key.
     """
     lines = lines_of(file)
     start = "".join(islice(lines, 1))
@@ -48,12 +48,12 @@ def read_json(file: Path, request: Request) -> Cells:
 
 
 def read_parquet(file: Path, request: Request) -> Cells:
-    """Columns of a Parquet file.
+    """Read columns of a Parquet file.
 
     Raises:
-        UserError: the file cannot be read, is not whole, lacks a column, or a text is not UTF-8.
+        UserError: the file cannot be read, is incomplete, lacks a column, or a text is not UTF-8.
     """
-    import pyarrow.parquet  # type: ignore[import-untyped]  # here, for other files do without it
+    import pyarrow.parquet  # type: ignore[import-untyped]  # here: other formats do not need it
 
     with opened(file) as stream:
         content = stream.read() if file.name.lower().endswith(".gz") else None
@@ -80,7 +80,7 @@ def read_parquet(file: Path, request: Request) -> Cells:
 
 
 def values_of(column: Any, origin: str, name: str) -> list[Any]:
-    """The values of one of Arrow's columns.
+    """Return the values of an Arrow column.
 
     Raises:
         UserError: a text is not UTF-8.
@@ -110,7 +110,7 @@ def _cells(file: Path, rows: Places, unit: Unit, request: Request) -> Cells:
                 f"Every {unit} is one object, as {EXAMPLE}.",
             )
         check_columns(f"{file}, {unit} {place},", request, list(row))
-        if not places:  # an optional column is in every row, or in none
+        if not places:  # the first row decides for all rows which optional columns there are
             columns = {name: values for name, values in columns.items() if name in row}
             request = replace(request, names=tuple(columns), optional=frozenset())
         places.append(place)
@@ -134,7 +134,7 @@ def _by_line(file: Path, lines: Iterator[str]) -> Places:
 
 
 def _of_array(file: Path, text: str) -> Places:
-    """The elements of an array one by one, so that a head costs no more than its rows."""
+    """Parse the elements of an array one by one, so that reading a head parses only its rows."""
     decoder, place, number = json.JSONDecoder(), _skip(text, 0, "["), 0
     try:
         while text[place : place + 1] not in ("]", ""):
@@ -158,7 +158,7 @@ def _of_array(file: Path, text: str) -> Places:
 
 
 def _skip(text: str, place: int, token: str) -> int:
-    """Past white space, a token, and white space again."""
+    """Skip white space, a token, and white space again; return the new position."""
     while text[place : place + 1] in (" ", "\t", "\r", "\n"):
         place += 1
     place += len(token)

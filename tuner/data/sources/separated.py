@@ -1,8 +1,8 @@
-"""TSV and CSV: rows of fields, under a header or, where columns are numbered, without one.
+"""Readers for TSV and CSV, with a header or, where the settings number the columns, without one.
 
-TSV is as PAWS-X is published: tabs separate, and there is no quoting, so that a sentence may hold
-quotes but no tab. CSV is RFC 4180 as Python's `csv` reads it: commas separate, quotes may enclose
-commas, lines and doubled quotes.
+TSV follows PAWS-X: tabs separate fields and there is no quoting, so that a sentence may contain
+quotes but no tab. CSV follows RFC 4180 as Python's `csv` reads it: commas separate fields, and
+quotes may enclose commas, line breaks and doubled quotes.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tuner.data.sources.cells import Cells, Name, Request, check_columns
 from tuner.data.sources.opening import lines_of
 from tuner.errors import UserError
 
-csv.field_size_limit(2**31 - 1)  # a field may be as long as it likes: 131,072 is Python's default
+csv.field_size_limit(2**31 - 1)  # practically no limit; Python's default is 131,072
 
 DATA_WORDS = 3
-"""So many words in the first line, and it is more likely a sentence than a column's name."""
+"""The number of words from which a field in line 1 looks like a sentence, not a column's name."""
 
 
 class Line(NamedTuple):
@@ -34,27 +34,27 @@ class Line(NamedTuple):
 
 
 def read_tsv(file: Path, request: Request) -> Cells:
-    """Columns of a TSV file.
+    """Read columns of a TSV file.
 
     Raises:
-        UserError: the file cannot be read, lacks a column, or a row is shorter or longer.
+        UserError: the file cannot be read, lacks a column, or has rows of different lengths.
     """
     return _cells(file, tsv_lines(file), request, "\t")
 
 
 def read_csv(file: Path, request: Request) -> Cells:
-    """Columns of a CSV file.
+    """Read columns of a CSV file.
 
     Raises:
-        UserError: as `read_tsv`; or it is not CSV.
+        UserError: as in `read_tsv`, or the file is not valid CSV.
     """
     return _cells(file, _csv_lines(file), request, ",")
 
 
 def tsv_lines(file: Path) -> Iterator[Line]:
-    """Every line, split at tabs.
+    """Read every line, split at tabs.
 
-    Not splitlines(): sentences of PAWS-X hold separators that it would split at, as U+2028.
+    splitlines() would also split at separators inside the sentences of PAWS-X, such as U+2028.
     """
     for number, line in enumerate(lines_of(file), start=1):
         yield Line(number, line.removesuffix("\n").removesuffix("\r").split("\t"))
@@ -63,7 +63,7 @@ def tsv_lines(file: Path) -> Iterator[Line]:
 def _csv_lines(file: Path) -> Iterator[Line]:
     reader = csv.reader(_physical_lines(file), strict=True)
     while True:
-        begins = reader.line_num + 1  # a row may go over several lines
+        begins = reader.line_num + 1  # a row may span several lines
         try:
             row = next(reader, None)
         except csv.Error as error:
@@ -74,7 +74,7 @@ def _csv_lines(file: Path) -> Iterator[Line]:
 
 
 def _physical_lines(file: Path) -> Iterator[str]:
-    """Lines as `csv` counts them: a carriage return alone ends one too."""
+    """Yield lines as `csv` counts them: a carriage return alone also ends a line."""
     for line in lines_of(file):
         yield from io.StringIO(line, newline="") if "\r" in line else (line,)
 
@@ -103,7 +103,7 @@ def _with(first: Line, others: Iterator[Line]) -> Iterator[Line]:
 
 
 def _indices(file: Path, first: Line, request: Request, separator: str) -> dict[Name, int]:
-    """Where each column is that the file has."""
+    """Return the index of each requested column that the file has."""
     numbers = [name for name in request.names if isinstance(name, int)]
     width = len(first.fields)
     if numbers:
@@ -135,7 +135,7 @@ def _indices(file: Path, first: Line, request: Request, separator: str) -> dict[
 
 
 def _another_separator(fields: Sequence[str], separator: str) -> str:
-    """What to do about a file whose fields are separated otherwise; "" where they are not."""
+    """Return the remedy for a file with another separator; "" if the separator is right."""
     if len(fields) != 1:
         return ""
     if separator == "," and "\t" in fields[0]:
@@ -148,7 +148,7 @@ def _another_separator(fields: Sequence[str], separator: str) -> str:
 
 
 def _reads_like_data(fields: Sequence[str]) -> bool:
-    """True where a field is blank, a number, or more like a sentence than a name."""
+    """Return true if a field is blank, a number, or more like a sentence than a name."""
     return any(
         not field.strip()
         or re.fullmatch(r"[-+]?\d+(\.\d+)?", field.strip())
@@ -159,7 +159,7 @@ def _reads_like_data(fields: Sequence[str]) -> bool:
 
 
 def _reads_like_header(fields: Sequence[str]) -> bool:
-    """True where all fields are names, and one is a name that such columns have."""
+    """Return true if all fields look like names, and one is a typical column name."""
     names = [field.strip().lower() for field in fields]
     return all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in names) and any(
         name.startswith(("sentence", "label", "gold_label", "premise", "hypo", "text", "question"))

@@ -1,4 +1,4 @@
-"""Tables of pairs: what every source gives, one language of one split at a time."""
+"""Tables of pairs, the output of every source: one language of one split each."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from tuner.study.data import AnyCorpus
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One language of one split as it was read: nothing dropped yet, and labels still words.
+    """One language of one split as it was read: no row is dropped yet, and labels are still text.
 
     Attributes:
         split: train, dev or test.
-        language: its code.
-        origin: the file, or what stands for one in messages.
-        ids: of its rows; None where the source has none.
+        language: code of the language.
+        origin: the file, or its equivalent in messages.
+        ids: ids of the rows; None if the source has none.
         sentences1: the first sentence of every row.
-        sentences2: the second.
-        labels: as text; blank where there is none.
-        places: the line or row of `origin` that each came from.
-        unit: what `places` count.
-        machine_translated: whether its text is machine translation; None where it is not known.
-        classes: labels in class order, where the source declares them.
-        keeps_quotes: quotes around a sentence are part of its text.
-        whole: all rows were read, not the head alone.
-        remark: a line for the user, said once a corpus.
+        sentences2: the second sentence of every row.
+        labels: labels as text; blank if missing.
+        places: the line or row of `origin` that each row came from.
+        unit: the unit that `places` count.
+        machine_translated: true if the text is machine translation; None if unknown.
+        classes: labels in class order, if the source declares them.
+        keeps_quotes: true if quotes around a sentence are part of its text.
+        whole: true if all rows were read, not only the head.
+        remark: a line for the user, shown once per corpus.
     """
 
     split: Split
@@ -49,21 +49,21 @@ class Table:
     remark: str = ""
 
     def place(self, row: int) -> str:
-        """For messages."""
+        """Return the place of a row, for messages."""
         return f"{self.origin}, {self.unit} {self.places[row]}"
 
 
 def request(
     columns: ColumnsConfig, key: str, split: Split, languages: Sequence[str], most: int | None
 ) -> Request:
-    """The columns to read from a table of these languages.
+    """Return the request for a table of these languages.
 
     Args:
-        columns: what they are called.
-        key: the setting that says so.
-        split: a language may have no columns in a wide table of test, and in no other.
-        languages: that the table should hold.
-        most: rows to read at most.
+        columns: names of the columns.
+        key: the setting that names them.
+        split: the split; only in a wide table of test may a language lack its columns.
+        languages: the languages that the table should contain.
+        most: maximum number of rows to read; None for all.
     """
     names: dict[Name, None] = {}
     optional: set[Name] = set()
@@ -85,19 +85,21 @@ def tables_of(
     classes: tuple[str, ...] = (),
     remark: str = "",
 ) -> list[Table]:
-    """The tables of these languages, in this order; of a language of test without a row, none.
+    """Split cells into the tables of these languages, in this order.
+
+    A language that is absent from test has no test table.
 
     Args:
         cells: one table of all languages, or of the only one of `languages`.
-        data: what is said of the corpus.
-        columns: what the columns of this table are called.
-        split: what is in it.
-        languages: those wanted.
-        classes: labels in class order, where the source declares them.
-        remark: for the user.
+        data: settings of the corpus.
+        columns: names of the table's columns.
+        split: the split of the table.
+        languages: the requested languages.
+        classes: labels in class order, if the source declares them.
+        remark: a line for the user.
 
     Raises:
-        UserError: a language has no row, or a value is not as it must be.
+        UserError: a language has no row, or a value is invalid.
     """
     rows: dict[str, Sequence[int]] = dict.fromkeys(languages, range(len(cells.places)))
     if columns.language is not None:
@@ -144,12 +146,12 @@ def _table(
 
 
 def is_translated(machine_translated: Sequence[str] | None, language: str) -> bool | None:
-    """True where the settings name a language, None where they are silent."""
+    """Return true if the settings name the language; None if the setting is absent."""
     return None if machine_translated is None else language in machine_translated
 
 
 def quotes_kept(tables: Sequence[Table]) -> list[str]:
-    """A note for people where sentences begin and end with a quote that TSV does not take away."""
+    """Return a note for the user if sentences of a TSV file begin and end with a quote."""
     counts: dict[str, tuple[int, int]] = {}
     for table in tables:
         if table.keeps_quotes:

@@ -1,1 +1,1 @@
-"""The report page of a study: one self-contained HTML file, and a Markdown twin."""
+"""The report page of a study: one self-contained HTML file, and the same in Markdown."""

@@ -1,4 +1,4 @@
-"""Studies that belong together: a search, its confirmation, its external reference."""
+"""The family of a search: its confirmations and its external reference."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tuner.storage.folders import Place
 from tuner.study.design import REFERENCE
 
 SUFFIXES = ("-confirm", "-reference")
-"""What the names of a search's siblings go on with; a number may follow."""
+"""Suffixes of the names of a search's siblings; a number may follow."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """A search and what was made from it, as far as they stand in the same folder.
+    """A search and the studies made from it, as far as they are in the same folder.
 
     Attributes:
-        search: None where it is not there, or what is reported is none of these.
-        confirmation: the newest that has come to a recommendation.
-        reference: the newest that has, likewise.
+        search: the search; None where it is missing, or the reported study has no family.
+        confirmation: the newest confirmation with a recommendation.
+        reference: the newest external reference with a recommendation.
         tested: confirmations that have read test, the oldest first.
-        unread: why siblings could not be read, a sentence each.
+        unread: a sentence for each sibling that could not be read, with the reason.
     """
 
     search: StudyRecord | None = None
@@ -38,7 +38,7 @@ class Family:
 
     @classmethod
     def of(cls, study: StudyRecord, folder: Place) -> Family:
-        """The family of a search, a confirmation or a reference. Others have none."""
+        """Return the family of a search, a confirmation or a reference; empty for others."""
         design = study.settings.get("design")
         if design is not None and design["kind"] != "confirm":
             return cls()
@@ -53,7 +53,7 @@ class Family:
         for place in _siblings(stem, folder):
             try:
                 record = study if place.name == study.name else read_history(place).record()
-            except UserError as error:  # a sibling's page tells more; this one stands without it
+            except UserError as error:  # this page does without the sibling
                 unread.append(f"{place.name} cannot be read: {error.problem}.")
                 continue
             block = record.settings.get("design")
@@ -72,17 +72,17 @@ class Family:
 
 
 def first_test(study: StudyRecord) -> float | None:
-    """When test was first read by a study's trials, Unix time in seconds."""
+    """Return when a study's trials first read test, as Unix time in seconds."""
     return min((on_test.time for trial in study.trials for on_test in trial.tests), default=None)
 
 
 def to_page(text: str, study: StudyRecord, folder: Place) -> Block:
-    """A link to a sibling's page, or the command that writes it where it is not there yet.
+    """Return a link to a sibling's page, or the command that writes a missing one.
 
     Args:
-        text: what it shows.
+        text: the text of the link.
         study: the sibling.
-        folder: of the study whose page it stands on.
+        folder: the folder of the study whose page gets the link.
     """
     sibling = folder.parent / study.name
     if HTML in listed(sibling):
@@ -91,7 +91,7 @@ def to_page(text: str, study: StudyRecord, folder: Place) -> Block:
 
 
 def _siblings(stem: str, folder: Place) -> list[Place]:
-    """Folders of a search and of what is named after it."""
+    """Return the folders of a search and of the studies named after it."""
     named = tuple(stem + suffix for suffix in SUFFIXES)
     return [
         place

@@ -1,7 +1,7 @@
-"""What a page is made of, before it is HTML or Markdown: sections of words, tables and figures.
+"""The blocks of a report page: sections of words, tables and figures, independent of the format.
 
-Both renderings are made from these blocks alone, so they hold the same words and numbers. A table
-or figure cannot be made without the claim that its numbers carry.
+HTML and Markdown are rendered from these blocks alone, so they hold the same words and numbers.
+Every table and figure requires the claim that its numbers carry.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ class Words:
     """A paragraph.
 
     Attributes:
-        text: plain, of any origin: renderers escape it.
-        role: `answer` stands out, `note` stands back, `warning` is a caveat to the numbers near it.
+        text: plain text of any origin; renderers escape it.
+        role: `answer` is emphasised, `note` is muted, `warning` is a caveat to the numbers near it.
     """
 
     text: str
@@ -35,7 +35,7 @@ class Commands:
     """Lines to be copied into a shell.
 
     Attributes:
-        intro: what they do.
+        intro: a sentence that says what they do.
     """
 
     intro: str
@@ -44,11 +44,11 @@ class Commands:
 
 @dataclass(frozen=True)
 class Link:
-    """Another study's page beside this one.
+    """A link to another study's page.
 
     Attributes:
-        text: what it shows.
-        study: the other study's name, which is its folder's.
+        text: the text of the link.
+        study: the other study's name, which is also its folder's name.
     """
 
     text: str
@@ -60,13 +60,13 @@ class Grid:
     """A table.
 
     Attributes:
-        caption: what it shows, in a sentence or two.
-        claim: what its numbers may be called.
+        caption: one or two sentences about its content.
+        claim: the claim that its numbers carry.
         columns: headings.
-        rows: cells as they are shown.
-        left: how many leading columns hold words; the others hold numbers.
-        strong: rows that stand out, by index.
-        folded: the line to open it by, where it is long; empty: it stands open.
+        rows: cells as formatted text.
+        left: number of leading columns that hold words; the others hold numbers.
+        strong: indices of emphasised rows.
+        folded: the label that unfolds a long table; empty if the table is always open.
     """
 
     caption: str
@@ -86,11 +86,11 @@ class Figure:
     """A drawing.
 
     Attributes:
-        svg: inline, its colours variables of the page's style.
-        alt: what a reader who does not see it is told.
-        caption: how to read it, in a sentence or two.
-        claim: what its numbers may be called.
-        numbers: what is drawn, as a table; None where a table of the page has them.
+        svg: inline SVG whose colours are variables of the page's style.
+        alt: the text for readers who cannot see it.
+        caption: one or two sentences on how to read it.
+        claim: the claim that its numbers carry.
+        numbers: the drawn numbers as a table; None where another table of the page has them.
         wide: whether it takes the page's width, and scrolls in its own box on a phone.
     """
 
@@ -104,7 +104,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Side:
-    """Figures side by side where there is room."""
+    """Figures that stand side by side where there is room."""
 
     figures: tuple[Figure, ...]
 
@@ -114,14 +114,14 @@ Block = Words | Points | Commands | Link | Grid | Figure | Side
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it."""
+    """A heading and the blocks below it."""
 
     title: str
     blocks: tuple[Block, ...]
 
     @property
     def anchor(self) -> str:
-        """Its name in an address: letters, digits and hyphens."""
+        """The section's name in a URL: letters, digits and hyphens."""
         return "".join(c if c.isascii() and c.isalnum() else "-" for c in self.title.lower())
 
 
@@ -131,11 +131,11 @@ class Page:
 
     Attributes:
         title: the study's name.
-        kind: what it is, as `search` or `confirmation`.
-        status: facts in short, as its state and when it began.
-        description: by its author.
-        claim: of the study.
-        sections: the answer first.
+        kind: the kind of study, such as `search` or `confirmation`.
+        status: short facts, such as its state and when it began.
+        description: the study's description by its author.
+        claim: the study's claim.
+        sections: the sections, the answer first.
     """
 
     title: str

@@ -25,14 +25,14 @@ TIED = {True: "may be best", False: "not the best"}
 
 
 def answer(result: Confirmed) -> list[Block]:
-    """The conclusion, the recommendation first."""
+    """Return the conclusion, the recommendation first."""
     recommended, *how_good = in_short(result)
     details = sentences(result)[1 + len(how_good) :]
     return [Words(recommended, "answer"), Words(" ".join(how_good)), Points(details)]
 
 
 def sections(result: Confirmed) -> list[Section]:
-    """What a confirmation has beside its answer."""
+    """Return the sections that follow a confirmation's answer."""
     made = [Section("Confirmed leaderboard", tuple(_leaderboard(result)))]
     differences = _differences(result)
     if differences:

@@ -1,4 +1,4 @@
-"""Test accuracy by language and by ordered pair of languages, of a confirmation's arms."""
+"""Figures of a confirmation's test accuracy by language and by ordered pair of languages."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ AREAS = {
     "mixed": "one of them in a language trained on",
     "unseen": "none in a language trained on",
 }
-"""Parts of the heat map, in words."""
+"""Parts of the heat map, by name, in words."""
 MOST = 4
-"""Configurations whose bars stand side by side."""
+"""Most configurations whose bars stand side by side."""
 
 
 def ranked(result: Confirmed) -> list[ArmResult]:
-    """Configurations as dev ranks them; those without a score last."""
+    """Return configurations by descending dev score; those without a score last."""
     return sorted(result.arms, key=lambda arm: -(arm.dev.value if arm.dev else -1.0))
 
 
 def language_figure(result: Confirmed, figures: Sequence[Published]) -> Figure:
-    """Bars of the recommended arm, the control and the next best ones, with intervals.
+    """Draw bars of the recommended arm, the control and the next best ones, with intervals.
 
     Args:
-        result: of a confirmation or the external reference.
-        figures: published ones, which the external reference alone may stand beside.
+        result: the result of a confirmation or of the external reference.
+        figures: published figures; only the external reference may be shown beside them.
     """
     first = [arm for arm in (result.best, result.control) if arm is not None]
     arms = list({arm.name: arm for arm in (*first, *ranked(result)) if arm.test}.values())
@@ -83,7 +83,7 @@ def language_figure(result: Confirmed, figures: Sequence[Published]) -> Figure:
 
 
 def crossed(result: Confirmed) -> list[Block]:
-    """The heat maps of the recommended arm and the control, and the means over their parts."""
+    """Return heat maps of the recommended arm and the control, and means over their parts."""
     arms = [result.best]
     if result.control is not None and result.control is not result.best and result.control.pairs:
         arms.append(result.control)
@@ -107,7 +107,7 @@ def crossed(result: Confirmed) -> list[Block]:
 
 
 def beside_published(result: Confirmed, figures: Sequence[Published]) -> Section:
-    """The external reference by language, beside published figures where there are any."""
+    """Return the external reference by language, beside published figures if there are any."""
     words = (
         "The external reference was trained on English alone by XTREME's recipe, and is the only "
         "study here that may stand beside published figures. Its score is that of its last step, "

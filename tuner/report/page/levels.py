@@ -1,4 +1,4 @@
-"""Values of a setting as places on an axis: a place each, or ranges where there are many."""
+"""Positions of a setting's values on an axis: one for each value, or for ranges of many values."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from tuner.report.figure import LOGARITHMIC
 from tuner.report.leaderboard import shown
 
 MOST = 7
-"""Distinct values that have a place each."""
+"""Most distinct values that get a place each."""
 RANGES = 5
-"""Places of those that are more."""
+"""Number of ranges where there are more values than `MOST`."""
 ABSENT = {"fusion.layer": "last alone"}
-"""What is said where a setting does not apply."""
+"""Labels for trials to which a setting does not apply."""
 SYMBOLS = {"batch.effective_size": "B", "mix.cross_lingual": "β", "fusion.layer": "k"}
-"""Of the settings that papers have a letter for."""
+"""Symbols of the settings that papers abbreviate by a letter."""
 FLOOR = 0.12
-"""Height of an upright axis below which stands what does not apply."""
+"""Height of the lowest value on an upright axis that reserves 0 for "does not apply"."""
 
 
 def named(setting: str) -> str:
-    """A setting as axes and captions call it: with its symbol, where it has one."""
+    """Return a setting's name for axes and captions, with its symbol if it has one."""
     return f"{setting} ({SYMBOLS[setting]})" if setting in SYMBOLS else setting
 
 
@@ -33,10 +33,10 @@ class Levels:
     """The places 0, 1, … of a setting's values.
 
     Attributes:
-        name: of the setting.
-        labels: of the places; where it does not apply comes first.
-        edges: of ranges, ascending; empty where every value has its own place.
-        values: by place, where every value has its own.
+        name: the name of the setting.
+        labels: labels of the places; "does not apply" comes first.
+        edges: inner edges of the ranges, ascending; empty where every value has its own place.
+        values: the value of each place that holds a single value; None means "does not apply".
     """
 
     name: str
@@ -46,7 +46,7 @@ class Levels:
 
     @classmethod
     def of(cls, name: str, values: Sequence[Any]) -> Levels:
-        """The levels of the values that occur."""
+        """Return the levels of the values that occur."""
         known = sorted({value for value in values if value is not None}, key=_order)
         absent = (ABSENT.get(name, "–"),) if None in values else ()
         if len(known) <= MOST or any(isinstance(value, str) for value in known):
@@ -60,7 +60,7 @@ class Levels:
         return cls(name, (*absent, *told), tuple(ends[1:-1]), (None,) * len(absent))
 
     def place(self, value: Any) -> int:
-        """Where a value stands."""
+        """Return the place of a value."""
         if value is None or not self.edges:
             return self.values.index(value)
         scaled = _scale(self.name, [value])(value)
@@ -68,7 +68,7 @@ class Levels:
 
 
 def heights(name: str, values: Sequence[Any]) -> tuple[list[float], Mapping[float, str]]:
-    """Heights of values on an upright axis from 0 to 1, and the ticks beside it."""
+    """Return heights of values on an upright axis from 0 to 1, and labels by height."""
     levels = Levels.of(name, values)
     if not levels.edges:
         steps = max(len(levels.labels) - 1, 1)

@@ -1,4 +1,4 @@
-"""The gradient's noise by kind of batch, where it was probed: a diagnostic."""
+"""The section of a page on gradient noise by kind of batch, a diagnostic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KINDS = {"monolingual": "monolingual", "cross_lingual": "cross-lingual"}
 
 
 def noise(study: StudyRecord) -> Section | None:
-    """Means over the trials that were probed at a rung; None where none was."""
+    """Return means over the trials that were probed at each rung; None if no trial was."""
     draws: dict[tuple[str, int, int, int, int], list[NoiseRecord]] = {}
     for trial in study.trials:
         for evaluation in trial.evaluations:

@@ -1,4 +1,4 @@
-"""What a study rests on: data, the overlap of its sentences, the encoder, versions; its cost."""
+"""The sections of a page on cost, data, shared sentences, encoder, versions and reproduction."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ KINDS = {
     "failed": "trials that failed",
     "repeated": "lost with a worker or a driver, and trained again",
 }
-"""Of the ledger, in words."""
+"""Kinds of pairs in the ledger, in words."""
 
 
 def cost(study: StudyRecord) -> Section:
-    """The ledger."""
+    """Return the section on cost: the ledger and the hours."""
     ledger = Ledger.of(study)
     spent = {kind: getattr(ledger, kind) for kind in KINDS}
     rows = [
@@ -52,7 +52,7 @@ def cost(study: StudyRecord) -> Section:
 
 
 def data(study: StudyRecord) -> Section:
-    """Corpus and encoder, and which sentences the splits share."""
+    """Return the section on corpus and encoder, with the sentences that splits share."""
     facts = study.facts
     corpus, encoder = facts.get("data", {}), facts.get("encoder", {})
     blocks: list[Block] = []
@@ -76,7 +76,7 @@ def data(study: StudyRecord) -> Section:
 
 
 def overlap(study: StudyRecord) -> list[Block]:
-    """The counts of shared sentences; nothing where the study is older than they."""
+    """Return the counts of shared sentences; nothing for a study that predates them."""
     counts = study.facts.get("overlap", {}).get("counts", {})
     if not counts:
         return []
@@ -105,7 +105,7 @@ def overlap(study: StudyRecord) -> list[Block]:
 
 
 def reproduce(study: StudyRecord, folder: Place) -> Section:
-    """Versions, commit, checksums, and a command for each trial."""
+    """Return the section with versions, commit, and a command for each trial."""
     environment = study.facts.get("environment", {})
     rows = tuple((part, str(version)) for part, version in environment.items())
     versions = Grid(

@@ -1,7 +1,7 @@
-"""Published figures on PAWS-X, which the external reference alone may stand beside.
+"""Published figures on PAWS-X, to which only the external reference may be compared.
 
-Accuracy on test in %, by language. They were read in other sources than the papers that they are
-of, and have no intervals; whoever reports them should read the papers.
+They are accuracies on test in %, by language. They were taken from secondary sources, not from the
+original papers, and have no intervals. Check them in the papers before reporting them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from tuner.journal.records import StudyRecord
 
 PAWSX = ("directory", "paws-x")
-"""The data source that is PAWS-X by its layout, and the end of its name on the hub."""
+"""The data source whose layout is that of PAWS-X, and the end of PAWS-X's name on the hub."""
 OFFICIAL = 1900
-"""Pairs that the official test has at least in a language: 2,000, up to 54 of them without text."""
+"""Fewest pairs of a language in the official test: 2,000, of which up to 54 lack text."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Published:
     """A row of a published table.
 
     Attributes:
-        label: in short.
-        source: where it is of, and how it was read.
-        encoder: what was fine-tuned.
-        accuracy: in %, by language.
+        label: a short name.
+        source: the paper, and how its figures were obtained.
+        encoder: the encoder that was fine-tuned.
+        accuracy: accuracy in %, by language.
     """
 
     label: str
@@ -58,13 +58,14 @@ FIGURES = (
 
 
 def published(study: StudyRecord) -> tuple[Published, ...]:
-    """Figures that a reference may stand beside: of its data, and of its encoder or mBERT.
+    """Return figures comparable to a reference: on its data, with its encoder or mBERT.
 
     Args:
         study: an external reference.
 
     Returns:
-        Nothing where the data is not PAWS-X, or its test is smaller than the official one.
+        The figures; none where the data is not PAWS-X, or its test is smaller than the official
+        one.
     """
     data = study.settings["data"]
     source = data["source"]

@@ -1,7 +1,7 @@
-"""A page as HTML and as Markdown, from the same blocks.
+"""Rendering of a page as HTML and as Markdown, from the same blocks.
 
-All text of a study is escaped in both. The HTML loads nothing: style and figures are in it, and
-there are no scripts.
+Both escape all text of a study. The HTML contains its style and figures, has no scripts and loads
+nothing.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 TEMPLATE = "page.html"
 HTML, MARKDOWN = "report.html", "report.md"
-"""Names of the two files in a study's folder."""
+"""Names of a page's two files in a study's folder."""
 _MARKUP = re.compile(r"([\\`*\[\]|~])")
 _LINE_START = re.compile(r"^([-+=]|#+|\d+[.)])(?=\s|$)")
 
 
 def html(page: Page) -> str:
-    """The page as one HTML file."""
+    """Return the page as one HTML file."""
     return _template().render(page=page, light=colours("light"), dark=colours("dark"))
 
 
 def markdown(page: Page) -> str:
-    """The page as Markdown, its figures as the tables of their numbers."""
+    """Return the page as Markdown, with the tables of their numbers in place of figures."""
     lines = [f"# {_escaped(page.title)}", "", _escaped(f"{page.kind}: {', '.join(page.status)}")]
     if page.description:
         lines += ["", _escaped(page.description)]
@@ -107,7 +107,7 @@ def _table(grid: Grid) -> Iterator[str]:
 
 
 def _escaped(text: str) -> str:
-    """A text in a line of Markdown that means nothing but itself."""
+    """Return a text as one line of Markdown with all markup escaped."""
     text = " ".join(printable(text).split())
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", _MARKUP.sub(r"\\\1", text))

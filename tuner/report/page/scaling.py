@@ -1,4 +1,4 @@
-"""The page of a scaling study: what was shown and what was not, effects, means, rates, seeds."""
+"""The page of a scaling study: findings, effects, means, learning rates and scores of seeds."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tuner.statistics.variance import Estimate
 from tuner.wording import number, p_alone, points
 
 GROUPS = {"enf": "targets akin to English", "rest": "other targets"}
-"""Responses, in words; the others are as plain as their names."""
+"""Responses in words; the names of other responses speak for themselves."""
 UNFINISHED = "Under way: what stands here is of the trials that have ended, and may change."
 FIXED = {"pairs": "at equal pairs", "steps": "at equal steps"}
 
 
 def answer(result: Scaled) -> list[Block]:
-    """What was found, and then what it rests on."""
+    """Return the main findings, then the caveats and assumptions behind them."""
     told = sentences(result)
     found = main_findings(result, result.primary) if result.fits else []
     first = [each for each in told if each in found]
@@ -45,7 +45,7 @@ def answer(result: Scaled) -> list[Block]:
 
 
 def sections(result: Scaled) -> list[Section]:
-    """What a scaling study has beside its answer."""
+    """Return the sections that follow a scaling study's answer."""
     made = []
     if result.fits:
         order = sorted(result.fits, key=lambda response: response != result.primary)
@@ -110,7 +110,7 @@ def _effects(result: Scaled, order: Sequence[str]) -> list[Figure]:
 
 
 def _means(result: Scaled, response: str) -> list[Figure]:
-    """Accuracy against B for each β, against k, and the heat map of β and B."""
+    """Draw accuracy against B for each β, against k, and as a heat map of β and B."""
     fit = result.fits[response]
     figures = []
     if fit.surface:

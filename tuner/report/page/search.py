@@ -1,4 +1,4 @@
-"""The page of a search: unconfirmed, and said to be so; its curves, settings and importances."""
+"""The page of a search: its unconfirmed best, learning curves, settings and importances."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tuner.tracking.notes import NOTHING_LEARNT, instead_of_confirming
 
 
 def answer(study: StudyRecord) -> list[Block]:
-    """What a search says by itself: a candidate."""
+    """Return the answer of a search alone: an unconfirmed candidate."""
     best = study.best
     if best is None or best.last is None:
         return [Words("No trial has reached the full budget: there is no answer yet.", "answer")]
@@ -58,7 +58,7 @@ def answer(study: StudyRecord) -> list[Block]:
 
 
 def next_step(study: StudyRecord, folder: Place) -> list[Block]:
-    """The command that confirms it, or why there is none; where nothing was learnt, what to try."""
+    """Return the command that confirms a search, or why it cannot be confirmed, or what to try."""
     if study.best is not None and not study.learnt:
         return [Words(f"Next: {instead_of_confirming(study)}.", "note")]
     try:
@@ -71,7 +71,7 @@ def next_step(study: StudyRecord, folder: Place) -> list[Block]:
 
 
 def sections(study: StudyRecord) -> list[Section]:
-    """What a search has beside its answer."""
+    """Return the sections that follow a search's answer."""
     made = [Section("Leaderboard, unconfirmed", (*_board_notes(study), *leaderboard(study)))]
     if any(trial.last for trial in study.trials):
         made.append(Section("Learning curves", (_curves(study),)))

@@ -1,7 +1,7 @@
-"""What the settings of a search went with: scatter plots, a heat map, parallel coordinates.
+"""Figures of a search's scores by setting: scatter plots, a heat map, parallel coordinates.
 
-Complete trials alone have scores that compare, and ASHA chose which those are: every figure says
-how many of all trials they are.
+Only complete trials have comparable scores, and ASHA chose which trials are complete. So the
+figures show how many of all trials are complete.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CHOSEN = "Several settings differ between trials: what differs is no effect of o
 
 
 def by_setting(study: StudyRecord) -> list[Block]:
-    """The figures, of the settings that vary; none where fewer than two trials are complete."""
+    """Draw the settings that vary; return nothing if fewer than two trials are complete."""
     names = varied(study)
     if len(study.ranked()) < 2 or not names:
         return []
@@ -80,7 +80,7 @@ def _scatter(study: StudyRecord, setting: str, told_apart: str | None) -> Figure
 
 
 def _series(study: StudyRecord, setting: str | None) -> dict[str, list[TrialRecord]]:
-    """Complete trials by their value of a setting."""
+    """Group complete trials by their value of a setting."""
     complete = study.ranked()
     if setting is None:
         return {"": complete}
@@ -166,7 +166,7 @@ def _reader(setting: str) -> Callable[[TrialRecord], Any]:
 
 
 def _scores(trials: Sequence[TrialRecord]) -> list[float]:
-    """Objectives of those that reached the full budget."""
+    """Return the objectives of trials that reached the full budget."""
     return [trial.last.objective for trial in trials if trial.state == "completed" and trial.last]
 
 

@@ -1,4 +1,4 @@
-"""Tables of trials: the leaderboard of a search, and how each line of it is made again."""
+"""Tables of trials: the leaderboard, the plan of a design, and the commands that replay trials."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tuner.storage.folders import Place
 from tuner.wording import count
 
 FIRST = 12
-"""Trials that stand open; the others are folded."""
+"""Number of trials that are always visible; the others are folded."""
 ORIGINS: dict[Origin, str] = {
     "baseline": "control",
     "sampler": "search",
@@ -18,11 +18,11 @@ ORIGINS: dict[Origin, str] = {
     "design": "is compared",
 }
 DIGITS = 12
-"""Of a checksum or commit, as it is shown."""
+"""Digits of a checksum that are shown."""
 
 
 def leaderboard(study: StudyRecord) -> tuple[Grid, ...]:
-    """The leaderboard: its first lines, and the others where there are more."""
+    """Return the first lines of the leaderboard, and the others in a folded table."""
     names, trials = varied(study), ordered(study)
     best = study.best
     columns = ("trial", "state", "score, %", "pairs", *names)
@@ -40,7 +40,7 @@ def leaderboard(study: StudyRecord) -> tuple[Grid, ...]:
         f"Score: {study.facts['objective']}, unconfirmed. Trials at full budget come first, "
         "ranked; scores at fewer pairs are not ranked against them."
     )
-    strong = frozenset([trials.index(best)] if best else [])  # the first: ranked ones lead
+    strong = frozenset([trials.index(best)] if best else [])  # ranked trials come first
     claim = study.facts["claim"]
     grids = [Grid(caption, claim, columns, rows[:FIRST], left=2, strong=strong)]
     if others := rows[FIRST:]:
@@ -50,7 +50,7 @@ def leaderboard(study: StudyRecord) -> tuple[Grid, ...]:
 
 
 def planned(study: StudyRecord) -> Grid:
-    """The trials of a design, in the order of its plan."""
+    """Return the trials of a design, in the order of its plan."""
     names = list(dict.fromkeys(setting for trial in study.trials for setting in trial.params))
     rows = tuple(
         (
@@ -74,7 +74,7 @@ def planned(study: StudyRecord) -> Grid:
 
 
 def again(study: StudyRecord, folder: Place) -> Grid:
-    """The command that trains each trial again, and what it needs to agree."""
+    """Return the command that trains each trial again, with all that its scores depend on."""
     rows = tuple(
         (
             name(trial),
@@ -100,12 +100,12 @@ def again(study: StudyRecord, folder: Place) -> Grid:
 
 
 def name(trial: TrialRecord) -> str:
-    """A trial as tables call it: its number, and whether it is the control."""
+    """Return a trial's name in tables: its number, and whether it is the control."""
     return f"{trial.number:03d}" + (" control" if trial.origin == "baseline" else "")
 
 
 def plan(trial: TrialRecord) -> str:
-    """The micro-batch plan of a trial, as `32`, or `32, 16 from step 40` where it was halved."""
+    """Return a trial's micro-batch plan: `32`, or `32, 16 from step 40` where it was halved."""
     assert trial.last is not None
     first, *halved = trial.last.micro_plan
     return ", ".join([str(first[1]), *(f"{size} from step {step:,}" for step, size in halved)])

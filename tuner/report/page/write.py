@@ -1,4 +1,4 @@
-"""`tuner report` writes the page: what kind of study it is decides what stands on it."""
+"""Composition of a study's page by the kind of study, for `tuner report`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tuner.wording import count
 
 
 def page_of(standing: Standing) -> Page:
-    """The page of a study as it stands."""
+    """Return the page of a study in its current state."""
     study, folder = standing.study, standing.folder
     design = study.settings.get("design")
     family = Family.of(study, folder)
@@ -66,10 +66,10 @@ def page_of(standing: Standing) -> Page:
 
 
 def write_page(standing: Standing) -> dict[str, str]:
-    """Write both files into the study's folder.
+    """Write the page as HTML and as Markdown into the study's folder.
 
     Returns:
-        Their texts, by name.
+        The texts of both files, by name.
     """
     page = page_of(standing)
     texts = {HTML: html(page), MARKDOWN: markdown(page)}
@@ -79,9 +79,9 @@ def write_page(standing: Standing) -> dict[str, str]:
 
 
 def attach_page(standing: Standing, texts: Mapping[str, str]) -> str:
-    """Put the page into the study's run in MLflow, and say so, or why it is not there.
+    """Attach the page to the study's run in MLflow, and return a message about the outcome.
 
-    An MLflow that is away is no error: the files are in the study's folder.
+    An unreachable MLflow is not an error, since the files are in the study's folder.
     """
     study, folder = standing.study, standing.folder
     try:
@@ -98,7 +98,7 @@ def attach_page(standing: Standing, texts: Mapping[str, str]) -> str:
 
 
 def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
-    """A search; where it was confirmed, the confirmation's answer stands on top."""
+    """Return a search's sections; after a confirmation, that answer comes first."""
     confirmed = family.confirmation
     if confirmed is None:
         blocks = [*search.answer(study), *search.next_step(study, folder)]
@@ -113,7 +113,7 @@ def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
 
 
 def _went_on(search: StudyRecord, family: Family) -> list[Block]:
-    """That a search went on after the first of its confirmations had read test."""
+    """Return a warning if a search went on after its first confirmation had read test."""
     if not family.tested:
         return []
     confirmed = family.tested[0]
@@ -132,7 +132,7 @@ def _went_on(search: StudyRecord, family: Family) -> list[Block]:
 def _confirmation(
     study: StudyRecord, folder: Place, family: Family, reference: StudyRecord | None
 ) -> list[Section]:
-    """A confirmation or the external reference, which stands beside published figures."""
+    """Return the sections of a confirmation, or of the external reference."""
     if study.recommendation is None:
         return [Section("Answer", tuple(_without(study, folder))), _planned(study)]
     result = Confirmed.of(study)
@@ -156,7 +156,7 @@ def _scaling(study: StudyRecord) -> list[Section]:
 
 
 def _without(study: StudyRecord, folder: Place) -> list[Block]:
-    """Of a confirmation without a recommendation."""
+    """Return the answer of a confirmation without a recommendation."""
     if concluded(ConfirmDesign.model_validate(study.settings["design"]), study):
         told = f"{NONE_WHOLE[:1].upper()}{NONE_WHOLE[1:]}. Nothing has read test."
         return [Words(told, "answer"), Words("With other seeds: confirm the search with --again.")]

@@ -1,1 +1,1 @@
-"""What a study left behind, for a terminal."""
+"""Reports on a study as text for a terminal."""

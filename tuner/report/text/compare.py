@@ -1,4 +1,4 @@
-"""A comparison as a person reads it: both sides, what differs, and what the difference is worth."""
+"""A comparison in the terminal: both sides, their differences, and what the differences show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tuner.wording import between, points
 
 
 def show(found: Comparison, console: Console) -> None:
-    """Print the settings that differ, the scores, and what is to be known of them."""
+    """Print the settings that differ, the scores, and the sentences about them."""
     for letter, side in (("A", found.a), ("B", found.b)):
         seeds = ", ".join(map(str, side.seeds))
         say(
@@ -32,7 +32,7 @@ def show(found: Comparison, console: Console) -> None:
 
 
 def sentences(found: Comparison) -> tuple[str, ...]:
-    """What the first row says, what its interval is of, and what else has to be known."""
+    """Return the verdict of the first row, what its interval accounts for, and caveats."""
     told = [_verdict(found), _accounted(found)]
     if len(found.rows) > 1:
         told.append(
@@ -91,7 +91,7 @@ def _accounted(found: Comparison) -> str:
 
 
 def _protocols(a: Side, b: Side) -> tuple[str, ...]:
-    """The claims, and what differs where the protocols do."""
+    """Return the claims, and how the protocols differ if they do."""
     facts = [side.record.facts for side in (a, b)]
     if a.protocol == b.protocol:
         return (f"Claim of both: {facts[0]['claim']}",)

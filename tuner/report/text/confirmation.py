@@ -11,11 +11,11 @@ from tuner.shown import printable
 from tuner.statistics.variance import Estimate
 
 WIDE = 100
-"""Columns from which there is room for the difference on the second mean, too."""
+"""Least width in columns of a console that shows the difference on the second mean, too."""
 
 
 def show(result: Confirmed, console: Console) -> None:
-    """Print the arms, the line of the most frequent label, and what is concluded."""
+    """Print the arms, the score of the most frequent label, and the conclusion."""
     console.print(f"{result.name}: accuracy in %, ± half of the 95 % interval", highlight=False)
     console.print(_table(result, console.width >= WIDE))
     notes = ["* recommended, before test was read"] if len(result.arms) > 1 else []

@@ -1,4 +1,4 @@
-"""A replay as a person reads it: the objective at every rung, what differs, the verdict."""
+"""A replay in the terminal: the objective at every rung, the numbers that differ, the verdict."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tuner.terminal.progress import say
 
 
 def show(found: Replay, console: Console) -> None:
-    """Print the objective at every rung, what differs and by how much, and the verdict."""
+    """Print the objective at every rung, the largest differences, and the verdict."""
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("pairs", "recorded %", "replayed %", "numbers that differ"):
         grid.add_column(column, justify="right")
@@ -32,7 +32,7 @@ def show(found: Replay, console: Console) -> None:
 
 
 def sentences(found: Replay) -> tuple[str, ...]:
-    """The verdict; and where the scores differ, by how much, and what is known to differ."""
+    """Return the verdict, the largest differences, and the known differences of circumstances."""
     told = []
     if found.pairs < found.budget:
         told.append(f"trained to {found.pairs:,} of {found.budget:,} pairs, as the trial was.")

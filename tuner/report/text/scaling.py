@@ -14,7 +14,7 @@ from tuner.wording import number, p_alone, points
 
 
 def show(result: Scaled, console: Console) -> None:
-    """Print the fits of a scaling study, where there are any, the answer and the conclusion."""
+    """Print the fits of a scaling study if there are any, the answer and the conclusion."""
     name = result.study.name
     if result.fits:
         primary = result.fits[result.primary]
@@ -55,7 +55,7 @@ def _effects(fit: Fit) -> Table:
 
 
 def _surface(fit: Fit) -> Table:
-    """Means with half the width of their intervals, a row for each B."""
+    """Return a table of means ± half the width of their intervals, with a row for each B."""
     sizes = list(dict.fromkeys(size for size, _ in fit.surface))
     shares = list(dict.fromkeys(share for _, share in fit.surface))
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))

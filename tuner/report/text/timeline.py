@@ -1,4 +1,4 @@
-"""The timeline in a terminal, a line for each node; and the figure with it."""
+"""The timeline in the terminal, a line for each node, and the figure that goes with it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tuner.storage.folders import Place
 from tuner.terminal.progress import MARGIN, clock
 
 WIDEST, MOST_LANES = 100, 12
-"""Columns, and nodes that are shown one by one."""
+"""Greatest width in columns, and most nodes that get a line each."""
 LEVELS = "·▁▂▃▄▅▆▇█"
-"""The share of a node's GPUs that are at work, by eighths."""
+"""Characters for the share of a node's busy GPUs, in eighths."""
 BOOT, AWAY = "░", " "
 
 
 def show_timeline(study: StudyRecord, path: Place, console: Console) -> None:
-    """Print what the nodes did, and how much of it was idle, and write the figure.
+    """Print the timeline of the nodes and their idle time, and write the figure.
 
-    Where a study's journal says nothing of nodes, as those from before it did, neither is done.
+    Do nothing if the study's journal predates the recording of nodes.
 
     Args:
-        study: its record.
-        path: where the figure goes.
-        console: where the text goes.
+        study: the study's record.
+        path: the file to write the figure to.
+        console: the console to print on.
     """
     found = timeline(study)
     if found is None:
@@ -55,13 +55,13 @@ def _show(timeline: Timeline, console: Console) -> None:
 
 
 def _line(lane: Lane, end: float, width: int) -> str:
-    """A node from the first moment to the last trial's end, in so many characters."""
+    """Return a node's time, from 0 to the last trial's end, as `width` characters."""
     edges = [end * column / width for column in range(width + 1)]
     return "".join(_character(lane, begin, end) for begin, end in pairwise(edges))
 
 
 def _character(lane: Lane, begin: float, end: float) -> str:
-    """What a node did most of the time between two moments."""
+    """Return the character for what a node did most of the time between two moments."""
     there = busy = boot = 0.0
     for stay in lane.stays:
         there += lane.units * _shared(begin, end, stay.joined, stay.left)
@@ -77,5 +77,5 @@ def _character(lane: Lane, begin: float, end: float) -> str:
 
 
 def _shared(begin: float, end: float, since: float, until: float) -> float:
-    """Seconds that two stretches of time have in common."""
+    """Return the seconds that two intervals have in common."""
     return max(0.0, min(end, until) - max(begin, since))

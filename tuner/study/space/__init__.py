@@ -1,6 +1,6 @@
-"""What varies between trials: distributions and conditions.
+"""The search space: distributions of the settings that vary between trials, and conditions.
 
-A sample becomes a TrialConfig here and nowhere else.
+This is the only module that makes a TrialConfig from a sample.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from tuner.study.trial import TrialConfig, check_value
 
 
 class Suggest(Protocol):
-    """What proposes a value: Optuna's trial, or a random generator."""
+    """A function that proposes a value, from Optuna's trial or a random generator."""
 
     def __call__(self, name: str, distribution: Distribution) -> Scalar: ...
 
 
 class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="type")]]]):
-    """Distributions by dotted name. A parameter follows those that its `when` names.
+    """Distributions by dotted name. A parameter depends on those that its `when` names.
 
-    It is drawn where they are drawn and have one of the values that `when` lists: conditions nest.
+    It is drawn only if they are drawn and have one of the values that `when` lists. Conditions may
+    nest.
     """
 
     root: dict[str, Annotated[Distribution, Field(discriminator="type")]] = {}
@@ -52,10 +53,10 @@ class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="typ
         return self
 
     def ordered(self) -> list[str]:
-        """Names in an order in which every condition stands before what depends on it.
+        """Return the names so that each parameter comes after those that its `when` names.
 
         Raises:
-            ValueError: conditions go in a circle.
+            ValueError: the conditions form a cycle.
         """
         order: list[str] = []
         waiting = dict(self.root)
@@ -69,7 +70,7 @@ class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="typ
         return order
 
     def sample(self, suggest: Suggest) -> dict[str, Scalar]:
-        """One point: values by dotted name, of the parameters whose conditions hold."""
+        """Sample one point: values by dotted name, of the parameters whose conditions hold."""
         params: dict[str, Scalar] = {}
         for name in self.ordered():
             distribution = self.root[name]
@@ -82,19 +83,20 @@ class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="typ
         return params
 
     def draw(self, seed: int) -> dict[str, Scalar]:
-        """One uniform point, a function of the seed."""
+        """Draw one uniform point, a function of the seed."""
         generator = random.Random(seed)
         return self.sample(lambda name, distribution: distribution.draw(generator))
 
     def draw_with(
         self, name: str, value: Scalar, generator: random.Random
     ) -> dict[str, Scalar] | None:
-        """A random point in which a parameter has this value, so that its conditions hold.
+        """Draw a random point in which a parameter has this value, so its conditions hold.
 
-        Their own conditions hold too, to any depth. None where there is no such point.
+        The conditions of its conditions hold too, to any depth. Returns None if there is no such
+        point.
         """
         allowed = {name: [value]}
-        for dependent in reversed(self.ordered()):  # all that ask something of it stood before it
+        for dependent in reversed(self.ordered()):  # after all parameters that depend on it
             if dependent in allowed:
                 for other, values in self.root[dependent].when.items():
                     asked = allowed.get(other, values)
@@ -108,7 +110,10 @@ class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="typ
         return self.sample(lambda name, dist: forced.get(name, dist.draw(generator)))
 
     def points(self, at_most: int) -> list[dict[str, Scalar]] | None:
-        """Every point, by value in the order of the file; None where there are more than these."""
+        """Return every point, in the order of the values in the file; None if over `at_most`.
+
+        None also if there are infinitely many.
+        """
         points: list[dict[str, Scalar]] = [{}]
         for name in self.ordered():
             active = [self._active(name, point) for point in points]
@@ -129,7 +134,7 @@ class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="typ
         return points
 
     def holds(self, point: Mapping[str, Any]) -> bool:
-        """Whether it can propose a point."""
+        """Return whether the space can propose a point."""
         try:
             taken = self.sample(lambda name, distribution: point[name])
         except KeyError:
@@ -137,29 +142,29 @@ class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="typ
         return taken == point and all(possible(self.root[name], point[name]) for name in point)
 
     def _active(self, name: str, point: Mapping[str, Scalar]) -> bool:
-        """Whether the conditions of a parameter hold in a point that has them already."""
+        """Return whether a parameter's conditions hold in a point that already has their values."""
         when = self.root[name].when
         return all(other in point and point[other] in when[other] for other in when)
 
     def trial_config(self, fixed: Mapping[str, Any], params: Mapping[str, Any]) -> TrialConfig:
-        """The configuration of a point: fixed settings, then the sampled ones on top.
+        """Return the configuration of a point: the sampled settings on top of the fixed ones.
 
         Raises:
-            ValueError: the point is no valid trial.
+            ValueError: the point is not a valid trial.
         """
         return compose(fixed, params, f"the space can propose {dict(params)}")
 
 
 def compose(fixed: Mapping[str, Any], params: Mapping[str, Any], whence: str) -> TrialConfig:
-    """A TrialConfig of dotted names, `params` on top of what is fixed for every trial.
+    """Make a TrialConfig from dotted names, with `params` on top of `fixed`.
 
     Args:
         fixed: settings of every trial.
-        params: settings of this one.
-        whence: says in messages where they come from.
+        params: settings of this trial.
+        whence: the origin of the settings, which begins an error message.
 
     Raises:
-        ValueError: they make no valid trial.
+        ValueError: the settings are not a valid trial.
     """
     try:
         return TrialConfig.from_flat(merged(fixed, params))
@@ -171,10 +176,10 @@ def compose(fixed: Mapping[str, Any], params: Mapping[str, Any], whence: str) ->
 
 
 def merged(fixed: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """`params` on top of what is fixed for every trial, by dotted name.
+    """Return `params` on top of the settings fixed for every trial, by dotted name.
 
-    A fixed `fusion.layer` is for the trials that fuse: where `params` choose the last layer alone,
-    it does not apply.
+    A fixed `fusion.layer` applies only to trials that fuse: if `params` choose the last layer
+    alone, it is dropped.
     """
     values = {**fixed, **params}
     kind = FUSIONS.get(params.get("fusion.kind", ""))

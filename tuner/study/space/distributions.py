@@ -1,4 +1,4 @@
-"""Distributions: what a parameter of a space may be."""
+"""Distributions of the parameters of a search space."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pydantic import Field, field_validator, model_validator
 from tuner.study.trial import Part
 
 WIDEST, MOST = 1e15, 1_000
-"""Steps of a range, or its width where it has none; values of a choice."""
+"""The most steps of a range (or its largest width without steps), and the most values of a
+choice."""
 
 Scalar = bool | int | float | str
 Condition = dict[str, list[Scalar]]
@@ -46,7 +47,7 @@ class Float(_Range):
     log: bool = Field(False, description="uniform in the logarithm")
 
     def draw(self, random: random.Random) -> float:
-        """A uniform draw (uniform in the logarithm where `log`)."""
+        """Draw uniformly (uniformly in the logarithm if `log`)."""
         if self.step is not None:
             return self.at(random.randint(0, self.steps))
         if self.log:
@@ -56,25 +57,28 @@ class Float(_Range):
 
     @property
     def steps(self) -> int:
-        """How many whole steps fit between low and high."""
+        """The number of whole steps that fit between low and high."""
         assert self.step is not None
         return math.floor((self.high - self.low) / self.step + 1e-9)
 
     def ends(self) -> list[Scalar]:
-        """The lowest and the highest value that can be drawn."""
+        """Return the lowest and the highest value that can be drawn."""
         return [self.low, self.high if self.step is None else self.at(self.steps)]
 
     def grid(self) -> Iterable[Scalar] | None:
-        """Every value, lowest first; None without a step: there are infinitely many."""
+        """Return every value, lowest first; None without a step: there are infinitely many."""
         return None if self.step is None else map(self.at, range(self.steps + 1))
 
     def at(self, index: int) -> float:
-        """The value `index` steps above low, as it is written: 0.3, not 0.30000000000000004."""
+        """Return the value `index` steps above low, computed in decimals.
+
+        So it is 0.3, for instance, not 0.30000000000000004.
+        """
         assert self.step is not None
         return float(Decimal(str(self.low)) + index * Decimal(str(self.step)))
 
     def index(self, value: float) -> int:
-        """How many steps `value` lies above low."""
+        """Return how many steps `value` lies above low."""
         assert self.step is not None
         return round((value - self.low) / self.step)
 
@@ -88,15 +92,15 @@ class Int(_Range):
     step: int = Field(1, ge=1, description="low, low + step, low + 2 step, ...")
 
     def draw(self, random: random.Random) -> int:
-        """A uniform draw."""
+        """Draw uniformly."""
         return random.randrange(self.low, self.high + 1, self.step)
 
     def ends(self) -> list[Scalar]:
-        """The lowest and the highest value that can be drawn."""
+        """Return the lowest and the highest value that can be drawn."""
         return [self.low, self.high - (self.high - self.low) % self.step]
 
     def grid(self) -> Iterable[Scalar]:
-        """Every value, lowest first."""
+        """Return every value, lowest first."""
         return range(self.low, self.high + 1, self.step)
 
 
@@ -115,15 +119,15 @@ class PowerOfTwo(_Range):
         return value
 
     def draw(self, random: random.Random) -> int:
-        """A uniform draw of the exponent."""
+        """Draw the exponent uniformly."""
         return 1 << random.randint(self.low.bit_length() - 1, self.high.bit_length() - 1)
 
     def ends(self) -> list[Scalar]:
-        """The lowest and the highest value."""
+        """Return the lowest and the highest value."""
         return [self.low, self.high]
 
     def grid(self) -> Iterable[Scalar]:
-        """Every value, lowest first."""
+        """Return every value, lowest first."""
         return [1 << e for e in range(self.low.bit_length() - 1, self.high.bit_length())]
 
 
@@ -141,34 +145,34 @@ class Choice(_Range):
         return values
 
     def draw(self, random: random.Random) -> Scalar:
-        """A uniform draw."""
+        """Draw uniformly."""
         return random.choice(self.values)
 
     def ends(self) -> list[Scalar]:
-        """All values: they have no order."""
+        """Return all values, because they have no order."""
         return self.values
 
     def grid(self) -> Iterable[Scalar]:
-        """All values."""
+        """Return all values."""
         return self.values
 
 
 class Fixed(_Range):
-    """One value: what a plain scalar in the YAML means."""
+    """A single value; a plain scalar in the YAML means the same."""
 
     type: Literal["fixed"] = Field(description="one value; the value alone means it too")
     value: Scalar = Field(description="the value")
 
     def draw(self, random: random.Random) -> Scalar:
-        """The value."""
+        """Return the value."""
         return self.value
 
     def ends(self) -> list[Scalar]:
-        """The value."""
+        """Return the value."""
         return [self.value]
 
     def grid(self) -> Iterable[Scalar]:
-        """The value."""
+        """Return the value."""
         return [self.value]
 
 
@@ -176,17 +180,17 @@ Distribution = Float | Int | PowerOfTwo | Choice | Fixed
 
 
 def possible(distribution: Distribution, value: Scalar) -> bool:
-    """Whether a distribution can give this value."""
+    """Return whether a distribution can give this value."""
     if not isinstance(distribution, Float):
         is_number = not isinstance(distribution, Int) or isinstance(value, int)
-        return is_number and value in distribution.grid()  # of others, all would be compared
+        return is_number and value in distribution.grid()  # `in range` is fast only for an int
     if not isinstance(value, int | float) or not distribution.low <= value <= distribution.high:
         return False
     return distribution.step is None or distribution.at(distribution.index(value)) == value
 
 
 def spelt_out(value: Any) -> Any:
-    """A scalar is a fixed value, a list a choice."""
+    """Expand the short forms of a distribution: a scalar is a fixed value, a list a choice."""
     if isinstance(value, list):
         return {"type": "choice", "values": value}
     if isinstance(value, bool | int | float | str):

@@ -1,4 +1,4 @@
-"""The feasible points of a space: those that keep a study's requirements."""
+"""The feasible points of a search space: those that keep a study's requirements."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from tuner.study.space.requirements import parse
 from tuner.study.trial import TrialConfig
 
 LARGEST_GRID = 100_000
-"""Points that are enumerated at most: more than any study tries."""
+"""The most points that are ever enumerated: more than any study tries."""
 AT_ONCE = 10_000
-"""Points that are enumerated at most where it must not take long: whenever a study is read."""
+"""The most points that are enumerated where it must be quick: whenever a study is read."""
 DRAWS = 20_000
-"""Random points that are drawn at most until one keeps the requirements."""
+"""The most random points that are drawn until one keeps the requirements."""
 COMPLETIONS = 20
-"""Random points that are tried at most around one end of a parameter."""
+"""The random points that are tried with a parameter at one of its ends."""
 
 DEFAULTS = TrialConfig().flat()
 
 
 @dataclass(frozen=True)
 class Tally:
-    """How many points keep the requirements, of all or of a sample.
+    """Counts of feasible and excluded points, over the whole space or a sample.
 
     Attributes:
-        points: how many were looked at.
+        points: how many points were checked.
         feasible: how many of them keep every requirement.
-        excluded: for each requirement, how many of them break it (perhaps others as well).
-        complete: whether these are all points of the space, each once.
+        excluded: how many of them break each requirement, perhaps others as well.
+        complete: True if these are all points of the space, each once.
     """
 
     points: int
@@ -43,12 +43,12 @@ class Tally:
 
 
 class Feasible:
-    """The points of a space that keep the requirements, each looked at as a whole configuration.
+    """The points of a space that keep the requirements, each checked as a whole configuration.
 
     Args:
-        space: what varies.
+        space: the search space.
         fixed: settings of every trial, by dotted name.
-        require: requirements, as they are written.
+        require: the texts of the requirements.
     """
 
     def __init__(self, space: Space, fixed: Mapping[str, Any], require: Sequence[str]) -> None:
@@ -57,11 +57,11 @@ class Feasible:
         self._requirements = tuple(parse(text) for text in require)
 
     def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Every setting of a trial at a point: sampled, fixed, default; None without a value."""
+        """Return every setting of a trial at a point: sampled, fixed or default; None if unset."""
         return {**DEFAULTS, **merged(self._fixed, params)}
 
     def complaint(self, params: Mapping[str, Any]) -> str:
-        """The first requirement that a point breaks, with the values that do; empty: none."""
+        """Return the first requirement that a point breaks, with its values; empty if none."""
         values = self.values(params)
         for requirement in self._requirements:
             if requirement.broken_by(values):
@@ -70,15 +70,15 @@ class Feasible:
         return ""
 
     def keeps(self, params: Mapping[str, Any]) -> bool:
-        """Whether a point keeps every requirement."""
+        """Return whether a point keeps every requirement."""
         values = self.values(params)
         return not any(requirement.broken_by(values) for requirement in self._requirements)
 
     def draw(self, seed: int) -> dict[str, Scalar]:
-        """One uniform point, a function of the seed.
+        """Draw one uniform feasible point, a function of the seed.
 
         Raises:
-            UserError: none of many points keeps the requirements.
+            UserError: none of DRAWS points keeps the requirements.
         """
         generator = random.Random(seed)
         for _ in range(DRAWS):
@@ -91,10 +91,10 @@ class Feasible:
         )
 
     def extremes(self) -> Iterator[dict[str, Scalar]]:
-        """Points at the ends of every parameter, its conditions fulfilled, the rest at random.
+        """Yield a point for each end of every parameter; its other parameters are random.
 
-        An end that no feasible point reaches is left out; in a space of more than 10,000 points
-        also one whose feasible points are rare.
+        The parameter's conditions hold. An end without a feasible point is left out. In a space of
+        more than 10,000 points, so is an end whose feasible points are rare.
         """
         points = self.space.points(AT_ONCE)
         feasible = None if points is None else list(filter(self.keeps, points))
@@ -110,10 +110,10 @@ class Feasible:
                     yield generator.choice(reached)
 
     def grid(self) -> list[dict[str, Scalar]]:
-        """Every feasible point, once.
+        """Return every feasible point, once.
 
         Raises:
-            ValueError: there are infinitely many, or too many.
+            ValueError: the space has infinitely many points, or too many.
         """
         points = self.space.points(LARGEST_GRID)
         if points is not None:
@@ -130,7 +130,12 @@ class Feasible:
         )
 
     def tally(self, enumerate_up_to: int, draws: int) -> Tally:
-        """Count feasible points: all where there are at most so many, else random ones."""
+        """Count feasible points.
+
+        Args:
+            enumerate_up_to: all points are checked if there are at most this many.
+            draws: the number of random points that are checked otherwise.
+        """
         points = self.space.points(enumerate_up_to)
         complete = points is not None
         if points is None:

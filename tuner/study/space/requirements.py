@@ -1,20 +1,20 @@
-"""Requirements: what has to hold between the settings of a trial, in a small safe language.
+"""Requirements: rules between the settings of a trial, written in a small safe language.
 
     batch.effective_size >= batch.micro_size
     not (fusion.kind == "dlfa" and fusion.reduction > 8)
     optim.lr * batch.effective_size <= 0.05
 
-Comparisons (== != < <= > >=, also chained; `in` and `not in` a list), and, or, not, + - * /,
-numbers, strings, true, false, and the settings of a trial by their dotted names. A requirement is
-parsed as Python; what is not on this list is refused, and nothing is ever executed.
+The language has comparisons (== != < <= > >=, also chained; `in` and `not in` a list), and, or,
+not, + - * /, numbers, strings, true, false, and the settings of a trial by their dotted names. A
+requirement is parsed as Python syntax; everything else is refused, and no code is ever executed.
 
-A setting can be without a value: `fusion.layer`, where the last layer is read alone. What is
-computed from it has none either, and a comparison with it is neither true nor false but unknown.
-Unknown goes through `and`, `or` and `not` as in SQL (false and unknown: false; true or unknown:
-true; else unknown), and as with SQL's CHECK a requirement is broken only where it is false: so
-`fusion.layer >= 2` excludes no trial that has no lower layer. A quotient by zero has no value, and
-neither has what is too large for a float. A setting with a default has a value in every trial, also
-where it has no effect (`fusion.reduction` under `last`).
+A setting may have no value: `fusion.layer` has none when the head reads the last layer alone. A
+result computed from it has no value either, and a comparison with it is unknown. `and`, `or` and
+`not` treat unknown as SQL does (false and unknown: false; true or unknown: true; else unknown). As
+with SQL's CHECK, a requirement is broken only if it is false: `fusion.layer >= 2` does not exclude
+trials without a lower layer. A quotient by zero and a number too large for a float have no value.
+A setting with a default has a value in every trial, even where it has no effect
+(`fusion.reduction` under `last`).
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from tuner.errors import nearest
 from tuner.study.trial import FIELDS
 
 LENGTH = 500
-"""Characters of a requirement at most."""
+"""The most characters of a requirement."""
 DEPTH = 30
-"""Levels of its syntax tree at most."""
+"""The most levels of its syntax tree."""
 
 Values = Mapping[str, Any]
 Kind = Literal["number", "string", "boolean"]
@@ -62,10 +62,10 @@ ORDER: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True)
 class Requirement:
-    """A requirement that was parsed.
+    """A parsed requirement.
 
     Attributes:
-        text: as it is written.
+        text: the requirement as the user wrote it.
         names: the settings that it reads.
     """
 
@@ -74,7 +74,11 @@ class Requirement:
     _evaluate: Callable[[Values], bool | None] = field(compare=False, repr=False)
 
     def broken_by(self, values: Values) -> bool:
-        """Whether it is false for a whole configuration, every setting by its dotted name."""
+        """Return whether the requirement is false for a configuration.
+
+        Args:
+            values: every setting by its dotted name.
+        """
         return self._evaluate(values) is False
 
 
@@ -83,7 +87,7 @@ def parse(text: str) -> Requirement:
     """Parse a requirement and check its names and types.
 
     Raises:
-        ValueError: it is no requirement; says which, and what is wrong in it.
+        ValueError: the requirement is invalid; the message quotes it and says what is wrong.
     """
     if len(text) > LENGTH:
         raise ValueError(f"{text[:40]!r}...: longer than {LENGTH} characters: split it in two")
@@ -110,24 +114,24 @@ def parse(text: str) -> Requirement:
 
 @dataclass(frozen=True)
 class _Term:
-    """A part of a requirement: what kind it is of, and its value, None where it has none."""
+    """A part of a requirement: its kind, and a function for its value, None if it has none."""
 
     kind: Kind
     evaluate: Callable[[Values], Any]
     written: str
-    words: tuple[str, ...] = ()  # of a setting: the strings that it may be
+    words: tuple[str, ...] = ()  # the allowed strings, if the term is a setting with a list of them
     constant: Any = None
 
 
 class _Parser:
-    """Turns the syntax tree of one requirement into terms."""
+    """A converter of one requirement's syntax tree into terms."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self.names: dict[str, None] = {}
 
     def term(self, node: ast.expr) -> _Term:
-        """The term of a node."""
+        """Return the term of a node."""
         written = ast.unparse(node)
         match node:
             case ast.Constant(value=bool() | int() | float() | str() as value):
@@ -179,14 +183,14 @@ class _Parser:
         return _Term("boolean" if types == {bool} else "number", operator.itemgetter(name), name)
 
     def _of(self, kind: Kind, node: ast.expr, by: str) -> _Term:
-        """The term of a node that has to be of this kind."""
+        """Return the term of a node, which must be of this kind."""
         term = self.term(node)
         if term.kind != kind:
             self._refuse(f"{term.written} is a {term.kind}, and {by} takes a {kind}")
         return term
 
     def _link(self, left: _Term, op: ast.cmpop, node: ast.expr) -> Callable[[Values], bool | None]:
-        """One comparison of a chain."""
+        """Return the evaluation of one comparison in a chain."""
         if isinstance(op, ast.In | ast.NotIn):
             if not isinstance(node, ast.List) or not node.elts:
                 self._refuse(f"in takes a list, as in [1, 2], got {ast.unparse(node)}")
@@ -244,7 +248,7 @@ def _arithmetic(
 def _is_finite(number: float) -> bool:
     try:
         return math.isfinite(number)
-    except OverflowError:  # a whole number beyond the floats
+    except OverflowError:  # an integer too large for a float
         return False
 
 

@@ -1,1 +1,1 @@
-"""Figures of the page, as inline SVG: the page's one room for matplotlib."""
+"""The page's figures as inline SVG; only these modules of the page use matplotlib."""

@@ -1,4 +1,4 @@
-"""Bars: shares of a whole, lying; and a group for each language, standing, with intervals."""
+"""Bar charts: horizontal shares of a whole, and vertical groups by language with intervals."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from tuner.report.page.drawing.canvas import INK, SERIES, canvas, legend, plain, svg
 
 BAR = 0.3
-"""Inches that a lying bar takes."""
+"""Height in inches that a horizontal bar takes."""
 
 
 def lying_bars(values: Mapping[str, float], unit: str, alt: str) -> str:
-    """An SVG of bars from 0, the first on top, each with its number.
+    """Draw an SVG of horizontal bars from 0, the first on top, each with its number.
 
     Args:
-        values: by name.
-        unit: what the axis counts.
-        alt: for those who do not see it.
+        values: values by name.
+        unit: the label of the axis.
+        alt: the text for readers who cannot see it.
     """
     figure = canvas(4.6, 0.75 + BAR * len(values))
     axis = figure.subplots()
@@ -43,13 +43,14 @@ def lying_bars(values: Mapping[str, float], unit: str, alt: str) -> str:
 
 @dataclass(frozen=True)
 class Standing:
-    """A bar for each language.
+    """A series with a vertical bar for each language.
 
     Attributes:
-        label: whose they are.
-        heights: by language, in %.
-        ends: of the intervals by language; empty where there are none, as of published numbers.
-        published: drawn as a mark rather than a bar.
+        label: the name of the series.
+        heights: accuracy in %, by language.
+        ends: ends of the intervals by language; empty where there are none, as for published
+            numbers.
+        published: True to draw marks rather than bars.
     """
 
     label: str
@@ -65,14 +66,14 @@ def language_bars(
     measure: str,
     alt: str,
 ) -> str:
-    """An SVG with the majority-class line.
+    """Draw an SVG of bars by language, with the majority-class line.
 
     Args:
-        series: bars side by side, and marks over them.
-        languages: in order.
+        series: series drawn as bars side by side, or as marks over them.
+        languages: the languages in order.
         majority: accuracy of always giving the most frequent label, in %.
-        measure: what is shown.
-        alt: for those who do not see it.
+        measure: the name of the plotted measure.
+        alt: the text for readers who cannot see it.
     """
     figure = canvas(1.1 + 0.85 * max(len(languages), 4), 3.6)
     axis = figure.subplots()

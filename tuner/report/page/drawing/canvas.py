@@ -1,7 +1,7 @@
-"""A matplotlib figure as inline SVG whose colours are variables of the page's style.
+"""Conversion of matplotlib figures to inline SVG whose colours are variables of the page's style.
 
-One SVG serves light and dark: figures are drawn in stand-in colours, each of which is replaced by
-`var(--…)`. Text stays text, in the reader's font, so that it can be searched and read aloud.
+One SVG serves the light and the dark scheme: figures are drawn in placeholder colours, and each is
+replaced by `var(--…)`. Text stays text in the reader's font, so it can be searched and read aloud.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, MUTED, LINE, PAPER, ACCENT = "#000001", "#000002", "#000003", "#000004", "#000005"
-"""Stand-ins: text, what stands back, grid lines, background, what stands out."""
+"""Placeholder colours of text, muted parts, grid lines, background and emphasised parts."""
 SERIES = tuple(f"#0000a{number}" for number in range(7))
-"""Stand-ins of series that are told apart."""
+"""Placeholder colours of series."""
 LEVELS = 11
-"""Shades of a heat map, from the least to the most."""
+"""Number of shades in a heat map."""
 HEAT = tuple(f"#0000c{number:x}" for number in range(LEVELS))
 ON_HEAT = tuple(f"#0000d{number:x}" for number in range(LEVELS))
-"""Stand-ins of them, and of text on each."""
+"""Placeholder colours of the shades from lowest to highest value, and of text on each shade."""
 MARKERS = "osD^vPX"
-"""Of series: colour alone does not tell them apart."""
+"""Markers of series, which distinguish them without colour."""
 _NAMES = {
     INK: "ink",
     MUTED: "muted",
@@ -68,15 +68,15 @@ DARK: Mapping[str, str] = {
     "series-6": "#63d1dd",
 }
 ENDS = {"light": ("#f1f6fb", "#08467f"), "dark": ("#1f2830", "#a5d4ff")}
-"""Colours of the least and the most in a heat map."""
+"""Colours of the lowest and the highest value in a heat map, by scheme."""
 POINTS = 72.0
-"""To an inch."""
+"""Points per inch."""
 ENLARGED = 1.25
-"""How much larger than drawn a figure is shown at most."""
+"""Greatest factor by which the page enlarges a figure."""
 
 
 def colours(scheme: str) -> dict[str, str]:
-    """The page's variables and their colours in the `light` or the `dark` scheme."""
+    """Return the page's variables and their colours in the `light` or the `dark` scheme."""
     low, high = ENDS[scheme]
     found = dict(LIGHT if scheme == "light" else DARK)
     for level in range(LEVELS):
@@ -87,7 +87,7 @@ def colours(scheme: str) -> dict[str, str]:
 
 
 def contrast(one: str, other: str) -> float:
-    """The contrast of two colours `#rrggbb`, 1 to 21, as WCAG 2.2 defines it."""
+    """Return the contrast of two colours `#rrggbb`, 1 to 21, as WCAG 2.2 defines it."""
 
     def luminance(colour: str) -> float:
         parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
@@ -99,14 +99,14 @@ def contrast(one: str, other: str) -> float:
 
 
 def canvas(width: float, height: float) -> Figure:
-    """An empty figure of so many inches."""
-    from matplotlib.figure import Figure  # not pyplot, which would look for a display
+    """Return an empty figure of the given size in inches."""
+    from matplotlib.figure import Figure  # pyplot would look for a display
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def plain(axis: Axes, grid: Literal["x", "y", "none"] = "y") -> None:
-    """Dress an axis: no box, muted ticks, fine grid lines along `grid` (x, y or none)."""
+    """Style an axis: no box, muted ticks, fine grid lines of axis `grid` (x, y or none)."""
     axis.set_facecolor("none")
     axis.spines[["top", "right"]].set_visible(False)
     axis.spines[["left", "bottom"]].set_color(LINE)
@@ -119,7 +119,7 @@ def plain(axis: Axes, grid: Literal["x", "y", "none"] = "y") -> None:
 
 
 def majority_line(axis: Axes, score: float) -> None:
-    """A line at what always giving the most frequent label scores, named where it stands."""
+    """Draw a labelled line at the score of always giving the most frequent label."""
     axis.axhline(score, color=MUTED, ls=":", lw=1.3)
     axis.annotate(
         "most frequent label",
@@ -133,7 +133,7 @@ def majority_line(axis: Axes, score: float) -> None:
 
 
 def legend(axis: Axes, title: str | None = None, columns: int = 1) -> None:
-    """A legend above the axis, where it hides nothing; none where nothing is labelled."""
+    """Draw a legend above the axis, where it hides nothing, if anything is labelled."""
     handles, labels = axis.get_legend_handles_labels()
     if not labels:
         return
@@ -157,22 +157,22 @@ def legend(axis: Axes, title: str | None = None, columns: int = 1) -> None:
 
 
 def svg(figure: Figure, alt: str) -> str:
-    """The figure as an `<svg>` element; the same figure gives the same text.
+    """Return the figure as an `<svg>` element; equal figures give equal text.
 
     Args:
-        figure: drawn in the stand-in colours of this module alone.
-        alt: what a reader who does not see it is told.
+        figure: a figure drawn in this module's placeholder colours alone.
+        alt: the text for readers who cannot see it.
     """
     from matplotlib import rc_context
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
-        text.set_parse_math(False)  # a dollar sign in a name is one
+        text.set_parse_math(False)  # a name may contain dollar signs
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.execute(figure)
-    figure.set_layout_engine(None)  # else all is laid out and drawn once more
+    figure.set_layout_engine(None)  # or savefig lays everything out again
     written = StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tuner"}):
         figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
@@ -193,7 +193,7 @@ def svg(figure: Figure, alt: str) -> str:
 
 
 def _own_names(body: str) -> str:
-    """Names that are referred to become the figure's own; the others go: a page has each once."""
+    """Make ids unique within a page: prefix those that are referred to, and drop the others."""
     used = set(re.findall(r"(?:url\(#|href=\"#)([\w-]+)", body))
     prefix = f"f{sha256(body.encode()).hexdigest()[:8]}-"
 
@@ -205,7 +205,7 @@ def _own_names(body: str) -> str:
 
 
 def _between(low: str, high: str, share: float) -> str:
-    """A colour on the straight line between two, as `#rrggbb`."""
+    """Return a colour on the straight line between two, as `#rrggbb`."""
     ends = [[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in (low, high)]
     mixed = [round(a + share * (b - a)) for a, b in zip(*ends, strict=True)]
     return "#" + "".join(f"{part:02x}" for part in mixed)

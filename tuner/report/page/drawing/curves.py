@@ -1,4 +1,4 @@
-"""Learning curves: a line a trial, rungs upright, a cross where a trial was stopped."""
+"""The figure of learning curves: a line per trial, vertical rungs, crosses at stopped trials."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LABELS: dict[Role, str] = {
     "control": "control",
     "best": "best, unconfirmed",
 }
-"""What the legend calls them; drawn in this order, so that the last lie on top."""
+"""Labels of roles in the legend, in drawing order: later ones lie on top."""
 _STYLES = {
     "pruned": (MUTED, 0.8, 0.55, "-"),
     "other": (MUTED, 0.8, 0.55, ":"),
@@ -39,12 +39,12 @@ _STYLES = {
 
 @dataclass(frozen=True)
 class Curve:
-    """A trial.
+    """The learning curve of a trial.
 
     Attributes:
-        role: how it is drawn.
-        pairs: its evaluations' nominal rungs.
-        scores: the objective there, in %.
+        role: the role that decides its style.
+        pairs: the nominal rungs of its evaluations, in pairs.
+        scores: the objective at each rung, in %.
     """
 
     role: Role
@@ -55,14 +55,14 @@ class Curve:
 def learning_curves(
     curves: Sequence[Curve], rungs: Sequence[int], majority: float, objective: str, alt: str
 ) -> str:
-    """An SVG of the objective against the pairs seen.
+    """Draw an SVG of the objective against the pairs seen.
 
     Args:
-        curves: the trials.
-        rungs: in pairs.
+        curves: the trials' curves.
+        rungs: the rungs in pairs.
         majority: objective of always giving the most frequent label, in %.
-        objective: its name.
-        alt: for those who do not see it.
+        objective: the name of the objective.
+        alt: the text for readers who cannot see it.
     """
     figure = canvas(5.2, 3.9)
     axis = figure.subplots()
@@ -90,7 +90,7 @@ def learning_curves(
             first = False
     majority_line(axis, majority)
     told: list[int] = []
-    for rung in reversed(rungs):  # those that have room for their number
+    for rung in reversed(rungs):  # only rungs with room for their number
         if not told or told[-1] - rung > rungs[-1] / 9:
             told.append(rung)
     axis.set_xticks(told, [f"{rung:,}" for rung in told])

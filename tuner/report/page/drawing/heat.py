@@ -1,4 +1,4 @@
-"""A heat map: a number in each cell, shaded from the least to the most."""
+"""A heat map: a number in each cell, shaded from the lowest to the highest value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from tuner.report.page.drawing.canvas import HEAT, LEVELS, MUTED, ON_HEAT, canvas, plain, svg
 
 CELL = (0.72, 0.5)
-"""Inches of a cell."""
+"""Width and height of a cell in inches."""
 Key = tuple[int, int]
 
 
@@ -21,16 +21,16 @@ def heat(
     down: str,
     alt: str,
 ) -> str:
-    """An SVG; cells without a value are empty.
+    """Draw an SVG of a heat map; cells without a value are empty.
 
     Args:
-        rows: names, from top to bottom.
-        columns: names, from left to right.
-        values: by row and column, in %.
+        rows: names of rows, from top to bottom.
+        columns: names of columns, from left to right.
+        values: values in %, by row and column.
         notes: small print below a value, or alone in an empty cell.
-        across: what the columns are.
-        down: what the rows are.
-        alt: for those who do not see it.
+        across: the label of the horizontal axis.
+        down: the label of the vertical axis.
+        alt: the text for readers who cannot see it.
     """
     from matplotlib.patches import Rectangle
 

@@ -1,4 +1,4 @@
-"""Estimates with their intervals: a row each (a forest plot), or as lines over a setting."""
+"""Figures of estimates with intervals: a row each (a forest plot), or lines over a setting."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from tuner.report.page.drawing.canvas import (
 )
 
 ROW = 0.3
-"""Inches that a row takes."""
+"""Height in inches that a row takes."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate.
+    """An estimate with its interval.
 
     Attributes:
-        label: what of.
-        value: in the unit of the axis.
-        low: lower end.
-        high: upper end.
-        shown: whether it stands out, as one whose interval leaves 0 out does.
+        label: the name of the estimate.
+        value: the value in the unit of the axis.
+        low: lower end of the interval.
+        high: upper end of the interval.
+        shown: whether to emphasise it, for example because its interval excludes 0.
     """
 
     label: str
@@ -41,12 +41,12 @@ class Interval:
 
 
 def forest(rows: Sequence[Interval], unit: str, alt: str) -> str:
-    """An SVG: a row for each estimate, and a line at 0.
+    """Draw an SVG with a row for each estimate and a line at 0.
 
     Args:
-        rows: from top to bottom.
-        unit: of the axis.
-        alt: for those who do not see it.
+        rows: the estimates from top to bottom.
+        unit: the label of the axis.
+        alt: the text for readers who cannot see it.
     """
     figure = canvas(4.4, 0.75 + ROW * len(rows))
     axis = figure.subplots()
@@ -66,11 +66,12 @@ def forest(rows: Sequence[Interval], unit: str, alt: str) -> str:
 
 @dataclass(frozen=True)
 class Course:
-    """Estimates of one series by place on the axis: value, lower end, upper end.
+    """The estimates of one series.
 
     Attributes:
-        label: its value of the setting that tells series apart.
-        points: by place 0, 1, …; ends equal to the value draw no interval.
+        label: the series' value of the setting in which series differ.
+        points: value, lower end and upper end by place 0, 1, … on the axis; ends equal to the
+            value draw no interval.
     """
 
     label: str
@@ -87,17 +88,18 @@ def courses(
     alt: str,
     flagged: Mapping[int, int] | None = None,
 ) -> str:
-    """An SVG: a line for each series with its intervals, slightly apart so that they are seen.
+    """Draw an SVG with a line and intervals for each series, slightly shifted to stay visible.
 
     Args:
-        series: told apart by shape and colour.
-        ticks: places on the axis and what stands below each.
-        setting: what the axis shows.
-        told_apart: what series differ in.
+        series: the series, drawn with different markers and colours.
+        ticks: places on the axis and the label below each.
+        setting: the label of the horizontal axis.
+        told_apart: the setting in which series differ.
         majority: the score of always giving the most frequent label, in %.
-        measure: what is shown.
-        alt: for those who do not see it.
-        flagged: points ringed as not to be concluded upon: for the number of a series, its place.
+        measure: the label of the vertical axis.
+        alt: the text for readers who cannot see it.
+        flagged: points that get a ring, since no conclusion may rest on them: the place by the
+            number of the series.
     """
     figure = canvas(4.4, 3.6)
     axis = figure.subplots()

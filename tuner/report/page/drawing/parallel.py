@@ -1,4 +1,4 @@
-"""Parallel coordinates: an axis for each setting, a line for each trial."""
+"""The figure of parallel coordinates: an axis for each setting, a line for each trial."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from tuner.report.page.drawing.canvas import (
 )
 
 FAINTEST = 3
-"""The lightest shade that is still seen as a line."""
+"""The lightest shade in which a line is still visible."""
 
 
 @dataclass(frozen=True)
 class Upright:
-    """An axis.
+    """A vertical axis.
 
     Attributes:
-        name: of the setting.
-        ticks: heights from 0 to 1 and what stands beside each.
+        name: the name of the setting.
+        ticks: labels by height from 0 to 1.
     """
 
     name: str
@@ -37,11 +37,11 @@ class Upright:
 
 @dataclass(frozen=True)
 class Path:
-    """A trial.
+    """The line of a trial.
 
     Attributes:
-        heights: on each axis, from 0 to 1; a path that is shorter than the axes ends early.
-        rank: 0 the worst to 1 the best of those at full budget; None of others.
+        heights: the height on each axis, from 0 to 1; a path with fewer heights ends early.
+        rank: 0 for the worst to 1 for the best trial at full budget; None for other trials.
     """
 
     heights: tuple[float, ...]
@@ -49,12 +49,12 @@ class Path:
 
 
 def parallel(uprights: Sequence[Upright], paths: Sequence[Path], alt: str) -> str:
-    """An SVG; the best lie on top.
+    """Draw an SVG; the best trials lie on top.
 
     Args:
-        uprights: the settings, and the score last.
-        paths: the trials.
-        alt: for those who do not see it.
+        uprights: the axes of the settings, and of the score last.
+        paths: the trials' lines.
+        alt: the text for readers who cannot see it.
     """
     figure = canvas(8.4, 3.6)
     axis = figure.subplots()

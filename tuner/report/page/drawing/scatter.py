@@ -1,4 +1,4 @@
-"""A dot for each trial: a score against a setting, series told apart by another setting."""
+"""The scatter plot of scores against a setting, with series by another setting."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tuner.report.page.drawing.canvas import (
 )
 
 SPREAD = 0.5
-"""Share of the space between two places that the series at one place take."""
+"""Share of the gap between two places that the series at one place occupy."""
 
 
 @dataclass(frozen=True)
 class Dots:
-    """A series.
+    """A series of dots, one for each trial.
 
     Attributes:
-        label: its value of the setting that tells series apart.
-        places: where its trials stand, each one of the ticks.
-        scores: of its trials, in %.
+        label: the series' value of the setting in which series differ.
+        places: the tick at which each trial stands.
+        scores: the score of each trial, in %.
     """
 
     label: str
@@ -43,16 +43,16 @@ def scatter(
     objective: str,
     alt: str,
 ) -> str:
-    """An SVG.
+    """Draw an SVG of dots.
 
     Args:
-        series: told apart by shape and colour, and side by side.
-        ticks: places 0, 1, … on the axis and what stands below each.
-        setting: what the axis shows.
-        told_apart: what series differ in.
+        series: the series, drawn side by side with different markers and colours.
+        ticks: places 0, 1, … on the axis and the label below each.
+        setting: the label of the horizontal axis.
+        told_apart: the setting in which series differ.
         majority: objective of always giving the most frequent label, in %.
-        objective: its name.
-        alt: for those who do not see it.
+        objective: the name of the objective.
+        alt: the text for readers who cannot see it.
     """
     figure = canvas(4.4, 3.6)
     axis = figure.subplots()
