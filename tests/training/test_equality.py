@@ -24,7 +24,7 @@ from tuner.model.encoder import PretrainedEncoder
 from tuner.model.packing import BlockEncoder
 from tuner.model.vocabulary import cut, restored
 from tuner.study.trial import TrialConfig
-from tuner.training import accumulation
+from tuner.training import accumulation, forward
 from tuner.training.accumulation import MicroBatches
 from tuner.training.forward import Forward
 from tuner.training.loop import Step, train
@@ -61,7 +61,7 @@ def encoder(encoder: PretrainedEncoder, dtype: torch.dtype) -> Iterator[Pretrain
 @pytest.fixture(autouse=True)
 def shapes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Makes blocks as small as those of larger encoders; how many each pass had."""
-    monkeypatch.setitem(accumulation.BLOCK_COST, "cpu", 5 * 16**2)
+    monkeypatch.setitem(forward.BLOCK_COST, "cpu", 5 * 16**2)
     call = BlockEncoder.__call__
     found: list[int] = []
 

@@ -13,9 +13,6 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Int
 
-BLOCK_COST = {"cpu": 16, "cuda": 4096}
-"""The fixed cost of a block, in tokens that take as long, by type of device."""
-
 Block = Int[np.ndarray, " _"]
 """The indices of pairs that are padded to one length."""
 
