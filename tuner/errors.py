@@ -33,7 +33,7 @@ class StorageFull(UserError):
 
     def __init__(self, where: object) -> None:
         super().__init__(
-            f"no space is left for {where}", "Free some, or give the storage more; then resume."
+            f"no space is left for {where}", "Free some space or enlarge the storage, then resume."
         )
 
 

@@ -42,7 +42,7 @@ def within(seconds: float, call: Callable[[], Answer], name: str = "waiting") ->
     """
     _left_behind[:] = [thread for thread in _left_behind if thread.is_alive()]
     if len(_left_behind) >= MOST:
-        raise Late(f"{MOST} requests before this one have not come back")
+        raise Late(f"{MOST} earlier requests are still unanswered")
     returned: list[Answer] = []
     raised: list[BaseException] = []
 
@@ -57,7 +57,7 @@ def within(seconds: float, call: Callable[[], Answer], name: str = "waiting") ->
     thread.join(seconds)
     if thread.is_alive():
         _left_behind.append(thread)
-        raise Late(f"no whole answer came within {seconds:g} s")
+        raise Late(f"no complete answer arrived within {seconds:g} s")
     if raised:
         error = raised.pop()
         try:

@@ -100,7 +100,7 @@ def test_nobody_there_is_told_at_once() -> None:
 
 
 def test_a_name_that_no_one_knows_is_told() -> None:
-    with pytest.raises(UserError, match=r"the host of head.invalid:6379 is not known|answers"):
+    with pytest.raises(UserError, match=r"host of head.invalid:6379|answers"):
         check_answers("head.invalid:6379")
 
 

@@ -70,7 +70,7 @@ def test_trials_take_the_nodes_that_are_there_and_then_as_the_autoscaler_would()
 @pytest.mark.parametrize(
     ("trial", "problem", "remedy"),
     [
-        (asks(16, 1), "16 CPU and 1 GPU on one node, and the largest is spot", "cpus_per_trial=8;"),
+        (asks(16, 1), "16 CPU and 1 GPU on one node, but the largest is spot", "cpus_per_trial=8;"),
         (
             asks(48, 4, workers=4),
             "each of a trial's 4 workers asks for 12 CPU and 1 GPU on one node",

@@ -31,10 +31,10 @@ def test_begun_gone_on_with_and_again(tmp_path: Path) -> None:
     for asked in (Asked(), Asked(top=2), Asked(seeds=2), Asked(top=9)):
         assert planned(search, folder, asked) == first
     for asked in (Asked(top=1), Asked(seeds=3)):
-        with pytest.raises(UserError, match="begun with 2 configurations beside") as refused:
+        with pytest.raises(UserError, match="begun with 2 configurations besides") as refused:
             planned(search, folder, asked)
         assert "--again" in refused.value.remedy
-    with pytest.raises(UserError, match="--again: small-confirm has not come to its end"):
+    with pytest.raises(UserError, match="--again: small-confirm has not ended"):
         planned(search, folder, Asked(top=1, again=True))
     end(first)
     second = planned(search, folder, Asked(top=1, again=True))
@@ -47,7 +47,7 @@ def test_a_name_that_something_else_has(tmp_path: Path) -> None:
     search = searched(tmp_path)
     begin(confirmation(search, tmp_path / "small", 1, 2), search)
     other = search.model_copy(update={"id": "another search of that name"})
-    with pytest.raises(UserError, match="is no confirmation of this small"):
+    with pytest.raises(UserError, match="is not a confirmation of this small"):
         confirmations(other, tmp_path / "small")
 
 

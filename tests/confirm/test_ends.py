@@ -63,7 +63,7 @@ def test_it_is_done_when_every_trial_was_tested(tmp_path: Path) -> None:
         driver.start()
         train_all(driver, made)
         record = driver.finish()
-        assert record.state == "interrupted" and "has not come to its end" in record.reason
+        assert record.state == "interrupted" and "the confirmation has not ended" in record.reason
         assert nothing_left(record, made) == ""
         assert len(staying(record, 0)) == 4, "all are still to be tested"
 
@@ -162,7 +162,7 @@ def test_where_weights_are_gone_another_may_be_asked_for(tmp_path: Path) -> None
         driver.start()
         train_all(driver, first)
         record = driver.finish()
-        with pytest.raises(UserError, match="has not come to its end"):
+        with pytest.raises(UserError, match="has not ended"):
             again(search, folder)
         design = first.design
         assert isinstance(design, ConfirmDesign)
@@ -178,7 +178,7 @@ def test_where_weights_are_gone_another_may_be_asked_for(tmp_path: Path) -> None
     weights = best / "0003" / MODEL
     save_file({"weight": torch.zeros(2)}, weights)
     (best / "0003" / TRIAL).write_text(json.dumps({"sha256": sha256(weights)}))
-    with pytest.raises(UserError, match="has not come to its end"):
+    with pytest.raises(UserError, match="has not ended"):
         again(search, folder)
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1])

@@ -96,14 +96,14 @@ def test_the_worst_language_is_the_least_of_means_over_seeds() -> None:
     assert control.dev.value == pytest.approx(9 / 16)
     assert result.best.dev_set == "de" and result.compared_on == "en"
     said = " ".join(sentences(result))
-    assert "On dev of en, the language with the least mean over all configurations" in said
+    assert "On dev of en, the language with the lowest mean over all configurations" in said
 
 
 def test_what_is_no_confirmation_is_refused() -> None:
     study = two_arms()
-    with pytest.raises(UserError, match="has not come to a recommendation"):
+    with pytest.raises(UserError, match="has not made a recommendation"):
         Confirmed.of(study.model_copy(update={"recommendation": None}))
-    with pytest.raises(UserError, match="is no confirmation"):
+    with pytest.raises(UserError, match="is not a confirmation"):
         Confirmed.of(study.model_copy(update={"settings": {**study.settings, "design": None}}))
     other = study.recommendation.model_copy(update={"arm": "nobody"})  # type: ignore[union-attr]
     with pytest.raises(UserError, match="no arm of it"):

@@ -31,36 +31,34 @@ def with_difference(low: float, high: float, adjusted: float) -> str:
 def test_the_recommendation_its_claim_and_its_numbers() -> None:
     said = sentences(Confirmed.of(two_arms()))
     assert said[0] == (
-        "Recommended, before test was read: trial 007 (mix.cross_lingual 0, batch.effective_size "
-        "32, optim.lr 2e-05, fusion.kind last). It has 83.33 % as mean dev accuracy on en, de, "
-        "mean over 3 fresh seeds, the highest of 2 configurations with all their seeds."
+        "Recommended before test was read: trial 007 (mix.cross_lingual 0, batch.effective_size "
+        "32, optim.lr 2e-05, fusion.kind last). It scores 83.33 % in mean dev accuracy on en, de, "
+        "averaged over 3 fresh seeds, the highest of the 2 configurations whose seeds are all "
+        "complete."
     )
     first = answer(Confirmed.of(two_arms()))
     assert first == said[: len(first)]
-    assert first[1].startswith("On test trial 007 has 83.33 % as mean over the targets (es, ja)")
+    assert "accuracy of 83.33 %, mean over the targets (es, ja)" in first[1]
     assert "control's" in first[2] and first[3].endswith("(Hsu's comparison with the best).")
-    assert "not told apart: control, trial 007" in first[3]
-    assert first[4].startswith("Luck of these seeds may have chosen among them; intervals are")
-    assert first[5] == (
-        "What these numbers are: zero-shot for es, ja; trained on en, de (machine-translated: yes)."
-    )
+    assert "best: control, trial 007 (" in first[3]
+    assert "due to chance in these seeds. Each interval" in first[4]
+    assert first[5] == ("Claim: zero-shot for es, ja; trained on en, de (machine-translated: yes).")
     text = " ".join(said)
-    assert "On test trial 007 has 83.33 % as mean over the targets (es, ja)" in text
-    assert "Of what the search sampled trial 007 came first, with 95.00 %; over 3 fresh" in text
-    assert "has 83.33 % on the same dev sets. The search's score was 11.67 points higher." in text
+    assert "trial 007 scored highest, with 95.00 %. Over 3 fresh seeds it scores 83.33 %" in text
+    assert "The search's score was 11.67 points higher." in text
     assert "Collapsed seeds: 1 of 6 (1 of control)" in text
     assert "collapsed: no better" not in text, "of the recommended one none has"
-    assert "With 3 seeds and 1 comparison a true difference" in text
-    assert "Test may have been read before" not in text
+    assert "With 3 seeds and 1 comparison, a true difference" in text
+    assert "Earlier confirmations" not in text
 
 
 @pytest.mark.parametrize(
     ("low", "high", "adjusted", "expected"),
     [
-        (0.01, 0.03, 0.02, "That is 2.00 points above the control's 45.83 %"),
-        (-0.03, -0.01, 0.0001, "That is 2.00 points below the control's 45.83 %"),
-        (-0.01, 0.03, 0.2, "on the targets was not shown: +1.00 points"),
-        (0.001, 0.03, 0.06, "on the targets was not shown: +1.55 points"),
+        (0.01, 0.03, 0.02, "significantly better than the control's 45.83 %: +2.00 points"),
+        (-0.03, -0.01, 0.0001, "significantly worse than the control's 45.83 %: −2.00 points"),
+        (-0.01, 0.03, 0.2, "No significant difference from the control's 45.83 %"),
+        (0.001, 0.03, 0.06, "on the targets was found: +1.55 points"),
     ],
     ids=["above", "below", "interval holds 0", "not after correction"],
 )
@@ -71,7 +69,7 @@ def test_a_difference_is_shown_or_not(
     assert expected in said
     shown = "p < 0.001" if adjusted < 0.001 else f"p = {adjusted:.3f}"
     ends = f"{100 * low:+.2f} to {100 * high:+.2f}".replace("-", "−")
-    assert f"(95 % interval {ends}, {shown})" in said
+    assert f"(95 % CI {ends}, {shown})" in said
 
 
 def test_where_one_is_shown_to_be_the_best_on_dev_luck_has_not_chosen() -> None:
@@ -82,10 +80,10 @@ def test_where_one_is_shown_to_be_the_best_on_dev_luck_has_not_chosen() -> None:
         for arm in result.arms
     )
     said = " ".join(answer(replace(result, arms=arms)))
-    assert "trial 007 is the best of 2 (Hsu's comparison with the best)" in said
-    assert "Luck" not in said
+    assert "trial 007 is the best of 2 configurations (Hsu's comparison with the best)" in said
+    assert "chance" not in said
     without = " ".join(answer(replace(Confirmed.of(two_arms()), languages=())))
-    assert "Luck of these seeds may have chosen among them. " in without
+    assert "due to chance in these seeds. Claim:" in without
 
 
 def test_where_nothing_varies_no_smallest_difference_is_told() -> None:
@@ -93,25 +91,25 @@ def test_where_nothing_varies_no_smallest_difference_is_told() -> None:
     alike = {name: [CONTROL] * 3 for name in ("control", "trial 001")}
     result = Confirmed.of(confirmed(alike, "control"))
     assert result.detectable is None
-    assert "four times out of five" not in " ".join(sentences(result))
+    assert "power of 80 %" not in " ".join(sentences(result))
 
 
 def test_equal_arms_the_control_and_earlier_confirmations() -> None:
     arms = {"control": [CONTROL] * 2, "trial 001": [CONTROL] * 2}
     study = confirmed(arms, "control", {"trial 001": 0.5}, earlier=["small-confirm"])
     said = " ".join(sentences(Confirmed.of(study)))
-    assert "(so have trial 001; the first is taken)" in said
-    assert "2 of 2 configurations may be the best and are not told apart" in said
+    assert "(tied with trial 001; the first is taken)" in said
+    assert "2 of 2 configurations cannot be distinguished from the best" in said
     assert "The search's score was 6.25 points lower." in said
-    assert "earlier confirmations of the same search (small-confirm)" in said
-    assert "No other configuration was shown to differ from the control" in said
+    assert "Earlier confirmations of the same search (small-confirm)" in said
+    assert "No other configuration differs significantly from the control" in said
     assert "compared with the control" not in said
 
 
 def test_the_reference_and_missing_tests() -> None:
     arms = {"reference": [BETTER, (BETTER[0], {})]}
     said = " ".join(sentences(Confirmed.of(confirmed(arms, "reference"))))
-    assert said.startswith("The external reference, English alone by XTREME's recipe")
+    assert said.startswith("The external reference scores ")
     assert "Not evaluated on test: 1 trial." in said
     assert "Hsu" not in said and "control" not in said
 

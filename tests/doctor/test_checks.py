@@ -87,13 +87,13 @@ def test_a_package_may_be_missing_only_where_nothing_needs_it() -> None:
 @pytest.mark.parametrize(
     ("claimed", "seen", "error", "level", "found"),
     [
-        (1.0, [], "", "fail", "claims 1 GPU, and torch sees none there"),
-        (2.0, [gpu()], "", "fail", "claims 2 GPUs, and torch sees 1 there"),
+        (1.0, [], "", "fail", "claims 1 GPU, but torch sees none there"),
+        (2.0, [gpu()], "", "fail", "claims 2 GPUs, but torch sees 1 there"),
         (1.0, [], "no driver", "fail", "torch sees none there (no driver)"),
         (1.0, [gpu(error="no kernel image")], "", "fail", "does not compute: no kernel image"),
         (1.0, [gpu(name="T4", bf16=False)], "", "warn", "T4 of gpu 5e6f7a8b has no bfloat16"),
         (0.0, [], "", "pass", "none here: trials run on CPUs"),
-        (2.0, [gpu(), gpu()], "", "pass", "2 x A100: compute right in bfloat16"),
+        (2.0, [gpu(), gpu()], "", "pass", "2 x A100: compute correctly in bfloat16"),
     ],
 )
 def test_gpus(claimed: float, seen: list[Gpu], error: str, level: str, found: str) -> None:
@@ -161,7 +161,7 @@ def test_shared_memory_smaller_than_the_object_store_is_warned_of() -> None:
 
 def test_few_open_files_are_warned_of() -> None:
     finding = checks.files_can_be_opened([HEAD, worker(open_files=1024)])
-    assert finding.level == "warn" and "gpu 5e6f7a8b 1,024" in finding.found
+    assert finding.level == "warn" and "1,024 on gpu 5e6f7a8b" in finding.found
 
 
 def test_a_token_that_others_can_read_fails_on_a_cluster() -> None:

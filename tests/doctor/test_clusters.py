@@ -56,7 +56,7 @@ def test_a_healthy_cluster(cluster: Cluster, tuner: Tuner) -> None:
     """Every line passes; and nothing is left behind."""
     code, printed = tuner("doctor", SMOKE, "--set", f"storage={cluster.storage}")
     assert (code or 0, printed.splitlines()[-1].strip()) == (0, "all 15 checks pass"), printed
-    assert "2 nodes: head " in printed and "refuses who has none" in printed
+    assert "2 nodes: head " in printed and "refuses requests without a token" in printed
     assert "the cluster at its maximum holds 1 trial at once" in printed
     assert not cluster.storage.exists()
 
@@ -66,7 +66,7 @@ def test_a_gpu_that_torch_does_not_see(cluster: Cluster, tuner: Tuner) -> None:
         code, wrong = doctor(cluster, tuner)
     assert code == 1 and wrong.keys() == {"GPUs"}
     level, found = wrong["GPUs"]
-    assert level == "fail" and "claims 1 GPU, and torch sees none there" in found
+    assert level == "fail" and "claims 1 GPU, but torch sees none there" in found
 
 
 def test_a_node_with_another_version(cluster: Cluster, tuner: Tuner) -> None:
@@ -159,7 +159,7 @@ def test_a_plan_fits_the_cluster(cluster: Cluster, tuner: Tuner) -> None:
     assert plan["at_once_since"] == "as many as the cluster holds at its maximum"
     assert [node["type"] for node in plan["cluster"]["nodes"]] == ["other", "head"]
     said, _ = tuner("plan", SMOKE, *storage, "--set", "resources.cpus_per_trial=2")
-    assert "asks for 2 CPU and 0 GPU on one node, and the largest is a node (1 CPU, 0 GPU)" in said
+    assert "asks for 2 CPU and 0 GPU on one node, but the largest is a node (1 CPU, 0 GPU)" in said
 
 
 def test_from_elsewhere_by_its_address(cluster: Cluster, tmp_path: Path) -> None:

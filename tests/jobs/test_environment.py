@@ -25,7 +25,7 @@ def test_what_we_need_directly_is_compared() -> None:
 def test_the_same() -> None:
     there = {**HERE, "python": "3.11.15", "torch": "2.13.0+cu130"}
     same = compared(HERE, there)
-    assert same.runtime_env == {} and "has the versions of here (3 packages)" in same.told
+    assert same.runtime_env == {} and "has the same versions (3 packages)" in same.told
 
 
 def test_others() -> None:
@@ -38,5 +38,5 @@ def test_others() -> None:
     ("name", "version"), [("python", "3.12.1"), ("ray", "2.59.0"), ("ray", None)]
 )
 def test_what_cannot_be_installed_for_a_job(name: str, version: str | None) -> None:
-    with pytest.raises(UserError, match=f"has {name.title()} {version or 'none'}, and here is"):
+    with pytest.raises(UserError, match=f"has {name.title()} {version or 'none'}, but"):
         compared(HERE, {**HERE, name: version})

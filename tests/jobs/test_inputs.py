@@ -121,7 +121,7 @@ def test_files(pattern: str, staged: Callable[..., Staged], tmp_path: Path) -> N
         there = there.replace("~", str(tmp_path / "home"), 1)
         assert Path(there).read_text() == (language if "{language}" in pattern else "ko")
     assert not any("ko" in name.rpartition("/")[2] for name in study.contents)
-    assert any("/not/here/{language}.tsv is not here" in line for line in study.told)
+    assert any("/not/here/{language}.tsv does not exist here" in line for line in study.told)
 
 
 def test_a_split_with_columns_of_its_own(staged: Callable[..., Staged], tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def test_a_copy_is_read_wherever_it_is(
     expected = read_history(folder).record()
     monkeypatch.setattr(journal_module, "is_shared", lambda _: True)
     assert read_history(folder).record() == expected
-    with pytest.raises(UserError, match=r"one file, which only a local disk keeps safe"):
+    with pytest.raises(UserError, match=r"one file, .* only on a local disk"):
         Journal(folder)
 
     records = (folder / FILE).read_bytes().splitlines(keepends=True)
@@ -223,7 +223,7 @@ def test_unknown_study_names_the_known_ones(study: StudyConfig) -> None:
         for look in (read_history, Journal):
             with pytest.raises(UserError, match=r"no study (smal|file) in .*\nKnown there: small"):
                 look(study.storage / name)
-    with pytest.raises(UserError, match="No study is there at all"):
+    with pytest.raises(UserError, match="There are no studies there"):
         read_history(study.storage / "nowhere" / "small")
 
 
@@ -332,7 +332,7 @@ DEEP = b'{"n": 1, "a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n"
         (b'{"n": 1, "time": 1e999}\n', "damaged"),
         (b"[1, 2]\n", "not a record"),
         (sealed({"n": 2, "event": "driver_started", "time": 2}), "its number is not 1"),
-        (sealed({"n": 1, "event": "driver_started", "time": 1e308}), r"its time is 1e\+308"),
+        (sealed({"n": 1, "event": "driver_started", "time": 1e308}), r"its time, 1e\+308"),
         (sealed({"n": 1, "event": "invented", "time": 2}), "does not match any of the expected"),
         (sealed({"n": 1, "event": "driver_started"}), "time: Field required"),
         (
@@ -370,7 +370,7 @@ def test_a_sound_last_record_that_is_not_understood_is_no_torn_one(study: StudyC
     path = study.folder / FILE
     content = path.read_bytes() + sealed({"n": 1, "event": "invented", "time": 2})
     path.write_bytes(content)
-    with pytest.raises(UserError, match=f"record 2 is not one of this version, {__version__}: "):
+    with pytest.raises(UserError, match=f"record 2 is not .* of this version, {__version__}: "):
         Journal(study.folder)
     assert path.read_bytes() == content
 
@@ -395,7 +395,7 @@ def test_a_journal_of_another_version_names_it(study: StudyConfig, where: str) -
     path.write_bytes(b"".join(map(sealed, records)))
     content = path.read_bytes()
     for look in (read_history, Journal):
-        with pytest.raises(UserError, match=f"is not one of this version, {__version__}") as raised:
+        with pytest.raises(UserError, match=f"is not .* of this version, {__version__}") as raised:
             look(study.folder)
         other = where != "of this one"
         assert ("; version 9.1 wrote it" in raised.value.problem) == other
@@ -414,12 +414,12 @@ def test_a_driver_writes_its_version(study: StudyConfig) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"name": "../../x"}, r"of a study '../../x', and the folder is called 'small'"),
-        ({"rungs": []}, "its rungs are"),
+        ({"name": "../../x"}, r"study '../../x', .* 'small'"),
+        ({"rungs": []}, "its rungs"),
         ({"settings": {}}, "settings.storage is missing"),
         ({"settings": {"storage": "x"}}, "name: Field required"),
         ({"facts": {"claim": 3}}, "claim: Input should be a valid string"),
-        ({"event": "driver_started"}, "record 1 is not one of this version"),
+        ({"event": "driver_started"}, "record 1 is not .* of this version"),
     ],
 )
 def test_a_beginning_that_is_none(study: StudyConfig, changes: dict[str, Any], told: str) -> None:
@@ -441,7 +441,7 @@ def test_a_second_beginning(study: StudyConfig) -> None:
     del created["crc"]
     again = {**created, "n": 1}
     path.write_bytes(sealed(created) + sealed(again))
-    with pytest.raises(UserError, match="a study begins with its creation, once"):
+    with pytest.raises(UserError, match="the creation of the study must be the first record"):
         read_history(study.folder)
 
 
@@ -455,7 +455,7 @@ def test_a_journal_that_is_no_plain_file(study: StudyConfig) -> None:
     for make in (lambda: path.symlink_to(elsewhere), lambda: os.mkfifo(path), path.mkdir):
         make()
         for look in (read_history, Journal, being_written):
-            with pytest.raises(UserError, match=r"is no plain file|is a link"):
+            with pytest.raises(UserError, match=r"is not a regular file|is a link"):
                 look(study.folder)
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
     assert elsewhere.read_bytes() == content
@@ -555,6 +555,6 @@ def test_a_folder_that_may_not_be_written_is_refused_before_anything(tmp_path: P
         os.close(write)
         os.waitpid(child, 0)
         with os.fdopen(read) as told:
-            assert f"{name} may not be written, and the study's folder" in told.read()
+            assert f"{name} is not writable, so the study's folder" in told.read()
         os.chmod(name, 0o755)
         check_free(Path(name) / "studies" / "mine")

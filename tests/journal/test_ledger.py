@@ -155,7 +155,7 @@ def test_budgets_that_cannot_be(budget: dict[str, Any], complaint: str) -> None:
 
 def test_gpu_hours_without_gpus(tmp_path: Path) -> None:
     budget = {**SETTINGS["budget"], "gpu_hours": 1}
-    with pytest.raises(UserError, match=r"limit budget\.wall or budget\.total_pairs"):
+    with pytest.raises(UserError, match=r"budget\.wall or budget\.total_pairs"):
         validate_study({**SETTINGS, "budget": budget}, "the test")
 
 

@@ -150,7 +150,7 @@ def truncated(folder: Path) -> None:
     [
         (only_pickles, "AutoModel.from_pretrained"),
         (no_config, "Copy it there"),
-        (truncated, "Save it again"),
+        (truncated, "save_pretrained"),
     ],
 )
 def test_broken_folders_are_refused(
@@ -217,7 +217,7 @@ def test_tokenizer_with_another_vocabulary_is_refused(entries: int, bert: Path) 
 
 def test_tokenizer_without_its_vocabulary_is_refused(bert: Path) -> None:
     write_tokenizer(bert, 50, vocabulary="somewhere-else.txt")
-    with pytest.raises(UserError, match=r"there is none of tokenizer\.json, vocab\.txt"):
+    with pytest.raises(UserError, match=r"has none of tokenizer\.json, vocab\.txt"):
         load_tokenizer(at(bert))
 
 

@@ -203,9 +203,9 @@ def test_configurations(content: bytes, words: str, bert: Path) -> None:
             for value in (0, -1, 2.5, "3", True, [3], 10**12)
         ],
         ({"hidden_size": -16}, "hidden_size in config.json must be a whole number"),
-        ({"hidden_size": 64}, "none has the 64 channels"),
-        ({"vocab_size": 51}, "none has the 51 rows"),
-        ({"num_hidden_layers": 4}, "says 4 layers, and the weights have 3"),
+        ({"hidden_size": 64}, "has the 64 channels"),
+        ({"vocab_size": 51}, "has the 51 rows"),
+        ({"num_hidden_layers": 4}, "says 4 layers, but the weights have 3"),
         ({"max_position_embeddings": "20"}, "max_position_embeddings in config.json must be"),
         ({"max_position_embeddings": 0}, "max_position_embeddings in config.json must be"),
         ({"seen_languages": "en"}, "must be a list of language codes, got 'en'"),
@@ -239,7 +239,7 @@ def test_code_beside_an_architecture_that_transformers_has_is_not_needed(bert: P
 def test_an_adapter_alone(bert: Path) -> None:
     (bert / "model.safetensors").rename(bert / "adapter_model.safetensors")
     (bert / "adapter_config.json").write_text("{}")
-    refused(bert, r"holds an adapter \(PEFT\) alone")
+    refused(bert, r"holds only an adapter \(PEFT\)")
 
 
 def test_pointers_of_git_lfs(bert: Path) -> None:
@@ -250,7 +250,7 @@ def test_pointers_of_git_lfs(bert: Path) -> None:
 
 def test_a_tokenizer_that_is_broken(bert: Path) -> None:
     (bert / "tokenizer.json").write_text("{}")
-    refused(bert, r"tokenizer\.json is not a tokenizer's")
+    refused(bert, r"tokenizer\.json does not hold a tokenizer")
 
 
 def test_a_head_of_another_task_is_no_other_model(bert: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_language_that_it_does_not_know_is_refused(config: Any, language: str)
 
 def test_chinese_is_simplified_chinese_and_the_user_is_told() -> None:
     (line,) = assumed_codes(XMOD, ("en", "zh"), "x")
-    assert line == "the encoder x knows zh_CN and zh_TW: zh is taken for zh_CN"
+    assert line == "the encoder x knows zh_CN and zh_TW: zh is read as zh_CN"
     for config in (XMOD | {"languages": ["zh_TW"]}, XLM, {"model_type": "bert"}):
         assert assumed_codes(config, ("en", "zh"), "x") == []
     assert assumed_codes(XMOD, ("zh_CN", "de"), "x") == []
@@ -74,7 +74,7 @@ def test_chinese_is_simplified_chinese_and_the_user_is_told() -> None:
 def test_a_language_with_several_codes_is_to_be_called_one_of_them(
     config: dict[str, Any], language: str, codes: str
 ) -> None:
-    with pytest.raises(UserError, match=rf"{language} may be {codes} there\nCall it one of them"):
+    with pytest.raises(UserError, match=rf"{language} may be {codes}\nUse one of these codes"):
         language_numbers(config, (language,), "x")
 
 
@@ -107,7 +107,9 @@ def test_pairs_of_two_languages_are_refused(tmp_path: Path) -> None:
 
     check_one_language(XMOD, of())
     mixed = of(space={"mix.cross_lingual": [0, 0.5]})
-    with pytest.raises(UserError, match=r"one language a sequence, and mix\.cross_lingual above 0"):
+    with pytest.raises(
+        UserError, match=r"one language per sequence, but mix\.cross_lingual above 0"
+    ):
         check_one_language(XMOD, mixed)
     crossing = of(protocol={"objective": "cross_lingual"})
     with pytest.raises(UserError, match="objective cross_lingual evaluates pairs of two"):

@@ -66,7 +66,7 @@ def prepared(name: str, folder: Path, pairs: dict[str, Any], **trial: Any) -> In
         ("big_bird", MIXES),
         ("mobilebert", MIXES),
         ("bert, is_decoder", "does not see the tokens after it"),
-        ("reformer", "another result each time"),
+        ("reformer", "differs from run to run"),
     ],
 )
 def test_what_trains_otherwise_than_alone_is_refused(
@@ -206,7 +206,7 @@ def test_rounding_through_float32_is_not_mixing(
 
 
 @pytest.mark.parametrize(
-    ("by", "told"), [(1e-4, "another result each time"), (torch.nan, "are NaN or infinite")]
+    ("by", "told"), [(1e-4, "differs from run to run"), (torch.nan, "are NaN or infinite")]
 )
 def test_more_than_rounding_is_refused(
     by: float, told: str, tmp_path: Path, pairs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
@@ -273,7 +273,7 @@ def test_token_types_beyond_the_encoders_are_left_out(
     told = Told()
     inputs = prepare(study(tmp_path, pairs), told)
     assert inputs.corpus.template.types is None
-    assert any("has one type of tokens: they are not numbered" in line for line in told.lines)
+    assert any("only one type: the sentences are not numbered" in line for line in told.lines)
 
 
 def test_a_pair_begins_with_a_special_token(tmp_path: Path, pairs: dict[str, Any]) -> None:

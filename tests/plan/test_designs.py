@@ -22,7 +22,7 @@ def test_a_scaling_study_is_not_told_as_a_search(tmp_path: Path) -> None:
     text = " ".join(printed(planned(tmp_path), PACE).split())
     assert "126, planned, each to its full budget" in text
     assert "18 choose learning rates: 3 B x 3 x 2 seeds" in text
-    assert "108: 36 configurations x 3 seeds" in text and "640 pairs a trial" in text
+    assert "108: 36 configurations x 3 seeds" in text and "640 pairs per trial" in text
     for word in ("TPE", "sampler", "ASHA", "budget.trials", "more than once"):
         assert word not in text
 
@@ -34,7 +34,7 @@ def test_equal_steps_are_planned_as_such(tmp_path: Path) -> None:
     assert plan.rungs == (320, 640, 1280) and plan.reached == (42.0, 42.0, 42.0)
     assert plan.pairs == 42 * (320 + 640 + 1280)
     assert {batch.steps for batch in plan.batches} == {20}
-    assert "20 steps a trial: pairs in proportion to B" in printed(study, PACE)
+    assert "20 steps per trial" in printed(study, PACE)
 
 
 def test_what_is_compared_waits_for_all_rates(tmp_path: Path) -> None:

@@ -58,8 +58,8 @@ def test_seeds_that_chose_a_rate_are_in_no_mean(record: StudyRecord) -> None:
 def test_at_a_glance_it_says_how_far_the_plan_is(record: StudyRecord) -> None:
     standing = Standing(Path("studies/planted"), "completed", 18, record)
     text = printed(standing.summary)
-    assert "nothing is stopped early, and no trial is the best" in text
-    assert "6 that choose learning rates, 12 trials that are compared have ended" in text
+    assert "no trial is stopped early, and none is ranked" in text
+    assert "6 learning-rate trials and 12 compared trials have ended" in text
     assert "stopped" not in text.split("pairs")[-1] and "unconfirmed" not in text
     assert standing.as_json()["best"] is None
 

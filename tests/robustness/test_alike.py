@@ -229,7 +229,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], tuple[str, ...], str]] = {
     "an adapter alone": (
         both(file(WEIGHTS, None), file(f"{ENCODER}/adapter_config.json", "{}")),
         (),
-        "an adapter (PEFT) alone",
+        "only an adapter (PEFT)",
     ),
     "a model of sentence-transformers": (
         both(
@@ -239,7 +239,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], tuple[str, ...], str]] = {
         (),
         "keeps its encoder in 0_Transformer",
     ),
-    "no tokenizer": (file(f"{ENCODER}/vocab.txt", None), (), "there is none of tokenizer.json"),
+    "no tokenizer": (file(f"{ENCODER}/vocab.txt", None), (), "has none of tokenizer.json"),
     "another vocabulary": (file(f"{ENCODER}/vocab.txt", "a\nb\n"), (), "has 2 entries"),
     "a layer that is not there": (
         NO_CHANGE,

@@ -88,8 +88,8 @@ def test_a_journal_is_of_the_study_whose_folder_it_is_in(sound: Path) -> None:
     record = read_history(sound).record()
     other = record.model_copy(update={"settings": {**record.settings, "name": "other"}})
     for forged, extension, refusal in (
-        (other, Extension(), "are of a study 'other'"),
-        (record, Extension(overrides=["name=other"]), "a study keeps its name"),
+        (other, Extension(), "a study named 'other'"),
+        (record, Extension(overrides=["name=other"]), "--set name"),
     ):
         with pytest.raises(UserError, match=refusal):
             extended(forged, sound, extension)

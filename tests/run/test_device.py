@@ -16,7 +16,7 @@ def test_without_gpus_a_cpu() -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="torch can use a GPU here")
 def test_a_gpu_that_torch_cannot_use_is_no_cpu() -> None:
     """As on a node whose driver is broken, or whose torch was built for CPUs."""
-    with pytest.raises(UserError, match="torch can use none there"):
+    with pytest.raises(UserError, match="torch cannot use any there"):
         device_of(0.5)
 
 

@@ -63,7 +63,7 @@ def test_a_study_that_no_disk_holds_is_refused(small: Callable[..., StudyConfig]
     encoder = load_encoder(small().encoder)
     check_space(small(), encoder.shape, at_once=2)
     large = small(**{"budget.trials": 10**6, "checkpoint.keep_best": 10**6})
-    with pytest.raises(UserError, match=r"may need [\d,.]+ GB at once in .*, and [\d,.]+ .B are"):
+    with pytest.raises(UserError, match=r"may need [\d,.]+ GB at once in .*, but [\d,.]+ .B are"):
         check_space(large, encoder.shape, at_once=2)
 
 

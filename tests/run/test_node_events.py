@@ -48,9 +48,9 @@ def test_nodes_stay_until_they_leave_or_their_driver_does(study: StudyConfig) ->
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ([joined("a", 12)], "node a is there"),
-        ([NodeLeft(time=12, node="b")], "node b is not there"),
-        ([DriverStarted(time=12), NodeLeft(time=13, node="a")], "node a is not there"),
+        ([joined("a", 12)], "node a is already present"),
+        ([NodeLeft(time=12, node="b")], "node b is not present"),
+        ([DriverStarted(time=12), NodeLeft(time=13, node="a")], "node a is not present"),
         ([TrialPlaced(time=12, number=3, nodes=("a",))], "trial 3 was never created"),
     ],
 )

@@ -104,7 +104,7 @@ def test_one_driver_at_a_time(
     """A second one is told who is at work; a new study under the name is refused."""
     with create(there):
         assert being_written(there.folder)
-        with pytest.raises(UserError, match=r"another process: the driver on .*, process \d+"):
+        with pytest.raises(UserError, match=r"another process .*: the driver on .*process \d+"):
             Journal(there.folder)
         with pytest.raises(UserError, match="already exists"):
             create(there)

@@ -85,8 +85,8 @@ def test_all_that_train_save_before_the_run_ends(driver: Any, stop: OrderlyStop)
     assert ending.over()
     assert driver.pairs == {0: 320, 1: 640}
     one, two = ending.complaints
-    assert "trial 001" in one and one.endswith("it could not save, no space is left for x")
-    assert "trial 002" in two and two.endswith("it could not save, RuntimeError")
+    assert "trial 001" in one and one.endswith(": no space is left for x")
+    assert "trial 002" in two and two.endswith(": RuntimeError")
 
 
 def test_a_budget_that_is_spent_is_such_an_end_too(driver: Any, stop: OrderlyStop) -> None:
@@ -113,7 +113,7 @@ def test_a_trial_that_does_not_answer_is_not_waited_for_for_ever(
     now[0] += 0.2
     assert ending.over() and ending.over()
     (told,) = ending.complaints
-    assert "trial 005 will go on from its checkpoint before" in told
+    assert "trial 005 could not save its progress" in told
 
 
 @pytest.mark.parametrize(

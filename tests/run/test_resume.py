@@ -127,19 +127,19 @@ def test_resources_may_change(study: StudyConfig, done: Any) -> None:
 @pytest.mark.parametrize(
     ("extension", "complaint"),
     [
-        (Extension(trials="32"), "--trials takes what is added, got '32'"),
+        (Extension(trials="32"), "--trials takes the amount to add, got '32'"),
         (Extension(trials="+0"), "--trials +32"),
         (Extension(trials="+1.5"), "got '+1.5'"),
         (Extension(trials="+-3"), "got '+-3'"),
         (Extension(gpu_hours="+inf"), "got '+inf'"),
         (Extension(gpu_hours="+nan"), "got '+nan'"),
-        (Extension(gpu_hours="+4"), "trials of this study hold no GPU"),
+        (Extension(gpu_hours="+4"), "trials of this study use no GPU"),
         (Extension(until="2h"), "--until +2h"),
         (Extension(until="+soon"), "got '+soon'"),
         (Extension(overrides=["budgt.trials=3"]), "did you mean 'budget'"),
-        (Extension(overrides=["name=other"]), "a study keeps its name"),
-        (Extension(overrides=["storage=elsewhere"]), "is where its folder is"),
-        (Extension(overrides=["budget.trials=1"]), "there are 9 trials already"),
+        (Extension(overrides=["name=other"]), "--set name"),
+        (Extension(overrides=["storage=elsewhere"]), "--set storage"),
+        (Extension(overrides=["budget.trials=1"]), "already 9 trials"),
     ],
 )
 def test_extensions_that_are_none(
@@ -154,7 +154,7 @@ def test_a_file_in_the_place_of_a_folder(study: StudyConfig, tmp_path: Path) -> 
     (tmp_path / "file").touch()
     for storage, name in ((tmp_path, "file"), (tmp_path / "file", "small")):
         asked = study.model_copy(update={"storage": storage, "name": name})
-        with pytest.raises(UserError, match=r"file is a file, and the study's folder would be"):
+        with pytest.raises(UserError, match=r"file is a file, so the study's folder"):
             check_new(asked)
 
 
@@ -162,7 +162,7 @@ def test_a_name_after_which_a_confirmation_could_not_be_named(study: StudyConfig
     baseline = {"mix.cross_lingual": 0.0}
     check_new(study.model_copy(update={"name": "s" * 51, "baseline": None}))
     check_new(study.model_copy(update={"name": "s" * 50, "baseline": baseline}))
-    with pytest.raises(UserError, match="has 51 characters: its confirmation") as refused:
+    with pytest.raises(UserError, match="has 51 characters") as refused:
         check_new(study.model_copy(update={"name": "s" * 51, "baseline": baseline}))
     assert "at most 50" in refused.value.remedy
 

@@ -78,4 +78,4 @@ def test_from_its_yaml_to_its_conclusion(hold: str, tuner: Command, place: Path)
     code, printed = finish(tuner("status", "little", "--json"))
     assert code == 0 and json.loads(printed.splitlines()[-1])["best"] is None
     code, printed = finish(tuner("resume", "little"))
-    assert code == 0 and "its design has no other trials" in printed
+    assert code == 0 and "its design has no more trials" in printed

@@ -182,15 +182,15 @@ def test_searched_confirmed_killed_resumed_and_once_more(tuner: Command, place: 
     code, printed = ended(tuner("report", f"{NAME}-2"))
     assert code == 0, printed
     page = (place / "studies" / f"{NAME}-2" / "report.md").read_text(encoding="utf-8")
-    assert "Test may have been read before" in page and f"({NAME})" in page
-    assert "None stand here" in page and "XTREME, mBERT" not in page
+    assert "may have read test already" in page and f"({NAME})" in page
+    assert "None are shown here" in page and "XTREME, mBERT" not in page
 
     code, printed = ended(tuner("resume", "smoke"))
     assert code == 0 and "has read test" not in printed, "nothing is left to add"
     code, printed = ended(tuner("resume", "smoke", "--trials", "+1"))
     assert code == 0, printed
     for name in (NAME, f"{NAME}-2"):
-        assert f"{name} has read test: whoever adds to smoke may know it" in printed
+        assert f"{name} has read test: its results may influence what is added to smoke" in printed
     code, printed = ended(tuner("report", "smoke"))
     page = (place / "studies" / "smoke" / "report.md").read_text(encoding="utf-8")
     assert f"1 trial of the search began after {NAME} had read test" in page

@@ -196,7 +196,7 @@ def test_weights_that_are_damaged_are_told_and_not_kept(
     done = trial(0, "completed", 0.6)
     damage(stored.trial_folder(0) / "step-000000112")
     assert after(stored, done) == [
-        "the weights of trial 000 are not kept: its last checkpoint is gone or damaged"
+        "the weights of trial 000 could not be kept: its last checkpoint is gone or damaged"
     ]
     assert best(stored) == [] and trials_in(stored) == []
 
@@ -215,8 +215,8 @@ def test_what_cannot_be_done_is_told_and_tried_again(
         patch.setattr("os.replace", refuse)
         told = after(study, done, pruned)
     assert told == [
-        "the weights of trial 000 are not kept: [Errno 13] Permission denied",
-        f"{study.trial_folder(1)} is not removed: [Errno 13] Permission denied",
+        "the weights of trial 000 could not be kept: [Errno 13] Permission denied",
+        f"{study.trial_folder(1)} could not be removed: [Errno 13] Permission denied",
     ]
     assert trials_in(study) == ["0000", "0001"]
     assert after(study, done, pruned) == [] and best(study) == ["0000"] and not trials_in(study)

@@ -35,26 +35,28 @@ def test_the_answer_says_what_was_shown_and_what_was_not(result: Scaled) -> None
         effect("β × k = 2", 5.0, 1.0, 0.001),
         effect("granularity pair", 0.3, 1.0, 1.0),
     )
-    assert "the share of cross-lingual batches was shown to matter (" in told  # by its curvature
-    assert "That the batch size matters was not shown: −0.20 points" in told
-    assert "in larger batches was shown: −0.50 points" in told
-    assert "That fusing layer 2 with the last matters was not shown: +0.10 points" in told
-    assert "drawn pair by pair, in place of whole batches of one kind" in told
+    assert (
+        "the share of cross-lingual batches has a significant effect (" in told
+    )  # by its curvature
+    assert "No significant effect of the batch size was found: −0.20 points" in told
+    assert "changes significantly with the batch size: −0.50 points" in told
+    assert "No significant effect of fusing layer 2 with the last was found: +0.10 points" in told
+    assert "drawn pair by pair, instead of whole batches of one kind" in told
     assert "+5.00" not in told, "an interaction is no effect of the layer"
     told = short(result, effect("β", 2.0, 3.0, 0.2), effect("log₂ B", 1.0, 0.5, 0.01))
-    assert "that the share of cross-lingual batches matters was not shown" in told
-    assert "The batch size was shown to matter: +1.00 points" in told
+    assert "no significant effect of the share of cross-lingual batches was found" in told
+    assert "The batch size has a significant effect: +1.00 points" in told
 
 
 def test_what_was_shown_has_its_interval_in_the_answer(result: Scaled) -> None:
     beta, bent = effect("β", 2.0, 1.0, 0.01), effect("curvature of β", 3.0, 1.0, 0.01)
-    straight = "+2.00 points (95 % interval +1.00 to +3.00) from β = 0 to 1"
-    curved = "and as a curvature, against another, +3.00 points (95 % interval +2.00 to +4.00)."
+    straight = "+2.00 points (95 % CI +1.00 to +3.00) from β = 0 to 1"
+    curved = "and a curvature (against another) of +3.00 points (95 % CI +2.00 to +4.00)."
     assert f"): {straight}." in short(result, beta)
     assert f"): {straight}." in short(result, beta, replace(bent, adjusted=0.2))
     assert f"): {straight}, {curved}" in short(result, beta, bent)
     unshown = replace(beta, adjusted=0.2)
-    assert f"): {straight} (by itself not shown), {curved}" in short(result, unshown, bent)
+    assert f"): {straight} (not significant by itself), {curved}" in short(result, unshown, bent)
 
 
 def among(result: Scaled, **effects: tuple[Effect, ...]) -> str:
@@ -72,8 +74,8 @@ def test_opposite_effects_on_the_two_kinds_of_targets_are_in_the_answer(result: 
     )
     assert (
         " From β = 0 to 1, accuracy falls on the targets akin to English (es), −3.00 points (95 % "
-        "interval −4.00 to −2.00), and rises on the other targets (ja), +4.00 points (95 % "
-        "interval +3.00 to +5.00): both were shown."
+        "CI −4.00 to −2.00), and rises on the other targets (ja), +4.00 points (95 % CI +3.00 to "
+        "+5.00); both effects are significant."
     ) in among(result, targets=(beta,), enf=(down,), rest=(up,))
     turned = among(result, targets=(beta,), enf=(up,), rest=(down,))
     assert "accuracy rises on the targets akin to English (es), +4.00" in turned
@@ -87,13 +89,13 @@ def test_the_answer_has_the_sources_beside_the_targets(result: Scaled) -> None:
     beta, size = effect("β", 2.0, 3.0, 0.4), effect("log₂ B", 1.0, 0.5, 0.01)
     told = among(result, targets=(beta,), sources=(beta, size))
     assert told.endswith(
-        "On the sources (en, de), that the share of cross-lingual batches matters was not shown: "
-        "+2.00 points (95 % interval −1.00 to +5.00) from β = 0 to 1; the batch size was shown to "
-        "matter: +1.00 points (95 % interval +0.50 to +1.50) per doubling."
+        "On the sources (en, de), no significant effect of the share of cross-lingual batches was "
+        "found: +2.00 points (95 % CI −1.00 to +5.00) from β = 0 to 1; the batch size has a "
+        "significant effect: +1.00 points (95 % CI +0.50 to +1.50) per doubling."
     )
     told = among(result, targets=(beta,), sources=(beta, replace(size, adjusted=0.2)))
-    assert told.endswith("(95 % interval −1.00 to +5.00) from β = 0 to 1.")
-    assert "On the sources (en, de), the share of cross-lingual batches was" in whole(result)
+    assert told.endswith("(95 % CI −1.00 to +5.00) from β = 0 to 1.")
+    assert "On the sources (en, de), the share of cross-lingual batches has" in whole(result)
 
 
 def test_a_batch_size_that_is_left_out_is_in_the_answer_with_what_to_do(tmp_path: Path) -> None:
@@ -105,45 +107,45 @@ def test_a_batch_size_that_is_left_out_is_in_the_answer_with_what_to_do(tmp_path
 
     told = whole(Scaled.of(recorded(planned(tmp_path, **SMALL), truth)))
     assert (
-        " Of B = 64 nothing is concluded: its best learning rate is the highest of the grid. Ask "
-        "again with a wider grid, as a study of another name. All of this is of B = 16: nothing "
-        "is concluded of the batch size."
+        " B = 64 is excluded: its best learning rate is the highest of the grid. Repeat with a "
+        "wider grid, as a study with another name. All findings are for B = 16: no effect of batch "
+        "size was estimated."
     ) in told
-    assert "shown to matter" in told, "of β it is"
+    assert "significant effect" in told, "of β it is"
     told = whole(Scaled.of(recorded(planned(tmp_path, **SMALL), truth, fails=(3, 4, 5))))
     assert (
-        "Of B = 64 nothing is concluded: every learning rate failed with some tuning seed. See why "
-        "those trials failed before asking again. All of this is of B = 16:"
+        "B = 64 is excluded: every learning rate failed with at least one tuning seed. Find out "
+        "why those trials failed before you repeat the study. All findings are for B = 16:"
     ) in told
     told = whole(Scaled.of(recorded(planned(tmp_path, **SMALL), best_at(1e-4))))
     assert told == (
-        "Nothing is concluded: the best learning rate of every B that has one may not be the best "
-        "there is. Of B = 16 nothing is concluded: its best learning rate is the lowest of the "
-        "grid. Of B = 64 nothing is concluded: its best learning rate is the lowest of the grid. "
-        "Ask again with a wider grid, as a study of another name."
+        "No effect was estimated: the best learning rate of every B that has one may not be the "
+        "best there is. B = 16 is excluded: its best learning rate is the lowest of the grid. "
+        "B = 64 is excluded: its best learning rate is the lowest of the grid. "
+        "Repeat with a wider grid, as a study with another name."
     )
 
 
 def test_a_batch_size_all_of_whose_trials_failed_is_in_the_answer(tmp_path: Path) -> None:
     """8 and 9 are B = 64 with seed 1 and both β; and so on, every fourth."""
     record = recorded(planned(tmp_path, **SMALL), planted, fails=(8, 9, 12, 13, 16, 17))
-    assert "Of B = 64 nothing is concluded: all of its compared trials failed. See why" in whole(
+    assert "B = 64 is excluded: all of its compared trials failed. Find out why" in whole(
         Scaled.of(record)
     )
 
 
 def test_where_no_batch_size_is_left_out_none_is_named(result: Scaled) -> None:
-    assert "concluded" not in whole(result)
+    assert "excluded" not in whole(result)
 
 
 def test_without_a_fit_nothing_is_answered(result: Scaled) -> None:
     without = replace(result, fits={}, unfitted="it is so")
-    assert whole(without) == "Nothing is concluded: it is so."
+    assert whole(without) == "No effect was estimated: it is so."
     console = Console(file=StringIO(), width=1000)
     show(without, console)
     assert isinstance(console.file, StringIO)
-    assert console.file.getvalue().startswith("Nothing is concluded: it is so.\n")
-    assert console.file.getvalue().count("Nothing is concluded") == 1
+    assert console.file.getvalue().startswith("No effect was estimated: it is so.\n")
+    assert console.file.getvalue().count("No effect was estimated") == 1
 
 
 def test_means_of_fewer_configurations_stand_beside_no_effect(tmp_path: Path) -> None:
@@ -178,7 +180,7 @@ def test_means_of_fewer_configurations_stand_beside_no_effect(tmp_path: Path) ->
     told = f"{whole(holed)} {' '.join(sentences(holed))}"
     assert " % at β = " not in told and " % at B = " not in told
     alike = "the combinations of the other settings that have every level"
-    assert f"Effects are of all that is, means by level of {alike}." in told
+    assert f"means by level are over {alike}." in told
     assert f"at equal pairs and up to B = 64, over {alike}, " in told
     console = Console(file=StringIO(), width=300)
     show(holed, console)
@@ -204,9 +206,9 @@ def test_effects_are_told_against_what_they_were_compared_with(tmp_path: Path) -
         },
     )
     told = whole(Scaled.of(recorded(study, planted)))
-    assert "That fusing layer 3 with the last, in place of layer 1, matters" in told
+    assert "fusing layer 3 with the last instead of layer 1" in told
     assert (
-        "(kind and languages drawn pair by pair, in place of batches of one kind, their languages "
+        "(kind and languages drawn pair by pair, instead of batches of one kind, their languages "
         "drawn pair by pair)"
     ) in told
 
@@ -232,21 +234,19 @@ def test_rates_that_failed_are_named_and_may_hide_an_edge(tmp_path: Path) -> Non
     study = planned(tmp_path, **SMALL)
     broken = Scaled.of(recorded(study, truth, fails=(2,)))
     assert (
-        "Of B = 16 nothing is concluded: its best learning rate is the highest that did not fail."
+        "B = 16 is excluded: its best learning rate is the highest that did not fail."
     ) in whole(broken)
-    assert "See why those trials failed before asking again." in whole(broken)
+    assert "Find out why those trials failed before you repeat the study." in whole(broken)
     told = " ".join(sentences(broken))
-    assert "is the one of 0.0001, 0.001, 0.01 that was eligible with the highest mean dev" in told
-    assert "At B = 16, 0.01 was not eligible: some seed failed." in told
+    assert "is the eligible one of 0.0001, 0.001, 0.01 with the highest mean dev" in told
+    assert "At B = 16, 0.01 was not eligible: at least one seed failed." in told
     diverged = Scaled.of(recorded(study, truth, fails=(2,), why="non_finite"))
     assert 16 not in diverged.at_edge and diverged.fits
     told = " ".join(sentences(diverged))
-    assert "At B = 16, 0.01 was not eligible: with some seed training diverged." in told
+    assert "At B = 16, 0.01 was not eligible: training diverged with at least one" in told
     alone = whole(Scaled.of(recorded(study, truth, fails=(1, 2))))
-    assert (
-        "Of B = 16 nothing is concluded: its best learning rate is the only one that did" in alone
-    )
-    assert "See why those trials failed" in alone and "Ask again with a wider grid" in alone
+    assert "B = 16 is excluded: its best learning rate is the only one that did" in alone
+    assert "Find out why those trials failed" in alone and "Repeat with a wider grid" in alone
 
 
 def test_one_configuration_alone_is_compared_with_nothing(tmp_path: Path) -> None:
@@ -259,6 +259,6 @@ def test_one_configuration_alone_is_compared_with_nothing(tmp_path: Path) -> Non
     study = planned(tmp_path, space=sizes, design__tuning=tuning)
     told = whole(Scaled.of(recorded(study, truth)))
     assert told.startswith(
-        "Nothing is concluded: of all configurations one alone is not left out (B = 16, β = 0, "
-        "last layer alone). Of B = 64"
+        "No effect was estimated: all configurations but one are excluded (B = 16, β = 0, last "
+        "layer alone is left). B = 64"
     )

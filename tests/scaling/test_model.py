@@ -199,7 +199,7 @@ def test_an_interaction_that_the_cells_do_not_show_is_refused() -> None:
         {"β": 3, "log₂ B": -1, "curvature of β": 0, "curvature of log₂ B": 0}, abs=1e-9
     )
     (refusal,) = fitted.refused
-    assert refusal.startswith("β × log₂ B is not fitted") and "do not tell it from" in refusal
+    assert refusal.startswith("β × log₂ B is not fitted") and "do not separate it from" in refusal
     assert fitted.means["cross_lingual"].keys() == {0.0, 0.5, 1.0} and fitted.surface == {}
     assert len(fitted.missing) == 4
 

@@ -20,12 +20,13 @@ def test_the_batch_size_beyond_which_nothing_is_gained(result: Scaled) -> None:
     bounds = {16: 2.5, 32: 0.31}
     told = said(result, control, plateau=Plateau(0.5, {16: 1.0, 32: -0.2}, bounds, 32))
     assert (
-        "Beyond B = 32 nothing is gained that counts: at equal pairs and up to B = 64, the gain of "
-        "any larger B over it is at most +0.31 points, and less than 0.5 points counts as nothing"
+        "Beyond B = 32 there is no relevant gain: at equal pairs and up to B = 64, the gain of any "
+        "larger B over it is at most +0.31 points (simultaneous 95 % bounds), and a gain below 0.5 "
+        "points is not relevant"
     ) in told
     told = said(result, control, plateau=Plateau(0.5, {16: 1.0, 32: -0.2}, bounds, None))
     assert "up to +2.50 over B = 16 (estimated +1.00), +0.31 over B = 32 (estimated −0.20)" in told
-    assert "nothing is gained" not in said(result, control, plateau=None)
+    assert "relevant gain" not in said(result, control, plateau=None)
 
 
 def test_a_larger_batch_that_was_left_out_is_not_among_those_that_gain_nothing(
@@ -43,19 +44,19 @@ def test_a_larger_batch_that_was_left_out_is_not_among_those_that_gain_nothing(
     assert result.at_edge == (32,)
     told = " ".join(sentences(result))
     assert (
-        "Beyond B = 16, B = 32 left out, nothing is gained that counts: at equal pairs and up to "
+        "Beyond B = 16, excluding B = 32, there is no relevant gain: at equal pairs and up to "
         "B = 64, the gain of any other larger B over it is at most"
     ) in told
     control = effect("granularity pair", 0.0, 1.0, 1.0)
     told = said(result, control, plateau=Plateau(0.5, {16: 1.0}, {16: 2.5}, None))
-    assert "up to B = 64, B = 32 left out, a larger B may gain up to +2.50 over B = 16" in told
+    assert "up to B = 64, excluding B = 32, a larger B may gain up to +2.50 over B = 16" in told
     told = said(
         result,
         control,
         plateau=Plateau(0.5, {16: -1.0}, {16: -0.4}, 16),
         means=sizes(B16=70, B64=69),
     )
-    assert "B = 64, every other larger B is lower, by at least 0.40 points" in told
+    assert "accuracy at every other larger B is lower by at least 0.40 points" in told
 
 
 def test_smaller_batches_that_were_left_out_are_no_larger_ones(tmp_path: Path) -> None:
@@ -86,8 +87,8 @@ def test_where_every_larger_batch_is_lower_no_gain_is_spoken_of(result: Scaled) 
     found = Plateau(0.5, {16: 1.0, 32: -0.9}, {16: 2.5, 32: -0.07}, 32)
     told = said(result, control, plateau=found, means=sizes(B16=70, B32=71, B64=70.5))
     assert (
-        "Beyond B = 32 nothing is gained: at equal pairs and up to B = 64, every larger B is lower,"
-        " by at least 0.07 points (all such bounds together 95 %)."
+        "Beyond B = 32 there is no gain: at equal pairs and up to B = 64, accuracy at every larger "
+        "B is lower by at least 0.07 points (simultaneous 95 % bounds)."
     ) in told
     assert "at most −0.07" not in told
 

@@ -91,8 +91,8 @@ def test_of_a_single_seed_nothing_is_concluded(tmp_path: Path) -> None:
     result = Scaled.of(recorded(planned(tmp_path, **SMALL), planted, fails=(6, 11)))
     assert result.fits == {} and result.fitted == () and result.paired == ()
     assert result.unfitted == (
-        "only seed 3 is complete in all configurations that are not left out: with one, nothing "
-        "is known of other seeds"
+        "only seed 3 is complete in all configurations that are not excluded, and one seed says "
+        "nothing about other seeds"
     )
 
 

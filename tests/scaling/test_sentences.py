@@ -37,16 +37,16 @@ def test_the_design_is_told_as_it_was_planned(result: Scaled) -> None:
         "the last; granularity language, pair."
     )
     assert held == (
-        "Every trial has a budget of 640 pairs, whatever its B: a larger B takes fewer steps; none "
-        "was stopped early."
+        "Every trial has a budget of 640 pairs, whatever its B: a larger B takes fewer steps. No "
+        "trial was stopped early."
     )
     assert rates == (
         "The learning rate of each B is the one of 0.0001, 0.001, 0.01 with the highest mean dev "
         "accuracy on en, de, over seeds 8, 9, which are not compared, at mix.cross_lingual 0.5: "
-        "0.001 at B = 16, 0.001 at B = 32, 0.001 at B = 64; at other settings another rate may be "
+        "0.001 at B = 16, 0.001 at B = 32, 0.001 at B = 64. At other settings another rate may be "
         "the best."
     )
-    assert rests == "What follows rests on 36 configurations with seeds 1, 2, 3."
+    assert "36 configurations with seeds 1, 2, 3." in rests
 
 
 def test_equal_steps_are_told_as_steps(tmp_path: Path) -> None:
@@ -57,9 +57,9 @@ def test_equal_steps_are_told_as_steps(tmp_path: Path) -> None:
 
 def test_the_claim_and_what_was_read_end_it(result: Scaled) -> None:
     assert sentences(result)[-4:] == (
-        "Dev of the targets is the response, and chose nothing.",
+        "Dev scores of the targets are the response. They were not used to choose anything.",
         "Test was not read.",
-        "All of it is of nano's artificial languages, and says nothing of natural ones.",
+        "All findings are for nano's artificial languages and say nothing about natural ones.",
         "Claim: zero-shot for es, ja; trained on en, de (machine-translated: yes).",
     )
 
@@ -67,39 +67,48 @@ def test_the_claim_and_what_was_read_end_it(result: Scaled) -> None:
 def test_dev_that_chose_is_said_to_have_chosen(tmp_path: Path) -> None:
     oracle = planned(tmp_path, **SMALL, protocol={"kind": "oracle"})
     told = " ".join(sentences(Scaled.of(recorded(oracle, planted))))
-    assert "Dev of es, ja was among what chose the learning rates" in told
-    assert "chose nothing" not in told
+    assert "Dev scores of es, ja are the response, and they also helped to choose" in told
+    assert "not used to choose" not in told
     alone = planned(tmp_path, **SMALL, protocol={"kind": "zero_shot", "record_oracle": False})
     told = " ".join(sentences(Scaled.of(recorded(alone, planted))))
-    assert "Dev of the targets was not recorded: nothing is said of transfer." in told
+    assert "Dev scores of the targets were not recorded" in told
 
 
 def test_planted_effects_are_shown_with_their_means(result: Scaled) -> None:
     told = " ".join(sentences(result))
-    assert "An effect was shown of β, from β = 0 to 1: +5.00 points" in told
+    assert "A significant effect of β (from β = 0 to 1) was found: +5.00 points" in told
     assert "means 68.50 % at β = 0, 71.00 % at β = 0.5, 73.50 % at β = 1." in told
-    assert "An effect was shown of log₂ B, per doubling: +2.00 points" in told
+    assert "A significant effect of log₂ B (per doubling) was found: +2.00 points" in told
     assert "means 69.00 % at B = 16, 71.00 % at B = 32, 73.00 % at B = 64." in told
-    assert "An effect was shown of k = 2, against the last layer alone: +3.00 points" in told
-    assert "On the sources (en, de), shown: β (from β = 0 to 1) −4.00 points" in told
-    assert "On the targets akin to English (es), shown: β" in told
+    assert "effect of k = 2 (against the last layer alone) was found: +3.00 points" in told
     assert (
-        "A B beyond which nothing is gained was not shown: at equal pairs and up to B = 64" in told
+        "On the sources (en, de), significant effects are β (from β = 0 to 1) −4.00 points" in told
     )
+    assert "On the targets akin to English (es), significant effects are β" in told
+    assert "No B was found beyond which" in told and "at equal pairs and up to B = 64" in told
 
 
 @pytest.mark.parametrize(
     ("found", "sentence"),
     [
-        (effect("β", 2.0, 1.0, 0.01), "An effect was shown of β, from β = 0 to 1: +2.00 points"),
-        (effect("β", 2.0, 3.0, 0.4), "An effect was not shown of β, from β = 0 to 1: +2.00 points"),
-        (effect("β", 2.0, 1.9, 0.2), "not shown of β, from β = 0 to 1, all effects considered tog"),
-        (effect("log₂ B", -1.0, 0.2, 0.0001), "per doubling: −1.00 points (95 % interval −1.20 to"),
-        (effect("k = 2", 0.1, 0.2, 0.9), "An effect was not shown of k = 2, against another"),
-        (effect("β × log₂ B", 1.0, 0.5, 0.02), "What one setting does was shown to depend on anot"),
+        (
+            effect("β", 2.0, 1.0, 0.01),
+            "A significant effect of β (from β = 0 to 1) was found: +2.00",
+        ),
+        (effect("β", 2.0, 3.0, 0.4), "No effect of β (from β = 0 to 1) was found: +2.00 points"),
+        (
+            effect("β", 2.0, 1.9, 0.2),
+            "(from β = 0 to 1) was found after adjustment for all effects: ",
+        ),
+        (
+            effect("log₂ B", -1.0, 0.2, 0.0001),
+            "(per doubling) was found: −1.00 points (95 % CI −1.20 to",
+        ),
+        (effect("k = 2", 0.1, 0.2, 0.9), "No effect of k = 2 (against another) was found"),
+        (effect("β × log₂ B", 1.0, 0.5, 0.02), "Significant interactions: β × log₂ B"),
         (
             effect("β × log₂ B", 1.0, 1.5, 0.2),
-            "not shown, all effects considered together: β × log₂ B +1.00",
+            "not significant after adjustment for all effects: β × log₂ B +1.00",
         ),
     ],
 )
@@ -113,7 +122,9 @@ def test_every_effect_has_one_place(result: Scaled) -> None:
     told = main_findings(result, "targets")
     for each in result.fits["targets"].effects:
         name = each.name.replace("granularity", "Control, granularity")
-        found = [s for s in told if re.search(rf"(of |: |; |^){re.escape(name)}[ ,]", s)]
+        found = [
+            s for s in told if re.search(rf"(of |: |; |^|significant |No ){re.escape(name)}[ ,]", s)
+        ]
         places = [s for s in found if f"{interval(each.estimate)}" in s]
         assert len(places) == 1, (each, places)
 
@@ -124,9 +135,9 @@ def test_what_the_adjustment_alone_leaves_unshown_has_its_p_value(result: Scaled
     fit = replace(result.fits["rest"], effects=found)
     told = other_findings(replace(result, fits={"rest": fit}), "rest")
     assert told == (
-        "On the other targets (ja), no effect was shown. On the other targets (ja), of the main "
-        "effects not shown, all effects considered together: β +2.00 points (95 % interval +0.10 "
-        "to +3.90), p = 0.200; k = 2 +0.10 points (95 % interval −0.10 to +0.30)."
+        "On the other targets (ja), no effect is significant. On the other targets (ja), main "
+        "effects not significant after adjustment for all effects are β +2.00 points (95 % CI "
+        "+0.10 to +3.90), p = 0.200; k = 2 +0.10 points (95 % CI −0.10 to +0.30)."
     )
 
 
@@ -142,33 +153,33 @@ def test_of_other_responses_all_that_is_shown_is_said(result: Scaled) -> None:
     )
     fit = replace(result.fits["rest"], effects=found)
     assert other_findings(replace(result, fits={"rest": fit}), "rest") == (
-        "On the other targets (ja), shown: β (from β = 0 to 1) +2.00 points (95 % interval +1.00 "
-        "to +3.00); curvature of β (against another) −3.00 points (95 % interval −4.00 to −2.00); "
-        "β × log₂ B (against another) +1.50 points (95 % interval +1.00 to +2.00). On the other "
-        "targets (ja), of the main effects not shown, all effects considered together: k = 2 +0.10 "
-        "points (95 % interval −0.10 to +0.30)."
+        "On the other targets (ja), significant effects are β (from β = 0 to 1) +2.00 points (95 % "
+        "CI +1.00 to +3.00); curvature of β (against another) −3.00 points (95 % CI −4.00 to "
+        "−2.00); β × log₂ B (against another) +1.50 points (95 % CI +1.00 to +2.00). On the other "
+        "targets (ja), main effects not significant after adjustment for all effects are k = 2 "
+        "+0.10 points (95 % CI −0.10 to +0.30)."
     )
     fit = replace(fit, effects=found[:1])
     told = other_findings(replace(result, fits={"rest": fit}), "rest")
-    assert told.endswith("+3.00).") and "not shown" not in told
+    assert told.endswith("+3.00).") and "not significant" not in told
 
 
 def test_the_number_of_effects_that_p_values_are_adjusted_for(result: Scaled) -> None:
     control = effect("granularity pair", 0.0, 1.0, 1.0)
-    assert "p-values are adjusted for 1 effect (Holm);" in said(result, control)
+    assert "p-values are adjusted for 1 effect (Holm)." in said(result, control)
     told = said(result, control, missing=(1,))
     assert "1 combination of the levels was not fitted" in told
-    assert "adjusted for 2 effects (Holm);" in said(result, control, effect("β", 1, 1, 1))
+    assert "adjusted for 2 effects (Holm)." in said(result, control, effect("β", 1, 1, 1))
 
 
 def test_granularity_is_the_control(result: Scaled) -> None:
     none = said(result, effect("granularity pair", 0.4, 0.9, 0.5))
-    assert "nothing here speaks for how pairs are put into batches" in none
-    assert "leaves room for 1.30 points." in none
+    assert "no evidence for an effect of how pairs are put into batches" in none
+    assert "not exclude a difference of 1.30 points." in none
     better = said(result, effect("granularity pair", 2.0, 0.9, 0.001))
-    assert "was shown to matter, beside which pairs they are, and pair was the better." in better
+    assert "pair is significantly better." in better
     worse = said(result, effect("granularity pair", -2.0, 0.9, 0.001))
-    assert "and language was the better." in worse
+    assert "language is significantly better." in worse
 
 
 def test_without_another_granularity_there_is_no_control(tmp_path: Path) -> None:
@@ -184,7 +195,7 @@ def test_a_rate_that_is_hardly_better_than_another_is_said_to_be(result: Scaled)
     }
     told = " ".join(sentences(replace(result, choices=choices)))
     assert (
-        "0.001 at B = 16 (0.07 points above 0.01), 0.001 at B = 32, 0.001 at B = 64; at other"
+        "0.001 at B = 16 (0.07 points above 0.01), 0.001 at B = 32, 0.001 at B = 64. At other"
     ) in told
 
 
@@ -192,10 +203,10 @@ def test_a_misfit_is_said(result: Scaled) -> None:
     control = effect("granularity pair", 0.0, 1.0, 1.0)
     bent = Joint(9.0, 5.0, 20.0, 0.0004, 36 * 1.44)
     told = said(result, control, lack=bent)
-    assert "depart from the fitted form (p < 0.001; about 1.20 points, root mean square)" in told
+    assert "the fitted model (p < 0.001; about 1.20 points, root mean square)" in told
     straight = replace(bent, p=0.4)
-    assert "was not shown (p = 0.400)." in said(result, control, lack=straight)
-    assert "a misfit cannot be seen" in said(result, control, lack=None)
+    assert "fitted model was found (p = 0.400)." in said(result, control, lack=straight)
+    assert "lack of fit cannot be tested" in said(result, control, lack=None)
     told = said(result, control, refused=("β × k = 2 is not fitted: mixed up",), missing=(1, 2))
     assert "β × k = 2 is not fitted: mixed up. 2 combinations of the levels were not fitted" in told
 
@@ -210,25 +221,25 @@ def test_a_rate_at_the_edge_is_flagged(best: float, end: str, tmp_path: Path) ->
     record = recorded(planned(tmp_path), truth)
     told = " ".join(sentences(Scaled.of(record)))
     assert f"At B = 64 the chosen rate, {best:g}, is the {end} of the grid" in told
-    assert "B = 64 is left out of all effects and means below." in told
+    assert "B = 64 is excluded from all effects and means below." in told
     assert f"its best learning rate is the {end} of the grid." in whole(Scaled.of(record))
     assert not re.search(r"% at B = 64|over B = 64|up to B = 64", told)
 
 
 def test_failed_left_and_collapsed_trials_are_counted(tmp_path: Path) -> None:
     told = small(tmp_path, 11)
-    assert "1 compared trial failed (011): a seed that is not complete" in told
-    assert "rests on 4 configurations with seeds 1, 3." in told
-    assert "Every seed failed of B = 16, β = 0, last layer alone: left out." in small(
+    assert "1 compared trial failed (011). A seed that is not complete" in told
+    assert "4 configurations with seeds 1, 3." in told
+    assert "because every seed failed: B = 16, β = 0, last layer alone." in small(
         tmp_path, 6, 10, 14
     )
     assert "6 compared trials of the plan have not ended." in small(tmp_path, stop_at=12)
     assert "1 compared trial of the plan has not ended." in small(tmp_path, stop_at=17)
     tuning = small(tmp_path, stop_at=5)
-    assert "Trials that choose learning rates have not all ended." in tuning
+    assert "Not all trials that choose learning rates have ended." in tuning
     assert "The learning rate of each B" not in tuning
     nowhere = small(tmp_path, 3, 4, 5)
-    assert "At B = 64 every rate failed with some seed: nothing was compared there." in nowhere
+    assert "At B = 64 every rate failed with at least one seed" in nowhere
 
     def collapsing(seeds: set[int]) -> Scaled:
         def accuracy(config: TrialConfig, language: str) -> float:
@@ -246,13 +257,15 @@ def test_failed_left_and_collapsed_trials_are_counted(tmp_path: Path) -> None:
 
 
 def test_equal_rates_are_said_to_be() -> None:
-    assert _close(Choice(1e-3, {1e-3: 0.6, 1e-2: 0.6})) == " (as high as at 0.01, and the lower)"
+    assert (
+        _close(Choice(1e-3, {1e-3: 0.6, 1e-2: 0.6})) == " (tied with 0.01; the lower rate is taken)"
+    )
     assert _close(Choice(1e-3, {1e-3: 0.6, 1e-2: 0.5995})) == " (0.05 points above 0.01)"
     assert _close(Choice(1e-3, {1e-3: 0.6, 1e-2: 0.598})) == ""
 
 
 def test_numbers_are_written_alike_everywhere() -> None:
-    assert interval(about(1.0, 0.5, 0.01)) == "+1.00 points (95 % interval +0.50 to +1.50)"
+    assert interval(about(1.0, 0.5, 0.01)) == "+1.00 points (95 % CI +0.50 to +1.50)"
 
 
 def test_the_terminal_shows_effects_means_and_conclusion(result: Scaled) -> None:

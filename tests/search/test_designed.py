@@ -110,7 +110,7 @@ def test_a_batch_size_without_a_rate_is_left_out(small: StudyConfig, evaluation:
         record = driver.finish()
     assert record.state == "completed" and "leaves no room" not in record.reason
     assert {t.config.batch.effective_size for t in record.trials[6:]} == {16}
-    assert "its design has no other trials" in nothing_left(record, small)
+    assert "its design has no more trials" in nothing_left(record, small)
 
 
 def test_interrupted_anywhere_it_is_the_same_plan(

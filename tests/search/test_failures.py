@@ -145,7 +145,7 @@ def test_a_study_whose_trials_all_fail_alike_stops_early(study: StudyConfig) -> 
             fail(driver, trial.number, "non_finite", reason)
         ended = driver.finish()
     assert len(ended.trials) == failures.ALIKE
-    assert ended.state == "failed" and "the first 5 trials all failed alike" in ended.reason
+    assert ended.state == "failed" and "the first 5 trials all failed" in ended.reason
 
 
 def test_failures_that_differ_or_come_after_a_success_do_not_end_a_study(

@@ -148,21 +148,21 @@ def test_names_are_those_that_are_read() -> None:
         ('fusion.kind < "last"', "only numbers have an order"),
         ("seed == true", r"cannot compare seed \(a number\) with true \(a boolean\)"),
         ("seed > 1 > 'a'", "cannot compare 1 .a number. with 'a'"),
-        ("seed", "is a number and says nothing"),
-        ("not seed", "seed is a number, and not takes a boolean"),
-        ("seed and true", "seed is a number, and and takes a boolean"),
-        ("-fusion.kind > 1", "fusion.kind is a string, and - takes a number"),
-        ("seed in 1", "in takes a list"),
-        ("seed in []", "in takes a list"),
+        ("seed", "is a number, not a condition"),
+        ("not seed", "seed is a number, but not takes a boolean"),
+        ("seed and true", "seed is a number, but and takes a boolean"),
+        ("-fusion.kind > 1", "fusion.kind is a string, but - takes a number"),
+        ("seed in 1", "takes a list"),
+        ("seed in []", "takes a list"),
         ("seed > 1e999", "too large"),
         ("seed > " + 400 * "9", "too large"),
-        ("seed >", "is no expression"),
+        ("seed >", "is not an expression"),
         ("seed = 1", "equality is written =="),
-        ("", "is no expression"),
-        ('fusion.kind == "\\d"', "is no expression"),
+        ("", "is not an expression"),
+        ('fusion.kind == "\\d"', "is not an expression"),
         ("seed > 0 # " + LENGTH * "x", f"longer than {LENGTH} characters"),
         ("not " * 40 + "true", "nested too deep"),
-        ("(" * 300, "is no expression"),
+        ("(" * 300, "is not an expression"),
         ("-" * 490 + "1 > 2", "nested too deep"),
     ],
 )
@@ -214,6 +214,6 @@ def test_mistakes_are_named(text: str, message: str) -> None:
 def test_nothing_else_is_allowed(text: str) -> None:
     """No calls, no attributes, no powers: only what the language has."""
     with pytest.raises(
-        ValueError, match=r"not allowed|is no expression|unknown setting|in takes a"
+        ValueError, match=r"not allowed|is not an expression|unknown setting|takes a list"
     ):
         parse(text)

@@ -74,7 +74,7 @@ def test_steps_are_written_as_people_write_them() -> None:
 
 def test_circular_conditions_are_refused() -> None:
     """Neither could be drawn first."""
-    with pytest.raises(ValidationError, match="circle"):
+    with pytest.raises(ValidationError, match="cycle"):
         Space.model_validate(
             {
                 "fusion.kind": {"type": "choice", "values": ["last"], "when": {"seed": [1]}},

@@ -91,15 +91,15 @@ def test_numbers_without_a_dot_are_numbers_and_no_is_a_language() -> None:
         ("trial.optim.lr=abc", "trial: optim.lr: input should be a valid number.*got 'abc'"),
         ("space.fusion.layer.when={fusion.kind: [dlaf]}", "fusion.kind: .*got 'dlaf'"),
         ("space.fusion.layer.low=5", "low <= high must hold, but got low=5, high=3"),
-        ("baseline={fusion.kind: dlfa}", "the baseline is no valid trial: .*fusion.layer must be"),
+        ("baseline={fusion.kind: dlfa}", "baseline is not a valid trial: .*fusion.layer must be"),
         ("trial.optim.learning_rate=1", "allowed: optim.eps, optim.lr, "),
         ("budget.trials=", "--set takes key=value"),
         ("languages.source=[en]", "cross-lingual batches need two source languages"),
-        ("languages.target=[en]", "cannot be source and target"),
+        ("languages.target=[en]", "cannot be both source and target"),
         ("languages.source=[en, en]", "must be distinct"),
-        ("protocol.kind=pivot", "protocol.pivot belongs"),
-        ("protocol.objective=held_out", "protocol.held_out belongs"),
-        ("data.source=directory", "data.path: is needed: the folder that holds one folder a lang"),
+        ("protocol.kind=pivot", "protocol.pivot must be set"),
+        ("protocol.objective=held_out", "protocol.held_out must be set"),
+        ("data.source=directory", "data.path: is needed: the folder that holds one folder for"),
         ("data.source=hube", "data.source: must be one of nano, directory, files, hub, got 'hube'"),
         ("data={path: x}", "data.source: must be one of nano, directory, files, hub, got None"),
         ("data.path=x", "data.path: unknown key where data.source is nano; allowed: source"),
@@ -111,15 +111,15 @@ def test_numbers_without_a_dot_are_numbers_and_no_is_a_language() -> None:
         ),
         (
             "data={source: hub, name: x, machine_translated: [], labels: [a, a]}",
-            r"data\.labels: labels must be two or more, and different by more .*, got \[a, a\]",
+            r"data\.labels: labels must be two or more, .*, got \[a, a\]",
         ),
         (
             "data={source: hub, name: x, machine_translated: [], subset: null}",
-            r"data.subset has no \{language\} in it.*name the column",
+            r"data.subset does not contain \{language\}.*name the column",
         ),
         (
             "data={source: hub, name: ./x, machine_translated: [], revision: y}",
-            "data.revision is of a repository on the hub, but data.name a folder",
+            "data.revision is .* but data.name is a folder",
         ),
         (
             "data={source: files, train: x.tsv, dev: '{language}.tsv', machine_translated: []}",
@@ -152,7 +152,7 @@ def test_numbers_without_a_dot_are_numbers_and_no_is_a_language() -> None:
         ),
         (
             "require=[seed < 1, optim.lr == 5e-4, fusion.kind == 'last' or mix.cross_lingual > 0]",
-            "none of 2,000 random points of the space keeps the requirements; 'optim.lr == 5e-4'",
+            "none of 2,000 random points .*; 'optim.lr == 5e-4' excludes",
         ),
         ("name.x=1", "is a value, not a block"),
         (
@@ -173,10 +173,10 @@ def test_every_mistake_is_named(override: str, message: str) -> None:
     ("content", "message"),
     [
         ("name: [", "is not YAML"),
-        ("just a string", "no mapping"),
+        ("just a string", "not a mapping"),
         ("name: a\nname: b\n", "'name' is given twice"),
         ("name: !!python/object:os.system x", "is not YAML"),
-        ("", "no mapping"),
+        ("", "not a mapping"),
     ],
 )
 def test_broken_files(tmp_path: Path, content: str, message: str) -> None:
@@ -261,7 +261,7 @@ def test_a_finite_space_without_a_feasible_point_is_refused() -> None:
     space = "space={fusion.kind: [last, dlfa], fusion.layer: 1, seed: [0, 1, 2, 3]}"
     space = space.replace("1,", "{type: fixed, value: 1, when: {fusion.kind: [dlfa]}},", 1)
     require = ["fusion.layer != 1", "fusion.kind != 'last'", "seed > 2"]
-    message = "none of the 8 points of the space keeps the requirements; 'seed > 2' excludes most"
+    message = "none of the 8 points .* 'seed > 2' excludes the most points"
     with pytest.raises(UserError, match=rf"{message} \(6\)"):
         load_study(NANO, [space, f"require={require}", "baseline=null"])
     study = load_study(NANO, [space, f"require={require[1:]}", "baseline=null"])

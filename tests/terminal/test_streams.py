@@ -93,7 +93,7 @@ SHELL = """
     ("arguments", "redirected", "told"),
     [
         ("schema", "| head -c 1", "{exit 0"),
-        ("schema", "> /dev/full", "error: not all could be written to standard output"),
+        ("schema", "> /dev/full", "error: could not write everything to standard output"),
         ("schema", "> /dev/full", "exit 2"),
         ("schema", ">&- 2>&- <&-", "exit 0"),
         ("plan missing.yaml", ">&- 2>&-", "exit 2"),

@@ -57,7 +57,7 @@ def log() -> Console:
 def test_a_log_has_a_line_for_each_fact(log: Console, study: StudyRecord, trial: Trial) -> None:
     assert run(log, study, trial).splitlines() == [
         "0:00:00 study nano: 24 trials, rungs at 1,600, 4,800, 9,600 pairs",
-        "0:00:00 starting workers: each loads its libraries, which takes some seconds",
+        "0:00:00 starting workers: each takes some seconds to load its libraries",
         "0:00:00 trial 000 started: cross_lingual=0.25, lr=0.0001, kind=last",
         "0:00:00 trial 001 started: cross_lingual=0.25, lr=0.0002, kind=last",
         "0:00:00 trial 001 at 1,600 pairs: 70.00% (1,000 pairs/s)",

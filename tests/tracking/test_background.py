@@ -49,7 +49,7 @@ def test_what_stays_lost_is_told(store: Store) -> None:
     tell(behind, whole.trials)
     behind.study_ended(whole)
     what, why, remedy = behind.close()
-    assert "lacks a part of the study demo" in what
+    assert "lacks part of the study demo" in what
     assert "no such table: metrics" in why
     assert remedy.endswith("tuner sync demo --storage /kept")
 
@@ -152,7 +152,7 @@ def test_the_wait_at_the_end_can_be_ended(store: Store, gate: threading.Event) -
     behind = BackgroundTracker(store.uri, "demo", Told())
     behind.study_started(study())
     _, why, remedy = behind.close(hurried=lambda: True)
-    assert "not waited for" in why
+    assert "stopped waiting" in why
     assert "sync demo" in remedy
 
 

@@ -90,7 +90,7 @@ def test_killed_restarted_and_killed_for_good(
     began = time.monotonic()
     what, why, remedy = behind.close()
     assert time.monotonic() - began < 20
-    assert "lacks a part of the study demo" in what
+    assert "lacks part of the study demo" in what
     assert "failed" in why or "reached" in why
     assert "tuner sync demo" in remedy
 

@@ -145,12 +145,12 @@ def in_an_unfit_folder(folder: Path) -> str:
 
 
 UNUSABLE: dict[str, Callable[[Path], str]] = {
-    "cannot be written to": unwritable,
+    "is not writable": unwritable,
     "unable to open database file": a_folder,
     "is not a folder": below_a_file,
-    "with no %, ? and # in its name or its folders'": in_an_unfit_folder,
+    "without %, ? and # in its path": in_an_unfit_folder,
     "a folder of files": lambda folder: f"{folder}/mlruns",
-    "MLflow has none of this kind": lambda folder: "redis://host/1",
+    "MLflow does not support this kind": lambda folder: "redis://host/1",
     "a plain file": lambda folder: "sqlite:///:memory:",
 }
 
@@ -166,7 +166,7 @@ def open_folder() -> Iterator[Path]:
 def test_a_folder_that_may_not_be_looked_into_is_a_reason(open_folder: Path) -> None:
     (open_folder / "closed" / "inside").mkdir(parents=True)
     (open_folder / "closed").chmod(0o700)
-    with as_nobody(), pytest.raises(UserError, match="cannot be written to"):
+    with as_nobody(), pytest.raises(UserError, match="is not writable"):
         reach(f"sqlite:///{open_folder}/closed/inside/mlflow.db")
 
 
@@ -179,7 +179,7 @@ def test_another_address_is_one_that_can_be_used(
     monkeypatch.setenv("HOME", str(open_folder / "home"))
     monkeypatch.chdir(open_folder)
     uri = UNUSABLE[why](open_folder)
-    with as_nobody() if why == "cannot be written to" else nullcontext():
+    with as_nobody() if why == "is not writable" else nullcontext():
         with pytest.raises(UserError, match=re.escape(why)) as raised:
             reach(uri)
         found = OTHER.search(raised.value.remedy)

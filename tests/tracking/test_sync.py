@@ -128,13 +128,13 @@ def sync(folder: Path, *options: str) -> str:
 
 def test_after_a_killed_driver_nothing_is_running(store: Store, folder: Path) -> None:
     with driver(folder) as pid:
-        with pytest.raises(UserError, match="worked on by another process") as told:
+        with pytest.raises(UserError, match="another process is working") as told:
             sync(folder)
         assert "status demo" in told.value.remedy
         assert not store.client.search_experiments(filter_string="name = 'demo'")
         os.kill(pid, signal.SIGKILL)
 
-    assert sync(folder) == "demo is in MLflow: 3 runs made, 0 brought up to date, 0 left\n"
+    assert sync(folder) == "demo is in MLflow: 3 runs created, 0 updated, 0 unchanged\n"
     parent, first, second = store.runs()
     assert [run.info.status for run in (parent, first, second)] == ["KILLED", "FINISHED", "KILLED"]
     assert parent.data.tags["tuner.state"] == "interrupted"
@@ -155,7 +155,7 @@ def test_any_number_of_times(store: Store, folder: Path) -> None:
         for event in completed(1):
             journal.append(event)
         journal.append(DriverEnded(time=BEGAN + 9, state="completed"))
-    assert sync(folder) == "demo is in MLflow: 0 runs made, 2 brought up to date, 1 left\n"
+    assert sync(folder) == "demo is in MLflow: 0 runs created, 2 updated, 1 unchanged\n"
     assert {run.info.status for run in store.runs()} == {"FINISHED"}
     assert store.tally(read_history(folder).record()) == Tally(runs=3)
 
@@ -164,5 +164,5 @@ def test_a_tree_that_was_deleted_is_made_again(store: Store, folder: Path) -> No
     sync(folder)
     for run in store.runs():
         store.client.delete_run(run.info.run_id)
-    assert "3 runs made" in sync(folder)
+    assert "3 runs created" in sync(folder)
     assert store.tally(read_history(folder).record()) == Tally(runs=3)

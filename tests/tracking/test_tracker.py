@@ -112,7 +112,7 @@ def test_what_a_sync_did(store: Store) -> None:
     ended = study(some.trials[0], trial(1, "pruned"), trial(2), trial(3), state="completed")
     synced = Tracker(store.uri, "demo").sync(ended)
     assert synced == Synced(made=1, updated=3, unchanged=1, duplicates=0)
-    assert synced.in_words() == "1 runs made, 3 brought up to date, 1 left"
+    assert synced.in_words() == "1 runs created, 3 updated, 1 unchanged"
     assert Tracker(store.uri, "demo").sync(ended) == Synced(0, 0, 5, 0)
     assert store.tally(ended) == Tally(runs=5)
 

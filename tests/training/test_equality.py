@@ -24,7 +24,7 @@ from tuner.model.encoder import PretrainedEncoder
 from tuner.model.packing import BlockEncoder
 from tuner.model.vocabulary import cut, restored
 from tuner.study.trial import TrialConfig
-from tuner.training import accumulation, forward
+from tuner.training import forward
 from tuner.training.accumulation import MicroBatches
 from tuner.training.forward import Forward
 from tuner.training.loop import Step, train

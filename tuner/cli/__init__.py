@@ -85,7 +85,7 @@ def main() -> None:
     streams.prepare()
     code = _run()
     if code == 0 and (why := streams.unwritten()):
-        _tell(f"error: not all could be written to standard output: {why}")
+        _tell(f"error: could not write everything to standard output: {why}")
         code = 2
     sys.exit(code)
 
@@ -144,7 +144,7 @@ def _check_printable(arguments: Sequence[str]) -> None:
             if argument != argument.encode(errors="replace").decode():  # it has lone surrogates
                 raise UserError(
                     f"an argument is not text in {encoding}: {ascii(argument)[:300]}",
-                    "Set a locale of UTF-8, for instance LC_ALL=C.UTF-8." * (encoding != "utf-8"),
+                    "Set a UTF-8 locale, for instance LC_ALL=C.UTF-8." * (encoding != "utf-8"),
                 )
             raise UserError(f"an argument holds control characters: {ascii(argument)[:300]}")
 

@@ -23,7 +23,7 @@ from tuner.cli.shared import (
 from tuner.interrupts import ending_at_once
 from tuner.invocation import ADDRESS_VARIABLE
 
-SUBMITTED = "interrupted: where the study was submitted it goes on; the same command follows it"
+SUBMITTED = "interrupted: if the study was submitted, it continues; the same command follows it"
 
 Address = Annotated[
     str,
@@ -40,7 +40,7 @@ def submit(
     address: Address,
     overrides: Overrides = [],  # noqa: B006
     detach: Annotated[
-        bool, typer.Option("--detach", help="return when it is submitted; the study goes on")
+        bool, typer.Option("--detach", help="return after submission; the study continues")
     ] = False,
     insecure: Insecure = False,
     tracking_later: TrackingLater = False,
@@ -70,12 +70,12 @@ def stop(
 def doctor(
     space: Annotated[
         Path | None,
-        typer.Argument(metavar="[SPACE.yaml]", help="look also at what this study needs"),
+        typer.Argument(metavar="[SPACE.yaml]", help="also check what this study needs"),
     ] = None,
     overrides: Overrides = [],  # noqa: B006
     storage: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="that holds the studies; or s3://…, gs://…"),
+        typer.Option(metavar="FOLDER", help="folder of the studies; or s3://…, gs://…"),
     ] = None,
     address: There = None,
     insecure: Insecure = False,

@@ -33,17 +33,19 @@ def confirm(
     storage: Storage = "studies",
     top: Annotated[
         int | None,
-        typer.Option(min=1, max=999, help="configurations beside the control; default: 5"),
+        typer.Option(min=1, max=999, help="configurations besides the control; default: 5"),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=2, max=500, help="fresh seeds of each; default: 5")
+        int | None, typer.Option(min=2, max=500, help="fresh seeds per configuration; default: 5")
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="once more, with other seeds: STUDY-confirm-2")
+        bool, typer.Option("--again", help="confirm again with other seeds: STUDY-confirm-2")
     ] = False,
     reference: Annotated[
         bool,
-        typer.Option("--reference", help="also English alone by XTREME's recipe: STUDY-reference"),
+        typer.Option(
+            "--reference", help="also train English alone by XTREME's recipe: STUDY-reference"
+        ),
     ] = False,
     overrides: Changes = [],  # noqa: B006
     tracking_later: TrackingLater = False,
@@ -56,7 +58,7 @@ def confirm(
     check_tokens(tokenless)
     folder, console = folder_of(study, storage), console_of(as_json)
     goes_on = command("confirm", folder) + " --reference" * reference
-    told = f"interrupted: what was begun is as it was; {goes_on}"
+    told = f"interrupted: completed work is kept; {goes_on}"
     say_at_the_end(f"go on with {goes_on}")
     with ending_at_once(lambda: told):
         with loading(console):
@@ -72,7 +74,7 @@ def confirm(
         print(json.dumps([as_plain(record) for record in records]))
     end_as(last, folder.parent / last.name, goes_on)
     names = "\n".join(f"  {command('report', folder.parent / record.name)}" for record in records)
-    console.print(f"\nnext:\n{names}\n    all of its trials", highlight=False, soft_wrap=True)
+    console.print(f"\nnext:\n{names}\n    all its trials", highlight=False, soft_wrap=True)
 
 
 def show_confirmed(record: Any, console: Any) -> None:

@@ -20,11 +20,11 @@ def report(
     storage: Storage = "studies",
     against: Annotated[
         str | None,
-        typer.Option(metavar="SETTING", help="what this setting does, over seeds; and a figure"),
+        typer.Option(metavar="SETTING", help="plot scores against this setting, over seeds"),
     ] = None,
     metrics: Annotated[
         list[str],
-        typer.Option("--metric", help="for --against: other metrics than the objective"),
+        typer.Option("--metric", help="for --against: metrics other than the objective"),
     ] = [],  # noqa: B006
     address: There = None,
     insecure: Insecure = False,
@@ -80,9 +80,9 @@ def report(
 
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="a study, or a trial as STUDY:TRIAL")],
-    b: Annotated[str, typer.Argument(metavar="B", help="the other one: differences are B - A")],
+    b: Annotated[str, typer.Argument(metavar="B", help="the other side: differences are B - A")],
     oracle: Annotated[
-        bool, typer.Option("--oracle", help="also on dev sets that nothing may choose by")
+        bool, typer.Option("--oracle", help="also compare dev sets that nothing may choose by")
     ] = False,
     storage: Storage = "studies",
     as_json: Json = False,
@@ -102,10 +102,10 @@ def compare(
 def export(
     study: Study,
     to: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="a new folder, for the encoder and its tokenizer")
+        Path, typer.Option(metavar="FOLDER", help="a new folder for the encoder and its tokenizer")
     ],
     trial: Annotated[
-        int | None, typer.Option(metavar="N", help="default: the best whose weights were kept")
+        int | None, typer.Option(metavar="N", help="default: the best one with kept weights")
     ] = None,
     storage: Storage = "studies",
 ) -> None:
@@ -129,10 +129,13 @@ def status(
     study: Annotated[
         str | None,
         typer.Argument(
-            metavar="STUDY", help="name of a study, or its folder; with --address none lists all"
+            metavar="STUDY",
+            help="name of a study, or its folder; with --address, omit it to list all",
         ),
     ] = None,
-    watching: Annotated[bool, typer.Option("--watch", help="until no driver is at work")] = False,
+    watching: Annotated[
+        bool, typer.Option("--watch", help="repeat until no driver is running")
+    ] = False,
     storage: Storage = "studies",
     address: There = None,
     insecure: Insecure = False,
@@ -145,7 +148,7 @@ def status(
         list_studies(address, as_json, console_of(as_json), insecure)
         return
     if study is None:
-        raise UserError("which study?", f"Name one; all of them: {program()} list")
+        raise UserError("which study?", f"Name one; to list them: {program()} list")
     if address is not None:
         options = [*(["--watch"] * watching), *(["--json"] * as_json)]
         _look_there(address, ["status", study, *options], storage, insecure)

@@ -34,7 +34,7 @@ from tuner.invocation import command, search_command
 if TYPE_CHECKING:
     from tuner.storage.folders import Place
 
-NOTHING_KEPT = "interrupted: nothing is kept of it"
+NOTHING_KEPT = "interrupted: nothing was kept"
 
 
 def search(
@@ -44,7 +44,7 @@ def search(
     tracking_later: TrackingLater = False,
     tokenless: Tokenless = False,
     resuming: Annotated[
-        bool, typer.Option("--resume", help="where the study exists, go on with it")
+        bool, typer.Option("--resume", help="if the study exists, go on with it")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -87,7 +87,7 @@ def plan(
     ] = False,
     prices: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="what the cluster's nodes cost, as cluster/prices.yaml"),
+        typer.Option(metavar="FILE", help="prices of the cluster's nodes, as cluster/prices.yaml"),
     ] = None,
     address: There = None,
     insecure: Insecure = False,
@@ -122,14 +122,12 @@ def plan(
 def resume(
     study: Study,
     storage: Storage = "studies",
-    trials: Annotated[
-        str | None, typer.Option(metavar="+N", help="so many trials more, as in +32")
-    ] = None,
+    trials: Annotated[str | None, typer.Option(metavar="+N", help="add trials, as in +32")] = None,
     gpu_hours: Annotated[
-        str | None, typer.Option(metavar="+N", help="so many GPU-hours more, as in +4")
+        str | None, typer.Option(metavar="+N", help="add GPU-hours, as in +4")
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="+TIME", help="so much time more, as in +2h or +90m")
+        str | None, typer.Option(metavar="+TIME", help="add time, as in +2h or +90m")
     ] = None,
     overrides: Changes = [],  # noqa: B006
     tracking_later: TrackingLater = False,
@@ -145,13 +143,16 @@ def resume(
     check_tokens(tokenless)
     folder, console = folder_of(study, storage), console_of(as_json)
     extension = Extension(trials, gpu_hours, until, overrides)
-    told = f"interrupted: the study is as it was; {command('resume', folder)}"
+    told = f"interrupted: the study is unchanged; {command('resume', folder)}"
     say_at_the_end(f"go on with {command('resume', folder)}")
     with ending_at_once(lambda: told):
         record = read_history(folder).record()
         left = not nothing_left(record, extended(record, folder, extension))
         for confirmed in Family.of(record, folder).tested if left and not record.designed else ():
-            warning = f"{confirmed.name} has read test: whoever adds to {record.name} may know it"
+            warning = (
+                f"{confirmed.name} has read test: its results may influence what is added to "
+                f"{record.name}"
+            )
             console.print(warning, style="yellow", highlight=False, soft_wrap=True)
         with loading(console):
             from tuner.run.study import go_on

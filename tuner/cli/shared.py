@@ -20,35 +20,41 @@ StrictOverlap = Annotated[
     bool,
     typer.Option(
         "--strict-overlap",
-        help="drop from train and dev what shares sentences with what is evaluated on: "
+        help="drop pairs from train and dev that share sentences with evaluation data: "
         "--set protocol.strict_overlap=true",
     ),
 ]
 Changes = Annotated[
     list[str],
-    typer.Option("--set", metavar="KEY=VALUE", help="of budget, resources, checkpoint, tracking"),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="override a key of budget, resources, checkpoint or tracking",
+    ),
 ]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="name of a study, or its folder")]
 Storage = Annotated[
-    str, typer.Option(metavar="FOLDER", help="that holds the studies; or s3://…, gs://…")
+    str, typer.Option(metavar="FOLDER", help="folder of the studies; or s3://…, gs://…")
 ]
 TrackingLater = Annotated[
     bool,
-    typer.Option("--tracking-later", help="begin even where MLflow is away; fill it in later"),
+    typer.Option("--tracking-later", help="begin even if MLflow is unavailable; fill it in later"),
 ]
 There = Annotated[
     str | None,
-    typer.Option("--address", metavar="URL", help="a cluster's dashboard: look there, not here"),
+    typer.Option(
+        "--address", metavar="URL", help="dashboard of a cluster: run the command there, not here"
+    ),
 ]
 Insecure = Annotated[
     bool,
     typer.Option(
-        "--insecure", help="take a cluster that asks for no token, and plain http over a network"
+        "--insecure", help="accept a cluster without a token, and plain http over a network"
     ),
 ]
 Tokenless = Annotated[
     bool,
-    typer.Option("--insecure", help="run even where RAY_AUTH_MODE turns Ray's tokens off"),
+    typer.Option("--insecure", help="run even if RAY_AUTH_MODE turns Ray's tokens off"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON, progress to stderr")]
 

@@ -94,7 +94,7 @@ def _pass_on(child: int) -> None:
 
 def _how(code: int) -> str:
     if code == -signal.SIGKILL:
-        return "was killed (SIGKILL), as the system does where memory runs out"
+        return "was killed (SIGKILL), as the system does if memory runs out"
     if code < 0:
         return f"was ended by {signal.Signals(-code).name}"
-    return f"has ended with exit code {code}, as it does where Ray's raylet ends"
+    return f"ended with exit code {code}, as it does if Ray's raylet ends"

@@ -15,9 +15,9 @@ PATIENCE = 8.0
 """Seconds within which a head must answer: name lookup, connection and first frame together."""
 FORM = (
     "RAY_ADDRESS is host:port of the cluster's head, as `ray start --head` prints it "
-    "(6379 where nothing else was said); unset it to run on this machine."
+    "(6379 by default); unset it to run on this machine."
 )
-SUBMIT = "From elsewhere, run a study there by its dashboard: tuner submit SPACE.yaml --address URL"
+SUBMIT = "From another machine, use the cluster's dashboard: tuner submit SPACE.yaml --address URL"
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 """The start of an HTTP/2 connection (RFC 9113, section 3.4): a preface, then an empty SETTINGS
 frame."""
@@ -56,7 +56,7 @@ def check_form(address: str) -> None:
         if scheme in ("http", "https"):
             raise UserError(f"{shown} is the address of a dashboard, not of a head", SUBMIT)
         if scheme == "ray":
-            raise UserError(f"{shown} is an address of Ray Client, on which no study runs", SUBMIT)
+            raise UserError(f"{shown} is an address of Ray Client, where no study runs", SUBMIT)
         raise UserError(f"{shown} is not an address of a head", FORM)
     host, port = _parts(address)
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
@@ -84,7 +84,7 @@ def check_answers(address: str) -> None:
     if isinstance(answer, TimeoutError):
         raise UserError(f"no Ray cluster answers at {address} within {PATIENCE:.0f} s", start)
     if isinstance(answer, socket.gaierror):
-        raise UserError(f"the host of {address} is not known: {answer.strerror}", start)
+        raise UserError(f"the host of {address} is unknown: {answer.strerror}", start)
     if isinstance(answer, OSError):
         why = answer.strerror or str(answer)
         raise UserError(f"no Ray cluster answers at {address}: {why}", start)
@@ -92,7 +92,7 @@ def check_answers(address: str) -> None:
         raise UserError(f"a web server answers at {address}, for instance a dashboard", FORM)
     encrypted = os.environ.get("RAY_USE_TLS") == "1"
     if not encrypted and (len(answer) < len(HELLO[-9:]) or answer[3] != SETTINGS):
-        raise UserError(f"what answers at {address} is not the head of a Ray cluster", FORM)
+        raise UserError(f"the server at {address} is not the head of a Ray cluster", FORM)
 
 
 def _parts(address: str) -> tuple[str, str]:

@@ -121,16 +121,16 @@ class Capacity:
         asks = f"{cpus:g} CPU and {gpus:g} GPU"
         if places := self._places(resources):
             return UserError(
-                f"a trial asks for {workers} workers of {asks} each, and the cluster holds "
-                f"{places} of them at its maximum",
+                f"a trial asks for {workers} workers of {asks} each, but the cluster holds at most "
+                f"{places} of them",
                 f"Lower it: --set resources.workers={places}; or let the cluster grow further.",
             )
         who = f"each of a trial's {workers} workers" if workers > 1 else "a trial"
         possible = [type_ for type_ in self.types if type_.most and type_.cpus]
         if not possible:
             return UserError(
-                f"{who} asks for {asks}, and no node of the cluster has a CPU for trials",
-                "Start workers, or let the cluster grow: max_workers of its node types.",
+                f"{who} asks for {asks}, but no node of the cluster has a CPU for trials",
+                "Start worker nodes, or raise max_workers of the cluster's node types.",
             )
         largest = max(possible, key=lambda type_: (min(type_.gpus, gpus), type_.cpus, type_.gpus))
         held = {"cpus": (cpus, largest.cpus), "gpus": (gpus, largest.gpus)}
@@ -140,7 +140,7 @@ class Capacity:
             if asked > has
         ]
         return UserError(
-            f"{who} asks for {asks} on one node, and the largest is {largest.in_words()}",
+            f"{who} asks for {asks} on one node, but the largest is {largest.in_words()}",
             f"Lower it: {' '.join(lower)}; or run it on larger machines.",
         )
 

@@ -64,9 +64,9 @@ def check_tokens(insecure: bool) -> None:
     if auth_mode() != DISABLED or insecure:
         return
     raise UserError(
-        f"RAY_AUTH_MODE={os.environ['RAY_AUTH_MODE']} turns Ray's tokens off: whoever reaches its "
-        "ports, as every user of this machine does, may run anything as you",
-        "Unset RAY_AUTH_MODE, or give --insecure where nobody else is on the machine or network.",
+        f"RAY_AUTH_MODE={os.environ['RAY_AUTH_MODE']} turns Ray's tokens off: everyone who can "
+        "reach its ports, including every user of this machine, can run anything as you",
+        "Unset RAY_AUTH_MODE, or give --insecure if nobody else is on the machine or network.",
     )
 
 
@@ -90,14 +90,14 @@ def make_private() -> str | None:
     except (OSError, RuntimeError):  # the home folder is missing or not readable
         return None
     if named:
-        return f"everybody may read {path}, a Ray token: chmod o-r it" if mode & 0o004 else None
+        return f"everybody can read the Ray token {path}: run chmod o-r" if mode & 0o004 else None
     if not mode & 0o077:
         return None
     try:
         path.chmod(0o600)
     except OSError as error:
-        return f"others may read {path}, a Ray token: chmod 600 it ({error.strerror})"
-    return f"{path}, a Ray token, could be read by others (mode {mode:04o}): it is 0600 now"
+        return f"others can read the Ray token {path}: run chmod 600 ({error.strerror})"
+    return f"others could read the Ray token {path} (mode {mode:04o}): its mode is 0600 now"
 
 
 def take() -> None:
@@ -116,9 +116,9 @@ def take() -> None:
     content = client.internal_kv_get(key, None)
     if content is None:
         raise UserError(
-            "the credentials that were sent with this job are no longer there: it began more than "
+            "the credentials that were sent with this job have expired: it began more than "
             "ten minutes after it was submitted",
-            "Submit it again: what had to be installed first is there now.",
+            "Submit it again: its packages are installed now, so it will begin sooner.",
         )
     client.internal_kv_del(key, False, None)
     os.environ.update(json.loads(content.removeprefix(HEADER)))
@@ -177,6 +177,6 @@ def borrow() -> None:
     deadline = time.monotonic() + PATIENCE
     while (content := _internal_kv_get(os.environ[LENT])) is None:
         if time.monotonic() > deadline:
-            raise RuntimeError("no credentials are lent to this worker: its driver has gone")
+            raise RuntimeError("this worker found no credentials: its driver has ended")
         time.sleep(0.2)  # workers may start before the driver has joined
     os.environ.update(json.loads(content))

@@ -122,7 +122,7 @@ def check_folder() -> None:
     length = len(os.fsencode(folder))
     if length > LONGEST:
         raise UserError(
-            f"{shown} is {length} bytes long, and Ray's sockets lie below it: {LONGEST} at most",
+            f"{shown} is {length} bytes long, but at most {LONGEST} leave room for Ray's sockets",
             f"{other}. Nothing else has to move.",
         )
     try:
@@ -130,7 +130,7 @@ def check_folder() -> None:
             return
     except OSError as error:
         raise UserError(
-            f"{shown} cannot be written, and Ray keeps its files there: {error.strerror}",
+            f"{shown} cannot be written, but Ray keeps its files there: {error.strerror}",
             f"{other}, or another one that you may write to.",
         ) from None
 
@@ -143,7 +143,7 @@ def _first_line(process: subprocess.Popen[str]) -> dict[str, Any]:
             line = process.stdout.readline()
             said: dict[str, Any] = json.loads(line) if line else {}
             return said
-    return {"failed": f"it has not started within {START_SECONDS:.0f} s"}
+    return {"failed": f"it did not start within {START_SECONDS:.0f} s"}
 
 
 def _failed(said: Mapping[str, Any], errors: IO[bytes]) -> UserError:
@@ -155,11 +155,11 @@ def _failed(said: Mapping[str, Any], errors: IO[bytes]) -> UserError:
     if NOT_INSTALLED in reason:
         remedy = "Install it: pip install -e . -c constraints.txt"
     elif "timed out" in reason or "within" in reason:
-        remedy = f"Run it again when less is going on here.{logs}"
+        remedy = f"Run it again when this machine is less busy.{logs}"
     elif "No space left" in reason or "Disk quota" in reason:
-        remedy = f"Free some in {scratch()[1]}, or name another folder: RAY_TMPDIR=FOLDER.{logs}"
+        remedy = f"Free space in {scratch()[1]}, or name another folder: RAY_TMPDIR=FOLDER.{logs}"
     else:
-        remedy = f"`tuner doctor` looks at what Ray needs here.{logs}"
+        remedy = f"`tuner doctor` checks what Ray needs here.{logs}"
     return UserError(f"Ray does not start on this machine: {reason}", remedy)
 
 

@@ -45,9 +45,9 @@ GROUP = "ray.io/node-group"
 """Label of a node that names its type."""
 JOIN_SECONDS = 180.0
 """Time limit for joining a head that answers. Ray's own limits are usually shorter."""
-LOGS_OF_HEAD = "/tmp/ray/session_latest/logs on the head, where nothing else was said"
+LOGS_OF_HEAD = "/tmp/ray/session_latest/logs on the head, unless it was started with another folder"
 TOKEN = (
-    "The cluster wants a token: RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or "
+    "The cluster requires a token: set RAY_AUTH_MODE=token, and put the token in RAY_AUTH_TOKEN or "
     "~/.ray/auth_token; `ray get-auth-token` on the head prints it."
 )
 
@@ -171,7 +171,7 @@ def _answering(address: str) -> str:
     check_answers(head)
     if not services.find_node_ids():  # type: ignore[no-untyped-call]
         raise UserError(
-            f"this machine is not a node of the cluster at {head}, and drivers run on nodes",
+            f"this machine is not a node of the cluster at {head}, but drivers run only on nodes",
             SUBMIT,
         )
     return head
@@ -184,8 +184,8 @@ def _bounded(address: str, logs: str, fails: Callable[[], None]) -> Iterator[Non
     def end() -> None:
         fails()
         told = (
-            f"error: Ray at {address} did not let this process in within {JOIN_SECONDS:.0f} s\n"
-            f"Run it again when less is going on there. Ray's own logs say more: {logs}"
+            f"error: Ray at {address} did not accept this process within {JOIN_SECONDS:.0f} s\n"
+            f"Run it again when Ray is less busy. Ray's own logs say more: {logs}"
         )
         print(printable(told), file=sys.stderr, flush=True)
         os._exit(2)
@@ -209,7 +209,9 @@ def _refusal(address: str, error: Exception, logs: str) -> UserError:
     cause = _in_a_line(error.__cause__) if error.__cause__ else ""
     known = f"{said} {cause}"
     if "oken" in known or "UNAUTHENTICATED" in known or "nauthenticated" in known:
-        return UserError(f"the Ray cluster at {address} does not take this process's token", TOKEN)
+        return UserError(
+            f"the Ray cluster at {address} does not accept this process's token", TOKEN
+        )
     if "ersion mismatch" in known:
         return UserError(
             f"the Ray cluster at {address} runs other versions: {said}",
@@ -220,10 +222,10 @@ def _refusal(address: str, error: Exception, logs: str) -> UserError:
     if "imed out" in known or "imeout" in known:
         return UserError(
             f"the Ray cluster at {address} did not answer in time: {said}",
-            f"Run it again when less is going on there. Ray's own logs say more: {logs}",
+            f"Run it again when the cluster is less busy. Ray's own logs say more: {logs}",
         )
     return UserError(
-        f"Ray at {address} does not let this process in: {said}{f' ({cause})' if cause else ''}",
+        f"Ray at {address} does not accept this process: {said}{f' ({cause})' if cause else ''}",
         f"Ray's own logs say more: {logs}",
     )
 

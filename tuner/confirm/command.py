@@ -113,8 +113,8 @@ def planned(search: StudyRecord, folder: Place, asked: Asked) -> StudyConfig:
         last = read_history(folder.parent / begun[-1]).record()
         if not _is_over(last, folder.parent / begun[-1]):
             raise UserError(
-                f"--again: {last.name} has not come to its end",
-                f"Go on with that one first: {command('confirm', folder)}",
+                f"--again: {last.name} has not ended",
+                f"Finish that one first: {command('confirm', folder)}",
             )
     if not begun or asked.again:
         top, seeds = asked.top or TOP, asked.seeds or SEEDS
@@ -131,9 +131,9 @@ def planned(search: StudyRecord, folder: Place, asked: Asked) -> StudyConfig:
     others = asked.top is not None and [arm["name"] for arm in arms] != names
     if others or asked.seeds not in (None, seeds):
         raise UserError(
-            f"{study.name} was begun with {count(len(names) - 1, 'configuration')} beside the "
+            f"{study.name} was begun with {count(len(names) - 1, 'configuration')} besides the "
             f"{CONTROL} and {seeds} seeds of each",
-            f"Leave them out to go on with it; another one, with other seeds: "
+            f"Leave out --top and --seeds to continue it, or start another one with other seeds: "
             f"{command('confirm', folder)} --again",
         )
     return study
@@ -166,7 +166,7 @@ def confirmations(search: StudyRecord, folder: Place) -> list[str]:
         design = read_history(folder.parent / name).record().settings.get("design") or {}
         if design.get("study") != search.id:
             raise UserError(
-                f"{name} in {folder.parent} is no confirmation of this {search.name}",
+                f"{name} in {folder.parent} is not a confirmation of this {search.name}",
                 "Move it to another folder, or give the search another name.",
             )
         names.append(name)
@@ -183,7 +183,7 @@ def _run(
     from tuner.run.study import begin, go_on  # torch and Ray: imported after all checks
 
     if is_begun(study.folder):
-        say(console, f"going on with {study.name}")
+        say(console, f"continuing {study.name}")
         return go_on(study.folder, Extension(overrides=asked.overrides), console, tracking_later)
     tell()
     return begin(study, console, tracking_later, same)
@@ -206,7 +206,10 @@ def _tell(search: StudyRecord, study: StudyConfig, top: int, console: Console) -
         say(console, f"--top {top}: {search.name} has only {others} at the full budget")
     found = detectable(search, study)
     if found is None:
-        say(console, f"how small a difference to the {CONTROL} it can find is not known beforehand")
+        say(
+            console,
+            f"the smallest difference from the {CONTROL} that it can detect is unknown beforehand",
+        )
     else:
         least, seen = found
         seeds_differ = (
@@ -218,11 +221,14 @@ def _tell(search: StudyRecord, study: StudyConfig, top: int, console: Console) -
         )
         say(
             console,
-            f"a true difference to the {CONTROL} of {100 * least:.2f} points on the dev sets that "
-            f"choose is found four times out of five or more often; {seeds_differ}; on "
-            "test's targets it may have to be larger",
+            f"it detects a true difference from the {CONTROL} of {100 * least:.2f} points on the "
+            f"dev sets that choose with a power of at least 80 %; {seeds_differ}; on the test "
+            "targets the difference may have to be larger",
         )
     if not has_test(search):
-        say(console, "the data has no test: the recommendation rests on dev, and ends it")
+        say(
+            console,
+            "the data has no test set: the confirmation ends with the recommendation, based on dev",
+        )
     if design.earlier:
-        say(console, f"test may have been read already, by {', '.join(design.earlier)}")
+        say(console, f"test may already have been read by {', '.join(design.earlier)}")

@@ -39,8 +39,8 @@ def check_confirmable(search: StudyRecord, folder: Place) -> None:
     """
     if search.designed:
         raise UserError(
-            f"{search.name} is a design, whose trials were planned: there is nothing to confirm",
-            f"A search is confirmed. What came of this one: {command('report', folder)}",
+            f"{search.name} is a planned design, which has nothing to confirm",
+            f"Only a search can be confirmed. Results of this study: {command('report', folder)}",
         )
     if search.settings.get("baseline") is None:
         raise UserError(
@@ -56,8 +56,8 @@ def check_confirmable(search: StudyRecord, folder: Place) -> None:
         )
         raise UserError(
             f"{search.name} has not ended, {ended} of its {study.trials} trials have: a "
-            "confirmation reads test, and after it a search should not go on",
-            f"Let it end, or go on with it: {resume}\nTo end it with the trials that it has: "
+            "confirmation reads test, and a search should not continue after that",
+            f"Let it end, or continue it: {resume}\nTo end it with the trials that it has: "
             f"{resume} --set budget.trials={len(search.trials)}",
         )
     if not any(trial.origin == "sampler" for trial in search.complete):
@@ -159,7 +159,7 @@ def reference(
     if pairs is None:
         languages = ", ".join(search.facts["data"]["languages"])
         raise UserError(
-            f"the external reference trains on {ENGLISH}, which is no source language of "
+            f"the external reference trains on {ENGLISH}, which is not a source language of "
             f"{search.name} (its languages: {languages})",
             f"Leave --reference out, or search with {ENGLISH} among languages.source.",
         )
@@ -228,7 +228,7 @@ def _made(settings: dict[str, Any], seeds: int, overrides: Sequence[str]) -> Stu
         key = text.partition("=")[0].strip()
         if key.partition(".")[0] not in MAY_CHANGE or key in STAYS:
             raise UserError(
-                f"--set {key}: a confirmation trains what the search has found as it was trained",
+                f"--set {key}: a confirmation trains exactly as the search did",
                 f"May be set: {', '.join(MAY_CHANGE)}, but {STAYS[0]}.",
             )
         override(settings, text)
@@ -245,7 +245,7 @@ def _check_room(study: StudyConfig) -> None:
         raise UserError(
             f"the confirmation trains {least:,} pairs, and the search's budget.confirm_share "
             f"leaves it {pairs:,}",
-            f"Fewer of --top or --seeds, or --set budget.total_pairs={least}",
+            f"Lower --top or --seeds, or --set budget.total_pairs={least}",
         )
 
 

@@ -81,15 +81,15 @@ class Confirmed:
         """
         block = study.settings.get("design")
         if block is None or block["kind"] != "confirm":
-            raise UserError(f"{study.name} is no confirmation", "A search is confirmed first.")
+            raise UserError(f"{study.name} is not a confirmation", "A search is confirmed first.")
         design = ConfirmDesign.model_validate(block)
         if study.recommendation is None and concluded(design, study):
             raise UserError(f"{study.name}: {NONE_WHOLE}", "Confirm the search with --again.")
         if study.recommendation is None:
             folder = located(study.settings["storage"]) / study.name
             raise UserError(
-                f"{study.name} has not come to a recommendation",
-                f"Go on with it: {command('resume', folder)}",
+                f"{study.name} has not made a recommendation",
+                f"Continue it: {command('resume', folder)}",
             )
         if study.recommendation.arm not in [arm.name for arm in design.arms]:
             raise UserError(

@@ -33,7 +33,7 @@ def check_same(
     if what:
         raise UserError(
             f"{' and '.join(what)} {'has' if len(what) == 1 else 'have'} changed since the search "
-            "began: what is trained now would be compared with what was trained on something else",
+            "began: the new trials would not be comparable with the earlier ones",
             "Restore what has changed, or begin a new search under another name.",
         )
 
@@ -62,11 +62,11 @@ def check_own(planned: StudyConfig, there: StudyRecord, search: StudyRecord) -> 
     asked = [arm.name for arm in planned.design.arms]
     if block.get("study") != search.id or arms != asked:
         raise UserError(
-            f"{there.name} is no external reference of this {search.name}",
+            f"{there.name} is not an external reference of this {search.name}",
             "Move it to another folder, or leave --reference out.",
         )
     if tuple(block["seeds"]) != planned.design.seeds:
         raise UserError(
-            f"{there.name} was begun with other seeds than the confirmation has",
+            f"{there.name} was begun with seeds that differ from those of the confirmation",
             "Move it to another folder, or leave --reference out.",
         )

@@ -16,14 +16,14 @@ def sentences(result: Confirmed) -> tuple[str, ...]:
     """Return the whole conclusion, the answer first."""
     said = list(answer(result))
     if not result.languages:
-        said.append("The data has no test: nothing was evaluated on it.")
+        said.append("The data has no test set, so no configuration was evaluated on test.")
     groups = _compared_groups(result)
     for group in groups[1:]:
         said += _on_test(result, group)
     for group in groups:
         said += _others(result, group)
     if "targets" in result.groups:
-        where = "On test's mean over the targets, which has chosen nothing"
+        where = "On the test mean over the targets, which was not used for selection"
         said += _tied(result, "targets", where, "Hsu's comparison with the best, 95 %")
     said += _optimism(result)
     said += _crossed(result)
@@ -36,23 +36,24 @@ def answer(result: Confirmed) -> tuple[str, ...]:
     on_dev = result.objective
     if result.worst:
         on_dev = (
-            f"dev of {result.compared_on}, the language with the least mean over all configurations"
+            f"dev of {result.compared_on}, the language with the lowest mean over all "
+            "configurations"
         )
     said = [_recommended(result)]
     for group in _compared_groups(result)[:1]:
         said += _on_test(result, group)
     said += _tied(result, DEV, f"On {on_dev}", "Hsu's comparison with the best")
     if len(tied := result.tied(DEV)) > 1 and result.recommended in tied:
-        luck = "Luck of these seeds may have chosen among them"
-        unaware = "; intervals are each of one configuration, and take no account of that"
+        luck = "The choice among them may be due to chance in these seeds"
+        unaware = ". Each interval is for one configuration and does not account for that choice"
         said.append(f"{luck}{unaware if result.languages else ''}.")
     if collapsed := len(result.best.collapsed):
         said.append(
-            f"Of the {count(len(result.best.objectives), 'seed')} of "
-            f"{in_a_sentence(result.recommended)} {collapsed} collapsed: no better on dev than "
-            "always giving the most frequent label."
+            f"{collapsed} of the {count(len(result.best.objectives), 'seed')} of "
+            f"{in_a_sentence(result.recommended)} collapsed: no better on dev than always "
+            "giving the most frequent label."
         )
-    return (*said, f"What these numbers are: {result.claim}.")
+    return (*said, f"Claim: {result.claim}.")
 
 
 def _compared_groups(result: Confirmed) -> list[str]:
@@ -103,23 +104,24 @@ def difference_interval(found: Difference) -> str:
 def _recommended(result: Confirmed) -> str:
     best, seeds = result.best, f"{len(result.seeds)} fresh seeds"
     assert best.objective is not None
-    score = f"{percent(best.objective)} as {result.objective}, mean over {seeds}"
+    score = f"{percent(best.objective)} in {result.objective}, averaged over {seeds}"
     if best.name == REFERENCE:
         if best.dev is not None:  # dev chose nothing for the reference
-            score += f" (95 % interval {interval(best.dev)} %)"
+            score += f" (95 % CI {interval(best.dev)} %)"
         targets = ", ".join(result.groups.get("targets", ()))
         return (
-            "The external reference, English alone by XTREME's recipe but for its choice of a "
-            f"checkpoint, has {score}. Its targets are all other languages ({targets}): beside a "
-            "study that is trained on more it is compared language by language, not by its mean."
+            f"The external reference scores {score}. It was trained on English alone by XTREME's "
+            "recipe, except for the choice of the checkpoint. Its targets are all other languages "
+            f"({targets}): compare it with a study of more training languages one language at a "
+            "time, not by its mean."
         )
     compared = [arm for arm in result.arms if not arm.failed]
     equal = [arm.name for arm in compared if arm is not best and arm.objective == best.objective]
-    so_have = f" (so have {', '.join(equal)}; the first is taken)" if equal else ""
+    so_have = f" (tied with {', '.join(equal)}; the first is taken)" if equal else ""
     named = f"{in_a_sentence(best.name)} ({settings_in_words(best.settings)})"
     return (
-        f"Recommended, before test was read: {named}. It has {score}, the highest of "
-        f"{len(compared)} configurations with all their seeds{so_have}."
+        f"Recommended before test was read: {named}. It scores {score}, the highest of the "
+        f"{len(compared)} configurations whose seeds are all complete{so_have}."
     )
 
 
@@ -130,14 +132,14 @@ def _on_test(result: Confirmed, group: str) -> list[str]:
         return []
     over = group_in_words(result, group)
     said = [
-        f"On test {in_a_sentence(result.recommended)} has {percent(found.value)} as {over} "
-        f"(95 % interval {interval(found)} %)."
+        f"On test, {in_a_sentence(result.recommended)} has an accuracy of {percent(found.value)}, "
+        f"{over} (95 % CI {interval(found)} %)."
     ]
     control = result.control
     if group in result.best.against_control and control is not None:
         said.append(_difference(result, group, control))
     elif control is not None and result.recommended != CONTROL:
-        said.append(f"It is not compared with the control on the {group}: trials are missing.")
+        said.append(f"It cannot be compared with the control on the {group}: trials are missing.")
     return said
 
 
@@ -145,19 +147,16 @@ def _difference(result: Confirmed, group: str, control: ArmResult) -> str:
     found = result.best.against_control[group]
     theirs = f"the control's {percent(control.test[group].value)}"
     numbers = _numbers(found, _compared(result, group))
-    size = f"{abs(100 * found.estimate.value):.2f} points"
+    size = f"{difference(found)} points"
     if found.shown:
-        above = "above" if found.estimate.value > 0 else "below"
-        return f"That is {size} {above} {theirs} ({numbers})."
-    return (
-        f"A difference to {theirs} on the {group} was not shown: "
-        f"{difference(found)} points ({numbers})."
-    )
+        better = "better" if found.estimate.value > 0 else "worse"
+        return f"This is significantly {better} than {theirs}: {size} ({numbers})."
+    return f"No significant difference from {theirs} on the {group} was found: {size} ({numbers})."
 
 
 def _numbers(found: Difference, compared: int) -> str:
-    corrected = f" by Holm's correction for {compared} comparisons" if compared > 1 else ""
-    return f"95 % interval {difference_interval(found)}, {p_value(found.adjusted)}{corrected}"
+    corrected = f" with Holm's correction for {compared} comparisons" if compared > 1 else ""
+    return f"95 % CI {difference_interval(found)}, {p_value(found.adjusted)}{corrected}"
 
 
 def _compared(result: Confirmed, group: str) -> int:
@@ -175,10 +174,10 @@ def _others(result: Confirmed, group: str) -> list[str]:
     if not others:
         return []
     if not shown:
-        return [f"No other configuration was shown to differ from the control on test's {group}."]
+        return [f"No other configuration differs significantly from the control on test {group}."]
     named = ", ".join(f"{arm.name} {difference(arm.against_control[group])}" for arm in shown)
     return [
-        f"Other configurations that were shown to differ from the control on test's {group}: "
+        f"Other configurations that differ significantly from the control on test {group}: "
         f"{named} points."
     ]
 
@@ -189,9 +188,9 @@ def _tied(result: Confirmed, compared: str, where: str, how: str) -> list[str]:
     if not tied:
         return []
     if len(tied) == 1:
-        return [f"{where}, {tied[0]} is the best of {among} ({how})."]
+        return [f"{where}, {tied[0]} is the best of {among} configurations ({how})."]
     return [
-        f"{where}, {len(tied)} of {among} configurations may be the best and are not told apart: "
+        f"{where}, {len(tied)} of {among} configurations cannot be distinguished from the best: "
         f"{', '.join(tied)} ({how})."
     ]
 
@@ -206,9 +205,9 @@ def _optimism(result: Confirmed) -> list[str]:
     higher = "higher" if arm.optimism >= 0 else "lower"
     over = f"{len(arm.objectives)} fresh seeds"
     return [
-        f"Of what the search sampled {arm.name} came first, with {percent(score)}; over {over} it "
-        f"has {percent(arm.objective)} on the same dev sets. The search's score was "
-        f"{abs(100 * arm.optimism):.2f} points {higher}."
+        f"Of the configurations that the search sampled, {arm.name} scored highest, with "
+        f"{percent(score)}. Over {over} it scores {percent(arm.objective)} on the same dev sets. "
+        f"The search's score was {abs(100 * arm.optimism):.2f} points {higher}."
     ]
 
 
@@ -216,10 +215,10 @@ def _crossed(result: Confirmed) -> list[str]:
     best, pairs = result.best, len(result.best.pairs)
     named = {
         "mono": "both sentences in one language",
-        "cross": "in two languages",
-        "seen": "in languages trained on",
-        "mixed": "one of them in a language trained on",
-        "unseen": "none in a language trained on",
+        "cross": "sentences in two languages",
+        "seen": "both in training languages",
+        "mixed": "one in a training language",
+        "unseen": "neither in a training language",
     }
     if pairs < 2:
         return []
@@ -232,30 +231,30 @@ def _trouble(result: Confirmed) -> list[str]:
     said = [
         _seeds(
             result,
-            "at most the objective of always giving the most frequent label "
-            f"({percent(result.majority)}), counted like all others",
+            "a collapsed seed has at most the objective of always giving the most frequent "
+            f"label ({percent(result.majority)}), and is included like the others",
             {arm.name: arm.collapsed for arm in result.arms},
             "Collapsed",
         )
     ]
     failed = {arm.name: arm.failed for arm in result.arms}
     if any(failed.values()):
-        why = "their configurations are compared with nothing, and were not recommended"
+        why = "their configurations were neither compared nor eligible for the recommendation"
         said.append(_seeds(result, why, failed, "Failed"))
     if result.detectable is not None:
         group = next(g for g in COMPARED if _compared(result, g))
         compared = count(_compared(result, group), "comparison")
         said.append(
-            f"With {len(result.seeds)} seeds and {compared} a true difference to the control of "
-            f"{100 * result.detectable:.2f} points on the {group} is found four times out of five; "
-            "smaller ones are missed more often."
+            f"With {len(result.seeds)} seeds and {compared}, a true difference from the control of "
+            f"{100 * result.detectable:.2f} points on the {group} is detected with a power of "
+            "80 %. Smaller differences are missed more often."
         )
     if result.untested:
         said.append(f"Not evaluated on test: {count(result.untested, 'trial')}.")
     if result.earlier:
         said.append(
-            f"Test may have been read before, by earlier confirmations of the same search "
-            f"({', '.join(result.earlier)}): whoever asked for this one may have known it."
+            f"Earlier confirmations of the same search ({', '.join(result.earlier)}) may have read "
+            "test already, and their results may have influenced the decision to run this one."
         )
     return said
 

@@ -122,7 +122,7 @@ def align(
             raise UserError(
                 f"{reading.origin} has no clean row for {language}{_dropped(reading)}",
                 "A clean row has two sentences, neither blank nor NS, and a label. Leave test out "
-                "where its labels are withheld.",
+                "if its labels are withheld.",
             )
     _check_labels(readings, labels)
     clean_in_all = set.intersection(*(set(clean) for clean in rows.values()))
@@ -166,8 +166,8 @@ def _check_classes(
         raise UserError(
             f"{where} has the label {', '.join(missing)}{_dropped(*readings.values())}",
             "Every split needs pairs of every class, in every language: add some, correct the "
-            "labels in the files, or list only the classes that there are in data.labels "
-            "(of data.source: files or hub).",
+            "labels in the files, or list only the classes that occur in data.labels "
+            "(with data.source: files or hub).",
         )
 
 

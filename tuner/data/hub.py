@@ -51,7 +51,7 @@ def ask(kind: Literal["dataset", "model"], name: str, revision: str | None) -> A
         UserError: the hub answered that the repository or revision does not exist.
     """
     if huggingface_hub.is_offline_mode():
-        return Answer("", "is not asked (offline mode is set)")
+        return Answer("", "was not asked (offline mode is set)")
     return _asked(kind, name, revision)
 
 
@@ -92,8 +92,8 @@ def _asked(kind: Literal["dataset", "model"], name: str, revision: str | None) -
         commit: str | None = within(2 * ANSWER_SECONDS, lambda: asked().sha, "asking the hub")
     except HFValidationError as error:
         raise UserError(
-            f"{block}.name is no id of a {kind} on the hub: {name!r}",
-            "Ids read owner/name. A folder is named from / ~ or .",
+            f"{block}.name is not the id of a {kind} on the hub: {name!r}",
+            "Ids have the form owner/name. The path of a folder begins with / ~ or .",
         ) from error
     except RevisionNotFoundError as error:
         raise UserError(
@@ -102,9 +102,9 @@ def _asked(kind: Literal["dataset", "model"], name: str, revision: str | None) -
         ) from error
     except RepositoryNotFoundError as error:
         raise UserError(
-            f"the hub has no {kind} {name!r} that it would show you",
-            f"Check {block}.name: a folder would be {Path(name).absolute()}. For a {kind} that is "
-            "private or gated give HF_TOKEN.",
+            f"the hub has no {kind} {name!r}, or does not show it to you",
+            f"Check {block}.name: a folder would be {Path(name).absolute()}. If the {kind} is "
+            "private or gated, give HF_TOKEN.",
         ) from error
     except Exception as error:  # the hub's HTTP library may raise anything
         return Answer("", f"did not answer ({reason(error)})")

@@ -29,7 +29,7 @@ from tuner.journal.arrays import bits_as_text, ints_as_text, text_as_bits, text_
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 EVALUATED: tuple[Split, ...] = ("dev", "test")
 """The splits that are scored, for which components are computed."""
-NEW_STUDY = "Give the study's own languages; a study begun by an older version has to be run anew."
+NEW_STUDY = "Give the study's own languages. A study of an older version must be run again."
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ def _check_left(
     labels: tuple[str, ...],
 ) -> None:
     """Refuse a corpus without enough pairs left for training or for model selection."""
-    spare = "Leave protocol.strict_overlap out, or bring data whose splits share less."
+    spare = "Leave protocol.strict_overlap out, or use data whose splits share fewer sentences."
     empty = [language for language, rows in after["dev"].items() if not rows]
     if empty:
         raise UserError(

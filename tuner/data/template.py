@@ -11,7 +11,8 @@ from transformers import PreTrainedTokenizerBase
 from tuner.errors import UserError
 
 ANOTHER_ENCODER = (
-    "Choose an encoder with a fast tokenizer, as bert-base-multilingual-cased or xlm-roberta-base."
+    "Choose an encoder with a fast tokenizer, such as bert-base-multilingual-cased or "
+    "xlm-roberta-base."
 )
 
 
@@ -54,7 +55,7 @@ def read_template(
     if start1 == 0:
         raise UserError(
             f"the tokenizer of {tokenizer.name_or_path} ({type(tokenizer).__name__}) begins a pair "
-            "without a special token, and the head reads the first token",
+            "without a special token, but the head reads the first token",
             ANOTHER_ENCODER,
         )
     # One token of every part: each special token, and the first of either sentence.

@@ -39,8 +39,8 @@ def nodes_answer(nodes: Sequence[Node]) -> Finding:
     if silent:
         said = "; ".join(f"{node.name}: {node.silence}" for node in silent)
         remedy = (
-            "Look at /tmp/ray/session_latest/logs/raylet.err there; end such a node, or start it "
-            "anew: ray start --address=HEAD:6379"
+            "Look at /tmp/ray/session_latest/logs/raylet.err there; stop the node, or start it "
+            "again: ray start --address=HEAD:6379"
         )
         return Finding("nodes", "fail", said, remedy)
     count = f"{len(nodes)} nodes" if len(nodes) > 1 else "1 node"
@@ -62,8 +62,8 @@ def versions_agree(nodes: Sequence[Node]) -> Finding:
             wrong.append(f"{package} {', '.join(where)}")
     if wrong:
         remedy = (
-            "Install the same on every node, in a copy of this repository: pip install -c "
-            "constraints.txt . ; or give all of them one image."
+            "Install the same versions on every node, in a copy of this repository: pip install "
+            "-c constraints.txt . ; or use one image for all nodes."
         )
         return Finding("versions", "fail", "; ".join(wrong), remedy)
     known = found[0][1]["versions"] if found else {}
@@ -84,7 +84,7 @@ def gpus_work(nodes: Sequence[Node]) -> list[Finding]:
                 Finding(
                     "GPUs",
                     "fail",
-                    f"{node.name} claims {claimed} GPU{'s' * (claimed > 1)}, and torch sees "
+                    f"{node.name} claims {claimed} GPU{'s' * (claimed > 1)}, but torch sees "
                     f"{len(seen) or 'none'} there{why}",
                     "Install NVIDIA's driver and a CUDA build of torch there (nvidia-smi; "
                     "python -c 'import torch; print(torch.cuda.device_count())'), or start it "
@@ -97,7 +97,8 @@ def gpus_work(nodes: Sequence[Node]) -> list[Finding]:
                     "GPUs",
                     "fail",
                     f"{broken[0]['name']} of {node.name} does not compute: {broken[0]['error']}",
-                    "See nvidia-smi there: another process, or a driver older than torch's CUDA.",
+                    "Run nvidia-smi there: another process may use the GPU, or the driver may be "
+                    "older than torch's CUDA.",
                 )
             )
         elif slow := sorted({gpu["name"] for gpu in seen if not gpu["bf16"]}):
@@ -105,8 +106,8 @@ def gpus_work(nodes: Sequence[Node]) -> list[Finding]:
                 Finding(
                     "GPUs",
                     "warn",
-                    f"{', '.join(slow)} of {node.name} has no bfloat16: trials take float32 there",
-                    "Where it matters, use GPUs from Ampere on (A10, A100, L4, H100).",
+                    f"{', '.join(slow)} of {node.name} has no bfloat16: trials use float32 there",
+                    "If this matters, use GPUs from Ampere or later (A10, A100, L4, H100).",
                 )
             )
     if findings:
@@ -115,7 +116,7 @@ def gpus_work(nodes: Sequence[Node]) -> list[Finding]:
     if not names:
         return [Finding("GPUs", "pass", "none here: trials run on CPUs")]
     kinds = ", ".join(f"{names.count(name)} x {name}" for name in sorted(set(names)))
-    return [Finding("GPUs", "pass", f"{kinds}: compute right in bfloat16")]
+    return [Finding("GPUs", "pass", f"{kinds}: compute correctly in bfloat16")]
 
 
 def storage_shared(nodes: Sequence[Node], storage: str, shared: bool, grows: bool) -> list[Finding]:
@@ -136,8 +137,8 @@ def storage_shared(nodes: Sequence[Node], storage: str, shared: bool, grows: boo
                 "storage",
                 "fail",
                 f"{storage} cannot be written from {said}",
-                "See that it is mounted there and may be written by the user that runs Ray; of a "
-                "bucket, that credentials for it are in the environment or the machine's role.",
+                "Check that it is mounted there and that the user that runs Ray may write to it; "
+                "for a bucket, that its credentials are in the environment or the machine's role.",
             )
         ]
     blind = [node for node in found if node.unread]
@@ -150,7 +151,7 @@ def storage_shared(nodes: Sequence[Node], storage: str, shared: bool, grows: boo
                 "storage",
                 "fail",
                 f"{storage} is not the same everywhere: {said}",
-                "A folder of one machine does not do: mount the same network file system on all "
+                "A folder of one machine is not enough: mount the same network file system on all "
                 "nodes, or use a bucket: --set storage=s3://BUCKET/studies",
             )
         ]
@@ -160,8 +161,8 @@ def storage_shared(nodes: Sequence[Node], storage: str, shared: bool, grows: boo
                 "storage",
                 "warn",
                 f"{storage} is a local folder, and the cluster may start nodes that do not have it",
-                "Use what all reach: --set storage=s3://BUCKET/studies, gs://…, or NFS mounted by "
-                "the cluster's setup_commands.",
+                "Use storage that all nodes reach: --set storage=s3://BUCKET/studies, gs://…, or "
+                "NFS mounted by the cluster's setup_commands.",
             )
         ]
     each = f"each of {len(found)} nodes" if len(found) > 1 else found[0].name if found else "nobody"
@@ -186,7 +187,7 @@ def clocks_agree(nodes: Sequence[Node]) -> Finding | None:
         level = "fail" if least(farthest) > SKEW_FAIL else "warn"
     if level == "pass":
         text = f"at most {abs(skew):.2g} s apart (± {error:.1g} s)"
-    remedy = "Set the clocks by NTP on every node: timedatectl set-ntp true"
+    remedy = "Synchronise the clocks with NTP on every node: timedatectl set-ntp true"
     return Finding("clocks", level, text, remedy if level != "pass" else "")
 
 
@@ -203,7 +204,7 @@ def disks_have_space(nodes: Sequence[Node]) -> list[Finding]:
                     "fail" if used > FULL else "warn",
                     f"{scratch['path']} of {node.name}, where Ray writes, is {used:.0%} full "
                     f"({in_words(scratch['free'])} are free)",
-                    "Free some, or start Ray with --temp-dir on a larger disk.",
+                    "Free some space, or start Ray with --temp-dir on a larger disk.",
                 )
             )
         if node.storage is not None and node.storage["free"] < LEAST_FREE and node.head:
@@ -213,7 +214,7 @@ def disks_have_space(nodes: Sequence[Node]) -> list[Finding]:
                     "fail",
                     f"{in_words(node.storage['free'])} are free in the storage "
                     f"{node.storage['path']}",
-                    "Free some, or give another: --set storage=FOLDER",
+                    "Free some space, or use another folder: --set storage=FOLDER",
                 )
             )
     if findings:
@@ -234,8 +235,9 @@ def shared_memory_suffices(nodes: Sequence[Node]) -> Finding:
             )
     if small:
         remedy = (
-            "Give containers more: docker run --shm-size=8g, in Kubernetes an emptyDir of medium "
-            "Memory at /dev/shm; or start Ray with a smaller --object-store-memory."
+            "Give containers more shared memory: docker run --shm-size=8g, in "
+            "Kubernetes an emptyDir of medium Memory at /dev/shm; or start Ray with a smaller "
+            "--object-store-memory."
         )
         return Finding("shared memory", "warn", f"/dev/shm is too small: {listed(small)}", remedy)
     sizes = [_shm(facts) for _, facts in answering(nodes)]
@@ -245,12 +247,12 @@ def shared_memory_suffices(nodes: Sequence[Node]) -> Finding:
 def files_can_be_opened(nodes: Sequence[Node]) -> Finding:
     """Check that a process may open as many files as Ray recommends."""
     few = [
-        f"{node.name} {facts['open_files']:,}"
+        f"{facts['open_files']:,} on {node.name}"
         for node, facts in answering(nodes)
         if 0 <= facts["open_files"] < OPEN_FILES
     ]
     if few:
-        remedy = f"ulimit -n {OPEN_FILES} before `ray start`, or LimitNOFILE= of its service."
+        remedy = f"ulimit -n {OPEN_FILES} before `ray start`, or LimitNOFILE= in its service."
         return Finding("open files", "warn", f"at most {listed(few)}", remedy)
     return Finding("open files", "pass", f"{OPEN_FILES:,} or more at once")
 
@@ -268,8 +270,8 @@ def token_is_secret(nodes: Sequence[Node], cluster: bool) -> Finding | None:
     return Finding(
         "token file",
         "fail" if cluster else "warn",
-        f"others may read the cluster's token on {said}",
-        "chmod 600 ~/.ray/auth_token there",
+        f"other users can read the cluster's token on {said}",
+        "Run chmod 600 ~/.ray/auth_token there",
     )
 
 

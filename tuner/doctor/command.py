@@ -84,8 +84,8 @@ def _of_cluster(asked: Asked, known: Set[str], progress: Progress) -> Iterator[F
         yield Finding(
             "storage",
             "warn",
-            "not looked at: no study is named",
-            "Name one, tuner doctor SPACE.yaml, or the folder of studies: --storage s3://…",
+            "not checked: no study is named",
+            "Name a study, tuner doctor SPACE.yaml, or the folder of studies: --storage s3://…",
         )
     else:
         shared, grows = is_shared(asked.storage), holds.most_growing > 0

@@ -80,8 +80,8 @@ def memory_suffices(study: StudyConfig, capacity: Capacity) -> Iterator[Finding]
     trial = TRAINED * workers * disk_need(study, shape, at_once).weights_bytes
     there = memory_here()
     asked = (
-        f"{at_once:,} trial{'s' * (at_once > 1)} at once hold {in_words(at_once * trial)} of "
-        f"weights and moments at most"
+        f"{at_once:,} trial{'s' * (at_once > 1)} at once need {in_words(at_once * trial)} at "
+        f"most for weights and moments"
     )
     if at_once * trial <= there:
         yield Finding("memory", "pass", f"{asked}, and this machine has {in_words(there)}")
@@ -91,14 +91,14 @@ def memory_suffices(study: StudyConfig, capacity: Capacity) -> Iterator[Finding]
             "memory",
             "warn",
             f"{asked}, and this machine has {in_words(there)}",
-            f"Let fewer run at once: --set resources.max_concurrent_trials={fewer}",
+            f"Run fewer at once: --set resources.max_concurrent_trials={fewer}",
         )
     else:
         yield Finding(
             "memory",
             "warn",
-            f"a trial holds {in_words(trial)} of weights and moments at most, and this machine has "
-            f"{in_words(there)}",
+            f"a trial needs {in_words(trial)} at most for weights and moments, and this machine "
+            f"has {in_words(there)}",
             "Choose a smaller encoder, or a machine with more memory.",
         )
 
@@ -129,7 +129,7 @@ def mlflow_answers(uri: str, experiment: str = TrackingConfig().experiment) -> F
         Tracker(uri, experiment)
     except UserError as error:
         return _failed("MLflow", error)
-    return Finding("MLflow", "pass", f"{shown} answers and lets us write to {experiment!r}")
+    return Finding("MLflow", "pass", f"{shown} answers and permits writing to {experiment!r}")
 
 
 def encoder_is_there(study: StudyConfig) -> Finding:
@@ -168,7 +168,7 @@ def data_is_there(study: StudyConfig) -> Finding:
     except UserError as error:
         return _failed("data", error)
     pairs = sum(len(rows) for by_language in corpus.rows.values() for rows in by_language.values())
-    return Finding("data", "pass", f"{pairs:,} pairs of {data.source} are read on this machine")
+    return Finding("data", "pass", f"{pairs:,} pairs were read from {data.source} on this machine")
 
 
 def _failed(check: str, error: UserError) -> Finding:

@@ -30,7 +30,7 @@ def ray_can_start() -> Iterator[Finding]:
     except UserError as error:
         yield Finding("tokens", "fail", error.problem, error.remedy)
     else:
-        yield Finding("tokens", "pass", "on: a new one for each Ray that is started here")
+        yield Finding("tokens", "pass", "on: each Ray that is started here gets a new token")
     yield home_is_writable()
 
 
@@ -46,5 +46,5 @@ def home_is_writable() -> Finding:
             "home",
             "warn",
             f"the home folder {os.environ.get('HOME', '~')} cannot be written: {why}",
-            "Studies run without it; the hub's downloads need HF_HOME=FOLDER then.",
+            "Studies run without it, but downloads from the hub then need HF_HOME=FOLDER.",
         )

@@ -191,7 +191,7 @@ def _gpus() -> tuple[list[Gpu], str]:
         return [], _in_short(error)
     if said.returncode:
         lines = said.stderr.strip().splitlines()
-        return [], lines[-1][:200] if lines else f"python ended with {said.returncode}"
+        return [], lines[-1][:200] if lines else f"python ended with exit code {said.returncode}"
     found: list[Gpu] = json.loads(said.stdout.splitlines()[-1])
     return found, ""
 

@@ -43,9 +43,14 @@ def tokens_on() -> Finding:
         return Finding(TOKENS, "warn", f"on; {error.problem}", error.remedy)
     if status not in (401, 403):
         return Finding(
-            TOKENS, "fail", f"the job API at {dashboard} answers without one ({status})", TURN_ON
+            TOKENS,
+            "fail",
+            f"the job API at {dashboard} answers without a token ({status})",
+            TURN_ON,
         )
-    return Finding(TOKENS, "pass", f"on; the job API at {dashboard} refuses who has none")
+    return Finding(
+        TOKENS, "pass", f"on; the job API at {dashboard} refuses requests without a token"
+    )
 
 
 def _store_is_open(address: str) -> bool:

@@ -132,16 +132,20 @@ def connect(address: str, insecure: bool = False) -> Head:
             raise UserError(
                 f"the job API at {address} answers without a token: whoever reaches it may run "
                 "anything on the cluster",
-                f"{TURN_ON} Or give --insecure, where nobody else can reach it.",
+                f"{TURN_ON} Or give --insecure if nobody else can reach it.",
             )
         return nobody
     token = find_token()
     if token is None:
-        raise UserError(f"the cluster at {address} asks for a token, and none is here", HAVE_TOKEN)
+        raise UserError(
+            f"the cluster at {address} asks for a token, but none was found", HAVE_TOKEN
+        )
     head = Head(address, token)
     status, _ = head.ask("GET", NO_JOB)
     if status in (401, 403):
-        raise UserError(f"the cluster at {address} does not take the token found here", HAVE_TOKEN)
+        raise UserError(
+            f"the cluster at {address} does not accept the token found here", HAVE_TOKEN
+        )
     _check_ray(head)
     return head
 
@@ -180,62 +184,62 @@ def unreachable(address: str, error: Exception) -> UserError:
     reason = error.reason if isinstance(error, URLError) else error
     if isinstance(reason, ssl.SSLError) and reason.reason == "WRONG_VERSION_NUMBER":
         return UserError(
-            f"what answers at {address} does not speak TLS",
+            f"the server at {address} does not speak TLS",
             f"Is it http://{urlsplit(address).netloc}?",
         )
     if isinstance(reason, HTTPException):
         return UserError(
-            f"what answers at {address} does not speak HTTP",
-            "Give the dashboard's address: port 8265, where nothing else was said.",
+            f"the server at {address} does not speak HTTP",
+            "Give the dashboard's address; its port is 8265 by default.",
         )
     if isinstance(reason, ssl.SSLError):
         return UserError(
-            f"the certificate of {address} is not to be trusted: {reason}",
+            f"the certificate of {address} cannot be trusted: {reason}",
             "Name the authority that issued it in SSL_CERT_FILE, or reach the head through a "
             "tunnel.",
         )
     return UserError(
         f"nothing answers at {address}: {reason or type(reason).__name__}",
-        "See that the cluster is up and that its dashboard can be reached from here; through a "
-        "tunnel, for instance: ssh -N -L 8265:127.0.0.1:8265 HEAD, then http://127.0.0.1:8265",
+        "Check that the cluster is up and that its dashboard can be reached from here, for "
+        "instance through a tunnel: ssh -N -L 8265:127.0.0.1:8265 HEAD, then http://127.0.0.1:8265",
     )
 
 
 def refused(address: str, status: int, answer: bytes) -> UserError:
     """Return the error for an answer that refuses a request."""
     said = printable(answer.decode(errors="replace")).strip()
-    last = said.splitlines()[-1][:300] if said else "without a reason"
+    last = said.splitlines()[-1][:300] if said else "no reason given"
     if "No available agent" in said:
         return UserError(
-            f"the head of {address} runs no jobs: Ray's agent has not started there",
-            "Another Ray on that machine may hold its port: end that one first, or start the head "
-            "by `ray start --head --dashboard-agent-listen-port=PORT …`. Its "
-            "logs/dashboard_agent.log says more.",
+            f"the head at {address} cannot run jobs: Ray's agent has not started there",
+            "Another Ray on that machine may hold its port: stop that one first, or start the head "
+            "with `ray start --head --dashboard-agent-listen-port=PORT …`. See "
+            "the head's logs/dashboard_agent.log.",
         )
     return UserError(
         f"the cluster at {address} refused a request ({status}): {last}",
-        "The head's logs/dashboard.log says more.",
+        "See the head's logs/dashboard.log.",
     )
 
 
 def _checked(address: str, insecure: bool) -> str:
     """Validate an address, and return it without a slash at its end."""
-    remedy = "Give the dashboard's, as https://head or http://127.0.0.1:8265."
+    remedy = "Give the dashboard's address, such as https://head or http://127.0.0.1:8265."
     try:
         parts = urlsplit(address)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise UserError(f"{address!r} is no address: {error}", remedy) from None
+        raise UserError(f"{address!r} is not an address: {error}", remedy) from None
     if parts.scheme not in ("http", "https") or not host:
-        raise UserError(f"{address!r} is no address of a dashboard", remedy)
+        raise UserError(f"{address!r} is not an address of a dashboard", remedy)
     if parts.username is not None or parts.query or parts.fragment:
-        raise UserError("an address has neither a login nor a query in it", remedy)
+        raise UserError("an address may contain neither a login nor a query", remedy)
     if _in_clear(address) and not insecure:
         raise UserError(
-            f"{address} is plain http over a network: the token and all that is sent can be read "
-            "on the way",
+            f"{address} is plain http over a network: others can read the token and all that is "
+            "sent",
             "Reach it by https://, or through a tunnel: ssh -N -L 8265:127.0.0.1:8265 HEAD, then "
-            "http://127.0.0.1:8265. Or give --insecure, where the network is your own.",
+            "http://127.0.0.1:8265. Or give --insecure if the network is your own.",
         )
     return address.rstrip("/")
 
@@ -253,13 +257,13 @@ def _check_ray(head: Head) -> None:
         there = None
     if not isinstance(there, str):
         raise UserError(
-            f"what answers at {head.address} is no Ray dashboard",
-            "Give the dashboard's address: port 8265, where nothing else was said; its job API "
-            "needs ray[default] on the head.",
+            f"the server at {head.address} is not a Ray dashboard",
+            "Give the dashboard's address; its port is 8265 by default, and its job API needs "
+            "ray[default] on the head.",
         )
     if there != version("ray"):
         raise UserError(
-            f"the cluster at {head.address} runs Ray {printable(there)[:30]}, and here is "
-            f"{version('ray')}",
+            f"the cluster at {head.address} runs Ray {printable(there)[:30]}, but "
+            f"{version('ray')} is installed here",
             f"Use an image with Ray {version('ray')}, or install the cluster's version here.",
         )

@@ -93,7 +93,7 @@ def compared(here: Mapping[str, str], there: Mapping[str, str | None]) -> Enviro
         same = _minor(has) == _minor(here[name]) if name == "python" else has == here[name]
         if not same:
             raise UserError(
-                f"the cluster has {what} {has}, and here is {here[name]}",
+                f"the cluster has {what} {has}, but {here[name]} is installed here",
                 f"Use an image with {what} {here[name]}, or submit from an environment with the "
                 f"cluster's.",
             )
@@ -104,7 +104,7 @@ def compared(here: Mapping[str, str], there: Mapping[str, str | None]) -> Enviro
     }
     if not differ:
         count = len(here) - 1
-        return Environment((), f"the cluster has the versions of here ({count} packages)")
+        return Environment((), f"the cluster has the same versions ({count} packages)")
     pins = tuple(f"{name}=={_public(here[name])}" for name in differ)
     lacks = ", ".join(
         f"{name} {_public(here[name])} (there: {has or 'none'})" for name, has in differ.items()
@@ -129,7 +129,7 @@ async def _versions_there(head: Head, names: Sequence[str]) -> dict[str, str | N
     if found.code != 0:
         raise UserError(
             f"the cluster cannot run Python: {(printed or found.message).strip()[-300:]}",
-            "`python` on the PATH of `ray start` has to be the one that has Ray.",
+            "`python` on the PATH of `ray start` must be the one that has Ray.",
         )
     said: dict[str, str | None] = json.loads(printed.strip().splitlines()[-1])
     return said

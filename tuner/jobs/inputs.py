@@ -69,7 +69,7 @@ def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> Inputs:
             places[block, key] = f"{part}/{_below(value)}" if part in OF_FILES else part
             told.append(f"{part}: {value} is packed")
         else:
-            told.append(f"{part}: {value} is not here, so it is taken as a path of the cluster")
+            told.append(f"{part}: {value} does not exist here, so the cluster's is used")
     if not places:
         return Inputs(settings, {}, "", tuple(told))
     name = _hash(contents)
@@ -107,10 +107,11 @@ def check_storage(settings: dict[str, Any]) -> None:
     if "://" in storage or storage.startswith("~") or PurePosixPath(storage).is_absolute():
         return
     raise UserError(
-        f"storage: {storage} is a folder of this machine, and the study is to live on the cluster",
+        f"storage: {storage} is a folder of this machine, but the study is kept on the cluster",
         "Name a place that every node reaches: --set storage=s3://bucket/studies (or gs://), or "
-        "the absolute path of a disk that all have mounted, as --set storage=/mnt/shared/studies. "
-        "Where the cluster is one machine, any folder of it will do: --set storage='~/studies'.",
+        "the absolute path of a disk that all nodes have mounted, such as --set "
+        "storage=/mnt/shared/studies. If the cluster is one machine, any folder there will do: "
+        "--set storage='~/studies'.",
     )
 
 

@@ -71,7 +71,7 @@ def list_studies(address: str, as_json: bool, console: Console, insecure: bool =
         print(json.dumps([_as_json(study) for study in found]))
         return
     if not found:
-        say(console, f"no study was submitted to {address}")
+        say(console, f"no study has been submitted to {address}")
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("study", "state", "submitted", "storage"):
@@ -79,7 +79,7 @@ def list_studies(address: str, as_json: bool, console: Console, insecure: bool =
     for study in found:
         table.add_row(*map(Text, (study.name, study.state, _when(study), study.storage)))
     console.print(table)
-    say(console, f"\neach as it stands: {program()} status STUDY {head.options}")
+    say(console, f"\nprogress of a study: {program()} status STUDY {head.options}")
 
 
 def _when(study: StudyJob) -> str:

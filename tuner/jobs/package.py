@@ -111,9 +111,9 @@ def _too_large(sizes: Mapping[str, int], limit: int) -> UserError:
     largest = sorted(sizes.items(), key=lambda item: -item[1])[:NAMED]
     lines = [f"  {size_in_words(size):>12}  {name}" for name, size in largest]
     return UserError(
-        f"what the study needs of this machine is {size_in_words(sum(sizes.values()))} before it "
-        f"is packed, and a package must stay under {size_in_words(limit)}:\n" + "\n".join(lines),
+        f"the study needs {size_in_words(sum(sizes.values()))} of files from this machine before "
+        f"packing, but a package must stay under {size_in_words(limit)}:\n" + "\n".join(lines),
         "Put the data or the encoder where the head finds it (the Hugging Face hub, a disk that "
-        "it has mounted) and name that in the study: a path that does not exist here is taken as "
-        "the cluster's.",
+        "the head has mounted) and name that place in the study: a path that does not exist here "
+        "is taken as a path on the cluster.",
     )

@@ -114,9 +114,9 @@ def find_known(head: Head, name: str) -> StudyJob:
         return found
     known = ", ".join(study.name for study in studies(head))
     raise UserError(
-        f"no job of a study {name} is known to the cluster at {head.address}",
-        (f"Known there: {known}." if known else "No study was submitted to it.")
-        + f" One that was begun otherwise: {program()} status {name} --storage FOLDER "
+        f"the cluster at {head.address} knows no job of a study {name}",
+        (f"Studies known there: {known}." if known else "No study has been submitted to it.")
+        + f" For a study started in another way: {program()} status {name} --storage FOLDER "
         + head.options,
     )
 
@@ -129,6 +129,6 @@ def refusal(head: Head, study: StudyJob) -> UserError:
 
     last = asyncio.run(printed()).strip().splitlines()[-LINES:]
     return UserError(
-        f"study {study.name} has not begun: its job was refused there, as it said:\n"
+        f"study {study.name} has not begun: its job was refused there. Its last lines:\n"
         + "\n".join(f"  {line}" for line in last)
     )

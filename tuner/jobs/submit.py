@@ -53,7 +53,7 @@ def submit(
         there = _begin(head, staged, credentials, tracking_later, progress)
     else:
         _check_same(head, there, staged)
-        progress.tell(f"{staged.study.name} runs there already: it is followed")
+        progress.tell(f"{staged.study.name} runs there already: following it")
     if detach:
         _say_commands(head, there, console)
         return
@@ -70,7 +70,7 @@ def submit(
         if (job := api.job(head, there.job.id)).ended:  # it has just ended
             _conclude(job, there)
             return
-        say(console, f"detached: {there.name} goes on")
+        say(console, f"detached: {there.name} keeps running")
         _say_commands(head, there, console)
         return
     _conclude(job, there)
@@ -88,11 +88,11 @@ def stop(name: str, address: str, console: Console, insecure: bool = False) -> N
         raise refusal(head, there)
     if there.job.ended:
         raise UserError(
-            f"study {name} does not run there: its last job ended as {there.state}",
-            f"Go on with it by: {there.command}",
+            f"study {name} is not running there: its last job is {there.state}",
+            f"Go on with it: {there.command}",
         )
     api.stop(head, there.job.id)
-    with ConsoleProgress(console).task(f"stopping {name}, in order"):
+    with ConsoleProgress(console).task(f"stopping {name}, which saves its trials first"):
         job = asyncio.run(api.ended(head, there.job.id))
     if job.status != "STOPPED":
         _conclude(job, there)
@@ -147,11 +147,11 @@ def _begin(
 def _notes(uri: str | None, storage: str, credentials: dict[str, str]) -> list[str]:
     notes = []
     if credentials:
-        notes.append(f"sent to the driver alone, kept in memory: {', '.join(credentials)}")
+        notes.append(f"sent only to the driver and kept only in memory: {', '.join(credentials)}")
     if uri is None and "://" in storage:
         notes.append(
-            "MLflow: no tracking.uri is given, so its database goes with the job's folder; "
-            f"`{program()} sync STUDY --storage {storage}` makes it again from the journal"
+            "MLflow: no tracking.uri is given, so its database is lost with the job's folder; "
+            f"`{program()} sync STUDY --storage {storage}` rebuilds it from the journal"
         )
     return notes
 
@@ -160,7 +160,7 @@ def _check_same(head: Head, there: StudyJob, staged: Staged) -> None:
     """Raise UserError if the running study has settings other than the staged ones."""
     if there.digest != staged.digest:
         raise UserError(
-            f"study {there.name} runs there already, with other settings than these",
+            f"study {there.name} runs there already with other settings",
             f"Stop it first: {program()} stop {there.name} {head.options}, or choose another name: "
             f"--set name={there.name}-2",
         )
@@ -187,7 +187,7 @@ def _conclude(job: Job, there: StudyJob) -> None:
         case 0:
             return
         case api.REFUSED:
-            raise UserError(f"{there.name} was refused there: see the last lines above")
+            raise UserError(f"the cluster refused {there.name}: see the last lines above")
         case 130:
             raise StudyInterrupted(again)
         case None if job.status == "STOPPED":

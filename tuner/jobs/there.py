@@ -146,7 +146,7 @@ async def _print(head: Head, command: Command) -> int:
                 sys.stdout.flush()
         ended = await api.ended(head, id)
     if ended.code is None:
-        raise UserError(f"the command was not run on the cluster: {ended.message.strip()[-500:]}")
+        raise UserError(f"the command did not run on the cluster: {ended.message.strip()[-500:]}")
     if as_json:
         print("".join(printed), end="", file=sys.stderr if ended.code else sys.stdout)
     return ended.code

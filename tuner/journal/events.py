@@ -33,7 +33,7 @@ class DriverStarted(_Event):
     """A driver (`search` or `resume`) began to work on the study."""
 
     event: Literal["driver_started"] = "driver_started"
-    tuner: str = Field("", description="version of this tool, which writes what follows")
+    tuner: str = Field("", description="version of this tool that wrote the records after this one")
 
 
 class DriverEnded(_Event):
@@ -142,7 +142,7 @@ class NodeJoined(_Event):
     node: str = Field(description="Ray's id")
     cpus: float = Field(ge=0, lt=MOST)
     gpus: float = Field(ge=0, lt=MOST)
-    head: bool = Field(description="whether it is the cluster's head")
+    head: bool = Field(description="True for the cluster's head")
 
 
 class NodeLeft(_Event):

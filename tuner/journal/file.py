@@ -37,9 +37,9 @@ class JournalFile:
         if not _locked(self._file.fileno()):
             self._file.close()
             raise UserError(
-                f"study {folder.name} is being worked on by another process",
-                f"Watch it by `{command('status', folder)} --watch`; when it has ended or was "
-                "stopped by Ctrl-C, run this command again.",
+                f"another process is working on study {folder.name}",
+                f"Watch it with `{command('status', folder)} --watch`. When it has ended, or you "
+                "have stopped it with Ctrl-C, run this command again.",
             )
 
     def records(self) -> list[bytes]:
@@ -78,7 +78,7 @@ class JournalFile:
         except OSError as error:  # the torn record stays, and no record may follow it
             self._failed = UserError(
                 f"{self._folder / FILE} cannot be written: {error.strerror}",
-                f"When it can be: {command('resume', self._folder)}",
+                f"Make it writable again, then run: {command('resume', self._folder)}",
             )
 
     def close(self) -> None:
@@ -166,6 +166,6 @@ def _check_plain(folder: Path) -> None:
     with reaching(path):
         found = os.lstat(path)
     if not stat.S_ISREG(found.st_mode):
-        raise UserError(f"{path} is no plain file", "A study's journal is: restore it.")
+        raise UserError(f"{path} is not a regular file", "Restore the journal from a backup.")
     if found.st_size > LARGEST:
         raise UserError(f"{path} is larger than any journal", "Restore it from a backup.")

@@ -143,7 +143,7 @@ def _sealed(record: bytes) -> dict[str, Any]:
     try:
         body = json.loads(record, parse_int=_integer)
         if not isinstance(body, dict):
-            raise _Torn("not a record")
+            raise _Torn("it is not a record")
         crc = body.pop("crc", None)
         text = json.dumps(body, ensure_ascii=False, allow_nan=False)
         if crc != f"{zlib.crc32(text.encode()):08x}":
@@ -155,16 +155,16 @@ def _sealed(record: bytes) -> dict[str, Any]:
 
 def _integer(text: str) -> int:
     if len(text) > DIGITS:
-        raise ValueError(f"a number of {len(text)} digits")
+        raise ValueError(f"a number has {len(text)} digits")
     return int(text)
 
 
 def _check(event: Event, history: History) -> None:
     """Refuse an event that no driver writes, or that readers could not interpret."""
     if isinstance(event, StudyCreated) == history.is_begun:
-        raise ValueError("a study begins with its creation, once")
+        raise ValueError("the creation of the study must be the first record, and only the first")
     if not 0 <= event.time < LATEST:
-        raise ValueError(f"its time is {event.time:g}")
+        raise ValueError(f"its time, {event.time:g}, is out of range")
     match event:
         case StudyCreated() | DriverStarted() | DriverEnded() | SettingsChanged():
             pass
@@ -175,20 +175,20 @@ def _check(event: Event, history: History) -> None:
                 raise ValueError(f"the study has no rung at {event.budget}, the trial's budget")
         case Recommended():
             if history.recommendation is not None:
-                raise ValueError("a second recommendation")
+                raise ValueError("it is a second recommendation")
             if event.recommendation.arm not in event.recommendation.objective:
-                raise ValueError("it recommends an arm that it has no objective of")
+                raise ValueError("it recommends an arm without an objective")
         case NodeJoined() | NodeLeft():
             there = event.node in history.nodes
             if there == isinstance(event, NodeJoined):
-                raise ValueError(f"node {event.node} is {'' if there else 'not '}there")
+                raise ValueError(f"node {event.node} is {'already' if there else 'not'} present")
         case Progressed():
             for number in event.pairs_seen:
                 _check_trial(number, history)
         case _:
             _check_trial(event.number, history)
             if isinstance(event, Tested) and history.recommendation is None:
-                raise ValueError("test was read before anything was recommended")
+                raise ValueError("test was read before an arm was recommended")
             if isinstance(event, Evaluated) and event.evaluation.rung not in history.rungs:
                 raise ValueError(f"the study has no rung at {event.evaluation.rung}")
 
@@ -196,12 +196,12 @@ def _check(event: Event, history: History) -> None:
 def _check_created(event: StudyCreated, folder: Place) -> None:
     if event.name != folder.name:
         raise ValueError(
-            f"it is of a study {event.name!r}, and the folder is called {folder.name!r}"
+            f"it belongs to study {event.name!r}, but the folder is named {folder.name!r}"
         )
     if not event.rungs or list(event.rungs) != sorted({*event.rungs}):
-        raise ValueError(f"its rungs are {list(event.rungs)}")
+        raise ValueError(f"its rungs must ascend, got {list(event.rungs)}")
     if not isinstance(event.settings.get("storage"), str):
-        raise ValueError("settings.storage is missing, or no str")
+        raise ValueError("settings.storage is missing or not a string")
 
 
 def _check_trial(number: int, history: History) -> None:
@@ -213,25 +213,25 @@ def _unknown(folder: Place, number: int, error: ValidationError, writer: str) ->
     """Return the error for a sound record that is not in this version's format."""
     first = error.errors()[0]
     reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    problem = f"the journal in {folder}: record {number + 1} is not one of this version, "
+    problem = f"the journal in {folder}: record {number + 1} is not in the format of this version, "
     problem += f"{__version__}: {reason[:300]}"
     if writer not in ("", __version__):
         return UserError(
             f"{problem}; version {writer} wrote it",
-            f"Use version {writer} of this tool, or a newer one. The journal is left as it is.",
+            f"Use version {writer} of this tool, or a newer one. The journal was not changed.",
         )
     return UserError(
         problem,
-        "A newer state of this tool wrote it, or somebody changed it. Use that one, or restore the "
-        "journal from a backup; the records before this one are sound.",
+        "A newer commit of this tool wrote it, or somebody changed it. Use that commit, or restore "
+        "the journal from a backup; the records before this one are intact.",
     )
 
 
 def _damaged(folder: Place, number: int, reason: str) -> UserError:
     return UserError(
         f"the journal in {folder}: record {number + 1} is damaged: {reason[:300]}",
-        "Restore it from a backup; the records before this one are sound."
+        "Restore it from a backup; the records before this one are intact."
         if number
-        else "A folder that was copied or renamed keeps its study's name. Else this is no journal "
-        "of this tool, or its beginning was cut off.",
+        else "If the folder was copied or renamed, give it its study's name again. Otherwise this "
+        "is not a journal of this tool, or its beginning was cut off.",
     )

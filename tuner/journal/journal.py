@@ -114,13 +114,13 @@ def check_free(folder: Place) -> None:
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir():
         raise UserError(
-            f"{there} is a file, and the study's folder would be {folder}",
+            f"{there} is a file, so the study's folder {folder} cannot be created",
             "Choose another folder, with --set storage=FOLDER, or another name.",
         )
     if not os.access(there, os.W_OK | os.X_OK):
         raise UserError(
-            f"{there} may not be written, and the study's folder would be {folder}",
-            "Choose another folder, with --set storage=FOLDER, or let yourself write there.",
+            f"{there} is not writable, so the study's folder {folder} cannot be created",
+            "Choose another folder, with --set storage=FOLDER, or make it writable.",
         )
 
 
@@ -137,7 +137,7 @@ def exists(folder: Place) -> StudyExists:
     """Return the error for a name that is taken."""
     return StudyExists(
         f"study {folder.name} already exists in {folder.parent}",
-        f"Go on with it by `{command('resume', folder)}`, or choose another name: "
+        f"Resume it with `{command('resume', folder)}`, or choose another name: "
         f"--set name={folder.name}-2",
     )
 
@@ -207,8 +207,8 @@ def _check_no_links(folder: Place) -> None:
         for path in folder.iterdir():
             if path.is_symlink():
                 raise UserError(
-                    f"{path} is a link, and a study keeps all that is its own in its folder",
-                    "Put there what it leads to, or remove it.",
+                    f"{path} is a link, but a study keeps all its files in its own folder",
+                    "Replace the link with what it points to, or remove it.",
                 )
 
 
@@ -222,9 +222,9 @@ def _opened(folder: Place, progress: Progress | None) -> JournalFile | segments.
         case "file":
             if not isinstance(folder, Path) or is_shared(folder):
                 raise UserError(
-                    f"the journal in {folder} is one file, which only a local disk keeps safe: "
-                    "here other machines can write it too",
-                    "Copy the study's folder to a local disk, and go on with it there.",
+                    f"the journal in {folder} is one file, which is safe only on a local disk: "
+                    "other machines can write to this folder too",
+                    "Copy the study's folder to a local disk, and resume the study there.",
                 )
             return JournalFile(folder)
 
@@ -234,7 +234,7 @@ def _missing(folder: Place) -> UserError:
     address = None if READER in os.environ else os.environ.get(ADDRESS_VARIABLE)
     return UserError(
         f"there is no study {folder.name} in {folder.parent.absolute()}",
-        (f"Known there: {', '.join(known)}." if known else "No study is there at all.")
+        (f"Known there: {', '.join(known)}." if known else "There are no studies there.")
         + " Studies elsewhere: --storage FOLDER"
         + (f"; on the cluster: --address {address}." if address else "."),
     )

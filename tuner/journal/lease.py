@@ -130,7 +130,7 @@ class Lease:
             raise UserError(
                 f"the lease on study {self._folder.name} has expired: {self._folder} could not be "
                 f"written to for {self._expiry:g} s, and another driver may have taken over",
-                f"When it can be reached again: {command('resume', self._folder)}",
+                f"When it can be reached again, run: {command('resume', self._folder)}",
             )
 
     def release(self) -> None:
@@ -217,20 +217,20 @@ def overtaken(folder: Place) -> UserError:
     """Return the error for a driver whose study another driver has taken over."""
     return UserError(
         f"another driver has taken over study {folder.name}: this one writes nothing more",
-        f"Watch it by: {command('status', folder)} --watch",
+        f"Watch it with: {command('status', folder)} --watch",
     )
 
 
 def _at_work(folder: Place, holder: Holder, remedy: str = "") -> UserError:
     return UserError(
-        f"study {folder.name} is being worked on by another process: {_who(holder)}",
-        f"Watch it by `{command('status', folder)} --watch`; when it has ended or was stopped by "
-        f"Ctrl-C, run this command again. {remedy}".rstrip(),
+        f"another process is working on study {folder.name}: {_who(holder)}",
+        f"Watch it with `{command('status', folder)} --watch`. When it has ended, or you have "
+        f"stopped it with Ctrl-C, run this command again. {remedy}".rstrip(),
     )
 
 
 def _who(holder: Holder) -> str:
-    return f"the driver on {holder.host}, process {holder.pid},"
+    return f"the driver on {holder.host} (process {holder.pid})"
 
 
 def _last(folder: Place) -> _Written | None:

@@ -21,16 +21,16 @@ class NoiseRecord(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    within: float = Field(description="variance of one pair's gradient, its languages given")
+    within: float = Field(description="variance of one pair's gradient, given its languages")
     between: float | None = Field(
         description="variance of the mean gradient over languages, or ordered pairs of them; None "
-        "where there is one"
+        "if there is only one"
     )
     mean_gradient_squared: float = Field(description="squared norm of the mean over languages")
     groups: int = Field(description="languages, or ordered pairs of them")
     small: int = Field(description="pairs of the smaller batches that were compared")
-    large: int = Field(description="pairs of the larger ones: of each group, all its pairs")
-    pairs: int = Field(description="pairs used, of all groups together")
+    large: int = Field(description="pairs of the larger batches: all pairs of each group")
+    pairs: int = Field(description="pairs used, over all groups")
 
     @property
     def equal_parts_size(self) -> float | None:

@@ -53,40 +53,44 @@ class Evaluation(Record):
     time: Moment = Field(description="Unix time at its end, seconds")
     rung: Count = Field(description="nominal budget in pairs")
     pairs_seen: Count = Field(
-        description="pairs consumed in fact: the first step at or past the rung"
+        description="pairs actually consumed, up to the first step at or past the rung"
     )
     step: Count = Field(description="optimizer steps done")
-    objective: float = Field(description="what ASHA and the sampler see; never from `oracle`")
+    objective: float = Field(
+        description="the number that ASHA and the sampler see; never from `oracle`"
+    )
     select: dict[str, Scores]
     oracle: dict[str, Scores] = Field({})
     noise: dict[str, NoiseRecord] = Field(
         {},
-        description="gradient noise by kind of batch (`monolingual`, `cross_lingual`), where it is "
-        "probed and defined: a diagnostic, which nothing that chooses reads",
+        description="gradient noise by kind of batch (`monolingual`, `cross_lingual`), if it is "
+        "probed and defined: a diagnostic, on which no choice depends",
     )
     train_loss: float = Field(description="mean loss over the pairs since the last rung")
     pairs_per_second: float = Field(gt=0, description="training alone, since the last rung")
     train_seconds: Seconds = Field(
-        description="training since the trial's start, evaluation excluded"
+        description="training time since the trial's start, evaluation excluded"
     )
-    evaluation_seconds: Seconds = Field(description="this evaluation")
-    noise_seconds: Seconds = Field(0.0, description="of these, the probe of gradient noise")
+    evaluation_seconds: Seconds = Field(description="time of this evaluation")
+    noise_seconds: Seconds = Field(0.0, description="part of it for the probe of gradient noise")
     peak_memory_mb: float = Field(
-        description="device memory on GPU, resident memory of the process; of the worst worker"
+        description="device memory on a GPU, else resident memory; of the worker that used most"
     )
     micro_plan: tuple[tuple[Count, Count], ...] = Field(
         min_length=1,
-        description="(first step, pairs of a forward pass) for every size so far: with dropout, "
-        "a rerun needs the same",
+        description="(first step, pairs of a forward pass) for every size so far; with dropout, "
+        "a rerun needs the same sizes",
     )
-    workers: int = Field(1, description="that shared its steps: with dropout, likewise")
-    precision: Literal["fp32", "bf16"] = Field(description="computed in; what `auto` came to")
-    processor: str = Field("", description="that computed it: the GPU's name, else the CPU's")
-    threads: int = Field(0, description="of one worker, on the CPU; sums depend on their number")
+    workers: int = Field(1, description="workers that shared its steps; a rerun needs as many too")
+    precision: Literal["fp32", "bf16"] = Field(
+        description="precision used; the one that `auto` chose"
+    )
+    processor: str = Field("", description="name of the GPU that computed it, else of the CPU")
+    threads: int = Field(0, description="CPU threads of one worker; sums depend on their number")
     answers: dict[str, str] = Field(
         {},
-        description="which pairs were classified right, as packed bits in base64, by evaluation "
-        "set; at the full budget alone",
+        description="the pairs that were classified correctly, as packed bits in base64, by "
+        "evaluation set; only at the full budget",
     )
 
     def metrics(self) -> dict[str, float]:
@@ -116,19 +120,19 @@ class Failure(Record):
 
     time: Moment = Field(description="Unix time, seconds")
     kind: FailureKind
-    reason: str = Field(description="in a line")
+    reason: str = Field(description="the reason in one line")
     pairs_seen: Count = Field(0, description="how far it is known to have come, in pairs")
 
 
 class Attempt(Record):
     """One attempt at a trial, from its first step to its end. Times are Unix times in seconds."""
 
-    nodes: tuple[str, ...] = Field(description="one for each of its workers, by Ray's ids")
-    gpus: float = Field(description="held, by all its workers together")
-    cpus: float = Field(description="the same")
-    waiting: float = Field(description="since when the trial waited to be run")
-    placed: float = Field(description="when it was about to do its first step")
-    ended: float = Field(description="of one under way: the moment the record is of")
+    nodes: tuple[str, ...] = Field(description="the node of each of its workers, by Ray's id")
+    gpus: float = Field(description="GPUs that all its workers held together")
+    cpus: float = Field(description="CPUs that all its workers held together")
+    waiting: float = Field(description="time since which the trial waited to run")
+    placed: float = Field(description="time just before its first step")
+    ended: float = Field(description="time of its end; of this record if it is under way")
     outcome: TrialState | FailureKind = Field("running", description="how it ended")
 
 
@@ -138,9 +142,9 @@ class NodeSpan(Record):
     node: str = Field(description="Ray's id")
     cpus: float
     gpus: float
-    head: bool = Field(description="whether it is the cluster's head")
+    head: bool = Field(description="True for the cluster's head")
     joined: float
-    left: float = Field(description="of one that is there: the moment the record is of")
+    left: float = Field(description="time when it left; of this record if it is still there")
 
 
 class OnTest(Record):
@@ -152,12 +156,12 @@ class OnTest(Record):
         "mean over languages (`sources`, `targets`, a group as `enf`)"
     )
     answers: dict[str, str] = Field(
-        description="which pairs were classified right: packed bits in base64, in order of rows"
+        description="pairs that were classified correctly: packed bits in base64, in row order"
     )
     majority: dict[str, float] = Field(
         description="accuracy of always giving the most frequent label, by language"
     )
-    seconds: Seconds = Field(description="that it took, on a worker")
+    seconds: Seconds = Field(description="time that it took on a worker")
 
     def metrics(self) -> dict[str, float]:
         """Return flat metric names and values, as logged (accuracies and F1 from 0 to 1)."""
@@ -174,7 +178,7 @@ class Recommendation(Record):
     time: Moment = Field(description="Unix time, seconds")
     arm: str = Field(description="name of the arm of the design")
     objective: dict[str, float] = Field(
-        description="mean over its seeds of every arm that has them all, by name, 0 to 1"
+        description="mean over the seeds of every arm that has them all, by name, 0 to 1"
     )
 
 
@@ -183,22 +187,24 @@ class TrialRecord(Record):
 
     number: int
     origin: Origin
-    arm: str = Field("", description="of a confirmation: the arm that it is a seed of")
-    params: dict[str, Any] = Field(description="what was sampled or planned, by dotted name")
+    arm: str = Field("", description="in a confirmation, the arm of which it is one seed")
+    params: dict[str, Any] = Field(description="sampled or planned settings, by dotted name")
     config: RecordedConfig
     budget: int = Field(description="its full budget, in pairs")
     state: TrialState = "pending"
-    reason: str = Field("", description="why it ended as it did, in words")
+    reason: str = Field("", description="reason why it ended, in words")
     attempts: int = Field(0, description="times it was started: 1 unless it was restarted")
     started: float | None = Field(None, description="Unix time of the first start, seconds")
     ended: float | None = Field(None, description="Unix time, seconds")
     evaluations: tuple[Evaluation, ...] = ()
     failures: tuple[Failure, ...] = Field((), description="attempts that failed, in order")
     pairs_seen: Count = Field(0, description="how far it is known to have come, in pairs")
-    repeated_pairs: int = Field(0, description="trained, lost with an attempt, and trained again")
-    seconds: float = Field(0.0, description="on a worker, over all attempts")
-    gpu_seconds: float = Field(0.0, description="the same, times the GPUs that were held")
-    placed: tuple[Attempt, ...] = Field((), description="attempts that came to a first step")
+    repeated_pairs: int = Field(
+        0, description="pairs that were lost with an attempt and trained again"
+    )
+    seconds: float = Field(0.0, description="time on a worker, over all attempts")
+    gpu_seconds: float = Field(0.0, description="that time multiplied by the GPUs held")
+    placed: tuple[Attempt, ...] = Field((), description="attempts that reached their first step")
     tests: tuple[OnTest, ...] = Field((), description="every time that it was evaluated on test")
 
     @property
@@ -211,21 +217,23 @@ class StudyRecord(Record):
     """A whole study as the journal describes it: everything that a report needs."""
 
     name: str
-    id: str = Field(description="unique for ever, also where a name is used again")
+    id: str = Field(description="unique for ever, even if a name is used again")
     created: float = Field(description="Unix time, seconds")
     began: str = Field("", description="storage in which it began, which it may have left")
     settings: dict[str, Any] = Field(
-        description="the resolved StudyConfig, paths as they are where the study stands now"
+        description="the resolved StudyConfig, with paths adapted to the study's current folder"
     )
-    facts: dict[str, Any] = Field(description="claim, data, versions: what was found at the start")
+    facts: dict[str, Any] = Field(description="claim, data and versions, as found at the start")
     rungs: tuple[int, ...] = Field(description="nominal budgets in pairs, the last the full one")
     state: StudyState = "running"
     reason: str = ""
     seconds: float = Field(0.0, description="wall time over all drivers so far")
     trials: tuple[TrialRecord, ...] = ()
-    nodes: tuple[NodeSpan, ...] = Field((), description="of the cluster, in order of coming")
+    nodes: tuple[NodeSpan, ...] = Field(
+        (), description="nodes of the cluster, in the order in which they joined"
+    )
     recommendation: Recommendation | None = Field(
-        None, description="of a confirmation; nothing has read test before it"
+        None, description="recommendation of a confirmation; test is never read before it"
     )
 
     @property

@@ -57,7 +57,7 @@ def check_kind(config: Mapping[str, object], name: str) -> None:
         broken(name, "weights", reason, "Use the checkpoint that it was quantised from.")
     if _needs_code(config, kind):
         reason = (
-            f"the model type {kind} needs code that comes with it (auto_map), and code out of a "
+            f"the model type {kind} needs code that comes with it (auto_map), and code from a "
             "model's folder is never run"
         )
         remedy = f"Use an encoder whose architecture transformers has itself. {ENCODERS}"

@@ -149,7 +149,7 @@ def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
         raise UserError(
             f"the encoder {encoder.name!r} lacks {len(missing)} of its weights: "
             f"{', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}",
-            "use a checkpoint saved whole by save_pretrained; missing weights are never made up",
+            "use a checkpoint saved whole by save_pretrained; missing weights are never filled in",
         )
     _check_max_length(encoder, model)
     _check_finite(encoder, model)

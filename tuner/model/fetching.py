@@ -73,7 +73,10 @@ def refuse(encoder: EncoderConfig, part: str, error: Exception) -> NoReturn:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
     if any(isinstance(each, LocalEntryNotFoundError) for each in (error, error.__cause__)):
         problem = "the Hugging Face hub cannot be reached and it is not in the local cache"
-        remedy = f"Connect once, unset HF_HUB_OFFLINE, or set encoder.name to a folder with {FILES}"
+        remedy = (
+            "Connect to the hub once, unset HF_HUB_OFFLINE, or set encoder.name to a folder with "
+            f"{FILES}"
+        )
         told = f"the {part} of {encoder.name!r} cannot be loaded: {problem}"
         if hint := likely_folder(encoder.name):
             raise UserError(f"{told}; {hint}", remedy) from error
@@ -97,13 +100,13 @@ def _remedy(error: Exception, reason: str) -> str:
             "(encoder.revision), or another encoder."
         )
     if "trust_remote_code" in text:
-        return "Code out of a model's repository is never run: choose another encoder."
+        return "Code from a model's repository is never run: choose another encoder."
     if "sentencepiece" in text.lower() or "tiktoken" in text.lower():
-        return "Install what reads its vocabulary: pip install sentencepiece tiktoken"
+        return "Install the packages that read its vocabulary: pip install sentencepiece tiktoken"
     if isinstance(error, ImportError):
-        return "Install what it names, where this program runs."
+        return "Install the package that the message names, where this program runs."
     if "ignore_mismatched_sizes" in text or "size mismatch" in text:
-        return "config.json and the weights are of two models: copy both from the same one."
+        return "config.json and the weights are from different models: copy both from the same one."
     if "model type" in text and "recognize" in text:
         return "This version of transformers does not have it: choose another encoder."
     if isinstance(error, MemoryError):

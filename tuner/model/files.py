@@ -35,7 +35,7 @@ LARGEST_JSON, LARGEST_VOCABULARY = 2**24, 2**29
 """Most bytes of a configuration or an index, and of a tokenizer."""
 LFS = b"version https://git-lfs"
 """The first bytes of a pointer file that Git LFS leaves in place of a large one."""
-SAVE_AGAIN = "Save it again by save_pretrained, of model and tokenizer, or copy it again, whole."
+SAVE_AGAIN = "Save model and tokenizer again with save_pretrained, or copy all files again."
 
 CONVERT = (
     'python -c "from transformers import AutoModel, AutoTokenizer; '
@@ -71,7 +71,7 @@ def read_json(file: Path, name: str, part: str) -> dict[str, Any]:
     except UnicodeDecodeError:
         broken(name, part, f"{file.name} is not UTF-8", "Save it as UTF-8.")
     except UnicodeEncodeError:
-        reason = f"{file.name} holds half a character, as \\ud800"
+        reason = f"{file.name} holds half a character, such as \\ud800"
         broken(name, part, reason, "Remove it from the file, or write the whole character.")
     except RecursionError:
         broken(name, part, f"{file.name} is nested too deep", SAVE_AGAIN)
@@ -115,7 +115,7 @@ def check_tokenizer(folder: Path, name: str, rows: int | None) -> None:
     """
     there = [folder / file for file in TOKENIZERS if (folder / file).exists()]
     if not there:
-        reason = f"there is none of {', '.join(TOKENIZERS)} in {folder}"
+        reason = f"{folder} has none of {', '.join(TOKENIZERS)}"
         broken(name, "tokenizer", reason, f"Copy the encoder's own tokenizer there: {FILES}.")
     for file in there:
         check_plain(file, name, "tokenizer", LARGEST_VOCABULARY)
@@ -126,7 +126,7 @@ def check_tokenizer(folder: Path, name: str, rows: int | None) -> None:
         try:
             entries = Tokenizer.from_file(str(there[0])).get_vocab_size()
         except Exception as error:  # the library raises nothing more specific
-            reason = f"tokenizer.json is not a tokenizer's: {_first_line(error)}"
+            reason = f"tokenizer.json does not hold a tokenizer: {_first_line(error)}"
             broken(name, "tokenizer", reason, SAVE_AGAIN)
     elif there[0].name == "vocab.txt":
         entries = len(there[0].read_bytes().splitlines())
@@ -159,7 +159,7 @@ def check_plain(file: Path, name: str, part: str, most: int | None) -> None:
     except OSError as error:
         if not file.is_symlink() and isinstance(error, FileNotFoundError):
             broken(name, part, *_missing(file))
-        broken(name, part, f"{file.name} leads nowhere: {error.strerror}", SAVE_AGAIN)
+        broken(name, part, f"{file.name} cannot be opened: {error.strerror}", SAVE_AGAIN)
     if not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
         broken(name, part, f"{file.name} is {kind}, not a file", SAVE_AGAIN)
@@ -170,7 +170,7 @@ def check_plain(file: Path, name: str, part: str, most: int | None) -> None:
         with file.open("rb") as opened:
             begins = opened.read(len(LFS))
     except OSError as error:
-        remedy = f"Let yourself read it: chmod u+r {file}"
+        remedy = f"Give yourself permission to read it: chmod u+r {file}"
         broken(name, part, f"{file.name} cannot be read: {error.strerror}", remedy)
     if begins == LFS:
         reason = f"{file.name} is only Git LFS's pointer to the file"
@@ -220,7 +220,7 @@ def _missing(file: Path) -> tuple[str, str]:
     children = {child.name for child in folder.iterdir()}
     if "adapter_config.json" in children:
         return (
-            f"{folder} holds an adapter (PEFT) alone, not the encoder it belongs to",
+            f"{folder} holds only an adapter (PEFT), not the encoder it belongs to",
             "Merge the two and save the result: model.merge_and_unload().save_pretrained(FOLDER), "
             "with the tokenizer.",
         )
@@ -235,8 +235,8 @@ def _missing(file: Path) -> tuple[str, str]:
     if file.name == WHOLE:
         if any(child.endswith(".bin") and "model" in child for child in children):
             return (
-                f"{reason}, only weights in pickle, which can hold any program and is not read",
-                f"Convert it where you trust it: {CONVERT.format(old=folder, new=f'{folder}-new')}",
+                f"{reason}, only weights in pickle, which can hold any program and are not read",
+                f"If you trust it, convert it: {CONVERT.format(old=folder, new=f'{folder}-new')}",
             )
         if children & {"tf_model.h5", "flax_model.msgpack"}:
             return (

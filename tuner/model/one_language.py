@@ -39,18 +39,18 @@ def language_numbers(
     unknown = [language for language, codes in own.items() if not codes]
     if unknown:
         raise UserError(
-            f"the encoder {name!r} is told the language of every pair, and does not know "
+            f"the encoder {name!r} takes every pair's language as an input and does not know "
             f"{', '.join(unknown)}",
             f"It knows {', '.join(sorted(known)) or 'none'}. Leave the others out, or use an "
-            "encoder that is not told the language, such as XLM-R.",
+            "encoder that does not take the language, such as XLM-R.",
         )
     for language, codes in own.items():
         if len(codes) > 1:
             raise UserError(
-                f"the encoder {name!r} is told the language of every pair, and {language} may be "
-                f"{' or '.join(codes)} there",
-                "Call it one of them, in the study and in its data, or use an encoder that is not "
-                "told the language, such as XLM-R.",
+                f"the encoder {name!r} takes every pair's language as an input, and {language} "
+                f"may be {' or '.join(codes)}",
+                "Use one of these codes, in the study and in its data, or use an encoder that does "
+                "not take the language, such as XLM-R.",
             )
     return tuple(known[own[language][0]] for language in languages)
 
@@ -59,8 +59,8 @@ def assumed_codes(config: Mapping[str, object], languages: Sequence[str], name: 
     """Return lines for the user about languages that were matched to the usual one of several."""
     known = _known(config, name) or {}
     return [
-        f"the encoder {name} knows {' and '.join(_alike(language, known))}: {language} is taken "
-        f"for {USUAL[language]}"
+        f"the encoder {name} knows {' and '.join(_alike(language, known))}: {language} is read "
+        f"as {USUAL[language]}"
         for language in languages
         if language in USUAL
         and len(_alike(language, known)) > 1
@@ -78,18 +78,18 @@ def check_one_language(config: Mapping[str, object], study: StudyConfig) -> None
     name = study.encoder.name
     if _known(config, name) is None:
         return
-    why = f"the encoder {name!r} takes one language a sequence, and"
-    remedy = "or use an encoder that is not told the language, such as XLM-R."
+    why = f"the encoder {name!r} takes one language per sequence, but"
+    remedy = "or use an encoder that does not take the language, such as XLM-R."
     if any(trial.mix.cross_lingual > 0 for trial in study.corner_configs()):
         raise UserError(
             f"{why} mix.cross_lingual above 0 makes pairs of two languages",
-            f"Fix it at 0 (--set trial.mix.cross_lingual=0, and take it out of `space:`), {remedy}",
+            f"Fix it at 0 (--set trial.mix.cross_lingual=0, and remove it from `space:`), {remedy}",
         )
     protocol = Protocol.of(study.languages, study.protocol, machine_translated=False)
     if any(each.language1 != each.language2 for each in (*protocol.select, *protocol.oracle)):
         raise UserError(
             f"{why} protocol.objective {study.protocol.objective} evaluates pairs of two languages",
-            f"Choose another objective, as with --set protocol.objective=mean, {remedy}",
+            f"Choose another objective, such as --set protocol.objective=mean, {remedy}",
         )
     chosen = [each.language1 for each in (*protocol.select, *protocol.oracle)]
     languages = dict.fromkeys((*protocol.train, *protocol.targets, *chosen))

@@ -164,7 +164,7 @@ def _expected(
         if not torch.isfinite(single.states[-1]).all():
             raise _Refusal(NOT_FINITE)
         if not _off(again.states[-1], single.states[-1]) <= TOLERANCE[dtype]:
-            raise _Refusal("it gives another result each time it is run on the same pair")
+            raise _Refusal("its result differs from run to run on the same pair")
         shape = (*block.shape, encoder.hidden_size)
         if single.states[-1].shape != shape:
             raise _Refusal(
@@ -175,7 +175,7 @@ def _expected(
         if len(single.states) != encoder.num_layers + 1:
             unfused = (
                 f"it gives {len(single.states)} hidden states for {encoder.num_layers} layers, "
-                "so a layer's number does not say which state is meant"
+                "so a layer's number does not identify a state"
             )
         elif shapes != {shape}:
             unfused = f"its hidden states differ in shape: {sorted(shapes)}"
@@ -213,7 +213,7 @@ def _compared(
         for single in singles:
             pooled = model.pooled(single.states[-1][:, :1])
             if single.pooled is None or not _off(pooled, single.pooled) <= TOLERANCE[dtype]:
-                raise _Refusal("its pooler reads something else than the first token's last state")
+                raise _Refusal("its pooler reads something other than the first token's last state")
     width = min(chosen.block(corpus, everyone).shape[1] + WIDER, corpus.max_length)
     for some, padded_to in (
         (everyone, 0),

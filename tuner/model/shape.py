@@ -157,12 +157,12 @@ def _shape(config: dict[str, Any], shapes: Mapping[str, list[int]], name: str) -
     numbered = [int(found[1]) for found in map(LAYER.search, shapes) if found]
     both = "Copy config.json and the weights from the same model."
     if numbered and max(numbered) + 1 < layers:
-        reason = f"config.json says {layers} layers, and the weights have {max(numbered) + 1}"
+        reason = f"config.json says {layers} layers, but the weights have {max(numbered) + 1}"
         broken(name, "weights", reason, both)
     if rows is not None and not any(shape[:1] == [rows] for shape in shapes.values()):
-        broken(name, "weights", f"none has the {rows:,} rows that vocab_size says", both)
+        broken(name, "weights", f"no weight has the {rows:,} rows of vocab_size", both)
     if not any(hidden in shape for shape in shapes.values()):
-        broken(name, "weights", f"none has the {hidden:,} channels that config.json says", both)
+        broken(name, "weights", f"no weight has the {hidden:,} channels of config.json", both)
     return EncoderShape(layers, hidden, _parameters(shapes), positions)
 
 

@@ -54,7 +54,7 @@ class Verdict:
         if self.unfused and any(fusion.layer is not None for fusion in fusions):
             raise UserError(
                 f"the layers of {name!r} cannot be fused: {self.unfused}",
-                "Set trial.fusion.kind to last and take `fusion` out of `space:` and `baseline:`, "
+                "Set trial.fusion.kind to last and remove `fusion` from `space:` and `baseline:`, "
                 f"or use another encoder. {ENCODERS}",
             )
 

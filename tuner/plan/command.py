@@ -53,8 +53,8 @@ def plan_study(
     capacity = _capacity(progress)
     if capacity is None and prices is not None:
         raise UserError(
-            "--prices are of a cluster's nodes, and this plan is for this machine",
-            "Name the cluster: --address https://head, or RAY_ADDRESS on its head.",
+            "--prices apply to a cluster's nodes, but this plan is for this machine",
+            "Name the cluster with --address https://head, or with RAY_ADDRESS on its head.",
         )
     recorded = recorded_pace(study, platform.platform(), _records(study.storage, progress))
     pace = _measured(study, recorded, capacity, progress) if measure else recorded
@@ -76,7 +76,7 @@ def _measured(
 ) -> Pace:
     if study.resources.workers > 1:
         raise UserError(
-            f"--calibrate measures trials of one worker, and resources.workers is "
+            f"--calibrate measures trials of one worker, but resources.workers is "
             f"{study.resources.workers}",
             "Measure with --set resources.workers=1 and one worker's CPUs and GPUs, or plan with "
             "the pace of an earlier study.",
@@ -94,14 +94,14 @@ def _measured(
 
     inputs = prepare(study, progress)
     configs = calibrated(study)
-    with progress.task(f"timing {len(configs)} configurations, {processes} side by side"):
+    with progress.task(f"timing {len(configs)} configurations, {processes} in parallel"):
         observations, evaluation = calibrate(study, inputs, configs, processes)
     full = study.resources.gpus_per_trial == 0 and processes == fit_here(study)
     load = DRIVER_LOAD if full else 1.0
     return Pace.fitted(
         [replace(seen, seconds_per_pair=load * seen.seconds_per_pair) for seen in observations],
         load * evaluation / evaluation_sets(study),
-        f"measured now, {processes} side by side",
+        f"measured now, {processes} in parallel",
         recorded.startup if recorded else STARTUP_SECONDS,
         recorded.between if recorded else BETWEEN_SECONDS,
         recorded.ramp if recorded else 0.0,
@@ -115,4 +115,4 @@ def _records(storage: Place, progress: Progress) -> Iterator[StudyRecord]:
         try:
             yield read_history(folder).record()
         except UserError as error:
-            progress.tell(f"{folder.name} tells nothing of speeds: {error.problem}")
+            progress.tell(f"no speeds can be read from {folder.name}: {error.problem}")

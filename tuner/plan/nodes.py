@@ -18,13 +18,15 @@ class NodePlan(Record):
     """The study's use of one type of node."""
 
     type: str
-    cpus: float = Field(description="of one node")
-    gpus: float = Field(description="of one node")
-    alive: int = Field(description="now")
-    nodes: int = Field(description="while the study runs, at most")
-    trials: float = Field(description="of one node, side by side; a share of one of several nodes")
-    hours: float | None = Field(description="of all of them together; None: no time is predicted")
-    per_hour: float | None = Field(description="the price of one; None: the table has none")
+    cpus: float = Field(description="CPUs of one node")
+    gpus: float = Field(description="GPUs of one node")
+    alive: int = Field(description="number of nodes now")
+    nodes: int = Field(description="largest number of nodes while the study runs")
+    trials: float = Field(
+        description="trials that a node runs at once; below 1 if a trial needs several"
+    )
+    hours: float | None = Field(description="total hours of all nodes; None: no time is predicted")
+    per_hour: float | None = Field(description="price of one node; None: not in the price table")
 
     @property
     def cost(self) -> float | None:
@@ -40,7 +42,9 @@ class ClusterPlan(Record):
     nodes: tuple[NodePlan, ...]
     currency: str | None = Field(description="None: no prices were given")
     as_of: str | None
-    cost: float | None = Field(description="of the nodes that have a price; None: of none")
+    cost: float | None = Field(
+        description="cost of the nodes that have a price; None: no node has one"
+    )
 
     @property
     def growing(self) -> int:

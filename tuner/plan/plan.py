@@ -37,21 +37,29 @@ class BatchPlan(Record):
 
     effective_size: int = Field(description="B, in pairs")
     steps: int = Field(description="optimizer steps to the full budget")
-    pairs_seen: tuple[int, ...] = Field(description="when each rung is evaluated, in pairs")
-    overshoot: float = Field(description="the latest such evaluation, as a share of its rung")
-    at_rung: int = Field(description="that rung, in pairs")
-    pairs_per_second: float | None = Field(None, description="of training, with the last layer")
+    pairs_seen: tuple[int, ...] = Field(description="pairs seen when each rung is evaluated")
+    overshoot: float = Field(
+        description="largest delay of an evaluation past its rung, as a share of the rung"
+    )
+    at_rung: int = Field(description="the rung with this delay, in pairs")
+    pairs_per_second: float | None = Field(
+        None, description="training speed, with the last layer only"
+    )
 
 
 class TimePlan(Record):
     """The predicted times of the study, from simulations with random scores."""
 
-    source: str = Field(description="where the speeds come from, in words")
-    seconds: float = Field(description="from the first worker's start to the last trial's end")
-    low_seconds: float = Field(description="a tenth of the times it was shorter")
-    high_seconds: float = Field(description="a tenth of the times it was longer")
-    boot_seconds: float = Field(description="of these, until a node had come; 0: none had to")
-    trial_seconds: float = Field(description="of all trials together")
+    source: str = Field(description="source of the speeds, in words")
+    seconds: float = Field(
+        description="mean time from the first worker's start to the last trial's end"
+    )
+    low_seconds: float = Field(description="10th percentile of this time")
+    high_seconds: float = Field(description="90th percentile of this time")
+    boot_seconds: float = Field(
+        description="part of this time until a node has booted; 0: no node has to boot"
+    )
+    trial_seconds: float = Field(description="total time of all trials")
     gpu_hours: float
 
 
@@ -61,19 +69,19 @@ class StudyPlan(Record):
     name: str
     trials: int
     at_once: int
-    at_once_since: str = Field(description="why so many run at once, in words")
-    distinct: int | None = Field(description="configurations in the space; None: endlessly many")
+    at_once_since: str = Field(description="reason for this number, in words")
+    distinct: int | None = Field(description="configurations in the space; None: unlimited")
     infeasible: dict[str, int] = Field(
-        description="combinations that each requirement excludes; of an endless space, of 1,000"
+        description="combinations that a requirement excludes; of 1,000 random ones if unlimited"
     )
     rungs: tuple[int, ...]
     reached: tuple[float, ...] = Field(description="trials expected at each rung")
-    pairs: float = Field(description="trained on by all trials together")
-    evaluation_sets: int = Field(description="dev sets of an evaluation")
+    pairs: float = Field(description="pairs that all trials together train on")
+    evaluation_sets: int = Field(description="number of dev sets in an evaluation")
     batches: tuple[BatchPlan, ...]
     disk: DiskNeed | None = None
     time: TimePlan | None = None
-    cluster: ClusterPlan | None = Field(None, description="None: planned for this machine")
+    cluster: ClusterPlan | None = Field(None, description="None: the plan is for this machine")
 
 
 def make_plan(
@@ -169,7 +177,7 @@ def trials_at_once(study: StudyConfig, capacity: Capacity | None = None) -> tupl
         return min(declared, study.trials), "as the study declares"
     fits = fit_here(study)
     if fits == 0:
-        return 1, "since this machine holds none: set resources.max_concurrent_trials"
+        return 1, "because this machine cannot hold any: set resources.max_concurrent_trials"
     return min(fits, study.trials), "as many as this machine holds"
 
 

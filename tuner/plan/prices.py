@@ -15,10 +15,10 @@ from tuner.study.trial import Part
 class Prices(Part):
     """A price table: YAML with these three keys."""
 
-    currency: str = Field(min_length=1, max_length=10, description="as in USD")
-    as_of: str = Field(pattern=r"^\d{4}-\d{2}$", description="when they were true, as in 2026-11")
+    currency: str = Field(min_length=1, max_length=10, description="currency, such as USD")
+    as_of: str = Field(pattern=r"^\d{4}-\d{2}$", description="month of the prices, such as 2026-11")
     per_hour: dict[str, Annotated[float, Field(ge=0)]] = Field(
-        description="of one node, by the name of its type"
+        description="price of one node, by the name of its type"
     )
 
 
@@ -34,6 +34,7 @@ def load_prices(path: Path) -> Prices:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise UserError(
-            f"{path} is no price table: {where}: {first['msg']}",
-            "It holds three keys, as in  currency: USD  as_of: 2026-11  per_hour: {gpu-spot: 0.35}",
+            f"{path} is not a price table: {where}: {first['msg']}",
+            "A price table holds three keys:  currency: USD  as_of: 2026-11  "
+            "per_hour: {gpu-spot: 0.35}",
         ) from None

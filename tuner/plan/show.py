@@ -30,8 +30,8 @@ def show(plan: StudyPlan, study: StudyConfig, console: Console) -> None:
     if study.scheduler.kind == "asha":
         say(
             console,
-            "more go on than that share: trials that tie, come early, or are proposed by a "
-            "sampler that has learnt",
+            "more than that share survive: trials that tie, trials that come early, and trials "
+            "that a sampler proposes once it has learnt",
             style="dim",
         )
     console.print()
@@ -52,10 +52,11 @@ def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
         worst = max(late, key=lambda batch: (batch.overshoot, batch.effective_size))
         sizes = ", ".join(str(batch.effective_size) for batch in late)
         told.append(
-            f"evaluated late by more than {OVERSHOOT:.0%} of a rung: B = {sizes}; the worst is "
-            f"B = {worst.effective_size}, {worst.overshoot:.1%} past {worst.at_rung:,} pairs. "
-            f"Rungs that B divides avoid it: choose {_rung_settings(study)} "
-            f"as multiples of {max(batch.effective_size for batch in late)}."
+            f"evaluations are late by more than {OVERSHOOT:.0%} of a rung at B = {sizes}; the "
+            f"worst is B = {worst.effective_size}, {worst.overshoot:.1%} past "
+            f"{worst.at_rung:,} pairs. Rungs that are multiples of B avoid this: choose "
+            f"{_rung_settings(study)} as multiples of "
+            f"{max(batch.effective_size for batch in late)}."
         )
     if plan.time is None and plan.cluster is not None and study.design is not None:
         told.append(
@@ -63,8 +64,8 @@ def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
         )
     elif plan.time is None:
         measured = (
-            "A short one there shows how fast its nodes are: --set name=pilot --set budget.trials="
-            f"{2 * plan.at_once}"
+            "A short study on the cluster shows how fast its nodes are: --set name=pilot --set "
+            f"budget.trials={2 * plan.at_once}"
             if plan.cluster is not None
             else "--calibrate times a few steps on this machine."
         )
@@ -99,13 +100,13 @@ def _of_cluster(cluster: ClusterPlan, time: TimePlan | None) -> list[str]:
     if cluster.growing and time is not None and time.boot_seconds == 0:
         told.append(
             f"nodes have to boot first ({cluster.growing} of them), and no earlier study has shown "
-            "how long that takes: add it to the time, in clouds some minutes."
+            "how long that takes: add a few minutes to the time in clouds."
         )
     unpriced = [node.type for node in cluster.nodes if node.per_hour is None]
     if cluster.currency is not None and unpriced:
         told.append(
-            f"no price is given for {', '.join(unpriced)}: the cost is without them. Add them to "
-            "per_hour in the table of prices."
+            f"no price is given for {', '.join(unpriced)}: the cost does not include them. Add "
+            "them to per_hour in the price table."
         )
     return told
 
@@ -117,7 +118,7 @@ def _facts(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
         excluded = f"{count:,}" if plan.distinct else f"{count / 1000:.1%} of random points"
         facts.append(("excluded", f"{excluded} by {requirement}"))
     facts += [
-        ("training", f"about {plan.pairs:,.0f} pairs, all trials together"),
+        ("training", f"about {plan.pairs:,.0f} pairs in all trials together"),
         ("evaluation", f"{plan.evaluation_sets} dev sets at each rung{_probed(study)}"),
     ]
     if plan.disk is not None:
@@ -127,13 +128,17 @@ def _facts(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
         gpu = f", {time.gpu_hours:.1f} GPU-hours" if time.gpu_hours else ""
         span = f"{clock(time.low_seconds)} to {clock(time.high_seconds)}"
         facts += [
-            ("time", f"about {clock(time.seconds)} ({span} as luck has it){gpu}, start-up apart"),
+            (
+                "time",
+                f"about {clock(time.seconds)} ({span} in 8 of 10 simulations){gpu}, "
+                f"without start-up",
+            ),
             ("speed", time.source),
         ]
     if plan.cluster is not None and plan.cluster.cost is not None:
         cluster = plan.cluster
         cost = (
-            f"about {cluster.cost:,.2f} {cluster.currency} for nodes, at {cluster.as_of}'s prices"
+            f"about {cluster.cost:,.2f} {cluster.currency} for nodes, at prices of {cluster.as_of}"
         )
         facts.append(("cost", cost))
     return facts
@@ -155,7 +160,7 @@ def _searched(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
     )
     return [
         ("trials", f"{plan.trials:,}{baseline}, {sampler[study.sampler.kind]}{stops}"),
-        ("configurations", f"{plan.distinct:,}" if plan.distinct else "endless"),
+        ("configurations", f"{plan.distinct:,}" if plan.distinct else "unlimited"),
     ]
 
 
@@ -170,9 +175,9 @@ def _planned(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
             of, rates, own = len(sizes(study)), len(tuning.lr), len(tuning.seeds)
             tuned = of * rates * own
             equal = (
-                f"{study.budget.pairs_per_trial:,} pairs a trial"
+                f"{study.budget.pairs_per_trial:,} pairs per trial"
                 if hold == "pairs"
-                else f"{plan.batches[0].steps:,} steps a trial: pairs in proportion to B"
+                else f"{plan.batches[0].steps:,} steps per trial; pairs are proportional to B"
             )
             return [
                 ("trials", trials),
@@ -208,7 +213,7 @@ def _disk(need: DiskNeed, study: StudyConfig) -> list[tuple[str, str]]:
 
 def _rungs(plan: StudyPlan) -> Table:
     grid = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for column in ("rung, pairs", "trials expected there"):
+    for column in ("rung, pairs", "expected trials"):
         grid.add_column(column, justify="right")
     for rung, reached in zip(plan.rungs, plan.reached, strict=True):
         grid.add_row(f"{rung:,}", f"{reached:.0f}")
@@ -233,7 +238,7 @@ def _nodes(cluster: ClusterPlan) -> Table:
 
 def _batches(plan: StudyPlan) -> Table:
     grid = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    columns = ["B", "steps", "pairs seen", "latest after a rung"]
+    columns = ["B", "steps", "pairs seen", "largest overshoot"]
     timed = plan.time is not None
     for column in [*columns, "pairs/s"] if timed else columns:
         grid.add_column(column, justify="right")

@@ -48,7 +48,7 @@ def show_against(
         console.print(f"the others at {others}", highlight=False)
     console.print(grid)
     if selected(study):
-        told = "ASHA stopped other trials early: those complete are not a fair sample"
+        told = "ASHA stopped other trials early: the complete ones are not a fair sample"
         console.print(told, style="yellow", highlight=False)
     console.print(study.facts["claim"], highlight=False)
     draw(study, setting, metrics, found, path)

@@ -100,7 +100,7 @@ def compare(a: Side, b: Side, oracle: bool = False) -> Comparison:
         UserError: the sides are the same, have different data, or share no dev set.
     """
     if (a.record.id, a.trials) == (b.record.id, b.trials):
-        raise UserError(f"{a.name} and {b.name} are the same: {a.what}", "Name two that differ.")
+        raise UserError(f"{a.name} and {b.name} are the same: {a.what}", "Name two different ones.")
     _check_same_data(a, b)
     permitted = [each for each in a.protocol.select if each in b.protocol.select]
     evaluated = [_evaluated(side.protocol) for side in (a, b)]
@@ -109,8 +109,8 @@ def compare(a: Side, b: Side, oracle: bool = False) -> Comparison:
     if not (permitted or others):
         names = [", ".join(each.name for each in side.protocol.select) for side in (a, b)]
         raise UserError(
-            f"no dev set may choose in both: in {a.name} may {names[0]}, in {b.name} {names[1]}",
-            "Compare what nothing may choose by, where both have recorded it: --oracle",
+            f"no dev set may choose in both: {names[0]} in {a.name}, {names[1]} in {b.name}",
+            "Compare the dev sets that nothing may choose by, if both have recorded them: --oracle",
         )
     seeds = _paired(a.seeds, b.seeds)
     rows = [
@@ -136,7 +136,7 @@ def _check_same_data(a: Side, b: Side) -> None:
         ]
         raise UserError(
             f"the two have different data, by checksum and languages: {told[0]}; {told[1]}",
-            "Differences are of the same dev pairs; compare studies of the same data.",
+            "Compare studies of the same data: differences need the same dev pairs.",
         )
     for each in set(_evaluated(a.protocol)) & set(_evaluated(b.protocol)):
         found = [
@@ -145,8 +145,8 @@ def _check_same_data(a: Side, b: Side) -> None:
         ]
         if not np.array_equal(found[0], found[1]):
             raise UserError(
-                f"{a.name} and {b.name} tell different dev pairs of {each.name} apart",
-                "One of the journals is damaged, or of another version: run the study anew.",
+                f"{a.name} and {b.name} have different dev pairs of {each.name}",
+                "One of the journals is damaged, or from another version: run the study again.",
             )
 
 

@@ -95,16 +95,16 @@ def caveat(found: Importances, study: StudyRecord) -> str:
     """Return the sentences that say what these importances do not show."""
     told = (
         f"Importances compare the settings of the {found.best} best with those of all "
-        f"{found.complete} complete trials. They say which settings these have in common, not what "
-        "a setting does."
+        f"{found.complete} complete trials. They say what the best have in common, not what "
+        "effect a setting has."
     )
     stopped = sum(trial.state == "pruned" for trial in study.trials)
     if stopped:
         told += (
-            f" ASHA stopped {stopped} other trials early: what it let live is not missing at "
-            "random, and neither are the values that these trials have."
+            f" ASHA stopped {stopped} other trials early. They are not missing at random, so the "
+            "complete trials are a biased sample of the settings."
         )
-    return told + " What a setting does is fitted to a planned scaling study alone."
+    return told + " Only a planned scaling study estimates effects of settings."
 
 
 def _values(trials: Sequence[TrialRecord], name: str) -> list[Any]:

@@ -20,7 +20,7 @@ def next_steps(study: StudyRecord, folder: Place) -> str:
     elif sampled and study.settings.get("baseline") is not None:
         lines += [
             f"  {command('confirm', folder)}",
-            "    the best again, with fresh seeds; then test",
+            "    train the best again with fresh seeds, then test",
         ]
     report = command("report", folder)
     if setting := compared(study):

@@ -71,7 +71,7 @@ def curves(study: StudyRecord, setting: str, metrics: list[str]) -> list[Curve]:
     """
     complete = [trial for trial in study.complete if trial.origin != "tuning"]
     if not complete:
-        raise UserError(f"no trial of {study.name} has reached the full budget", "Let it run on.")
+        raise UserError(f"no trial of {study.name} has reached the full budget", "Let it continue.")
     named = [dict(t.last.metrics()) if t.last else {} for t in complete]
     for metric in metrics:
         if metric not in named[0]:
@@ -105,8 +105,8 @@ def curves(study: StudyRecord, setting: str, metrics: list[str]) -> list[Curve]:
     ]
     if not any(len(curve.points) > 1 for curve in found):
         raise UserError(
-            f"no two complete trials of {study.name} differ in {setting} alone, seeds aside",
-            "What it does is seen in a study that tries its values with all else equal: "
+            f"no two complete trials of {study.name} differ in {setting} alone (apart from seeds)",
+            "To see its effect, run a study that varies it with all else equal: "
             "sampler.kind grid and scheduler.kind none, as in search_spaces/fusion_layers.yaml.",
         )
     return found

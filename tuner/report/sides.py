@@ -65,7 +65,7 @@ def side_of(text: str, storage: str) -> Side:
     named = _TRIAL.fullmatch(text)
     if not named and ":" in text and "/" not in text:
         raise UserError(
-            f"{text!r} names no trial", "A trial is named by its study and number, as nano:12."
+            f"{text!r} is not a trial", "Name a trial by its study and number, as nano:12."
         )
     folder = study_folder(named["study"] if named else text, storage)
     record = read_history(folder).record()
@@ -82,8 +82,8 @@ def _trial(text: str, record: StudyRecord, folder: Place, number: int) -> Side:
     if trial.state != "completed" or trial.last is None:
         raise UserError(
             f"trial {number:03d} of {record.name} is {trial.state}: scores are compared at the "
-            "full budget alone",
-            f"Name a complete one. {see}",
+            "full budget only",
+            f"Name a complete trial. {see}",
         )
     return Side(
         text, f"trial {number:03d} of {record.name}", "", record, _protocol(record), (trial,)
@@ -101,17 +101,17 @@ def _study(text: str, record: StudyRecord, folder: Place) -> Side:
         trials = _with_other_seeds(record, record.best)
         what = f"the best of {record.name}, trial {record.best.number:03d}"
         if len(trials) > 1:
-            what += f" and those that differ from it in the seed alone: {len(trials)} in all"
+            what += f" and those that differ from it only in the seed: {len(trials)} in total"
         chosen = f"unconfirmed: the best of {len(record.trials)} noisy scores is biased upwards"
         return Side(text, what, chosen, record, _protocol(record), trials)
     if design["kind"] != "confirm":
         raise UserError(
             f"{record.name} is a planned study of many configurations, and recommends none",
-            f"Name a trial of it, as {text}:0; what it has found: {command('report', folder)}",
+            f"Name one of its trials, as {text}:0; its findings: {command('report', folder)}",
         )
     if record.recommendation is None:
         raise UserError(
-            f"{record.name} has not recommended anything yet",
+            f"{record.name} has not made a recommendation yet",
             f"Let it run to its end: {command('resume', folder)}; or name a trial, as {text}:0",
         )
     arm = record.recommendation.arm
@@ -119,7 +119,7 @@ def _study(text: str, record: StudyRecord, folder: Place) -> Side:
         sorted((t for t in record.complete if t.arm == arm), key=lambda trial: trial.config.seed)
     )
     what = f"what {record.name} recommends, {arm}, with {len(trials)} seeds"
-    chosen = f"recommended, of {len(design['arms'])} configurations, by its dev scores"
+    chosen = f"recommended from {len(design['arms'])} configurations, by its dev scores"
     return Side(text, what, chosen, record, _protocol(record), trials)
 
 
@@ -129,13 +129,13 @@ def _protocol(record: StudyRecord) -> Protocol:
         data, encoder = record.facts["data"], record.facts["encoder"]
         for value in (data["checksum"], encoder["checksum"], *data["languages"]):
             if not isinstance(value, str):
-                raise TypeError(f"{value!r} is no text")
+                raise TypeError(f"{value!r} is not text")
         return protocol_of(record)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"the record of {record.name} does not say what it was trained and evaluated on "
+            f"the record of {record.name} does not contain what it was trained and evaluated on "
             f"({type(error).__name__}: {error})",
-            "It is damaged, or of an older version: run the study anew.",
+            "It is damaged, or from an older version: run the study again.",
         ) from error
 
 

@@ -43,7 +43,7 @@ def encoder_unless_away(study: StudyConfig, tell: Callable[[str], None]) -> Enco
     try:
         return check_encoder(study)
     except HubAway as error:
-        tell(f"layers and disk space are not checked: {error.problem}")
+        tell(f"layers and disk space were not checked: {error.problem}")
         return None
 
 

@@ -40,7 +40,7 @@ def check_own_runs(record: StudyRecord, folder: Place, uri: str) -> None:
     if other.id == record.id and not _apart(uri, folder, other):
         raise UserError(
             f"{folder} is a copy of the study in {original}, and MLflow's store "
-            f"{without_secrets(uri)} has the runs of that one",
+            f"{without_secrets(uri)} holds the runs of the original",
             f"Give the copy a store of its own: {command('resume', folder)} --set "
             "tracking.uri=null",
         )

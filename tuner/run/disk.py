@@ -24,14 +24,20 @@ RECORDS, RECORDS_OF_A_TRIAL = 4_000_000, 100_000
 class DiskNeed(Record):
     """The space that a study takes on the disk of its storage, in bytes."""
 
-    parameters: int = Field(description="of the largest model that the space holds")
-    checkpoint_bytes: int = Field(description="of such a trial: weights and Adam's moments")
-    weights_bytes: int = Field(description="of such a trial, which stay if it is among the best")
+    parameters: int = Field(description="parameters of the largest model in the space")
+    checkpoint_bytes: int = Field(
+        description="checkpoint of a trial of that model: weights and Adam's moments"
+    )
+    weights_bytes: int = Field(description="its final weights, kept if it is among the best")
     at_once: int = Field(description="trials that run side by side")
-    checkpoints_at_once: int = Field(description="of one trial, one being written among them")
-    keep_best: int = Field(description="trials whose weights stay")
-    peak_bytes: int = Field(description="at most at any moment, journal included")
-    free_bytes: int | None = Field(description="on that disk now; None: in an object store")
+    checkpoints_at_once: int = Field(
+        description="checkpoints of one trial, the one being written included"
+    )
+    keep_best: int = Field(description="trials whose weights are kept")
+    peak_bytes: int = Field(description="most bytes at any moment, journal included")
+    free_bytes: int | None = Field(
+        description="free bytes on that disk now; None in an object store"
+    )
 
 
 def disk_need(study: StudyConfig, encoder: EncoderShape, at_once: int) -> DiskNeed:
@@ -92,10 +98,10 @@ def shortage(need: DiskNeed, storage: Place, used: int = 0) -> UserError | None:
     if need.free_bytes is None or more <= need.free_bytes:
         return None
     return UserError(
-        f"the study may need {in_words(more)}{' more' if used else ''} at once in {storage}, and "
+        f"the study may need {in_words(more)}{' more' if used else ''} at once in {storage}, but "
         f"{in_words(need.free_bytes)} are free there",
-        "Free some, give it another folder (--set storage=FOLDER), or let it need less: fewer "
-        "trials at once (resources.max_concurrent_trials), weights of fewer (checkpoint.keep_best)",
+        "Free some space, choose another folder (--set storage=FOLDER), run fewer trials at once "
+        "(resources.max_concurrent_trials), or keep weights of fewer trials (checkpoint.keep_best)",
     )
 
 

@@ -60,7 +60,7 @@ def export(folder: Place, number: int | None, to: Path, progress: Progress) -> E
     record = read_history(folder).record()
     study = reopened_study(record.settings, folder)
     if to.exists():
-        raise UserError(f"{to} is there already", "Name a folder that is not: --to FOLDER")
+        raise UserError(f"{to} already exists", "Name a new folder: --to FOLDER")
     chosen = _chosen(study, record, number)
     source = folder / "best" / study.trial_folder(chosen).name
     with progress.task("loading the encoder"):
@@ -73,7 +73,7 @@ def export(folder: Place, number: int | None, to: Path, progress: Progress) -> E
     if facts["encoder"]["checksum"] != encoder.checksum:
         raise UserError(
             f"the encoder {study.encoder.name!r} has changed since the study began",
-            "Restore it; what was not trained is taken from it.",
+            "Restore it: the weights that were not trained come from it.",
         )
     whole = restored(weights, encoder)
     own = {n.removeprefix("encoder."): w for n, w in whole.items() if n.startswith("encoder.")}
@@ -102,20 +102,20 @@ def _chosen(study: StudyConfig, record: StudyRecord, number: int | None) -> int:
     best = next((trial for trial in best_first if trial in kept), None)
     if best is None and isinstance(study.design, ScalingDesign):
         raise UserError(
-            f"{record.name} keeps no weights: a scaling study compares configurations over seeds, "
-            "and none of its trials is its best",
-            "To have a model of one, make it the baseline of a search with budget.trials: 1.",
+            f"{record.name} keeps no weights: a scaling study compares configurations over seeds "
+            "and does not choose a best trial",
+            "To export a configuration, make it the baseline of a search with budget.trials: 1.",
         )
     if best is None:
         raise UserError(
-            f"{folder} has kept no trial's weights",
-            "They are kept of the best that reach the full budget (checkpoint.keep_best); go on "
-            f"with the study: {command('resume', folder)}",
+            f"{folder} does not hold the weights of any trial",
+            "A study keeps those of its best trials at the full budget (checkpoint.keep_best); "
+            f"go on with it: {command('resume', folder)}",
         )
     if number is not None and number not in trials:
         raise UserError(
             f"there is no trial {number:03d} in {folder}",
-            f"Its trials: {command('report', folder)}",
+            f"List its trials: {command('report', folder)}",
         )
     if number is not None and number not in kept:
         raise UserError(

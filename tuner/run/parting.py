@@ -20,8 +20,8 @@ from tuner.search.driver import Driver
 PARTING_SECONDS = 20.0
 """Longest wait for the last checkpoints; a trial that writes none resumes from the one before."""
 STOPPING = (
-    "stopping: each trial that runs saves what it has done, and goes on from there "
-    f"({PARTING_SECONDS:g} s at most); Ctrl-C again stops at once"
+    "stopping: each running trial saves its progress, from which a resume goes on "
+    f"({PARTING_SECONDS:g} s at most); press Ctrl-C again to stop at once"
 )
 """The message that the user sees at the first signal."""
 
@@ -78,7 +78,7 @@ class Parting:
         if time.monotonic() < self._deadline:
             return False
         for number in sorted(self._training):
-            self._complain(number, f"it was not heard of for {PARTING_SECONDS:g} s")
+            self._complain(number, f"it did not answer within {PARTING_SECONDS:g} s")
         self._training.clear()
         return True
 
@@ -94,5 +94,6 @@ class Parting:
 
     def _complain(self, number: int, why: str) -> None:
         self.complaints.append(
-            f"trial {number:03d} will go on from its checkpoint before: it could not save, {why}"
+            f"trial {number:03d} could not save its progress and will go on from its previous "
+            f"checkpoint: {why}"
         )

@@ -178,8 +178,8 @@ def _kept_relative(encoder: Any) -> str:
     if name in ("", NANO) or Path(name).is_absolute():
         return ""
     return (
-        f" Its name, {name}, is an id of the hub, but where the study was begun with a folder of "
-        "that name beside it: then resume it from where it was begun."
+        f" Its name, {name}, is read as an id of the hub. If it was a folder where the study was "
+        "begun, resume the study from there."
     )
 
 
@@ -202,14 +202,14 @@ def _as_encoder_takes_them(
         return tokens
     if known > 1:
         raise UserError(
-            f"the tokenizer of {encoder.name!r} has {types.max() + 1} types of tokens, and the "
+            f"the tokenizer of {encoder.name!r} has {types.max() + 1} types of tokens, but the "
             f"encoder has {known} (type_vocab_size)",
             "Use the encoder's own tokenizer, or another encoder.",
         )
     if known == 1:
         progress.tell(
-            f"the tokenizer of {encoder.name} numbers the sentences of a pair, and the encoder has "
-            "one type of tokens: they are not numbered"
+            f"the tokenizer of {encoder.name} numbers the sentences of a pair by token types, but "
+            "the encoder has only one type: the sentences are not numbered"
         )
     return replace(tokens, template=replace(tokens.template, types=None))
 

@@ -128,9 +128,9 @@ def replay(folder: Place, number: int, progress: Progress) -> Replay:
     rungs = study.rungs_of(trial.config)
     if rungs[-1] != trial.budget or last.rung not in rungs:
         raise UserError(
-            f"trial {number:03d} was to be trained for {trial.budget:,} pairs, by the settings in "
-            f"{folder} it is {rungs[-1]:,}",
-            "Replay it with the version of tuner that it was trained with: "
+            f"trial {number:03d} had a budget of {trial.budget:,} pairs, but the settings in "
+            f"{folder} give {rungs[-1]:,}",
+            "Replay it with the version of tuner that trained it: "
             f"{record.facts.get('environment', {}).get('commit', 'unknown')}",
         )
     inputs = prepare(study, progress)
@@ -157,7 +157,7 @@ def _replayable(record: StudyRecord, folder: Place, number: int) -> TrialRecord:
     if trial is None:
         raise UserError(
             f"there is no trial {number:03d} in {folder}",
-            f"Its trials: {command('report', folder)}",
+            f"List its trials: {command('report', folder)}",
         )
     if trial.last is None:
         why = f": {trial.reason}" if trial.reason else ""
@@ -182,7 +182,7 @@ def _device(trial: TrialRecord, study: StudyConfig, progress: Progress) -> torch
         return torch.device("cpu")
     if torch.cuda.is_available():
         return torch.device("cuda")
-    progress.tell("it was trained on a GPU and there is none here: its dropout will be another")
+    progress.tell("the trial was trained on a GPU, but there is none here: its dropout will differ")
     return torch.device("cpu")
 
 

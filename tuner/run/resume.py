@@ -60,8 +60,8 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
     for text in extension.overrides:
         if (key := text.partition("=")[0].strip()) in ("name", "storage"):
             raise UserError(
-                f"--set {key}: a study keeps its name, and is where its folder is",
-                "Name it as it is, in --storage FOLDER.",
+                f"--set {key}: a resume cannot change a study's name or storage",
+                "Give its current name, and its current storage in --storage FOLDER.",
             )
         override(settings, text)
     was, ledger = reopened_study(record.settings, folder), Ledger.of(record)
@@ -70,17 +70,19 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
     if extension.trials is not None:
         if asked.design is not None:
             raise UserError(
-                f"--trials: {record.name} is a design, whose trials are all planned",
+                f"--trials: {record.name} is a design, and all its trials are planned",
                 "Begin another study with more seeds, under another name.",
             )
         if budget.trials is None:
-            raise UserError("--trials: this study runs its whole grid", "There are no more points.")
+            raise UserError(
+                "--trials: this study runs its whole grid", "The grid has no more points."
+            )
         more = _added("--trials", "+32", extension.trials, int)
         settings["budget"]["trials"] = budget.trials + int(more)
     if extension.gpu_hours is not None:
         more = _added("--gpu-hours", "+4", extension.gpu_hours, float)
         if asked.resources.gpus_per_trial == 0:
-            raise UserError("--gpu-hours: trials of this study hold no GPU", "Try --until +2h.")
+            raise UserError("--gpu-hours: trials of this study use no GPU", "Try --until +2h.")
         settings["budget"]["gpu_hours"] = (budget.gpu_hours or ledger.gpu_hours) + more
     if extension.until is not None:
         more = _added("--until", "+2h", extension.until, seconds_of)
@@ -94,20 +96,20 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
     ]
     if stays:
         raise UserError(
-            "a study keeps what its trials are compared by:\n" + "\n".join(stays),
-            f"May change: {', '.join(MAY_CHANGE)}, but {STAYS[0]}. For anything else begin a new "
-            "study under another name.",
+            "a resume cannot change settings by which trials are compared:\n" + "\n".join(stays),
+            f"These may change: {', '.join(MAY_CHANGE)}, except {STAYS[0]}. For anything else, "
+            "begin a new study under another name.",
         )
     for trial in record.trials:
         if trial.origin == "sampler" and not study.space.holds(trial.params):
             raise UserError(
-                f"trial {trial.number:03d} in the journal of {folder} is no point of its space",
+                f"trial {trial.number:03d} in the journal of {folder} is not a point of its space",
                 "Restore the journal from a backup.",
             )
     if study.trials < min(len(record.trials), was.trials):
         raise UserError(
-            f"budget.trials is {study.trials}, and there are {len(record.trials)} trials already",
-            "More of them: --trials +8",
+            f"budget.trials is {study.trials}, but there are already {len(record.trials)} trials",
+            "Add more with: --trials +8",
         )
     return study
 
@@ -140,7 +142,7 @@ def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
     if study.design is not None:
         known = {trial.number: trial for trial in record.trials}
         if Designed(study).propose(len(known), known) is None:
-            return f"study {record.name} is complete: its design has no other trials"
+            return f"study {record.name} is complete: its design has no more trials"
     elif len(record.trials) >= study.trials:
         is_grid = study.sampler.kind == "grid" and study.budget.trials is None
         trials = "" if is_grid else f"; for more trials: {more('--trials +8', 'budget.trials')}"
@@ -159,8 +161,8 @@ def check_new(study: StudyConfig) -> None:
     """
     if study.baseline is not None and len(study.name) > LONGEST:
         raise UserError(
-            f"the name {study.name} has {len(study.name)} characters: its confirmation, "
-            f"{study.name}-confirm, and what follows could not be named after it",
+            f"the name {study.name} has {len(study.name)} characters, which leaves no room for the "
+            f"names of its confirmations, such as {study.name}-confirm",
             f"Give a search a name of at most {LONGEST}.",
         )
     try:
@@ -202,6 +204,6 @@ def _added(option: str, example: str, text: str, number: Any) -> float:
     is_added = text[:1] == "+" and text[1:2] in "0123456789."
     if not (is_added and 0 < amount < float("inf")):
         raise UserError(
-            f"{option} takes what is added, got {text!r}", f"For instance: {option} {example}"
+            f"{option} takes the amount to add, got {text!r}", f"For instance: {option} {example}"
         )
     return amount

@@ -35,11 +35,11 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
     if study.design is not None:
         params = first_planned(study)
         told = ", ".join(f"{name}={value}" for name, value in params.items())
-        progress.tell(f"of the design, its first configuration: {told}")
+        progress.tell(f"training the first configuration of the design: {told}")
     if study.resources.workers > 1:
         progress.tell(
             f"resources.workers is {study.resources.workers}, but this process trains alone: "
-            "the same steps, in more time"
+            "it does the same steps, but needs more time"
         )
     inputs = prepare(study, progress)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -168,7 +168,7 @@ def _run(
     from tuner.run.trial_files import TrialFiles
 
     files = TrialFiles(study)
-    goes_on = f"the study goes on with: {command('resume', study.folder)}"
+    goes_on = f"go on with the study: {command('resume', study.folder)}"
     stop = OrderlyStop(partial(progress.tell, STOPPING), f"stopped at once; {goes_on}")
     gone: RayGone | None = None
     complaints: list[str] = []

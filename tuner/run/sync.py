@@ -24,8 +24,7 @@ def sync(folder: Place, progress: Progress) -> Synced:
     record = read_history(folder).record()
     if at_work:
         raise UserError(
-            f"study {record.name} is being worked on by another process, which writes to MLflow "
-            "itself",
+            f"another process is working on study {record.name} and writes to MLflow itself",
             f"Run this again when it has ended; to watch it: {command('status', folder)} --watch",
         )
     if record.state == "running":

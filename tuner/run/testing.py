@@ -94,7 +94,7 @@ def conclude(
         others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         problem = f"trial {number:03d}{others} cannot be evaluated on test: {why}"
         remedy = (
-            f"Put that right, then go on with: {command('resume', study.folder)}\nWhere weights "
+            f"Fix this, then go on with: {command('resume', study.folder)}\nIf weights "
             "are gone for good, confirm the search once more with --again."
         )
         driver.outcome = Outcome("interrupted", problem, UserError(problem, remedy))

@@ -108,11 +108,11 @@ class TrialFiles:
             for name in filter(_NUMBER.fullmatch, names_in(self._trials)):
                 folder = self._trials / name
                 if name in ended - unread or (begins and name not in goes_on | unread):
-                    _attempt(told, f"{folder} is not removed", remove, folder)
+                    _attempt(told, f"{folder} could not be removed", remove, folder)
                 elif begins and name in goes_on:
-                    _attempt(told, f"{folder} is not tidied", remove_incomplete, folder)
+                    _attempt(told, f"{folder} could not be tidied", remove_incomplete, folder)
         except Exception as error:  # the storage fails: the study goes on, this is tried again
-            told.append(f"the files of ended trials are not removed: {_line(error)}")
+            told.append(f"the files of ended trials could not be removed: {_line(error)}")
         self._complaints = told
 
     def _keep_weights(self, study: StudyRecord, goes_on: set[str], told: list[str]) -> set[str]:
@@ -129,7 +129,7 @@ class TrialFiles:
         for name in names_in(self._best):
             if name not in best and name not in goes_on:
                 folder = self._best / name
-                _attempt(told, f"{folder} is not removed", remove, folder, TRIAL)
+                _attempt(told, f"{folder} could not be removed", remove, folder, TRIAL)
         unread = set()
         for name, trial in best.items():
             if TRIAL in names_in(self._best / name):
@@ -139,7 +139,7 @@ class TrialFiles:
             except Exception as error:
                 lost = isinstance(error, DAMAGE) and not isinstance(error, StorageFull)
                 why = "its last checkpoint is gone or damaged" if lost else _line(error)
-                told.append(f"the weights of trial {trial.number:03d} are not kept: {why}")
+                told.append(f"the weights of trial {trial.number:03d} could not be kept: {why}")
                 if not lost:
                     unread.add(name)
         return unread
@@ -154,7 +154,7 @@ class TrialFiles:
             check_covered(folder / MODEL)  # otherwise the checksum may take hours
             checksum = sha256(folder / MODEL)
             if sums_in(folder).get(MODEL) != checksum:
-                raise ValueError(f"{checkpoint / MODEL} is not what was written")
+                raise ValueError(f"{checkpoint / MODEL} does not match its checksum")
         facts = {
             "study": study.name,
             "trial": trial.number,
@@ -209,7 +209,7 @@ def kept_weights(folder: Place) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with fetched(folder, (TRIAL, MODEL)) as here:
             facts = json.loads((here / TRIAL).read_bytes())
             if sha256(here / MODEL) != facts["sha256"]:
-                raise ValueError("its checksum is not the one beside it")
+                raise ValueError("its checksum is not the recorded one")
             return facts, load_file(here / MODEL)
     except StorageFull:  # the disk that it is fetched to is full
         raise

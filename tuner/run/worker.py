@@ -139,8 +139,8 @@ def device_of(gpus: float) -> torch.device:
     """
     if gpus > 0 and not torch.cuda.is_available():
         raise UserError(
-            f"Ray gave a trial a GPU on {platform.node()}, and torch can use none there",
-            "See the driver and the build of torch on that node; `tuner doctor` tells about both.",
+            f"Ray gave a trial a GPU on {platform.node()}, but torch cannot use any there",
+            "Check the driver and the build of torch on that node; `tuner doctor` reports both.",
         )
     return torch.device("cuda" if gpus > 0 else "cpu")
 

@@ -8,8 +8,8 @@ from tuner.scaling.model import Effect, Fit
 from tuner.scaling.result import Scaled
 from tuner.wording import count, listed, number
 
-WIDER = "Ask again with a wider grid, as a study of another name."
-SEE_WHY = "See why those trials failed before asking again."
+WIDER = "Repeat with a wider grid, as a study with another name."
+SEE_WHY = "Find out why those trials failed before you repeat the study."
 SHARE = "the share of cross-lingual batches"
 LAYER = "k = "
 """The prefix of the names of layer effects."""
@@ -28,7 +28,7 @@ def answer(result: Scaled) -> tuple[str, str]:
         The first finding, about β where it varies; and the rest, which may be empty.
     """
     if not result.fits:
-        return f"Nothing is concluded: {result.unfitted}.", " ".join(_left_out(result))
+        return f"No effect was estimated: {result.unfitted}.", " ".join(_left_out(result))
     fit = result.fits[result.primary]
     effects = {effect.name: effect for effect in fit.effects}
     languages = listed(result.languages[result.primary])
@@ -60,7 +60,7 @@ def _unlearnt(result: Scaled) -> list[str]:
         return []
     return [
         f"{collapsed} of {count(len(fitted), 'compared trial')} collapsed: they are no better than "
-        "always giving the most frequent label, and what follows says little of models that learn."
+        "always giving the most frequent label. The findings say little about models that learn."
     ]
 
 
@@ -92,7 +92,7 @@ def _reversal(result: Scaled) -> list[str]:
     return [
         f"{_capital(akin.unit)}, accuracy {verbs[0]} on the {named(result, 'enf')}, "
         f"{interval(akin.estimate)}, and {verbs[1]} on the {named(result, 'rest')}, "
-        f"{interval(others.estimate)}: both were shown."
+        f"{interval(others.estimate)}; both effects are significant."
     ]
 
 
@@ -102,25 +102,28 @@ def _size(effects: dict[str, Effect]) -> list[str]:
     if "log₂ B" in effects:
         told.append(_capital(f"{_matters('the batch size', 'log₂ B', effects)}."))
     if crossed := effects.get("β × log₂ B"):
-        verb = "was shown" if shown(crossed) else "was not shown"
         told.append(
-            f"That cross-lingual batches help more, or less, in larger batches {verb}: "
-            f"{interval(crossed.estimate)} {crossed.unit}."
+            (
+                "The effect of cross-lingual batches changes significantly with the batch size: "
+                if shown(crossed)
+                else "No significant interaction of cross-lingual batches with B was found: "
+            )
+            + f"{interval(crossed.estimate)} {crossed.unit}."
         )
     return told
 
 
 def _matters(what: str, name: str, effects: dict[str, Effect], means: str = "") -> str:
-    """Say whether a setting matters: its linear effect or its curvature may show it."""
+    """Say whether a setting has an effect: its linear effect or its curvature may show it."""
     straight, bent = effects[name], effects.get(f"curvature of {name}")
     found = f"{interval(straight.estimate)} {straight.unit}"
     if bent is not None and shown(bent):
-        alone = "" if shown(straight) else " (by itself not shown)"
-        curved = f"as a curvature, {bent.unit}, {interval(bent.estimate)}"
-        return f"{what} was shown to matter{means}: {found}{alone}, and {curved}"
+        alone = "" if shown(straight) else " (not significant by itself)"
+        curved = f"a curvature ({bent.unit}) of {interval(bent.estimate)}"
+        return f"{what} has a significant effect{means}: {found}{alone}, and {curved}"
     if shown(straight):
-        return f"{what} was shown to matter{means}: {found}"
-    return f"that {what} matters was not shown{means}: {found}"
+        return f"{what} has a significant effect{means}: {found}"
+    return f"no significant effect of {what} was found{means}: {found}"
 
 
 def _left_out(result: Scaled) -> list[str]:
@@ -133,26 +136,27 @@ def _left_out(result: Scaled) -> list[str]:
             why = f"its best learning rate is the {choice.end}"
             remedies += [SEE_WHY] * choice.hidden + [WIDER] * choice.outside
         elif size in result.without_rate:
-            why = "every learning rate failed with some tuning seed"
+            why = "every learning rate failed with at least one tuning seed"
             remedies.append(SEE_WHY)
         elif result.fits and size not in left:
             why = "all of its compared trials failed"
             remedies.append(SEE_WHY)
         else:
             continue
-        told.append(f"Of B = {size} nothing is concluded: {why}.")
+        told.append(f"B = {size} is excluded: {why}.")
     told += dict.fromkeys(remedies)
     if result.fits and len(left) == 1:
-        told.append(f"All of this is of B = {left[0]}: nothing is concluded of the batch size.")
+        told.append(f"All findings are for B = {left[0]}: no effect of batch size was estimated.")
     return told
 
 
 def _layer(result: Scaled, effect: Effect) -> str:
-    verb = "was shown" if shown(effect) else "was not shown"
     reference, *_ = levels(result.fitted, "layer")
-    instead = "" if reference is None else f", in place of layer {reference},"
+    instead = "" if reference is None else f" instead of layer {reference}"
     what = f"fusing layer {effect.name.removeprefix(LAYER)} with the last{instead}"
-    return f"That {what} matters {verb}: {interval(effect.estimate)}."
+    if shown(effect):
+        return f"{_capital(what)} has a significant effect: {interval(effect.estimate)}."
+    return f"No significant effect of {what} was found: {interval(effect.estimate)}."
 
 
 def _batches(result: Scaled, effects: dict[str, Effect]) -> list[str]:
@@ -163,10 +167,10 @@ def _batches(result: Scaled, effects: dict[str, Effect]) -> list[str]:
         effect = effects.get(f"granularity {level}")
         if effect is None:
             continue
-        verb = "was shown" if shown(effect) else "was not shown"
+        verb = "has a" if shown(effect) else "has no"
         told.append(
-            f"That it matters how the same pairs are put into batches ({DRAWN[str(level)]}, in "
-            f"place of {DRAWN[str(reference)]}) {verb}: {interval(effect.estimate)}."
+            f"How the same pairs are put into batches ({DRAWN[str(level)]}, instead of "
+            f"{DRAWN[str(reference)]}) {verb} significant effect: {interval(effect.estimate)}."
         )
     return told
 

@@ -134,13 +134,14 @@ def terms(cells: Sequence[Cell]) -> Terms:
             kept.append(term)
         elif term.main:
             raise UserError(
-                f"the study's configurations do not tell the effect of {term.name} from "
+                f"the study's configurations do not separate the effect of {term.name} from "
                 f"{mixed_with}",
-                "Add configurations that vary the one without the other.",
+                "Add configurations that vary one without the other.",
             )
         else:
             refused.append(
-                f"{term.name} is not fitted: these configurations do not tell it from {mixed_with}"
+                f"{term.name} is not fitted: these configurations do not separate it from "
+                f"{mixed_with}"
             )
     return Terms(tuple(kept), tuple(refused))
 
@@ -186,7 +187,7 @@ def _curved(cells: Sequence[Cell], factor: Factor) -> list[Term]:
 
     line = np.polyfit(values, parabola(values), deg=1)
     column = parabola(places) - np.polyval(line, places)
-    return [Term(f"curvature of {SYMBOLS[factor]}", "middle less ends", column)]
+    return [Term(f"curvature of {SYMBOLS[factor]}", "middle minus ends", column)]
 
 
 def _against(cells: Sequence[Cell], factor: Factor) -> list[Term]:

@@ -1,8 +1,8 @@
 """The findings about a response, as sentences, and the notation for effects.
 
 An effect is shown if its p-value, adjusted for all effects of the response, is below 5 %. If its
-interval contains 0, or its adjusted p-value is 5 % or more, it "was not shown". That does not mean
-that there is no effect.
+interval contains 0, or its adjusted p-value is 5 % or more, no significant effect was found. That
+does not mean that there is no effect.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tuner.wording import between, count, listed, number, p_value, points
 
 LEVEL = 0.05
 """The significance level: an effect with a smaller adjusted p-value is shown."""
-TOGETHER = "all effects considered together"
+TOGETHER = "after adjustment for all effects"
 """The meaning of an adjusted p-value."""
 ALIKE = "the combinations of the other settings that have every level"
 """The basis of means where cells are missing, so that means are comparable."""
@@ -33,9 +33,9 @@ def main_findings(result: Scaled, response: str) -> list[str]:
     fit = result.fits[response]
     by_name = {effect.name: effect for effect in fit.effects}
     told = [
-        f"Response: mean dev accuracy on the {named(result, response)}; "
-        f"intervals are over seeds and pairs of the dev sets, each of one effect alone; p-values "
-        f"are adjusted for {count(len(fit.effects), 'effect')} (Holm); every effect is at the "
+        f"Response: mean dev accuracy on the {named(result, response)}. "
+        f"Intervals account for seeds and dev pairs; each is for one effect alone. p-values are "
+        f"adjusted for {count(len(fit.effects), 'effect')} (Holm). Each effect holds at the "
         f"average of the other settings' levels."
     ]
     for name, (factor, symbol) in STRAIGHT.items():
@@ -56,12 +56,13 @@ def _verdict(effect: Effect) -> str:
     """Return the verdict on one effect, without a full stop."""
     estimate = effect.estimate
     p = p_value(effect.adjusted)
-    what = f"{effect.name}, {effect.unit}"
+    kind = "" if effect.name.startswith("curvature") else "effect of "
+    what = f"{kind}{effect.name} ({effect.unit})"
     if shown(effect):
-        return f"An effect was shown of {what}: {interval(estimate)}, {p}"
+        return f"A significant {what} was found: {interval(estimate)}, {p}"
     if estimate.low <= 0 <= estimate.high:
-        return f"An effect was not shown of {what}: {interval(estimate)}"
-    return f"An effect was not shown of {what}, {TOGETHER}: {interval(estimate)}, {p}"
+        return f"No {what} was found: {interval(estimate)}"
+    return f"No significant {what} was found {TOGETHER}: {interval(estimate)}, {p}"
 
 
 def _means(symbol: str, means: Mapping[Level, Estimate]) -> str:
@@ -78,10 +79,10 @@ def _interactions(fit: Fit) -> list[str]:
         each = "; ".join(
             f"{e.name} ({e.unit}) {interval(e.estimate)}, {p_value(e.adjusted)}" for e in found
         )
-        told.append(f"What one setting does was shown to depend on another: {each}.")
+        told.append(f"Significant interactions: {each}.")
     if missed := [effect for effect in crossed if not shown(effect)]:
         each = "; ".join(map(_missed, missed))
-        told.append(f"Interactions that were not shown, {TOGETHER}: {each}.")
+        told.append(f"Interactions that are not significant {TOGETHER}: {each}.")
     return told
 
 
@@ -90,29 +91,30 @@ def _control(result: Scaled, fit: Fit) -> list[str]:
     reference, *others = levels(result.fitted, "granularity")
     if not others:
         return [
-            f"Granularity was {reference} throughout: whether it matters how pairs are put into "
-            f"batches, beside which pairs they are, is not asked here."
+            f"Granularity was {reference} throughout, so this study does not separate the effect "
+            f"of how pairs are put into batches from the effect of which pairs they are."
         ]
     told = []
     for level in others:
         effect = next(each for each in fit.effects if each.name == f"granularity {level}")
         estimate = effect.estimate
         what = (
-            f"Control, granularity {level} against {reference}, the same data batched otherwise: "
+            f"Control, granularity {level} against {reference}, the same data in other batches: "
             f"{interval(estimate)}"
         )
         if shown(effect):
             better = level if estimate.value > 0 else reference
             told.append(
-                f"{what}, {p_value(effect.adjusted)}; how pairs are put into batches was shown to "
-                f"matter, beside which pairs they are, and {better} was the better."
+                f"{what}, {p_value(effect.adjusted)}. How pairs are put into batches has an "
+                f"effect of its own: {better} is significantly better."
             )
         else:
             bound = max(abs(estimate.low), abs(estimate.high))
             told.append(
-                f"{what}, {p_value(effect.adjusted)}; a difference was not shown, {TOGETHER}, so "
-                f"that nothing here speaks for how pairs are put into batches rather than for the "
-                f"cross-lingual data in them; the interval leaves room for {bound:.2f} points."
+                f"{what}, {p_value(effect.adjusted)}. No significant difference was found "
+                f"{TOGETHER}, so there is no evidence for an effect of how pairs are put into "
+                f"batches, apart from that of the cross-lingual data in them. The interval does "
+                f"not exclude a difference of {bound:.2f} points."
             )
     return told
 
@@ -129,30 +131,30 @@ def _plateau(result: Scaled, fit: Fit) -> list[str]:
     margin = f"{plateau.margin:g} points"
     since = plateau.size or min(compared)
     skipped = [size for size in result.sizes if since < size < largest and size not in compared]
-    aside = f", B = {listed(skipped)} left out," if skipped else ""
+    aside = f", excluding B = {listed(skipped)}," if skipped else ""
     other = "other larger B" if skipped else "larger B"
     if plateau.size is not None:
         smaller = _no_worse(plateau.size, fit.means["effective_size"])
         bound = plateau.bounds[plateau.size]
         if bound < 0:
             return [
-                f"Beyond B = {plateau.size}{aside} nothing is gained: {up_to}, every {other} is "
-                f"lower, by at least {points(-bound).removeprefix('+')} points (all such bounds "
-                f"together 95 %){smaller}."
+                f"Beyond B = {plateau.size}{aside} there is no gain: {up_to}, accuracy at every "
+                f"{other} is lower by at least {points(-bound).removeprefix('+')} points "
+                f"(simultaneous 95 % bounds){smaller}."
             ]
         return [
-            f"Beyond B = {plateau.size}{aside} nothing is gained that counts: {up_to}, the gain of "
-            f"any {other} over it is at most {points(bound)} points, and less than {margin} counts "
-            f"as nothing (all such bounds together 95 %){smaller}."
+            f"Beyond B = {plateau.size}{aside} there is no relevant gain: {up_to}, the gain of any "
+            f"{other} over it is at most {points(bound)} points (simultaneous 95 % bounds), and a "
+            f"gain below {margin} is not relevant{smaller}."
         ]
     each = ", ".join(
         f"{points(bound)} over B = {size} (estimated {points(plateau.gains[size])})"
         for size, bound in plateau.bounds.items()
     )
     return [
-        f"A B beyond which nothing is gained was not shown: {up_to}{aside or ','} a larger B may "
-        f"gain up to {each} (all bounds together 95 %), and only less than {margin} counts as "
-        f"nothing."
+        f"No B was found beyond which there is no relevant gain: {up_to}{aside or ','} a larger B "
+        f"may gain up to {each} (simultaneous 95 % bounds). Only a gain below {margin} is not "
+        f"relevant."
     ]
 
 
@@ -172,20 +174,21 @@ def _misfit(fit: Fit) -> list[str]:
     if fit.missing:
         told.append(
             f"{count(len(fit.missing), 'combination')} of the levels "
-            f"{'was' if len(fit.missing) == 1 else 'were'} not fitted: what is fitted is no full "
-            f"factorial. Effects are of all that is, means by level of {ALIKE}."
+            f"{'was' if len(fit.missing) == 1 else 'were'} not fitted, so the fitted design is not "
+            f"a full factorial. Effects are over all fitted configurations; means by level are "
+            f"over {ALIKE}."
         )
     if fit.lack is None:
-        told.append("There are as many effects as configurations: a misfit cannot be seen.")
+        told.append("There are as many effects as configurations, so lack of fit cannot be tested.")
     elif fit.lack.p < LEVEL:
         told.append(
-            f"The configurations depart from the fitted form ({p_value(fit.lack.p)}; about "
-            f"{fit.departure:.2f} points, root mean square): the effects are averages, and the "
-            f"means by B and β say more."
+            f"The configurations depart significantly from the fitted model "
+            f"({p_value(fit.lack.p)}; about {fit.departure:.2f} points, root mean square). The "
+            f"effects are therefore averages; the means by B and β say more."
         )
     else:
         told.append(
-            f"A departure of the configurations from the fitted form was not shown "
+            f"No significant departure of the configurations from the fitted model was found "
             f"({p_value(fit.lack.p)})."
         )
     return told
@@ -196,9 +199,9 @@ def other_findings(result: Scaled, response: str) -> str:
     fit = result.fits[response]
     found = [f"{e.name} ({e.unit}) {interval(e.estimate)}" for e in fit.effects if shown(e)]
     missed = [_missed(effect) for effect in fit.effects if is_main(effect) and not shown(effect)]
-    told = [f"shown: {'; '.join(found)}" if found else "no effect was shown"]
+    told = [f"significant effects are {'; '.join(found)}" if found else "no effect is significant"]
     if missed:
-        told.append(f"of the main effects not shown, {TOGETHER}: {'; '.join(missed)}")
+        told.append(f"main effects not significant {TOGETHER} are {'; '.join(missed)}")
     there = f"On the {named(result, response)}"
     return " ".join(f"{there}, {each}." for each in told)
 
@@ -222,8 +225,8 @@ def ends(estimate: Estimate) -> str:
 
 
 def interval(estimate: Estimate) -> str:
-    """Format an estimate, as `+1.20 points (95 % interval +0.40 to +2.00)`."""
-    return f"{points(estimate.value)} points (95 % interval {ends(estimate)})"
+    """Format an estimate, as `+1.20 points (95 % CI +0.40 to +2.00)`."""
+    return f"{points(estimate.value)} points (95 % CI {ends(estimate)})"
 
 
 def is_main(effect: Effect) -> bool:

@@ -33,7 +33,7 @@ class Effect:
     Attributes:
         name: name in words, for example `β`, `k = 2`, `β × log₂ B`.
         unit: unit in words: `from β = 0 to 1` for lowest to highest level, `per doubling`,
-            `against ...`. For a curvature it is `middle less ends`: the height of the parabola
+            `against ...`. For a curvature it is `middle minus ends`: the height of the parabola
             midway between the lowest and the highest level, above the mean of these two ends.
         estimate: the estimate, in points.
         adjusted: its p-value with Holm's correction for all effects of the fit.

@@ -104,10 +104,10 @@ class Scaled:
         design = study.design
         if not isinstance(design, ScalingDesign):
             raise UserError(
-                f"{record.name} is no scaling study: it has no planned, unpruned points",
-                "What a search let live is not missing at random, and a scaling model of it would "
-                "mislead. Plan a study with a design block of kind scaling, as in "
-                "search_spaces/nano_scaling.yaml.",
+                f"{record.name} is not a scaling study: it has no planned, unpruned points",
+                "ASHA chose which trials of a search are complete: the others are not missing at "
+                "random, and a scaling model would mislead. Plan a study with a design block of "
+                "kind scaling, as in search_spaces/nano_scaling.yaml.",
             )
         assert not any(trial.tests for trial in record.trials), "test is for confirm alone"
         protocol = protocol_of(record)
@@ -274,14 +274,14 @@ def _why_not(chosen: Mapping[int, Choice], fitted: Sequence[Cell], paired: Seque
     if all(choice.at_edge for choice in chosen.values()):
         return "the best learning rate of every B that has one may not be the best there is"
     if not fitted:
-        return "all trials failed at every B whose learning rate lies at no edge"
+        return "all trials failed at every B whose learning rate is not at an edge of the grid"
     if len(fitted) == 1:
-        return f"of all configurations one alone is not left out ({fitted[0]})"
+        return f"all configurations but one are excluded ({fitted[0]} is left)"
     if not paired:
         return "no seed is complete in all configurations"
     if len(paired) == 1:
         return (
-            f"only seed {paired[0]} is complete in all configurations that are not left out: with "
-            f"one, nothing is known of other seeds"
+            f"only seed {paired[0]} is complete in all configurations that are not excluded, and "
+            f"one seed says nothing about other seeds"
         )
     return ""

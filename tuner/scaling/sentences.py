@@ -53,7 +53,7 @@ def _held(result: Scaled) -> str:
         what = f"{pairs:,} pairs, whatever its B: a larger B takes fewer steps"
     else:
         what = f"{-(-pairs // REFERENCE_BATCH):,} steps, whatever its B: a larger B sees more pairs"
-    return f"Every trial has a budget of {what}; none was stopped early."
+    return f"Every trial has a budget of {what}. No trial was stopped early."
 
 
 def _rates(result: Scaled) -> list[str]:
@@ -63,12 +63,12 @@ def _rates(result: Scaled) -> list[str]:
     ]
     if chosen:
         left = any(each.diverged or each.failed for each in result.choices.values())
-        of = f"{listed(tuning.lr, number)}{' that was eligible' if left else ''}"
+        of = f"the {'eligible ' if left else ''}one of {listed(tuning.lr, number)}"
         at = ", ".join(f"{name} {value}" for name, value in tuning.at.items())
         told.append(
-            f"The learning rate of each B is the one of {of} with the highest "
+            f"The learning rate of each B is {of} with the highest "
             f"{result.objective}, over seeds {listed(tuning.seeds)}, which are not "
-            f"compared{f', at {at}' if at else ''}: {', '.join(chosen)}; at other settings "
+            f"compared{f', at {at}' if at else ''}: {', '.join(chosen)}. At other settings "
             f"another rate may be the best."
         )
     for size, choice in result.choices.items():
@@ -76,19 +76,21 @@ def _rates(result: Scaled) -> list[str]:
         if choice.at_edge:
             told.append(
                 f"At B = {size} the chosen rate, {number(choice.lr)}, is the {choice.end}, and a "
-                f"better one may lie beyond it: B = {size} is left out of all effects and means "
+                f"better one may lie beyond it. B = {size} is excluded from all effects and means "
                 f"below."
             )
     for size in result.without_rate:
-        told.append(f"At B = {size} every rate failed with some seed: nothing was compared there.")
+        told.append(
+            f"At B = {size} every rate failed with at least one seed, so no trial is compared."
+        )
     return told
 
 
 def _ineligible(size: int, choice: Choice) -> list[str]:
     """List the learning rates that were not eligible, with reasons."""
     why = {
-        "with some seed training diverged": choice.diverged,
-        "some seed failed": choice.failed,
+        "training diverged with at least one seed": choice.diverged,
+        "at least one seed failed": choice.failed,
     }
     return [
         f"At B = {size}, {listed(rates, number)} {_were(len(rates))} not eligible: {what}."
@@ -105,37 +107,37 @@ def _close(choice: Choice) -> str:
     if second == choice.lr or 100 * behind[second] > CLOSE:
         return ""
     if behind[second] == 0:
-        return f" (as high as at {second:g}, and the lower)"
+        return f" (tied with {second:g}; the lower rate is taken)"
     return f" ({points(100 * behind[second]).removeprefix('+')} points above {second:g})"
 
 
 def _trials(result: Scaled) -> list[str]:
     told = []
     if not result.tuned:
-        told.append("Trials that choose learning rates have not all ended.")
+        told.append("Not all trials that choose learning rates have ended.")
     elif result.left:
         verb = "has" if result.left == 1 else "have"
         told.append(f"{count(result.left, 'compared trial')} of the plan {verb} not ended.")
     if result.failed:
         told.append(
             f"{count(len(result.failed), 'compared trial')} failed "
-            f"({listed(result.failed, '{:03d}'.format)}): a seed that is not complete in all "
-            f"fitted configurations is left out of all of them, and what failed may differ from "
-            f"what did not."
+            f"({listed(result.failed, '{:03d}'.format)}). A seed that is not complete in all "
+            f"fitted configurations is excluded from all of them. Failed trials may differ from "
+            f"the others."
         )
     if result.empty:
-        told.append(f"Every seed failed of {_cells(result.empty)}: left out.")
+        told.append(f"Excluded, because every seed failed: {_cells(result.empty)}.")
     if result.collapsed:
         told.append(
             f"{count(len(result.collapsed), 'compared trial')} collapsed "
             f"({listed(result.collapsed, '{:03d}'.format)}), at or below the "
-            f"{result.majority:.2%} of always giving the most frequent label; collapsed trials "
-            f"count like the others."
+            f"{result.majority:.2%} of always giving the most frequent label. Collapsed trials "
+            f"are included like the others."
         )
     if result.fits:
         told.append(
-            f"What follows rests on {count(len(result.fitted), 'configuration')} with seeds "
-            f"{listed(result.paired)}."
+            f"The effects below are estimated from {count(len(result.fitted), 'configuration')} "
+            f"with seeds {listed(result.paired)}."
         )
     return told
 
@@ -143,20 +145,24 @@ def _trials(result: Scaled) -> list[str]:
 def _limits(result: Scaled) -> list[str]:
     told = []
     if "targets" not in result.languages:
-        told.append("Dev of the targets was not recorded: nothing is said of transfer.")
+        told.append(
+            "Dev scores of the targets were not recorded, so nothing can be said about transfer."
+        )
     elif result.chose:
         told.append(
-            f"Dev of {listed(result.chose)} was among what chose the learning rates, and is the "
-            f"response, too."
+            f"Dev scores of {listed(result.chose)} are the response, and they also helped to "
+            f"choose the learning rates."
         )
     else:
-        told.append("Dev of the targets is the response, and chose nothing.")
+        told.append(
+            "Dev scores of the targets are the response. They were not used to choose anything."
+        )
     told.append("Test was not read.")
     data = result.study.data.source
     told.append(
-        "All of it is of nano's artificial languages, and says nothing of natural ones."
+        "All findings are for nano's artificial languages and say nothing about natural ones."
         if data == "nano"
-        else "All of it is of this encoder, these data and these levels, and of no others."
+        else "All findings are for this encoder, these data and these levels only."
     )
     told.append(f"Claim: {result.claim}.")
     return told

@@ -43,7 +43,7 @@ class Asha:
             rung: one of the rungs, in pairs.
             value: the objective at that rung; must be finite.
         """
-        assert rung in self._values, f"{rung} is no rung of {list(self._values)}"
+        assert rung in self._values, f"{rung} is not a rung of {list(self._values)}"
         assert math.isfinite(value), f"trial {trial} reported {value}: a failure, not a value"
         if (trial, rung) not in self._stopped:
             known = self._values[rung]

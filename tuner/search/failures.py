@@ -48,7 +48,7 @@ def verdict(trial: TrialRecord, resources: ResourcesConfig) -> tuple[Verdict, st
     match latest.kind:
         case "out_of_memory":
             if micro_size(trial, resources.workers) == 0:
-                return "failed", f"not even one pair fits: {latest.reason}"
+                return "failed", f"not even one pair fits in memory: {latest.reason}"
             return "again", latest.reason
         case "lost":
             in_place = _lost_in_place(trial)
@@ -90,7 +90,7 @@ def all_alike(trials: Collection[TrialRecord]) -> str:
     others_came_on = any(trial.evaluations or trial.state == "completed" for trial in trials)
     if len(failed) < ALIKE or others_came_on or len({_gist(failure) for failure in failed}) > 1:
         return ""
-    return f"the first {len(failed)} trials all failed alike: {failed[-1].reason}"
+    return f"the first {len(failed)} trials all failed in the same way: {failed[-1].reason}"
 
 
 def _gist(failure: Failure) -> tuple[str, str]:

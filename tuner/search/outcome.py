@@ -37,7 +37,7 @@ class Outcome:
         if kind == "disk_full":
             error: UserError = StorageFull(folder)
         else:
-            go_on = f"Put that right, then go on with: {command('resume', folder)}"
+            go_on = f"Fix this, then go on with: {command('resume', folder)}"
             error = UserError(f"trial {number} cannot be trained: {why}", go_on)
         return cls("interrupted", error.problem, error)
 
@@ -45,7 +45,7 @@ class Outcome:
     def at_the_end(cls, interrupted: bool, no_room: bool) -> Self:
         """Return the outcome when no trial is left, none fits the budget, or a user interrupted."""
         if interrupted:
-            return cls("interrupted", "resume goes on with it")
+            return cls("interrupted", "resume continues it")
         return cls("completed", NO_ROOM if no_room else "")
 
     def of(self, study: StudyRecord) -> Self:
@@ -57,7 +57,7 @@ class Outcome:
             return self
         if _unfinished(study):
             why = f"{self.reason}: " if self.reason else ""
-            why += "the confirmation has not come to its end"
+            why += "the confirmation has not ended"
             return replace(self, state="interrupted", reason=why)
         ended = sum(trial.state in ENDED for trial in study.trials)
         left = len(study.trials) - ended
@@ -65,7 +65,7 @@ class Outcome:
         if not study.complete:
             if self.reason and left == len(study.trials):
                 return replace(self, state="interrupted", reason=f"{self.reason}; {reason}")
-            reason = f"no trial reached full budget: {reason}"
+            reason = f"no trial reached the full budget: {reason}"
         reason += f"; {self.reason}" if self.reason else ""
         return replace(self, state="completed" if study.complete else "failed", reason=reason)
 

@@ -56,7 +56,7 @@ def table_of(
             raise UserError(
                 f"the record does not say which {split} pairs of {each.name} were classified right "
                 f"({type(error).__name__}: {error})",
-                "Restore the journal from a backup, or run the study anew.",
+                "Restore the journal from a backup, or run the study again.",
             ) from error
         right.append(np.stack(seeds))
         components.append(own)

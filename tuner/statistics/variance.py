@@ -164,8 +164,8 @@ def parts_of(table: Table) -> Parts:
     totals, weights = table.totals, table.weights
     if len(weights) < 2:
         raise UserError(
-            "the pairs evaluated are all connected by shared sentences: one component, from which "
-            "no interval over items can be made",
+            "all evaluated pairs are connected by shared sentences: with one component, no "
+            "interval over items can be estimated",
             "Evaluate on a set with more than one group of pairs that share no sentence.",
         )
     seeds, scores = len(totals), table.scores

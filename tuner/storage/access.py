@@ -148,8 +148,8 @@ def probe(folder: Place) -> float:
         remove(path)
     if not alone:
         raise UserError(
-            f"the object store of {folder} overwrites what is to be created (it does not know "
-            "If-None-Match): two drivers on one study could not be told apart",
+            f"the object store of {folder} overwrites an object instead of refusing to create it "
+            "again (it ignores If-None-Match), so two drivers could work on one study",
             "Use another store, or a newer version of it: AWS S3 and Google Cloud Storage do.",
         )
     return now
@@ -159,7 +159,9 @@ def _content(path: Path) -> bytes:
     """Read a regular file; others are refused: a pipe may never end, a link may lead anywhere."""
     found = os.lstat(path)
     if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
-        raise UserError(f"{path} is no file of a study", "Restore it from a backup, or remove it.")
+        raise UserError(
+            f"{path} is not a file of a study", "Restore it from a backup, or remove it."
+        )
     return path.read_bytes()
 
 
@@ -173,8 +175,8 @@ def _create_file(path: Path, content: bytes) -> bool:
     except OSError as error:
         if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
             raise UserError(
-                f"{path.parent} is on a network file system without hard links, by which a driver "
-                "makes sure that it is alone",
+                f"{path.parent} is on a network file system without hard links, which a driver "
+                "needs to make sure that no other driver works on the study",
                 "Keep the study on a local disk, on NFS, or in an object store (s3://, gs://).",
             ) from error
         raise
@@ -222,10 +224,10 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _unusable(where: Place, reason: str) -> UserError:
-    remedy = "See that it exists, and that you may read and write there."
+    remedy = "Check that it exists, and that you may read and write there."
     if not isinstance(where, Path):
         remedy = (
-            "See that the bucket exists and can be reached, and that credentials for it are in "
-            "the environment."
+            "Check that the bucket exists and can be reached, and that the environment has "
+            "credentials for it."
         )
     return UserError(f"{where} cannot be used: {' '.join(reason.split())[:300]}", remedy)

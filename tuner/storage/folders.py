@@ -93,7 +93,7 @@ def fetched(folder: Place, names: Sequence[str]) -> Iterator[Path]:
     for path in (folder, *(folder / name for name in names)):
         mode = os.lstat(path).st_mode
         if not (stat.S_ISREG(mode) or (path == folder and stat.S_ISDIR(mode))):
-            raise ValueError(f"{path} is no plain file")
+            raise ValueError(f"{path} is not a regular file")
     yield folder
 
 

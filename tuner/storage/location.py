@@ -51,15 +51,15 @@ def located(text: str | Place) -> Place:
     bucket, *keys = url["rest"].rstrip("/").split("/")
     if "@" in url["rest"]:
         raise UserError(
-            f"a storage {url['scheme']}://…@… has credentials in it, which would be written down",
-            "Give them by the environment, for instance AWS_ACCESS_KEY_ID and "
+            f"the storage {url['scheme']}://…@… contains credentials, which would be stored",
+            "Give them in the environment, for instance AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY, or by the machine's role.",
         )
     if not _BUCKET.fullmatch(bucket) or not all(map(_KEY.fullmatch, keys)):
         raise UserError(
-            f"{text!r} is no folder of an object store",
-            f"{allowed} Buckets have lower-case letters, digits, . and - in their names; folders "
-            "letters, digits and _ . = + -",
+            f"{text!r} is not a folder of an object store",
+            f"{allowed} The name of a bucket may have lower-case letters, digits, . and -; the "
+            "name of a folder letters, digits and _ . = + -",
         )
     module, extra = LIBRARIES[url["scheme"]]
     if find_spec(module) is None:
@@ -96,8 +96,8 @@ def study_folder(study: str, storage: str) -> Place:
     folder = located(study) if "/" in study else located(storage) / study
     if not NAME.fullmatch(folder.name if "/" in study else study):
         raise UserError(
-            f"{study!r} names no study: a study's name is letters, digits, - and _, at most 64",
-            "Give its name, with --storage where it is not in ./studies, or its folder.",
+            f"{study!r} cannot name a study: a name is letters, digits, - and _, at most 64",
+            "Give the study's name, with --storage if it is not in ./studies, or its folder.",
         )
     return folder
 

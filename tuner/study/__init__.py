@@ -77,13 +77,15 @@ class StudyConfig(Part):
         description="names the study's folder and its MLflow run",
         json_schema_extra={"pattern": f"^{NAME.pattern}$"},
     )
-    description: str = Field("", description="what the study asks, in a sentence or two")
+    description: str = Field(
+        "", description="question that the study answers, in a sentence or two"
+    )
     storage: Storage = Field(
         Path("studies"),
         validate_default=True,
         description="folder that holds the studies, or s3://bucket/folder, gs://bucket/folder",
     )
-    data: DataConfig = Field(description="where the pairs come from; its keys follow `source`")
+    data: DataConfig = Field(description="the sentence pairs; `source` determines the other keys")
     encoder: EncoderConfig = EncoderConfig()
     languages: LanguagesConfig
     protocol: ProtocolConfig = ProtocolConfig()
@@ -91,16 +93,18 @@ class StudyConfig(Part):
     scheduler: SchedulerConfig = SchedulerConfig()
     sampler: SamplerConfig = SamplerConfig()
     trial: dict[str, Any] = Field({}, description="fixed settings of every trial, by dotted name")
-    space: Space = Field(Space(), description="what varies, by dotted name")
+    space: Space = Field(Space(), description="settings that vary, by dotted name")
     require: tuple[Annotated[str, AfterValidator(_parsed)], ...] = Field(
         (),
         max_length=100,
-        description="what has to hold between the settings of a trial, as in "
+        description="rules that the settings of every trial must satisfy, such as "
         "batch.effective_size >= batch.micro_size",
     )
-    baseline: dict[str, Any] | None = Field(None, description="run first, protected from ASHA")
+    baseline: dict[str, Any] | None = Field(
+        None, description="settings of the first trial, which ASHA never stops"
+    )
     design: DesignConfig | None = Field(
-        None, description="instead of a search: trials that are planned, none of them pruned"
+        None, description="planned trials in place of a search; none of them is pruned"
     )
     resources: ResourcesConfig = ResourcesConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
@@ -216,7 +220,7 @@ class StudyConfig(Part):
 
     def baseline_config(self) -> TrialConfig:
         """Return the control's configuration: the baseline's settings on top of the fixed ones."""
-        return compose(self.trial, self.baseline or {}, "the baseline is no valid trial")
+        return compose(self.trial, self.baseline or {}, "the baseline is not a valid trial")
 
     def corner_configs(self) -> Iterator[TrialConfig]:
         """Yield the configurations on which all checks of trials run before a study starts.
@@ -238,8 +242,8 @@ class StudyConfig(Part):
         budget = self.budget
         if budget.gpu_hours is not None and self.resources.gpus_per_trial == 0:
             raise ValueError(
-                "budget.gpu_hours limits GPUs, and resources.gpus_per_trial is 0: "
-                "limit budget.wall or budget.total_pairs"
+                "budget.gpu_hours limits GPU time, but resources.gpus_per_trial is 0: "
+                "set budget.wall or budget.total_pairs instead"
             )
         searched = (budget.total_pairs or inf) * (1 - budget.confirm_share)
         if searched < budget.pairs_per_trial:
@@ -274,8 +278,8 @@ def _none_feasible(tally: Tally) -> str:
     looked_at = f"{'the ' if tally.complete else ''}{tally.points:,}"
     looked_at += "" if tally.complete else " random"
     return (
-        f"none of {looked_at} points of the space keeps the requirements; {most!r} excludes most "
-        f"({tally.excluded[most]:,})"
+        f"none of {looked_at} points of the space satisfies the requirements; {most!r} excludes "
+        f"the most points ({tally.excluded[most]:,})"
     )
 
 

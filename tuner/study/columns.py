@@ -43,13 +43,13 @@ class ColumnsConfig(Part):
 
     id: Column | None = Field(
         "id",
-        description="the same id is the same pair in every language; null: joined by order of rows",
+        description="identifies a pair across languages; null: pairs are matched by row order",
     )
     sentence1: Column = Field("sentence1", description="the first sentence")
     sentence2: Column = Field("sentence2", description="the second sentence")
     label: Column = Field("label", description="the class")
     language: Column | None = Field(
-        None, description="the language of a row, where one table holds all languages"
+        None, description="the language of each row, if one table holds all languages"
     )
 
     @field_validator("*", mode="before")
@@ -65,15 +65,15 @@ class ColumnsConfig(Part):
         if len({isinstance(name, int) for name in named.values()}) > 1:
             words = ", ".join(f"{key}: {name}" for key, name in named.items())
             raise ValueError(
-                f"columns must all have names, or all have numbers in a file without a header, got "
-                f"{words} (id: null where there are no ids)"
+                f"columns must all be names, or all be numbers for a file without a header, got "
+                f"{words} (write id: null if there are no ids)"
             )
         if len(set(named.values())) < len(named):
             words = ", ".join(f"{key}: {name}" for key, name in named.items())
-            raise ValueError(f"columns must be different ones, got {words}")
+            raise ValueError(f"columns must be distinct, got {words}")
         if (LANGUAGE in str(self.sentence1)) != (LANGUAGE in str(self.sentence2)):
             raise ValueError(
-                f"sentence1 and sentence2 must both have {LANGUAGE} in them, or neither: got "
+                f"sentence1 and sentence2 must both contain {LANGUAGE}, or neither, got "
                 f"{self.sentence1} and {self.sentence2}"
             )
         return self
@@ -101,10 +101,10 @@ class SplitFile(Part):
     """The file or files of a split. A path alone is enough: `dev: data/{language}/dev.tsv`."""
 
     path: str = Field(
-        description="one file a language with {language} in it, else one of all languages"
+        description="one file for each language if it contains {language}, else one file of all"
     )
     columns: ColumnsConfig | None = Field(
-        None, description="what its columns are called, in place of data.columns"
+        None, description="names of its columns, in place of data.columns"
     )
 
     @classmethod
@@ -140,16 +140,16 @@ def check_told_apart(what: str, pattern: str, key: str, columns: ColumnsConfig) 
         ValueError: none of the three is used, or several are.
     """
     ways = {
-        f"{what} has {LANGUAGE} in it": LANGUAGE in pattern,
+        f"{what} contains {LANGUAGE}": LANGUAGE in pattern,
         f"{key}.language names a column": columns.language is not None,
-        f"{key}.sentence1 has {LANGUAGE} in it": columns.wide,
+        f"{key}.sentence1 contains {LANGUAGE}": columns.wide,
     }
     used = [way for way, is_used in ways.items() if is_used]
     if not used:
         raise ValueError(
-            f"{what} has no {LANGUAGE} in it, so it is one table of all languages: name the column "
-            f"that tells them apart in {key}.language, or the columns of each language, as "
-            f"{key}.sentence1: sentence1_{LANGUAGE}"
+            f"{what} does not contain {LANGUAGE}, so it is one table of all languages: name the "
+            f"column that holds the language in {key}.language, or the columns of each language, "
+            f"as in {key}.sentence1: sentence1_{LANGUAGE}"
         )
     if len(used) > 1:
-        raise ValueError(f"{' and '.join(used)}, and one of them is enough: leave the others out")
+        raise ValueError(f"{' and '.join(used)}, but only one is needed: leave the others out")

@@ -33,8 +33,8 @@ Label = StrictStr | StrictInt | StrictBool
 Translated = tuple[str, ...] | None
 
 TRANSLATED = (
-    "languages whose training text is machine translation, [] for none, null where it is not "
-    "known: the claim of every result depends on it"
+    "languages whose training text is machine-translated, [] for none, null if this is "
+    "unknown: the claim of every result depends on it"
 )
 
 
@@ -48,9 +48,11 @@ class DirectoryData(Part):
     """PAWS-X as it is published: FOLDER/LANGUAGE/{train or translated_train,dev_2k,test_2k}.tsv."""
 
     source: Literal["directory"] = Field(description="a folder in the official layout of PAWS-X")
-    path: Path = Field(description="the folder that holds one folder a language, as en/dev_2k.tsv")
+    path: Path = Field(
+        description="the folder that holds one folder for each language, as in en/dev_2k.tsv"
+    )
     machine_translated: Translated = Field(
-        None, description=f"{TRANSLATED}. translated_train.tsv says it of itself"
+        None, description=f"{TRANSLATED}. The name translated_train.tsv implies it"
     )
 
     @field_validator("path")
@@ -62,11 +64,11 @@ class DirectoryData(Part):
 class AnyCorpus(Part):
     """The settings that corpora of any layout share."""
 
-    columns: ColumnsConfig = Field(ColumnsConfig(), description="what the columns are called")
+    columns: ColumnsConfig = Field(ColumnsConfig(), description="names of the columns")
     labels: tuple[Label | tuple[Label, ...], ...] | None = Field(
         None,
-        description="the classes in their order, two or more; a class that the data write in "
-        "several ways is a list, its name first, as [contradiction, contradictory]. Other labels "
+        description="the classes in order, two or more. If the data write a class in several ways, "
+        "give a list with its name first, as in [contradiction, contradictory]. Other labels "
         "are refused. Default: the names that the data declare, else the values in train, sorted",
     )
     machine_translated: Translated = Field(description=TRANSLATED)
@@ -79,7 +81,7 @@ class AnyCorpus(Part):
                 if not isinstance(name, str | int):
                     quote = f": write '{name}'" if isinstance(name, float) else ""
                     raise ValueError(
-                        f"a label must be a text, a whole number, true or false, or a list of "
+                        f"a label must be text, a whole number, true or false, or a list of "
                         f"these for a class with several names, got {name!r}{quote}"
                     )
         return labels
@@ -96,8 +98,8 @@ class AnyCorpus(Part):
                 str(list(each) if len(each) > 1 else each[0]) for each in classes if each
             )
             raise ValueError(
-                f"labels must be two or more, and different by more than case, blanks at the ends "
-                f"and the form of a number, got [{shown}]"
+                f"labels must be two or more, and must differ in more than case, blanks at the "
+                f"ends and the format of numbers, got [{shown}]"
             )
         return labels
 
@@ -113,7 +115,7 @@ class FilesData(AnyCorpus):
     source: Literal["files"] = Field(description="TSV, CSV, JSON, JSON Lines or Parquet files")
     train: SplitFile = Field(description="the training split, as data/{language}/train.tsv")
     dev: SplitFile = Field(description="the dev split")
-    test: SplitFile | None = Field(None, description="the test split, where there is one")
+    test: SplitFile | None = Field(None, description="the test split, if there is one")
 
     @model_validator(mode="after")
     def _languages_told_apart(self) -> Self:
@@ -122,15 +124,16 @@ class FilesData(AnyCorpus):
             check_told_apart(f"data.{split}", file.path, self.key_of(split), columns)
             if columns.numbered and ending(file.path) not in SEPARATED:
                 raise ValueError(
-                    f"{self.key_of(split)} numbers the columns, as only {', '.join(SEPARATED)} "
-                    f"without a header needs: name them for {Path(file.path).name}"
+                    f"{self.key_of(split)} gives columns by number, which only "
+                    f"{', '.join(SEPARATED)} files without a header need: "
+                    f"name the columns of {Path(file.path).name}"
                 )
         if self.columns.language is not None and all(
             LANGUAGE in file.path for file in self.splits.values() if not file.columns
         ):
             raise ValueError(
-                f"data.columns.language is for one table of all languages, and every path that "
-                f"data.columns is for has {LANGUAGE} in it: leave one of them out"
+                f"data.columns.language is for one table of all languages, but every path that "
+                f"data.columns applies to contains {LANGUAGE}: leave one of them out"
             )
         return self
 
@@ -166,20 +169,22 @@ class SplitsConfig(Part):
 
     train: str = Field("train", description="the training split")
     dev: str = Field("validation", description="the dev split")
-    test: str | None = Field("test", description="the test split; null where there is none")
+    test: str | None = Field("test", description="the test split; null if there is none")
 
 
 class HubData(AnyCorpus):
     """A dataset of the Hugging Face hub, or a folder in the layout of one."""
 
     source: Literal["hub"] = Field(description="a dataset of the Hugging Face hub")
-    name: str = Field(description="its id, or a folder in the hub's layout, from / ~ or .")
+    name: str = Field(
+        description="its id, or a folder in the hub's layout, beginning with /, ~ or ."
+    )
     revision: str | None = Field(None, description="commit of the hub's repository; pin it")
     subset: str | None = Field(
         LANGUAGE,
-        description="the hub's subset (configuration) of a language; null: the dataset has but one",
+        description="the hub's subset (configuration) of a language; null: there is only one",
     )
-    splits: SplitsConfig = Field(SplitsConfig(), description="what the splits are called")
+    splits: SplitsConfig = Field(SplitsConfig(), description="names of the splits")
 
     @field_validator("name")
     @classmethod
@@ -190,9 +195,11 @@ class HubData(AnyCorpus):
     def _parts_fit(self) -> Self:
         check_told_apart("data.subset", self.subset or "", "data.columns", self.columns)
         if self.columns.numbered:
-            raise ValueError("data.columns: a dataset of the hub has names of columns, not numbers")
+            raise ValueError("data.columns: a dataset of the hub has column names, not numbers")
         if self.is_folder and self.revision is not None:
-            raise ValueError("data.revision is of a repository on the hub, but data.name a folder")
+            raise ValueError(
+                "data.revision is the commit of a repository on the hub, but data.name is a folder"
+            )
         return self
 
     @property

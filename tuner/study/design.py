@@ -29,11 +29,11 @@ class Arm(Part):
     """One configuration that is trained with every seed."""
 
     name: str = Field(
-        min_length=1, max_length=64, description="what it is called: control, or trial 012"
+        min_length=1, max_length=64, description="its name: control, or for instance trial 012"
     )
-    settings: dict[str, Any] = Field(description="by dotted name, on top of `trial:`")
+    settings: dict[str, Any] = Field(description="settings by dotted name, on top of `trial:`")
     search_score: float | None = Field(
-        None, description="its objective in the search, which its selection has biased upwards"
+        None, description="its objective in the search, which selection has biased upwards"
     )
 
     @field_validator("settings")
@@ -46,13 +46,13 @@ class ConfirmDesign(Part):
     """The arms that a search has found, and its control, trained again with fresh seeds."""
 
     kind: Literal["confirm"] = Field(description="chosen configurations with fresh seeds")
-    study: str = Field(description="the search that is confirmed, by its unique id")
+    study: str = Field(description="unique id of the search that is confirmed")
     arms: tuple[Arm, ...] = Field(
         min_length=1, max_length=1000, description="configurations, each trained with every seed"
     )
     seeds: Seeds = Field(description="every arm is trained with each of them")
     earlier: tuple[str, ...] = Field(
-        (), description="confirmations of the same search before it, which may have read test"
+        (), description="earlier confirmations of the same search, which may have read test"
     )
 
     @model_validator(mode="after")
@@ -66,11 +66,14 @@ class TuningDesign(Part):
     """The choice of a learning rate for each effective batch size, before anything is compared."""
 
     lr: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        min_length=3, description="the grid; a choice at its edge is flagged, not concluded upon"
+        min_length=3,
+        description="the grid; a choice at its edge is flagged, and no conclusion is drawn from it",
     )
-    seeds: Seeds = Field(description="not scored: none of them is among design.seeds")
+    seeds: Seeds = Field(
+        description="seeds of the trials that tune; none of them may be among design.seeds"
+    )
     at: dict[str, Any] = Field(
-        {}, description="settings of the space at which it is tuned, for every effective size"
+        {}, description="settings of the space at which the rate is tuned for every effective size"
     )
 
     @field_validator("at")
@@ -96,21 +99,21 @@ class ScalingDesign(Part):
     kind: Literal["scaling"] = Field(description="the whole grid of the space, over seeds")
     hold: Literal["pairs", "steps"] = Field(
         "pairs",
-        description="equal for all batch sizes: pairs (budget.pairs_per_trial), or steps (those "
-        "that budget.pairs_per_trial gives at 32 pairs a step)",
+        description="quantity that is equal for all batch sizes: pairs (budget.pairs_per_trial), "
+        "or steps (as many as budget.pairs_per_trial gives at 32 pairs a step)",
     )
     seeds: tuple[Seed, ...] = Field(
-        description="every point is trained with each of them: at least 2, better 5",
+        description="every point is trained with each of them: at least 2, preferably 5",
         json_schema_extra={"minItems": 2},  # checked below, with a reason
     )
-    tuning: TuningDesign = Field(description="how learning rates are chosen")
+    tuning: TuningDesign = Field(description="the choice of learning rates")
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
         _check_distinct("design.seeds", self.seeds)
         if len(self.seeds) < 2:
             raise ValueError(
-                "design.seeds must be at least 2 seeds: with one, nothing is known of other seeds"
+                "design.seeds must have at least 2 seeds: one seed says nothing about others"
             )
         if both := sorted(set(self.seeds) & set(self.tuning.seeds)):
             raise ValueError(
@@ -127,7 +130,7 @@ def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     for name, value in settings.items():
         check_value(name, value)
     if "seed" in settings:
-        raise ValueError("seed is the design's to give, in design.seeds")
+        raise ValueError("seed must be left out: design.seeds gives the seeds")
     return settings
 
 

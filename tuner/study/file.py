@@ -51,8 +51,8 @@ def written_study(settings: dict[str, Any], path: Path) -> StudyConfig:
         raise _invalid(str(path), [str(error)]) from error
     if isinstance(study.design, ConfirmDesign):
         raise UserError(
-            f"{path}: a design of kind confirm reads test, and is made by tuner confirm alone",
-            "Search first, then confirm what it has found: tuner confirm STUDY",
+            f"{path}: a design of kind confirm reads test, and only tuner confirm may create one",
+            "Search first, then confirm the result: tuner confirm STUDY",
         )
     return study
 
@@ -65,7 +65,7 @@ def settings_of(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """
     settings = read(path)
     if not isinstance(settings, dict):
-        raise UserError(f"{path} holds no mapping of settings", "See search_spaces/nano.yaml.")
+        raise UserError(f"{path} is not a mapping of settings", "See search_spaces/nano.yaml.")
     for text in overrides:
         override(settings, text)
     return settings
@@ -94,8 +94,8 @@ def reopened_study(settings: Mapping[str, Any], folder: Place) -> StudyConfig:
     """
     if settings.get("name") != folder.name:  # else a resume would write to another study's folder
         raise UserError(
-            f"the settings in {folder} are of a study {settings.get('name')!r}",
-            "A study keeps its name, which is its folder's.",
+            f"the settings in {folder} belong to a study named {settings.get('name')!r}",
+            "Give the folder the study's name again: the two must be equal.",
         )
     return validate_study({**settings, "storage": folder.absolute().parent}, str(folder))
 

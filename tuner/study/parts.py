@@ -26,7 +26,7 @@ class EncoderConfig(Part):
         "bert-base-multilingual-cased", description="hub id, local folder, or nano (built in)"
     )
     revision: str | None = Field(None, description="commit of the hub's repository; pin it")
-    max_length: int = Field(128, ge=8, description="tokens of a pair, special tokens included")
+    max_length: int = Field(128, ge=8, description="most tokens of a pair, special tokens included")
 
     @field_validator("name")
     @classmethod
@@ -50,8 +50,8 @@ class EncoderConfig(Part):
 class LanguagesConfig(Part):
     """Languages by role, as ISO 639-1 codes."""
 
-    source: tuple[Language, ...] = Field(min_length=1, description="trained on")
-    target: tuple[Language, ...] = Field((), description="only evaluated")
+    source: tuple[Language, ...] = Field(min_length=1, description="languages to train on")
+    target: tuple[Language, ...] = Field((), description="languages that are only evaluated")
 
     @field_validator("source", "target")
     @classmethod
@@ -65,30 +65,36 @@ class ProtocolConfig(Part):
     """The data that may choose configurations, and so the claims that results allow."""
 
     kind: Literal["zero_shot", "pivot", "translate_train", "oracle"] = Field(
-        "zero_shot", description="which data may choose, and so what may be claimed for targets"
+        "zero_shot", description="the data that may choose, and so the claims allowed for targets"
     )
     objective: Literal["mean", "worst", "cross_lingual", "held_out"] = Field(
-        "mean", description="of permitted dev: mean, worst language, source x source, held out"
+        "mean",
+        description="score over the permitted dev sets: mean, worst language, source x source, or "
+        "the held-out language",
     )
     pivot: tuple[Language, ...] = Field((), description="languages whose dev may choose")
-    held_out: Language | None = Field(None, description="a source language not trained on")
+    held_out: Language | None = Field(None, description="a source language that is not trained on")
     record_oracle: bool = Field(
-        True, description="record target dev as oracle/...; nothing that chooses reads it"
+        True, description="record scores on target dev as oracle/...; no choice depends on them"
     )
     strict_overlap: bool = Field(
         False,
-        description="drop the pairs that share a sentence with a later split: from dev those with "
-        "test, from train those with dev or test; test stays whole",
+        description="drop pairs that share a sentence with a later split: dev pairs that share one "
+        "with test, train pairs that share one with dev or test; test stays whole",
     )
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if (self.kind == "pivot") != bool(self.pivot):
-            raise ValueError("protocol.pivot belongs to protocol.kind: pivot, and is needed there")
+            raise ValueError("protocol.pivot must be set with protocol.kind: pivot, and only then")
         if (self.objective == "held_out") != (self.held_out is not None):
-            raise ValueError("protocol.held_out belongs to objective: held_out and is needed there")
+            raise ValueError(
+                "protocol.held_out must be set with objective: held_out, and only then"
+            )
         if self.kind == "oracle" and self.objective in ("cross_lingual", "held_out"):
-            raise ValueError("protocol.kind oracle selects on target dev: objective mean or worst")
+            raise ValueError(
+                "protocol.kind oracle selects on target dev: write objective: mean or worst"
+            )
         return self
 
 
@@ -101,8 +107,9 @@ def check_roles(languages: LanguagesConfig, protocol: ProtocolConfig) -> None:
     both = set(languages.source) & set(languages.target)
     if both and protocol.kind != "translate_train":
         raise ValueError(
-            f"{', '.join(sorted(both))} cannot be source and target: a language trained on is "
-            f"never zero-shot (protocol.kind: translate_train allows it and claims supervised)"
+            f"{', '.join(sorted(both))} cannot be both source and target: a language that is "
+            f"trained on is never zero-shot (protocol.kind: translate_train allows both, and then "
+            f"claims supervised)"
         )
     if protocol.kind == "oracle" and not languages.target:
         raise ValueError("protocol.kind oracle selects on target dev: name languages.target")
@@ -125,18 +132,20 @@ class BudgetConfig(Part):
         None,
         ge=1,
         le=1_000_000,
-        description="trials in all, the baseline included; with sampler.kind grid at most so many, "
+        description="number of trials, the baseline included; with sampler.kind grid a maximum, "
         "by default the whole grid",
     )
     pairs_per_trial: int = Field(ge=1, description="full budget of a trial, in pairs")
     total_pairs: int | None = Field(
-        None, ge=1, description="pairs trained in all, repeated ones included; default: no limit"
+        None,
+        ge=1,
+        description="most pairs over all trials, repeated ones included; default: no limit",
     )
     gpu_hours: float | None = Field(
-        None, gt=0, description="hours of GPUs held by trials; default: no limit"
+        None, gt=0, description="most GPU-hours that trials hold; default: no limit"
     )
     wall: Duration | None = Field(
-        None, description="how long the study may work, as in 90m or 1h30m; default: no limit"
+        None, description="longest time that the study works, as in 90m or 1h30m; default: no limit"
     )
     confirm_share: float = Field(
         0.0,
@@ -153,7 +162,7 @@ class SchedulerConfig(Part):
         "asha", description="none: every trial runs to the full budget"
     )
     min_pairs: int = Field(1, ge=1, description="the first rung, in pairs")
-    reduction_factor: int = Field(3, ge=2, description="eta: one in eta goes on at a rung")
+    reduction_factor: int = Field(3, ge=2, description="eta: one trial in eta goes on at a rung")
 
 
 class SamplerConfig(Part):
@@ -165,7 +174,9 @@ class SamplerConfig(Part):
         "grid: every point of the space once, shuffled",
     )
     seed: int = Field(
-        0, ge=0, description="all the sampler's randomness, with the trial's number; a grid's order"
+        0,
+        ge=0,
+        description="with the trial's number, determines every draw, or the order of a grid",
     )
     startup_trials: int = Field(8, ge=1, description="random trials before TPE models the space")
 
@@ -174,7 +185,9 @@ class ResourcesConfig(Part):
     """The resources of one trial, and the number of trials that run at once."""
 
     cpus_per_trial: float = Field(1, gt=0, description="CPU cores")
-    gpus_per_trial: float = Field(0, ge=0, description="GPUs; a fraction shares one")
+    gpus_per_trial: float = Field(
+        0, ge=0, description="GPUs; with a fraction, trials share one GPU"
+    )
     workers: int = Field(
         1,
         ge=1,
@@ -182,7 +195,10 @@ class ResourcesConfig(Part):
         description="data-parallel workers of a trial, which share its CPUs and GPUs evenly",
     )
     max_concurrent_trials: int | None = Field(
-        None, ge=1, description="default: what the cluster can hold at its declared maximum"
+        None,
+        ge=1,
+        description="trials that run at once; default: as many as the cluster can hold at its "
+        "declared maximum",
     )
     max_failures: int = Field(2, ge=0, description="restarts of a trial that failed unexpectedly")
 
@@ -211,10 +227,10 @@ class CheckpointConfig(Part):
     """The interval of checkpoints between rungs, and the number of final weights to keep."""
 
     every_seconds: float = Field(
-        300.0, gt=0, description="training that an interruption may cost, seconds"
+        300.0, gt=0, description="most seconds of training that an interruption may cost"
     )
     keep_best: int = Field(
-        3, ge=0, description="trials whose final weights stay: the best at the full budget"
+        3, ge=0, description="trials whose final weights are kept: the best at the full budget"
     )
 
 
@@ -233,8 +249,8 @@ class DiagnosticsConfig(Part):
     noise_pairs: int = Field(
         512,
         ge=2,
-        description="training pairs of each kind (monolingual, cross-lingual) that it takes at a "
-        "rung; a pair costs about what training on it in batches of 8 does",
+        description="training pairs of each kind (monolingual, cross-lingual) for the estimate at "
+        "a rung; a pair costs about as much as training on it in batches of 8",
     )
 
     @property
@@ -263,7 +279,9 @@ SQLITE = "sqlite:///"
 class TrackingConfig(Part):
     """The MLflow store and experiment to which runs are logged."""
 
-    uri: str | None = Field(None, description="default: sqlite beside the studies")
+    uri: str | None = Field(
+        None, description="address of the store; default: SQLite beside the studies"
+    )
     experiment: str = Field("tuner", min_length=1, description="MLflow experiment of the runs")
 
     @field_validator("uri")

@@ -28,13 +28,13 @@ LARGEST_INTEGER = 2**63 - 1
 
 class _Loader(yaml.SafeLoader):
     def fetch_tag(self) -> NoReturn:
-        _refuse("tags (!) are not allowed: quote a text that begins so", self.get_mark())
+        _refuse("tags (!) are not allowed: quote text that begins with !", self.get_mark())
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                _refuse("a key must be a text", key.start_mark)
+                _refuse("a key must be text", key.start_mark)
             if key.value in seen:
                 _refuse(f"the key {key.value!r} is given twice", key.start_mark)
             seen.add(key.value)
@@ -83,7 +83,7 @@ def read(path: Path) -> Any:
         ) from error
     if len(content) > LARGEST_FILE:
         raise UserError(
-            f"{path} is larger than {LARGEST_FILE // 1024} KiB: it is no study",
+            f"{path} is larger than {LARGEST_FILE // 1024} KiB: it is not a study",
             "Give the path of a YAML file, for instance search_spaces/nano.yaml.",
         )
     return parse(text, str(path))
@@ -116,7 +116,7 @@ def parse(text: str, where: str) -> Any:
         told = str(error).partition("\n")[0]
         raise UserError(f"{where} is not YAML: {told}", "Correct it.") from error
     except RecursionError as error:
-        raise UserError(f"{where} is nested too deep", "No study is so.") from error
+        raise UserError(f"{where} is nested too deeply", "No setting lies that deep.") from error
 
 
 def _check_extent(node: yaml.Node | None) -> None:
@@ -125,7 +125,7 @@ def _check_extent(node: yaml.Node | None) -> None:
 
     def extent(node: yaml.Node, depth: int) -> int:
         if depth > DEEPEST:
-            _refuse(f"nested more than {DEEPEST} deep, or in itself", node.start_mark)
+            _refuse(f"nested more than {DEEPEST} levels deep, or in itself", node.start_mark)
         if id(node) not in known:
             parts: list[yaml.Node] = []
             if isinstance(node, yaml.SequenceNode):

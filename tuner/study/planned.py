@@ -39,11 +39,11 @@ def check_design(study: StudyConfig) -> None:
             "scheduler: {kind: none}"
         )
     if study.budget.trials is not None:
-        raise ValueError(f"budget.trials is the design's to say: {planned_trials(study)}")
+        raise ValueError(f"the design has {planned_trials(study)} trials: leave budget.trials out")
     if study.sampler != SamplerConfig():
         raise ValueError("a design has no sampler: leave the block out")
     if study.baseline is not None:
-        raise ValueError("a design has no baseline of its own: make it one of its arms or points")
+        raise ValueError("a design has no baseline: make it one of the arms or points")
     if isinstance(design, ConfirmDesign):
         if study.space.root:
             raise ValueError("a confirmation has no space: its arms are in design.arms")
@@ -58,17 +58,18 @@ def _check_scaling(study: StudyConfig, design: ScalingDesign) -> None:
         if name not in (*FACTORS, "fusion.kind"):
             raise ValueError(
                 f"space.{name}: a scaling study varies {', '.join(FACTORS)} (with fusion.kind); "
-                f"fix others in `trial:`, seeds are design.seeds, rates design.tuning.lr"
+                f"fix others in `trial:`, and give seeds in design.seeds, learning rates in "
+                f"design.tuning.lr"
             )
     if SIZE not in study.space.root:
         raise ValueError(f"a scaling study varies {SIZE}: give its values in `space:`")
     if TUNED in study.trial:
-        raise ValueError(f"trial.{TUNED} is chosen for every {SIZE}: leave it out")
+        raise ValueError(f"the design chooses {TUNED} for every {SIZE}: leave trial.{TUNED} out")
     for name in design.tuning.at:
         if name not in study.space.root or name == SIZE:
             raise ValueError(
-                f"design.tuning.at.{name}: names settings of the space, but {SIZE}, for each of "
-                f"which the rate is tuned"
+                f"design.tuning.at.{name}: must be a setting of the space other than {SIZE}, for "
+                f"every value of which the rate is tuned"
             )
     for point in tuning_points(study, design):
         if not study.feasible.keeps(point):
@@ -172,7 +173,7 @@ def single_config(study: StudyConfig) -> TrialConfig:
     if study.design is not None:
         return configured(study, first_planned(study))
     try:
-        config = compose({}, study.trial, "the `trial:` block is no valid trial")
+        config = compose({}, study.trial, "the `trial:` block is not a valid trial")
         study.check_mix(config)
         if complaint := study.feasible.complaint({}):
             raise ValueError(f"the `trial:` block breaks a requirement: {complaint}")

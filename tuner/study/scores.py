@@ -20,9 +20,9 @@ class Record(BaseModel):
 class Scores(Record):
     """The classification scores of one evaluation set, or a mean over several."""
 
-    accuracy: Share = Field(description="share of pairs classified right, 0 to 1")
+    accuracy: Share = Field(description="share of pairs classified correctly, 0 to 1")
     f1: Share = Field(
-        description="F1 of class 1 (in PAWS-X: paraphrases) where there are two classes, of more "
-        "the macro-average, 0 to 1"
+        description="F1 of class 1 (in PAWS-X: paraphrases) for two classes, the macro-average for "
+        "more, 0 to 1"
     )
-    pairs: Count = Field(description="pairs evaluated; of a mean, their sum")
+    pairs: Count = Field(description="pairs evaluated; for a mean, their sum")

@@ -71,13 +71,13 @@ class FusionConfig(Part):
 
     kind: Annotated[str, AfterValidator(_known_fusion)] = Field(
         "last",
-        description="how the last layer and a lower one become one; last: the last alone",
+        description="fusion of the last layer and a lower one; last: the last layer alone",
         json_schema_extra=lambda schema: schema.update(enum=list(FUSIONS)),
     )
     layer: int | None = Field(
         None,
         ge=0,
-        description="lower layer k fused with the last: 0 (embeddings) to L-1; every kind but last",
+        description="lower layer k fused with the last: 0 (embeddings) to L-1; not for kind last",
     )
     mode: Literal["multiply", "select"] = Field(
         "multiply", description="how AIF's weights are applied; dlfa only"
@@ -107,7 +107,8 @@ class MixConfig(Part):
         0.0, ge=0, le=1, description="share of cross-lingual batches (beta = 1 - alpha)"
     )
     granularity: Literal["language", "kind", "pair"] = Field(
-        "language", description="what one batch shares: kind and languages, kind alone, nothing"
+        "language",
+        description="what the pairs of a batch share: kind and languages, kind alone, nothing",
     )
 
 
@@ -118,8 +119,8 @@ class BatchConfig(Part):
     micro_size: int = Field(
         32,
         ge=1,
-        description="full-length pairs that a forward pass holds (of shorter ones more): memory "
-        "only, never the result",
+        description="full-length pairs in a forward pass (more if they are shorter); affects "
+        "memory, never the result",
     )
 
 
@@ -134,8 +135,12 @@ class OptimConfig(Part):
         1.0, gt=0, description="learning-rate multiplier of fusion and head"
     )
     warmup_ratio: float = Field(0.0, ge=0, lt=1, description="share of the budget spent warming up")
-    schedule: Literal["linear", "constant"] = Field("linear", description="what follows warm-up")
-    weight_decay: float = Field(0.0, ge=0, description="decoupled; not on biases, norms and tokens")
+    schedule: Literal["linear", "constant"] = Field(
+        "linear", description="learning rate after warm-up"
+    )
+    weight_decay: float = Field(
+        0.0, ge=0, description="decoupled; not for biases, norms and token embeddings"
+    )
     eps: float = Field(1e-8, gt=0, description="Adam's epsilon")
     max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
 
@@ -155,14 +160,17 @@ class HeadConfig(Part):
 class TrialConfig(Part):
     """One sampled configuration. Equal configurations and seeds train equal models."""
 
-    seed: int = Field(0, ge=0, description="order of the data, new weights, dropout")
+    seed: int = Field(
+        0, ge=0, description="determines the order of the data, new weights and dropout"
+    )
     mix: MixConfig = MixConfig()
     batch: BatchConfig = BatchConfig()
     fusion: FusionConfig = FusionConfig()
     head: HeadConfig = HeadConfig()
     optim: OptimConfig = OptimConfig()
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 autocast where the hardware has it and the encoder gains"
+        "auto",
+        description="auto: bf16 autocast if the hardware has it and the encoder gains from it",
     )
 
     @classmethod

@@ -174,10 +174,10 @@ class Summary:
     def _planned(self) -> list[Text]:
         """Return two lines on the ended trials of a design, which has no best trial."""
         ended = Counter(trial.origin for trial in self.study.trials if trial.state in ENDED)
-        compared = f"{ended['design']} trials that are compared have ended"
+        compared = f"{ended['design']} compared trials have ended"
         if self.study.settings["design"]["kind"] == "scaling":
-            compared = f"{ended['tuning']} that choose learning rates, {compared}"
-        what = "a planned design: nothing is stopped early, and no trial is the best"
+            compared = f"{ended['tuning']} learning-rate trials and {compared}"
+        what = "a planned design: no trial is stopped early, and none is ranked"
         return [Text(what), Text(f"  {compared}")]
 
     def _rungs(self) -> Table:

@@ -78,7 +78,7 @@ class StudyView:
         done = " ended" if study.trials else ""
         self._say(f"study {study.name}: {ended}{self._budget} trials{done}, rungs at {rungs} pairs")
         if not self._live:
-            self._say("starting workers: each loads its libraries, which takes some seconds")
+            self._say("starting workers: each takes some seconds to load its libraries")
 
     def trial_started(self, trial: TrialRecord) -> None:
         """Show that a trial began, or began again."""

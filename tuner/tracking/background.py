@@ -61,7 +61,7 @@ class BackgroundTracker:
             self._ask()
         except Unreachable as error:
             if not later:
-                remedy = "To begin without it and have it filled in later: --tracking-later"
+                remedy = "To begin without it and fill it in later: --tracking-later"
                 raise UserError(error.problem, f"{error.remedy}\n{remedy}") from None
             progress.tell(
                 f"{error.problem}; it is filled in once it answers, or by `{program()} sync STUDY`"
@@ -105,7 +105,7 @@ class BackgroundTracker:
         with self._progress.task(name, "trials") as advance:
             while self._thread.is_alive() and time.monotonic() - self._sign < STALLED:
                 if hurried():
-                    self._why = "the rest was not waited for"
+                    self._why = "you stopped waiting for the rest"
                     break
                 advance(*self._counts)
                 self._thread.join(0.1)
@@ -114,16 +114,16 @@ class BackgroundTracker:
         assert self._study is not None
         folder = located(self._study.settings["storage"]) / self._study.name
         return [
-            f"MLflow lacks a part of the study {folder.name}; the study itself is whole.",
-            self._why or f"it gave no sign for {STALLED:g} s",
-            f"When that is put right, MLflow is filled in by: {command('sync', folder)}",
+            f"MLflow lacks part of the study {folder.name}; the study itself is complete.",
+            self._why or f"it did not answer for {STALLED:g} s",
+            f"After fixing this, fill in MLflow: {command('sync', folder)}",
         ]
 
     def _ask(self) -> None:
         if self._uri.startswith(SQLITE):
             reach(self._uri)
         else:
-            with self._progress.task("asking MLflow"):
+            with self._progress.task("connecting to MLflow"):
                 self._tracker = Tracker(self._uri, self._experiment)
 
     def _tell(self, trial: TrialRecord) -> None:

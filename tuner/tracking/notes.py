@@ -11,12 +11,12 @@ from tuner.journal.records import OBJECTIVE, Origin, StudyRecord, TrialRecord
 ORIGINS: Mapping[Origin, str] = {
     "baseline": "the control",
     "sampler": "proposed by the sampler",
-    "tuning": "which chooses a learning rate and is not compared",
+    "tuning": "chooses a learning rate, not compared",
     "design": "planned",
 }
 
 
-NOTHING_LEARNT = "nothing was learnt: always giving the most frequent label does as well"
+NOTHING_LEARNT = "nothing was learnt: always giving the most frequent label scores at least as high"
 """The message on a search whose best trial does not beat the most frequent label."""
 
 

@@ -26,8 +26,8 @@ UNFIT = frozenset("%?#")
 ANOTHER = "--set tracking.uri=… with search and resume, --uri … with ui"
 """The options that choose another store."""
 AWAY = (
-    "Start it, or look at its log; or use another store: --set tracking.uri=… with search and "
-    "resume, where null is a database beside the studies."
+    "Start it, or check its log; or use another store: --set tracking.uri=… with search and "
+    "resume (null is a database beside the studies)."
 )
 """The remedy for a server that does not answer, or answers wrongly."""
 DRIVERS = {
@@ -63,11 +63,11 @@ def failed(uri: str, error: Exception) -> UserError:
     if isinstance(error, MlflowException):
         status = error.get_http_status_code()  # type: ignore[no-untyped-call]
     if status in (401, 403):
-        reason = "it asks for a login" if status == 401 else "this login may not write there"
+        reason = "it requires a login" if status == 401 else "this user may not write there"
         return refused(
             uri,
             f"{reason} ({status})",
-            f"Set {USERNAME} and {PASSWORD}, or {TOKEN}, in the environment, for a login that may "
+            f"Set {USERNAME} and {PASSWORD}, or {TOKEN}, in the environment, for a user who may "
             "edit the experiment.",
         )
     if isinstance(error, ImportError):
@@ -96,28 +96,30 @@ def of_file(file: Path, error: BaseException) -> str:
     reasons = [str(getattr(each, "sqlite_errorname", "")) for each in _causes(error)]
     uri, kept = f"{SQLITE}{file}", shlex.quote(str(file))
     again = (
-        f"Move it away: mv {kept} {shlex.quote(f'{file}.old')}\nThen it is made anew, and filled "
-        f"from the journal, by {program()} sync STUDY for each study."
+        f"Move it away: mv {kept} {shlex.quote(f'{file}.old')}\nThen create it again from the "
+        f"journal: {program()} sync STUDY for each study."
     )
     if found := OUTDATED.search(str(error)):
         if not _is_known(found[1]):
-            return f"Install the version of MLflow that made it, here is {_version()}. Or: {again}"
+            return (
+                f"Install the version of MLflow that made it (installed: {_version()}). Or: {again}"
+            )
         return (
-            f"Keep a copy: cp {kept} {shlex.quote(f'{file}.old')}\nThen bring it up to date: "
+            f"Keep a copy: cp {kept} {shlex.quote(f'{file}.old')}\nThen upgrade it: "
             f"{_mlflow(uri)} db upgrade {shlex.quote(uri)}"
         )
     if any(name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) for name in reasons):
-        return "Another process is writing to it: wait for that one, or end it; then try again."
+        return "Another process is writing to it: wait until it ends, or end it; then try again."
     if any(name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")) for name in reasons):
         return again
     if any(name.startswith("SQLITE_FULL") for name in reasons):
-        return "Free some space where it is, then try again."
+        return "Free some space on its disk, then try again."
     if os.path.isdir(file):
         return (
             f"It is a folder: move it away, or use a file, for instance {other_file(file.parent)}"
         )
     if any(name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")) for name in reasons):
-        return f"Make {file} and its folder writable for you, or use another: {other_file()}"
+        return f"Make {file} and its folder writable, or use another file: {other_file()}"
     return f"Try again; if it persists, use another file, for instance {other_file()}"
 
 

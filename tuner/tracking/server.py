@@ -162,7 +162,7 @@ def _failed(log: IO[bytes], uri: str) -> UserError:
     by_hand = f"{shlex.quote(sys.executable)} -m mlflow server --backend-store-uri"
     return UserError(
         without_credentials(f"MLflow's server ended: {said}", uri),
-        "Try again; if it persists, see all that it says by: "
+        "Try again; if it persists, see its full output with: "
         + without_credentials(f"{by_hand} {shlex.quote(uri)}", uri),
     )
 

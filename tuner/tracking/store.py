@@ -114,7 +114,7 @@ def reach(uri: str) -> None:
         if is_file(uri):
             _reach(uri)
         else:
-            within(IN_ALL, partial(_reach, uri), "asking MLflow")
+            within(IN_ALL, partial(_reach, uri), "connecting to MLflow")
     except UserError:
         raise
     except (OSError, http.client.HTTPException, sqlite3.Error, ValueError) as error:
@@ -164,7 +164,7 @@ def _reach(uri: str) -> None:
         storage = database_file(unquote(parts.path)).parent
         raise refused(
             uri,
-            "it is a folder of files, which MLflow no longer keeps up",
+            "it is a folder of files, which MLflow no longer supports",
             f"Use a database instead, for instance {other_file(storage)}",
         )
     elif scheme in DATABASE_PORTS:
@@ -175,7 +175,7 @@ def _reach(uri: str) -> None:
         known = ["http", "https", "sqlite", *DATABASE_PORTS]
         raise refused(
             uri,
-            f"MLflow has none of this kind, but of {', '.join(known)}",
+            f"MLflow does not support this kind, only {', '.join(known)}",
             f"Use one of these, for instance {other_file()}",
         )
 
@@ -198,7 +198,7 @@ def _open_sqlite(uri: str) -> None:
     if UNFIT & set(str(file)) or not uri.startswith(SQLITE) or file.name == ":memory:":
         raise refused(
             uri,
-            "MLflow needs a plain file, with no %, ? and # in its name or its folders'",
+            "MLflow needs a plain file without %, ? and # in its path",
             f"Use another one, for instance {other_file()}",
         )
     folder = next(parent for parent in file.parents if os.path.exists(parent))
@@ -207,10 +207,8 @@ def _open_sqlite(uri: str) -> None:
         there = file if writable else folder
         raise refused(
             uri,
-            f"{there} cannot be written to"
-            if os.path.isdir(folder)
-            else f"{there} is not a folder",
-            f"Make it writable for you, or use another file, for instance {other_file()}",
+            f"{there} is not writable" if os.path.isdir(folder) else f"{there} is not a folder",
+            f"Make it writable, or use another file, for instance {other_file()}",
         )
     if not file.exists():
         return

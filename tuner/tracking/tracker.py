@@ -32,8 +32,8 @@ EXPERIMENT_TAGS = {
     "mlflow.note.content": (
         "A study is one run, its trials are nested under it; steps are `pairs_seen`. "
         "**Views** (above, right) has a table and charts prepared for each study.\n\n"
-        "`select/…` may choose; `oracle/…` (dev sets of target languages) is recorded beside it, "
-        "chose nothing, and may choose nothing: a configuration picked by it is not zero-shot. "
+        "`select/…` may choose; `oracle/…` (dev sets of target languages) is recorded beside it "
+        "and must not choose anything: a configuration picked by it is not zero-shot. "
         "`select/score` is the objective at the full budget; scores at lower budgets are not "
         "ranked against it."
     ),
@@ -56,7 +56,7 @@ class Synced:
 
     def in_words(self) -> str:
         """Return the counts in a line."""
-        said = f"{self.made} runs made, {self.updated} brought up to date, {self.unchanged} left"
+        said = f"{self.made} runs created, {self.updated} updated, {self.unchanged} unchanged"
         return said + (f", {self.duplicates} duplicates deleted" if self.duplicates else "")
 
 

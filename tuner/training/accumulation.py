@@ -33,7 +33,7 @@ class OutOfMemory(RuntimeError):
 
     def __str__(self) -> str:
         return (
-            f"the device's memory does not hold {self.what}; use a smaller encoder or a shorter "
+            f"the device's memory is too small for {self.what}; use a smaller encoder or a shorter "
             "encoder.max_length, or give the trial a GPU of its own"
         )
 

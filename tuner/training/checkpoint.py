@@ -89,9 +89,9 @@ class Checkpoint:
         for own, saved in pairs:
             if _shapes(own) != _shapes(saved):
                 raise UserError(
-                    f"the checkpoint at step {self.progress.step:,} holds other tensors than its "
-                    "trial: it was changed",
-                    "Remove it; the trial begins again.",
+                    f"the checkpoint at step {self.progress.step:,} was changed: its tensors "
+                    "differ from its trial's",
+                    "Remove it; the trial then starts from the beginning.",
                 )
         for own, saved in pairs:
             for name, tensor in own.items():

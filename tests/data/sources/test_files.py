@@ -156,9 +156,11 @@ def test_test_may_be_left_out_and_may_lack_languages(
 def test_what_is_missing_is_named(written: Callable[..., FilesData], tmp_path: Path) -> None:
     data = written("tsv")
     assert refused(written("tsv", dev=str(tmp_path / "{language}/dv.tsv"))).startswith(
-        f"data.dev leads to what is not there: {tmp_path}/en/dv.tsv, "
+        f"data.dev does not exist: {tmp_path}/en/dv.tsv, "
     )
-    assert "data.test leads to" in refused(written("tsv", test=str(tmp_path / "x{language}.tsv")))
+    assert "data.test does not exist" in refused(
+        written("tsv", test=str(tmp_path / "x{language}.tsv"))
+    )
     wrong = written("tsv", columns=NAMED | {"label": "label", "language": None})
     assert "train.tsv, line 1, has no column 'label'\nColumns there: 'pair'" in refused(wrong)
     write(tmp_path / "en/train.tsv", [row for row in inference("train", "en")], COLUMNS[:3])

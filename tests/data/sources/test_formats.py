@@ -120,7 +120,7 @@ HEADER = "id,sentence1,label\n"
         ("a.csv", HEADER + '1,"a\nb",0\n2,a\n', "a.csv, line 4: 2 columns, expected 3"),
         ("a.csv", HEADER + "1,a,0\n\n2,b,0\n", "a.csv, line 3: 0 columns, expected 3"),
         ("a.csv", HEADER + '1,"a"b,0\n', 'a.csv, line 2: not CSV: a " stands inside a field'),
-        ("a.csv", HEADER + '1,"a,0\n', 'a.csv, line 2: a field begins with " and no'),
+        ("a.csv", HEADER + '1,"a,0\n', 'a.csv, line 2: a field begins with "'),
         ("a.csv", HEADER.replace(",", ";"), "a.csv, line 1, has one column: 'id;sentence1"),
         ("a.csv", "", "a.csv is empty"),
         ("a.jsonl", '{"id": 1, "sentence1": "a", "label": 0}\n{"id"\n', "line 2: not JSON (Expect"),

@@ -113,7 +113,7 @@ def test_a_list_is_no_label(world: World, value: Any) -> None:
     world.replace("dev.de.jsonl", '"label": "yes"', f'"label": {json.dumps(value)}')
     problem = refused(world).problem
     assert problem == (
-        f"{world.folder}/dev.de.jsonl, line 2: label is not a text or a number: {value!r}"
+        f"{world.folder}/dev.de.jsonl, line 2: label is neither text nor a number: {value!r}"
     )
 
 

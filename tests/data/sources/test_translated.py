@@ -54,12 +54,12 @@ def test_a_file_called_train_proves_nothing_of_a_translation(folder: Path) -> No
 
 def test_what_is_not_known_is_told_with_what_would_say_it(folder: Path) -> None:
     rename(folder, "fr")
-    note = "machine translation: not known of de (data.machine_translated says it)"
+    note = "machine translation: unknown for de (set data.machine_translated)"
     languages = ("en", "de", "fr")
     data = DirectoryData(source="directory", path=folder)
     assert note in load_corpus(data, languages, languages).notes
     said = data.model_copy(update={"machine_translated": ("fr",)})
-    assert not any("not known" in note for note in load_corpus(said, languages, languages).notes)
+    assert not any("unknown for" in note for note in load_corpus(said, languages, languages).notes)
 
 
 def test_who_knows_says_so(folder: Path) -> None:
@@ -73,7 +73,7 @@ def test_who_knows_says_so(folder: Path) -> None:
     assert told(("en",)) == "(machine-translated: yes)"
     rename(folder, "de")
     assert told(("de",)) == told(None) == "(machine-translated: yes)"
-    with pytest.raises(UserError, match="is machine translation by its name"):
+    with pytest.raises(UserError, match="is machine translation according to its name"):
         told(())
 
 

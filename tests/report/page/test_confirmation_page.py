@@ -69,7 +69,7 @@ def test_differences_are_told_as_shown_or_not(confirmed_page: Page, confirmed: S
         raw(confirmed, "control", "targets")
     )
     assert rows["trial 007"][1] == f"{100 * mean:+.2f}"
-    assert rows["trial 007"][-1] == "was shown" and rows["trial 003"][-1] == "was not shown"
+    assert rows["trial 007"][-1] == "significant" and rows["trial 003"][-1] == "not significant"
 
 
 def test_the_heat_map_has_every_ordered_pair(confirmed_page: Page, confirmed: StudyRecord) -> None:
@@ -168,7 +168,7 @@ def test_a_reference_stands_beside_them_and_a_confirmation_does_not(
         ("ja", "73.00"),
     ]
     none = beside_published(result, ()).blocks[0]
-    assert isinstance(none, Words) and "None stand here" in none.text
+    assert isinstance(none, Words) and "None are shown here" in none.text
     assert "XTREME" not in repr(confirmed_page)
     assert "XTREME, mBERT" not in language_figure(result, ()).svg
     assert paged(study, place).kind == "external reference"

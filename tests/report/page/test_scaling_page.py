@@ -43,7 +43,7 @@ def test_the_conclusion_is_whole_and_findings_come_first(page: Page, study: Stud
     assert words.startswith(" ".join(answer(Scaled.of(study))))
     assert set(items) < set(told)
     assert [each for each in told if each not in items] == [each for each in told if each in words]
-    assert "An effect was shown of β" in lists[0].items[0]
+    assert "A significant effect of β" in lists[0].items[0]
     assert UNFINISHED not in words_of(page, "Answer")
 
 
@@ -53,7 +53,7 @@ def test_effects_are_the_planted_ones(page: Page) -> None:
     beta = {figure.caption: row for figure in (targets, sources) for row in [first(figure)]}
     values = [float(row[2].replace("−", "-")) for row in beta.values()]
     assert values[0] == pytest.approx(10, abs=2) and values[1] == pytest.approx(0, abs=2)
-    assert first(targets)[-1] == "was shown"
+    assert first(targets)[-1] == "significant"
     assert "on dev accuracy of the targets (es, ja), at equal pairs" in targets.caption
 
 
@@ -86,7 +86,7 @@ def test_rates_at_the_edge_are_flagged(page: Page) -> None:
     assert [row[2] for row in grid.rows] == [
         "inside the grid",
         "inside the grid",
-        "at the edge: not concluded upon",
+        "at the edge: excluded",
     ]
 
 
@@ -107,4 +107,4 @@ def test_a_study_under_way_says_so(place: Path) -> None:
     page = paged(recorded(planned(place), truth, stop_at=20), place)
     assert UNFINISHED in words_of(page, "Answer")
     nothing = paged(recorded(planned(place), truth, stop_at=0), place)
-    assert "Nothing is concluded" in words_of(nothing, "Answer")
+    assert "No effect was estimated" in words_of(nothing, "Answer")

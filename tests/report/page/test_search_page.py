@@ -51,7 +51,7 @@ def test_a_search_without_a_control_cannot_be_confirmed(place: Path) -> None:
     [
         (True, "Training text is machine-translated."),
         (False, "Training text is not machine-translated."),
-        (None, "Whether training text is machine-translated is not known."),
+        (None, "It is unknown whether training text is machine-translated."),
     ],
 )
 def test_machine_translation_is_told_as_it_is_known(
@@ -210,7 +210,7 @@ def test_a_confirmation_stands_on_top(
     page = paged(searched, place)
     assert page.sections[0].title == "Answer, confirmed"
     assert "Recommended, before test was read: trial 007" in words_of(page, "Answer, confirmed")
-    assert "Unconfirmed" in words_of(page, "What the search alone said")
+    assert "Unconfirmed" in words_of(page, "Answer of the search alone")
     assert f"{BROKEN} cannot be read: its journal is damaged" in words_of(page, "Answer, conf")
     command = next(b for b in blocks_of(page, "Answer, conf") if isinstance(b, Commands))
     assert "report planted-confirm" in command.lines[0]
@@ -221,4 +221,4 @@ def test_a_confirmation_stands_on_top(
     later = last.model_copy(update={"started": read + 1})
     gone_on = searched.model_copy(update={"trials": (*before, later)})
     told = words_of(paged(gone_on, place), "Answer, confirmed")
-    assert f"1 trial of the search began after {older.name} had read test: whoever" in told
+    assert f"1 trial of the search began after {older.name} had read test" in told

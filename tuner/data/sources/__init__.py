@@ -108,8 +108,7 @@ def load_corpus(
     train_tables = tables["train"].values()
     if unknown := [table.language for table in train_tables if table.machine_translated is None]:
         notes.append(
-            f"machine translation: not known of {', '.join(unknown)} "
-            f"(data.machine_translated says it)"
+            f"machine translation: unknown for {', '.join(unknown)} (set data.machine_translated)"
         )
     notes += quotes_kept(every)
     notes += [remark for remark in dict.fromkeys(table.remark for table in every) if remark]
@@ -134,7 +133,7 @@ def _check_source(data: DataConfig, languages: Sequence[str]) -> None:
     if isinstance(data, HubData) and data.is_folder and not Path(data.name).is_dir():
         raise UserError(
             f"data.name is not a folder: {data.name}",
-            "A name from / ~ or . is a folder in the hub's layout; an id on the hub has none.",
+            "A name that begins with / ~ or . is a folder in the hub's layout, not an id.",
         )
 
 

@@ -88,7 +88,7 @@ class Cells:
         for place, value in zip(self.places, self.columns[column], strict=True):
             if not (value is None or isinstance(value, str | bool | int | float)):
                 raise UserError(
-                    f"{self.origin}, {self.unit} {place}: {column} is not a text or a number: "
+                    f"{self.origin}, {self.unit} {place}: {column} is neither text nor a number: "
                     f"{value!r:.80}",
                     f"Name another column in {self.request.key}, or write one value in each row.",
                 )
@@ -117,7 +117,7 @@ def check_columns(origin: str, request: Request, there: Sequence[str]) -> None:
             f"{origin} has no column {', '.join(map(repr, missing))}",
             f"Columns there: {', '.join(map(repr, there))[:200] or 'none'}. "
             f"{_hint(missing[0], there)}Name yours in {request.key}"
-            f"{' (id: null where there are no ids)' if 'id' in missing else ''}.",
+            f"{' (id: null if there are no ids)' if 'id' in missing else ''}.",
         )
     for name in request.names:
         if list(there).count(str(name)) > 1:

@@ -29,7 +29,7 @@ def identify(
         return known, ()
     orphan = next(iter(without.values()))
     begin = f"{orphan.origin}, {orphan.unit} 1: no id column, and"
-    remedy = "Add the id column; without it pairs can only be joined by an equal order of rows."
+    remedy = "Add the id column; without it all languages must have the same rows in one order."
     for other in tables.values():
         if len(other.places) != len(orphan.places):
             raise UserError(
@@ -45,7 +45,7 @@ def identify(
             for place, id_, other_id in zip(first.places, ids, others, strict=True):
                 if id_ != other_id:
                     raise UserError(
-                        f"{begin} the order of rows is not the same: {first.unit} {place} is id "
+                        f"{begin} the order of rows differs: {first.unit} {place} is id "
                         f"{id_} in {first.origin}, {other_id} in {tables[language].origin}",
                         remedy,
                     )

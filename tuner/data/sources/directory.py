@@ -67,8 +67,8 @@ def _table(
         raise UserError(
             f"{file}, line 1: unknown header {' '.join(header)[:80]!r}",
             f"The header must be {' '.join(HEADERS[0])!r}, separated by tabs (the id may be left "
-            f"out where all languages have the same rows in the same order). A file without it is "
-            f"read with data.source: files.",
+            f"out if all languages have the same rows in the same order). To read a file without "
+            f"this header, set data.source: files.",
         )
     cells = read_tsv(file, Request(header, most=rows_of_head(file, most)))
     return Table(
@@ -100,8 +100,8 @@ def _translated(data: DirectoryData, language: str, file: Path) -> bool | None:
     if file.name == TRANSLATED:
         if said is False:
             raise UserError(
-                f"{file} is machine translation by its name, and data.machine_translated does not "
-                f"name {language}",
+                f"{file} is machine translation according to its name, but data.machine_translated "
+                f"does not name {language}",
                 f"Add {language} to data.machine_translated, or name the file {ORIGINAL}.",
             )
         return True
@@ -112,7 +112,7 @@ def _check_folders(folder: Path, languages: list[str]) -> None:
     if not folder.is_dir():
         raise UserError(
             f"data.path is not a folder: {folder}",
-            "Give the folder that holds one folder a language, as en/dev_2k.tsv.",
+            "Give the folder that holds one folder per language, with files such as en/dev_2k.tsv.",
         )
     missing = [language for language in languages if not (folder / language).is_dir()]
     if missing:
@@ -131,7 +131,8 @@ def _files(folder: Path, split: Split, languages: list[str]) -> dict[str, Path]:
         if len(there) > 1:
             raise UserError(
                 f"{folder / language} has both {' and '.join(file.name for file in there)}",
-                "Keep one: train.tsv is original text, translated_train.tsv machine translation.",
+                "Keep one: train.tsv is original text, translated_train.tsv is machine "
+                "translation.",
             )
         if there:
             files[language] = there[0]

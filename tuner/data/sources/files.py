@@ -50,7 +50,7 @@ def _files(split: Split, pattern: str, languages: list[str]) -> dict[Path, list[
         shown = ", ".join(map(str, missing[:3])) + (", ..." if len(missing) > 3 else "")
         either = "leave data.test out" if split == "test" else "name other languages"
         raise UserError(
-            f"data.{split} leads to what is not there: {shown}",
-            f"Correct the path, or {either}. {LANGUAGE} in it stands for a language.",
+            f"data.{split} does not exist: {shown}",
+            f"Correct the path, or {either}. {LANGUAGE} in the path stands for a language.",
         )
     return {file: of_file for file, of_file in files.items() if file not in missing}

@@ -88,7 +88,7 @@ def _load(data: HubData, subset: str | None, answer: Answer, cache: str | None) 
         raise UserError(
             f"the cache holds {data.name} {subset or ''} at revision {found}, not at {expected}, "
             f"and the hub {answer.silence or 'no longer answers'}",
-            "Connect once, or name the cached one in data.revision.",
+            "Connect to the hub once, or name the cached revision in data.revision.",
         )
     return splits, found
 
@@ -113,9 +113,9 @@ def _builder(
         return datasets.load_dataset_builder(**asked, **AS_WRITTEN)
     if cached and builder.info.builder_name == "csv":
         raise UserError(
-            f"the cache holds {path.removeprefix(HUB)} {subset or ''} as CSV that was read with "
-            f"None and NA for missing values",
-            "Connect once: it is then read as it is written.",
+            f"the cache holds {path.removeprefix(HUB)} {subset or ''} as CSV in which "
+            f"None and NA were read as missing values",
+            "Connect to the hub once: they are then read as text.",
         )
     return builder
 
@@ -124,21 +124,21 @@ def _refuse(data: HubData, subset: str | None, silence: str, error: Exception) -
     named = f"{data.name} {subset}" if subset else data.name
     listed = re.search(r"vailable[\w ]*: \[(.*?)\]", str(error))  # in both messages of `datasets`
     if silence and (listed or isinstance(error, ConnectionError | FileNotFoundError)):
-        cached = f" (cached of it: {listed[1]})" if listed else ""
+        cached = f" (cached subsets: {listed[1]})" if listed else ""
         raise UserError(
             f"{named} is not in the cache{cached}, and the hub {silence}",
-            f"Load it once where the hub can be reached and bring HF_HOME here (it is now "
-            f"{datasets.config.HF_CACHE_HOME}; HF_HUB_OFFLINE=1 uses it without asking), or give "
-            f"the data as a folder or files: data.source: directory or files.",
+            f"Load it once where the hub can be reached and copy HF_HOME here (HF_HOME is now "
+            f"{datasets.config.HF_CACHE_HOME}; HF_HUB_OFFLINE=1 uses it without asking the hub), "
+            f"or give the data as a folder or files: data.source: directory or files.",
         ) from error
     if isinstance(error, ValueError) and listed:
         raise UserError(
             f"{data.name} has {f'no subset {subset!r}' if subset else 'several subsets'}",
-            f"Name one of {listed[1]} in data.subset; {LANGUAGE} in it stands for a language.",
+            f"Name one of {listed[1]} in data.subset; {LANGUAGE} there stands for a language.",
         ) from error
     raise UserError(
         f"{named} cannot be loaded: {reason(error)}",
-        "It must hold data alone (Parquet, CSV, JSON), whole, and no script.",
+        "It must hold only complete data files (Parquet, CSV, JSON), and no script.",
     ) from error
 
 

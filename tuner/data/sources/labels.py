@@ -93,8 +93,8 @@ class Classes:
             same = folded(label) == folded(near)
             return UserError(
                 problem,
-                f"{'Write both alike' if same else 'Correct it'}, or, where it is the same class, "
-                f"say so: data.labels: {self._with(near, label)}",
+                f"{'Write both alike' if same else 'Correct it'}, or, if it is the same class, "
+                f"set data.labels: {self._with(near, label)}",
             )
         return UserError(
             problem,
@@ -142,8 +142,8 @@ def declared_classes(tables: Sequence[Table], listable: bool) -> Classes | None:
         if table.classes != first.classes:
             raise UserError(
                 f"{table.origin} has the labels {', '.join(table.classes) or '(undeclared)'}, "
-                f"but {first.origin} {', '.join(first.classes) or '(undeclared)'}",
-                "Every language and split must have the same labels: list them in data.labels.",
+                f"but {first.origin} has {', '.join(first.classes) or '(undeclared)'}",
+                "Every language and split must have the same labels. List them in data.labels.",
             )
     if not first.classes:
         return None
@@ -172,7 +172,7 @@ def found_classes(tables: Sequence[Table]) -> Classes:
         listed = ", ".join(name for name in names if not name.startswith("-"))
         raise UserError(
             f"{first[names[0]]}: the label {names[0]} may be a class, or stand for a missing label",
-            f"List the classes in data.labels: [{', '.join(names)}], or [{listed}] where "
+            f"List the classes in data.labels: [{', '.join(names)}], or [{listed}] if "
             f"{WITHHELD} stands for a missing label.",
         )
     numbers = {name: number for number, name in enumerate(names)}
@@ -194,9 +194,9 @@ def check_forms(tables: Sequence[Table]) -> None:
         if others:
             every = ", ".join(map(_written, sorted(forms.values())))
             raise UserError(
-                f"{first[others[0]]}: the label {others[0]!r} is {usual!r} of {first[usual]}, "
-                f"written otherwise",
-                f"Write both alike, or say that they are the same, with all classes: "
+                f"{first[others[0]]}: the label {others[0]!r} differs only in form from {usual!r} "
+                f"in {first[usual]}",
+                f"Write both alike, or list all classes and say which labels are the same: "
                 f"data.labels: [{every}]",
             )
 

@@ -14,7 +14,7 @@ from tuner.errors import UserError
 from tuner.study.columns import COMPRESSED
 
 DISGUISED = (
-    (b"\x1f\x8b", "compressed with gzip", "Name it {name}.gz, or decompress it: gunzip."),
+    (b"\x1f\x8b", "compressed with gzip", "Name it {name}.gz, or decompress it with gunzip."),
     (b"PK\x03\x04", "a ZIP archive", "Unpack it, and give the file inside."),
     (b"PAR1", "a Parquet file", "Name it with the ending .parquet."),
 )
@@ -70,7 +70,7 @@ def opened(file: Path) -> Iterator[BinaryIO]:
         mode = file.stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading a pipe could block
             raise UserError(
-                f"{file} is a pipe or a device, not a file", "Write what it gives into a file."
+                f"{file} is a pipe or a device, not a file", "Write its output into a file."
             )
         if file.name.lower().endswith(COMPRESSED):
             with gzip.open(file, "rb") as stream:

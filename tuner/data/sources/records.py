@@ -40,8 +40,8 @@ def read_json(file: Path, request: Request) -> Cells:
         text = start + "".join(lines)
         if text.strip() and not text.lstrip().startswith("["):
             raise UserError(
-                f"{file} is one JSON value over several lines, and not an array",
-                f"Write an array of objects, [{EXAMPLE}, …], or one object a line.",
+                f"{file} is one JSON value over several lines, but not an array",
+                f"Write an array of objects, [{EXAMPLE}, …], or one object per line.",
             )
         return _cells(file, _of_array(file, text), "row", request)
     return _cells(file, _by_line(file, chain([start], lines)), "line", request)
@@ -95,7 +95,7 @@ def values_of(column: Any, origin: str, name: str) -> list[Any]:
             except UnicodeDecodeError as error:
                 raise UserError(
                     f"{origin}, row {number}: {name} is not UTF-8 ({error.reason})",
-                    "Write the file again from text that was decoded as what it is.",
+                    "Write the file again from text that was decoded with the right encoding.",
                 ) from error
     return values
 
@@ -107,7 +107,7 @@ def _cells(file: Path, rows: Places, unit: Unit, request: Request) -> Cells:
         if not isinstance(row, dict):
             raise UserError(
                 f"{file}, {unit} {place}: not a JSON object: {json.dumps(row):.80}",
-                f"Every {unit} is one object, as {EXAMPLE}.",
+                f"Every {unit} must be one object, such as {EXAMPLE}.",
             )
         check_columns(f"{file}, {unit} {place},", request, list(row))
         if not places:  # the first row decides for all rows which optional columns there are
@@ -126,10 +126,12 @@ def _by_line(file: Path, lines: Iterator[str]) -> Places:
         try:
             yield number, json.loads(line)
         except (ValueError, RecursionError) as error:
-            remedy = "Remove the blank line." if line.isspace() else "Every line is one JSON object"
+            remedy = (
+                "Remove the blank line." if line.isspace() else "Write one JSON object per line"
+            )
             raise UserError(
                 f"{file}, line {number}: not JSON ({error})",
-                remedy if line.isspace() else f"{remedy}, as {EXAMPLE}.",
+                remedy if line.isspace() else f"{remedy}, such as {EXAMPLE}.",
             ) from error
 
 
@@ -148,7 +150,7 @@ def _of_array(file: Path, text: str) -> Places:
                 raise json.JSONDecodeError("expected , or ]", text, place)
         rest = text[place + 1 :].strip()
         if not text[place:] or rest:
-            raise json.JSONDecodeError("more after ]" if rest else "no ] at the end", text, place)
+            raise json.JSONDecodeError("text after ]" if rest else "no ] at the end", text, place)
     except (ValueError, RecursionError) as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
         raise UserError(

@@ -109,10 +109,10 @@ def _indices(file: Path, first: Line, request: Request, separator: str) -> dict[
     if numbers:
         if beyond := [number for number in numbers if number > width]:
             raise UserError(
-                f"{file}, line 1: {request.key} asks for column {beyond[0]}, and there are {width}",
+                f"{file}, line 1: {request.key} asks for column {beyond[0]}, but there are {width}",
                 _another_separator(first.fields, separator)
                 or f"Number the columns from 1 to {width} in {request.key}; leave data.test out "
-                f"where its labels are withheld.",
+                f"if its labels are withheld.",
             )
         if _reads_like_header([first.fields[number - 1] for number in numbers]):
             raise UserError(
@@ -127,7 +127,7 @@ def _indices(file: Path, first: Line, request: Request, separator: str) -> dict[
         if _reads_like_data(first.fields):
             raise UserError(
                 f"{origin} reads like data, not a header: {separator.join(first.fields)!r:.80}",
-                f"Number the columns of a file without a header in {request.key}, as "
+                f"Number the columns of a file without a header in {request.key}, such as "
                 f"{{id: null, sentence1: 1, sentence2: 2, label: 3}}; or add the header.",
             )
     check_columns(origin, request, first.fields)
@@ -170,7 +170,7 @@ def _reads_like_header(fields: Sequence[str]) -> bool:
 def _not_csv(file: Path, begins: int, number: int, error: csv.Error) -> UserError:
     if "unexpected end" in str(error):
         return UserError(
-            f'{file}, line {begins}: a field begins with " and no " ends it',
+            f'{file}, line {begins}: a field begins with ", but no " ends it',
             'Close it, or enclose the field in " and double the " that it begins with.',
         )
     row = f" of the row that begins in line {begins}" if begins < number else ""
@@ -187,7 +187,7 @@ def _ragged(file: Path, line: Line, first: Line, numbered: bool, separator: str)
         remedy = "Remove the blank line."
     elif separator == "\t":
         remedy = (
-            "A tab in a sentence is one too many, for TSV has no quoting: make it a blank."
+            "Perhaps a sentence contains a tab; TSV has no quoting: replace the tab with a blank."
             if got > expected
             else "A field is missing, or a line break divides a sentence: TSV has no quoting, so "
             "write a row on one line."

@@ -180,7 +180,7 @@ def _rows_by_language(
         raise UserError(
             f"{cells.origin} has no row for {', '.join(missing)}",
             f"Languages in its column {column!r}: {', '.join(sorted(found))[:200] or 'none'}. "
-            f"Call the study's languages as the file does, or name another column in "
+            f"Name the study's languages as the file does, or name another column in "
             f"{cells.request.key}.",
         )
     return rows

@@ -60,24 +60,24 @@ def _leaderboard(result: Confirmed) -> list[Block]:
     )
     dev = result.objective if not result.worst else f"dev accuracy on {result.compared_on}"
     board = Grid(
-        f"Ordered by {dev}, which chose; test chose nothing. In brackets: 95 % intervals over "
-        "seeds and groups of pairs that share sentences, each of one configuration: none takes "
-        "account of the choice. May be best: not told apart from the best by Hsu's comparison, "
-        "95 %.",
+        f"Ordered by {dev}, which was used to choose; test was not. In brackets: 95 % intervals "
+        "over seeds and groups of pairs that share sentences. Each is for one configuration and "
+        "does not account for the choice. May be best: not distinguished from the best by Hsu's "
+        "comparison, 95 %.",
         result.claim,
         (
             "configuration",
             "dev, %",
             "on dev",
             *(f"test {group}, %" for group in groups),
-            "on test's targets",
+            "on test targets",
         ),
         rows,
         strong=frozenset(n for n, arm in enumerate(arms) if arm.name == result.recommended),
     )
     settings = Grid(
-        "What each configuration is, and what the search said of it. Optimism: the search's score "
-        "minus the mean of fresh seeds on the same dev sets, in points.",
+        "The settings of each configuration, and its score in the search. Optimism: the search's "
+        "score minus the mean of fresh seeds on the same dev sets, in points.",
         result.claim,
         ("configuration", "settings", "seeds", "collapsed", "search, %", "optimism"),
         tuple(
@@ -116,29 +116,30 @@ def _differences(result: Confirmed) -> list[Block]:
         ]
         languages = ", ".join(result.groups[group])
         told = "; ".join(f"{r.label} {points(r.value)} ({between(r.low, r.high)})" for r in rows)
-        alt = f"Differences to the control on the {group}, in points with 95 % intervals: {told}."
+        alt = f"Differences from the control on the {group}, in points with 95 % intervals: {told}."
         caption = (
             f"Test accuracy on the {group} ({languages}) minus the control's, paired by seed and "
-            "by group of pairs that share sentences. Filled: shown, that is the interval leaves 0 "
-            "out and p < 0.05 by Holm's correction. Empty: not shown, which is not equal."
+            "by group of pairs that share sentences. Filled: significant, that is the interval "
+            "excludes 0 and p < 0.05 with Holm's correction. Empty: not significant, which does "
+            "not mean equal."
         )
         numbers = Grid(
             caption,
             result.claim,
-            ("configuration", "points", "95 % interval", "p, adjusted", "a difference"),
+            ("configuration", "points", "95 % CI", "p, adjusted", "difference"),
             tuple(
                 (
                     arm.name,
                     difference(found),
                     difference_interval(found),
                     p_alone(found.adjusted),
-                    "was shown" if found.shown else "was not shown",
+                    "significant" if found.shown else "not significant",
                 )
                 for arm in compared
                 for found in (arm.against_control[group],)
             ),
         )
-        unit = f"points on test's {group}, configuration − control"
+        unit = f"points on test {group}, configuration − control"
         figures.append(Figure(forest(rows, unit, alt), alt, caption, result.claim, numbers))
     return [Side(tuple(figures))] if figures else []
 
@@ -188,7 +189,7 @@ def _seeds(result: Confirmed) -> Grid:
                 )
             )
     return Grid(
-        f"What every number above is made from, in %: {result.objective}, and test accuracy.",
+        f"The scores behind every number above, in %: {result.objective}, and test accuracy.",
         result.claim,
         (
             "configuration",
@@ -209,7 +210,7 @@ def _majority(result: Confirmed) -> str:
         languages = result.groups.get(group, ())
         shares = [result.test_majority[at] for at in languages if at in result.test_majority]
         if shares:
-            told.append(f"{percent(_mean(shares))} % on test's {group}")
+            told.append(f"{percent(_mean(shares))} % on test {group}")
     return ", ".join(told)
 
 

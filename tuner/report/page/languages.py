@@ -16,10 +16,10 @@ from tuner.study.protocol import EvaluationSet
 
 AREAS = {
     "mono": "both sentences in one language",
-    "cross": "in two languages",
-    "seen": "both in languages trained on",
-    "mixed": "one of them in a language trained on",
-    "unseen": "none in a language trained on",
+    "cross": "sentences in two languages",
+    "seen": "both in training languages",
+    "mixed": "one in a training language",
+    "unseen": "neither in a training language",
 }
 """Parts of the heat map, by name, in words."""
 MOST = 4
@@ -52,7 +52,7 @@ def language_figure(result: Confirmed, figures: Sequence[Published]) -> Figure:
     alt = f"Test accuracy by language, in %: {told}."
     caption = (
         f"Test accuracy by language, mean over {len(result.seeds)} seeds with 95 % intervals; "
-        f"trained on {trained}. The dotted line always gives the most frequent label."
+        f"trained on {trained}. The dotted line is always giving the most frequent label."
     )
     if figures:
         caption += (
@@ -110,12 +110,13 @@ def beside_published(result: Confirmed, figures: Sequence[Published]) -> Section
     """Return the external reference by language, beside published figures if there are any."""
     words = (
         "The external reference was trained on English alone by XTREME's recipe, and is the only "
-        "study here that may stand beside published figures. Its score is that of its last step, "
-        "where XTREME took the checkpoint that did best on English dev."
+        "study here that can be compared with published figures. Its score is that of its last "
+        "step, whereas XTREME took the checkpoint with the best score on English dev."
     )
     if not figures:
         words += (
-            " None stand here: they are of the whole official test of PAWS-X, which this is not."
+            " None are shown here: they are for the whole official PAWS-X test, and this test set "
+            "is not that one."
         )
     return Section("External reference", (Words(words), language_figure(result, figures)))
 
@@ -134,7 +135,7 @@ def _heat(result: Confirmed, arm: ArmResult) -> Figure:
     )
     caption = (
         f"{arm.name}: test accuracy in %, sentence 1 down, sentence 2 across; trained on "
-        f"{', '.join(result.trained)}. Shades run from its own least to its own most."
+        f"{', '.join(result.trained)}. Shades run from its own lowest to its own highest value."
     )
     numbers = Grid(
         caption,

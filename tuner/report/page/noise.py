@@ -9,8 +9,8 @@ from tuner.report.page.blocks import Grid, Section, Words
 CAUTION = (
     "A diagnostic, not a critical batch size: the variance of the gradient of B pairs of one "
     "language, or one ordered pair of languages, estimated as within / B + between (after arXiv "
-    "1812.06162). The second part is what single-language batches do not average away, however "
-    "large B is. No B follows from it."
+    "1812.06162). Single-language batches do not average away the second part, however large B "
+    "is. No choice of B follows from it."
 )
 KINDS = {"monolingual": "monolingual", "cross_lingual": "cross-lingual"}
 
@@ -42,7 +42,7 @@ def noise(study: StudyRecord) -> Section | None:
             )
         )
     grid = Grid(
-        "Means over the trials that came to a rung, whatever their settings: numerators and "
+        "Means over the trials that reached a rung, whatever their settings: numerators and "
         "denominators are averaged before they are divided. The estimates are unbiased, so small "
         "ones may be negative; – is undefined. Equal parts: the B at which both parts are the "
         "same. Noise scale: tr(Σ) / |G|², in pairs.",

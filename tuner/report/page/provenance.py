@@ -14,11 +14,11 @@ from tuner.terminal.progress import clock
 TRANSLATED = {
     True: "Training text is machine-translated.",
     False: "Training text is not machine-translated.",
-    None: "Whether training text is machine-translated is not known.",
+    None: "It is unknown whether training text is machine-translated.",
 }
 KINDS = {
     "useful": "trials at full budget",
-    "under_way": "trials under way, or to go on",
+    "under_way": "trials under way or waiting to continue",
     "pruned": "trials that ASHA stopped",
     "failed": "trials that failed",
     "repeated": "lost with a worker or a driver, and trained again",
@@ -34,7 +34,7 @@ def cost(study: StudyRecord) -> Section:
         (KINDS[kind], f"{pairs:,}", f"{100 * pairs / max(ledger.pairs, 1):.1f}")
         for kind, pairs in spent.items()
     ]
-    rows.append(("all that were trained", f"{ledger.pairs:,}", "100.0" if ledger.pairs else "0.0"))
+    rows.append(("all trained pairs", f"{ledger.pairs:,}", "100.0" if ledger.pairs else "0.0"))
     evaluated = sum(t.last.train_seconds for t in study.trials if t.last)
     told = [f"Drivers worked for {clock(study.seconds)}."]
     held = sum(trial.seconds for trial in study.trials) / 3600
@@ -42,7 +42,7 @@ def cost(study: StudyRecord) -> Section:
     if ledger.gpu_hours:
         told.append(f"GPUs were held for {ledger.gpu_hours:.2f} GPU-hours.")
     grid = Grid(
-        "Pairs trained, by what became of their trials.",
+        "Pairs trained, by the outcome of their trials.",
         study.facts["claim"],
         ("pairs of", "pairs", "%"),
         tuple(rows),
@@ -95,8 +95,8 @@ def overlap(study: StudyRecord) -> list[Block]:
     told = "dropped such pairs from train and dev" if strict else "kept them"
     grid = Grid(
         "Pairs that share a sentence with another split, in any language. Groups: pairs of a split "
-        "that share sentences among themselves; effective: so many independent pairs these are "
-        f"worth where a group is answered alike. This study {told}.",
+        "that share sentences among themselves; effective: the number of independent pairs that "
+        f"these are worth if a group is answered alike. This study {told}.",
         study.facts["claim"],
         ("split", "pairs", *(f"shared with {split}" for split in splits), "groups", "effective"),
         rows,
@@ -109,7 +109,7 @@ def reproduce(study: StudyRecord, folder: Place) -> Section:
     environment = study.facts.get("environment", {})
     rows = tuple((part, str(version)) for part, version in environment.items())
     versions = Grid(
-        "What the study began with. The commit is this tool's; + where its tree was changed.",
+        "Versions when the study began. The commit is this tool's; + if its tree was changed.",
         study.facts["claim"],
         ("part", "version"),
         rows,

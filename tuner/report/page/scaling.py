@@ -20,7 +20,7 @@ from tuner.wording import number, p_alone, points
 
 GROUPS = {"enf": "targets akin to English", "rest": "other targets"}
 """Responses in words; the names of other responses speak for themselves."""
-UNFINISHED = "Under way: what stands here is of the trials that have ended, and may change."
+UNFINISHED = "Under way: this page covers the trials that have ended, and may change."
 FIXED = {"pairs": "at equal pairs", "steps": "at equal steps"}
 
 
@@ -39,7 +39,7 @@ def answer(result: Scaled) -> list[Block]:
         *short,
         Words(first[0], "note"),
         Points(tuple(first[1:])),
-        Words("What this rests on, and what it does not say:", "note"),
+        Words("Basis and limits of the findings:", "note"),
         Points(rest),
     ]
 
@@ -83,14 +83,14 @@ def _effects(result: Scaled, order: Sequence[str]) -> list[Figure]:
         units = "; ".join(f"{e.name} {e.unit}" for e in fit.effects if is_main(e))
         caption = (
             f"Effects on {what}, {FIXED[result.design.hold]}, from designed and unpruned trials. "
-            f"Counted: {units}. "
-            "Filled: shown, that is p < 0.05 adjusted for all effects (Holm). Empty: not shown, "
-            "which does not mean that there is none."
+            f"Units: {units}. "
+            "Filled: significant, that is p < 0.05 adjusted for all effects (Holm). Empty: not "
+            "significant, which does not mean that there is no effect."
         )
         numbers = Grid(
             caption,
             claim,
-            ("effect", "counted", "points", "95 % interval", "p, adjusted", "an effect"),
+            ("effect", "unit", "points", "95 % CI", "p, adjusted", "result"),
             tuple(
                 (
                     effect.name,
@@ -98,7 +98,7 @@ def _effects(result: Scaled, order: Sequence[str]) -> list[Figure]:
                     points(effect.estimate.value),
                     ends(effect.estimate),
                     p_alone(effect.adjusted),
-                    "was shown" if shown(effect) else "was not shown",
+                    "significant" if shown(effect) else "not significant",
                 )
                 for effect in fit.effects
             ),
@@ -146,7 +146,7 @@ def _against_size(result: Scaled, response: str, fit: Fit) -> Figure:
         (str(size), number(share), f"{found.value:.2f}", f"{found.low:.2f} to {found.high:.2f}")
         for (size, share), found in sorted(fit.surface.items())
     )
-    grid = Grid(caption, result.claim, ("B", "β", "mean, %", "95 % interval"), rows, left=0)
+    grid = Grid(caption, result.claim, ("B", "β", "mean, %", "95 % CI"), rows, left=0)
     ticks = {place: str(size) for place, size in enumerate(sizes)}
     drawn = courses(series, ticks, "B", "β", _majority(result), f"{response}, %", alt)
     return Figure(drawn, alt, caption, result.claim, grid)
@@ -166,7 +166,7 @@ def _against_layer(result: Scaled, response: str, fit: Fit) -> Figure:
         (name, f"{found.value:.2f}", f"{found.low:.2f} to {found.high:.2f}")
         for name, found in zip(names, means.values(), strict=True)
     )
-    grid = Grid(caption, result.claim, ("k", "mean, %", "95 % interval"), rows)
+    grid = Grid(caption, result.claim, ("k", "mean, %", "95 % CI"), rows)
     ticks = dict(enumerate(names))
     series = [Course("mean", points_at)]
     drawn = courses(series, ticks, "k", "", _majority(result), f"{response}, %", alt)
@@ -183,8 +183,8 @@ def _heat(result: Scaled, response: str, fit: Fit) -> Figure:
     what = f"dev accuracy of the {_response(result, response)}"
     alt = f"Heat map of mean {what}, β down and B across."
     caption = (
-        f"Mean {what}, in %, β down and B across. Shades run from the least to the most of "
-        "this map; intervals are in the figure of B."
+        f"Mean {what}, in %, β down and B across. Shades run from the lowest to the "
+        "highest value of this map. Intervals are in the figure of B."
     )
     drawn = heat([number(s) for s in shares], [str(s) for s in sizes], values, {}, "B", "β", alt)
     return Figure(drawn, alt, caption, result.claim)
@@ -205,8 +205,8 @@ def _rates(result: Scaled) -> Figure:
     )
     caption = (
         f"{result.objective}, in %, mean over the tuning seeds, which are not compared. The best "
-        "rate of each B was chosen here; ringed: at the edge of the grid or of what did not fail "
-        "in it, so that B is left out of every effect and mean above."
+        "rate of each B was chosen here. Ringed: at the edge of the grid, or of the rates in it "
+        "that did not fail, so that B is excluded from every effect and mean above."
     )
     numbers = Grid(
         caption,
@@ -228,10 +228,10 @@ def _rates(result: Scaled) -> Figure:
 
 def _chosen(result: Scaled) -> Grid:
     def verdict(choice: Choice) -> str:
-        return "at the edge: not concluded upon" if choice.at_edge else "inside the grid"
+        return "at the edge: excluded" if choice.at_edge else "inside the grid"
 
     return Grid(
-        "The learning rate that each B was trained with.",
+        "The learning rate of each B in the compared trials.",
         result.claim,
         ("B", "optim.lr", ""),
         tuple(
@@ -256,7 +256,7 @@ def _seeds(result: Scaled) -> Grid:
         for seed in result.seeds_of[cell]
     )
     return Grid(
-        "What every number above is made from: dev accuracy in % of each compared trial that "
+        "The scores behind every number above: dev accuracy in % of each compared trial that "
         "reached its full budget.",
         result.claim,
         ("trial", "configuration", "seed", *responses, ""),
@@ -274,7 +274,7 @@ def _left_out(result: Scaled) -> str:
     if not result.at_edge:
         return ""
     sizes = ", ".join(map(str, result.at_edge))
-    return f" Left out, since a better learning rate may lie beyond theirs: B = {sizes}."
+    return f" Excluded, because a better learning rate may lie beyond theirs: B = {sizes}."
 
 
 def _majority(result: Scaled) -> float:

@@ -21,7 +21,7 @@ def answer(study: StudyRecord) -> list[Block]:
     """Return the answer of a search alone: an unconfirmed candidate."""
     best = study.best
     if best is None or best.last is None:
-        return [Words("No trial has reached the full budget: there is no answer yet.", "answer")]
+        return [Words("There is no answer yet: no trial has reached the full budget.", "answer")]
     complete = study.ranked()
     objective, score = study.facts["objective"], best.last.objective
     alike = sum(trial.last.objective == score for trial in complete if trial.last) - 1
@@ -38,8 +38,9 @@ def answer(study: StudyRecord) -> list[Block]:
         difference = 100 * (score - control.last.objective)
         blocks.append(
             Words(
-                f"The control, trial {control.number:03d}, has {percent(control.last.objective)} %:"
-                f" {difference:.2f} points less, in one run of each."
+                f"The control, trial {control.number:03d}, scores "
+                f"{percent(control.last.objective)} %, {difference:.2f} points less, "
+                "from one run of each."
             )
         )
     if not study.learnt:
@@ -50,7 +51,7 @@ def answer(study: StudyRecord) -> list[Block]:
         Words(f"Its settings: {settings}.") if settings else Words("No settings were varied."),
         Words(
             "The best of many noisy scores is biased upwards by being the best. This is a "
-            "candidate and no result: a result takes fresh seeds. The search did not read test.",
+            "candidate, not a result: a result needs fresh seeds. The search did not read test.",
             "warning",
         ),
     ]

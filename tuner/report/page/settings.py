@@ -26,10 +26,10 @@ SIZE, MIX, LAYER, FUSION = (
     "fusion.kind",
 )
 SELECTED = (
-    "ASHA chose which trials are complete: the others are not missing at random, and what differs "
-    "between complete trials is no effect of one setting alone."
+    "ASHA chose which trials are complete: the others are not missing at random, and differences "
+    "between complete trials are not effects of one setting alone."
 )
-CHOSEN = "Several settings differ between trials: what differs is no effect of one setting alone."
+CHOSEN = "Several settings differ between trials: differences are not effects of one setting alone."
 
 
 def by_setting(study: StudyRecord) -> list[Block]:

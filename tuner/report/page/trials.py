@@ -66,7 +66,7 @@ def planned(study: StudyRecord) -> Grid:
     return Grid(
         f"Every trial of the plan that was begun, not ranked. Score: {study.facts['objective']}.",
         study.facts["claim"],
-        ("trial", "what for", "state", "score, %", "pairs", *names),
+        ("trial", "purpose", "state", "score, %", "pairs", *names),
         rows,
         left=3,
         folded=f"{len(rows)} trials",

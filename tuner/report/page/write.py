@@ -94,7 +94,7 @@ def attach_page(standing: Standing, texts: Mapping[str, str]) -> str:
     if found:
         return "attached to the study's run in MLflow"
     first, then = command("sync", folder), command("report", folder)
-    return f"not attached to MLflow, which has no run of it: {first}, then {then} once more"
+    return f"not attached to MLflow, which has no run of it: {first}, then {then} again"
 
 
 def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
@@ -107,7 +107,7 @@ def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
     link = to_page(f"Confirmed by {confirmed.name}: its whole page", confirmed, folder)
     return [
         Section("Answer, confirmed", (*blocks, link)),
-        Section("What the search alone said", tuple(search.answer(study))),
+        Section("Answer of the search alone", tuple(search.answer(study))),
         *search.sections(study),
     ]
 
@@ -124,7 +124,7 @@ def _went_on(search: StudyRecord, family: Family) -> list[Block]:
         return []
     told = (
         f"{count(len(later), 'trial')} of the search began after {confirmed.name} had read test: "
-        "whoever asked for more may have known it."
+        "its results may have influenced the decision to add trials."
     )
     return [Words(told, "warning")]
 
@@ -138,7 +138,7 @@ def _confirmation(
     result = Confirmed.of(study)
     blocks = confirmation.answer(result)
     if reference is study:
-        text, other = "The confirmation that it stands beside", family.confirmation
+        text, other = "The confirmation that it accompanies", family.confirmation
     else:
         text, other = "The search that this confirms", family.search
     if other is not None:
@@ -159,9 +159,12 @@ def _without(study: StudyRecord, folder: Place) -> list[Block]:
     """Return the answer of a confirmation without a recommendation."""
     if concluded(ConfirmDesign.model_validate(study.settings["design"]), study):
         told = f"{NONE_WHOLE[:1].upper()}{NONE_WHOLE[1:]}. Nothing has read test."
-        return [Words(told, "answer"), Words("With other seeds: confirm the search with --again.")]
+        return [
+            Words(told, "answer"),
+            Words("To confirm the search with other seeds, use --again."),
+        ]
     return [
-        Words("Nothing has been recommended yet, and nothing has read test.", "answer"),
+        Words("There is no recommendation yet, and nothing has read test.", "answer"),
         Commands("Go on with:", (lasting_command("resume", folder),)),
     ]
 

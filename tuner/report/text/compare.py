@@ -23,7 +23,7 @@ def show(found: Comparison, console: Console) -> None:
     if found.settings:
         console.print(_settings(found))
     else:
-        console.print("all settings are the same, seeds aside")
+        console.print("all settings but the seeds are the same")
     console.print()
     console.print(_scores(found))
     console.print()
@@ -36,18 +36,18 @@ def sentences(found: Comparison) -> tuple[str, ...]:
     told = [_verdict(found), _accounted(found)]
     if len(found.rows) > 1:
         told.append(
-            f"The {len(found.rows)} intervals are each by itself: of many, some miss by chance."
+            f"Each of the {len(found.rows)} intervals is for itself: of many, some miss by chance."
         )
     for letter, side in (("A", found.a), ("B", found.b)):
         if side.chosen:
             told.append(f"{letter} is {side.chosen}.")
     if any(row.name.startswith("oracle/") for row in found.rows):
         told.append(
-            "oracle/… is recorded only: whoever chooses between the two by it has no zero-shot "
-            "result any more."
+            "oracle/… is for the record only: a choice between the two by it is no longer "
+            "zero-shot."
         )
     if found.alone:
-        told.append(f"Not compared, as it is not in both: {', '.join(found.alone)}.")
+        told.append(f"Not compared, because only one of them has it: {', '.join(found.alone)}.")
     told += _protocols(found.a, found.b)
     return tuple(told)
 
@@ -58,15 +58,15 @@ def _verdict(found: Comparison) -> str:
     told = f"On {row.name}, B - A is {points(100 * difference)} percentage points"
     if row.difference.error == 0:
         return (
-            f"{told}, the same in every group of pairs that share sentences: there is nothing to "
-            "make an interval of."
+            f"{told}, the same in every group of pairs that share sentences, so no interval can be "
+            "estimated."
         )
     if row.difference.low <= 0 <= row.difference.high:
-        what = "a difference is not shown"
+        what = "no significant difference"
     else:
-        what = f"{'B' if difference > 0 else 'A'} is better"
+        what = f"{'B' if difference > 0 else 'A'} is significantly better"
         what += "" if found.seeds else ", as trained here"
-    return f"{told} (95% interval {_interval(row)}): {what}."
+    return f"{told} (95 % CI {_interval(row)}): {what}."
 
 
 def _accounted(found: Comparison) -> str:
@@ -75,18 +75,18 @@ def _accounted(found: Comparison) -> str:
             max(len(found.a.seeds), len(found.b.seeds)) > 1
         )
         return (
-            "Intervals are over items alone, by components of shared sentences. Seeds are not "
-            f"accounted for: trained with another seed, the difference is another one.{of}"
+            "Intervals account for items only, grouped by shared sentences. They do not account "
+            f"for seeds: with another seed the difference would be another one.{of}"
         )
     if all(a == b for a, b in found.seeds):
         pairs = f"paired by seed: {', '.join(str(a) for a, _ in found.seeds)}"
     else:
-        pairs = "of different seeds, paired in their order: " + ", ".join(
+        pairs = "with different seeds, paired in their order: " + ", ".join(
             f"{a} with {b}" for a, b in found.seeds
         )
     return (
-        f"Intervals are for other seeds and other sentences: {len(found.seeds)} seeds crossed with "
-        f"components of shared sentences, {pairs}."
+        f"Intervals account for seeds and sentences: {len(found.seeds)} seeds crossed with groups "
+        f"of pairs that share sentences, {pairs}."
     )
 
 
@@ -98,7 +98,7 @@ def _protocols(a: Side, b: Side) -> tuple[str, ...]:
     told = []
     if facts[0]["objective"] != facts[1]["objective"]:
         told.append(
-            f"Their protocols differ: A was chosen or would be by {facts[0]['objective']}, B by "
+            f"Their protocols differ: the objective of A is {facts[0]['objective']}, that of B is "
             f"{facts[1]['objective']}."
         )
     else:
@@ -114,7 +114,7 @@ def _settings(found: Comparison) -> Table:
 
 
 def _scores(found: Comparison) -> Table:
-    grid = _grid("dev accuracy, %", "A", "B", "B - A", "95% interval")
+    grid = _grid("dev accuracy, %", "A", "B", "B - A", "95 % CI")
     for row in found.rows:
         scores = (percent(row.a), percent(row.b), points(100 * row.difference.value))
         grid.add_row(row.name, *scores, _interval(row))

@@ -18,18 +18,18 @@ def show(result: Confirmed, console: Console) -> None:
     """Print the arms, the score of the most frequent label, and the conclusion."""
     console.print(f"{result.name}: accuracy in %, ± half of the 95 % interval", highlight=False)
     console.print(_table(result, console.width >= WIDE))
-    notes = ["* recommended, before test was read"] if len(result.arms) > 1 else []
+    notes = ["* recommended before test was read"] if len(result.arms) > 1 else []
     if result.worst:
         lowest = ", ".join(f"{arm.dev_set} of {arm.name}" for arm in result.arms if arm.dev)
-        notes.append(f"dev: the language with the least mean over seeds: {lowest}")
+        notes.append(f"dev: the language with the lowest mean over seeds: {lowest}")
     if result.tied(DEV):
-        notes.append("= may be the best, where it stands (Hsu's comparison, 95 %)")
+        notes.append("= may be the best on that set (Hsu's comparison, 95 %)")
     groups = [group for group in COMPARED if group in result.groups]
     majority = [f"{100 * result.majority:.2f} on dev"]
     for group in groups:
         shares = [result.test_majority.get(language) for language in result.groups[group]]
         if known := [share for share in shares if share is not None]:
-            majority.append(f"{100 * sum(known) / len(known):.2f} on test's {group}")
+            majority.append(f"{100 * sum(known) / len(known):.2f} on test {group}")
     notes.append(f"always giving the most frequent label: {', '.join(majority)}")
     for arm in result.arms:
         notes.append(f"{arm.name}: {settings_in_words(arm.settings)}")

@@ -22,7 +22,7 @@ def show(result: Scaled, console: Console) -> None:
         title = f"{name}: effects on dev accuracy of the {result.primary} ({languages}), in points"
         console.print(title, highlight=False)
         console.print(_effects(primary))
-        console.print("* shown: p < 0.05, adjusted for all effects (Holm)\n", highlight=False)
+        console.print("* significant: p < 0.05, adjusted for all effects (Holm)\n", highlight=False)
     for response, fit in result.fits.items():
         if fit.surface:
             languages = ", ".join(result.languages[response])
@@ -40,8 +40,8 @@ def show(result: Scaled, console: Console) -> None:
 def _effects(fit: Fit) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("effect")
-    table.add_column("counted", overflow="fold")
-    for heading in ("points", "95 % interval", "p"):
+    table.add_column("unit", overflow="fold")
+    for heading in ("points", "95 % CI", "p"):
         table.add_column(heading, justify="right", no_wrap=True)
     for effect in fit.effects:
         table.add_row(

@@ -63,7 +63,7 @@ class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="typ
         while waiting:
             ready = [name for name, dist in waiting.items() if not set(dist.when) & set(waiting)]
             if not ready:
-                raise ValueError(f"conditions go in a circle: {', '.join(sorted(waiting))}")
+                raise ValueError(f"conditions form a cycle: {', '.join(sorted(waiting))}")
             order += ready
             for name in ready:
                 del waiting[name]

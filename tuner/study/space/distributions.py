@@ -21,7 +21,7 @@ Condition = dict[str, list[Scalar]]
 
 
 class _Range(Part):
-    when: Condition = Field({}, description="drawn only where other parameters have these values")
+    when: Condition = Field({}, description="drawn only if other parameters have these values")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -134,8 +134,8 @@ class PowerOfTwo(_Range):
 class Choice(_Range):
     """One of a list of values, without order."""
 
-    type: Literal["choice"] = Field(description="one of a list; the list alone means it too")
-    values: list[Scalar] = Field(min_length=1, max_length=MOST, description="what it may be")
+    type: Literal["choice"] = Field(description="one of a list; a plain list means the same")
+    values: list[Scalar] = Field(min_length=1, max_length=MOST, description="the allowed values")
 
     @field_validator("values")
     @classmethod
@@ -160,7 +160,7 @@ class Choice(_Range):
 class Fixed(_Range):
     """A single value; a plain scalar in the YAML means the same."""
 
-    type: Literal["fixed"] = Field(description="one value; the value alone means it too")
+    type: Literal["fixed"] = Field(description="one value; a plain value means the same")
     value: Scalar = Field(description="the value")
 
     def draw(self, random: random.Random) -> Scalar:

@@ -86,8 +86,8 @@ class Feasible:
             if self.keeps(point):
                 return point
         raise UserError(
-            f"none of {DRAWS:,} random points of the space keeps the requirements",
-            "Narrow the space to what `require` leaves of it, or require less.",
+            f"none of {DRAWS:,} random points of the space satisfies the requirements",
+            "Narrow the space to what `require` allows, or require less.",
         )
 
     def extremes(self) -> Iterator[dict[str, Scalar]]:
@@ -121,7 +121,7 @@ class Feasible:
         for name, distribution in self.space.root.items():
             if distribution.grid() is None:
                 raise ValueError(
-                    f"a grid takes parameters with a list of values, and {name} has infinitely "
+                    f"a grid needs parameters with finitely many values, but {name} has infinitely "
                     f"many: give it a step, or a list as in [1e-4, 3e-4]"
                 )
         raise ValueError(

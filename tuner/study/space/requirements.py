@@ -90,7 +90,7 @@ def parse(text: str) -> Requirement:
         ValueError: the requirement is invalid; the message quotes it and says what is wrong.
     """
     if len(text) > LENGTH:
-        raise ValueError(f"{text[:40]!r}...: longer than {LENGTH} characters: split it in two")
+        raise ValueError(f"{text[:40]!r}...: is longer than {LENGTH} characters: split it in two")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -99,16 +99,16 @@ def parse(text: str) -> Requirement:
         said = error.msg if isinstance(error, SyntaxError) else str(error)
         if re.search(r"(?<![=!<>])=(?!=)", text):
             said = "equality is written =="
-        raise ValueError(f"{text!r}: is no expression ({said}): write {LANGUAGE}") from None
+        raise ValueError(f"{text!r}: is not an expression ({said}): write {LANGUAGE}") from None
     level, depth = [*ast.iter_child_nodes(tree)], 0
     while level:
         level, depth = [below for node in level for below in ast.iter_child_nodes(node)], depth + 1
     if depth > DEPTH:
-        raise ValueError(f"{text!r}: is nested too deep: split it in two")
+        raise ValueError(f"{text!r}: is nested too deeply: split it in two")
     parser = _Parser(text)
     term = parser.term(tree.body)
     if term.kind != "boolean":
-        raise ValueError(f"{text!r}: is a {term.kind} and says nothing: compare it with something")
+        raise ValueError(f"{text!r}: is a {term.kind}, not a condition: compare it with something")
     return Requirement(text, tuple(parser.names), term.evaluate)
 
 
@@ -186,14 +186,14 @@ class _Parser:
         """Return the term of a node, which must be of this kind."""
         term = self.term(node)
         if term.kind != kind:
-            self._refuse(f"{term.written} is a {term.kind}, and {by} takes a {kind}")
+            self._refuse(f"{term.written} is a {term.kind}, but {by} takes a {kind}")
         return term
 
     def _link(self, left: _Term, op: ast.cmpop, node: ast.expr) -> Callable[[Values], bool | None]:
         """Return the evaluation of one comparison in a chain."""
         if isinstance(op, ast.In | ast.NotIn):
             if not isinstance(node, ast.List) or not node.elts:
-                self._refuse(f"in takes a list, as in [1, 2], got {ast.unparse(node)}")
+                self._refuse(f"`in` takes a list, as in [1, 2], got {ast.unparse(node)}")
             elements = [self.term(element) for element in node.elts]
             matches = [self._comparison(left, ast.Eq, element) for element in elements]
             if isinstance(op, ast.In):
