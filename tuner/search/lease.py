@@ -70,8 +70,8 @@ class Holder(BaseModel):
         except ProcessLookupError:
             return True
         except (OSError, OverflowError):  # it is somebody else's, or no number of a process
-            pass
-        return False
+            return False
+        return _has_ended(self.pid)
 
 
 @dataclass(frozen=True)
@@ -249,6 +249,19 @@ def _last(folder: Place) -> _Written | None:
 
 def _path(folder: Place, number: int) -> Place:
     return folder / FOLDER / f"{number:06d}.json"
+
+
+def _has_ended(process: int) -> bool:
+    """Whether a process is there only because nobody has asked yet how it ended (a zombie).
+
+    Of a driver that was killed, that is for the first process of the machine or container to do,
+    which may take its time.
+    """
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # it is gone by now, or this is not Linux
+        return False
+    return stat.rpartition(")")[2].split()[0] in ("Z", "X")
 
 
 def _this_machine() -> str:
