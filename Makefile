@@ -29,8 +29,8 @@ test: lint types contracts ## what CI runs: lint, types, import contracts, all t
 test-fast: $(INSTALLED) ## unit tests alone: no Ray, a minute or two
 	$(PYTEST) -m "not slow and not integration"
 
-test-slow: $(INSTALLED) ## the tests that take minutes, two files at a time: much of it is waiting
-	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder --durations=30 -m slow
+test-slow: $(INSTALLED) ## the tests that take minutes
+	$(PYTEST) --durations=30 -m slow
 
 test-times: $(INSTALLED) ## unit tests once more, one by one: fails where one takes too long; wants an idle machine
 	$(PYTEST) --strict-times -m "not slow and not integration"

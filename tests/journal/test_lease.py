@@ -145,7 +145,9 @@ def test_one_of_a_process_of_this_machine_that_is_gone_is_free_at_once(tmp_path:
         "Lease(pathlib.Path(sys.argv[1]))\n"
         "os.kill(os.getpid(), 9)"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert not at_work(tmp_path), "it has ended, though nobody has asked how: a zombie"
     assert [holder.ended for holder in holders(tmp_path)] == [False]
     assert not at_work(tmp_path)
     Lease(tmp_path).release()

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.robustness.commands import tuner
-from tests.robustness.conftest import copied
+from tests.robustness.conftest import NAME, copied
 from tests.robustness.examples import LOOKS, go_on
 from tuner.data import nano
 from tuner.errors import UserError
@@ -22,7 +22,7 @@ from tuner.study.parts import EncoderConfig
 from tuner.training.checkpoint import Checkpoints, sums_in
 
 PACKAGE = Path(__file__).parents[2] / "tuner"
-READS_OF_RAY = {"search/worker_errors.py"}
+READS_OF_RAY = {"run/worker_errors.py"}
 """Reads what Ray has just written to the scratch folder of the very same run."""
 
 
@@ -58,9 +58,9 @@ def test_the_bomb_goes_off(canary: Path, tmp_path: Path) -> None:
     assert canary.exists()
 
 
+JOURNALS = ["journal.jsonl", "journal/000000000000.json"]
 PLANTED = [
-    "journal.jsonl",
-    "journal/000000000000.json",
+    *JOURNALS,
     "drivers/000001.json",
     "tuner.pkl",
     "searcher-state.pkl",
@@ -85,10 +85,8 @@ def test_of_a_study(name: str, sound: Path, canary: Path, tmp_path: Path) -> Non
             if name.startswith("journal/"):
                 (folder / "journal.jsonl").unlink()
             path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(bomb)
-            for arguments in LOOKS:
-                tuner(*arguments)
+            plant(path, bomb)
+            tuner("status", NAME)
             with suppress(UserError, ValueError, FileNotFoundError):
                 sums_in(path.parent)
             with suppress(UserError):
@@ -96,6 +94,26 @@ def test_of_a_study(name: str, sound: Path, canary: Path, tmp_path: Path) -> Non
             with suppress(UserError):
                 go_on(folder)
     assert not canary.exists()
+
+
+@pytest.mark.parametrize("journal", [*JOURNALS, ""])
+def test_of_a_study_that_is_shown(journal: str, sound: Path, canary: Path, tmp_path: Path) -> None:
+    """By every command that shows one: in a journal's place, or in all others at once."""
+    for bomb in bombs(canary, tmp_path / "scratch"):
+        with copied(sound) as folder:
+            for name in [journal] if journal else PLANTED:
+                if name == journal or name not in JOURNALS:
+                    plant(folder / name, bomb)
+            if journal.startswith("journal/"):
+                (folder / "journal.jsonl").unlink()
+            for arguments in LOOKS:
+                tuner(*arguments)
+    assert not canary.exists()
+
+
+def plant(path: Path, bomb: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(bomb)
 
 
 OF_AN_ENCODER = ["pytorch_model.bin", "model.safetensors", "config.json", "tokenizer.json"]

@@ -18,6 +18,7 @@ from upath import UPath
 
 from tests.processes import SMOKE, Command, finish
 from tests.search.examples import configurations, create, run
+from tests.waiting import until
 from tuner.cli import main
 from tuner.errors import UserError
 from tuner.journal import lease
@@ -272,7 +273,7 @@ def test_a_search_killed_and_resumed(bucket: UPath, tuner: Command, place: Path)
     before = read_history(folder).record()
     os.killpg(search.pid, signal.SIGKILL)  # and Ray, as a machine dies
     search.wait()
-    assert not being_written(folder)
+    until(lambda: not being_written(folder), "the end of the driver")
 
     code, printed = finish(tuner("resume", "smoke", "--storage", str(bucket)))
     assert code == 0, printed

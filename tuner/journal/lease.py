@@ -72,8 +72,8 @@ class Holder(BaseModel):
         except ProcessLookupError:
             return True
         except (OSError, OverflowError):  # another user's process, or an invalid process id
-            pass
-        return False
+            return False
+        return _has_ended(self.pid)
 
 
 @dataclass(frozen=True)
@@ -250,6 +250,19 @@ def _last(folder: Place) -> _Written | None:
 
 def _path(folder: Place, number: int) -> Place:
     return folder / FOLDER / f"{number:06d}.json"
+
+
+def _has_ended(process: int) -> bool:
+    """Return whether a process is a zombie: it has ended, and its parent has not reaped it yet.
+
+    A driver that was killed is reaped by the first process of the machine or container, which may
+    take its time.
+    """
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # it is gone by now, or this system is not Linux
+        return False
+    return stat.rpartition(")")[2].split()[0] in ("Z", "X")
 
 
 def _this_machine() -> str:
