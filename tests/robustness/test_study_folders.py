@@ -37,7 +37,7 @@ LOOKS = [
     ["report", NAME, "--json"],
 ]
 WRITTEN = ("figures", "leaderboard.csv", ".partial-leaderboard.csv")
-"""By `report`, which takes a second: elsewhere it is asked with two kinds of links alone."""
+"""`report` writes these, which takes a second; elsewhere two kinds of links alone get a report."""
 FOUND = {"data": {"checksum": "a"}, "encoder": {"checksum": "b"}}
 
 

@@ -13,8 +13,8 @@ from typing import Annotated
 
 import typer
 
-from tuner import __version__, supervised
-from tuner.cli import cluster, confirming, looking, running
+from tuner import __version__
+from tuner.cli import cluster, confirming, looking, running, supervised
 from tuner.errors import StudyFailed, StudyInterrupted, UserError
 from tuner.invocation import SENT
 from tuner.shown import is_printable, printable
@@ -45,7 +45,7 @@ app.command()(cluster.doctor)
 
 
 DRIVERS = ("search", "resume", "confirm")
-"""Commands that work on a study: where one ends without a word, something follows."""
+"""Commands that run a driver; each gets a supervisor that reports a driver's silent death."""
 
 
 def _show_version(asked: bool) -> None:
@@ -67,7 +67,7 @@ def options(
 
 
 def start() -> None:
-    """Be the process of a command; one that a study depends on has another one look after it."""
+    """Run the command of this process; a command that runs a driver gets a supervisor."""
     if sys.argv[1:2] and sys.argv[1] in DRIVERS:
         supervised.supervise()
     try:

@@ -19,10 +19,10 @@ from tuner.cli.shared import (
     folder_of,
     loading,
 )
+from tuner.cli.supervised import say_at_the_end
 from tuner.errors import StudyFailed, StudyInterrupted
 from tuner.interrupts import ending_at_once
 from tuner.invocation import command
-from tuner.supervised import say_at_the_end
 
 if TYPE_CHECKING:
     from tuner.storage.folders import Place

@@ -27,9 +27,9 @@ from tuner.cli.shared import (
     overridden,
     study_there,
 )
+from tuner.cli.supervised import say_at_the_end
 from tuner.interrupts import ending_at_once
 from tuner.invocation import command, search_command
-from tuner.supervised import say_at_the_end
 
 if TYPE_CHECKING:
     from tuner.storage.folders import Place

@@ -252,14 +252,14 @@ def _path(folder: Place, number: int) -> Place:
 
 
 def _has_ended(process: int) -> bool:
-    """Whether a process is there only because nobody has asked yet how it ended (a zombie).
+    """Return whether a process is a zombie: it has ended, and its parent has not reaped it yet.
 
-    Of a driver that was killed, that is for the first process of the machine or container to do,
-    which may take its time.
+    A driver that was killed is reaped by the first process of the machine or container, which may
+    take its time.
     """
     try:
         stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:  # it is gone by now, or this is not Linux
+    except OSError:  # it is gone by now, or this system is not Linux
         return False
     return stat.rpartition(")")[2].split()[0] in ("Z", "X")
 

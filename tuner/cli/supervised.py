@@ -1,0 +1,100 @@
+"""Supervision of a driver: a command runs in a child process, and its parent reports how it ended.
+
+A driver can end without a message. Ray's code ends it with exit code 1 if the raylet dies while
+data is stored, and the system kills it if memory runs out. None of our code runs in the driver
+then, so another process has to tell the user what to do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from contextlib import suppress
+from types import FrameType
+
+from tuner.interrupts import SIGNALS, end_at_once
+
+IN_ORDER = (0, 2, 130)
+"""Exit codes that a process sets itself, after printing a message."""
+SET_PARENT_DEATH_SIGNAL = 1
+"""Linux's PR_SET_PDEATHSIG, which sets the signal that a process gets when its parent dies."""
+ENDED = "\0"
+NOTHING = "nothing was begun"
+LONGEST = 65_536
+"""Capacity of a pipe in bytes."""
+
+_pipe: int | None = None
+"""The pipe by which this process tells its parent what to print; None without a supervisor."""
+
+
+def supervise() -> None:
+    """Fork a child that goes on with the command, and wait in this process for the child's end.
+
+    The function returns only in the child, which ends if this process is killed. The child is in a
+    process group of its own; this process passes each signal on to it once.
+    """
+    global _pipe
+    reads, writes = os.pipe()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # so that none is lost
+    parent, child = os.getpid(), os.fork()
+    if child == 0:
+        os.close(reads)
+        _pipe = writes
+        os.setpgid(0, 0)
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # the parent was killed before prctl
+            os._exit(130)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return
+    os.close(writes)
+    _pass_on(child)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.set_blocking(reads, False)
+    try:
+        said = os.read(reads, LONGEST).decode(errors="replace")
+    except BlockingIOError:  # empty, and held open by a process of the child's
+        said = ""
+    if code in IN_ORDER or (code > 0 and said.endswith(ENDED)):
+        os._exit(code)
+    follows = said.rstrip(f"{ENDED}\n").rpartition("\n")[2] or NOTHING
+    end_at_once(f"interrupted: the process that did the work {_how(code)}; {follows}")
+
+
+def say_at_the_end(line: str) -> None:
+    """Set the message that the parent prints if this process ends without one from now on."""
+    if _pipe is not None:
+        os.write(_pipe, f"{line}\n".encode(errors="backslashreplace"))
+
+
+def ends_by_itself() -> None:
+    """Tell the parent that this process has printed its messages and ends by itself."""
+    if _pipe is not None:
+        os.write(_pipe, ENDED.encode())
+
+
+def _pass_on(child: int) -> None:
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(child, number)
+
+    def rest(number: int, frame: FrameType | None) -> None:
+        pass_on(signal.SIGSTOP, frame)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        pass_on(signal.SIGCONT, frame)  # once this process continues
+
+    handlers = dict.fromkeys(SIGNALS, pass_on) | {signal.SIGTSTP: rest}
+    for number, handler in handlers.items():
+        if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under `nohup`
+            signal.signal(number, handler)
+
+
+def _how(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "was killed (SIGKILL), as the system does if memory runs out"
+    if code < 0:
+        return f"was ended by signal {-code} ({signal.strsignal(-code)})"
+    return f"ended with exit code {code}, as it does if Ray's raylet ends"
