@@ -16,7 +16,7 @@ from tests.waiting import until
 
 WORKS = """
     import os, signal, sys, time
-    from tuner import supervised
+    from tuner.cli import supervised
     supervised.supervise()
     {work}
 """
@@ -68,7 +68,8 @@ def test_a_failure_that_was_told_is_passed_on() -> None:
     [
         ("os._exit(1)", "exit code 1"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
-        ("os.abort()", "SIGABRT"),
+        ("os.abort()", "signal 6 (Aborted)"),
+        ("os.kill(os.getpid(), 35)", "signal 35 (Real-time signal 1)"),  # Python has no name for it
     ],
 )
 def test_who_ends_without_a_word_is_spoken_for(end: str, how: str) -> None:
@@ -76,6 +77,17 @@ def test_who_ends_without_a_word_is_spoken_for(end: str, how: str) -> None:
     assert code == 130 and how in complained and complained.endswith("; go on with x")
     code, _, complained = ended(end)
     assert code == 130 and how in complained and complained.endswith("; nothing was begun")
+
+
+def test_who_is_ended_after_its_last_message_is_spoken_for() -> None:
+    """Libraries take themselves down after it, and may crash."""
+    code, said, complained = ended(f"{SAYS}supervised.ends_by_itself(); os.abort()")
+    assert (code, said) == (130, "") and complained.endswith("; go on with x")
+
+
+def test_any_path_can_be_named() -> None:
+    code, _, complained = ended(r"supervised.say_at_the_end('go on with \udce9'); os._exit(1)")
+    assert code == 130 and complained.endswith(r"; go on with \udce9")
 
 
 def test_each_signal_arrives_once() -> None:

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 PATIENT = (
     "-c",
     f"""
-from tuner import supervised
+from tuner.cli import supervised
 
 supervise = supervised.supervise
 
@@ -181,7 +181,7 @@ RAYLET_GONE = (
     """
 import os, time
 import psutil
-from tuner import supervised
+from tuner.cli import supervised
 
 supervise = supervised.supervise
 

@@ -184,7 +184,10 @@ def test_answers_are_of_every_set_and_agree_with_its_scores(
 
 def test_dev_alone_is_read(forward: Forward, corpus: TokenisedCorpus) -> None:
     dev_alone = replace(corpus, splits={"dev": corpus.splits["dev"]})
-    returned(evaluate_dev(forward, dev_alone, protocol("en fr", "de ja"), TOKENS))
+    roles = protocol("en fr", "de ja")
+    alone = returned(evaluate_dev(forward, dev_alone, roles, TOKENS))
+    whole = returned(evaluate_dev(forward, corpus, roles, TOKENS))
+    assert (alone.select, alone.oracle) == (whole.select, whole.oracle)
 
 
 def test_an_evaluation_that_does_not_fit_takes_fewer_pairs_at_once(

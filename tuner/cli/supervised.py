@@ -55,19 +55,19 @@ def supervise() -> None:
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     os.set_blocking(reads, False)
     try:
-        said = os.read(reads, LONGEST).decode()
+        said = os.read(reads, LONGEST).decode(errors="replace")
     except BlockingIOError:  # empty, and held open by a process of the child's
         said = ""
-    if code in IN_ORDER or said.endswith(ENDED):
+    if code in IN_ORDER or (code > 0 and said.endswith(ENDED)):
         os._exit(code)
-    follows = said.splitlines()[-1] if said else NOTHING
+    follows = said.rstrip(f"{ENDED}\n").rpartition("\n")[2] or NOTHING
     end_at_once(f"interrupted: the process that did the work {_how(code)}; {follows}")
 
 
 def say_at_the_end(line: str) -> None:
     """Set the message that the parent prints if this process ends without one from now on."""
     if _pipe is not None:
-        os.write(_pipe, f"{line}\n".encode())
+        os.write(_pipe, f"{line}\n".encode(errors="backslashreplace"))
 
 
 def ends_by_itself() -> None:
@@ -86,15 +86,15 @@ def _pass_on(child: int) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
         pass_on(signal.SIGCONT, frame)  # once this process continues
 
-    for number in SIGNALS:
+    handlers = dict.fromkeys(SIGNALS, pass_on) | {signal.SIGTSTP: rest}
+    for number, handler in handlers.items():
         if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under `nohup`
-            signal.signal(number, pass_on)
-    signal.signal(signal.SIGTSTP, rest)
+            signal.signal(number, handler)
 
 
 def _how(code: int) -> str:
     if code == -signal.SIGKILL:
         return "was killed (SIGKILL), as the system does if memory runs out"
     if code < 0:
-        return f"was ended by {signal.Signals(-code).name}"
+        return f"was ended by signal {-code} ({signal.strsignal(-code)})"
     return f"ended with exit code {code}, as it does if Ray's raylet ends"
