@@ -153,15 +153,8 @@ class History:
                     started=event.time if trial.started is None else trial.started,
                     ended=None,
                 )
-            case TrialPlaced() if number in self._attempts:
-                self._placed[number] = Attempt(
-                    nodes=event.nodes,
-                    gpus=self._attempts[number].gpus,
-                    cpus=self._attempts[number].cpus,
-                    waiting=self._waiting[number],
-                    placed=event.time,
-                    ended=event.time,
-                )
+            case TrialPlaced():
+                self._place(event)
             case TrialRestored():
                 lost = max(0, trial.pairs_seen - event.pairs_seen)
                 self._update(
@@ -257,6 +250,18 @@ class History:
             ended = placed.model_copy(update={"ended": until, "outcome": outcome})
             worked["placed"] = (*trial.placed, ended)
         return trial.model_copy(update=worked)
+
+    def _place(self, event: TrialPlaced) -> None:
+        attempt = self._attempts.get(event.number)
+        if attempt is not None:
+            self._placed[event.number] = Attempt(
+                nodes=event.nodes,
+                gpus=attempt.gpus,
+                cpus=attempt.cpus,
+                waiting=self._waiting[event.number],
+                placed=event.time,
+                ended=event.time,
+            )
 
     def _end_attempt(self, number: int, time: float, outcome: Outcome) -> None:
         self.trials[number] = self._worked(number, time, outcome)

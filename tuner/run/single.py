@@ -87,6 +87,8 @@ def watched(
                 case Evaluation():
                     evaluation.close()
                     yield event
+                case Begun():
+                    pass
 
 
 def _in_words(evaluation: Evaluation, objective: str) -> str:

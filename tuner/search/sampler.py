@@ -152,7 +152,8 @@ def _suggest(trial: optuna.Trial, name: str, distribution: Distribution) -> Scal
             chosen = trial.suggest_categorical(name, values)
             assert chosen is not None
             return chosen
-    raise AssertionError(f"a fixed value is not suggested: {name}")
+        case _:
+            raise AssertionError(f"a fixed value is not suggested: {name}")
 
 
 def _inner(space: Space, params: dict[str, Any]) -> dict[str, Any]:
@@ -164,4 +165,6 @@ def _inner(space: Space, params: dict[str, Any]) -> dict[str, Any]:
                 inner[name] = value.bit_length() - 1
             case Float(step=float()) as stepped:
                 inner[name] = stepped.index(value)
+            case _:
+                pass
     return inner

@@ -151,6 +151,8 @@ def planned_configs(study: StudyConfig) -> Iterator[TrialConfig]:
                     yield configured(study, {**point, TUNED: lr, "seed": seed})
             for point in tuning_points(study, design):
                 yield configured(study, point)
+        case None:
+            pass  # a search proposes its configurations as it goes
 
 
 def configured(study: StudyConfig, params: Mapping[str, Any]) -> TrialConfig:

@@ -161,7 +161,8 @@ class _Parser:
                     for one, op, other in zip([left, *nodes], ops, nodes, strict=False)
                 ]
                 return _Term("boolean", lambda values: _and(links, values), written)
-        self._refuse(f"{written} is not allowed: write {LANGUAGE}")
+            case _:
+                self._refuse(f"{written} is not allowed: write {LANGUAGE}")
 
     def _constant(self, value: bool | int | float | str, written: str) -> _Term:
         if isinstance(value, bool):
