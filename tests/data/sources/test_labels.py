@@ -134,7 +134,7 @@ def test_labels_that_differ_in_form_alone_are_not_classes(
         world.data["labels"] = ["no", "yes", "maybe"]
     world.replace(file, "\tyes\n", f"\t{other}\n")
     error = refused(world)
-    assert f"{file}, line 3: the label {other!r} differs" in error.problem
+    assert f"{file}, line 3: the label {other!r} " in error.problem
     world.data["labels"] = labels_of(error.remedy)
     assert sorted(world.load().labels) == ["maybe", "no", "yes"]
 
