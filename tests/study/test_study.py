@@ -123,7 +123,7 @@ def test_numbers_without_a_dot_are_numbers_and_no_is_a_language() -> None:
         ),
         (
             "data={source: files, train: x.tsv, dev: '{language}.tsv', machine_translated: []}",
-            r"data.train has no \{language\} in it",
+            r"data.train does not contain \{language\}",
         ),
         (
             "data={source: files, train: '{language}.tsv', dev: '{language}.tsv', "
@@ -203,7 +203,7 @@ def test_a_whole_block_can_be_set() -> None:
 
 
 def test_a_folder_can_take_the_place_of_the_hub() -> None:
-    """As the comment of the file says: the whole block is replaced, with its pinned revision."""
+    """The comment of the file says it: the whole block is replaced, with its pinned revision."""
     path = NANO.with_name("pawsx_mbert.yaml")
     study = load_study(path, ["data={source: directory, path: /where/pawsx/is}"])
     assert study.data == DirectoryData(source="directory", path=Path("/where/pawsx/is"))

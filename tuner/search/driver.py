@@ -76,9 +76,8 @@ class Driver:
         self._proposer: Proposer = Searched(study) if study.design is None else Designed(study)
         self._limits = Limits.of(study)
         protected = frozenset({BASELINE} if study.baseline is not None else ())
-        self._asha: Asha | None = None
-        if study.scheduler.kind == "asha":
-            self._asha = Asha(study.rungs, study.scheduler.reduction_factor, protected)
+        rungs, eta = study.rungs, study.scheduler.reduction_factor
+        self._asha = Asha(rungs, eta, protected) if study.scheduler.kind == "asha" else None
         self._waiting: deque[int] = deque()
         self._under_way: set[int] = set()  # given out, and neither ended nor back in the queue
         self._exhausted = False  # the proposer has no more points
@@ -192,10 +191,7 @@ class Driver:
             self.outcome = Outcome.paused(self._study.folder, number, kind, why)
 
     def should_stop(self) -> bool:
-        """Return whether the running trials should stop.
-
-        They should if the study pauses, has failed, or has spent its budget.
-        """
+        """Return whether trials should stop: the study pauses, failed or has spent its budget."""
         if self.outcome is None and (spent := self._limits.spent(self.record())):
             self.outcome = Outcome("completed", spent)
         return self.outcome is not None
@@ -255,8 +251,7 @@ class Driver:
             self._end(number, "pruned", f"stopped by ASHA at {last.rung:,} pairs")
 
     def _may_create(self) -> bool:
-        created = len(self._journal.history.trials)
-        if self._exhausted or created >= self._budget:
+        if self._exhausted or len(self._journal.history.trials) >= self._budget:
             return False
         return self._limits.room(self.record())
 
