@@ -1,4 +1,4 @@
-"""What trials score when nothing disturbs them."""
+"""The scores of trials when nothing disturbs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is recommended, and what is left to do: by the records alone."""
+"""The recommendation and what is left to do follow from the records alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a confirmation will run: made from a search's record; and what is refused, in words."""
+"""The design of a confirmation comes from a search's record; refusals say why."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def test_means_differences_and_optimism_by_hand() -> None:
 
 
 def test_the_paired_interval_is_narrower_than_the_arms() -> None:
-    """What both get wrong on the same pairs is no difference."""
+    """An error that both arms make on the same pairs is not a difference."""
     result = Confirmed.of(two_arms())
     paired = result.best.against_control["sources"].estimate
     own = result.best.test["sources"]

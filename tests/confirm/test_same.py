@@ -1,4 +1,4 @@
-"""What stands beside a search: its own data, its own encoder, its own reference."""
+"""Studies beside a search: its own data, its own encoder, its own reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pairs share sentences: by hand, against scipy's components, and on real text."""
+"""Pairs that share sentences: by hand, against scipy's components, and on real text."""
 
 from __future__ import annotations
 
@@ -288,7 +288,7 @@ def test_nano_shares_nothing_between_splits() -> None:
 
 
 def test_the_official_sets_overlap(pawsx_dir: Path) -> None:
-    """Of the 2,000 test pairs about 880 are effective by English alone."""
+    """About 880 of the 2,000 test pairs are effective by English alone."""
     data = DirectoryData(source="directory", path=pawsx_dir / "x-final")
     english = Overlap.of(load_corpus(data, ["en"], [])).counts["test"]
     assert english["components"] == 1238 and round(english["effective_ids"]) == 877

@@ -191,7 +191,7 @@ def whole_but(place: int, step: float) -> list[float]:
 
 
 def test_a_clock_that_is_set_back_costs_the_interval_in_which_it_was() -> None:
-    """What comes after lasts as long as it did."""
+    """Later intervals last as long as they did."""
     for place in range(2, len(EVENTS)):
         if place == SECOND:
             continue

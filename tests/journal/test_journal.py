@@ -364,7 +364,7 @@ def test_what_no_driver_wrote_is_told(study: StudyConfig, record: bytes, told: s
 
 
 def test_a_sound_last_record_that_is_not_understood_is_no_torn_one(study: StudyConfig) -> None:
-    """As of a newer version: it is not cut off."""
+    """A record of a newer version is not cut off."""
     with create(study):
         pass
     path = study.folder / FILE

@@ -1,4 +1,4 @@
-"""What was spent, by hand; and budgets that are kept whatever the order of events."""
+"""The spending of a study, by hand; budgets are kept whatever the order of events."""
 
 from __future__ import annotations
 

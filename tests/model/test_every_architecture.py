@@ -44,7 +44,7 @@ pytestmark = pytest.mark.slow
 DOCS = Path(__file__).parents[2] / "docs" / "encoders.md"
 TOLERANCE = 1e-10
 NUMBERS = re.compile(r": off by \S+$")
-"""What of a reason depends on the weights."""
+"""The part of a reason that depends on the weights."""
 OWN_POOLER = {
     *("albert", "albert, inner_group_num 2", "bert", "ernie", "megatron-bert", "nomic_bert"),
     *("rembert", "squeezebert"),
@@ -64,7 +64,7 @@ def _no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rows() -> dict[str, tuple[str, str]]:
-    """What the docs say: by name, what becomes of it, and why or what else."""
+    """Return the docs' verdicts: by name, what becomes of it, and why or what else."""
     found = {}
     for line in DOCS.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -106,7 +106,7 @@ def test_what_the_docs_say_is_so(
 
 
 def _prepared(study: StudyConfig) -> tuple[Inputs | None, str]:
-    """What trials are made from; or None, and the reason without what is this encoder's own."""
+    """Return what trials are made from, or None and the reason, without this encoder's details."""
     try:
         return prepare(study, Told()), ""
     except UserError as error:
@@ -181,7 +181,7 @@ def _alone(block: Block, kept: Tensor) -> Iterator[Block]:
 
 
 def _given(model: PreTrainedModel, block: Block) -> dict[str, Tensor]:
-    """What transformers' documentation says that the model is called with."""
+    """Return the arguments that transformers' documentation gives the model."""
     given = {"input_ids": block.input_ids, "attention_mask": block.attention_mask}
     kind = model.config.model_type
     if block.token_type_ids is not None and kind != "distilbert":

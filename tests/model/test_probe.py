@@ -103,7 +103,7 @@ def test_layers_that_are_numbered_otherwise_are_not_fused(
 
 
 def test_a_bare_pooler_has_its_tanh(tmp_path: Path, pairs: dict[str, Any]) -> None:
-    """As in ALBERT's own classifier."""
+    """ALBERT's own classifier does so."""
     inputs = prepared("albert", tmp_path, pairs)
     ours = _classifier(inputs)
     theirs = AlbertForSequenceClassification.from_pretrained(tmp_path).double().eval()
@@ -200,7 +200,7 @@ def moved(monkeypatch: pytest.MonkeyPatch, by: float) -> None:
 def test_rounding_through_float32_is_not_mixing(
     tmp_path: Path, pairs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in ModernBERT's rotation, ESM and EuroBERT's norms, also when they are run in float64."""
+    """ModernBERT's rotation, ESM and EuroBERT's norms do so, also when they are run in float64."""
     moved(monkeypatch, 1e-7)
     prepared("distilbert", tmp_path, pairs)
 
@@ -266,7 +266,7 @@ def test_what_cannot_be_run_is_told(
 def test_token_types_beyond_the_encoders_are_left_out(
     tmp_path: Path, pairs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As klue/roberta-base has it: BERT's tokenizer, and one type of tokens."""
+    """klue/roberta-base is like this: BERT's tokenizer, and one type of tokens."""
     monkeypatch.setitem(ARCHITECTURES, "one type", ("bert", {"type_vocab_size": 1}))
     saved("one type", tmp_path)
     tokenizer(types=True).save_pretrained(tmp_path)

@@ -116,7 +116,7 @@ def test_earlier_studies_tell(study: StudyConfig, record: Make) -> None:
 
 
 def test_checkpoints_are_part_of_what_a_trial_takes(study: StudyConfig, record: Make) -> None:
-    """Where each took 1.25 times as long as it trained and was evaluated."""
+    """Each took 1.25 times as long as it trained and was evaluated."""
     whole = record()
     slow = [
         trial.model_copy(update={"ended": 1.25 * trial.ended - 0.25 * trial.started})

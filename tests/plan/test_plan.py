@@ -224,7 +224,7 @@ def test_the_datas_head_is_read(study: StudyConfig) -> None:
 
 @pytest.mark.integration
 def test_a_calibration_times_every_size_of_batch(study: StudyConfig) -> None:
-    """How near it comes to what training takes: benchmarks/plan.py."""
+    """benchmarks/plan.py measures how near it comes to the time of training."""
     alone = changed(study, resources={"max_concurrent_trials": 1})
     plan = plan_study(alone, True, ConsoleProgress(Console(quiet=True)))
     assert plan.time is not None and "measured now" in plan.time.source

@@ -23,9 +23,9 @@ from tuner.study.scores import Scores
 from tuner.study.trial import TrialConfig
 
 COMPONENTS = [0, 0, 1, 2]
-"""Of four dev pairs; all are clean in all languages."""
+"""Components of four dev pairs; all are clean in all languages."""
 A, B = [1, 0, 0, 1], [1, 1, 1, 1]
-"""Which of them two models classify right: differences by component .25, .25, 0 of a score."""
+"""Right answers of two models: differences by component .25, .25, 0 of a score."""
 Answers = Mapping[str, Sequence[int]]
 
 

@@ -1,4 +1,4 @@
-"""What comes after a search: a confirmation, unless nothing was learnt."""
+"""The steps after a search: a confirmation, unless nothing was learnt."""
 
 from __future__ import annotations
 

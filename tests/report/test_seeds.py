@@ -1,4 +1,4 @@
-"""What one setting does, over seeds: groups, the table, the figure."""
+"""The effect of one setting over seeds: groups, the table, the figure."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_what_cannot_be_shown_is_refused(
 
 
 def test_values_that_differ_in_other_settings_too_are_not_compared() -> None:
-    """As in a search: each configuration is another in more ways than one."""
+    """Each configuration of a search differs from the others in several settings."""
     study = study_of(
         trial(0, 0.5, optim_lr=1e-3, mix_cross_lingual=0.5),
         trial(1, 0.6, optim_lr=2e-3, mix_cross_lingual=0.0),

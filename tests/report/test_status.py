@@ -1,4 +1,4 @@
-"""How studies stand, from real journals; the lock of a driver is a real one."""
+"""The state of studies, from real journals; the lock of a driver is a real one."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ def test_ctrl_c_ends_the_view_alone(make: Make, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_view_that_nobody_reads_ends(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As `tuner status NAME --watch | head -1`: the shell waits for it."""
+    """The shell waits for `tuner status NAME --watch | head -1`."""
     folder = make("mine")
 
     def slept(seconds: float) -> None:

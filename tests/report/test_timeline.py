@@ -230,7 +230,7 @@ def test_as_a_figure(tmp_path: Path) -> None:
 
 
 def shown(study: StudyRecord, folder: Path) -> list[str]:
-    """What is printed of it, in lines."""
+    """Return the printed timeline, in lines."""
     said = StringIO()
     show_timeline(study, folder / "timeline.svg", Console(width=80, file=said))
     return said.getvalue().splitlines()

@@ -49,7 +49,7 @@ RIGHT = {
 
 
 def events(record: StudyRecord) -> Iterator[Event]:
-    """As its driver writes them."""
+    """Yield the events as its driver writes them."""
     yield DriverStarted(time=2.0)
     for trial in record.trials:
         yield TrialCreated(

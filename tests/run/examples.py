@@ -1,4 +1,4 @@
-"""What several tests of this room need."""
+"""Helpers that several tests of this room share."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def record(*trials: TrialRecord) -> StudyRecord:
 
 
 def after(study: StudyConfig, *trials: TrialRecord) -> list[str]:
-    """What a driver complains of that finds the study so."""
+    """Return the complaints of a driver that finds the study so."""
     files = TrialFiles(study)
     files.study_started(record(*trials))
     return files.close()

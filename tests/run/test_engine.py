@@ -36,7 +36,7 @@ STATUS = {"completed": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 
 
 def scores(evaluations: Sequence[Evaluation]) -> list[tuple[int, float, float]]:
-    """What evaluations say, without clocks."""
+    """Return the evaluations, without clocks."""
     return [(e.rung, e.objective, e.train_loss) for e in evaluations]
 
 

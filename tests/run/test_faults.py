@@ -186,7 +186,7 @@ def test_interrupted_before_it_began(
 
 
 def test_interrupted_just_after_it_began_the_study_goes_on(tuner: Command, place: Path) -> None:
-    """What is said is what is so: whether or not the journal is there already."""
+    """The message is true whether or not the journal is there already."""
     process = tuner("search", str(SMOKE))
     assert process.stdout is not None
     while "Ray on this machine" not in process.stdout.readline():

@@ -1,4 +1,4 @@
-"""What is found before a study begins, and kept for good: on a few of nano's pairs, in files."""
+"""Mistakes found before a study begins, and files kept for good: on a few of nano's pairs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPLITS = {
     "dev": [*range(20, 30), 0],
     "test": [*range(40, 44), 20],
 }
-"""Of nano's pairs: 0 and 1 share a sentence, and so do 2 and 3, and so on.
+"""Rows of nano's pairs: 0 and 1 share a sentence, and so do 2 and 3, and so on.
 
 Train shares with dev 0 and 1 (with 0), and 25 (with 24 and 25); dev with test 20 and 21 (with 20).
 """

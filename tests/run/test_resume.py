@@ -179,7 +179,7 @@ def test_a_name_that_is_taken_says_what_differs(study: StudyConfig, done: Any) -
 
 
 def test_its_yaml_run_again(study: StudyConfig, done: Any) -> None:
-    """As it was, with more to spend, and with something else to compare."""
+    """The study is resumed unchanged, with more to spend, and with something else to compare."""
     small = with_budget(study, trials=5)
     record = done(small)
 

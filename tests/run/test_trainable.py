@@ -1,4 +1,4 @@
-"""What a worker tells the driver: rungs, heartbeats between them, and how it failed. No cluster."""
+"""Reports of a worker to the driver: rungs, heartbeats between them, failures. No cluster."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def inputs() -> dict[int, Inputs]:
-    """Of the small study, made by the first test."""
+    """Inputs of the small study, made by the first test."""
     return {}
 
 
@@ -139,7 +139,7 @@ def test_out_of_memory_costs_time_and_nothing_else(worker: Any) -> None:
 
 
 def test_a_smaller_micro_batch_is_asked_for_from_outside(worker: Any) -> None:
-    """As after the host's memory ran out; the steps are the same ones."""
+    """The host's memory ran out before; the steps are the same ones."""
     last = evaluations(worker(micro_size=4))[-1]
     assert [size for _, size in last.micro_plan] == [32, 4] and last.step == 15
 

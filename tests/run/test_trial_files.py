@@ -1,4 +1,4 @@
-"""What stays of trials, against real files: also after a death at any moment."""
+"""Files that stay of trials, against real files: also after a death at any moment."""
 
 from __future__ import annotations
 

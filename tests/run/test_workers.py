@@ -85,7 +85,7 @@ def test_a_study_of_trials_with_two_workers(tuner: Command, place: Path) -> None
 def test_where_a_worker_is_lost_the_trial_goes_on_from_its_checkpoint(
     tuner: Command, place: Path
 ) -> None:
-    """As where a node is: the others are not waited for, and it is not counted. None is left."""
+    """A node was lost: the others are not waited for, and it is not counted. None is left."""
     settings = ["--set", "budget.pairs_per_trial=6400", "--set", "budget.trials=1"]
     process = tuner("search", str(SMOKE), *TWO, *settings)
     wait_for(place, lambda s: any(len(t.evaluations) >= 2 for t in s.trials), process)

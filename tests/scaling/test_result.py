@@ -1,4 +1,4 @@
-"""What a scaling study has found: planted answers, means by hand, what is left out and why."""
+"""The findings of a scaling study: planted answers, means by hand, what is left out and why."""
 
 from __future__ import annotations
 

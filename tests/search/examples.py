@@ -1,4 +1,4 @@
-"""What several tests of this room need."""
+"""Helpers that several tests of this room share."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def run(driver: Driver, study: StudyConfig, make: Make, stop_after: int | None =
 
 
 def configurations(record: StudyRecord) -> list[object]:
-    """What of a study must not depend on interruptions."""
+    """Return the parts of a study that must not depend on interruptions."""
     return [
         (t.number, t.origin, t.params, t.state, [e.objective for e in t.evaluations])
         for t in record.trials

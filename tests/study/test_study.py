@@ -203,7 +203,7 @@ def test_a_whole_block_can_be_set() -> None:
 
 
 def test_a_folder_can_take_the_place_of_the_hub() -> None:
-    """As the comment of the file says: the whole block is replaced, with its pinned revision."""
+    """The comment of the file says it: the whole block is replaced, with its pinned revision."""
     path = NANO.with_name("pawsx_mbert.yaml")
     study = load_study(path, ["data={source: directory, path: /where/pawsx/is}"])
     assert study.data == DirectoryData(source="directory", path=Path("/where/pawsx/is"))

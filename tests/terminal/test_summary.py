@@ -31,7 +31,7 @@ def summary(study: StudyRecord, beats: Mapping[int, Heartbeat] = BEATS, **settin
 
 
 def lines(shown: Summary, width: int = 80, height: int = 24, **settings: Any) -> list[str]:
-    """As a terminal of that size has them."""
+    """Return the lines as a terminal of that size has them."""
     console = Console(
         width=width, height=height, file=io.StringIO(), force_interactive=True, **settings
     )

@@ -17,7 +17,7 @@ from tuner.tracking import BackgroundTracker
 BEGAN = 1_700_000_000.0
 CHECKSUM = "0123456789abcdef" * 4
 LONG = "eJwDAAAAAAE="
-"""What the journal keeps for programs alone."""
+"""Values that the journal keeps for programs alone."""
 PASSWORD = "hunter2-of-the-store"
 
 
@@ -110,7 +110,7 @@ EVERY_STATE = (
 
 
 def tell(tracker: BackgroundTracker, trials: Iterable[TrialRecord]) -> None:
-    """As a driver does: each change of a trial by itself."""
+    """Tell of each change of a trial by itself, as a driver does."""
     for ended in trials:
         running = started(ended)
         tracker.trial_started(running)

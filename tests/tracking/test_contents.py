@@ -1,4 +1,4 @@
-"""What of a study's records MLflow shows, beside runs: data, files, prepared views, limits."""
+"""Parts of a study's records that MLflow shows beside runs: data, files, prepared views, limits."""
 
 from __future__ import annotations
 

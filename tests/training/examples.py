@@ -1,4 +1,4 @@
-"""What several tests of this room need."""
+"""Examples that several tests of this room share."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def without_clock(evaluation: Evaluation) -> Evaluation:
 
 
 class Run:
-    """What a trial yielded, and its weights at the end."""
+    """A trial's run: its events, and its weights at the end."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What the workers of a group do in the tests, each in a process of its own; and one alone."""
+"""The work of a group's workers in the tests, each in a process of its own; and of one alone."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ NEVER = 1e9
 
 @dataclass
 class Done:
-    """What one worker saw and has, as NumPy's arrays."""
+    """The results of one worker, as NumPy's arrays."""
 
     gradients: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     losses: dict[str, float] = field(default_factory=dict)

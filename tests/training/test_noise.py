@@ -55,7 +55,7 @@ def run(events: Generator[Evaluating, None, dict[str, NoiseRecord]]) -> dict[str
 def gradient(
     forward: Forward, corpus: TokenisedCorpus, row: int, language1: int, language2: int
 ) -> np.ndarray:
-    """Of one pair's loss, without dropout: one row alone, one backward pass, a flat vector."""
+    """Return the gradient of one pair's loss, without dropout: one row, one backward pass, flat."""
     arrays = (np.array([value]) for value in (row, language1, language2))
     pairs = corpus.assemble("train", *arrays)
     assert pairs.token_type_ids is not None
@@ -72,7 +72,7 @@ def gradient(
 
 @dataclass(frozen=True)
 class Truth:
-    """What the probe estimates, from gradients by group and pair."""
+    """The true values that the probe estimates, from gradients by group and pair."""
 
     gradients: np.ndarray  # group, pair, parameter
 
@@ -159,7 +159,7 @@ def test_it_is_unbiased_over_draws(encoder: PretrainedEncoder, corpus: Tokenised
 
 @pytest.mark.parametrize(("groups", "chunks", "small"), [(1, 2, 3), (2, 4, 1), (6, 3, 2)])
 def test_the_estimates_are_unbiased(groups: int, chunks: int, small: int) -> None:
-    """Of made-up gradients of four parameters: 20,000 draws from populations of five pairs."""
+    """Gradients of four parameters are made up: 20,000 draws from populations of five pairs."""
     random = np.random.default_rng(0)
     truth = Truth(random.normal(size=(groups, 5, 4)) + random.normal(size=(groups, 1, 4)))
     draws = 20_000

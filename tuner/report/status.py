@@ -22,6 +22,7 @@ from tuner.journal.journal import being_written, is_begun, read_history, studies
 from tuner.journal.records import StudyRecord
 from tuner.storage.folders import Place
 from tuner.study.file import reopened_study
+from tuner.study.samplers import SAMPLERS
 from tuner.terminal.progress import WIDE, clock, say
 from tuner.terminal.streams import unread
 from tuner.terminal.summary import COLOURS, Summary
@@ -275,7 +276,8 @@ def _history(folder: Place, version: Hashable) -> History:
 def _trials(record: StudyRecord, folder: Place) -> int:
     """Return how many trials the study runs in all."""
     trials = record.settings["budget"]["trials"]
-    is_grid = record.settings["sampler"]["kind"] == "grid"
-    if isinstance(trials, int) and not record.designed and not is_grid:
+    sampler = SAMPLERS.get(record.settings["sampler"]["kind"])
+    enumerates = sampler is not None and sampler.enumerates
+    if isinstance(trials, int) and not record.designed and not enumerates:
         return trials
     return reopened_study(record.settings, folder).trials

@@ -13,14 +13,14 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from rich.text import Text
 
+from tuner.cluster import private
 from tuner.cluster.head import Head
-from tuner.cluster.ray import concurrency, logs
+from tuner.cluster.ray import concurrency
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import StorageFull, UserError
 from tuner.interrupts import OrderlyStop
@@ -99,7 +99,7 @@ class _Searcher(_NotPickled, Searcher):
 class _Scheduler(_NotPickled, FIFOScheduler):
     """Passes every result to the driver, and the driver's decision to Ray."""
 
-    _supports_buffered_results = False
+    supports_buffered_results = False
 
     def __init__(self, driver: Driver, nodes: Nodes, parting: Parting) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -114,23 +114,20 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         was starting for that trial. If trials end faster than a process starts, a node that has
         just joined would then never get a process ready.
         """
-        controller = tune_controller._tune_controller
+        controller = private.controller_of(tune_controller)
         if self._parting.begun:
             return None
 
-        def being_started(trial: Trial) -> bool:
-            actor = controller._trial_to_actor.get(trial)
-            return actor is not None and controller._actor_manager.is_actor_started(actor)
-
         waiting = [t for t in controller.get_live_trials() if t.status == Trial.PENDING]
-        return min(waiting, key=lambda t: (being_started(t), t.config[NUMBER]), default=None)
+        waiting.sort(key=lambda t: (private.has_process(controller, t), t.config[NUMBER]))
+        return waiting[0] if waiting else None
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         if not self._goes_on(trial.config[NUMBER], result):
             self._parting.rests(trial.config[NUMBER])
             return TrialScheduler.STOP
         if self._parting.begun:
-            self._parting.ask(tune_controller._tune_controller, trial)
+            self._parting.ask(private.controller_of(tune_controller), trial)
             return TrialScheduler.NOOP
         return TrialScheduler.CONTINUE
 
@@ -184,7 +181,7 @@ class _Watcher(_NotPickled, tune.Callback):
         if kind == "lost" and self._with_everything():
             return
         said = without_secrets(Text.from_ansi(str(error)).plain.strip())
-        reason = reason_of(error, kind, said, logs())
+        reason = reason_of(error, kind, said, private.logs_folder())
         if kind == "error":
             reason += f" (see {self._keep(number, said)})"
         self._driver.attempt_failed(number, kind, reason)
@@ -269,8 +266,7 @@ def run(
     Raises:
         StorageFull: the disk of Ray's scratch folder is full.
     """
-    keys = {name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
-    ENV_VARS_TO_PROPAGATE.difference_update(keys)  # Ray would write their values to its logs
+    private.keep_from_trials("AWS_")  # Ray would write the values to its logs
     nodes = Nodes(driver.note, head)
     parting = Parting(driver, stop)
     with tempfile.TemporaryDirectory(prefix="tuner-ray-") as scratch:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ray.tune.experiment import Trial
 
+from tuner.cluster.private import call
 from tuner.interrupts import OrderlyStop
 from tuner.run.trainable import PAIRS_SEEN, REASON
 from tuner.run.worker import NUMBER
@@ -61,7 +62,7 @@ class Parting:
         """Have a trial that has just reported save its progress; it trains no further."""
         if trial.config[NUMBER] in self._training:
             kept = partial(self._kept, trial.config[NUMBER])
-            controller._schedule_trial_task(trial, "keep", on_result=kept, on_error=kept)
+            call(controller, trial, "keep", kept)
 
     def over(self) -> bool:
         """Return whether the run may end now.

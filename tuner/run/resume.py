@@ -144,8 +144,8 @@ def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
         if Designed(study).propose(len(known), known) is None:
             return f"study {record.name} is complete: its design has no more trials"
     elif len(record.trials) >= study.trials:
-        is_grid = study.sampler.kind == "grid" and study.budget.trials is None
-        trials = "" if is_grid else f"; for more trials: {more('--trials +8', 'budget.trials')}"
+        whole = study.sampler.enumerates and study.budget.trials is None
+        trials = "" if whole else f"; for more trials: {more('--trials +8', 'budget.trials')}"
         return f"study {record.name} is complete: nothing is left to do{trials}"
     if not limits.room(record):
         return f"{NO_ROOM}; to spend more: {pairs}"

@@ -32,7 +32,6 @@ from tuner.study.parts import (
     LanguagesConfig,
     ProtocolConfig,
     ResourcesConfig,
-    SamplerConfig,
     SchedulerConfig,
     TrackingConfig,
     check_roles,
@@ -44,6 +43,7 @@ from tuner.study.planned import (
     planned_configs,
     planned_trials,
 )
+from tuner.study.samplers import SAMPLERS, SamplerConfig
 from tuner.study.space import Space, compose
 from tuner.study.space.feasible import AT_ONCE, LARGEST_GRID, Feasible, Tally
 from tuner.study.space.requirements import parse
@@ -142,10 +142,13 @@ class StudyConfig(Part):
         self.diagnostics.check_pairs(len(trained_on(self.languages, self.protocol)))
         if self.design is not None:
             return self
-        if self.sampler.kind == "grid":
+        if self.sampler.enumerates:
             self.feasible.grid()
         elif self.budget.trials is None:
-            raise ValueError("budget.trials must be given: only sampler.kind grid ends by itself")
+            ending = ", ".join(name for name, kind in SAMPLERS.items() if kind.enumerates)
+            raise ValueError(
+                f"budget.trials must be given: only sampler.kind {ending} ends by itself"
+            )
         return self
 
     @property
@@ -176,7 +179,7 @@ class StudyConfig(Part):
         """
         if self.design is not None:
             return planned_trials(self)
-        if self.sampler.kind != "grid":
+        if not self.sampler.enumerates:
             assert self.budget.trials is not None
             return self.budget.trials
         whole = len(self.feasible.grid()) + (self.baseline is not None)
