@@ -109,10 +109,9 @@ def test_interrupted_and_resumed(tuner: Command, place: Path) -> None:
 
     overrides = [longer[i] for i in (1, 3)]
     study = load_study(SMOKE, overrides)
-    inputs = prepare(study, ConsoleProgress(Console(quiet=True)))
+    inputs = prepare(study, ConsoleProgress(Console(quiet=True))).inputs
     for trial in after.trials:
-        arguments = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
-        events = train(trial.config, study.rungs, *arguments)
+        events = train(trial.config, study.rungs, inputs, torch.device("cpu"))
         whole = [event for event in events if isinstance(event, Evaluation)]
         assert scores(trial.evaluations) == scores(whole)[: len(trial.evaluations)]
 

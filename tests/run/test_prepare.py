@@ -14,7 +14,7 @@ from tuner.cli import main
 from tuner.data import nano
 from tuner.data.overlap import components_of
 from tuner.errors import UserError
-from tuner.run.prepare import Inputs, check_unchanged, prepare
+from tuner.run.prepare import Prepared, check_unchanged, prepare
 from tuner.study import file as study_file
 from tuner.study.file import load_study
 
@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def prepared(folder: Path, *overrides: str) -> tuple[Inputs, list[str]]:
+def prepared(folder: Path, *overrides: str) -> tuple[Prepared, list[str]]:
     paths = ", ".join(f"{split}: '{folder}/{{language}}/{split}.jsonl'" for split in SPLITS)
     settings = [
         f"data={{source: files, {paths}, machine_translated: [es]}}",
@@ -104,7 +104,7 @@ def test_strict_overlap_drops_before_anything_else(folder: Path) -> None:
         "dev": 9,
         "test": 5,
     }
-    for split, rows in strict.corpus.splits.items():
+    for split, rows in strict.inputs.corpus.splits.items():
         assert len(rows.labels) == counts[split]["ids"]
     data = strict.facts["data"]
     assert (data["training_pairs"], data["counts"]["dev"]) == (18, {"en": 9, "es": 9})

@@ -259,11 +259,10 @@ def test_links_in_the_study_are_removed_and_not_followed(
 @pytest.mark.integration
 def test_the_weights_that_stay_score_what_is_written_beside_them(study: StudyConfig) -> None:
     """A trial trained by the loop itself; its weights in a fresh model."""
-    inputs = prepare(study, ConsoleProgress(Console(quiet=True)))
+    inputs = prepare(study, ConsoleProgress(Console(quiet=True))).inputs
     config, device = TrialConfig.from_flat({"optim.lr": 1e-3}), torch.device("cpu")
-    parts = (inputs.protocol, inputs.corpus, inputs.encoder, device)
     checkpoints = Checkpoints(study.trial_folder(0), 60.0)
-    events = train(config, [320, 960], *parts, checkpoints)
+    events = train(config, [320, 960], inputs, device, checkpoints)
     evaluations = tuple(event for event in events if isinstance(event, Evaluation))
     done = TrialRecord(
         number=0,

@@ -30,33 +30,29 @@ from tuner.study import StudyConfig, trained_on
 from tuner.study.parts import NANO
 from tuner.study.protocol import Protocol
 from tuner.study.scores import Scores
+from tuner.training.inputs import TrialInputs
 from tuner.version import commit
 
 PACKAGES = ("ray", "torch", "transformers", "datasets", "optuna", "mlflow", "numpy")
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """The inputs of a study's trials, and the facts about them that the journal keeps.
+class Prepared:
+    """A study that is ready to run: the inputs of its trials, and the facts about them.
 
     Attributes:
-        corpus: the pairs of train and dev, for everything that trains or chooses; token ids are
-            those of `encoder`.
+        inputs: the inputs of trials, with the pairs of train and dev, for everything that trains or
+            chooses.
         test: the pairs of test alone, for `tuner.run.testing`.
-        encoder: the encoder that training starts from, without the rows of tokens that the corpus
-            never holds.
-        protocol: the rules for which data may be used for what.
         facts: the facts for the journal.
     """
 
-    corpus: TokenisedCorpus
+    inputs: TrialInputs
     test: TokenisedCorpus
-    encoder: PretrainedEncoder
-    protocol: Protocol
     facts: dict[str, Any]
 
 
-def prepare(study: StudyConfig, progress: Progress) -> Inputs:
+def prepare(study: StudyConfig, progress: Progress) -> Prepared:
     """Load and check the data and the encoder, and tokenise the data.
 
     Args:
@@ -139,7 +135,7 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         "environment": environment(),
     }
     chosen_by, test = tokens.parted()
-    return Inputs(chosen_by, test, encoder, protocol, facts)
+    return Prepared(TrialInputs(protocol, chosen_by, encoder), test, facts)
 
 
 def environment() -> dict[str, str]:

@@ -20,12 +20,13 @@ from tuner.journal.arrays import text_as_bits
 from tuner.journal.journal import read_history
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Progress
-from tuner.run.prepare import Inputs, check_unchanged, prepare
+from tuner.run.prepare import check_unchanged, prepare
 from tuner.run.single import watched
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.file import reopened_study
 from tuner.training.accumulation import OutOfMemory
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import train
 from tuner.training.losses import NonFiniteLoss
 
@@ -133,22 +134,22 @@ def replay(folder: Place, number: int, progress: Progress) -> Replay:
             "Replay it with the version of tuner that trained it: "
             f"{record.facts.get('environment', {}).get('commit', 'unknown')}",
         )
-    inputs = prepare(study, progress)
-    check_unchanged(record.facts, inputs.facts)
+    prepared = prepare(study, progress)
+    check_unchanged(record.facts, prepared.facts)
     device = _device(trial, study, progress)
     torch.set_num_threads(last.threads or study.resources.threads)
     progress.tell(f"training trial {number:03d} of {record.name} again, to {last.rung:,} pairs")
-    replayed = list(_trained(trial, rungs, inputs, device, progress))
+    replayed = list(_trained(trial, rungs, prepared.inputs, device, progress))
     return Replay(
         study=record.name,
         trial=number,
-        claim=inputs.protocol.claim,
-        objective=inputs.protocol.objective_name,
+        claim=prepared.facts["claim"],
+        objective=prepared.facts["objective"],
         pairs=last.rung,
         budget=trial.budget,
         numbers=tuple(_compared(trial.evaluations, replayed)),
         answers=_answered_otherwise(last, replayed[-1]),
-        elsewhere=tuple(_elsewhere(record, trial, inputs.facts["environment"], replayed[-1])),
+        elsewhere=tuple(_elsewhere(record, trial, prepared.facts["environment"], replayed[-1])),
     )
 
 
@@ -189,7 +190,7 @@ def _device(trial: TrialRecord, study: StudyConfig, progress: Progress) -> torch
 def _trained(
     trial: TrialRecord,
     rungs: tuple[int, ...],
-    inputs: Inputs,
+    inputs: TrialInputs,
     device: torch.device,
     progress: Progress,
 ) -> Iterator[Evaluation]:
@@ -198,9 +199,7 @@ def _trained(
     events = train(
         trial.config.model_copy(update={"precision": last.precision}),
         rungs,
-        inputs.protocol,
-        inputs.corpus,
-        inputs.encoder,
+        inputs,
         device,
         micro_plan=last.micro_plan,
     )
