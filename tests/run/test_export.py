@@ -141,12 +141,12 @@ def test_it_is_zero_shot_for_no_language_that_it_was_fine_tuned_on(
     encoder = EncoderConfig(name=str(tmp_path / "out"), max_length=32)
     other = study.model_copy(update={"languages": languages, "encoder": encoder})
     found = prepare(other, QUIET)
-    assert found.protocol.zero_shot == ("fr", "ja")
-    assert found.facts["claim"] == (
+    assert found.inputs.protocol.zero_shot == ("fr", "ja")
+    assert found.facts.claim == (
         "zero-shot for fr, ja; the encoder was fine-tuned on de before: never zero-shot; "
         "trained on en (machine-translated: no)"
     )
-    assert found.encoder.seen == ("de", "en")
+    assert found.inputs.encoder.seen == ("de", "en")
 
 
 def test_the_example_of_the_docs_classifies_as_the_trial_did(

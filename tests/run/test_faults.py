@@ -124,7 +124,7 @@ def test_a_spent_budget_ends_a_study_which_may_be_extended(tuner: Command, place
     assert code == 0, printed
     study = record(place)
     assert study.state == "completed" and len(study.trials) == 3
-    assert study.settings["budget"]["wall"] == "1h6s"
+    assert study.settings.budget.wall == "1h6s"
     assert all(trial.state in ("completed", "pruned") for trial in study.trials)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace as changed
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -18,6 +17,7 @@ from rich.console import Console
 from tuner.cli import main
 from tuner.errors import UserError
 from tuner.journal.events import Evaluated, StudyCreated, TrialCreated, TrialPlaced, TrialStarted
+from tuner.journal.facts import Environment, StudyFacts
 from tuner.journal.journal import Journal, read_history
 from tuner.journal.records import OBJECTIVE, Evaluation, StudyRecord
 from tuner.report.text.replay import sentences, show
@@ -65,7 +65,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyConfig, Prepare
     return study, prepared
 
 
-def created(study: StudyConfig, facts: dict[str, Any]) -> StudyCreated:
+def created(study: StudyConfig, facts: StudyFacts) -> StudyCreated:
     return StudyCreated(
         time=time.time(),
         name=study.name,
@@ -77,7 +77,7 @@ def created(study: StudyConfig, facts: dict[str, Any]) -> StudyCreated:
 
 
 def copied(
-    study: StudyConfig, to: Path, facts: dict[str, Any], evaluations: Sequence[Evaluation]
+    study: StudyConfig, to: Path, facts: StudyFacts, evaluations: Sequence[Evaluation]
 ) -> Path:
     """A study of the same settings elsewhere, of its first trial, with other facts and scores."""
     trial = read_history(study.folder).record().trials[0]
@@ -134,12 +134,14 @@ def test_scores_that_do_not_agree_are_told_with_what_differs(
 ) -> None:
     """The journal has another plan and another torch: other dropout comes out, and exit code 1."""
     study, prepared = done
-    environment = prepared.facts["environment"] | {"torch": "1.0"}
+    older = {**prepared.facts.environment.versions, "torch": "1.0"}
+    environment = Environment.model_validate(older)
     evaluations = [
         evaluation.model_copy(update={"micro_plan": ((0, 32),), "processor": "abacus"})
         for evaluation in recorded(study).trials[0].evaluations
     ]
-    copied(study, tmp_path, prepared.facts | {"environment": environment}, evaluations)
+    facts = prepared.facts.model_copy(update={"environment": environment})
+    copied(study, tmp_path, facts, evaluations)
     monkeypatch.setattr(
         sys, "argv", ["tuner", "replay", "done", "0", f"--storage={tmp_path}", "--json"]
     )
@@ -178,9 +180,10 @@ def test_the_verdict_names_the_largest_differences(done: tuple[StudyConfig, Prep
 
 def test_changed_data_is_refused(done: tuple[StudyConfig, Prepared], tmp_path: Path) -> None:
     study, prepared = done
-    data = prepared.facts["data"] | {"checksum": "0" * 64}
+    data = prepared.facts.data.model_copy(update={"checksum": "0" * 64})
+    facts = prepared.facts.model_copy(update={"data": data})
     evaluations = recorded(study).trials[0].evaluations
-    folder = copied(study, tmp_path, prepared.facts | {"data": data}, evaluations)
+    folder = copied(study, tmp_path, facts, evaluations)
     with pytest.raises(UserError, match="the data has changed since the study began"):
         replay(folder, 0, QUIET)
 

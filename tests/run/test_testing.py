@@ -57,11 +57,13 @@ def test_a_trial_on_test_is_its_model_asked_pair_by_pair(tmp_path: Path) -> None
         state="completed",
         evaluations=(evaluation,),
     )
+    arms = [{"name": "control", "settings": {}}]
+    design = {"kind": "confirm", "study": "s", "arms": arms, "seeds": [0]}
     made = StudyRecord(
         name="smoke",
         id="i",
         created=1.0,
-        settings={**study.model_dump(mode="json"), "design": {"kind": "confirm"}},
+        settings={**study.model_dump(mode="json"), "design": design},
         facts=prepared.facts,
         rungs=(1600,),
         trials=(trial,),
@@ -141,7 +143,7 @@ def test_searched_confirmed_killed_resumed_and_once_more(tuner: Command, place: 
         assert tested.get(trial.number, trial.tests) == trial.tests
         assert len(trial.tests[0].answers) == 16
     result = Confirmed.of(study)
-    assert "Recommended, before test was read" in printed and study.facts["claim"] in printed
+    assert "Recommended, before test was read" in printed and study.facts.claim in printed
     (told,) = json.loads(printed[printed.index('[{"name"') :].splitlines()[0])
     assert told["result"]["recommended"] == result.recommended and told["state"] == "completed"
     journal = (place / "studies" / NAME / FILE).read_text(encoding="utf-8").splitlines()
@@ -155,7 +157,7 @@ def test_searched_confirmed_killed_resumed_and_once_more(tuner: Command, place: 
     assert parent.data.tags["tuner.recommendation"] == result.recommended
     for trial, run in zip(study.trials, children, strict=True):
         assert run.data.tags["tuner.arm"] == trial.arm and run.data.tags["tuner.test_read"]
-        assert run.data.tags["tuner.claim"] == study.facts["claim"]
+        assert run.data.tags["tuner.claim"] == study.facts.claim
         scored = trial.tests[0].scores
         assert run.data.metrics["test/accuracy/es-ja"] == pytest.approx(scored["es-ja"].accuracy)
     searched, its_trials = runs_in_mlflow(place)
@@ -173,7 +175,7 @@ def test_searched_confirmed_killed_resumed_and_once_more(tuner: Command, place: 
     for trial in alone.trials:
         assert trial.last is not None and trial.last.pairs_seen == 5 * PAIRS["train"]
         assert trial.tests and trial.config.mix.cross_lingual == 0
-    assert alone.facts["claim"].startswith("zero-shot for de, es, ja; trained on en")
+    assert alone.facts.claim.startswith("zero-shot for de, es, ja; trained on en")
     told = json.loads(printed[printed.index('[{"name"') :].splitlines()[0])
     assert [each["name"] for each in told] == [f"{NAME}-2", "smoke-reference-2"]
     assert "trial" not in Confirmed.of(alone).recommended

@@ -62,7 +62,7 @@ def test_the_final_weights_of_the_best_stay_and_nothing_of_the_others(
 
     facts = json.loads((stored.folder / "best" / "0003" / "trial.json").read_text())
     assert (facts["trial"], facts["score"], facts["claim"]) == (3, 0.7, "zero-shot")
-    assert facts["encoder"] == {"name": "nano", "checksum": "c"}
+    assert facts["encoder"] == {"name": "nano", "checksum": "e" * 64, "layers": 4}
     assert TrialConfig.model_validate(facts["config"]) == TrialConfig()
     with folders.fetched(stored.folder / "best" / "0003", BEST_FILES) as folder:
         assert facts["sha256"] == sha256(folder / "model.safetensors")

@@ -23,18 +23,7 @@ from tuner.cluster.head import Head
 from tuner.cluster.ray import concurrency, logs
 from tuner.errors import StorageFull, UserError
 from tuner.interrupts import OrderlyStop
-from tuner.run.messages import (
-    REPORT,
-    START,
-    AtRung,
-    Failed,
-    Finished,
-    Heartbeat,
-    Report,
-    Started,
-    TrialStart,
-    start_in,
-)
+from tuner.run import messages
 from tuner.run.nodes import Nodes
 from tuner.run.parting import Parting
 from tuner.run.trainable import TrialActor
@@ -80,7 +69,8 @@ class _Searcher(_NotPickled, Searcher):
         if trial is None:
             return Searcher.FINISHED if self._driver.done else None
         fits = micro_size(trial, self._workers)
-        return {START: TrialStart(trial.number, trial.config, fits)}
+        start = messages.TrialStart(trial.number, trial.config, fits)
+        return {messages.START: start}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -142,23 +132,23 @@ class _Scheduler(_NotPickled, FIFOScheduler):
 
         A trial that ends before its first report has a result without one.
         """
-        report: Report | None = result.get(REPORT)
+        report: messages.Report | None = result.get(messages.REPORT)
         match report:
-            case Started():
+            case messages.Started():
                 self._parting.trains(number)
                 self._nodes.placed(number, report.nodes)
                 self._driver.restored(number, report.pairs_seen)
                 return True
-            case Heartbeat():
+            case messages.Heartbeat():
                 self._driver.progressed(number, report.pairs_seen, report.phase)
                 return True
-            case AtRung():
+            case messages.AtRung():
                 return self._driver.evaluated(number, report.evaluation)
-            case Failed():
+            case messages.Failed():
                 self._driver.progressed(number, report.pairs_seen, "training")
                 self._driver.attempt_failed(number, report.kind, report.reason)
                 return False
-            case Finished() | None:
+            case messages.Finished() | None:
                 return True
             case _:
                 assert_never(report)
@@ -242,7 +232,7 @@ class _Stopper(_NotPickled, tune.Stopper):
 
 def _number(trial: Trial) -> int:
     """Return our number of a trial of Ray's."""
-    return start_in(trial.config).number
+    return messages.start_in(trial.config).number
 
 
 def _trainable(study: StudyConfig, inputs: TrialInputs) -> Any:

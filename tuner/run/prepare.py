@@ -9,7 +9,6 @@ import platform
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
+from tuner.journal.facts import DataFacts, EncoderFacts, Environment, StudyFacts
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
 from tuner.model.one_language import assumed_codes, check_one_language, language_numbers
 from tuner.model.probe import tried
@@ -49,7 +49,7 @@ class Prepared:
 
     inputs: TrialInputs
     test: TokenisedCorpus
-    facts: dict[str, Any]
+    facts: StudyFacts
 
 
 def prepare(study: StudyConfig, progress: Progress) -> Prepared:
@@ -105,73 +105,74 @@ def prepare(study: StudyConfig, progress: Progress) -> Prepared:
         )
     progress.tell(f"training on {shared:,} pairs that are clean in all of {', '.join(train)}")
     progress.tell(protocol.claim)
-    data = {
-        "source": study.data.source,
-        "checksum": corpus.checksum,
-        "splits": {split: corpus.checksum_of(split) for split in corpus.rows},
-        "languages": list(corpus.languages),
-        "labels": list(corpus.labels),
-        "counts": _counts(corpus),
-        "training_pairs": shared,
-        "machine_translated": corpus.machine_translated,
-        "truncated": tokens.truncated(),
-        "notes": [*corpus.notes, *tokens.truncation],
-    }
-    facts = {
-        "claim": protocol.claim,
-        "objective": protocol.objective_name,
-        "majority_accuracy": _majority_accuracy(tokens, protocol),
-        "data": data,
-        "overlap": overlap.facts,
-        "encoder": {
-            "name": encoder.name,
-            "revision": study.encoder.revision,
-            "checksum": encoder.checksum,
-            "layers": encoder.num_layers,
-            "hidden_size": encoder.hidden_size,
-            "pooler": encoder.has_pooler,
-            "seen": list(encoder.seen),
-        },
-        "environment": environment(),
-    }
+    facts = StudyFacts(
+        claim=protocol.claim,
+        objective=protocol.objective_name,
+        majority_accuracy=_majority_accuracy(tokens, protocol),
+        data=DataFacts(
+            source=study.data.source,
+            checksum=corpus.checksum,
+            splits={split: corpus.checksum_of(split) for split in corpus.rows},
+            languages=corpus.languages,
+            labels=corpus.labels,
+            counts=_counts(corpus),
+            training_pairs=shared,
+            machine_translated=corpus.machine_translated,
+            truncated=tokens.truncated(),
+            notes=(*corpus.notes, *tokens.truncation),
+        ),
+        overlap=overlap.facts,
+        encoder=EncoderFacts(
+            name=encoder.name,
+            revision=study.encoder.revision,
+            checksum=encoder.checksum,
+            layers=encoder.num_layers,
+            hidden_size=encoder.hidden_size,
+            pooler=encoder.has_pooler,
+            seen=encoder.seen,
+        ),
+        environment=environment(),
+    )
     chosen_by, test = tokens.parted()
     return Prepared(TrialInputs(protocol, chosen_by, encoder), test, facts)
 
 
-def environment() -> dict[str, str]:
+def environment() -> Environment:
     """Return versions, the platform and, if it is known, the commit of this tool."""
     known = commit()
-    return {
-        "tuner": __version__,
-        **({"commit": known} if known else {}),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        **{package: version(package) for package in PACKAGES},
-    }
+    return Environment.model_validate(
+        {
+            "tuner": __version__,
+            **({"commit": known} if known else {}),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            **{package: version(package) for package in PACKAGES},
+        }
+    )
 
 
-def check_unchanged(recorded: dict[str, Any], found: dict[str, Any]) -> None:
+def check_unchanged(recorded: StudyFacts, found: StudyFacts) -> None:
     """Refuse to resume a study with other data or another encoder than it began with.
 
     Raises:
         UserError: the checksum of the data or the encoder has changed.
     """
-    for part in ("data", "encoder"):
-        block, now = recorded.get(part), found[part]["checksum"]
-        was = str(block.get("checksum", "")) if isinstance(block, dict) else ""
+    for part, was, now, hint in (
+        ("data", recorded.data.checksum, found.data.checksum, ""),
+        ("encoder", recorded.encoder.checksum, found.encoder.checksum, _kept_relative(recorded)),
+    ):
         if was != now:
             raise UserError(
                 f"the {part} has changed since the study began "
-                f"(checksum {was[:12] or 'lost'}, now {now[:12]})",
-                f"Restore the {part}, or begin a new study under another name."
-                + (_kept_relative(block) if part == "encoder" else ""),
+                f"(checksum {was[:12]}, now {now[:12]})",
+                f"Restore the {part}, or begin a new study under another name.{hint}",
             )
 
 
-def _kept_relative(encoder: Any) -> str:
+def _kept_relative(recorded: StudyFacts) -> str:
     """Return a hint about an encoder that an earlier version recorded by a relative path."""
-    name = str(encoder.get("name", "")) if isinstance(encoder, dict) else ""
-    if name in ("", NANO) or Path(name).is_absolute():
+    name = recorded.encoder.name
+    if name == NANO or Path(name).is_absolute():
         return ""
     return (
         f" Its name, {name}, is read as an id of the hub. If it was a folder where the study was "

@@ -17,6 +17,7 @@ import torch
 from tuner.errors import StudyFailed, UserError
 from tuner.invocation import command
 from tuner.journal.arrays import text_as_bits
+from tuner.journal.facts import Environment
 from tuner.journal.journal import read_history
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Progress
@@ -132,7 +133,7 @@ def replay(folder: Place, number: int, progress: Progress) -> Replay:
             f"trial {number:03d} had a budget of {trial.budget:,} pairs, but the settings in "
             f"{folder} give {rungs[-1]:,}",
             "Replay it with the version of tuner that trained it: "
-            f"{record.facts.get('environment', {}).get('commit', 'unknown')}",
+            f"{record.facts.environment.commit or 'unknown'}",
         )
     prepared = prepare(study, progress)
     check_unchanged(record.facts, prepared.facts)
@@ -143,13 +144,13 @@ def replay(folder: Place, number: int, progress: Progress) -> Replay:
     return Replay(
         study=record.name,
         trial=number,
-        claim=prepared.facts["claim"],
-        objective=prepared.facts["objective"],
+        claim=prepared.facts.claim,
+        objective=prepared.facts.objective,
         pairs=last.rung,
         budget=trial.budget,
         numbers=tuple(_compared(trial.evaluations, replayed)),
         answers=_answered_otherwise(last, replayed[-1]),
-        elsewhere=tuple(_elsewhere(record, trial, prepared.facts["environment"], replayed[-1])),
+        elsewhere=tuple(_elsewhere(record, trial, prepared.facts.environment, replayed[-1])),
     )
 
 
@@ -231,12 +232,12 @@ def _answered_otherwise(recorded: Evaluation, replayed: Evaluation) -> dict[str,
 
 
 def _elsewhere(
-    record: StudyRecord, trial: TrialRecord, now: Mapping[str, str], replayed: Evaluation
+    record: StudyRecord, trial: TrialRecord, here: Environment, replayed: Evaluation
 ) -> Iterator[tuple[str, str, str]]:
     """Yield the known differences. The recorded versions are those that the study began with."""
-    then = record.facts.get("environment", {})
+    then, now = record.facts.environment.versions, here.versions
     for name in dict.fromkeys([*then, *now]):
-        if (was := str(then.get(name, "unknown"))) != (is_ := str(now.get(name, "none"))):
+        if (was := then.get(name, "unknown")) != (is_ := now.get(name, "none")):
             yield name, was, is_
     for name in ("processor", "threads"):
         known = [str(getattr(each, name) or "unknown") for each in trial.evaluations]

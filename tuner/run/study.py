@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from tuner.interrupts import OrderlyStop
 from tuner.invocation import command
 from tuner.journal.events import SettingsChanged, StudyCreated
+from tuner.journal.facts import StudyFacts
 from tuner.journal.journal import Journal, is_begun, read_history
 from tuner.journal.records import StudyRecord
 from tuner.progress import Progress
@@ -41,7 +42,7 @@ def begin(
     study: StudyConfig,
     console: Console,
     tracking_later: bool = False,
-    check: Callable[[Mapping[str, Any]], None] | None = None,
+    check: Callable[[StudyFacts], None] | None = None,
 ) -> StudyRecord:
     """Run a new study to its end. Nothing is written before every check has passed.
 

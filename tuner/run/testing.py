@@ -88,7 +88,7 @@ def conclude(
             driver.outcome = Outcome("failed", NONE_WHOLE)
             return
         driver.note(Recommended(time=now(), recommendation=chosen))
-        progress.tell(f"recommended on {record.facts['objective']}: {chosen.arm}")
+        progress.tell(f"recommended on {record.facts.objective}: {chosen.arm}")
     trials = untested(driver.record())
     if not trials:
         return
