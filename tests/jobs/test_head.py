@@ -176,7 +176,7 @@ def test_secrets_are_nowhere(
     assert "sent only to the driver and kept only in memory: AWS_ACCESS_KEY_ID" in said
     study = record(bucket, "smoke")
     assert study.state == "completed" and len(study.trials) == 4
-    assert re.fullmatch(r"[0-9a-f]{40}\+?", study.facts["environment"]["commit"])
+    assert re.fullmatch(r"[0-9a-f]{40}\+?", study.facts.environment.commit or "")
 
     code, looked = finish(tuner("status", "smoke", "--address", head.address, "--json", **planted))
     assert code == 0 and json.loads(looked)["state"] == "completed", looked

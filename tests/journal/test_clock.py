@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from tests.examples import SETTINGS
+from tests.records import facts
 from tuner import timing
 from tuner.journal.events import (
     AttemptFailed,
@@ -44,14 +45,6 @@ from tuner.study.trial import TrialConfig
 from tuner.terminal.summary import Summary
 
 CONFIG = TrialConfig()
-FACTS = {
-    "claim": "zero-shot",
-    "objective": "dev accuracy",
-    "majority_accuracy": 0.5,
-    "environment": {"platform": "here"},
-    "data": {"checksum": "a"},
-    "encoder": {"checksum": "b"},
-}
 STUDY = validate_study({**SETTINGS, "storage": "/kept"}, "the test")
 
 
@@ -89,7 +82,7 @@ def events() -> list[Event]:
             name="small",
             id="a",
             settings=STUDY.model_dump(mode="json"),
-            facts=FACTS,
+            facts=facts(environment={"platform": "here"}),
             rungs=(100, 900),
         ),
         DriverStarted(time=t),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tests.records import facts, settings, with_facts
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.report.leaderboard import as_csv, best_in_words, show
 from tuner.study.scores import Scores
@@ -55,12 +56,10 @@ def study() -> StudyRecord:
         name="small",
         id="x",
         created=0,
-        settings={"space": {"mix.cross_lingual": 0, "optim.lr": 0}},
-        facts={
-            "claim": "zero-shot for ja",
-            "objective": "mean dev accuracy on en",
-            "majority_accuracy": 0.55,
-        },
+        settings=settings(space={"mix.cross_lingual": 0.5, "optim.lr": 1e-3}),
+        facts=facts(
+            claim="zero-shot for ja", objective="mean dev accuracy on en", majority_accuracy=0.55
+        ),
         rungs=(100, 300, 900),
         state="completed",
         trials=(
@@ -84,7 +83,7 @@ def test_best_is_complete_and_labelled_unconfirmed(study: StudyRecord) -> None:
 def test_a_score_at_the_majority_class_is_called_what_it_is(study: StudyRecord) -> None:
     warning = "nothing was learnt"
     assert warning not in "\n".join(best_in_words(study))
-    poor = study.model_copy(update={"facts": {**study.facts, "majority_accuracy": 0.8}})
+    poor = with_facts(study, majority_accuracy=0.8)
     assert warning in "\n".join(best_in_words(poor))
 
 

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
+from tests.records import facts, settings, with_settings
 from tuner.errors import UserError
 from tuner.journal.records import OBJECTIVE, Evaluation, StudyRecord, TrialRecord, TrialState
 from tuner.report.against import show_against
@@ -55,8 +56,8 @@ def study_of(*trials: TrialRecord) -> StudyRecord:
         name="small",
         id="x",
         created=0,
-        settings={"space": {"fusion.kind": {"type": "choice", "values": ["last", "sum"]}}},
-        facts={"claim": "zero-shot for ja; trained on en", "majority_accuracy": 0.5},
+        settings=settings(space={"fusion.kind": ["last", "sum"]}),
+        facts=facts(claim="zero-shot for ja; trained on en"),
         rungs=(100,),
         state="completed",
         trials=trials,
@@ -132,8 +133,8 @@ def test_values_that_differ_in_other_settings_too_are_not_compared() -> None:
 
 def test_a_study_over_seeds_knows_what_it_compares(layers: StudyRecord) -> None:
     assert compared(layers) == ""
-    space = {"seed": {}, "fusion.kind": {}, "fusion.layer": {}}
-    assert compared(layers.model_copy(update={"settings": {"space": space}})) == "fusion.kind"
+    space = {"seed": [0, 1], "fusion.kind": ["last", "sum"], "fusion.layer": [0, 2]}
+    assert compared(with_settings(layers, space=space)) == "fusion.kind"
 
 
 def test_a_study_without_complete_trials_is_refused() -> None:

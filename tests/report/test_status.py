@@ -15,8 +15,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from tests.records import facts
 from tests.robustness.damage import sealed
-from tests.search.examples import FACTS
 from tuner.cli import main
 from tuner.errors import UserError
 from tuner.journal.events import (
@@ -54,15 +54,12 @@ def make(tmp_path: Path) -> Make:
             "sampler": {"kind": "tpe"},
             "storage": str(tmp_path),
         }
-        facts = {
-            **FACTS,
-            "claim": "zero-shot for ja",
-            "objective": "mean dev accuracy on en",
-            "majority_accuracy": 0.55,
-        }
+        found = facts(
+            claim="zero-shot for ja", objective="mean dev accuracy on en", majority_accuracy=0.55
+        )
         folder = tmp_path / name
         at = StudyCreated(
-            time=created, name=name, id=name, settings=settings, facts=facts, rungs=(800,)
+            time=created, name=name, id=name, settings=settings, facts=found, rungs=(800,)
         )
         with Journal.create(folder, at) as journal:
             journal.append(DriverStarted(time=created))

@@ -83,7 +83,8 @@ def confirmation(tmp_path_factory: pytest.TempPathFactory) -> Path:
         time=1.0,
         name="small",
         id=record.id,
-        settings={**record.settings, "name": "small", "storage": str(storage)},
+        settings=record.settings.model_dump(mode="json")
+        | {"name": "small", "storage": str(storage)},
         facts=record.facts,
         rungs=record.rungs,
     )

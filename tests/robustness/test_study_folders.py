@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.records import facts
 from tests.robustness.commands import examples, tree, tuner
 from tests.robustness.conftest import NAME, copied
 from tests.robustness.damage import DAMAGE, KINDS, PLACES, files, forge, put
@@ -29,7 +30,7 @@ from tuner.training.checkpoint import MODEL, name_of
 
 WRITTEN = ("figures", "leaderboard.csv", ".partial-leaderboard.csv")
 """`report` writes these, which takes a second; elsewhere two kinds of links alone get a report."""
-FOUND = {"data": {"checksum": "a"}, "encoder": {"checksum": "b"}}
+FOUND = facts()
 
 
 def look_and_go_on(folder: Path, looks: Sequence[Sequence[str]] = LOOKS) -> None:

@@ -36,7 +36,7 @@ def test_a_database_in_the_storage_follows_it(tmp_path: Path) -> None:
     moved = tmp_path / "new" / "small"
     assert store(moved) == f"sqlite:///{tmp_path}/new/kept/mine.db"
     record = read_history(moved).record()
-    assert record.settings["storage"] == str(tmp_path / "new")
+    assert record.settings.storage == tmp_path / "new"
     assert record.began == str(tmp_path / "old")
 
 

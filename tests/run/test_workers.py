@@ -29,10 +29,10 @@ MEMBER = r"Member\b"
 def alone(study: StudyRecord, overrides: list[str]) -> list[list[Evaluation]]:
     """The evaluations of its trials, trained by one worker in this process."""
     settings = load_study(SMOKE, overrides)
-    inputs = prepare(settings, ConsoleProgress(Console(quiet=True)))
-    parts = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
+    inputs = prepare(settings, ConsoleProgress(Console(quiet=True))).inputs
+    cpu = torch.device("cpu")
     return [
-        [e for e in train(t.config, settings.rungs, *parts) if isinstance(e, Evaluation)]
+        [e for e in train(t.config, settings.rungs, inputs, cpu) if isinstance(e, Evaluation)]
         for t in study.trials
     ]
 
@@ -47,13 +47,12 @@ def assert_alike(trial: TrialRecord, whole: list[Evaluation]) -> None:
 
 def test_arrays_move_to_a_node_once() -> None:
     """They are buffers of their own, which the processes of a node share in Ray's store."""
-    inputs = prepare(load_study(SMOKE), ConsoleProgress(Console(quiet=True)))
+    inputs = prepare(load_study(SMOKE), ConsoleProgress(Console(quiet=True))).inputs
     arrays = [*inputs.encoder.weights.values()]
     for split in inputs.corpus.splits.values():
         arrays += [split.tokens, split.starts, split.lengths, split.clean, split.labels]
     buffers: list[Any] = []
-    parts = (inputs.corpus, inputs.encoder)
-    copied = cloudpickle.dumps(parts, protocol=5, buffer_callback=buffers.append)
+    copied = cloudpickle.dumps(inputs, protocol=5, buffer_callback=buffers.append)
     shared = sum(memoryview(buffer).nbytes for buffer in buffers)
     assert shared >= sum(array.nbytes for array in arrays) > 50 * len(copied)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.search.examples import FACTS
+from tests.records import facts
 from tuner.errors import UserError
 from tuner.journal.events import StudyCreated
 from tuner.journal.journal import Journal
@@ -228,7 +228,7 @@ def test_a_grid_study_ends_with_its_grid_or_its_budget(
         name="grid",
         id="a",
         settings=study.model_dump(mode="json"),
-        facts=FACTS,
+        facts=facts(),
         rungs=study.rungs,
     )
     with Journal.create(study.folder, created) as journal:

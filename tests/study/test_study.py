@@ -11,6 +11,7 @@ from tuner.errors import UserError
 from tuner.study import StudyConfig
 from tuner.study.data import DirectoryData, HubData
 from tuner.study.file import load_study, reopened_study
+from tuner.study.settings import StudySettings
 from tuner.study.trial import TrialConfig
 
 SPACES = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
@@ -343,5 +344,5 @@ def test_an_encoder_in_a_folder_is_the_same_wherever_a_resume_stands(
         assert study.encoder.name == kept
         assert study.encoder.is_folder == (kept[0] == "/")
         monkeypatch.chdir(tmp_path / "elsewhere")
-        recorded = study.model_dump(mode="json")
+        recorded = StudySettings.model_validate(study.model_dump(mode="json"))
         assert reopened_study(recorded, study.folder).encoder.name == kept

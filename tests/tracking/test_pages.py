@@ -325,7 +325,7 @@ def test_notes_say_what_runs_are_and_how_they_ended(
     assert note.locator("strong").all_inner_texts() == ["Pruned"]
     assert pruned.reason in note.inner_text()
     assert note.locator("code").all_inner_texts() == [OBJECTIVE, "nano", *pruned.params]
-    assert study.facts["claim"] in note.inner_text()
+    assert study.facts.claim in note.inner_text()
     shot("trial")
 
     page.get_by_role("link", name="nano", exact=True).click()
@@ -336,6 +336,6 @@ def test_notes_say_what_runs_are_and_how_they_ended(
         "Claim:",
         f"Objective ({OBJECTIVE}):",
     ]
-    assert study.settings["description"] in note.inner_text()
+    assert study.settings.description in note.inner_text()
     assert "\\n" not in note.inner_text()
     shot("study")

@@ -16,6 +16,7 @@ from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.study.protocol import Protocol
 from tuner.study.trial import TrialConfig
 from tuner.training.checkpoint import Checkpoints
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import (
     Step,
     train,
@@ -73,8 +74,9 @@ class Run:
         """`steps`: the trial is interrupted at this one, done but not saved."""
         self.steps: list[Step] = []
         self.evaluations: list[Evaluation] = []
+        inputs = TrialInputs(PROTOCOL, corpus, encoder)
         checkpoints = Checkpoints(folder, every_seconds)
-        for event in train(config, rungs, PROTOCOL, corpus, encoder, CPU, checkpoints, **settings):
+        for event in train(config, rungs, inputs, CPU, checkpoints, **settings):
             if isinstance(event, Step):
                 self.steps.append(event)
                 if len(self.steps) == steps:

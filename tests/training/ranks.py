@@ -25,6 +25,7 @@ from tuner.training.accumulation import MicroBatches
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.forward import Forward
 from tuner.training.group import Group
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import Begun, Step, train
 
 CPU = torch.device("cpu")
@@ -196,8 +197,8 @@ def _train(
     first = folder is not None and group.rank == 0
     checkpoints = Checkpoints(folder, 0.0 if steps else NEVER) if first and folder else None
     hook = torch.nn.modules.module.register_module_forward_pre_hook(keep)
-    parts = (trial(of), RUNGS, PROTOCOL, corpus, encoder, CPU, checkpoints)
-    events = train(*parts, group=group, noise_pairs=noise_pairs)
+    inputs = TrialInputs(PROTOCOL, corpus, encoder)
+    events = train(trial(of), RUNGS, inputs, CPU, checkpoints, group=group, noise_pairs=noise_pairs)
     told: list[Any] = []
     for event in events:
         if isinstance(event, Evaluation):

@@ -29,6 +29,7 @@ from tuner.study.trial import FusionConfig, HeadConfig
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Evaluating
 from tuner.training.forward import Forward
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import train
 from tuner.training.noise import NoiseProbe, estimate, groups_of
 
@@ -235,8 +236,11 @@ class Probed:
         **settings: Any,
     ) -> None:
         checkpoints = Checkpoints(folder, NEVER)
-        parts = (trial(**settings), (14, 42), protocol, corpus, encoder, CPU, checkpoints)
-        self.events = list(train(*parts, noise_pairs=noise_pairs))
+        inputs = TrialInputs(protocol, corpus, encoder)
+        events = train(
+            trial(**settings), (14, 42), inputs, CPU, checkpoints, noise_pairs=noise_pairs
+        )
+        self.events = list(events)
         self.raw = [event for event in self.events if isinstance(event, Evaluation)]
         self.evaluations = [without_clock(each) for each in self.raw]
         self.files = {

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from tuner.journal.facts import StudyFacts
 from tuner.journal.noise import NoiseRecord
 from tuner.study.scores import Count, Record, Scores
+from tuner.study.settings import StudySettings
 from tuner.study.trial import RecordedConfig
 
 TrialState = Literal["pending", "running", "completed", "pruned", "failed", "interrupted"]
@@ -220,10 +222,10 @@ class StudyRecord(Record):
     id: str = Field(description="unique for ever, even if a name is used again")
     created: float = Field(description="Unix time, seconds")
     began: str = Field("", description="storage in which it began, which it may have left")
-    settings: dict[str, Any] = Field(
-        description="the resolved StudyConfig, with paths adapted to the study's current folder"
+    settings: StudySettings = Field(
+        description="its settings after all changes, with paths adapted to its current folder"
     )
-    facts: dict[str, Any] = Field(description="claim, data and versions, as found at the start")
+    facts: StudyFacts = Field(description="claim, data and versions, as found at the start")
     rungs: tuple[int, ...] = Field(description="nominal budgets in pairs, the last the full one")
     state: StudyState = "running"
     reason: str = ""
@@ -244,7 +246,7 @@ class StudyRecord(Record):
     @property
     def designed(self) -> bool:
         """True if the study has a design: its trials are planned, not searched for."""
-        return self.settings.get("design") is not None
+        return self.settings.design is not None
 
     def ranked(self) -> list[TrialRecord]:
         """Return the complete trials of a search, best first; ties go to the earlier trial.
@@ -268,5 +270,4 @@ class StudyRecord(Record):
         best = self.best
         if best is None or best.last is None:
             return False
-        majority: float = self.facts["majority_accuracy"]
-        return best.last.objective >= majority + 1e-9
+        return best.last.objective >= self.facts.majority_accuracy + 1e-9

@@ -50,7 +50,7 @@ def show_against(
     if selected(study):
         told = "ASHA stopped other trials early: the complete ones are not a fair sample"
         console.print(told, style="yellow", highlight=False)
-    console.print(study.facts["claim"], highlight=False)
+    console.print(study.facts.claim, highlight=False)
     draw(study, setting, metrics, found, path)
     console.print(f"\nfigure: {path}", highlight=False, soft_wrap=True)
 

@@ -55,14 +55,14 @@ def ordered(study: StudyRecord) -> list[TrialRecord]:
 
 def varied(study: StudyRecord) -> list[str]:
     """Return dotted names of the settings in which trials differ, in the order of the space."""
-    names = [name for name in study.settings.get("space", {})]
+    names = study.settings.space.root
     return [name for name in names if len({shown(_value(t, name)) for t in study.trials}) > 1]
 
 
 def show(study: StudyRecord, console: Console, limit: int | None = None) -> None:
     """Print at most `limit` rows of the leaderboard, and the best configuration found."""
     how = "as planned, not ranked" if study.designed else "unconfirmed"
-    title = f"{study.name}, {how}: {study.facts['objective']}, in %"
+    title = f"{study.name}, {how}: {study.facts.objective}, in %"
     console.print(title, highlight=False)
     console.print(_table(study, limit, wide=console.width >= WIDE))
     notes = []
@@ -72,10 +72,8 @@ def show(study: StudyRecord, console: Console, limit: int | None = None) -> None
         notes.append("* the baseline")
     if any(trial.origin == "tuning" for trial in study.trials):
         notes.append("~ chooses a learning rate, and is not compared")
-    notes.append(
-        f"always giving the most frequent label: {percent(study.facts['majority_accuracy'])}"
-    )
-    notes.append(study.facts["claim"])
+    notes.append(f"always giving the most frequent label: {percent(study.facts.majority_accuracy)}")
+    notes.append(study.facts.claim)
     console.print("\n".join([*notes, "", *best_in_words(study)]), highlight=False)
 
 
@@ -111,7 +109,7 @@ def best_in_words(study: StudyRecord) -> list[str]:
     score = best.last.objective
     lines = [
         f"best configuration found (unconfirmed): trial {best.number:03d}",
-        f"  {study.facts['objective']}: {percent(score)} %",
+        f"  {study.facts.objective}: {percent(score)} %",
         "  the best of many noisy scores is biased upwards: not yet a result",
     ]
     if not study.learnt:
@@ -139,7 +137,7 @@ def as_csv(study: StudyRecord) -> str:
                 "pairs_seen": last.pairs_seen if last else "",
                 **trial.config.flat(),
                 **(last.metrics() if last else {}),
-                "claim": study.facts["claim"],
+                "claim": study.facts.claim,
             }
         )
     columns = list(dict.fromkeys(name for row in rows for name in row if name != "claim"))

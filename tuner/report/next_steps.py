@@ -17,7 +17,7 @@ def next_steps(study: StudyRecord, folder: Place) -> str:
     sampled = any(trial.origin == "sampler" for trial in study.complete)
     if study.best is not None and not study.learnt:
         lines.append(f"  {instead_of_confirming(study)}")
-    elif sampled and study.settings.get("baseline") is not None:
+    elif sampled and study.settings.baseline is not None:
         lines += [
             f"  {command('confirm', folder)}",
             "    train the best again with fresh seeds, then test",

@@ -99,7 +99,7 @@ class Standing:
             "seconds_left": summary.seconds_left,
             "trials": {"of": self.trials, "ended": summary.ended, **summary.counts()},
             "ledger": {**asdict(summary.ledger), "pairs": summary.ledger.pairs},
-            "objective": self.study.facts["objective"],
+            "objective": self.study.facts.objective,
             "best": best
             and best.last
             and {
@@ -108,7 +108,7 @@ class Standing:
                 "config": best.config.flat(),
                 "confirmed": False,
             },
-            "claim": self.study.facts["claim"],
+            "claim": self.study.facts.claim,
             "next": self.next_command,
         }
 
@@ -275,9 +275,9 @@ def _history(folder: Place, version: Hashable) -> History:
 
 def _trials(record: StudyRecord, folder: Place) -> int:
     """Return how many trials the study runs in all."""
-    trials = record.settings["budget"]["trials"]
-    sampler = SAMPLERS.get(record.settings["sampler"]["kind"])
+    trials = record.settings.budget.trials
+    sampler = SAMPLERS.get(record.settings.sampler.kind)
     enumerates = sampler is not None and sampler.enumerates
-    if isinstance(trials, int) and not record.designed and not enumerates:
+    if trials is not None and not record.designed and not enumerates:
         return trials
     return reopened_study(record.settings, folder).trials

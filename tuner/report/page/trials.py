@@ -37,11 +37,11 @@ def leaderboard(study: StudyRecord) -> tuple[Grid, ...]:
         for trial in trials
     )
     caption = (
-        f"Score: {study.facts['objective']}, unconfirmed. Trials at full budget come first, "
+        f"Score: {study.facts.objective}, unconfirmed. Trials at full budget come first, "
         "ranked; scores at fewer pairs are not ranked against them."
     )
     strong = frozenset([trials.index(best)] if best else [])  # ranked trials come first
-    claim = study.facts["claim"]
+    claim = study.facts.claim
     grids = [Grid(caption, claim, columns, rows[:FIRST], left=2, strong=strong)]
     if others := rows[FIRST:]:
         told = count(len(others), "more trial")
@@ -64,8 +64,8 @@ def planned(study: StudyRecord) -> Grid:
         for trial in study.trials
     )
     return Grid(
-        f"Every trial of the plan that was begun, not ranked. Score: {study.facts['objective']}.",
-        study.facts["claim"],
+        f"Every trial of the plan that was begun, not ranked. Score: {study.facts.objective}.",
+        study.facts.claim,
         ("trial", "purpose", "state", "score, %", "pairs", *names),
         rows,
         left=3,
@@ -91,7 +91,7 @@ def again(study: StudyRecord, folder: Place) -> Grid:
     return Grid(
         "What trains each line again from the study's folder alone, and says whether the scores "
         "agree. Micro-batches: pairs of a forward pass, and from which step on.",
-        study.facts["claim"],
+        study.facts.claim,
         ("trial", "command", "seed", "pairs", "precision", "workers", "micro-batches"),
         rows,
         left=2,

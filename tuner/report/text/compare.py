@@ -94,16 +94,16 @@ def _protocols(a: Side, b: Side) -> tuple[str, ...]:
     """Return the claims, and how the protocols differ if they do."""
     facts = [side.record.facts for side in (a, b)]
     if a.protocol == b.protocol:
-        return (f"Claim of both: {facts[0]['claim']}",)
+        return (f"Claim of both: {facts[0].claim}",)
     told = []
-    if facts[0]["objective"] != facts[1]["objective"]:
+    if facts[0].objective != facts[1].objective:
         told.append(
-            f"Their protocols differ: the objective of A is {facts[0]['objective']}, that of B is "
-            f"{facts[1]['objective']}."
+            f"Their protocols differ: the objective of A is {facts[0].objective}, that of B is "
+            f"{facts[1].objective}."
         )
     else:
         told.append("Their protocols differ, and so do their claims.")
-    return (*told, f"Claim of A: {facts[0]['claim']}", f"Claim of B: {facts[1]['claim']}")
+    return (*told, f"Claim of A: {facts[0].claim}", f"Claim of B: {facts[1].claim}")
 
 
 def _settings(found: Comparison) -> Table:
