@@ -6,12 +6,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import torch
-from rich.console import Console
 
 from tests.search.processes import (
     SMOKE,
@@ -23,21 +20,12 @@ from tests.search.processes import (
     workers_of_trials,
 )
 from tuner.cli import main
-from tuner.prepare import prepare
-from tuner.records import Evaluation, StudyRecord
+from tuner.records import StudyRecord
 from tuner.search.journal import FILE
-from tuner.study_file import load_study
-from tuner.terminal.progress import ConsoleProgress
-from tuner.training.loop import train
 
 pytestmark = pytest.mark.integration
 
 STATUS = {"completed": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
-
-
-def scores(evaluations: Sequence[Evaluation]) -> list[tuple[int, float, float]]:
-    """What evaluations say, without clocks."""
-    return [(e.rung, e.objective, e.train_loss) for e in evaluations]
 
 
 def test_a_study_to_its_end_and_what_it_leaves(tuner: Command, place: Path) -> None:
@@ -80,41 +68,6 @@ def test_a_study_to_its_end_and_what_it_leaves(tuner: Command, place: Path) -> N
         (attempt,) = trial.placed
         assert attempt.nodes == (node.node,) and attempt.outcome == trial.state
         assert node.joined < attempt.placed < attempt.ended <= node.left
-
-
-@pytest.mark.slow
-def test_interrupted_and_resumed(tuner: Command, place: Path) -> None:
-    """SIGINT: exit 130, the trials go on from their checkpoints, nothing is trained twice."""
-    longer = ["--set", "budget.pairs_per_trial=6400", "--set", "budget.trials=2"]
-    first = tuner("search", str(SMOKE), *longer)
-    wait_for(place, lambda s: sum(len(t.evaluations) for t in s.trials) >= 3, first)
-    first.send_signal(signal.SIGINT)
-    code, printed = finish(first)
-    assert code == 130 and "resume smoke" in printed
-    before = record(place)
-    assert before.state == "interrupted"
-    assert "interrupted" in {trial.state for trial in before.trials}
-    _, children = runs_in_mlflow(place)
-    assert "KILLED" in {run.info.status for run in children}
-
-    code, printed = finish(tuner("resume", "smoke"))
-    assert code == 0, printed
-    after = record(place)
-    assert after.state == "completed" and len(after.trials) == 2
-    assert all(trial.state in ("completed", "pruned") for trial in after.trials)
-    for trial, earlier in zip(after.trials, before.trials, strict=False):
-        assert trial.evaluations[: len(earlier.evaluations)] == earlier.evaluations
-    _, children = runs_in_mlflow(place)
-    assert [run.info.status for run in children] == ["FINISHED", "FINISHED"]
-
-    overrides = [longer[i] for i in (1, 3)]
-    study = load_study(SMOKE, overrides)
-    inputs = prepare(study, ConsoleProgress(Console(quiet=True)))
-    for trial in after.trials:
-        arguments = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
-        events = train(trial.config, study.rungs, *arguments)
-        whole = [event for event in events if isinstance(event, Evaluation)]
-        assert scores(trial.evaluations) == scores(whole)[: len(trial.evaluations)]
 
 
 @pytest.mark.slow
@@ -226,4 +179,4 @@ def test_a_trial_that_fits_nowhere_is_refused(tuner: Command, place: Path) -> No
     code, printed = finish(tuner("search", str(SMOKE), "--set", "resources.cpus_per_trial=4096"))
     assert code == 2
     assert "a trial asks for 4096 CPU" in printed and "Traceback" not in printed
-    assert not (place / "studies").exists()
+    assert not (place / "studies" / "smoke").exists()
