@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from threading import Event, Timer
+from threading import Event
 from typing import Any, NamedTuple, TypeVar
 
 import ray
 from ray._private import services
-from ray.job_config import JobConfig
 
 from tuner.errors import UserError
-from tuner.interrupts import kept
 from tuner.machine import cpus
 from tuner.progress import Progress
 from tuner.search import environment
@@ -27,8 +24,8 @@ from tuner.search.autoscaler import declared
 from tuner.search.capacity import Capacity, NodeType
 from tuner.search.credentials import Loan, make_private
 from tuner.search.head import watched
+from tuner.search.joining import Known, in_a_line, joined
 from tuner.search.local_ray import check_folder, local_ray
-from tuner.shown import printable
 from tuner.study import StudyConfig
 from tuner.study.parts import ResourcesConfig
 
@@ -43,13 +40,7 @@ T = TypeVar("T")
 
 GROUP = "ray.io/node-group"
 """Label of a node that names its type."""
-JOIN_SECONDS = 180.0
-"""For this process to be let in by a head that answers. Ray's own limits mostly end it before."""
 LOGS_OF_HEAD = "/tmp/ray/session_latest/logs on the head, where nothing else was said"
-TOKEN = (
-    "The cluster wants a token: RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or "
-    "~/.ray/auth_token; `ray get-auth-token` on the head prints it."
-)
 
 
 @contextmanager
@@ -86,12 +77,12 @@ def cluster(
         **loan.runtime_env,
         "env_vars": variables | loan.runtime_env.get("env_vars", {}),
     }
-    joined = Event()
+    ready = Event()
 
     def prepared() -> T:
         found = meanwhile()
         with progress.task(f"{starting} {at}"):
-            joined.wait()
+            ready.wait()
         return found
 
     leaving = ExitStack()
@@ -101,60 +92,21 @@ def cluster(
             try:
                 if address is None:
                     here = leaving.enter_context(local_ray(cpus().number))
-                    at_ray, logs_at, fails = here.address, str(here.logs), here.keep_logs
+                    head = Known(here.address, True, str(here.logs), here.keep_logs)
                 else:
-                    at_ray, logs_at, fails = address, LOGS_OF_HEAD, _nothing
-                leaving.enter_context(_joined(at_ray, runtime_env, logs_at, fails))
+                    head = Known(address, False, LOGS_OF_HEAD, lambda: None)
+                leaving.enter_context(joined(head, runtime_env))
             finally:
-                joined.set()
+                ready.set()
         found = preparing.result()
-        with watched() as head:
-            held = head.outlives(ray.cluster_resources)
+        with watched() as joined_head:
+            held = joined_head.outlives(ray.cluster_resources)
         progress.tell(f"Ray {at}: {held.get('CPU', 0):g} CPUs, {held.get('GPU', 0):g} GPUs")
         with loan:
             yield found
     finally:
         with progress.task(stopping):
             leaving.close()
-
-
-class _OwnPath(JobConfig):
-    """A job whose workers import from where Python does by itself.
-
-    Ray would let them import from the driver's current folder first, and a `tuner.py` or `torch.py`
-    of the user's that lies there would end each of them.
-    """
-
-    def _serialize(self) -> str:
-        self._py_driver_sys_path = []
-        return super()._serialize()
-
-
-@contextmanager
-def _joined(
-    address: str, runtime_env: dict[str, Any], logs: str, fails: Callable[[], None]
-) -> Iterator[None]:
-    """Be a driver of the cluster at an address that answers, for a block.
-
-    `fails` is called where that does not come about, and the logs are to be read.
-    """
-    try:
-        # On the main thread: Ray puts in a handler of its own for SIGTERM, which exits.
-        with kept(), _bounded(address, logs, fails):
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                job_config=_OwnPath(),
-                runtime_env=runtime_env,
-            )
-    except Exception as error:  # Ray has no base class for what may go wrong here
-        fails()
-        raise _refusal(address, error, logs) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _answering(address: str) -> str:
@@ -166,7 +118,7 @@ def _answering(address: str) -> str:
     try:
         head = services.canonicalize_bootstrap_address(address)
     except Exception as error:
-        raise UserError(f"RAY_ADDRESS={address}: {_in_a_line(error)}", FORM) from error
+        raise UserError(f"RAY_ADDRESS={address}: {in_a_line(error)}", FORM) from error
     if head is None:
         raise UserError("RAY_ADDRESS=auto: no Ray was started on this machine by `ray start`", FORM)
     check_answers(head)
@@ -176,61 +128,6 @@ def _answering(address: str) -> str:
             SUBMIT,
         )
     return head
-
-
-@contextmanager
-def _bounded(address: str, logs: str, fails: Callable[[], None]) -> Iterator[None]:
-    """End this process where the block, which may be stuck in Ray's own code, takes too long."""
-
-    def end() -> None:
-        fails()
-        told = (
-            f"error: Ray at {address} did not let this process in within {JOIN_SECONDS:.0f} s\n"
-            f"Run it again when less is going on there. Ray's own logs say more: {logs}"
-        )
-        print(printable(told), file=sys.stderr, flush=True)
-        os._exit(2)
-
-    timer = Timer(JOIN_SECONDS, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _nothing() -> None:
-    """The logs of a cluster that was joined are its own."""
-
-
-def _refusal(address: str, error: Exception, logs: str) -> UserError:
-    """What is said where Ray does not let this process in."""
-    said = _in_a_line(error)
-    cause = _in_a_line(error.__cause__) if error.__cause__ else ""
-    known = f"{said} {cause}"
-    if "oken" in known or "UNAUTHENTICATED" in known or "nauthenticated" in known:
-        return UserError(f"the Ray cluster at {address} does not take this process's token", TOKEN)
-    if "ersion mismatch" in known:
-        return UserError(
-            f"the Ray cluster at {address} runs other versions: {said}",
-            "Use the cluster's versions of Ray and Python here, or its image.",
-        )
-    if "No node info found" in known:
-        return UserError(f"no node of the Ray cluster at {address} runs on this machine", SUBMIT)
-    if "imed out" in known or "imeout" in known:
-        return UserError(
-            f"the Ray cluster at {address} did not answer in time: {said}",
-            f"Run it again when less is going on there. Ray's own logs say more: {logs}",
-        )
-    return UserError(
-        f"Ray at {address} does not let this process in: {said}{f' ({cause})' if cause else ''}",
-        f"Ray's own logs say more: {logs}",
-    )
-
-
-def _in_a_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
 
 def capacity() -> Capacity:

@@ -19,12 +19,18 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
 LOOPBACK = "127.0.0.1"
 ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+NEEDED = ("gcs_server", "raylet")
+"""Names of the processes without which Ray does not start."""
+LOOK_SECONDS = 0.5
 KILL_SECONDS = 0.5
 """For processes that were killed to be gone, before others are looked for."""
 PREFIX = "ray-"
@@ -48,19 +54,60 @@ def main() -> None:
     try:
         if find_spec("tuner") is None:
             raise ModuleNotFoundError(NOT_INSTALLED)
-        node = _started(folder, asked["cpus"], asked["memory"])
+        with _watched(told, folder):
+            node = _started(folder, asked["cpus"], asked["memory"])
         _tell(told, address=node.gcs_address, logs=node.get_logs_dir_path())
         while os.read(driver, 1):  # its end is waited for; where anything is sent, logs are kept
             kept = True
     except Exception as error:
-        logs = next(folder.glob(f"{BELOW}/{SESSION}/logs"), None)
-        kept = logs is not None
+        kept = bool(_logs(folder))
         said = " ".join(f"{type(error).__name__}: {error}".split())
-        _tell(told, failed=said, logs=str(logs or ""))
+        _tell(told, failed=said, logs=_logs(folder))
     finally:
-        _end_all()
+        _end_all(os.getpid())
         if not kept:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _watched(told: TextIO, folder: Path) -> Iterator[None]:
+    """End this process where Ray's GCS or raylet ends in the block: Ray waits a minute for them.
+
+    Another process looks, for Ray's own code may keep this one from running any thread.
+    """
+    head, watcher = os.getpid(), os.fork()
+    if watcher == 0:
+        _watch(head, told, folder)
+        os._exit(0)
+    try:
+        yield
+    finally:
+        os.kill(watcher, signal.SIGKILL)
+        os.waitpid(watcher, 0)
+
+
+def _watch(head: int, told: TextIO, folder: Path) -> None:
+    import psutil  # type: ignore[import-untyped]  # Ray has it
+
+    needed: dict[psutil.Process, str] = {}
+    with suppress(psutil.NoSuchProcess):  # the head has ended
+        ours = psutil.Process(head)
+        while os.getppid() == head:
+            time.sleep(LOOK_SECONDS)
+            needed |= {each: name for each in ours.children() if (name := each.name()) in NEEDED}
+            for process, name in needed.items():
+                if _has_ended(process):
+                    ours.suspend()  # so that nothing new is started
+                    failed = f"{name} has ended while Ray was starting"
+                    _tell(told, failed=failed, logs=_logs(folder))
+                    _end_all(head)
+                    ours.kill()
+                    return
+
+
+def _logs(folder: Path) -> str:
+    """Return the folder of Ray's logs; empty where Ray has not come so far as to make it."""
+    return str(next(folder.glob(f"{BELOW}/{SESSION}/logs"), ""))
 
 
 def _ends() -> tuple[int, TextIO]:
@@ -119,18 +166,29 @@ def _tell(told: TextIO, **said: Any) -> None:
         return
 
 
-def _end_all() -> None:
-    """Kill every process below this one: nothing of Ray's state is needed any more."""
-    import psutil  # type: ignore[import-untyped]  # Ray has it
+def _end_all(head: int) -> None:
+    """Kill every process below the head but this one: Ray's state is not needed any more."""
+    import psutil
 
-    me = psutil.Process()
-    while below := me.children(recursive=True):
+    def alive() -> list[Any]:
+        below = psutil.Process(head).children(recursive=True)
+        return [each for each in below if each.pid != os.getpid() and not _has_ended(each)]
+
+    while below := alive():
         for process in below:
-            try:
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
-            except psutil.NoSuchProcess:
-                continue
-        psutil.wait_procs(me.children(), timeout=KILL_SECONDS)
+        psutil.wait_procs(below, timeout=KILL_SECONDS)
+
+
+def _has_ended(process: Any) -> bool:
+    """Return whether a process has ended, though its parent may not have asked how."""
+    import psutil
+
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 if __name__ == "__main__":
