@@ -25,8 +25,7 @@ WAITS = """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: got.append(number))
     print(os.getpid(), flush=True)
-    while len(got) < 2:
-        told = len(got)
+    for told in range(2):
         while len(got) == told:
             time.sleep(0.01)
         print(got[told], flush=True)
