@@ -132,7 +132,7 @@ def test_a_last_state_of_another_shape_is_refused(
         return replace(found, states=[state[:, 1:] for state in found.states])
 
     monkeypatch.setattr(probe_module, "_run", shorter)
-    with pytest.raises(UserError, match=r"it gives states of shape \(1, 23, 32\) for 24 tokens"):
+    with pytest.raises(UserError, match=r"it gives states of shape \(1, 18, 32\) for 19 tokens"):
         prepared("bert", tmp_path, pairs)
 
 

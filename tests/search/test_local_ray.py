@@ -5,6 +5,7 @@ Its processes are looked at as a stranger would: in /proc and in the file system
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -26,7 +27,7 @@ from tests.ports import free_port
 from tests.search.processes import SMOKE
 from tests.waiting import until
 from tuner.errors import UserError
-from tuner.search import cluster
+from tuner.search import cluster, local_ray
 from tuner.search.local_ray import LONGEST
 from tuner.terminal.progress import ConsoleProgress
 
@@ -281,6 +282,29 @@ def test_a_ray_that_takes_too_long_is_one_message_and_ends(
     logs = {Path(remedy.rpartition(" ")[2])} if keeps_logs else set()
     assert set(ray.glob("*/*/*/logs")) == logs
     assert len(list(ray.iterdir())) == len(logs)
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        (
+            "Exception: The current node timed out during startup.",
+            "Run it again when less is going",
+        ),
+        ("it has not started within 180 s", "Run it again when less is going"),
+        ("RpcError: RPC error: Deadline Exceeded", "Run it again when less is going"),
+        ("OSError: [Errno 28] No space left on device", "Free some in /tmp"),
+        ("ModuleNotFoundError: tuner is not installed for this Python", "Install it: pip install"),
+        ("RuntimeError: of another kind", "`tuner doctor` looks at what Ray needs here"),
+    ],
+)
+def test_each_reason_has_a_remedy_of_its_own(
+    reason: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp")
+    refused = local_ray._failed({"failed": reason, "logs": "/logs"}, io.BytesIO())
+    assert refused.problem == f"Ray does not start on this machine: {reason}"
+    assert refused.remedy.startswith(remedy)
 
 
 def with_argument(part: str) -> list[int]:

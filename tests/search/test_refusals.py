@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -23,6 +24,22 @@ LOGS = "Ray's own logs say more: /logs"
 def fails(error: Exception) -> Callable[[], None]:
     def raise_() -> None:
         raise error
+
+    return raise_
+
+
+def no_connection(last: str) -> Callable[[], None]:
+    """As `ray.init` puts it: with a traceback, in which a function has "timeout" in its name."""
+
+    def raise_() -> None:
+        frames = "".join(
+            f'  File "python/ray/includes/common.pxi", line {number}, in ray._raylet.'
+            "check_status_timeout_as_rpc_error\n    client = GcsClient(\n             ^^^^^^^^^^\n"
+            for number in range(10)
+        )
+        told = f"Traceback (most recent call last):\n{frames}ray.exceptions.{last}\n"
+        cause = RuntimeError(f"Failed to connect to GCS. Last connection error: {told}")
+        raise ConnectionError(f"Failed to connect to Ray cluster at {AT}") from cause
 
     return raise_
 
@@ -59,7 +76,23 @@ def no_node_in_time() -> None:
         (other_versions, "runs other versions: RuntimeError: .*Ray: 1.0", "Use the cluster's"),
         (no_node_here, f"no node of the Ray cluster at {AT} runs on this machine", SUBMIT),
         (no_node_in_time, "did not answer in time: TimeoutError: Timed out after 0 s", LATER),
-        (fails(RpcError("Deadline Exceeded", rpc_code=4)), "did not answer in time", LATER),
+        (fails(RpcError("RPC error: Deadline Exceeded", rpc_code=4)), "not answer in time", LATER),
+        (
+            no_connection("RpcError: RPC error: Deadline Exceeded"),
+            r"not answer in time: ConnectionError: Failed to connect to Ray cluster at 10\.0\.0",
+            LATER,
+        ),
+        (
+            no_connection("AuthenticationError: RPC error: InvalidAuthToken: it is incorrect"),
+            "does not take this process's token",
+            cluster.TOKEN,
+        ),
+        (
+            no_connection("RpcError: RPC error: failed to connect to all addresses"),
+            r"\(RuntimeError: Failed to connect to GCS\. Last connection error: "
+            r"ray\.exceptions\.RpcError: RPC error: failed to connect to all addresses\)$",
+            LOGS,
+        ),
         (fails(ValueError("of\nanother\nkind")), "in: ValueError: of another kind$", LOGS),
     ],
 )
@@ -74,6 +107,6 @@ def test_each_reason_has_a_remedy_of_its_own(
     ):
         raise AssertionError("it is in")
     assert kept == ["logs"], "they are to be read"
-    refused.match(said)
+    assert re.search(said, refused.value.problem)
     assert refused.value.remedy.startswith(remedy) and "\n" not in refused.value.problem
     assert AT in refused.value.problem

@@ -27,6 +27,7 @@ from tuner.search.autoscaler import declared
 from tuner.search.capacity import Capacity, NodeType
 from tuner.search.credentials import Loan, make_private
 from tuner.search.head import watched
+from tuner.search.local_head import in_a_line
 from tuner.search.local_ray import check_folder, local_ray
 from tuner.shown import printable
 from tuner.study import StudyConfig
@@ -46,6 +47,8 @@ GROUP = "ray.io/node-group"
 JOIN_SECONDS = 180.0
 """For this process to be let in by a head that answers. Ray's own limits mostly end it before."""
 LOGS_OF_HEAD = "/tmp/ray/session_latest/logs on the head, where nothing else was said"
+LONGEST = 500
+"""Characters of what Ray says that are shown."""
 TOKEN = (
     "The cluster wants a token: RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or "
     "~/.ray/auth_token; `ray get-auth-token` on the head prints it."
@@ -166,7 +169,7 @@ def _answering(address: str) -> str:
     try:
         head = services.canonicalize_bootstrap_address(address)
     except Exception as error:
-        raise UserError(f"RAY_ADDRESS={address}: {_in_a_line(error)}", FORM) from error
+        raise UserError(f"RAY_ADDRESS={address}: {in_a_line(error)[:LONGEST]}", FORM) from error
     if head is None:
         raise UserError("RAY_ADDRESS=auto: no Ray was started on this machine by `ray start`", FORM)
     check_answers(head)
@@ -206,9 +209,9 @@ def _nothing() -> None:
 
 def _refusal(address: str, error: Exception, logs: str) -> UserError:
     """What is said where Ray does not let this process in."""
-    said = _in_a_line(error)
-    cause = _in_a_line(error.__cause__) if error.__cause__ else ""
-    known = f"{said} {cause}"
+    said = in_a_line(error)
+    cause = in_a_line(error.__cause__) if error.__cause__ else ""
+    known, said, cause = f"{said} {cause}", said[:LONGEST], cause[:LONGEST]
     if "oken" in known or "UNAUTHENTICATED" in known or "nauthenticated" in known:
         return UserError(f"the Ray cluster at {address} does not take this process's token", TOKEN)
     if "ersion mismatch" in known:
@@ -218,7 +221,7 @@ def _refusal(address: str, error: Exception, logs: str) -> UserError:
         )
     if "No node info found" in known:
         return UserError(f"no node of the Ray cluster at {address} runs on this machine", SUBMIT)
-    if "imed out" in known or "imeout" in known:
+    if any(words in known for words in ("imed out", "imeout", "Deadline Exceeded")):
         return UserError(
             f"the Ray cluster at {address} did not answer in time: {said}",
             f"Run it again when less is going on there. Ray's own logs say more: {logs}",
@@ -227,10 +230,6 @@ def _refusal(address: str, error: Exception, logs: str) -> UserError:
         f"Ray at {address} does not let this process in: {said}{f' ({cause})' if cause else ''}",
         f"Ray's own logs say more: {logs}",
     )
-
-
-def _in_a_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
 
 def capacity() -> Capacity:

@@ -161,7 +161,8 @@ def test_a_number_that_is_no_declared_class_is_refused(
     table = pyarrow.parquet.read_table(file)
     labels = [7, *table["label"].to_pylist()[1:]]
     pyarrow.parquet.write_table(table.set_column(3, "label", pyarrow.array(labels)), file)
-    assert "xx" in refused(asked(folder))
+    problem = f"{folder} de/validation, row 1: the label 'number 7' is not one of 0, 1"
+    assert f"{problem} (declared by the data)" in refused(asked(folder))
 
 
 def test_what_is_missing_is_named(nano: Corpus, pawsx_on_the_hub: Write, tmp_path: Path) -> None:
