@@ -280,7 +280,7 @@ def test_a_ray_that_takes_too_long_is_one_message_and_ends(
     ray = place / "ray"
     until(lambda: not with_argument(str(ray)), "the end of Ray's processes")
     logs = {Path(remedy.rpartition(" ")[2])} if keeps_logs else set()
-    assert set(ray.glob("*/*/*/logs")) == logs
+    assert set(ray.glob("*/*/session/logs")) == logs
     assert len(list(ray.iterdir())) == len(logs)
 
 
