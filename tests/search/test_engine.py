@@ -44,6 +44,8 @@ def test_a_study_to_its_end_and_what_it_leaves(tuner: Command, place: Path) -> N
     kept = [f"best/{trial.number:04d}" for trial in study.ranked()[:3]]
     weights = {f"{trial}/{name}" for trial in kept for name in ("model.safetensors", "trial.json")}
     assert left == {"journal.jsonl", *weights}, "checkpoints go with their trials"
+    of_ray = [path for path in (place / ".ray").rglob("*") if path.is_file()]
+    assert [path for path in of_ray if path.stat().st_mode & 0o077] == [], "HOME has a token"
 
     parent, children = runs_in_mlflow(place)
     assert parent.info.run_name == "smoke" and parent.info.status == "FINISHED"

@@ -24,7 +24,8 @@ from tuner.search.autoscaler import declared
 from tuner.search.capacity import Capacity, NodeType
 from tuner.search.credentials import Loan, make_private
 from tuner.search.head import watched
-from tuner.search.joining import Known, in_a_line, joined
+from tuner.search.joining import LONGEST, Known, joined
+from tuner.search.local_head import in_a_line
 from tuner.search.local_ray import check_folder, local_ray
 from tuner.study import StudyConfig
 from tuner.study.parts import ResourcesConfig
@@ -118,7 +119,7 @@ def _answering(address: str) -> str:
     try:
         head = services.canonicalize_bootstrap_address(address)
     except Exception as error:
-        raise UserError(f"RAY_ADDRESS={address}: {in_a_line(error)}", FORM) from error
+        raise UserError(f"RAY_ADDRESS={address}: {in_a_line(error)[:LONGEST]}", FORM) from error
     if head is None:
         raise UserError("RAY_ADDRESS=auto: no Ray was started on this machine by `ray start`", FORM)
     check_answers(head)

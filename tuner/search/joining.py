@@ -18,10 +18,13 @@ from tuner.errors import UserError
 from tuner.interrupts import kept
 from tuner.search.address import SUBMIT
 from tuner.search.head import LOOK_SECONDS, gcs_has_ended
+from tuner.search.local_head import in_a_line
 from tuner.shown import printable
 
 JOIN_SECONDS = 180.0
 """For this process to be let in by a head that answers. Ray's own limits mostly end it before."""
+LONGEST = 500
+"""Characters of what Ray says that are shown."""
 TOKEN = (
     "The cluster wants a token: RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or "
     "~/.ray/auth_token; `ray get-auth-token` on the head prints it."
@@ -114,7 +117,7 @@ def _refusal(address: str, error: Exception, logs: str) -> UserError:
     """What is said where Ray does not let this process in."""
     said = in_a_line(error)
     cause = in_a_line(error.__cause__) if error.__cause__ else ""
-    known = f"{said} {cause}"
+    known, said, cause = f"{said} {cause}", said[:LONGEST], cause[:LONGEST]
     if "oken" in known or "UNAUTHENTICATED" in known or "nauthenticated" in known:
         return UserError(f"the Ray cluster at {address} does not take this process's token", TOKEN)
     if "ersion mismatch" in known:
@@ -124,7 +127,7 @@ def _refusal(address: str, error: Exception, logs: str) -> UserError:
         )
     if "No node info found" in known:
         return UserError(f"no node of the Ray cluster at {address} runs on this machine", SUBMIT)
-    if "imed out" in known or "imeout" in known:
+    if any(words in known for words in ("imed out", "imeout", "Deadline Exceeded")):
         return UserError(
             f"the Ray cluster at {address} did not answer in time: {said}",
             f"Run it again when less is going on there. Ray's own logs say more: {logs}",
@@ -133,8 +136,3 @@ def _refusal(address: str, error: Exception, logs: str) -> UserError:
         f"Ray at {address} does not let this process in: {said}{f' ({cause})' if cause else ''}",
         f"Ray's own logs say more: {logs}",
     )
-
-
-def in_a_line(error: BaseException) -> str:
-    """Return the type and message of an error, shortened to one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:500]

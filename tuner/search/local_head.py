@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -38,6 +39,8 @@ PREFIX = "ray-"
 BELOW, SESSION = "r", "session"
 """Ray opens its own folders for all (mode 0777): they lie in one that nobody else can enter."""
 NOT_INSTALLED = "tuner is not installed for this Python"
+TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n(?: .*\n)+")
+"""Ray puts tracebacks into its messages."""
 SET_CHILD_SUBREAPER = 36
 """Linux's PR_SET_CHILD_SUBREAPER: orphans below this process become its children."""
 
@@ -61,8 +64,7 @@ def main() -> None:
             kept = True
     except Exception as error:
         kept = bool(_logs(folder))
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        _tell(told, failed=said, logs=_logs(folder))
+        _tell(told, failed=in_a_line(error), logs=_logs(folder))
     finally:
         _end_all(os.getpid())
         if not kept:
@@ -157,6 +159,11 @@ def shares(limit: int) -> tuple[int, int]:
     memory = min(limit, get_system_memory())
     store = max(OBJECT_STORE_MINIMUM_MEMORY_BYTES, resolve_object_store_memory(memory))
     return max(0, memory - store), store
+
+
+def in_a_line(error: BaseException) -> str:
+    """Its kind and its message, and of a traceback in that what it ends with."""
+    return " ".join(TRACEBACK.sub("", f"{type(error).__name__}: {error}").split())
 
 
 def _tell(told: TextIO, **said: Any) -> None:

@@ -151,7 +151,7 @@ def _failed(said: Mapping[str, Any], errors: IO[bytes]) -> UserError:
     logs = f" Ray's own logs say more: {said['logs']}" if said.get("logs") else ""
     if NOT_INSTALLED in reason:
         remedy = "Install it: pip install -e . -c constraints.txt"
-    elif "timed out" in reason or "within" in reason:
+    elif any(words in reason for words in ("timed out", "within", "Deadline Exceeded")):
         remedy = f"Run it again when less is going on here.{logs}"
     elif "No space left" in reason or "Disk quota" in reason:
         remedy = f"Free some in {scratch()[1]}, or name another folder: RAY_TMPDIR=FOLDER.{logs}"

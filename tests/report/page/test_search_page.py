@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,10 @@ from tuner import invocation
 from tuner.errors import UserError
 from tuner.ledger import Ledger
 from tuner.records import StudyRecord
-from tuner.report.page import beside
+from tuner.report.page import beside, provenance
 from tuner.report.page.beside import first_test
-from tuner.report.page.blocks import Block, Commands, Figure, Grid, Page, Side, Words
-from tuner.report.page.render import markdown
+from tuner.report.page.blocks import Block, Commands, Figure, Grid, Page, Points, Side, Words
+from tuner.report.page.render import html, markdown
 
 BROKEN = "planted-reference"
 
@@ -73,6 +74,18 @@ def test_machine_translation_is_told_as_it_is_known(
     facts = {**study.facts, "data": {**study.facts["data"], "machine_translated": known}}
     page = paged(study.model_copy(update={"facts": facts}), place)
     assert told in words_of(page, "Data and encoder")
+
+
+def test_truncated_pairs_are_on_the_page_by_language(
+    search_page: Page, searched: StudyRecord
+) -> None:
+    told = "pairs truncated to 32 tokens: train: en 3 of 60; dev: en 1 of 60, ja 14 of 60"
+    facts = {**searched.facts, "data": {**searched.facts["data"], "notes": [told]}}
+    section = provenance.data(searched.model_copy(update={"facts": facts}))
+    page = replace(search_page, sections=(section,))
+    (points,) = (b for b in blocks_of(page, "Data and encoder") if isinstance(b, Points))
+    assert points.items == (told,)
+    assert told in markdown(page) and told in html(page)
 
 
 def test_where_nothing_was_learnt_confirming_is_not_next(place: Path) -> None:
