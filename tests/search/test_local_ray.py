@@ -27,7 +27,7 @@ from tests.ports import free_port
 from tests.search.processes import SMOKE
 from tests.waiting import until
 from tuner.errors import UserError
-from tuner.search import joining, local_ray
+from tuner.search import cluster, local_ray
 from tuner.search.local_ray import LONGEST
 from tuner.terminal.progress import ConsoleProgress
 
@@ -292,6 +292,7 @@ def test_a_ray_that_takes_too_long_is_one_message_and_ends(
             "Run it again when less is going",
         ),
         ("it has not started within 180 s", "Run it again when less is going"),
+        ("raylet has ended while Ray was starting", "Run it again when less is going"),
         ("RpcError: RPC error: Deadline Exceeded", "Run it again when less is going"),
         ("OSError: [Errno 28] No space left on device", "Free some in /tmp"),
         ("ModuleNotFoundError: tuner is not installed for this Python", "Install it: pip install"),

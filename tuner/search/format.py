@@ -194,7 +194,7 @@ def _check(event: Event, history: History) -> None:
 def _check_created(event: StudyCreated, folder: Place) -> None:
     if event.name != folder.name:
         raise ValueError(
-            f"it is of a study {event.name!r}, and the folder is called {folder.name!r}"
+            f"it is of a study {event.name!r}, and the folder is called {folder.name!r}: rename it"
         )
     if not event.rungs or list(event.rungs) != sorted({*event.rungs}):
         raise ValueError(f"its rungs are {list(event.rungs)}")

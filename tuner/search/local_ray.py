@@ -29,6 +29,8 @@ END_SECONDS = 20.0
 LONGEST = 50
 """Bytes of the folder's path below which Ray's sockets lie: 57 more have to fit into the 107 that
 the path of a socket may have."""
+PASSING = ("timed out", "within", "while Ray was starting", "Deadline Exceeded")
+"""Words of reasons that a later start may not meet."""
 SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
 """Of Ray's processes, beside the token: addresses are the loopback's, nothing is reported."""
 
@@ -151,7 +153,7 @@ def _failed(said: Mapping[str, Any], errors: IO[bytes]) -> UserError:
     logs = f" Ray's own logs say more: {said['logs']}" if said.get("logs") else ""
     if NOT_INSTALLED in reason:
         remedy = "Install it: pip install -e . -c constraints.txt"
-    elif any(words in reason for words in ("timed out", "within", "Deadline Exceeded")):
+    elif any(words in reason for words in PASSING):
         remedy = f"Run it again when less is going on here.{logs}"
     elif "No space left" in reason or "Disk quota" in reason:
         remedy = f"Free some in {scratch()[1]}, or name another folder: RAY_TMPDIR=FOLDER.{logs}"
