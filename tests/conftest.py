@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from textwrap import dedent
 
@@ -35,6 +37,8 @@ for _name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXP
 
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
+
+FirstUse = tuple[Path, subprocess.CompletedProcess[str]]
 
 OTHER_TIERS = ("integration", "slow")
 LONG, TOO_LONG = 1.0, 5.0
@@ -98,6 +102,34 @@ def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> UPath:
     assert isinstance(folder, UPath)
     folder.fs.mkdir(folder.drive)
     return folder
+
+
+@pytest.fixture(scope="session")
+def first_use(tmp_path_factory: pytest.TempPathFactory) -> FirstUse:
+    """A store made by a process that stands where MLflow would find an old ./mlruns."""
+    folder = tmp_path_factory.mktemp("first use")
+    (folder / "mlruns" / "0").mkdir(parents=True)
+    (folder / "mlruns" / "0" / "meta.yaml").write_text("name: old\n")
+    code = (
+        "from pathlib import Path; from tuner.tracking import Tracker, default_uri; "
+        "Tracker(default_uri(Path('studies')), 'demo')"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    made = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    return folder, made
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(first_use: FirstUse, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty store, to be copied: making one takes MLflow seconds."""
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    shutil.copy(first_use[0] / "studies" / "mlflow.db", path)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("DELETE FROM experiment_tags")
+        database.execute("DELETE FROM experiments WHERE name = 'demo'")
+    return path
 
 
 @pytest.fixture

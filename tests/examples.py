@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,11 +79,13 @@ def place() -> Iterator[Path]:
 
 
 @pytest.fixture
-def tuner(place: Path) -> Iterator[Command]:
-    """Starts `tuner …` in a session of its own, with its own HOME and temporary folder."""
+def tuner(place: Path, empty_mlflow: Path) -> Iterator[Command]:
+    """Starts `tuner …` in a session of its own, with its own HOME, temporary folder and MLflow."""
     started: list[subprocess.Popen[str]] = []
     environment = {**os.environ, "HOME": str(place), "RAY_TMPDIR": str(place / "ray")}
     (place / "ray").mkdir(exist_ok=True)
+    (place / "studies").mkdir()
+    shutil.copy(empty_mlflow, place / "studies")
 
     def start(*arguments: str, program: Sequence[str] = ("-m", "tuner")) -> subprocess.Popen[str]:
         process = subprocess.Popen(

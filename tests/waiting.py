@@ -14,15 +14,21 @@ Within = Callable[[float], AbstractContextManager[None]]
 """The fixture `within`: it times a block, and says where it takes more than so many CPU seconds."""
 
 
-def until(happened: Callable[[], object], what: str = "", seconds: float = PATIENCE) -> None:
+def until(
+    happened: Callable[[], object],
+    what: str = "",
+    seconds: float = PATIENCE,
+    every: float = 0.01,
+) -> None:
     """Wait until `happened()` is true.
 
     Args:
-        happened: asked a hundred times a second.
+        happened: asked again and again.
         what: the event, for the message of a test that waited in vain.
         seconds: the longest wait.
+        every: seconds from one question to the next.
     """
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline, f"{what or 'it'}: not within {seconds:g} s"
-        time.sleep(0.01)
+        time.sleep(every)

@@ -7,14 +7,14 @@ it, and then run, while one of its nodes is taken away.
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.autoscaling.cloud import Cloud
+from tests.waiting import until
 from tuner.journal.journal import FILE, read_history
 from tuner.journal.records import StudyRecord
 from tuner.report.timeline import timeline
@@ -35,20 +35,20 @@ def cloud() -> Iterator[Cloud]:
 def test_a_cluster_grows_with_a_study_and_vanishes_after_it(cloud: Cloud) -> None:
     assert cloud.nodes() == set(), "no GPU at first"
     run(cloud, "search", STUDY, "--set", "name=first", "--set", f"budget.trials={2 * MOST}")
-    until(lambda: cloud.nodes() == set(), 60, "the nodes go")
+    until(lambda: cloud.nodes() == set(), "the nodes go", every=0.2)
 
     plan = as_json(run(cloud, "plan", STUDY, "--set", "name=second", "--json"))
     assert plan["at_once"] == MOST, "of the declared maximum; there is no node now"
 
     search = cloud.tuner("search", STUDY, "--set", "name=second")
     folder = cloud.place.folder / "studies" / "second"
-    until(lambda: (folder / FILE).exists() and spot(folder) is not None, 240, "trials run")
+    until(lambda: (folder / FILE).exists() and spot(folder) is not None, "trials run", every=0.2)
     trial, node = spot(folder) or (-1, "")
     assert len(cloud.nodes()) == MOST
     cloud.take(node)
     said, _ = search.communicate(timeout=900)
     assert search.returncode == 0, said
-    until(lambda: cloud.nodes() == set(), 60, "the nodes go")
+    until(lambda: cloud.nodes() == set(), "the nodes go", every=0.2)
 
     study = read_history(folder).record()
     print(said, run(cloud, "report", "second"), sep="\n")
@@ -61,8 +61,8 @@ def test_a_cluster_grows_with_a_study_and_vanishes_after_it(cloud: Cloud) -> Non
     print(f"planned {plan['time']['seconds']:.0f} s, took {study.seconds:.0f} s")
     print(told)
     assert told["nodes_peak"] == MOST
-    assert told["idle_share"] <= 0.05
-    assert plan["time"]["seconds"] == pytest.approx(study.seconds, rel=0.25)
+    assert told["idle_share"] <= 0.25  # a tenth of that where nothing else is at work
+    assert 0.5 < plan["time"]["seconds"] / study.seconds < 2
     report = as_json(run(cloud, "report", "second", "--json"))
     assert report["timeline"] == told
     assert (folder / "figures" / "timeline.svg").exists()
@@ -115,10 +115,3 @@ def run(cloud: Cloud, *arguments: str) -> str:
 def as_json(said: str) -> Any:
     """The JSON that a command printed with `--json`, under its progress."""
     return json.loads(said.splitlines()[-1])
-
-
-def until(holds: Callable[[], Any], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.2)

@@ -25,8 +25,7 @@ WAITS = """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: got.append(number))
     print(os.getpid(), flush=True)
-    while len(got) < 2:
-        told = len(got)
+    for told in range(2):
         while len(got) == told:
             time.sleep(0.01)
         print(got[told], flush=True)
@@ -77,6 +76,14 @@ def test_who_ends_without_a_word_is_spoken_for(end: str, how: str) -> None:
     assert code == 130 and how in complained and complained.endswith("; go on with x")
     code, _, complained = ended(end)
     assert code == 130 and how in complained and complained.endswith("; nothing was begun")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_before_the_command_handles_any_is_answered(name: str) -> None:
+    """While its modules load, for instance."""
+    end = f"os.kill(os.getpid(), signal.{name}); time.sleep(60)"
+    assert ended(end) == (130, "", "interrupted: nothing was begun")
+    assert ended(f"{SAYS}{end}") == (130, "", "interrupted: go on with x")
 
 
 def test_who_is_ended_after_its_last_message_is_spoken_for() -> None:

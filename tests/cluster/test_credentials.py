@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
+from tuner.cli import main
 from tuner.cluster.credentials import check_tokens, make_private
 from tuner.errors import UserError
 
@@ -30,6 +32,30 @@ def test_a_study_without_tokens_has_to_be_asked_for(monkeypatch: pytest.MonkeyPa
             check_tokens(insecure=False)
         assert "--insecure" in refused.value.remedy
         check_tokens(insecure=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "goes_on_to"),
+    [
+        (("search", "missing.yaml"), "cannot read missing.yaml"),
+        (("resume", "missing"), "there is no study missing"),
+        (("confirm", "missing"), "there is no study missing"),
+    ],
+)
+def test_asking_for_it_is_an_option(
+    arguments: tuple[str, str],
+    goes_on_to: str,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    for options, told in (([], "turns Ray's tokens off"), (["--insecure"], goes_on_to)):
+        monkeypatch.setattr(sys, "argv", ["tuner", *arguments, *options])
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert left.value.code == 2 and told in capsys.readouterr().err
 
 
 def test_a_token_that_others_can_read_is_made_private(home: Path) -> None:

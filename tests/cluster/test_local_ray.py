@@ -5,6 +5,7 @@ Its processes are looked at as a stranger would: in /proc and in the file system
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -24,6 +25,8 @@ from rich.console import Console
 
 from tests.ports import free_port
 from tests.processes import SMOKE
+from tests.waiting import until
+from tuner.cluster import local_ray
 from tuner.cluster import ray as cluster
 from tuner.cluster.local_ray import LONGEST
 from tuner.errors import UserError
@@ -44,8 +47,18 @@ with cluster(ConsoleProgress(Console(quiet=True)), None, meanwhile=lambda: None)
     def path() -> list[str]:
         return sys.path
     address = ray.get_runtime_context().gcs_address
-    print(json.dumps([address, ray.get(path.remote())]), flush=True)
+    cpus = ray.cluster_resources()["CPU"]
+    print(json.dumps([address, cpus, ray.get(path.remote())]), flush=True)
     sys.stdin.readline()
+"""
+SLOW = """
+import sys
+import time
+from tuner.cli import start
+from tuner.cluster import joining, local_ray
+
+{limit}
+start()
 """
 STRANGER = """
 import sys
@@ -67,7 +80,10 @@ def folder(place: Path) -> Path:
 
 @pytest.fixture
 def driver(place: Path, folder: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts a driver that has joined its own Ray when it prints a line; ends with its input."""
+    """Starts a driver on one CPU; it has joined its own Ray when it prints a line.
+
+    It ends with its input.
+    """
     started: list[subprocess.Popen[str]] = []
 
     def start(**variables: str) -> subprocess.Popen[str]:
@@ -79,6 +95,7 @@ def driver(place: Path, folder: Path) -> Iterator[Callable[..., subprocess.Popen
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
         )
         started.append(process)
         return process
@@ -135,10 +152,14 @@ def assert_gone(below: list[psutil.Process], folder: Path) -> None:
 def test_nobody_else_reaches_or_reads_it(
     driver: Callable[..., subprocess.Popen[str]], place: Path, folder: Path
 ) -> None:
-    """Sockets on loopback alone, files below a private folder, tokens on, no home needed."""
+    """Sockets on loopback alone, files below a private folder, tokens on, no home needed.
+
+    It has no more CPUs than its driver, whatever the machine has.
+    """
     process = driver()
     assert process.stdout is not None
-    address, path = json.loads(process.stdout.readline())
+    address, cpus, path = json.loads(process.stdout.readline())
+    assert cpus == 1
     assert str(place) not in path, "workers import from there"
     below = of_ray(process)
     listening = [
@@ -160,8 +181,10 @@ def test_nobody_else_reaches_or_reads_it(
 def test_it_ends_where_its_driver_is_killed(
     driver: Callable[..., subprocess.Popen[str]], folder: Path
 ) -> None:
-    process = driver()
-    assert process.stdout is not None and process.stdout.readline()
+    """Also if the user has turned tokens off, which leaves it open."""
+    process = driver(RAY_AUTH_MODE="disabled")
+    assert process.stdout is not None
+    assert answers_without_a_token(json.loads(process.stdout.readline())[0])
     below = of_ray(process)
     sessions = {os.getsid(each.pid) for each in below}
     assert os.getsid(process.pid) not in sessions, "signals to the driver's group reach it"
@@ -212,6 +235,7 @@ def test_files_of_the_current_folder_are_not_imported(place: Path) -> None:
     ("variables", "said"),
     [
         ({"RAY_TMPDIR": "/tmp/" + "longer" * 20}, "bytes long"),
+        ({"RAY_TMPDIR": "", "TMPDIR": "/tmp/" + "longer" * 20}, "bytes long"),
         ({"RAY_TMPDIR": "/dev/null"}, "RAY_TMPDIR=/dev/null cannot be written"),
         ({"RAY_ADDRESS": "http://127.0.0.1:8265"}, "the address of a dashboard"),
         ({"RAY_ADDRESS": "127.0.0.1:{port}"}, "no Ray cluster answers at"),
@@ -226,3 +250,63 @@ def test_what_hinders_ray_is_one_message(variables: dict[str, str], said: str, p
     assert "Traceback" not in printed
     assert {path.name for path in place.iterdir()} == {"ray"}
     assert list((place / "ray").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "said", "keeps_logs"),
+    [
+        (
+            "local_ray.START_SECONDS = 0.2",
+            "Ray does not start on this machine: it did not start within",
+            False,
+        ),
+        (
+            "joining.JOIN_SECONDS = 0.2; joining.ray.init = lambda **options: time.sleep(1000)",
+            "did not accept this process within",
+            True,
+        ),
+    ],
+)
+def test_a_ray_that_takes_too_long_is_one_message_and_ends(
+    limit: str, said: str, keeps_logs: bool, place: Path
+) -> None:
+    """A machine may have too much to do."""
+    code, printed = run(place, [sys.executable, "-c", SLOW.format(limit=limit)])
+    assert code == 2 and printed.count("error: ") == 1, printed
+    problem, remedy, *_ = printed.partition("error: ")[2].splitlines()
+    assert said in problem
+    assert remedy.startswith("Run it again when ") and "is less busy" in remedy
+    assert "Traceback" not in printed
+    assert not (place / "studies" / "smoke").exists()
+    ray = place / "ray"
+    until(lambda: not with_argument(str(ray)), "the end of Ray's processes")
+    logs = {Path(remedy.rpartition(" ")[2])} if keeps_logs else set()
+    assert set(ray.glob("*/*/session/logs")) == logs
+    assert len(list(ray.iterdir())) == len(logs)
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        ("Exception: The current node timed out during startup.", "Run it again when"),
+        ("it did not start within 180 s", "Run it again when"),
+        ("raylet has ended while Ray was starting", "Run it again when"),
+        ("RpcError: RPC error: Deadline Exceeded", "Run it again when"),
+        ("OSError: [Errno 28] No space left on device", "Free space in /tmp"),
+        ("ModuleNotFoundError: tuner is not installed for this Python", "Install it: pip install"),
+        ("RuntimeError: of another kind", "`tuner doctor` checks what Ray needs here"),
+    ],
+)
+def test_each_reason_has_a_remedy_of_its_own(
+    reason: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp")
+    refused = local_ray._failed({"failed": reason, "logs": "/logs"}, io.BytesIO())
+    assert refused.problem == f"Ray does not start on this machine: {reason}"
+    assert refused.remedy.startswith(remedy)
+
+
+def with_argument(part: str) -> list[int]:
+    """Return the processes that have a text in one of their arguments."""
+    found = psutil.process_iter(["cmdline"])
+    return [each.pid for each in found if part in " ".join(each.info["cmdline"] or ())]

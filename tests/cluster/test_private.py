@@ -110,6 +110,13 @@ def test_a_process_without_ray_has_no_session() -> None:
 
 
 @pytest.mark.usefixtures("joined")
+def test_a_head_needs_processes_of_these_names() -> None:
+    """They are children of the process that starts them."""
+    heads = psutil.Process().children()
+    assert any({each.name() for each in head.children()} >= {*private.NEEDED} for head in heads)
+
+
+@pytest.mark.usefixtures("joined")
 def test_nodes_are_described_with_what_is_read() -> None:
     (node,) = ray.nodes()  # type: ignore[no-untyped-call]
     assert node["Alive"] and node["NodeManagerAddress"] == "127.0.0.1"
@@ -413,6 +420,7 @@ def test_refusals_have_the_known_words() -> None:
         services.get_node_to_connect_for_driver(None, timeout_seconds=0)
     assert in_binaries(f"T{private.TIMED_OUT[0]} while waiting for %s to become available")
     assert private.TIMED_OUT[1] in GetTimeoutError.__name__
+    assert in_binaries(private.TIMED_OUT[2])
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,12 @@ def made(tmp_path: Path, top: int = 5, seeds: int = 3, **blocks: Any) -> StudyCo
 
 
 def begin(study: StudyConfig, search: StudyRecord) -> None:
+    """Create the journal of a confirmation, and leave it."""
+    journal_of(study, search).__exit__(None, None, None)
+
+
+def journal_of(study: StudyConfig, search: StudyRecord) -> Journal:
+    """Create the journal of a confirmation, to be written to."""
     created = StudyCreated(
         time=1.0,
         name=study.name,
@@ -70,4 +76,4 @@ def begin(study: StudyConfig, search: StudyRecord) -> None:
         facts=search.facts,
         rungs=study.rungs,
     )
-    Journal.create(study.folder, created).__exit__(None, None, None)
+    return Journal.create(study.folder, created)

@@ -11,15 +11,14 @@ import torch
 from safetensors.torch import save_file
 
 from tests.confirm.examples import confirmed, evaluated, on_test
-from tests.confirm.searches import searched
+from tests.confirm.searches import journal_of, searched
 from tests.records import SCALING, with_facts, with_settings
 from tuner.confirm.command import Asked, planned
 from tuner.confirm.design import confirmation
 from tuner.confirm.result import Confirmed
 from tuner.errors import UserError
 from tuner.journal import events
-from tuner.journal.events import Recommended, StudyCreated
-from tuner.journal.journal import Journal
+from tuner.journal.events import Recommended
 from tuner.journal.records import StudyRecord
 from tuner.run.resume import nothing_left
 from tuner.run.trial_files import TRIAL, staying
@@ -32,18 +31,6 @@ from tuner.study.file import validate_study
 from tuner.training.checkpoint import MODEL, sha256
 
 TEST = on_test({"en": 5, "de": 5, "es": 4, "ja": 4})
-
-
-def journal_of(made: StudyConfig, search: StudyRecord) -> Journal:
-    created = StudyCreated(
-        time=1.0,
-        name=made.name,
-        id="abc",
-        settings=made.model_dump(mode="json"),
-        facts=search.facts,
-        rungs=made.rungs,
-    )
-    return Journal.create(made.folder, created)
 
 
 def train_all(driver: Driver, made: StudyConfig) -> None:

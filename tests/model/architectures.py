@@ -110,6 +110,7 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "xlm": ("xlm", XLM | {"n_langs": 2, "lang2id": {"en": 0, "de": 1}}),
     "xlm, one language": ("xlm", XLM),
     "xlm-roberta": ("xlm-roberta", {}),
+    "xlm-roberta, is_decoder": ("xlm-roberta", {"is_decoder": True}),
     "xlm-roberta-xl": ("xlm-roberta-xl", {}),
     "xlnet": ("xlnet", {"d_head": 16}),
     "xmod": ("xmod", XMOD),

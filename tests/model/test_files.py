@@ -161,10 +161,11 @@ def test_a_pipe_is_not_opened(name: str, bert: Path) -> None:
     refused(bert, f"{name} is a pipe or a device, not a file")
 
 
-def test_a_device_is_not_opened(bert: Path) -> None:
-    (bert / "config.json").unlink()
-    (bert / "config.json").symlink_to("/dev/zero")
-    refused(bert, "a pipe or a device")
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt"])
+def test_a_device_is_not_opened(name: str, bert: Path) -> None:
+    (bert / name).unlink()
+    (bert / name).symlink_to("/dev/zero")
+    refused(bert, f"{name} is a pipe or a device, not a file")
 
 
 def test_links_to_files_are_followed(bert: Path) -> None:

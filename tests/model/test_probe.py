@@ -67,6 +67,7 @@ def prepared(name: str, folder: Path, pairs: dict[str, Any], **trial: Any) -> Tr
         ("big_bird", MIXES),
         ("mobilebert", MIXES),
         ("bert, is_decoder", "does not see the tokens after it"),
+        ("xlm-roberta, is_decoder", "does not see the tokens after it"),
         ("reformer", "differs from run to run"),
     ],
 )
@@ -83,6 +84,7 @@ def test_what_trains_otherwise_than_alone_is_refused(
         ("fnet", MIXES),
         ("big_bird", r'(?s)block-sparse.*"attention_type" to "original_full"'),
         ("bert, is_decoder", r'(?s)"is_decoder": true.*set "is_decoder" to false'),
+        ("xlm-roberta, is_decoder", r'(?s)"is_decoder": true.*set "is_decoder" to false'),
         ("canine", "reads characters"),
         ("xlnet", "in any order"),
     ],
@@ -101,6 +103,47 @@ def test_layers_that_are_numbered_otherwise_are_not_fused(
     assert inputs.encoder.num_layers == 2
     with pytest.raises(UserError, match="5 hidden states for 2 layers"):
         prepare(study(tmp_path, pairs, **{"fusion.kind": "sum", "fusion.layer": 1}), Told())
+
+
+@pytest.mark.parametrize("lower", [lambda state: state[..., 1:], lambda state: state[:, 1:]])
+def test_layers_whose_states_have_another_shape_are_not_fused(
+    lower: Any, tmp_path: Path, pairs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lowest has fewer channels, or fewer tokens, than the last."""
+    run = probe_module._run
+
+    def smaller(*arguments: Any) -> Any:
+        found = run(*arguments)
+        first, *others = found.states
+        return replace(found, states=[lower(first), *others])
+
+    monkeypatch.setattr(probe_module, "_run", smaller)
+    prepared("bert", tmp_path, pairs)
+    with pytest.raises(UserError, match="cannot be fused: its hidden states differ in shape"):
+        prepare(study(tmp_path, pairs, **{"fusion.kind": "sum", "fusion.layer": 1}), Told())
+
+
+def test_a_last_state_of_another_shape_is_refused(
+    tmp_path: Path, pairs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = probe_module._run
+
+    def shorter(*arguments: Any) -> Any:
+        found = run(*arguments)
+        return replace(found, states=[state[:, 1:] for state in found.states])
+
+    monkeypatch.setattr(probe_module, "_run", shorter)
+    with pytest.raises(UserError, match=r"it gives states of shape \(1, 18, 32\) for 19 tokens"):
+        prepared("bert", tmp_path, pairs)
+
+
+def test_logits_of_another_shape_are_refused(
+    tmp_path: Path, pairs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = PairClassifier.forward
+    monkeypatch.setattr(PairClassifier, "forward", lambda *given: forward(*given)[:, :1])
+    with pytest.raises(UserError, match=r"its logits have shape \(\d+, 1\), not \(\d+, 2\)"):
+        prepared("bert", tmp_path, pairs)
 
 
 def test_a_bare_pooler_has_its_tanh(tmp_path: Path, pairs: dict[str, Any]) -> None:

@@ -203,6 +203,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], tuple[str, ...], str]] = {
     "too many layers": (configured(num_hidden_layers=40), (), "says 40 layers"),
     "seen languages of another type": (configured(seen_languages=7), (), "seen_languages"),
     "an encoder-decoder": (configured(is_encoder_decoder=True), (), "it has a decoder"),
+    "a decoder": (configured(is_decoder=True), (), '("is_decoder": true in its config.json)'),
     "it generates text": (
         configured(architectures=["LlamaForCausalLM"]),
         (),

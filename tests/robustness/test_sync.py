@@ -1,4 +1,4 @@
-"""MLflow, told of studies that somebody forged: it is made equal to them, or a message says why."""
+"""MLflow, told of studies that somebody forged, copied or moved."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
 from tests.robustness.commands import examples, tree, tuner
 from tests.robustness.conftest import NAME
@@ -39,3 +40,27 @@ def test_forged(data: st.DataObject, storage: Path, sound: Path) -> None:
     study = tree(storage / NAME)
     tuner("sync", NAME)
     assert tree(storage.parent, but=storage) == before and tree(storage / NAME) == study
+
+
+def test_a_report_goes_to_the_folder_that_was_copied_or_moved(
+    storage: Path, sound: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(storage / NAME)
+    shutil.copytree(sound, storage / NAME)
+    original = tree(storage)
+    copy = Path(shutil.copytree(storage, tmp_path / "copy"))
+    assert attached(copy) == 1
+    assert tree(storage) == original
+    moved = copy.rename(tmp_path / "moved")
+    for report in moved.glob("mlartifacts/**/report.*"):
+        report.unlink()
+    assert attached(moved) == 1
+    assert tree(storage) == original and not copy.exists()
+
+
+def attached(storage: Path) -> int:
+    """Return how many pages a store has after `tuner report` says that it attached one."""
+    _artifact_repos_cache.clear()  # MLflow's of this process: a command has one of its own
+    said = tuner("report", NAME, "--storage", str(storage))
+    assert said.code == 0 and "attached to the study's run in MLflow" in said.out, said
+    return len(list(storage.glob("mlartifacts/**/report.html")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.slow
 NANO = Path(__file__).parents[2] / "search_spaces" / "nano.yaml"
 
 
+@cache
 def evaluation(*settings: str) -> dict[str, Any]:
     """A trial of the default at full budget, but for these settings."""
     overrides = ["scheduler.kind=none", *(f"trial.{setting}" for setting in settings)]
@@ -35,11 +37,8 @@ def test_far_languages_lie_below_near_ones() -> None:
 
 
 def test_beta_and_the_learning_rate_move_zero_shot_accuracy() -> None:
-    """Differences that the table has, each at least twice its larger standard deviation."""
-    none, most = (
-        [zero_shot(evaluation(f"mix.cross_lingual={beta}", f"seed={seed}")) for seed in (0, 1)]
-        for beta in (0.0, 0.75)
-    )
-    assert min(most) - max(none) > 0.05
-    low, high = (zero_shot(evaluation(f"optim.lr={lr}")) for lr in (1e-4, 4e-3))
-    assert low - high > 0.2
+    """By more than half of what the table has: seeds differ by less."""
+    default = zero_shot(evaluation())
+    none, most = (zero_shot(evaluation(f"mix.cross_lingual={beta}")) for beta in (0.0, 0.75))
+    assert most - none > 0.05
+    assert default - zero_shot(evaluation("optim.lr=4e-3")) > 0.2

@@ -9,14 +9,22 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from rich.console import Console
 
-from tests.processes import SMOKE, Command, finish, record, wait_for
+from tests.processes import SMOKE, Command, finish, record, runs_in_mlflow, wait_for
 from tests.waiting import PATIENCE, until
 from tuner.journal.journal import FILE
+from tuner.journal.records import Evaluation, StudyRecord
+from tuner.run.prepare import prepare
+from tuner.study.file import load_study
+from tuner.terminal.progress import ConsoleProgress
+from tuner.training.loop import train
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -29,7 +37,7 @@ supervise = supervised.supervise
 
 def patient():
     supervise()
-    from tuner.search import parting
+    from tuner.run import parting
     parting.PARTING_SECONDS = {PATIENCE}
 
 supervised.supervise = patient
@@ -39,6 +47,7 @@ start()
 )
 """Tuner that waits for last checkpoints on a busy machine, too."""
 LONG = ["--set", "budget.trials=2", "--set", "budget.pairs_per_trial=12800"]
+"""Longer than it takes to stop it."""
 
 
 def events(place: Path, kind: str) -> list[dict[str, Any]]:
@@ -62,7 +71,7 @@ def processes_of_ray(place: Path, title: str) -> list[int]:
 
 def all_gone(place: Path) -> None:
     """Wait for all processes of the study to end."""
-    until(lambda: not processes_of_ray(place, ""), "the end of all processes")
+    until(lambda: not processes_of_ray(place, ""), "the end of all processes", every=0.1)
 
 
 def assert_in_order(place: Path, code: int, printed: str) -> None:
@@ -77,26 +86,48 @@ def assert_in_order(place: Path, code: int, printed: str) -> None:
     all_gone(place)
 
 
-def assert_goes_on_where_it_was(tuner: Command, place: Path) -> None:
-    """To its end; what was trained is not trained again."""
-    stopped = {trial.number: trial for trial in record(place).trials}
-    code, printed = finish(tuner("resume", "smoke"))
-    assert code == 0, printed
-    restored = {event["number"]: event["pairs_seen"] for event in events(place, "trial_restored")}
-    for number, trial in stopped.items():
-        if trial.state == "interrupted":
-            assert restored[number] == trial.pairs_seen >= trial.evaluations[-1].pairs_seen
-    assert not any(trial.repeated_pairs for trial in record(place).trials)
-
-
 def test_a_signal_to_the_process_group_ends_it_in_order(tuner: Command, place: Path) -> None:
-    """Ctrl-C in a terminal; other signals are those of the tests below."""
+    """Ctrl-C in a terminal; resumed, each trial is what it would be by itself.
+
+    Other signals are those of the tests below.
+    """
     process = tuner("search", str(SMOKE), *LONG, program=PATIENT)
     wait_for(place, lambda s: sum(len(t.evaluations) for t in s.trials) >= 3, process)
     os.killpg(process.pid, signal.SIGINT)
     code, printed = finish(process)
     assert_in_order(place, code, printed)
-    assert_goes_on_where_it_was(tuner, place)
+    stopped = {trial.number: trial for trial in record(place).trials}
+    _, children = runs_in_mlflow(place)
+    assert "KILLED" in {run.info.status for run in children}
+
+    code, printed = finish(tuner("resume", "smoke"))
+    assert code == 0, printed
+    study = record(place)
+    assert study.state == "completed" and len(study.trials) == 2
+    restored = {event["number"]: event["pairs_seen"] for event in events(place, "trial_restored")}
+    for number, trial in stopped.items():
+        if trial.state == "interrupted":
+            assert restored[number] == trial.pairs_seen >= trial.evaluations[-1].pairs_seen
+    assert not any(trial.repeated_pairs for trial in study.trials), "none is trained twice"
+    _, children = runs_in_mlflow(place)
+    assert [run.info.status for run in children] == ["FINISHED", "FINISHED"]
+    assert [scores(trial.evaluations) for trial in study.trials] == [
+        whole[: len(trial.evaluations)]
+        for trial, whole in zip(study.trials, undisturbed(study), strict=True)
+    ]
+
+
+def scores(evaluations: Sequence[Evaluation]) -> list[tuple[int, float, float]]:
+    """Return the evaluations, without clocks."""
+    return [(e.rung, e.objective, e.train_loss) for e in evaluations]
+
+
+def undisturbed(study: StudyRecord) -> list[list[tuple[int, float, float]]]:
+    """Return the scores of a study's trials, trained here in one piece."""
+    settings = load_study(SMOKE, [word for word in LONG if word != "--set"])
+    inputs = prepare(settings, ConsoleProgress(Console(quiet=True))).inputs
+    trained = [train(t.config, settings.rungs, inputs, torch.device("cpu")) for t in study.trials]
+    return [scores([e for e in events if isinstance(e, Evaluation)]) for events in trained]
 
 
 def test_a_signal_to_each_of_its_processes_ends_it_in_order(tuner: Command, place: Path) -> None:
@@ -107,7 +138,6 @@ def test_a_signal_to_each_of_its_processes_ends_it_in_order(tuner: Command, plac
         os.kill(number, signal.SIGTERM)
     code, printed = finish(process)
     assert_in_order(place, code, printed)
-    assert_goes_on_where_it_was(tuner, place)
 
 
 def test_timeout_ends_it_in_order(place: Path) -> None:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import ast
 import io
 import os
+import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import tuner
-from tuner.terminal import streams
+from tests.waiting import until
+from tuner.journal.records import StudyRecord
+from tuner.terminal import progress, streams
+from tuner.terminal.progress import ConsoleProgress
 from tuner.terminal.streams import READABLE, Outlet
+from tuner.terminal.view import StudyView
 
 PACKAGE = Path(tuner.__file__).parent
 ENCODINGS = ("ascii", "latin-1", "cp1252", "cp437", "shift_jis", "utf-8")
@@ -79,6 +86,55 @@ def test_where_somebody_waits_for_what_does_not_fit(monkeypatch: pytest.MonkeyPa
         print("text")
         assert streams.unwritten() == "No space left on device" and not streams.unread()
         monkeypatch.undo()
+
+
+def standard(encoding: str, monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
+    """Make standard output strict, as Python does, and return the bytes written to it."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding, write_through=True))
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    streams.prepare()
+    return written
+
+
+@pytest.fixture
+def raised(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The exceptions that end threads."""
+    found: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", found.append)
+    return found
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_thread_that_shows_progress(
+    terminal: bool, encoding: str, raised: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SHOW_AFTER", "LOG_AFTER"):
+        monkeypatch.setattr(progress, name, 0.0)
+    written = standard(encoding, monkeypatch)
+    console = Console(width=80, force_terminal=terminal, force_interactive=terminal, no_color=True)
+    with ConsoleProgress(console).task("größe 中"):
+        until(lambda: raised or b"..." in written.getvalue())
+    assert raised == []
+    name = "größe" if encoding == "latin-1" else "grosse"
+    assert rf"{name} \u4e2d ..." in written.getvalue().decode(encoding)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_thread_that_shows_a_study(
+    encoding: str, study: StudyRecord, raised: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = standard(encoding, monkeypatch)
+    console = Console(width=80, height=40, force_terminal=True, force_interactive=True)
+    with StudyView(console, trials=24) as shown:
+        shown.study_started(study)
+        written.truncate(0)
+        until(lambda: raised or b"of 24 trials ended" in written.getvalue())
+    assert raised == []
+    rung = re.compile(r"9,600 +2 +- +93\.27%")  # "-": no trial can stop at the last rung
+    text = re.sub(r"\x1b\[[\d;]*[a-zA-Z]", "", written.getvalue().decode(encoding))
+    assert rung.search(text)
 
 
 SHELL = """

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from tests.confirm.searches import journal_of, searched
+from tuner.confirm.design import confirmation
+from tuner.journal.events import Progressed
+from tuner.journal.journal import read_history
 from tuner.journal.records import StudyRecord, TrialRecord
+from tuner.search.driver import Driver
 from tuner.study.space import Space
 from tuner.terminal.summary import Heartbeat, Summary, settings_in_short
 
@@ -121,6 +127,26 @@ def test_without_heartbeats_the_journal_says_how_far_trials_are(study: StudyReco
     on_its_way = study.model_copy(update={"trials": tuple(trials)})
     (row,) = (line for line in lines(summary(on_its_way, {})) if line.startswith("006"))
     assert "past 3,264 of 9,600" in row and "━━━" in row
+
+
+def test_the_bars_of_a_confirmation_follow_its_journal(tmp_path: Path) -> None:
+    """Its trials are evaluated at their end alone: what is heard in between moves the bar."""
+    search = searched(tmp_path)
+    made = confirmation(search, tmp_path / "small", 1, 2)
+    with journal_of(made, search) as journal:
+        driver = Driver(made, journal)
+        driver.start()
+        for number in range(3):
+            trial = driver.next_trial()
+            assert trial is not None and trial.number == number
+            driver.trial_started(number)
+        driver.note(Progressed(time=2.0, pairs_seen={0: 600, 1: 300}))
+        shown = lines(summary(read_history(made.folder).record(), {}, trials=4))
+    rows = [line for line in shown if line[:3] in ("000", "001", "002")]
+    for row, seen in zip(rows, ("past 600", "past 300", " 0"), strict=True):
+        assert f"{seen} of 800 pairs" in row
+    bars = [row.count("━") for row in rows]
+    assert bars[0] > 10 and abs(bars[0] - 2 * bars[1]) <= 1 and bars[2] == 0
 
 
 def test_what_a_killed_driver_left_is_interrupted(study: StudyRecord) -> None:

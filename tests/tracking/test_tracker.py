@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from tests.tracking.conftest import FirstUse
+from tests.conftest import FirstUse
 from tests.tracking.examples import BEGAN, EVERY_STATE, evaluation, started, study, trial
 from tests.tracking.stores import Store, Tally
 from tuner.errors import UserError

@@ -11,6 +11,7 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
 
@@ -27,6 +28,8 @@ LONGEST = 65_536
 
 _pipe: int | None = None
 """The pipe by which this process tells its parent what to print; None without a supervisor."""
+_follows = NOTHING
+"""The message that this process prints at a signal, unless the command handles signals itself."""
 
 
 def supervise() -> None:
@@ -47,6 +50,7 @@ def supervise() -> None:
             ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:  # the parent was killed before prctl
             os._exit(130)
+        _set(dict.fromkeys(SIGNALS, _end))
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
     os.close(writes)
@@ -65,8 +69,10 @@ def supervise() -> None:
 
 
 def say_at_the_end(line: str) -> None:
-    """Set the message that the parent prints if this process ends without one from now on."""
+    """Set the message that is printed if this process ends without one from now on."""
+    global _follows
     if _pipe is not None:
+        _follows = line
         os.write(_pipe, f"{line}\n".encode(errors="backslashreplace"))
 
 
@@ -86,7 +92,15 @@ def _pass_on(child: int) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
         pass_on(signal.SIGCONT, frame)  # once this process continues
 
-    handlers = dict.fromkeys(SIGNALS, pass_on) | {signal.SIGTSTP: rest}
+    _set(dict.fromkeys(SIGNALS, pass_on) | {signal.SIGTSTP: rest})
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """End a driver that has no handlers yet; typer would end it without a message at Ctrl-C."""
+    end_at_once(f"interrupted: {_follows}")
+
+
+def _set(handlers: Mapping[signal.Signals, Callable[[int, FrameType | None], None]]) -> None:
     for number, handler in handlers.items():
         if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under `nohup`
             signal.signal(number, handler)

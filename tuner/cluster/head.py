@@ -100,14 +100,13 @@ class Head:
     def _ended(self) -> str:
         if self._has_closed():
             return "its raylet has ended"
-        try:
-            socket.create_connection(self._gcs, ANSWER_SECONDS).close()
-        except OSError as error:  # also where this process has too many open files
-            if self._here and isinstance(error, ConnectionRefusedError):
-                return "its GCS has ended"
-            late = time.monotonic() - self._answered >= PATIENCE
-            return "its GCS does not answer" if late else ""
-        self._answered = time.monotonic()
+        error = _refused(self._gcs)
+        if error is None:
+            self._answered = time.monotonic()
+        elif self._here and isinstance(error, ConnectionRefusedError):
+            return "its GCS has ended"
+        elif time.monotonic() - self._answered >= PATIENCE:
+            return "its GCS does not answer"
         return ""
 
     def _has_closed(self) -> bool:
@@ -117,6 +116,21 @@ class Head:
             return False
         except OSError:  # the connection was never made
             return True
+
+
+def gcs_has_ended(address: str) -> bool:
+    """Return whether nothing listens any more at `HOST:PORT`, where a GCS of this machine did."""
+    host, _, port = address.rpartition(":")
+    return isinstance(_refused((host, int(port))), ConnectionRefusedError)
+
+
+def _refused(gcs: tuple[str, int]) -> OSError | None:
+    """Return why a GCS accepts no connection; this process may have too many open files."""
+    try:
+        socket.create_connection(gcs, ANSWER_SECONDS).close()
+    except OSError as error:
+        return error
+    return None
 
 
 @contextmanager

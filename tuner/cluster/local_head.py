@@ -17,16 +17,22 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import shutil
 import signal
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
 LOOPBACK = "127.0.0.1"
 ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+LOOK_SECONDS = 0.5
+"""Seconds between two looks at Ray's processes while Ray starts."""
 KILL_SECONDS = 0.5
 """Seconds to wait for killed processes to end before looking for others."""
 PREFIX = "ray-"
@@ -34,6 +40,8 @@ PREFIX = "ray-"
 BELOW, SESSION = "r", "session"
 """Names of Ray's folders. Ray creates them with mode 0777, so they are inside a private folder."""
 NOT_INSTALLED = "tuner is not installed for this Python"
+TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n(?: .*\n)+")
+"""A traceback without its last line; Ray's messages contain whole ones."""
 SET_CHILD_SUBREAPER = 36
 """Linux's PR_SET_CHILD_SUBREAPER: orphaned descendants of this process become its children."""
 
@@ -50,19 +58,62 @@ def main() -> None:
     try:
         if find_spec("tuner") is None:
             raise ModuleNotFoundError(NOT_INSTALLED)
-        node = _started(folder, asked["cpus"], asked["memory"])
+        with _watched(told, folder):
+            node = _started(folder, asked["cpus"], asked["memory"])
         _tell(told, address=node.gcs_address, logs=node.get_logs_dir_path())
         while os.read(driver, 1):  # until the driver closes the pipe; any byte keeps the logs
             kept = True
     except Exception as error:
-        logs = next(folder.glob(f"{BELOW}/{SESSION}/logs"), None)
-        kept = logs is not None
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        _tell(told, failed=said, logs=str(logs or ""))
+        kept = bool(_logs(folder))
+        _tell(told, failed=in_a_line(error), logs=_logs(folder))
     finally:
-        _end_all()
+        _end_all(os.getpid())
         if not kept:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _watched(told: TextIO, folder: Path) -> Iterator[None]:
+    """End this process if Ray's GCS or raylet ends in the block; Ray would wait a minute for them.
+
+    A process of its own watches them, because Ray's code may block all threads of this one.
+    """
+    head, watcher = os.getpid(), os.fork()
+    if watcher == 0:
+        _watch(head, told, folder)
+        os._exit(0)
+    try:
+        yield
+    finally:
+        os.kill(watcher, signal.SIGKILL)
+        os.waitpid(watcher, 0)
+
+
+def _watch(head: int, told: TextIO, folder: Path) -> None:
+    """Watch the processes that a head starts, and end the head with all of them if one ends."""
+    import psutil  # type: ignore[import-untyped]  # Ray depends on it
+
+    from tuner.cluster.private import NEEDED
+
+    needed: dict[psutil.Process, str] = {}
+    with suppress(psutil.NoSuchProcess):  # the head has ended
+        ours = psutil.Process(head)
+        while os.getppid() == head:
+            time.sleep(LOOK_SECONDS)
+            needed |= {each: name for each in ours.children() if (name := each.name()) in NEEDED}
+            for process, name in needed.items():
+                if _has_ended(process):
+                    ours.suspend()  # so it starts nothing new
+                    failed = f"{name} has ended while Ray was starting"
+                    _tell(told, failed=failed, logs=_logs(folder))
+                    _end_all(head)
+                    ours.kill()
+                    return
+
+
+def _logs(folder: Path) -> str:
+    """Return the folder of Ray's logs; empty if Ray has not created it yet."""
+    return str(next(folder.glob(f"{BELOW}/{SESSION}/logs"), ""))
 
 
 def _ends() -> tuple[int, TextIO]:
@@ -109,6 +160,11 @@ def shares(limit: int) -> tuple[int, int]:
     return max(0, memory - store), store
 
 
+def in_a_line(error: BaseException) -> str:
+    """Return an error's type and message in a line; of a traceback in it, only the last line."""
+    return " ".join(TRACEBACK.sub("", f"{type(error).__name__}: {error}").split())
+
+
 def _tell(told: TextIO, **said: Any) -> None:
     try:
         print(json.dumps(said), file=told, flush=True)
@@ -116,18 +172,29 @@ def _tell(told: TextIO, **said: Any) -> None:
         return
 
 
-def _end_all() -> None:
-    """Kill every descendant of this process; Ray's state is no longer needed."""
-    import psutil  # type: ignore[import-untyped]  # Ray depends on it
+def _end_all(head: int) -> None:
+    """Kill every descendant of the head except this process; Ray's state is no longer needed."""
+    import psutil
 
-    me = psutil.Process()
-    while below := me.children(recursive=True):
+    def alive() -> list[Any]:
+        below = psutil.Process(head).children(recursive=True)
+        return [each for each in below if each.pid != os.getpid() and not _has_ended(each)]
+
+    while below := alive():
         for process in below:
-            try:
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
-            except psutil.NoSuchProcess:
-                continue
-        psutil.wait_procs(me.children(), timeout=KILL_SECONDS)
+        psutil.wait_procs(below, timeout=KILL_SECONDS)
+
+
+def _has_ended(process: Any) -> bool:
+    """Return whether a process has ended, even if its parent has not waited for it yet."""
+    import psutil
+
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ END_SECONDS = 20.0
 LONGEST = 50
 """Largest length in bytes of the path of Ray's parent folder: sockets add 57 bytes, and a socket's
 path may have 107."""
+PASSING = ("timed out", "within", "while Ray was starting", "Deadline Exceeded")
+"""Parts of reasons that a later start may not meet."""
 SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
 """Environment of Ray's processes besides the token: loopback addresses, no usage reports."""
 
@@ -155,7 +157,7 @@ def _failed(said: Mapping[str, Any], errors: IO[bytes]) -> UserError:
     logs = f" Ray's own logs say more: {said['logs']}" if said.get("logs") else ""
     if NOT_INSTALLED in reason:
         remedy = "Install it: pip install -e . -c constraints.txt"
-    elif "timed out" in reason or "within" in reason:
+    elif any(part in reason for part in PASSING):
         remedy = f"Run it again when this machine is less busy.{logs}"
     elif "No space left" in reason or "Disk quota" in reason:
         remedy = f"Free space in {scratch()[1]}, or name another folder: RAY_TMPDIR=FOLDER.{logs}"

@@ -101,7 +101,7 @@ VERSIONS_DIFFER = "ersion mismatch"
 """Part of the error of `ray.init` if the cluster has another Ray or Python."""
 NOT_A_NODE = "No node info found"
 """Part of the error of `ray.init` if no node of the cluster runs on this machine."""
-TIMED_OUT = ("imed out", "imeout")
+TIMED_OUT = ("imed out", "imeout", "Deadline Exceeded")
 """Parts of the errors of `ray.init` if the cluster does not answer in time."""
 
 # ---- a Ray of our own; `ray.init` and `ray start` open more ports than a study needs ----
@@ -122,6 +122,10 @@ def start_head(**parameters: Any) -> Node:
         spawn_reaper=True,
         ray_init_cluster=True,
     )
+
+
+NEEDED = ("gcs_server", "raylet")
+"""Names of the processes without which a head does not start."""
 
 
 def system_memory() -> int:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from threading import Event, Timer
+from threading import Event
 from typing import Any, NamedTuple, TypeVar
 
 import ray
@@ -20,22 +19,13 @@ from tuner.cluster.autoscaler import declared
 from tuner.cluster.capacity import Capacity, NodeType
 from tuner.cluster.credentials import Loan, make_private
 from tuner.cluster.head import watched
+from tuner.cluster.joining import LONGEST, Known, joined
+from tuner.cluster.local_head import in_a_line
 from tuner.cluster.local_ray import check_folder, local_ray
 from tuner.cluster.machine import cpus
-from tuner.cluster.private import (
-    HEAD_RESOURCE,
-    NOT_A_NODE,
-    TIMED_OUT,
-    TOKEN_REFUSED,
-    VERSIONS_DIFFER,
-    head_address,
-    job_with_own_path,
-    node_ids_here,
-)
+from tuner.cluster.private import HEAD_RESOURCE, head_address, node_ids_here
 from tuner.errors import UserError
-from tuner.interrupts import kept
 from tuner.progress import Progress
-from tuner.shown import printable
 from tuner.study import StudyConfig
 from tuner.study.parts import ResourcesConfig
 
@@ -50,13 +40,7 @@ T = TypeVar("T")
 
 GROUP = "ray.io/node-group"
 """Label of a node that names its type."""
-JOIN_SECONDS = 180.0
-"""Time limit for joining a head that answers. Ray's own limits are usually shorter."""
 LOGS_OF_HEAD = "/tmp/ray/session_latest/logs on the head, unless it was started with another folder"
-TOKEN = (
-    "The cluster requires a token: set RAY_AUTH_MODE=token, and put the token in RAY_AUTH_TOKEN or "
-    "~/.ray/auth_token; `ray get-auth-token` on the head prints it."
-)
 
 
 @contextmanager
@@ -92,12 +76,12 @@ def cluster(
         **loan.runtime_env,
         "env_vars": variables | loan.runtime_env.get("env_vars", {}),
     }
-    joined = Event()
+    ready = Event()
 
     def prepared() -> T:
         found = meanwhile()
         with progress.task(f"{starting} {at}"):
-            joined.wait()
+            ready.wait()
         return found
 
     leaving = ExitStack()
@@ -107,48 +91,21 @@ def cluster(
             try:
                 if address is None:
                     here = leaving.enter_context(local_ray(cpus().number))
-                    at_ray, logs_at, fails = here.address, str(here.logs), here.keep_logs
+                    head = Known(here.address, True, str(here.logs), here.keep_logs)
                 else:
-                    at_ray, logs_at, fails = address, LOGS_OF_HEAD, _nothing
-                leaving.enter_context(_joined(at_ray, runtime_env, logs_at, fails))
+                    head = Known(address, False, LOGS_OF_HEAD, lambda: None)
+                leaving.enter_context(joined(head, runtime_env))
             finally:
-                joined.set()
+                ready.set()
         found = preparing.result()
-        with watched() as head:
-            held = head.outlives(ray.cluster_resources)
+        with watched() as joined_head:
+            held = joined_head.outlives(ray.cluster_resources)
         progress.tell(f"Ray {at}: {held.get('CPU', 0):g} CPUs, {held.get('GPU', 0):g} GPUs")
         with loan:
             yield found
     finally:
         with progress.task(stopping):
             leaving.close()
-
-
-@contextmanager
-def _joined(
-    address: str, runtime_env: dict[str, Any], logs: str, fails: Callable[[], None]
-) -> Iterator[None]:
-    """Connect to the cluster as a driver for a block.
-
-    If that fails, `fails` is called, and the error points the user to `logs`.
-    """
-    try:
-        # Runs on the main thread: Ray installs a SIGTERM handler of its own, which exits.
-        with kept(), _bounded(address, logs, fails):
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                job_config=job_with_own_path(),
-                runtime_env=runtime_env,
-            )
-    except Exception as error:  # Ray's errors here have no common base class
-        fails()
-        raise _refusal(address, error, logs) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _answering(address: str) -> str:
@@ -160,7 +117,7 @@ def _answering(address: str) -> str:
     try:
         head = head_address(address)
     except Exception as error:
-        raise UserError(f"RAY_ADDRESS={address}: {_in_a_line(error)}", FORM) from error
+        raise UserError(f"RAY_ADDRESS={address}: {in_a_line(error)[:LONGEST]}", FORM) from error
     if head is None:
         raise UserError("RAY_ADDRESS=auto: no Ray was started on this machine by `ray start`", FORM)
     check_answers(head)
@@ -170,63 +127,6 @@ def _answering(address: str) -> str:
             SUBMIT,
         )
     return head
-
-
-@contextmanager
-def _bounded(address: str, logs: str, fails: Callable[[], None]) -> Iterator[None]:
-    """End this process if the block takes over JOIN_SECONDS; it may be stuck in Ray's own code."""
-
-    def end() -> None:
-        fails()
-        told = (
-            f"error: Ray at {address} did not accept this process within {JOIN_SECONDS:.0f} s\n"
-            f"Run it again when Ray is less busy. Ray's own logs say more: {logs}"
-        )
-        print(printable(told), file=sys.stderr, flush=True)
-        os._exit(2)
-
-    timer = Timer(JOIN_SECONDS, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _nothing() -> None:
-    """Do nothing: a joined cluster keeps its own logs."""
-
-
-def _refusal(address: str, error: Exception, logs: str) -> UserError:
-    """Return the error for a Ray that refuses this process."""
-    said = _in_a_line(error)
-    cause = _in_a_line(error.__cause__) if error.__cause__ else ""
-    known = f"{said} {cause}"
-    if any(part in known for part in TOKEN_REFUSED):
-        return UserError(
-            f"the Ray cluster at {address} does not accept this process's token", TOKEN
-        )
-    if VERSIONS_DIFFER in known:
-        return UserError(
-            f"the Ray cluster at {address} runs other versions: {said}",
-            "Use the cluster's versions of Ray and Python here, or its image.",
-        )
-    if NOT_A_NODE in known:
-        return UserError(f"no node of the Ray cluster at {address} runs on this machine", SUBMIT)
-    if any(part in known for part in TIMED_OUT):
-        return UserError(
-            f"the Ray cluster at {address} did not answer in time: {said}",
-            f"Run it again when the cluster is less busy. Ray's own logs say more: {logs}",
-        )
-    return UserError(
-        f"Ray at {address} does not accept this process: {said}{f' ({cause})' if cause else ''}",
-        f"Ray's own logs say more: {logs}",
-    )
-
-
-def _in_a_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
 
 def capacity() -> Capacity:

@@ -189,7 +189,8 @@ def _check(event: Event, history: History) -> None:
 def _check_created(event: StudyCreated, folder: Place) -> None:
     if event.name != folder.name:
         raise ValueError(
-            f"it belongs to study {event.name!r}, but the folder is named {folder.name!r}"
+            f"it belongs to study {event.name!r}, but the folder is named {folder.name!r}: "
+            "rename the folder"
         )
     if not event.rungs or list(event.rungs) != sorted({*event.rungs}):
         raise ValueError(f"its rungs must ascend, got {list(event.rungs)}")

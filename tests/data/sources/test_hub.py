@@ -18,6 +18,8 @@ from typing import Any
 
 import datasets
 import huggingface_hub
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from tuner.data.corpus import Corpus
@@ -132,6 +134,35 @@ def test_csv_is_read_as_it_is_written(tmp_path: Path) -> None:
     assert corpus.notes[1] == (
         "dev: 10 of 11 ids clean in all of en, de; dropped: en 1 blank, de 1 blank"
     )
+
+
+def test_an_unknown_label_is_named(tmp_path: Path) -> None:
+    """Classes are found in train, or are listed."""
+    write_csv(tmp_path)
+    data = asked(tmp_path, splits={"test": None})
+    for file in tmp_path.rglob("*.csv"):
+        text = file.read_text().replace(",0\n", ",no\n").replace(",1\n", ",yes\n")
+        file.write_text(text)
+    load_corpus(data, ["en", "de"], ["en"])
+    file = tmp_path / "de" / "validation.csv"
+    file.write_text(file.read_text().replace("de 3,yes", "de 3,yess"))
+    found = f"{tmp_path} de/validation, row 4: the label 'yess' is not one of no, yes"
+    near = "; the nearest is yes\n"
+    assert f"{found} (found in train){near}" in refused(data)
+    listed = asked(tmp_path, splits={"test": None}, labels=["no", "yes"])
+    assert f"{found} (data.labels){near}" in refused(listed)
+
+
+def test_a_number_without_a_declared_class_is_refused(
+    nano: Corpus, pawsx_on_the_hub: Write
+) -> None:
+    folder = pawsx_on_the_hub(nano)
+    file = folder / "de" / "validation-00000-of-00001.parquet"
+    table = pyarrow.parquet.read_table(file)
+    labels = [7, *table["label"].to_pylist()[1:]]
+    pyarrow.parquet.write_table(table.set_column(3, "label", pyarrow.array(labels)), file)
+    problem = f"{folder} de/validation, row 1: the label 'number 7' is not one of 0, 1"
+    assert f"{problem} (declared by the data)" in refused(asked(folder))
 
 
 def test_what_is_missing_is_named(nano: Corpus, pawsx_on_the_hub: Write, tmp_path: Path) -> None:

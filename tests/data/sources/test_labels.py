@@ -190,6 +190,16 @@ def test_a_look_shows_wrong_labels(
         world.look()
 
 
+def test_a_look_at_small_files_tells_all_that_a_corpus_would(world: World) -> None:
+    """A class that a split lacks, and a pair whose label depends on the language."""
+    world.replace("dev.de.tsv", "\tmaybe\n", "\tyes\n")
+    with pytest.raises(UserError) as refused:
+        world.load()
+    with pytest.raises(UserError) as looked:
+        world.look()
+    assert str(looked.value) == str(refused.value) and "maybe" in refused.value.problem
+
+
 def test_many_distinct_labels_are_looked_through_once() -> None:
     """A column of sentences named as the label: every row has its own."""
     searches = 0

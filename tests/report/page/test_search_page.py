@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,10 @@ from tuner import invocation
 from tuner.errors import UserError
 from tuner.journal.ledger import Ledger
 from tuner.journal.records import StudyRecord
-from tuner.report.page import beside
+from tuner.report.page import beside, provenance
 from tuner.report.page.beside import first_test
-from tuner.report.page.blocks import Commands, Figure, Grid, Page
-from tuner.report.page.render import markdown
+from tuner.report.page.blocks import Commands, Figure, Grid, Page, Points
+from tuner.report.page.render import html, markdown
 
 BROKEN = "planted-reference"
 
@@ -61,6 +62,17 @@ def test_machine_translation_is_told_as_it_is_known(
     study = search(place, trials=4)
     page = paged(with_facts(study, data={"machine_translated": known}), place)
     assert told in words_of(page, "Data and encoder")
+
+
+def test_truncated_pairs_are_on_the_page_by_language(
+    search_page: Page, searched: StudyRecord
+) -> None:
+    told = "pairs truncated to 32 tokens: train: en 3 of 60; dev: en 1 of 60, ja 14 of 60"
+    section = provenance.data(with_facts(searched, data={"notes": [told]}))
+    page = replace(search_page, sections=(section,))
+    (points,) = (b for b in blocks_of(page, "Data and encoder") if isinstance(b, Points))
+    assert points.items == (told,)
+    assert told in markdown(page) and told in html(page)
 
 
 def test_where_nothing_was_learnt_confirming_is_not_next(place: Path) -> None:

@@ -24,10 +24,11 @@ HEAD = 100
 
 
 def look(data: DataConfig, languages: Sequence[str], train: Sequence[str]) -> int:
-    """Check small files whole, and the first rows of large ones, within a second or two.
+    """Check small files whole, and the first rows of large ones, within a few seconds.
 
-    The check covers paths, columns, languages and labels. It imports neither torch nor `datasets`,
-    and does not use the network. It reads no table of a dataset on the hub or of nano.
+    If all files are small, the check covers all that `load_corpus` checks; otherwise it covers
+    paths, columns, languages and labels. It imports neither torch nor `datasets`, and does not use
+    the network. It reads no table of a dataset on the hub or of nano.
 
     Args:
         data: the source.
@@ -45,7 +46,10 @@ def look(data: DataConfig, languages: Sequence[str], train: Sequence[str]) -> in
         return 0
     languages, train = list(dict.fromkeys(languages)), list(dict.fromkeys(train))
     tables = list(_tables(data, languages, train, HEAD))
-    if classes := _classes(data, tables):
+    needed = {("train", language) for language in train} | {("dev", each) for each in languages}
+    if needed <= {(table.split, table.language) for table in tables if table.whole}:
+        _corpus(data, languages, tables)
+    elif classes := _classes(data, tables):
         for table in tables:
             classes.check(table)
     else:
@@ -77,15 +81,25 @@ def load_corpus(
     assert set(train) <= set(languages)
     _check_source(data, languages)
     total = len(train) + 2 * len(languages)
-    tables: dict[Split, dict[str, Table]] = {"train": {}, "dev": {}, "test": {}}
+    tables = []
     for number, table in enumerate(_tables(data, languages, train), start=1):
-        tables[table.split][table.language] = table
+        tables.append(table)
         if progress is not None and number < total:
             progress(number, total)
     if progress is not None:
         progress(total, total)  # even if some languages have no test
+    return _corpus(data, languages, tables)
 
-    every = [table for of_split in tables.values() for table in of_split.values()]
+
+def _corpus(data: DataConfig, languages: list[str], every: Sequence[Table]) -> Corpus:
+    """Align whole tables to a corpus.
+
+    Raises:
+        UserError: as `load_corpus`.
+    """
+    tables: dict[Split, dict[str, Table]] = {"train": {}, "dev": {}, "test": {}}
+    for table in every:
+        tables[table.split][table.language] = table
     classes = _classes(data, every)
     assert classes is not None, "all tables are whole"
     notes: list[str] = []

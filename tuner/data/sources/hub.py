@@ -177,11 +177,17 @@ def _cells(
         label = dataset.features[column]
         if isinstance(label, datasets.ClassLabel):
             classes = tuple(label.names)
-            columns[column] = [
-                value if not isinstance(value, int) else None if value < 0 else classes[value]
-                for value in columns[column]  # -1: the label is withheld
-            ]
+            columns[column] = [_class(value, classes) for value in columns[column]]
     return Cells(origin, columns, range(1, table.num_rows + 1), "row", asked), classes
+
+
+def _class(value: Any, names: tuple[str, ...]) -> Any:
+    """Return the name of the class with a number; a number without a class is kept as text."""
+    if not isinstance(value, int):
+        return value
+    if value < 0:  # the label is withheld
+        return None
+    return names[value] if value < len(names) else f"number {value}"
 
 
 @contextmanager
