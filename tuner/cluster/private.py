@@ -1,8 +1,7 @@
 """Every part of Ray that we use although it is not public: its modules, names and messages.
 
-pyproject.toml pins Ray to one minor version because of them. `tests/cluster/test_private.py` tests
-each of them, so that a version of Ray that has moved one fails there. The functions import Ray only
-when they are called, because the import takes seconds.
+pyproject.toml pins Ray to one minor version because of them, and `tests/cluster/test_private.py`
+fails if another version has moved one. Importing Ray takes seconds, so the functions do it.
 """
 
 from __future__ import annotations
@@ -290,8 +289,7 @@ ENTRY = "Running entrypoint for job "
 NO_AGENT = "No available agent"
 """Part of the answer of a head that cannot run jobs yet."""
 CONTENT_QUOTED, QUOTED_BYTES = "Package data", 15
-"""Part of the line with which the head quotes a file that it could not store, and how many of the
-file's first bytes it quotes."""
+"""Part of the head's line about a file that it could not store, and the file's bytes it quotes."""
 PACKAGE_PREFIX = "_ray_pkg_"
 """Prefix of the name of a job's package."""
 PACKAGE_LIMIT = int(os.environ.get("RAY_max_grpc_message_size", 512 * 2**20))  # noqa: SIM112

@@ -15,6 +15,7 @@ from tuner.study.data import DirectoryData, FilesData
 from tuner.study.file import load_study, reopened_study
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.study.protocol import Protocol
+from tuner.study.settings import StudySettings
 
 NANO = Path("search_spaces/nano.yaml")
 
@@ -116,9 +117,7 @@ def test_a_study_of_an_older_version_that_names_others_is_still_resumed(tmp_path
     """Older versions did not check it; only a new study has to keep to it."""
     block = f"data={{{FILES}, machine_translated: [de]}}"
     study = load_study(NANO, [block, f"storage={tmp_path}"])
-    recorded = study.model_dump(mode="json")
-    recorded["data"]["machine_translated"] = ["de", "pt"]
-    assert reopened_study(recorded, study.folder).data.model_dump()["machine_translated"] == (
-        "de",
-        "pt",
-    )
+    plain = study.model_dump(mode="json")
+    plain["data"]["machine_translated"] = ["de", "pt"]
+    reopened = reopened_study(StudySettings.model_validate(plain), study.folder)
+    assert reopened.data.model_dump()["machine_translated"] == ("de", "pt")
