@@ -32,9 +32,16 @@ def test_a_study_with_every_state(store: Store) -> None:
     assert parent.info.status == "RUNNING"
     assert parent.data.tags["tuner.study_id"] == "4f0c2b"
     assert parent.data.params == {
+        "data.source": "nano",
         "encoder.name": "nano",
         "languages.source": "en, de",
+        "protocol.kind": "zero_shot",
+        "protocol.objective": "mean",
+        "protocol.strict_overlap": "0",
         "budget.pairs_per_trial": "3000",
+        "scheduler.kind": "asha",
+        "sampler.kind": "tpe",
+        "sampler.seed": "0",
     }
     assert parent.data.metrics == {"best/objective": pytest.approx(0.653), "best/trial": 5.0}
     for words in ("What does mixing do?", "zero-shot for es", "mean dev accuracy on en, de"):
