@@ -1,4 +1,4 @@
-"""Files on a local disk or network file system; object stores are in run/test_object_store.py."""
+"""Files on a local disk or network file system; object stores: tests/run/test_object_store.py."""
 
 from __future__ import annotations
 
