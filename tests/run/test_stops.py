@@ -29,7 +29,7 @@ supervise = supervised.supervise
 
 def patient():
     supervise()
-    from tuner.search import parting
+    from tuner.run import parting
     parting.PARTING_SECONDS = {PATIENCE}
 
 supervised.supervise = patient
