@@ -48,7 +48,7 @@ def settings(**blocks: Any) -> StudySettings:
 
 def with_facts(study: StudyRecord, **blocks: Any) -> StudyRecord:
     """The study with other facts; of a block, the given facts are replaced."""
-    plain = _with(study.facts.model_dump(mode="json"), blocks)
+    plain = _with(study.facts.model_dump(mode="json", exclude_unset=True), blocks)
     return study.model_copy(update={"facts": StudyFacts.model_validate(plain)})
 
 

@@ -64,7 +64,9 @@ def test_components_and_counts_computed_by_hand() -> None:
     overlap = Overlap.of(MADE)
     assert overlap.components["dev"].tolist() == [0, 0, 1, 2, 0]
     assert overlap.components["test"].tolist() == [0, 1]
-    assert {split: counts.model_dump() for split, counts in overlap.counts.items()} == {
+    assert {
+        split: counts.model_dump(exclude_none=True) for split, counts in overlap.counts.items()
+    } == {
         "train": {"ids": 6, "shared": {"dev": 3, "test": 1}},
         "dev": {
             "ids": 5,

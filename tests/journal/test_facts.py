@@ -1,4 +1,4 @@
-"""Facts of a study: written as they were read, whichever version wrote them."""
+"""Facts of a study: the journal keeps them as they were written, whichever version did."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.records import FACTS
+from tests.records import FACTS, SETTINGS
+from tuner.journal.events import StudyCreated
 from tuner.journal.facts import StudyFacts
+from tuner.journal.records import StudyRecord
 
 WRITTEN: dict[str, Any] = {
     "claim": "zero-shot for ja; trained on en (machine-translated: unknown)",
@@ -55,18 +57,25 @@ WRITTEN: dict[str, Any] = {
 """Facts as the versions before `StudyFacts` wrote them, byte for byte."""
 
 
+def journalled(facts: dict[str, Any]) -> dict[str, Any]:
+    """These facts as the journal writes them."""
+    created = StudyCreated(time=1.0, name="small", id="a", settings={}, facts=facts, rungs=(1,))
+    found: dict[str, Any] = created.model_dump(mode="json")["facts"]
+    return found
+
+
 def test_the_format_on_the_disk_stays() -> None:
+    assert json.dumps(journalled(WRITTEN)) == json.dumps(WRITTEN)
     facts = StudyFacts.model_validate(WRITTEN)
-    assert json.dumps(facts.model_dump(mode="json")) == json.dumps(WRITTEN)
     assert StudyFacts.model_validate_json(facts.model_dump_json()) == facts
     assert list(facts.environment.versions) == list(WRITTEN["environment"])
     assert facts.environment.versions["torch"] == "2.8.0"
 
 
 def test_what_an_earlier_version_did_not_record_is_none_or_empty() -> None:
-    """And it is not written either, where its records are copied."""
+    """And is not written in its name."""
+    assert journalled(FACTS) == FACTS
     facts = StudyFacts.model_validate(FACTS)
-    assert facts.model_dump(mode="json") == FACTS
     assert facts.data.splits == {} and facts.data.training_pairs is None
     assert facts.overlap.rows == facts.overlap.counts == {}
     assert facts.encoder.seen == () and facts.encoder.revision is None
@@ -75,7 +84,16 @@ def test_what_an_earlier_version_did_not_record_is_none_or_empty() -> None:
 
 def test_what_a_later_version_records_is_kept() -> None:
     later = {**WRITTEN, "task": {"kind": "pairs"}, "data": {**WRITTEN["data"], "licence": "CC0"}}
-    assert StudyFacts.model_validate(later).model_dump(mode="json") == later
+    assert journalled(later) == later
+
+
+def test_a_record_as_json_leaves_out_what_is_unknown() -> None:
+    record = StudyRecord(
+        name="small", id="a", created=0.0, settings=SETTINGS, facts=WRITTEN, rungs=(1,)
+    )
+    told = json.loads(record.model_dump_json())["facts"]
+    assert "revision" not in told["encoder"] and "machine_translated" not in told["data"]
+    assert told["encoder"]["seen"] == [] and told["environment"] == WRITTEN["environment"]
 
 
 @pytest.mark.parametrize(

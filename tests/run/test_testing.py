@@ -15,8 +15,8 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from tests.confirm.examples import corpus, settings
-from tests.confirm.examples import run as run_here
+from tests.confirm.canary import corpus, settings
+from tests.confirm.canary import run as run_here
 from tests.processes import SMOKE, Command, record, runs_in_mlflow, wait_for
 from tuner.confirm.result import Confirmed
 from tuner.data.nano.pairs import PAIRS

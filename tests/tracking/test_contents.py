@@ -33,9 +33,10 @@ def test_data_and_artifacts(store: Store) -> None:
     texts = {path.name: path.read_text() for path in folder.iterdir()}
     kinds = ("data", "encoder", "environment", "overlap")
     assert set(texts) == {"study.yaml", *(f"{kind}.json" for kind in kinds)}
-    assert json.loads(texts["overlap.json"]) == {"dev": {"ids": 10}}
+    assert json.loads(texts["overlap.json"]) == {"dev": {"ids": 10, "shared": {}}}
     assert yaml.safe_load(texts["study.yaml"]) == study().settings.model_dump(mode="json")
-    assert json.loads(texts["data.json"]) == study().facts.data.model_dump(mode="json")
+    data = study().facts.data.model_dump(mode="json", exclude_none=True)
+    assert json.loads(texts["data.json"]) == data
 
 
 def test_what_is_kept_for_programs_alone_is_not_logged(store: Store) -> None:

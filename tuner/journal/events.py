@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, field_serializer
 
 from tuner.journal.facts import StudyFacts
 from tuner.journal.records import Evaluation, Failure, OnTest, Origin, Recommendation, StudyState
@@ -28,6 +28,11 @@ class StudyCreated(_Event):
     settings: dict[str, Any]
     facts: StudyFacts
     rungs: tuple[int, ...]
+
+    @field_serializer("facts")
+    def _as_recorded(self, facts: StudyFacts) -> dict[str, Any]:
+        """Write no fact that was not recorded."""
+        return facts.model_dump(mode="json", exclude_unset=True)
 
 
 class DriverStarted(_Event):

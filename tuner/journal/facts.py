@@ -7,27 +7,15 @@ version knows is kept.
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-)
+from pydantic import BaseModel, ConfigDict, Field
 
 from tuner.study.scores import Count
 
 
 class _Facts(BaseModel):
-    """A frozen block of facts, written as it was read: without the facts that it lacks."""
+    """A frozen block of facts."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-
-    @model_serializer(mode="wrap")
-    def _as_recorded(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {n: value for n, value in handler(self).items() if n in self.model_fields_set}
 
 
 class DataFacts(_Facts):
@@ -95,14 +83,14 @@ class Environment(_Facts):
 
     __pydantic_extra__: dict[str, str] = Field(init=False)
 
-    tuner: str = ""
+    tuner: str | None = None
     commit: str | None = None
-    python: str = ""
-    platform: str = ""
+    python: str | None = None
+    platform: str | None = None
 
     @property
     def versions(self) -> dict[str, str]:
-        """Everything that is known, by its name."""
+        """All of them that are known, by name."""
         return self.model_dump(exclude_none=True)
 
 

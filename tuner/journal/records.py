@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from tuner.journal.facts import StudyFacts
 from tuner.journal.noise import NoiseRecord
@@ -237,6 +237,11 @@ class StudyRecord(Record):
     recommendation: Recommendation | None = Field(
         None, description="recommendation of a confirmation; test is never read before it"
     )
+
+    @field_serializer("facts")
+    def _known(self, facts: StudyFacts) -> dict[str, Any]:
+        """Leave out what is unknown."""
+        return facts.model_dump(mode="json", exclude_none=True)
 
     @property
     def complete(self) -> list[TrialRecord]:

@@ -192,8 +192,7 @@ def artifacts(study: StudyRecord) -> dict[str, str]:
     """
     settings = study.settings.model_dump(mode="json")
     facts = study.facts.model_dump(mode="json", exclude_none=True)
-    if "overlap" in facts:
-        facts["overlap"] = facts["overlap"].get("counts", {})
+    facts["overlap"] = facts["overlap"]["counts"]
     return {
         "study.yaml": yaml.safe_dump(settings, sort_keys=False, allow_unicode=True),
         **{
@@ -208,7 +207,7 @@ def _tags(study: StudyRecord, state: str, note: str) -> dict[str, str]:
     environment = study.facts.environment
     tags = {
         "mlflow.note.content": note,
-        "mlflow.source.name": f"tuner {environment.tuner}".strip(),
+        "mlflow.source.name": f"tuner {environment.tuner or ''}".strip(),
         "mlflow.source.git.commit": environment.commit or "",
         "tuner.study": study.name,
         "tuner.study_id": study.id,
