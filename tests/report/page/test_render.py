@@ -10,8 +10,9 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.report.page.studies import CLAIM, HOSTILE
-from tuner.report.page.blocks import Figure, Grid, Page, Section, Side, Words
-from tuner.report.page.render import html, markdown
+from tuner.blocks import Figure, Grid, Page, Section, Side, Words
+from tuner.blocks.html import html
+from tuner.blocks.markdown import markdown
 
 MOST = 3_000_000
 """Bytes of a page."""
