@@ -94,7 +94,7 @@ def test_what_cannot_be_confirmed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no trial of small that was sampled has reached"):
         confirmation(few, folder, 5, 5)
     design = made(tmp_path).model_dump(mode="json")
-    with pytest.raises(UserError, match="small-confirm is a design"):
+    with pytest.raises(UserError, match="small-confirm is a planned design"):
         confirmation(study("small-confirm", design, ()), tmp_path / "small-confirm", 5, 5)
 
 

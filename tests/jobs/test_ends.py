@@ -30,7 +30,7 @@ def ended(status: str, code: int | None, message: str = "") -> Job:
     [
         (ended("FAILED", 1), StudyFailed, "exit code 1"),
         (ended("FAILED", -9), StudyFailed, "exit code -9"),
-        (ended("FAILED", 2), UserError, "was refused there"),
+        (ended("FAILED", 2), UserError, "the cluster refused mine"),
         (ended("FAILED", 130), StudyInterrupted, AGAIN_HERE),
         (ended("STOPPED", None), StudyInterrupted, AGAIN_HERE),
         (ended("FAILED", None, "runtime_env setup failed: x"), StudyFailed, "setup failed: x"),

@@ -156,7 +156,7 @@ def test_a_lack_of_disk_space_is_told(study: StudyConfig) -> None:
     assert plan.disk is not None
     disk = plan.disk.model_copy(update={"peak_bytes": 9 * 10**9, "free_bytes": 2 * 10**9})
     told = " ".join(warnings(plan.model_copy(update={"disk": disk}), study))
-    assert f"may need 9.0 GB at once in {study.storage}, and 2.0 GB are free there" in told
+    assert f"may need 9.0 GB at once in {study.storage}, but 2.0 GB are free there" in told
     assert "search will refuse. Free some" in told
 
 

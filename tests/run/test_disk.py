@@ -77,7 +77,7 @@ def test_what_a_study_has_written_already_is_no_new_need(
     lacking = shortage(need, tmp_path, used=6_000_000_000)
     assert lacking is not None
     assert lacking.problem == (
-        f"the study may need 3.0 GB more at once in {tmp_path}, and 2.0 GB are free there"
+        f"the study may need 3.0 GB more at once in {tmp_path}, but 2.0 GB are free there"
     )
 
 

@@ -101,7 +101,7 @@ def test_a_smaller_batch_that_did_no_worse_is_named(bound: float, result: Scaled
     def told(**means: float) -> str:
         return said(result, control, plateau=found, means=sizes(**means))
 
-    assert "95 %); a smaller one did no worse: the highest mean is that of B = 16." in told(
+    assert "; a smaller one did no worse: the highest mean is that of B = 16." in told(
         B16=71.1, B32=71, B64=70.5
     )
     assert "the highest mean up to B = 32 is that of B = 16." in told(B16=71.1, B32=71, B64=71.2)

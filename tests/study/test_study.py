@@ -123,7 +123,7 @@ def test_numbers_without_a_dot_are_numbers_and_no_is_a_language() -> None:
         ),
         (
             "data={source: files, train: x.tsv, dev: '{language}.tsv', machine_translated: []}",
-            r"data.train has no \{language\} in it",
+            r"data.train does not contain \{language\}",
         ),
         (
             "data={source: files, train: '{language}.tsv', dev: '{language}.tsv', "

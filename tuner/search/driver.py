@@ -1,8 +1,7 @@
 """The driver: it asks for trials, journals every fact, and decides which trials go on.
 
-The driver is pure Python: the Ray engine feeds it, and observers (MLflow, the terminal) watch it.
-It journals every fact before it tells anyone. A driver made from a journal has the same state as
-the driver that wrote it.
+The Ray engine feeds it, and observers (MLflow, the terminal) watch it. It journals every fact
+before it tells anyone. A driver made from a journal has the same state as the driver that wrote it.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ from tuner.timing import now
 BASELINE = 0
 """Number of the baseline trial, where a study has one."""
 PROGRESS_SECONDS = 10.0
-"""Time between two journal entries of running trials' progress, for the ledger if a driver dies."""
+"""Time between two journal entries of running trials' progress."""
 
 
 class Driver:
@@ -98,9 +97,9 @@ class Driver:
                 self._conclude(number)
 
     def next_trial(self) -> TrialRecord | None:
-        """Return the next trial to run: an unfinished one, the baseline, or a new proposal.
+        """Return the next trial: an unfinished one, the baseline or a proposal; None for now.
 
-        None if there is none now; `done` says whether there may be one later.
+        `done` says whether there may be one later.
         """
         if self.should_stop() or not (self._waiting or self._may_create()):
             return None
@@ -192,10 +191,7 @@ class Driver:
             self.outcome = Outcome.paused(self._study.folder, number, kind, why)
 
     def should_stop(self) -> bool:
-        """Return whether the running trials should stop.
-
-        They should if the study pauses, has failed, or has spent its budget.
-        """
+        """Return whether the study pauses, has failed or has spent its budget."""
         if self.outcome is None and (spent := self._limits.spent(self.record())):
             self.outcome = Outcome("completed", spent)
         return self.outcome is not None
@@ -239,8 +235,7 @@ class Driver:
     def _goes_on(self, number: int) -> bool:
         """Return whether the trial's latest evaluation lets it go on to another rung."""
         trial = self._trial(number)
-        last = trial.last
-        assert last is not None
+        assert (last := trial.last) is not None
         if last.rung == trial.budget:
             return False
         return self._asha is None or self._asha.goes_on(number, last.rung, last.objective)

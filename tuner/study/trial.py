@@ -12,7 +12,6 @@ from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,10 +21,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
 
 from tuner.errors import nearest
-from tuner.study.fusions import FUSIONS
+from tuner.study.fusions import FUSIONS, FusionKind
 
 REFERENCE_BATCH = 32
 """Effective batch size, in pairs, to which `optim.lr` refers when `optim.lr_scaling` is on."""
@@ -58,21 +56,12 @@ class Part(BaseModel):
         return values
 
 
-def _known_fusion(kind: str) -> str:
-    if kind not in FUSIONS:
-        *others, last = map(repr, FUSIONS)
-        allowed = {"expected": f"{', '.join(others)} or {last}"}
-        raise PydanticCustomError("literal_error", "Input should be {expected}", allowed)
-    return kind
-
-
 class FusionConfig(Part):
     """The hidden states that the head reads (see `tuner.model.fusion`)."""
 
-    kind: Annotated[str, AfterValidator(_known_fusion)] = Field(
+    kind: FusionKind = Field(
         "last",
         description="fusion of the last layer and a lower one; last: the last layer alone",
-        json_schema_extra=lambda schema: schema.update(enum=list(FUSIONS)),
     )
     layer: int | None = Field(
         None,

@@ -209,7 +209,7 @@ def test_a_confirmation_stands_on_top(
     monkeypatch.setattr(beside, "read_history", History)
     page = paged(searched, place)
     assert page.sections[0].title == "Answer, confirmed"
-    assert "Recommended, before test was read: trial 007" in words_of(page, "Answer, confirmed")
+    assert "Recommended before test was read: trial 007" in words_of(page, "Answer, confirmed")
     assert "Unconfirmed" in words_of(page, "Answer of the search alone")
     assert f"{BROKEN} cannot be read: its journal is damaged" in words_of(page, "Answer, conf")
     command = next(b for b in blocks_of(page, "Answer, conf") if isinstance(b, Commands))
