@@ -63,8 +63,8 @@ def _leaderboard(result: Confirmed) -> list[Block]:
     board = Grid(
         f"Ordered by {dev}, which was used to choose; test was not.{lowest} ± is half of the 95 % "
         "interval over seeds and groups of pairs that share sentences. Each is for one "
-        "configuration and does not account for the choice. May be best: not distinguished from "
-        "the best by Hsu's comparison, 95 %.",
+        "configuration and does not account for the choice. May be best on dev, or on test of the "
+        "targets: not distinguished from the best by Hsu's comparison, 95 %.",
         result.claim,
         ("configuration", "dev, %", *(f"test {group}, %" for group in groups), "may be best on"),
         rows,
@@ -229,6 +229,6 @@ def _tied(arm: ArmResult) -> str:
     """Return the means on which an arm may be the best."""
     if not arm.from_best:
         return "not compared"
-    where = {DEV: "dev", "targets": "test targets"}
+    where = {DEV: "dev", "targets": "test"}
     tied = [name for on, name in where.items() if on in arm.from_best and arm.from_best[on].tied]
     return ", ".join(tied) or "neither"
