@@ -23,7 +23,7 @@ def rooms() -> dict[str, list[Path]]:
 
 
 def has_code(path: Path) -> bool:
-    """Whether a module has more than its docstring."""
+    """Return whether a module has more than its docstring."""
     body = ast.parse(path.read_text(encoding="utf-8")).body
     return any(not isinstance(node, ast.Expr) for node in body)
 

@@ -1,4 +1,4 @@
-"""What every test can rely on: one thread, nobody's cluster, fixed examples, honest tiers.
+"""Conditions of every test: one thread, nobody's cluster, fixed examples, honest tiers.
 
 A module that starts Ray, MLflow or another process throughout says so at its top, `pytestmark =
 pytest.mark.integration`: then the fast tier does not even import it.

@@ -72,6 +72,51 @@ def test_text_has_an_encoding_that_no_locale_decides(module: str) -> None:
             assert "encoding" in named or binary, ast.unparse(node)
 
 
+PRIVATE = re.compile(
+    r"^ray\.(autoscaler|core|dashboard|experimental|tune\.execution)\b"
+    r"|^(?!tuner\.|_)\w+(\.\w+)*\._(?!_)\w"
+)
+"""Parts of libraries that are not public; Ray's own list is not all underscored."""
+LISTED = "tuner/cluster/private.py"
+
+
+def private_parts(source: str) -> list[str]:
+    """Return the private parts of libraries that a module imports or names in a string."""
+    used, said = [], []
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            used += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            used += [f"{node.module}.{name.name}" for name in node.names]
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            said.append(node.value)  # a docstring
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            used += re.findall(r"\bray(?:\.\w+)+", node.value) * (node not in said)
+    return [name for name in used if PRIVATE.search(name)]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_private_parts_of_libraries_are_used_in_one_module(module: str) -> None:
+    """Import contracts know libraries as a whole, so this is checked here."""
+    found = private_parts((ROOT / module).read_text(encoding="utf-8"))
+    assert found == [] or module == LISTED
+    assert found != [] or module != LISTED
+
+
+def test_a_private_part_is_found() -> None:
+    for line in (
+        "from ray import _private",
+        "def f():\n    from ray.autoscaler.v2 import sdk",
+        "import mlflow.utils._spark",
+        "from optuna.samplers._tpe.sampler import x",
+        "CODE = 'import ray._raylet'",
+    ):
+        assert len(private_parts(line)) == 1, line
+    for line in ("from ray.tune.experiment import Trial", "from tuner.a import _b", "_ = __file__"):
+        assert private_parts(line) == [], line
+
+
 def test_the_architecture_lists_every_module() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     assert text == with_lists(text), "run python -m tests.architecture"

@@ -95,7 +95,7 @@ def test_the_second_signal_ends_it(then: str, last: str, steps: list[tuple[str, 
 
 
 def test_signals_that_come_together_are_one() -> None:
-    """As those of `timeout`, which sends its own to the process and to its group."""
+    """`timeout` sends its own signals to the process and to its group."""
     slowly = "import os, signal; os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.1)"
     steps = (("ready", signal.SIGTERM), ("noted", 0))
     code = ORDERLY.format(together=60, then=slowly, last="").replace("not stop.hurried", "False")
@@ -205,7 +205,7 @@ def test_handlers_are_put_back() -> None:
 
 
 def test_a_handler_that_exits_was_meant_for_ours() -> None:
-    """As Ray's, which is in place while Ray starts."""
+    """Ray's own handler is in place while Ray starts."""
     code, told, errors = run(
         """
         import signal, sys, time

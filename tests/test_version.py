@@ -1,4 +1,4 @@
-"""Which commit studies record: this package's own, never that of a repository around it."""
+"""The commit that studies record: this package's own, never that of a repository around it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How numbers are said, against cases written by hand."""
+"""Numbers in words, against cases written by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How tests wait: for an event, with an end so late that only a broken product reaches it."""
+"""Waiting in tests: for an event, with an end so late that only a broken product reaches it."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ Advance = Callable[[int, int], None]
 """A callback that a step calls with the amount done and the total amount."""
 
 Phase = Literal["training", "evaluating"]
-"""What a trial is doing: training between rungs, or evaluating at a rung."""
+"""The phase of a trial: training between rungs, or evaluating at a rung."""
 
 
 class Progress(Protocol):

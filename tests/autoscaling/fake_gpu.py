@@ -1,4 +1,4 @@
-"""What a worker process of the fake cloud runs first: its GPUs are made up, so it trains on a CPU.
+"""The start of a worker process of the fake cloud: its GPUs are made up, so it trains on a CPU.
 
 The tool itself has no such switch: a trial that was given a GPU which torch cannot use fails.
 """

@@ -86,7 +86,7 @@ def assert_finished_elsewhere(study: StudyRecord, number: int, node: str) -> Non
 
 
 def assert_nodes_come_at_once(folder: Path) -> None:
-    """As many trials wait as there may be nodes, so that these need not come one by one."""
+    """The number of waiting trials equals the number of possible nodes: nodes come all at once."""
     events = [json.loads(line) for line in (folder / FILE).read_text().splitlines()]
     kinds = [(event["event"], event.get("head")) for event in events]
     assert ("node_joined", True) in kinds
@@ -113,7 +113,7 @@ def run(cloud: Cloud, *arguments: str) -> str:
 
 
 def as_json(said: str) -> Any:
-    """What a command printed with `--json`, under its progress."""
+    """The JSON that a command printed with `--json`, under its progress."""
     return json.loads(said.splitlines()[-1])
 
 

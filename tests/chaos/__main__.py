@@ -94,7 +94,7 @@ def kind_of(name: str, rng: Random, place: Place) -> Kind:
 
 
 def sound(tally: Tally) -> bool:
-    """Whether all that should be zero is."""
+    """True if every count that should be zero is."""
     return tally.expected == tally.finished and not any(getattr(tally, name) for name in ZEROS)
 
 

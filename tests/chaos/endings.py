@@ -1,4 +1,4 @@
-"""What ends a whole study at once, from outside: a signal to its process group, and Ray's end."""
+"""Ways to end a whole study at once, from outside: a signal to its process group, and Ray's end."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class KillHead(Kind):
 
 
 def in_order(driver: Driver) -> bool:
-    """Whether a driver that has ended said what follows, and nothing that is not for users."""
+    """Return whether an ended driver said what follows, and nothing that is not for users."""
     said = driver.said()
     follows = "tuner resume" in said or "nothing was begun" in said or "error: Ray" in said
     return "Traceback" not in said and (follows or driver.wait() == 0)

@@ -1,4 +1,4 @@
-"""What is done to a study: its driver, its workers or its machine die, its newest file is torn.
+"""Faults of a study: its driver, its workers or its machine die, its newest file is torn.
 
 A kind of fault is a class whose `strike` waits for a random moment and does it.
 """
@@ -18,7 +18,7 @@ from tests.chaos.study import LIFE, Driver, Study, end
 
 @dataclass(frozen=True)
 class Fault:
-    """What was done, when (Unix time, seconds), and which checkpoints were sound right after.
+    """A fault: its kind, its Unix time in seconds, and the checkpoints that were sound right after.
 
     Attributes:
         record: how many records the journal had.
@@ -76,7 +76,7 @@ class Kind(ABC):
         """Make ready what a driver needs."""
 
     def excuses(self, driver: Driver) -> bool:
-        """Whether it is right that a driver gave up, as it says."""
+        """Return whether a driver was right to give up, as it says."""
         return False
 
     def store(self, study: Study) -> str:
@@ -84,7 +84,7 @@ class Kind(ABC):
         return f"sqlite:///{study.storage / 'mlflow.db'}"
 
     def after_study(self, study: Study, driver: Driver) -> str:
-        """What is left to do; returns what went wrong."""
+        """Do what is left to do after a study; return what went wrong."""
         return ""
 
 
@@ -157,7 +157,7 @@ def strike_machine(study: Study, driver: Driver) -> Fault:
 
 
 def last_record(journal: Path) -> int:
-    """Where the last record begins, in bytes."""
+    """Return where the last record begins, in bytes."""
     return journal.read_bytes()[:-1].rfind(b"\n") + 1
 
 

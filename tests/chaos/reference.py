@@ -1,4 +1,4 @@
-"""What trials score when nothing disturbs them."""
+"""The scores of trials when nothing disturbs them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from rich.console import Console
 
 from tests.chaos.study import PAIRS_A_STEP, SETTINGS, SMOKE
 from tuner.journal.records import Evaluation
-from tuner.run.prepare import Inputs, prepare
+from tuner.run.prepare import prepare
 from tuner.study import StudyConfig
 from tuner.study.file import load_study
 from tuner.study.trial import TrialConfig
 from tuner.terminal.progress import ConsoleProgress
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import train
 
 Score = tuple[int, float, float]
@@ -44,11 +45,10 @@ class Undisturbed:
         assert config.batch.effective_size == PAIRS_A_STEP
         key = config.model_dump_json()
         if key not in self._known:
-            inputs = self._inputs
-            of_trial = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
+            events = train(config, self._study.rungs, self._inputs, torch.device("cpu"))
             self._known[key] = [
                 (event.rung, event.objective, event.train_loss)
-                for event in train(config, self._study.rungs, *of_trial)
+                for event in events
                 if isinstance(event, Evaluation)
             ]
         return self._known[key]
@@ -58,6 +58,6 @@ class Undisturbed:
         return load_study(SMOKE, list(SETTINGS))
 
     @cached_property
-    def _inputs(self) -> Inputs:
+    def _inputs(self) -> TrialInputs:
         torch.set_num_threads(1)  # as a worker: other sums of the same numbers differ in bits
-        return prepare(self._study, ConsoleProgress(Console(quiet=True)))
+        return prepare(self._study, ConsoleProgress(Console(quiet=True))).inputs

@@ -1,4 +1,4 @@
-"""What interruptions cost: pairs that were trained, lost, and trained again."""
+"""The cost of interruptions: pairs that were trained, lost, and trained again."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _loss(
     restored: dict[str, Any],
     faults: Sequence[Fault],
 ) -> tuple[int, int, str]:
-    """Of the attempt that `trained`, as the one that was `restored` found it."""
+    """Return where the attempt that `trained` stood, as the one that was `restored` found it."""
     fault = _fault_of(trained, faults)
     if fault is None:
         return 1, 0, f"trial {number} was restored without a fault"
@@ -77,7 +77,7 @@ def _loss(
 
 
 def _known(events: Events, number: int, trained: Events) -> int:
-    """How far an attempt was, as the driver journalled at its end."""
+    """Return how far an attempt was, as the driver journalled at its end."""
     since, until = trained[0]["n"], trained[-1]["n"]
     within = [event for event in events if since <= event["n"] <= until]
     pairs = [e["pairs_seen"].get(str(number), 0) for e in within if e["event"] == "progressed"]
@@ -97,7 +97,7 @@ def _attempts(events: Events, number: int) -> list[Events]:
 
 
 def _fault_of(trained: Events, faults: Sequence[Fault]) -> Fault | None:
-    """What ended an attempt: the last before it was found failed, or the first after it began."""
+    """Return the fault that ended an attempt: the last before it failed, or the first that came."""
     after = [fault for fault in faults if fault.time > trained[0]["time"]]
     failed = [event["time"] for event in trained if event["event"] == "attempt_failed"]
     if failed:

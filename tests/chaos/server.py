@@ -124,7 +124,7 @@ class KillServer(Kind):
         return driver.wait() == 2 and "cannot be reached" in driver.said()
 
     def after_study(self, study: Study, driver: Driver) -> str:
-        """Where MLflow lacks something the user is told to sync: that is done."""
+        """Sync where MLflow lacks something and the user is told to."""
         lacks, self._lacks = self._lacks or "tuner sync" in driver.said(), False
         self._for_good = not self._for_good
         self.server.wait()

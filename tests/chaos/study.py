@@ -45,7 +45,7 @@ class Place:
         self.variables: dict[str, str] = {}  # more of them, of what is started from now on
 
     def environment(self, who: str) -> dict[str, str]:
-        """Of processes, whose HOME says whose they are: `driver` (Ray's too) or `server`."""
+        """Return the environment of processes; HOME is `driver`'s (Ray's too) or `server`'s."""
         joined = ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
         return {
             **{name: value for name, value in os.environ.items() if name not in joined},
@@ -178,7 +178,7 @@ class Study:
         return self.resume() if self.journal.exists() else self.search()
 
     def records(self) -> int:
-        """How many whole records the journal has."""
+        """Return how many whole records the journal has."""
         return self.journal.read_bytes().count(b"\n") if self.journal.exists() else 0
 
     def events(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What is counted when a study has ended, from the journal's lines, the disk and MLflow."""
+"""The counts after a study has ended, from the journal's lines, the disk and MLflow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Evaluated = Mapping[tuple[int, int], set[float]]
 
 @dataclass
 class Tally:
-    """What became of one study, or (added up) of all that one kind of fault was done to."""
+    """The outcome of one study, or the sum over all studies that had one kind of fault."""
 
     faults: int = 0
     expected: int = 0
@@ -101,7 +101,7 @@ def _repeated(
     faults: Sequence[Fault],
     evaluated: Mapping[tuple[int, int], set[float]],
 ) -> None:
-    """What was journalled and trained again, where no checkpoint of it had been torn."""
+    """Return what was journalled and trained again although no checkpoint of it had been torn."""
     times: dict[tuple[int, int], float] = {}
     ended: set[int] = set()
     reached: Counter[int] = Counter()  # by trial: pairs at its last journalled rung

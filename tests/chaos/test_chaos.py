@@ -26,7 +26,7 @@ ONE_AT_A_TIME = (
     "budget.pairs_per_trial=3200",
     "scheduler.min_pairs=800",
 )
-"""What is proposed then depends on the seed and on what came before, and on nothing else."""
+"""Proposals then depend on the seed and on what came before, and on nothing else."""
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_an_interruption_changes_nothing_of_what_follows(place: Place) -> None:
 
 
 def done(study: Study) -> list[dict[str, Any]]:
-    """What a study did, without clocks: trials in order, how they ended, all they scored."""
+    """A study's course, without clocks: trials in order, how they ended, all they scored."""
     events = study.events()
     evaluated = of(events, "evaluated")
     return [

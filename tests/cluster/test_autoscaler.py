@@ -1,4 +1,4 @@
-"""What a cluster may grow to, from Ray's own configurations of its autoscaler."""
+"""The limits to which a cluster may grow, from Ray's own configurations of its autoscaler."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+from ray.autoscaler._private.kuberay import node_provider
 from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig, FileConfigReader
 
 from tuner.cluster import autoscaler
@@ -40,7 +41,7 @@ def test_node_types_are_read_as_the_autoscaler_reads_them() -> None:
 
 
 class Kubernetes:
-    """Of its API: the one resource that a head's pod may read."""
+    """The part of Kubernetes' API that a head's pod may read: one resource."""
 
     may_read = True
 
@@ -56,8 +57,8 @@ class Kubernetes:
 def test_a_kubernetes_cluster_is_read_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "namespace").write_text("team\n")
     monkeypatch.setattr(autoscaler, "POD_NAMESPACE", tmp_path / "namespace")
-    monkeypatch.setattr(autoscaler, "KubernetesHttpApiClient", Kubernetes)
-    monkeypatch.setattr(autoscaler, "_logs_folder", lambda: str(tmp_path))
+    monkeypatch.setattr(node_provider, "KubernetesHttpApiClient", Kubernetes)
+    monkeypatch.setattr(autoscaler, "logs_folder", lambda: tmp_path)
     assert declared() is None
     monkeypatch.setenv("RAY_CLUSTER_NAME", "study")
     assert declared() == Declared((Growing("gpu", 4, 1, 6, 0),), most=6, idle_seconds=60)

@@ -1,4 +1,4 @@
-"""How many trials a cluster holds, by hand."""
+"""The number of trials that a cluster holds, by hand."""
 
 from __future__ import annotations
 

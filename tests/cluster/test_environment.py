@@ -31,7 +31,7 @@ def test_a_thread_for_each_core_of_a_worker(resources: dict[str, float], threads
 
 @pytest.mark.integration
 def test_torch_and_the_hub_heed_them() -> None:
-    """That they still do after an upgrade: each in a process of its own, as a worker is."""
+    """They still do so after an upgrade: each in a process of its own, as a worker is."""
     code = (
         "import torch, datasets.config, huggingface_hub.constants, transformers.utils.hub as hub\n"
         f"assert torch.get_num_threads() == {min(2, os.cpu_count() or 1)}\n"

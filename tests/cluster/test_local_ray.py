@@ -58,7 +58,7 @@ SECONDS = 120.0
 
 @pytest.fixture
 def folder(place: Path) -> Path:
-    """Where Ray keeps its files, by a path as long as may be."""
+    """The folder of Ray's files, by a path as long as is allowed."""
     folder = place / ("f" * (LONGEST - len(str(place)) - 1))
     folder.mkdir()
     assert len(str(folder)) == LONGEST
@@ -114,7 +114,7 @@ def of_ray(driver: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def answers_without_a_token(address: str) -> bool:
-    """Whether a GCS does what a stranger on this machine asks of it."""
+    """Return whether a GCS does what a stranger on this machine asks of it."""
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "HOME": "/dev/null"}
     code = [sys.executable, "-c", STRANGER, address]
     asked = subprocess.run(code, env=environment, capture_output=True, text=True, timeout=SECONDS)
@@ -178,7 +178,7 @@ def test_it_ends_where_its_driver_is_killed(
 
 
 def test_logs_that_are_named_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where this process is not let in, the message says where the reason may be."""
+    """The message says where the reason may be if this process is not let in."""
 
     def refuse(**options: object) -> None:
         raise RuntimeError("not in here")

@@ -1,4 +1,4 @@
-"""What several tests of this room need."""
+"""Examples that several tests of this room share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tuner.data.corpus import Split
 from tuner.journal.events import StudyCreated, TrialPlaced
 from tuner.journal.journal import Journal
 from tuner.journal.records import Evaluation, StudyRecord
-from tuner.run.prepare import Inputs
+from tuner.run.prepare import Prepared
 from tuner.search.driver import Driver
 from tuner.study import StudyConfig
 from tuner.training.loop import train
@@ -64,24 +64,24 @@ def settings(folder: Path, **blocks: Any) -> dict[str, Any]:
     }
 
 
-def run(study: StudyConfig, inputs: Inputs) -> StudyRecord:
+def run(study: StudyConfig, prepared: Prepared) -> StudyRecord:
     """All of a study's trials, here, one after another."""
     created = StudyCreated(
         time=time.time(),
         name=study.name,
         id="canary",
         settings=study.model_dump(mode="json"),
-        facts=inputs.facts,
+        facts=prepared.facts,
         rungs=study.rungs,
     )
-    parts = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
+    cpu = torch.device("cpu")
     with Journal.create(study.folder, created) as journal:
         driver = Driver(study, journal)
         driver.start()
         while (trial := driver.next_trial()) is not None:
             driver.trial_started(trial.number)
             driver.note(TrialPlaced(time=time.time(), number=trial.number, nodes=("here",)))
-            for event in train(trial.config, study.rungs, *parts):
+            for event in train(trial.config, study.rungs, prepared.inputs, cpu):
                 if isinstance(event, Evaluation) and not driver.evaluated(trial.number, event):
                     break
         return driver.record()

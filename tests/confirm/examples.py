@@ -20,7 +20,7 @@ from tuner.study.scores import Scores
 from tuner.study.trial import TrialConfig
 
 PAIRS = 8
-"""Of every split and language, in four components of two."""
+"""Pairs of every split and language, in four components of two."""
 COMPONENTS = np.repeat(np.arange(PAIRS // 2), 2)
 LANGUAGES = ("en", "de", "es", "ja")
 Right = Mapping[str, int | Sequence[int]]
@@ -131,7 +131,7 @@ def facts() -> dict[str, Any]:
 
 
 def settings(name: str, **blocks: Any) -> dict[str, Any]:
-    """As StudyConfig writes them."""
+    """Return the settings as StudyConfig writes them."""
     from tuner.study.file import validate_study
 
     plain = {

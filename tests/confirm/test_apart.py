@@ -34,11 +34,12 @@ def nodes(kind: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
 @pytest.mark.takes_long("loads the built-in encoder and all its pairs")
 def test_what_trains_and_chooses_is_handed_no_test() -> None:
     study = load_study(ROOT / "search_spaces" / "smoke.yaml")
-    inputs = prepare(study, ConsoleProgress(Console(quiet=True)))
-    assert set(inputs.corpus.splits) == {"train", "dev"} and set(inputs.test.splits) == {"test"}
+    prepared = prepare(study, ConsoleProgress(Console(quiet=True)))
+    corpus, test = prepared.inputs.corpus, prepared.test
+    assert set(corpus.splits) == {"train", "dev"} and set(test.splits) == {"test"}
     with pytest.raises(UserError, match="the corpus has no test split"):
-        inputs.corpus.rows("test", ["en"])
-    assert inputs.test.vocabulary_size == inputs.corpus.vocabulary_size
+        corpus.rows("test", ["en"])
+    assert test.vocabulary_size == corpus.vocabulary_size
 
 
 def test_one_module_asks_for_it_and_one_reads_it() -> None:
@@ -48,7 +49,7 @@ def test_one_module_asks_for_it_and_one_reads_it() -> None:
         if isinstance(node, ast.Attribute)
         and node.attr == "test"
         and isinstance(node.value, ast.Name)
-        and node.value.id == "inputs"
+        and node.value.id == "prepared"
     }
     assert asks == {"tuner/run/study.py"}
     splits = {

@@ -22,10 +22,10 @@ def chosen(folder: Path) -> tuple[list[Any], list[float]]:
     """All that a search and its confirmation choose; and what they saw of the targets."""
     quiet = ConsoleProgress(Console(quiet=True))
     study = validate_study(settings(folder), "the canary")
-    inputs = prepare(study, quiet)
-    search = run(study, inputs)
+    prepared = prepare(study, quiet)
+    search = run(study, prepared)
     planned = confirmation(search, study.folder, 1, 2)
-    again = run(planned, inputs)
+    again = run(planned, prepared)
     design = planned.design
     assert isinstance(design, ConfirmDesign)
     found = recommendation(design, again.trials)

@@ -1,10 +1,11 @@
-"""What is recommended, and what is left to do: by the records alone."""
+"""The recommendation and what is left to do follow from the records alone."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.confirm.examples import confirmed
+from tests.records import with_facts
 from tuner.journal.records import StudyRecord
 from tuner.search.recommend import all_ended, concluded, objectives, recommendation, untested
 from tuner.study.design import ConfirmDesign
@@ -17,7 +18,8 @@ def dev(en: int, de: int, es: int = 0) -> dict[str, int]:
 
 
 def design_of(study: StudyRecord) -> ConfirmDesign:
-    return ConfirmDesign.model_validate(study.settings["design"])
+    assert isinstance(study.settings.design, ConfirmDesign)
+    return study.settings.design
 
 
 def test_the_highest_mean_of_arms_with_all_seeds() -> None:
@@ -65,6 +67,5 @@ def test_what_is_left() -> None:
     assert [trial.number for trial in untested(done)] == [1]
     assert not all_ended(design, done.model_copy(update={"trials": done.trials[:1]}))
     assert not concluded(design, done.model_copy(update={"recommendation": None}))
-    counts = {**done.facts["data"]["counts"], "test": {}}
-    no_test = {**done.facts, "data": {**done.facts["data"], "counts": counts}}
-    assert concluded(design, done.model_copy(update={"facts": no_test}))
+    no_test = {**done.facts.data.counts, "test": {}}
+    assert concluded(design, with_facts(done, data={"counts": no_test}))

@@ -1,4 +1,4 @@
-"""Which study `tuner confirm` begins or goes on with, by what is there."""
+"""The study that `tuner confirm` begins or goes on with depends on what is there."""
 
 from __future__ import annotations
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tests.confirm.examples import confirmed, evaluated, on_test, study
+from tests.confirm.examples import confirmed, evaluated, on_test
 from tests.confirm.searches import searched
+from tests.records import SCALING, with_facts, with_settings
 from tuner.confirm.command import Asked, planned
 from tuner.confirm.design import confirmation
 from tuner.confirm.result import Confirmed
@@ -101,25 +102,22 @@ def test_a_budget_that_ends_it_leaves_it_unfinished(tmp_path: Path) -> None:
         record = driver.finish()
     assert record.state == "interrupted" and "budget.wall is spent" in record.reason
     assert "--until +2h" in nothing_left(record, made)
-    settings = {**record.settings, "budget": {**record.settings["budget"], "wall": "1h"}}
-    assert nothing_left(record, validate_study(settings, "more time")) == ""
+    budget = made.budget.model_copy(update={"wall": "1h"})
+    assert nothing_left(record, made.model_copy(update={"budget": budget})) == ""
 
 
 @pytest.mark.parametrize("keep_best", [1, 3])
 def test_of_a_search_the_best_stay(keep_best: int, tmp_path: Path) -> None:
     search = searched(tmp_path)
     assert [t.number for t in staying(search, keep_best)] == [4, 2, 1][:keep_best]
-    scaling = {**search.settings, "design": {"kind": "scaling"}}
-    assert staying(study("small", scaling, search.trials), keep_best) == []
+    assert staying(with_settings(search, design=SCALING), keep_best) == []
 
 
 def test_without_test_the_recommendation_ends_it(tmp_path: Path) -> None:
     dev = {"en": 5, "de": 5}
     record = confirmed({"control": [(dev, {}), (dev, {})]}, "control")
-    counts = {**record.facts["data"]["counts"], "test": {}}
-    facts = {**record.facts, "data": {**record.facts["data"], "counts": counts}}
-    record = record.model_copy(update={"facts": facts})
-    made = validate_study(record.settings, "the example")
+    record = with_facts(record, data={"counts": {**record.facts.data.counts, "test": {}}})
+    made = validate_study(record.settings.model_dump(mode="json"), "the example")
     assert "is complete: there is no test" in nothing_left(record, made)
     assert len(staying(record, 1)) == 1
 

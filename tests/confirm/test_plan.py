@@ -1,4 +1,4 @@
-"""What a confirmation will run: made from a search's record; and what is refused, in words."""
+"""The design of a confirmation comes from a search's record; refusals say why."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from tests.confirm.examples import study
 from tests.confirm.searches import made, searched
+from tests.records import with_facts
 from tuner.confirm.design import confirmation, fresh_seeds, planned_pairs, reference
 from tuner.confirm.power import detectable, seed_variance
 from tuner.errors import UserError
@@ -117,8 +118,7 @@ def test_the_external_reference_is_xtremes_recipe_in_english_alone(tmp_path: Pat
 
 def test_no_reference_without_english_to_train_on(tmp_path: Path) -> None:
     search = searched(tmp_path)
-    data = {**search.facts["data"], "counts": {"train": {"de": 640}}}
-    german = search.model_copy(update={"facts": {**search.facts, "data": data}})
+    german = with_facts(search, data={"counts": {"train": {"de": 640}}})
     with pytest.raises(UserError, match="trains on en, which is not a source language"):
         reference(german, tmp_path / "small", made(tmp_path))
 
@@ -139,5 +139,5 @@ def test_what_it_can_find_is_told_from_the_search(tmp_path: Path) -> None:
     more = detectable(search, made(tmp_path, seeds=20))
     assert found is not None and more is not None and found[1]
     assert 0 < more[0] < found[0] < 2
-    silent = {name: fact for name, fact in search.facts.items() if name != "overlap"}
-    assert detectable(search.model_copy(update={"facts": silent}), made(tmp_path)) is None
+    silent = with_facts(search, overlap={"rows": {}})
+    assert detectable(silent, made(tmp_path)) is None

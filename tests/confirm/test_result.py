@@ -9,6 +9,7 @@ import pytest
 
 from tests.confirm.arms import BETTER, CONTROL, two_arms
 from tests.confirm.examples import LANGUAGES, confirmed
+from tests.records import with_settings
 from tuner.confirm.result import Confirmed
 from tuner.confirm.sentences import sentences
 from tuner.errors import UserError
@@ -36,7 +37,7 @@ def test_means_differences_and_optimism_by_hand() -> None:
 
 
 def test_the_paired_interval_is_narrower_than_the_arms() -> None:
-    """What both get wrong on the same pairs is no difference."""
+    """An error that both arms make on the same pairs is not a difference."""
     result = Confirmed.of(two_arms())
     paired = result.best.against_control["sources"].estimate
     own = result.best.test["sources"]
@@ -104,7 +105,7 @@ def test_what_is_no_confirmation_is_refused() -> None:
     with pytest.raises(UserError, match="has not made a recommendation"):
         Confirmed.of(study.model_copy(update={"recommendation": None}))
     with pytest.raises(UserError, match="is not a confirmation"):
-        Confirmed.of(study.model_copy(update={"settings": {**study.settings, "design": None}}))
+        Confirmed.of(with_settings(study, design=None))
     other = study.recommendation.model_copy(update={"arm": "nobody"})  # type: ignore[union-attr]
     with pytest.raises(UserError, match="no arm of it"):
         Confirmed.of(study.model_copy(update={"recommendation": other}))

@@ -1,23 +1,24 @@
-"""What stands beside a search: its own data, its own encoder, its own reference."""
+"""Studies beside a search: its own data, its own encoder, its own reference."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests import records
 from tests.confirm.searches import begin, searched
 from tuner.confirm.design import confirmation, reference
 from tuner.confirm.same import check_own, check_same
 from tuner.errors import UserError
+from tuner.journal.facts import StudyFacts
 from tuner.journal.journal import read_history
 
 
-def facts(encoder: str = "e", **splits: str) -> dict[str, Any]:
+def facts(encoder: str = "e", **splits: str) -> StudyFacts:
     own = {"train": "a", "dev": "b", "test": "c"} | splits
     data = {"splits": own, "checksum": "".join(own.values())}
-    return {"data": data, "encoder": {"checksum": encoder}}
+    return records.facts(data=data, encoder={"checksum": encoder})
 
 
 def test_the_same_data_and_encoder() -> None:
@@ -34,14 +35,14 @@ def test_the_same_data_and_encoder() -> None:
         (facts(encoder="other", dev="cut"), r"^the data \(dev\) and the encoder have changed"),
     ],
 )
-def test_what_has_changed_is_refused(found: dict[str, Any], problem: str) -> None:
+def test_what_has_changed_is_refused(found: StudyFacts, problem: str) -> None:
     with pytest.raises(UserError, match=problem):
         check_same(facts(), found)
 
 
 def test_a_journal_of_an_earlier_version_has_a_checksum_of_the_whole() -> None:
-    old = facts()
-    del old["data"]["splits"]
+    old = records.facts(data={"checksum": "abc"}, encoder={"checksum": "e"})
+    assert old.data.splits == {}
     check_same(old, facts())
     with pytest.raises(UserError, match=r"^the data \(train, dev, test\) has changed"):
         check_same(old, facts(dev="cut"))

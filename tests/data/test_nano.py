@@ -179,7 +179,7 @@ class TestCorpus:
                         assert where.setdefault(sentence, split) == split
 
     def test_the_corpus_is_the_one_that_was_measured(self) -> None:
-        """Where it changes on purpose, the figures in docs/nano.md are to be measured again."""
+        """If it changes on purpose, measure the figures in docs/nano.md again."""
         text = "\n".join(
             f"{language}\t{row.id}\t{row.sentence1}\t{row.sentence2}\t{row.label}"
             for split in SPLITS
@@ -292,7 +292,7 @@ def whole(batch: Batch) -> list[list[tuple[int, int]]]:
 
 
 def read(maker: PairMaker, batch: Batch) -> list[tuple[Meaning, Meaning]]:
-    """What the two sentences of every pair mean."""
+    """Return the meanings of the two sentences of every pair."""
     word_of = {i: word for word, i in maker.ids.items()}
     pairs = []
     for row, types in zip(whole(batch), batch.token_type_ids.tolist(), strict=True):

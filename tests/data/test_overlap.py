@@ -1,8 +1,7 @@
-"""Which pairs share sentences: by hand, against scipy's components, and on real text."""
+"""Pairs that share sentences: by hand, against scipy's components, and on real text."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
 from tuner.errors import UserError
 from tuner.journal.arrays import ints_as_text
+from tuner.journal.facts import OverlapFacts
 from tuner.model.encoder import load_tokenizer
 from tuner.study.data import DirectoryData, NanoData
 from tuner.study.parts import EncoderConfig
@@ -64,7 +64,7 @@ def test_components_and_counts_computed_by_hand() -> None:
     overlap = Overlap.of(MADE)
     assert overlap.components["dev"].tolist() == [0, 0, 1, 2, 0]
     assert overlap.components["test"].tolist() == [0, 1]
-    assert overlap.counts == {
+    assert {split: counts.model_dump() for split, counts in overlap.counts.items()} == {
         "train": {"ids": 6, "shared": {"dev": 3, "test": 1}},
         "dev": {
             "ids": 5,
@@ -150,7 +150,7 @@ def test_strict_splits_share_nothing_and_lose_nothing_else(
     except UserError:
         return
     left = Overlap.of(strict)
-    assert all(not any(counts["shared"].values()) for counts in left.counts.values())
+    assert all(not any(counts.shared.values()) for counts in left.counts.values())
     assert strict.rows["test"] == corpus.rows["test"]
 
     def texts(rows: dict[str, dict[str, Row]], ids: set[str] | None = None) -> set[str]:
@@ -229,7 +229,7 @@ def test_strict_refuses_what_leaves_nothing(splits: dict[str, Texts], problem: s
 
 
 def test_a_reader_of_the_journal_finds_the_components_of_any_set() -> None:
-    facts = json.loads(json.dumps({"overlap": Overlap.of(MADE).facts}))
+    facts = OverlapFacts.model_validate_json(Overlap.of(MADE).facts.model_dump_json())
     assert components_of(facts, "dev", "en", "en").tolist() == [0, 0, 1, 2, 0]
     assert components_of(facts, "dev", "de", "de").tolist() == [0, 1, 0]
     assert components_of(facts, "dev", "de", "en").tolist() == [0, 1, 0]
@@ -239,11 +239,10 @@ def test_a_reader_of_the_journal_finds_the_components_of_any_set() -> None:
 
 
 def test_a_record_that_does_not_say() -> None:
-    facts: Any = {"overlap": Overlap.of(MADE).facts}
-    rows = facts["overlap"]["rows"]["dev"]
-    damaged: list[Any] = [{}, {"overlap": None}, {"overlap": {"rows": {"dev": []}}}]
-    for change in ({"components": "?"}, {"components": ints_as_text(np.arange(9))}, {"clean": 3}):
-        damaged.append({"overlap": {"rows": {"dev": rows | change}}})
+    rows = Overlap.of(MADE).facts.rows["dev"]
+    damaged = [OverlapFacts()]
+    for change in ({"components": "?"}, {"components": ints_as_text(np.arange(9))}, {"clean": {}}):
+        damaged.append(OverlapFacts(rows={"dev": rows.model_copy(update=change)}))
     for each in damaged:
         with pytest.raises(UserError, match="does not say which dev pairs of en and en"):
             components_of(each, "dev", "en", "en")
@@ -260,7 +259,7 @@ def test_the_order_is_that_of_the_tokenised_rows() -> None:
     corpus = replace(whole, rows={"dev": dev})
     tokenizer = load_tokenizer(EncoderConfig(name="nano", max_length=32))
     tokens = tokenise(corpus, tokenizer, 32)
-    facts = {"overlap": Overlap.of(corpus).facts}
+    facts = Overlap.of(corpus).facts
     rows = tokens.rows("dev", ["en", "ja"])
     components = components_of(facts, "dev", "en", "ja")
     assert len(components) == len(rows) < 500
@@ -282,19 +281,20 @@ def test_the_order_is_that_of_the_tokenised_rows() -> None:
 def test_nano_shares_nothing_between_splits() -> None:
     corpus = load_corpus(NanoData(source="nano"), ["en", "zh"], ["en"])
     counts = Overlap.of(corpus).counts
-    assert [counts["dev"][key] for key in ("ids", "components", "effective_ids")] == [500, 250, 250]
-    assert all(not any(of_split["shared"].values()) for of_split in counts.values())
+    dev = counts["dev"]
+    assert (dev.ids, dev.components, dev.effective_ids) == (500, 250, 250)
+    assert all(not any(of_split.shared.values()) for of_split in counts.values())
     assert set(nano.LANGUAGES) > set(corpus.languages)
 
 
 def test_the_official_sets_overlap(pawsx_dir: Path) -> None:
-    """Of the 2,000 test pairs about 880 are effective by English alone."""
+    """About 880 of the 2,000 test pairs are effective by English alone."""
     data = DirectoryData(source="directory", path=pawsx_dir / "x-final")
     english = Overlap.of(load_corpus(data, ["en"], [])).counts["test"]
-    assert english["components"] == 1238 and round(english["effective_ids"]) == 877
+    assert english.components == 1238 and round(english.effective_ids or 0) == 877
     corpus = load_corpus(data, ["en", "de", "es", "fr", "ja", "ko", "zh"], [])
     counts = Overlap.of(corpus).counts
-    assert counts["dev"]["shared"] == {"test": 1320} and counts["test"]["components"] == 1168
+    assert counts["dev"].shared == {"test": 1320} and counts["test"].components == 1168
 
 
 @pytest.mark.takes_long("as many sentences as PAWS-X has in seven languages: 700,000")
@@ -308,5 +308,5 @@ def test_the_whole_of_pawsx_takes_seconds(within: Within) -> None:
     corpus = corpus_of(train=train, dev=few, test=few)
     with within(10):  # 2 on an idle machine
         counts = Overlap.of(corpus).counts
-    assert counts["train"]["shared"]["dev"] == 2001, "2,000 and one that shares a first sentence"
-    assert counts["dev"]["components"] == 667
+    assert counts["train"].shared["dev"] == 2001, "2,000 and one that shares a first sentence"
+    assert counts["dev"].components == 667

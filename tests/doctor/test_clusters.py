@@ -163,7 +163,7 @@ def test_a_plan_fits_the_cluster(cluster: Cluster, tuner: Tuner) -> None:
 
 
 def test_from_elsewhere_by_its_address(cluster: Cluster, tmp_path: Path) -> None:
-    """As from another machine: nothing but the address and the token is known there."""
+    """Another machine knows nothing but the address and the token."""
     prices = tmp_path / "mine.yaml"
     prices.write_text("{currency: EUR, as_of: 2026-11, per_hour: {head: 0.5}}")
     storage = ["--set", f"storage={cluster.storage}", "--address", cluster.dashboard]

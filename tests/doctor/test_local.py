@@ -1,4 +1,4 @@
-"""What the doctor says of a Ray on this machine, none of which is started."""
+"""The doctor's findings about a Ray on this machine, none of which is started."""
 
 from __future__ import annotations
 

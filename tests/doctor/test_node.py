@@ -1,10 +1,14 @@
-"""What a probe does on a node."""
+"""The work of a probe on a node."""
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from tuner.doctor.node import Probe
 
@@ -39,3 +43,32 @@ def test_facts_of_this_machine(tmp_path: Path) -> None:
     assert facts["scratch"]["total"] >= facts["scratch"]["free"] > 0
     assert facts["gpus"] == [] and json.dumps(facts)
     assert facts["host"] == os.uname().nodename
+
+
+SEND = """
+import sys
+from ray import cloudpickle
+from tuner.cluster import private
+from tuner.doctor import node
+for module in (node, private):
+    cloudpickle.register_pickle_by_value(module)
+sys.stdout.buffer.write(cloudpickle.dumps(node.Probe))
+"""
+TAKE = """
+import sys
+sys.modules["tuner"] = None
+from ray import cloudpickle
+probe = cloudpickle.load(sys.stdin.buffer)(None)
+print(probe.facts([], False)["scratch"]["path"])
+"""
+
+
+@pytest.mark.integration
+def test_a_node_needs_no_package_of_ours(tmp_path: Path) -> None:
+    """The modules that `tuner.doctor.examine` sends by value are all that a probe needs."""
+    sent = subprocess.run([sys.executable, "-c", SEND], check=True, capture_output=True).stdout
+    environment = os.environ | {"RAY_TMPDIR": str(tmp_path)}
+    took = subprocess.run(
+        [sys.executable, "-P", "-c", TAKE], input=sent, env=environment, capture_output=True
+    )
+    assert took.stdout.decode().strip() == str(tmp_path), took.stderr.decode()

@@ -1,4 +1,4 @@
-"""What the doctor says of a study from its settings and files: resources, memory, disk, inputs."""
+"""The doctor's findings about a study's settings and files: resources, memory, disk, inputs."""
 
 from __future__ import annotations
 

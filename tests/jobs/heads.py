@@ -83,7 +83,7 @@ class RayHead:
         self._process.wait()
 
     def _answers(self) -> bool:
-        """Whether the job API does, and its agent is there."""
+        """Return whether the job API answers and its agent is there."""
         try:
             urlopen(f"{self.address}/api/jobs/none", timeout=5).close()
         except HTTPError as error:

@@ -94,7 +94,7 @@ def test_what_speaks_another_language(dashboard: Dashboard) -> None:
 def test_a_head_whose_agent_has_not_started(
     dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where another Ray on its machine holds the agent's port."""
+    """Another Ray on the head's machine holds the agent's port."""
     monkeypatch.setenv("RAY_AUTH_TOKEN", "the-token")
     said = b"Traceback\nException: No available agent to submit job, please try again later.\n"
     dashboard.pages["/api/jobs/"] = (500, said, {})
@@ -125,7 +125,7 @@ def test_a_token_is_not_sent_on(dashboard: Dashboard, monkeypatch: pytest.Monkey
 
 
 def test_where_a_token_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As Ray: the variable, then the file that is named, then the one at home."""
+    """Ray's order: the variable, then the file that is named, then the one at home."""
     assert find_token() is None
     home = tmp_path / "home" / ".ray" / "auth_token"
     home.parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What is sent of an environment's credentials: what a study needs, beside the job, not in it."""
+"""Credentials that are sent from an environment: those a study needs, beside the job, not in it."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_it_is_shown_until_it_has_begun_again(monkeypatch: pytest.MonkeyPatch) -
 def test_whatever_ends_the_view_leaves_the_study(
     number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As Ctrl-C does: the job that shows it is stopped, and the user told how to come back."""
+    """Ctrl-C stops the job that shows it, and the user is told how to come back."""
 
     async def log(head: Head, id: str) -> AsyncIterator[str]:
         yield "trial 000 started"

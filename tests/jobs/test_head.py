@@ -91,7 +91,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 def read_until(process: subprocess.Popen[str], pattern: str) -> str:
-    """What was printed up to a line like this, as it came."""
+    """Return what was printed up to a line like this, as it came."""
     printed = ""
     assert process.stdout is not None
     for line in process.stdout:
@@ -176,7 +176,7 @@ def test_secrets_are_nowhere(
     assert "sent only to the driver and kept only in memory: AWS_ACCESS_KEY_ID" in said
     study = record(bucket, "smoke")
     assert study.state == "completed" and len(study.trials) == 4
-    assert re.fullmatch(r"[0-9a-f]{40}\+?", study.facts["environment"]["commit"])
+    assert re.fullmatch(r"[0-9a-f]{40}\+?", study.facts.environment.commit or "")
 
     code, looked = finish(tuner("status", "smoke", "--address", head.address, "--json", **planted))
     assert code == 0 and json.loads(looked)["state"] == "completed", looked
@@ -234,7 +234,7 @@ def test_detached_attached_stopped_resumed(
 
 
 def test_plain_ray_job_submit(head: RayHead, storage: Path) -> None:
-    """As it is documented: the checkout as the working folder."""
+    """The documented way: the checkout is the working folder."""
     variables = {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "600"}
     command = [
         *(str(BIN / "ray"), "job", "submit", "--address", head.address, "--working-dir", "."),

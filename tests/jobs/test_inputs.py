@@ -46,7 +46,7 @@ def settings(staged: Staged) -> Any:
 
 
 def arrived(staged: Staged, home: Path, folder: str = "job") -> None:
-    """What a job does before its own command, where its package was unpacked."""
+    """Do what a job does before its own command, where its package was unpacked."""
     job = home / folder
     for name, content in staged.contents.items():
         path = job / name

@@ -19,7 +19,7 @@ LOG = f"INFO pip.py: installing\n{api.ENTRY}tuner-1: exec python -m tuner\n{OWN}
 
 
 def followed(serve: Callable[[web.Request, int], Awaitable[Any]], ends_after: int) -> str:
-    """What comes of a log whose n-th request `serve` answers, of a job that ends after so many."""
+    """Return the pieces of a log whose n-th request `serve` answers; the job ends after so many."""
     asked = 0
 
     async def tail(request: web.Request) -> Any:

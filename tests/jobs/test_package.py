@@ -1,4 +1,4 @@
-"""What leaves this machine: our code and no more, under a limit that is told before the upload."""
+"""The files that leave this machine: our code and no more, under a limit told before the upload."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from tests.examples import SETTINGS
+from tests.records import facts
 from tuner import timing
 from tuner.journal.events import (
     AttemptFailed,
@@ -43,14 +44,6 @@ from tuner.study.trial import TrialConfig
 from tuner.terminal.summary import Summary
 
 CONFIG = TrialConfig()
-FACTS = {
-    "claim": "zero-shot",
-    "objective": "dev accuracy",
-    "majority_accuracy": 0.5,
-    "environment": {"platform": "here"},
-    "data": {"checksum": "a"},
-    "encoder": {"checksum": "b"},
-}
 STUDY = validate_study({**SETTINGS, "storage": "/kept"}, "the test")
 
 
@@ -88,7 +81,7 @@ def events() -> list[Event]:
             name="small",
             id="a",
             settings=STUDY.model_dump(mode="json"),
-            facts=FACTS,
+            facts=facts(environment={"platform": "here"}),
             rungs=(100, 900),
         ),
         DriverStarted(time=t),
@@ -190,7 +183,7 @@ def whole_but(place: int, step: float) -> list[float]:
 
 
 def test_a_clock_that_is_set_back_costs_the_interval_in_which_it_was() -> None:
-    """What comes after lasts as long as it did."""
+    """Later intervals last as long as they did."""
     for place in range(2, len(EVENTS)):
         if place == SECOND:
             continue

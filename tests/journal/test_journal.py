@@ -19,7 +19,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.search.examples import FACTS, create, run
+from tests.records import FACTS, facts
+from tests.search.examples import create, run
 from tuner import __version__
 from tuner.blocks import Words
 from tuner.errors import StorageFull, UserError
@@ -64,13 +65,12 @@ def begun(study: StudyConfig, make: Make) -> Path:
 def test_a_study_begins_whatever_is_known_of_its_translation(
     study: StudyConfig, known: bool | None
 ) -> None:
-    data = {**FACTS["data"], "machine_translated": known}
     created = StudyCreated(
         time=1.0,
         name=study.name,
         id="abc",
         settings=study.model_dump(mode="json"),
-        facts={**FACTS, "data": data},
+        facts=facts(data={"machine_translated": known}),
         rungs=study.rungs,
     )
     with Journal.create(study.folder, created):
@@ -302,7 +302,7 @@ def test_a_full_disk_costs_the_last_record_alone(small_disk: Callable[[str, str]
             except StorageFull as error:
                 assert str(folder) in str(error)
             settings = read_history(folder).record().settings
-            assert len(settings["tracking"]["experiment"]) == 1000
+            assert len(settings.tracking.experiment) == 1000
             Path("ballast").unlink()
             journal.append(DriverStarted(time=2))
         count = len((folder / "journal.jsonl").read_bytes().splitlines())
@@ -364,7 +364,7 @@ def test_what_no_driver_wrote_is_told(study: StudyConfig, record: bytes, told: s
 
 
 def test_a_sound_last_record_that_is_not_understood_is_no_torn_one(study: StudyConfig) -> None:
-    """As of a newer version: it is not cut off."""
+    """A record of a newer version is not cut off."""
     with create(study):
         pass
     path = study.folder / FILE

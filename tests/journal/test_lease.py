@@ -49,7 +49,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Shown:
-    """What a user would see."""
+    """The messages that a user would see."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -101,7 +101,7 @@ def test_a_lease_is_renewed_and_given_back(tmp_path: Path) -> None:
 
 
 def test_one_that_died_elsewhere_is_waited_for(tmp_path: Path, clock: Clock) -> None:
-    """As long as it is valid, visibly; not at all where it is older."""
+    """A valid lease is waited for, visibly; an older one is not."""
     began = clock.now
     of_another(tmp_path, seconds_ago=2600)
     shown = Shown()
@@ -138,7 +138,7 @@ def test_one_that_is_renewed_while_it_is_waited_for_is_alive(tmp_path: Path) -> 
 
 
 def test_one_of_a_process_of_this_machine_that_is_gone_is_free_at_once(tmp_path: Path) -> None:
-    """As after a SIGKILL: nobody waits for a minute."""
+    """Nobody waits for a minute after a SIGKILL."""
     code = (
         "import os, sys, pathlib\n"
         "from tuner.journal.lease import Lease\n"

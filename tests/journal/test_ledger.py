@@ -1,4 +1,4 @@
-"""What was spent, by hand; and budgets that are kept whatever the order of events."""
+"""The spending of a study, by hand; budgets are kept whatever the order of events."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.examples import SETTINGS
+from tests.records import facts
 from tuner.errors import UserError
 from tuner.journal.events import (
     AttemptFailed,
@@ -45,7 +46,7 @@ def told(study: StudyConfig, *events: Event) -> StudyRecord:
         name=study.name,
         id="abc",
         settings=study.model_dump(mode="json"),
-        facts={},
+        facts=facts(),
         rungs=study.rungs,
     )
     return History([created, *events]).record()

@@ -33,7 +33,7 @@ class Machines:
     call = check_call
 
     def check_output(self, command: list[str], **_: Any) -> bytes:
-        """What is only asked; nothing runs there yet."""
+        """Answer a command that only asks; nothing runs there yet."""
         asked = _readable(command)
         answer = next((answer for part, answer in _ANSWERS.items() if part in asked), "")
         return answer.encode()

@@ -34,7 +34,7 @@ class Nodes:
 
 @dataclass(frozen=True)
 class Cluster:
-    """What the rules look at."""
+    """The parts of a manifest that the rules look at."""
 
     head: Nodes
     workers: tuple[Nodes, ...]

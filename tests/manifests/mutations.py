@@ -27,7 +27,7 @@ def start_params(spec: Any) -> Any:
 
 
 def containers(spec: Any) -> list[Any]:
-    """Of the head and of the worker groups, Ray's."""
+    """Return Ray's containers of the head and of the worker groups."""
     groups = [spec["headGroupSpec"], *spec["workerGroupSpecs"]]
     return [group["template"]["spec"]["containers"][0] for group in groups]
 

@@ -32,7 +32,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shell(home: Path, tmp_path: Path) -> Shell:
-    """As Ray's ssh sessions are: bash, with OMP_NUM_THREADS=1."""
+    """Run a command as Ray's ssh sessions do: bash, with OMP_NUM_THREADS=1."""
     programs = tmp_path / "programs"
     programs.mkdir()
     for name, script in STAND_INS.items():

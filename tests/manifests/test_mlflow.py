@@ -28,7 +28,7 @@ NAME, PASSWORD = "mlflow.example.org", "of this test alone"
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """Where serve.sh serves, on a database of SQLite instead of PostgreSQL."""
+    """The port at which serve.sh serves, on a database of SQLite instead of PostgreSQL."""
     folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
     environment = {
         **{name: value for name, value in os.environ.items() if "MLFLOW" not in name},
@@ -75,7 +75,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 def status(
     port: int, host: str = NAME, login: str | None = None, origin: str | None = None
 ) -> int | None:
-    """What the server answers to who asks for an experiment to be made; None: nothing yet."""
+    """Return the status of the answer to a request for an experiment; None: no answer yet."""
     headers = {"Host": host, "Content-Type": "application/json"}
     if login:
         headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"

@@ -48,7 +48,7 @@ class AtOnce:
 
 
 def hosts_asked(tmp_path: Path) -> list[int]:
-    """How many hosts are taken, at each look of the autoscaler; trials come at the third."""
+    """Return how many hosts are taken at each look of the autoscaler; trials come at the third."""
     manifest = load("on-prem.yaml")
     manifest["auth"].pop("ssh_private_key")
     manifest["file_mounts"] = {}
@@ -106,5 +106,5 @@ def test_hosts_join_also_for_trials_that_come_later(tmp_path: Path) -> None:
 
 @leaves_files_open
 def test_without_that_ray_forgets_its_head(tmp_path: Path) -> None:
-    """Where this fails, Ray has been mended: take the command out of on-prem.yaml."""
+    """If this fails, Ray has been mended: take the command out of on-prem.yaml."""
     assert hosts_asked(tmp_path) == [0, 0, 0, 0, 0]

@@ -55,14 +55,14 @@ def _as_a_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def prepared(manifest: Manifest) -> Manifest:
-    """As `ray up` makes it whole, with its own check of the result."""
+    """The configuration as `ray up` completes it, with its own check of the result."""
     config: Manifest = prepare_config(copy.deepcopy(manifest))
     validate_config(config)
     return config
 
 
 def autoscaling(name: str) -> AutoscalingConfig:
-    """What the autoscaler goes by."""
+    """Return the configuration that the autoscaler goes by."""
     manifest = copy.deepcopy(load(name))
     if "kind" in manifest:
         spec = manifest["spec"].get("rayClusterSpec", manifest["spec"])
@@ -115,7 +115,7 @@ def test_what_the_autoscaler_understands(name: str) -> None:
 
 
 def launched(name: str, trials: int, available: dict[str, float]) -> dict[str, int]:
-    """What the autoscaler launches for so many trials, each with a GPU and a CPU of its own."""
+    """Return what the autoscaler launches for so many trials, each with its own GPU and CPU."""
     config = autoscaling(name)
     request = SchedulingRequest(
         disable_launch_config_check=True,

@@ -65,7 +65,7 @@ class NoAliases(yaml.SafeDumper):
 
 @pytest.mark.parametrize("name", FILES)
 def test_what_a_user_edits_is_one_block_at_the_top(name: str) -> None:
-    """What may differ between users is given there, and referred to everywhere else."""
+    """Values that may differ between users are given there, and referred to everywhere else."""
     text = (FOLDER / name).read_text(encoding="utf-8")
     before, _, rest = text.partition("# ---- Edit this block")
     block, _, after = rest.partition("\n# -----")

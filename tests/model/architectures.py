@@ -160,7 +160,7 @@ def saved(name: str, folder: Path) -> PretrainedConfig:
 
 
 def tokenizer(types: bool, padded_with_1: bool = False) -> PreTrainedTokenizerFast:
-    """Of words w0, w1, ... alone; pairs are joined as BERT's are."""
+    """Return a tokenizer of words w0, w1, ... alone; pairs are joined as BERT's are."""
     specials = [SPECIALS[1], SPECIALS[0], *SPECIALS[2:]] if padded_with_1 else SPECIALS
     words = [*specials, *(f"w{number}" for number in range(VOCABULARY - len(SPECIALS)))]
     fast = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, "[UNK]"))

@@ -34,9 +34,10 @@ from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import quiet
 from tuner.model.one_language import language_numbers
 from tuner.model.packing import PACKABLE, Block
-from tuner.run.prepare import Inputs, prepare
+from tuner.run.prepare import prepare
 from tuner.study import StudyConfig
 from tuner.study.trial import HeadConfig
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import train
 
 pytestmark = pytest.mark.slow
@@ -44,7 +45,7 @@ pytestmark = pytest.mark.slow
 DOCS = Path(__file__).parents[2] / "docs" / "encoders.md"
 TOLERANCE = 1e-10
 NUMBERS = re.compile(r": off by \S+$")
-"""What of a reason depends on the weights."""
+"""The part of a reason that depends on the weights."""
 OWN_POOLER = {
     *("albert", "albert, inner_group_num 2", "bert", "ernie", "megatron-bert", "nomic_bert"),
     *("rembert", "squeezebert"),
@@ -64,7 +65,7 @@ def _no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rows() -> dict[str, tuple[str, str]]:
-    """What the docs say: by name, what becomes of it, and why or what else."""
+    """Return the docs' verdicts: by name, what becomes of it, and why or what else."""
     found = {}
     for line in DOCS.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -105,10 +106,10 @@ def test_what_the_docs_say_is_so(
     _train(study, inputs)
 
 
-def _prepared(study: StudyConfig) -> tuple[Inputs | None, str]:
-    """What trials are made from; or None, and the reason without what is this encoder's own."""
+def _prepared(study: StudyConfig) -> tuple[TrialInputs | None, str]:
+    """Return what trials are made from, or None and the reason, without this encoder's details."""
     try:
-        return prepare(study, Told()), ""
+        return prepare(study, Told()).inputs, ""
     except UserError as error:
         problem = error.problem.replace(repr(study.encoder.name), "it")
         found = re.search(r"(?:trained here|be fused|encoder-only one): (.*)", problem)
@@ -116,7 +117,7 @@ def _prepared(study: StudyConfig) -> tuple[Inputs | None, str]:
 
 
 @torch.no_grad()
-def _compare(name: str, inputs: Inputs, folder: Path, all_layers: bool) -> None:
+def _compare(name: str, inputs: TrialInputs, folder: Path, all_layers: bool) -> None:
     """Ours on blocks beside transformers' own on single pairs, in float64."""
     config = next(iter(study_of(folder, {"source": "nano"}).corner_configs()))
     ours = PairClassifier(inputs.encoder, config.fusion, HeadConfig()).double().eval()
@@ -181,7 +182,7 @@ def _alone(block: Block, kept: Tensor) -> Iterator[Block]:
 
 
 def _given(model: PreTrainedModel, block: Block) -> dict[str, Tensor]:
-    """What transformers' documentation says that the model is called with."""
+    """Return the arguments that transformers' documentation gives the model."""
     given = {"input_ids": block.input_ids, "attention_mask": block.attention_mask}
     kind = model.config.model_type
     if block.token_type_ids is not None and kind != "distilbert":
@@ -202,11 +203,10 @@ def _equal(found: Tensor, expected: Tensor) -> None:
     )
 
 
-def _train(study: StudyConfig, inputs: Inputs) -> None:
+def _train(study: StudyConfig, inputs: TrialInputs) -> None:
     """Two steps, and an evaluation."""
     (config, *_) = study.corner_configs()
-    parts = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
-    *_, last = train(config, (16,), *parts, noise_pairs=8)
+    *_, last = train(config, (16,), inputs, torch.device("cpu"), noise_pairs=8)
     assert isinstance(last, Evaluation)
     assert last.pairs_seen == 16
     assert torch.isfinite(torch.tensor(last.train_loss))

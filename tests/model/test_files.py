@@ -1,4 +1,4 @@
-"""What people have in an encoder's folder: refused with a reason, and a remedy that works."""
+"""Files in people's encoder folders: refused with a reason, and a remedy that works."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def at(folder: Path) -> EncoderConfig:
 
 
 def refused(folder: Path, words: str) -> UserError:
-    """What is said of a folder from its files alone, and again when it is loaded."""
+    """Return the message about a folder from its files alone, and again when it is loaded."""
     study = validate_study({**STUDY, "encoder": {"name": str(folder), "max_length": 20}}, "here")
     with pytest.raises(UserError, match=words) as early:
         check_encoder(study)

@@ -130,7 +130,7 @@ def test_each_pair_goes_through_the_adapters_of_its_language(
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"default_language": "en_XX"}))
     asked = study(tmp_path, data(tmp_path))
-    inputs = prepare(asked, Told())
+    inputs = prepare(asked, Told()).inputs
     assert inputs.corpus.language_ids == (0, 1)
     model = PairClassifier(inputs.encoder, FusionConfig(), HeadConfig()).double().eval()
     theirs = XmodModel.from_pretrained(tmp_path).double().eval()
@@ -148,8 +148,7 @@ def test_each_pair_goes_through_the_adapters_of_its_language(
         torch.testing.assert_close(found[pair, :length], own, rtol=0, atol=1e-12)
         assert torch.allclose(own, english) == (at[pair] == 0)
     (trial, *_) = asked.corner_configs()
-    parts = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
-    *_, last = train(trial, (16,), *parts, noise_pairs=8)
+    *_, last = train(trial, (16,), inputs, torch.device("cpu"), noise_pairs=8)
     assert set(last.noise) == {"monolingual"}
 
 
@@ -160,7 +159,7 @@ def test_test_has_no_pair_of_two_languages(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     logging.disable_progress_bar()
     saved("bert", tmp_path)
-    inputs = prepare(study(tmp_path, data(tmp_path)), Told())
+    inputs = prepare(study(tmp_path, data(tmp_path)), Told()).inputs
 
     as_test = replace(inputs.corpus, splits={"test": inputs.corpus.splits["dev"]})
     names = [each.name for each in crossed(as_test)]

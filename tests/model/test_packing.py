@@ -16,7 +16,7 @@ from tuner.study.trial import FusionConfig, HeadConfig
 
 ARCHITECTURES = ("bert", "xlm-roberta", "distilbert", "deberta-v2")
 LENGTHS = ((9, 9, 7), (5,), (4, 3, 3, 3))
-"""Of the pairs of three blocks."""
+"""Lengths of the pairs of three blocks."""
 
 
 def padded(lengths: tuple[int, ...], encoder: PretrainedEncoder) -> Block:

@@ -27,8 +27,9 @@ from tuner.model.encoder import PretrainedEncoder, load_encoder
 from tuner.model.packing import BlockEncoder
 from tuner.model.vocabulary import cut
 from tuner.run import prepare as prepare_module
-from tuner.run.prepare import Inputs, prepare
+from tuner.run.prepare import prepare
 from tuner.study.trial import HeadConfig
+from tuner.training.inputs import TrialInputs
 
 MIXES = "depends on the padding or on the pairs beside it"
 
@@ -51,9 +52,9 @@ def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "check_architecture", lambda config, name: None)
 
 
-def prepared(name: str, folder: Path, pairs: dict[str, Any], **trial: Any) -> Inputs:
+def prepared(name: str, folder: Path, pairs: dict[str, Any], **trial: Any) -> TrialInputs:
     saved(name, folder)
-    return prepare(study(folder, pairs, **trial), Told())
+    return prepare(study(folder, pairs, **trial), Told()).inputs
 
 
 @pytest.mark.usefixtures("unchecked")
@@ -103,7 +104,7 @@ def test_layers_that_are_numbered_otherwise_are_not_fused(
 
 
 def test_a_bare_pooler_has_its_tanh(tmp_path: Path, pairs: dict[str, Any]) -> None:
-    """As in ALBERT's own classifier."""
+    """ALBERT's own classifier does so."""
     inputs = prepared("albert", tmp_path, pairs)
     ours = _classifier(inputs)
     theirs = AlbertForSequenceClassification.from_pretrained(tmp_path).double().eval()
@@ -200,7 +201,7 @@ def moved(monkeypatch: pytest.MonkeyPatch, by: float) -> None:
 def test_rounding_through_float32_is_not_mixing(
     tmp_path: Path, pairs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in ModernBERT's rotation, ESM and EuroBERT's norms, also when they are run in float64."""
+    """ModernBERT's rotation, ESM and EuroBERT's norms do so, also when they are run in float64."""
     moved(monkeypatch, 1e-7)
     prepared("distilbert", tmp_path, pairs)
 
@@ -266,12 +267,12 @@ def test_what_cannot_be_run_is_told(
 def test_token_types_beyond_the_encoders_are_left_out(
     tmp_path: Path, pairs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As klue/roberta-base has it: BERT's tokenizer, and one type of tokens."""
+    """klue/roberta-base is like this: BERT's tokenizer, and one type of tokens."""
     monkeypatch.setitem(ARCHITECTURES, "one type", ("bert", {"type_vocab_size": 1}))
     saved("one type", tmp_path)
     tokenizer(types=True).save_pretrained(tmp_path)
     told = Told()
-    inputs = prepare(study(tmp_path, pairs), told)
+    inputs = prepare(study(tmp_path, pairs), told).inputs
     assert inputs.corpus.template.types is None
     assert any("only one type: the sentences are not numbered" in line for line in told.lines)
 
@@ -293,7 +294,7 @@ def test_special_tokens_and_tables_survive_the_cut(
 ) -> None:
     """Ids above the corpus's own, a mask that is looked for, a table in two forms."""
     saved(name, tmp_path)
-    inputs = prepare(study(tmp_path, pairs), Told())
+    inputs = prepare(study(tmp_path, pairs), Told()).inputs
     kept = inputs.encoder.kept_tokens
     assert kept is not None and len(kept) < 70
     whole = load_encoder(study(tmp_path, pairs).encoder)
@@ -305,7 +306,7 @@ def test_special_tokens_and_tables_survive_the_cut(
     assert {len(array) for array in tables if array.ndim == 2} == {len(kept)}
 
 
-def _classifier(inputs: Inputs) -> PairClassifier:
+def _classifier(inputs: TrialInputs) -> PairClassifier:
     config = study(Path("encoder"), {"source": "nano"}).corner_configs()
     model = PairClassifier(inputs.encoder, next(iter(config)).fusion, HeadConfig())
     torch.nn.init.normal_(model.head.weight)

@@ -1,4 +1,4 @@
-"""What is read of encoders without loading them, beside what loading them gives."""
+"""Facts read of encoders without loading them, beside those that loading gives."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_it_is_the_shape_of_what_is_loaded(
 
 
 def test_heads_of_other_tasks_do_not_count(tmp_path: Path) -> None:
-    """As in mBERT's own files."""
+    """The tokenizer of mBERT's own files."""
     model = BertForPreTraining(BertConfig(**SIZES, max_position_embeddings=20))
     model.save_pretrained(tmp_path)
     found = describe_encoder(EncoderConfig(name=str(tmp_path), max_length=20))

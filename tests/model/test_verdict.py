@@ -113,7 +113,7 @@ def test_plan_and_doctor_say_what_trying_has_shown(tmp_path: Path, pairs: dict[s
     weights["embeddings.word_embeddings.weight"][0] = 0
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     check_encoder(asked)
-    assert prepare(asked, Told()).encoder.num_layers == 2
+    assert prepare(asked, Told()).inputs.encoder.num_layers == 2
 
 
 def test_a_plan_knows_it_without_torch(tmp_path: Path, pairs: dict[str, Any]) -> None:

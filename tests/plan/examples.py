@@ -1,4 +1,4 @@
-"""What several tests of this room need."""
+"""Helpers that several tests of this room share."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.records import facts
 from tuner.journal.records import Attempt, Evaluation, NodeSpan, StudyRecord, TrialRecord
 from tuner.plan.pace import BETWEEN_SECONDS, Observation, Pace, recorded_pace
 from tuner.study import StudyConfig
@@ -95,7 +96,7 @@ def record(study: StudyConfig) -> Make:
             id="x",
             created=1000.0,
             settings=study.model_dump(mode="json") | changes,
-            facts={"environment": {"platform": platform}},
+            facts=facts(environment={"platform": platform}),
             rungs=(100,),
             state="completed",
             trials=(trial(0, 1007.0, 1010.0), trial(1, 1007.5, 1012.0), trial(2, 1010.25, 1013.0)),
@@ -116,7 +117,7 @@ def test_earlier_studies_tell(study: StudyConfig, record: Make) -> None:
 
 
 def test_checkpoints_are_part_of_what_a_trial_takes(study: StudyConfig, record: Make) -> None:
-    """Where each took 1.25 times as long as it trained and was evaluated."""
+    """Each took 1.25 times as long as it trained and was evaluated."""
     whole = record()
     slow = [
         trial.model_copy(update={"ended": 1.25 * trial.ended - 0.25 * trial.started})

@@ -29,6 +29,7 @@ from tuner.study.protocol import Protocol
 from tuner.study.trial import TrialConfig
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.checkpoint import Checkpoints
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import train
 
 PACE = Pace(1e-3, 8e-3, {"last": 1.0, "dlfa": 1.5}, 0.5, 7.0, 1.0, "recorded by earlier: 3 trials")
@@ -132,8 +133,8 @@ def test_the_files_of_a_trial_take_what_is_planned(
 
     monkeypatch.setattr(os, "replace", look_and_replace)
     checkpoints = Checkpoints(tmp_path, 1e9)
-    parts = (protocol, tokens, encoder, torch.device("cpu"), checkpoints)
-    for _ in train(config, [32, 64, 96, 128], *parts):
+    inputs = TrialInputs(protocol, tokens, encoder)
+    for _ in train(config, [32, 64, 96, 128], inputs, torch.device("cpu"), checkpoints):
         pass
     layered = changed(study, trial={"fusion.kind": "dlfa", "fusion.layer": 1})
     need = plan_study(layered, False, ConsoleProgress(Console(quiet=True))).disk
@@ -224,7 +225,7 @@ def test_the_datas_head_is_read(study: StudyConfig) -> None:
 
 @pytest.mark.integration
 def test_a_calibration_times_every_size_of_batch(study: StudyConfig) -> None:
-    """How near it comes to what training takes: benchmarks/plan.py."""
+    """benchmarks/plan.py measures how near it comes to the time of training."""
     alone = changed(study, resources={"max_concurrent_trials": 1})
     plan = plan_study(alone, True, ConsoleProgress(Console(quiet=True)))
     assert plan.time is not None and "measured now" in plan.time.source

@@ -53,7 +53,7 @@ def test_without_asha_every_second_is_accounted_for(study: StudyConfig) -> None:
 
 
 def test_the_noise_probe_takes_time_at_every_rung(study: StudyConfig) -> None:
-    """As training in batches of 8 on that many pairs of either kind: 2 s for 128, 4 s for 256."""
+    """It takes as long as training in batches of 8 on that many pairs: 2 s for 128, 4 s for 256."""
     probed = changed(study, diagnostics={"gradient_noise": True, "noise_pairs": 128})
     one = changed(probed, languages={"source": ["en"], "target": ["ja"]}, trial={}, space={})
     slow = replace(PACE, per_step=8 * 0.01)

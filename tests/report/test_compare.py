@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from tests.records import SCALING, facts, settings, with_facts
 from tuner.blocks import Grid
 from tuner.blocks.console import show
 from tuner.errors import UserError
@@ -25,9 +26,9 @@ from tuner.study.scores import Scores
 from tuner.study.trial import TrialConfig
 
 COMPONENTS = [0, 0, 1, 2]
-"""Of four dev pairs; all are clean in all languages."""
+"""Components of four dev pairs; all are clean in all languages."""
 A, B = [1, 0, 0, 1], [1, 1, 1, 1]
-"""Which of them two models classify right: differences by component .25, .25, 0 of a score."""
+"""Right answers of two models: differences by component .25, .25, 0 of a score."""
 Answers = Mapping[str, Sequence[int]]
 
 
@@ -73,22 +74,22 @@ def study(name: str, *trials: TrialRecord, **changed: Any) -> StudyRecord:
         name=name,
         id=name,
         created=0,
-        settings={
-            "languages": {"source": ["en"], "target": ["ja"]},
-            "protocol": {"kind": "zero_shot", "objective": "mean"},
-            "encoder": {"name": "tiny"},
-        }
-        | changed.get("settings", {}),
-        facts={
-            "claim": "zero-shot for ja; trained on en",
-            "objective": "mean dev accuracy on en",
-            "data": {"checksum": "d" * 64, "languages": ["en", "ja"], "machine_translated": False},
-            "encoder": {"checksum": "e" * 64, "seen": []},
-            "overlap": {
-                "rows": {"dev": {"components": ints_as_text(np.array(COMPONENTS)), "clean": clean}}
-            },
-        }
-        | changed.get("facts", {}),
+        settings=settings(
+            **{"languages": {"source": ["en"], "target": ["ja"]}} | changed.get("settings", {})
+        ),
+        facts=facts(
+            **{
+                "claim": "zero-shot for ja; trained on en",
+                "objective": "mean dev accuracy on en",
+                "data": {"languages": ["en", "ja"]},
+                "overlap": {
+                    "rows": {
+                        "dev": {"components": ints_as_text(np.array(COMPONENTS)), "clean": clean}
+                    }
+                },
+            }
+            | changed.get("facts", {})
+        ),
         rungs=(100,),
         state="completed",
         trials=trials,
@@ -184,7 +185,8 @@ def test_the_best_of_a_search_is_called_unconfirmed() -> None:
 
 
 def test_of_a_confirmation_its_recommended_arm_over_all_seeds() -> None:
-    design = {"kind": "confirm", "arms": [{}, {}]}
+    arms = [{"name": name, "settings": {}} for name in ("control", "trial 4")]
+    design = {"kind": "confirm", "study": "one", "arms": arms, "seeds": [1000, 1001]}
     trials = [
         trial(2 * seed + place, {"en": right}, arm=arm, seed=1000 + seed, optim_lr=lr)
         for seed in (0, 1)
@@ -197,20 +199,20 @@ def test_of_a_confirmation_its_recommended_arm_over_all_seeds() -> None:
     assert "recommended from 2 configurations" in side.chosen
     with pytest.raises(UserError, match=r"has not recommended(.|\n)*tuner|resume"):
         of_study(record.model_copy(update={"recommendation": None}))
-    scaling = study("two", *trials, settings={"design": {"kind": "scaling"}})
+    planned = study("two", *trials, settings={"design": SCALING})
     with pytest.raises(UserError, match="recommends none"):
-        of_study(scaling)
+        of_study(planned)
 
 
 def test_other_data_is_refused() -> None:
-    data = {"checksum": "f" * 64, "languages": ["en"], "machine_translated": False}
+    data = {"checksum": "f" * 64, "languages": ["en"]}
     record = study("two", trial(3, {"en": B, "ja": A}), facts={"data": data})
     with pytest.raises(UserError, match=r"two:3 has ffffffffffff \(en\)"):
         compare(of_trial("one", A), _trial("two:3", record, Path("two"), 3))
     rows = {"components": ints_as_text(np.array([0, 1, 2, 3]))}
     other = study("two", trial(3, {"en": B, "ja": A}))
-    of_dev = other.facts["overlap"]["rows"]["dev"] | rows
-    other.facts["overlap"] = {"rows": {"dev": of_dev}}
+    of_dev = other.facts.overlap.rows["dev"].model_dump() | rows
+    other = with_facts(other, overlap={"rows": {"dev": of_dev}})
     with pytest.raises(UserError, match="different dev pairs"):
         compare(of_trial("one", A), _trial("two:3", other, Path("two"), 3))
 
@@ -229,9 +231,9 @@ def test_what_is_no_side_is_refused(tmp_path: Path) -> None:
         _trial("one:3", record, Path("one"), 3)
     with pytest.raises(UserError, match="no trial of one has reached its full budget"):
         of_study(record)
-    old = study("old", trial(3, {"en": B, "ja": A}), facts={"encoder": {"checksum": "e" * 64}})
-    with pytest.raises(UserError, match=r"of old (.|\n)*older version"):
-        of_study(old)
+    old = study("old", trial(3, {"en": B, "ja": A}), facts={"overlap": {}})
+    with pytest.raises(UserError, match="the study's record does not say which dev pairs"):
+        compare(one, of_study(old))
     with pytest.raises(UserError, match="there is no study nothing"):
         side_of("nothing:3", str(tmp_path))
 
@@ -275,8 +277,9 @@ def test_a_mean_over_languages_is_the_mean_of_their_rows_and_told_once() -> None
         record = study(
             name, trial(3, {"en": A, "ja": ja, "zh": zh}), settings={"languages": languages}
         )
-        dev = record.facts["overlap"]["rows"]["dev"]
+        dev = record.facts.overlap.rows["dev"].model_dump()
         dev["clean"]["zh"] = dev["clean"]["en"]
+        record = with_facts(record, overlap={"rows": {"dev": dev}})
         sides.append(_trial(f"{name}:3", record, Path(name), 3))
     by_name = {row.name: row for row in compare(*sides, oracle=True).rows}
     assert list(by_name) == [

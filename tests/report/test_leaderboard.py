@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tests.records import facts, settings, with_facts
 from tuner.blocks import Words
 from tuner.blocks.console import show
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
@@ -59,12 +60,10 @@ def study() -> StudyRecord:
         name="small",
         id="x",
         created=0,
-        settings={"space": {"mix.cross_lingual": 0, "optim.lr": 0}},
-        facts={
-            "claim": "zero-shot for ja",
-            "objective": "mean dev accuracy on en",
-            "majority_accuracy": 0.55,
-        },
+        settings=settings(space={"mix.cross_lingual": 0.5, "optim.lr": 1e-3}),
+        facts=facts(
+            claim="zero-shot for ja", objective="mean dev accuracy on en", majority_accuracy=0.55
+        ),
         rungs=(100, 300, 900),
         state="completed",
         trials=(
@@ -89,7 +88,7 @@ def test_best_is_complete_and_labelled_unconfirmed(study: StudyRecord) -> None:
 def test_a_score_at_the_majority_class_is_called_what_it_is(
     study: StudyRecord, majority: float, nothing: bool
 ) -> None:
-    level = study.model_copy(update={"facts": {**study.facts, "majority_accuracy": majority}})
+    level = with_facts(study, majority_accuracy=majority)
     assert ("Nothing was learnt" in said(level)) is nothing
     best = level.best
     assert best is not None and level.collapsed(best) is nothing and level.learnt is not nothing

@@ -1,4 +1,4 @@
-"""What comes after a search: a confirmation, unless nothing was learnt."""
+"""The steps after a search: a confirmation, unless nothing was learnt."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.records import with_facts, with_settings
 from tests.report.page.studies import RUNGS, search
 from tuner.journal.records import StudyRecord
 from tuner.report.next_steps import next_steps
@@ -21,8 +22,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
 def at_the_majority_level(study: StudyRecord) -> StudyRecord:
     """The best trial scores what always giving the most frequent label scores."""
     assert study.best is not None and study.best.last is not None
-    facts = {**study.facts, "majority_accuracy": study.best.last.objective}
-    return study.model_copy(update={"facts": facts})
+    return with_facts(study, majority_accuracy=study.best.last.objective)
 
 
 def test_a_search_is_confirmed(searched: StudyRecord, tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_where_nothing_was_learnt_something_else_is_tried(
 
 
 def test_a_search_without_a_control_is_not_confirmed(searched: StudyRecord, tmp_path: Path) -> None:
-    study = searched.model_copy(update={"settings": {**searched.settings, "baseline": None}})
+    study = with_settings(searched, baseline=None)
     told = steps(study, tmp_path / "planted")
     assert "It cannot be confirmed: planted has no control" in told
     assert "confirm planted" not in told

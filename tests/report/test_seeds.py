@@ -1,4 +1,4 @@
-"""What one setting does, over seeds: groups, the table, the figure."""
+"""The effect of one setting over seeds: groups, the table, the figure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
+from tests.records import facts, settings, with_settings
 from tuner.blocks.console import show
 from tuner.errors import UserError
 from tuner.journal.records import OBJECTIVE, Evaluation, StudyRecord, TrialRecord, TrialState
@@ -56,8 +57,8 @@ def study_of(*trials: TrialRecord) -> StudyRecord:
         name="small",
         id="x",
         created=0,
-        settings={"space": {"fusion.kind": {"type": "choice", "values": ["last", "sum"]}}},
-        facts={"claim": "zero-shot for ja; trained on en", "majority_accuracy": 0.5},
+        settings=settings(space={"fusion.kind": ["last", "sum"]}),
+        facts=facts(claim="zero-shot for ja; trained on en"),
         rungs=(100,),
         state="completed",
         trials=trials,
@@ -122,7 +123,7 @@ def test_what_cannot_be_shown_is_refused(
 
 
 def test_values_that_differ_in_other_settings_too_are_not_compared() -> None:
-    """As in a search: each configuration is another in more ways than one."""
+    """Each configuration of a search differs from the others in several settings."""
     study = study_of(
         trial(0, 0.5, optim_lr=1e-3, mix_cross_lingual=0.5),
         trial(1, 0.6, optim_lr=2e-3, mix_cross_lingual=0.0),
@@ -133,8 +134,8 @@ def test_values_that_differ_in_other_settings_too_are_not_compared() -> None:
 
 def test_a_study_over_seeds_knows_what_it_compares(layers: StudyRecord) -> None:
     assert compared(layers) == ""
-    space = {"seed": {}, "fusion.kind": {}, "fusion.layer": {}}
-    assert compared(layers.model_copy(update={"settings": {"space": space}})) == "fusion.kind"
+    space = {"seed": [0, 1], "fusion.kind": ["last", "sum"], "fusion.layer": [0, 2]}
+    assert compared(with_settings(layers, space=space)) == "fusion.kind"
 
 
 def test_a_study_without_complete_trials_is_refused() -> None:

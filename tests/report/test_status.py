@@ -1,4 +1,4 @@
-"""How studies stand, from real journals; the lock of a driver is a real one."""
+"""The state of studies, from real journals; the lock of a driver is a real one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from tests.records import facts
 from tests.robustness.damage import sealed
-from tests.search.examples import FACTS
 from tuner.cli import main
 from tuner.errors import UserError
 from tuner.journal.events import (
@@ -54,15 +54,12 @@ def make(tmp_path: Path) -> Make:
             "sampler": {"kind": "tpe"},
             "storage": str(tmp_path),
         }
-        facts = {
-            **FACTS,
-            "claim": "zero-shot for ja",
-            "objective": "mean dev accuracy on en",
-            "majority_accuracy": 0.55,
-        }
+        found = facts(
+            claim="zero-shot for ja", objective="mean dev accuracy on en", majority_accuracy=0.55
+        )
         folder = tmp_path / name
         at = StudyCreated(
-            time=created, name=name, id=name, settings=settings, facts=facts, rungs=(800,)
+            time=created, name=name, id=name, settings=settings, facts=found, rungs=(800,)
         )
         with Journal.create(folder, at) as journal:
             journal.append(DriverStarted(time=created))
@@ -242,7 +239,7 @@ def test_ctrl_c_ends_the_view_alone(make: Make, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_view_that_nobody_reads_ends(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As `tuner status NAME --watch | head -1`: the shell waits for it."""
+    """The shell waits for `tuner status NAME --watch | head -1`."""
     folder = make("mine")
 
     def slept(seconds: float) -> None:

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.records import SETTINGS, facts
 from tuner.blocks import Chart, Words
 from tuner.journal.events import (
     AttemptFailed,
@@ -67,7 +68,7 @@ def ended(time: float, number: int, state: TrialState = "completed") -> Event:
 def record(*events: Event | list[Event]) -> StudyRecord:
     """A study whose driver starts at 0 s with nothing but a head without GPUs."""
     begin: list[Event] = [
-        StudyCreated(time=0, name="s", id="x", settings={}, facts={}, rungs=(1,)),
+        StudyCreated(time=0, name="s", id="x", settings=SETTINGS, facts=facts(), rungs=(1,)),
         DriverStarted(time=0),
         joined(0, HEAD, gpus=0),
     ]

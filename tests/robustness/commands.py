@@ -24,16 +24,16 @@ TIMES = int(os.environ.get("TIMES_EXAMPLES", "1"))
 LONGEST = 30
 """Lines of a message that is still read."""
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""What no terminal is to get of a text; Rich's own colours are off where it is no terminal."""
+"""Characters that no terminal gets from a text; Rich's own colours are off outside of one."""
 
 
 class Hangs(BaseException):
-    """Which nobody catches."""
+    """An error that nobody catches."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """How a command ended, and what it printed."""
+    """The end of a command, and what it printed."""
 
     code: int
     out: str

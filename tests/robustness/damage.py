@@ -1,4 +1,4 @@
-"""What can be wrong with a study's folder: by chance, and made by someone who means harm."""
+"""Damage to a study's folder: by chance, and by someone who means harm."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def instead(data: st.DataObject, path: Path) -> None:
 
 
 def put(path: Path, kind: str) -> None:
-    """What is no plain file, as of `KINDS`, in place of what is there."""
+    """Put something other than a plain file, one of `KINDS`, in place of what is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         shutil.rmtree(path)
@@ -128,7 +128,7 @@ PLACES = [
     "trials/0007/step-000000009",
     "trials/0008",
 ]
-"""What a study's folder has, or may have."""
+"""The files that a study's folder has, or may have."""
 
 DAMAGE = [flip, cut, swap, sparse, gone, instead]
 

@@ -1,4 +1,4 @@
-"""What several tests of this room need."""
+"""Helpers that several tests of this room share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tuner.training.checkpoint import Checkpoints
 
 
 def spellings(secret: str) -> Iterator[bytes]:
-    """As it is, as an address has it, and as a header has it."""
+    """Yield a secret as it is, as an address has it, and as a header has it."""
     for text in (secret, quote(secret, safe="")):
         yield text.encode()
     for before in ("", ":"):
@@ -25,7 +25,7 @@ def spellings(secret: str) -> Iterator[bytes]:
 
 
 def leaks(secrets: dict[str, str], folder: Path, *printed: str) -> list[str]:
-    """Which secrets are where."""
+    """Return which secrets are where."""
     contents = {f"printed {n}": text.encode() for n, text in enumerate(printed)}
     for path in folder.rglob("*"):
         if path.is_file() and not path.is_symlink():
@@ -49,7 +49,7 @@ LOOKS = [
 
 
 def go_on(folder: Path) -> None:
-    """What `tuner resume` does up to where Ray would start, and what the first worker does."""
+    """Do what `tuner resume` does up to where Ray would start, and what the first worker does."""
     with in_time(), Journal(folder) as journal:
         record = journal.history.record()
         study = extended(record, folder, Extension(trials="+1"))

@@ -183,7 +183,7 @@ def test_any_set_on_a_real_study(texts: list[str]) -> None:
     "name", ["..", ".", "../small", "/abs", "a/../../b", "", "a b", "\u0455mall", LONG]
 )
 def test_a_name_is_no_way_out(name: str, place: Path) -> None:
-    """Of a study on the command line, and in the YAML."""
+    """Names of a study on the command line, and in the YAML."""
     before = tree(place)
     for command in ("status", "report", "sync", "resume"):
         assert tuner(command, name).code == 2

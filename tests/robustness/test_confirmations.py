@@ -51,7 +51,7 @@ RIGHT = {
 
 
 def events(record: StudyRecord) -> Iterator[Event]:
-    """As its driver writes them."""
+    """Yield the events as its driver writes them."""
     yield DriverStarted(time=2.0)
     for trial in record.trials:
         yield TrialCreated(
@@ -85,7 +85,8 @@ def confirmation(tmp_path_factory: pytest.TempPathFactory) -> Path:
         time=1.0,
         name="small",
         id=record.id,
-        settings={**record.settings, "name": "small", "storage": str(storage)},
+        settings=record.settings.model_dump(mode="json")
+        | {"name": "small", "storage": str(storage)},
         facts=record.facts,
         rungs=record.rungs,
     )

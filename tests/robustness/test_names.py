@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.records import with_facts, with_settings
 from tests.robustness.commands import examples, tree, tuner
 from tests.robustness.conftest import copied
 from tuner.errors import UserError
 from tuner.journal.journal import read_history
-from tuner.journal.records import StudyRecord
 from tuner.report.leaderboard import FORMULA, as_csv
 from tuner.run.resume import Extension, extended
 from tuner.shown import has_secret, is_printable, printable, without_secrets
@@ -71,9 +71,8 @@ def test_no_cell_is_a_formula(text: str, sound: Path) -> None:
     """Texts come from workers' errors, and from whoever made the study; numbers stay numbers."""
     study = read_history(sound).record()
     first = study.trials[0].model_copy(update={"reason": text, "params": {}})
-    forged = study.model_copy(
-        update={"trials": (first, *study.trials[1:]), "facts": {**study.facts, "claim": text}}
-    )
+    forged = with_facts(study, claim=text)
+    forged = forged.model_copy(update={"trials": (first, *study.trials[1:])})
     rows = list(csv.DictReader(io.StringIO(as_csv(forged), newline="")))
     assert [row["reason"] for row in rows if row["trial"] == "0"] == [f"'{text}"]
     for row in rows:
@@ -86,15 +85,14 @@ def test_no_cell_is_a_formula(text: str, sound: Path) -> None:
 def test_a_journal_is_of_the_study_whose_folder_it_is_in(sound: Path) -> None:
     """Else what is resumed would write into another's folder."""
     record = read_history(sound).record()
-    other = record.model_copy(update={"settings": {**record.settings, "name": "other"}})
+    other = with_settings(record, name="other")
     for forged, extension, refusal in (
         (other, Extension(), "a study named 'other'"),
         (record, Extension(overrides=["name=other"]), "--set name"),
     ):
         with pytest.raises(UserError, match=refusal):
             extended(forged, sound, extension)
-    elsewhere = {**record.settings, "storage": "/elsewhere"}
-    moved: StudyRecord = record.model_copy(update={"settings": elsewhere})
+    moved = with_settings(record, storage="/elsewhere")
     assert extended(moved, sound, Extension()).folder == sound
 
 

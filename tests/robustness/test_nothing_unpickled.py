@@ -48,7 +48,7 @@ def bombs(canary: Path, scratch: Path) -> list[bytes]:
 
 
 def test_the_bomb_goes_off(canary: Path, tmp_path: Path) -> None:
-    """Or the other tests would say nothing."""
+    """The bomb has to go off, because the other tests would prove nothing otherwise."""
     plain, saved = bombs(canary, tmp_path / "scratch")
     pickle.loads(plain)
     assert canary.exists()

@@ -41,7 +41,7 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 def test_they_are_found_where_they_are(tmp_path: Path) -> None:
-    """Or the test below would say nothing."""
+    """The test below would prove nothing otherwise."""
     (tmp_path / "plain").write_text(f"x{HUSH}x")
     (tmp_path / "header").write_bytes(b64encode(f"me:{HUSH}".encode()) + b64encode(HUSH.encode()))
     (tmp_path / "quoted").write_text(f"http://me:{quote(HUSH, safe='')}@host")

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.records import facts
 from tests.robustness.commands import examples, tree, tuner
 from tests.robustness.conftest import NAME, copied
 from tests.robustness.damage import DAMAGE, KINDS, PLACES, files, forge, put
@@ -29,11 +30,11 @@ from tuner.training.checkpoint import MODEL, name_of
 
 WRITTEN = ("figures", "leaderboard.csv", ".partial-leaderboard.csv")
 """`report` writes these, which takes a second; elsewhere two kinds of links alone get a report."""
-FOUND = {"data": {"checksum": "a"}, "encoder": {"checksum": "b"}}
+FOUND = facts()
 
 
 def look_and_go_on(folder: Path, looks: Sequence[Sequence[str]] = LOOKS) -> None:
-    """What reads or writes the folder, one after the other."""
+    """Run commands that read or write the folder, one after the other."""
     outside = tree(Path.cwd(), but=folder)
     for arguments in looks:
         tuner(*arguments)
@@ -99,7 +100,7 @@ def test_segments_and_leases_that_are_no_files(place: str, sound: Path) -> None:
 
 
 def test_weights_that_never_end(sound: Path) -> None:
-    """Of a trial that is complete: a terabyte is not summed up."""
+    """A terabyte of a complete trial's weights is not summed up."""
     with copied(sound) as folder:
         record = read_history(folder).record()
         best = record.best
@@ -122,7 +123,7 @@ def test_a_trial_that_its_space_has_not(params: dict[str, Any], sound: Path) -> 
 
 
 def test_a_sound_one_is_read_and_goes_on(sound: Path) -> None:
-    """None of the above would notice that nothing works."""
+    """The tests above would not notice that nothing works."""
     with copied(sound) as folder:
         for arguments in LOOKS:
             assert tuner(*arguments).code == 0

@@ -94,7 +94,7 @@ PIECES += [
 
 
 def places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Of everything inside."""
+    """Return the places of everything inside."""
     if isinstance(value, list):
         value = dict(enumerate(value))
     found = []

@@ -1,4 +1,4 @@
-"""What several tests of this room need."""
+"""Helpers that several tests of this room share."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 import torch
 from upath import UPath
 
+from tests.records import facts, settings
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord, TrialState
 from tuner.run.trial_files import TrialFiles
 from tuner.storage.folders import names_in
@@ -17,9 +18,6 @@ from tuner.study.trial import TrialConfig
 from tuner.training.checkpoint import Checkpoints, Progress
 
 RUNGS = (100, 300, 900)
-
-
-FACTS = {"claim": "zero-shot", "objective": "mean", "encoder": {"name": "nano", "checksum": "c"}}
 
 
 BEST_FILES = ["model.safetensors", "trial.json"]
@@ -81,12 +79,18 @@ def trial(stored: StudyConfig, trial_of: Make) -> Make:
 
 def record(*trials: TrialRecord) -> StudyRecord:
     return StudyRecord(
-        name="small", id="1", created=0.0, settings={}, facts=FACTS, rungs=RUNGS, trials=trials
+        name="small",
+        id="1",
+        created=0.0,
+        settings=settings(),
+        facts=facts(),
+        rungs=RUNGS,
+        trials=trials,
     )
 
 
 def after(study: StudyConfig, *trials: TrialRecord) -> list[str]:
-    """What a driver complains of that finds the study so."""
+    """Return the complaints of a driver that finds the study so."""
     files = TrialFiles(study)
     files.study_started(record(*trials))
     return files.close()

@@ -36,7 +36,7 @@ def test_a_database_in_the_storage_follows_it(tmp_path: Path) -> None:
     moved = tmp_path / "new" / "small"
     assert store(moved) == f"sqlite:///{tmp_path}/new/kept/mine.db"
     record = read_history(moved).record()
-    assert record.settings["storage"] == str(tmp_path / "new")
+    assert record.settings.storage == tmp_path / "new"
     assert record.began == str(tmp_path / "old")
 
 
@@ -63,7 +63,7 @@ def test_a_copy_does_not_write_into_the_originals_runs(uri: str, tmp_path: Path)
 def test_a_database_beside_a_copy_may_be_the_originals(
     uri: str | None, shared: bool, tmp_path: Path
 ) -> None:
-    """Where the copy is above the original, a database beside it may be that of both."""
+    """A database beside a copy that lies above the original may belong to both."""
     original = begun(tmp_path / "old", uri and uri.format(tmp_path))
     copy = tmp_path / "small"
     shutil.copytree(original, copy)

@@ -1,4 +1,4 @@
-"""What a worker trains on: what Ray gave it, and nothing else."""
+"""The device of a worker: what Ray gave it, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_without_gpus_a_cpu() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="torch can use a GPU here")
 def test_a_gpu_that_torch_cannot_use_is_no_cpu() -> None:
-    """As on a node whose driver is broken, or whose torch was built for CPUs."""
+    """A node's driver may be broken, or its torch built for CPUs."""
     with pytest.raises(UserError, match="torch cannot use any there"):
         device_of(0.5)
 

@@ -34,7 +34,7 @@ def small(tmp_path: Path) -> Callable[..., StudyConfig]:
 
 
 def test_a_need_worked_out_by_hand(small: Callable[..., StudyConfig]) -> None:
-    """Of each trial three checkpoints of three numbers a parameter, of the best one number."""
+    """A trial has three checkpoints of three numbers a parameter; the best keep one number."""
     study = small(**{"budget.trials": 10, "checkpoint.keep_best": 4})
     need = disk_need(study, SHAPE, at_once=2)
     weights = 4 * 1_000_018

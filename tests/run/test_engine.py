@@ -36,7 +36,7 @@ STATUS = {"completed": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 
 
 def scores(evaluations: Sequence[Evaluation]) -> list[tuple[int, float, float]]:
-    """What evaluations say, without clocks."""
+    """Return the evaluations, without clocks."""
     return [(e.rung, e.objective, e.train_loss) for e in evaluations]
 
 
@@ -49,7 +49,7 @@ def test_a_study_to_its_end_and_what_it_leaves(tuner: Command, place: Path) -> N
     assert study.trials[0].origin == "baseline" and study.trials[0].state == "completed"
     assert "pruned" in {trial.state for trial in study.trials}
     assert "Unconfirmed: of " in printed and "report smoke" in printed
-    assert study.facts["claim"] in " ".join(printed.split())
+    assert study.facts.claim in " ".join(printed.split())
     assert "Traceback" not in printed and "WARNING" not in printed and "\x1b" not in printed
     folder = place / "studies" / "smoke"
     left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
@@ -59,7 +59,7 @@ def test_a_study_to_its_end_and_what_it_leaves(tuner: Command, place: Path) -> N
 
     parent, children = runs_in_mlflow(place)
     assert parent.info.run_name == "smoke" and parent.info.status == "FINISHED"
-    assert parent.data.tags["tuner.claim"] == study.facts["claim"]
+    assert parent.data.tags["tuner.claim"] == study.facts.claim
     for trial, run in zip(study.trials, children, strict=True):
         assert run.info.status == STATUS[trial.state]
         assert run.data.tags["tuner.state"] == trial.state
@@ -109,10 +109,9 @@ def test_interrupted_and_resumed(tuner: Command, place: Path) -> None:
 
     overrides = [longer[i] for i in (1, 3)]
     study = load_study(SMOKE, overrides)
-    inputs = prepare(study, ConsoleProgress(Console(quiet=True)))
+    inputs = prepare(study, ConsoleProgress(Console(quiet=True))).inputs
     for trial in after.trials:
-        arguments = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
-        events = train(trial.config, study.rungs, *arguments)
+        events = train(trial.config, study.rungs, inputs, torch.device("cpu"))
         whole = [event for event in events if isinstance(event, Evaluation)]
         assert scores(trial.evaluations) == scores(whole)[: len(trial.evaluations)]
 

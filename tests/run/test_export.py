@@ -24,7 +24,7 @@ from tuner.model.encoder import load_encoder, load_tokenizer
 from tuner.model.packing import Block
 from tuner.model.shape import describe_encoder
 from tuner.run.export import CLASSIFIER, _chosen, export
-from tuner.run.prepare import Inputs, prepare
+from tuner.run.prepare import prepare
 from tuner.run.trial_files import TrialFiles
 from tuner.search.driver import Driver
 from tuner.study import StudyConfig
@@ -33,6 +33,7 @@ from tuner.study.parts import EncoderConfig, LanguagesConfig
 from tuner.study.trial import TrialConfig
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.checkpoint import Checkpoints
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import train
 
 pytestmark = pytest.mark.integration
@@ -41,7 +42,7 @@ SMOKE = Path(__file__).parents[2] / "search_spaces" / "smoke.yaml"
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyConfig, Inputs]:
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyConfig, TrialInputs]:
     """A study of one short trial, trained here; its weights were kept."""
     settings = {
         "name": "done",
@@ -54,13 +55,13 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyConfig, Inputs]
         "baseline": "null",
     }
     study = load_study(SMOKE, [f"{name}={value}" for name, value in settings.items()])
-    inputs = prepare(study, QUIET)
+    prepared = prepare(study, QUIET)
     created = StudyCreated(
         time=time.time(),
         name=study.name,
         id="abc",
         settings=study.model_dump(mode="json"),
-        facts=inputs.facts,
+        facts=prepared.facts,
         rungs=study.rungs,
     )
     files = TrialFiles(study)
@@ -72,17 +73,17 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyConfig, Inputs]
         driver.trial_started(trial.number)
         driver.note(TrialPlaced(time=time.time(), number=trial.number, nodes=("here",)))
         saved = Checkpoints(study.trial_folder(trial.number), 60.0)
-        parts = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
-        for event in train(trial.config, study.rungs, *parts, saved):
+        cpu = torch.device("cpu")
+        for event in train(trial.config, study.rungs, prepared.inputs, cpu, saved):
             if isinstance(event, Evaluation):
                 driver.evaluated(trial.number, event)
         driver.finish()
     assert files.close() == []
-    return study, inputs
+    return study, prepared.inputs
 
 
 def test_what_is_exported_computes_what_was_trained(
-    done: tuple[StudyConfig, Inputs], tmp_path: Path
+    done: tuple[StudyConfig, TrialInputs], tmp_path: Path
 ) -> None:
     """By transformers alone but for fusion and head; with the ids of the whole vocabulary."""
     study, inputs = done
@@ -121,7 +122,7 @@ def test_what_is_exported_computes_what_was_trained(
     assert tokens == load_tokenizer(study.encoder)("a b", "c")["input_ids"]
 
 
-def test_a_study_can_start_from_it(done: tuple[StudyConfig, Inputs], tmp_path: Path) -> None:
+def test_a_study_can_start_from_it(done: tuple[StudyConfig, TrialInputs], tmp_path: Path) -> None:
     study, _ = done
     export(study.folder, 0, tmp_path / "out", QUIET)
     again = EncoderConfig(name=str(tmp_path / "out"), max_length=32)
@@ -130,7 +131,7 @@ def test_a_study_can_start_from_it(done: tuple[StudyConfig, Inputs], tmp_path: P
 
 
 def test_it_is_zero_shot_for_no_language_that_it_was_fine_tuned_on(
-    done: tuple[StudyConfig, Inputs], tmp_path: Path
+    done: tuple[StudyConfig, TrialInputs], tmp_path: Path
 ) -> None:
     """Not by another study, nor by one that starts from what that one exports."""
     study, inputs = done
@@ -140,16 +141,16 @@ def test_it_is_zero_shot_for_no_language_that_it_was_fine_tuned_on(
     encoder = EncoderConfig(name=str(tmp_path / "out"), max_length=32)
     other = study.model_copy(update={"languages": languages, "encoder": encoder})
     found = prepare(other, QUIET)
-    assert found.protocol.zero_shot == ("fr", "ja")
-    assert found.facts["claim"] == (
+    assert found.inputs.protocol.zero_shot == ("fr", "ja")
+    assert found.facts.claim == (
         "zero-shot for fr, ja; the encoder was fine-tuned on de before: never zero-shot; "
         "trained on en (machine-translated: no)"
     )
-    assert found.encoder.seen == ("de", "en")
+    assert found.inputs.encoder.seen == ("de", "en")
 
 
 def test_the_example_of_the_docs_classifies_as_the_trial_did(
-    done: tuple[StudyConfig, Inputs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    done: tuple[StudyConfig, TrialInputs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its own sentences: the model that it loads is the trained one, weight by weight."""
     study, inputs = done
@@ -166,12 +167,14 @@ def test_the_example_of_the_docs_classifies_as_the_trial_did(
         assert torch.equal(weight[rows], trained[name]), name
 
 
-def test_others_may_read_it(done: tuple[StudyConfig, Inputs], tmp_path: Path) -> None:
+def test_others_may_read_it(done: tuple[StudyConfig, TrialInputs], tmp_path: Path) -> None:
     export(done[0].folder, 0, tmp_path / "out", QUIET)
     assert {oct(path.stat().st_mode & 0o777) for path in (tmp_path / "out").iterdir()} == {"0o644"}
 
 
-def test_what_cannot_be_exported_is_told(done: tuple[StudyConfig, Inputs], tmp_path: Path) -> None:
+def test_what_cannot_be_exported_is_told(
+    done: tuple[StudyConfig, TrialInputs], tmp_path: Path
+) -> None:
     study, _ = done
     with pytest.raises(UserError, match="there is no trial 007"):
         export(study.folder, 7, tmp_path / "out", QUIET)

@@ -29,10 +29,10 @@ def anothers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trial's folder with a checkpoint, of a configuration that no study here has."""
     folder = tmp_path_factory.mktemp("another") / "trial"
     study = load_study(SMOKE)
-    inputs = prepare(study, ConsoleProgress(Console(quiet=True)))
+    inputs = prepare(study, ConsoleProgress(Console(quiet=True))).inputs
     config = study.baseline_config().model_copy(update={"seed": 99})
-    parts = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
-    events = train(config, study.rungs, *parts, Checkpoints(folder, every_seconds=0.0))
+    saved = Checkpoints(folder, every_seconds=0.0)
+    events = train(config, study.rungs, inputs, torch.device("cpu"), saved)
     for event in events:
         if isinstance(event, Step) and event.step == 3:
             break
@@ -124,7 +124,7 @@ def test_a_spent_budget_ends_a_study_which_may_be_extended(tuner: Command, place
     assert code == 0, printed
     study = record(place)
     assert study.state == "completed" and len(study.trials) == 3
-    assert study.settings["budget"]["wall"] == "1h6s"
+    assert study.settings.budget.wall == "1h6s"
     assert all(trial.state in ("completed", "pruned") for trial in study.trials)
 
 
@@ -186,7 +186,7 @@ def test_interrupted_before_it_began(
 
 
 def test_interrupted_just_after_it_began_the_study_goes_on(tuner: Command, place: Path) -> None:
-    """What is said is what is so: whether or not the journal is there already."""
+    """The message is true whether or not the journal is there already."""
     process = tuner("search", str(SMOKE))
     assert process.stdout is not None
     while "Ray on this machine" not in process.stdout.readline():

@@ -1,4 +1,4 @@
-"""What is said of a worker that has gone."""
+"""The words about a worker that has gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine could give to trials, counted without torch and Ray."""
+"""The resources that this machine could give to trials, counted without torch and Ray."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Driver:
 def test_gpus_are_those_that_are_visible(
     visible: str | None, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As Ray counts them when it starts."""
+    """Ray counts them so when it starts."""
     monkeypatch.setattr(machine, "ROCM", Path("/no/such"))
     monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver(4))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

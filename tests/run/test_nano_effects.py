@@ -1,4 +1,4 @@
-"""What docs/nano.md says of nano holds: the far gap, and what beta and the learning rate do."""
+"""The claims of docs/nano.md hold: the far gap, and the effects of beta and the learning rate."""
 
 from __future__ import annotations
 

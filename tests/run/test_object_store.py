@@ -44,7 +44,7 @@ def there(study: StudyConfig, bucket: UPath) -> StudyConfig:
 
 
 def begun(study: StudyConfig, make: Make, stop_after: int = 4) -> None:
-    """As far as so many evaluations."""
+    """Train as far as so many evaluations."""
     with create(study) as journal:
         driver = Driver(study, journal)
         driver.start()

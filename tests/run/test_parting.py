@@ -11,7 +11,9 @@ from ray.exceptions import ActorDiedError
 
 from tuner.interrupts import OrderlyStop
 from tuner.run import engine, parting
+from tuner.run.messages import START, Kept, TrialStart, start_in
 from tuner.run.parting import PARTING_SECONDS, Parting
+from tuner.study.trial import TrialConfig
 
 pytestmark = pytest.mark.integration
 
@@ -42,11 +44,11 @@ class Controller:
 
     def _schedule_trial_task(self, trial: Any, method: str, on_result: Any, on_error: Any) -> None:
         assert method == "keep"
-        self.asked[trial.config["number"]] = (trial, on_result, on_error)
+        self.asked[start_in(trial.config).number] = (trial, on_result, on_error)
 
-    def answers(self, number: int, pairs_seen: int, reason: str = "") -> None:
+    def answers(self, number: int, pairs_seen: int, complaint: str = "") -> None:
         trial, on_result, _ = self.asked[number]
-        on_result(trial, {"pairs_seen": pairs_seen, "reason": reason})
+        on_result(trial, Kept(pairs_seen, complaint))
 
     def fails(self, number: int, error: Exception) -> None:
         trial, _, on_error = self.asked[number]
@@ -54,7 +56,7 @@ class Controller:
 
 
 def trial(number: int, **values: Any) -> Any:
-    return SimpleNamespace(config={"number": number}, **values)
+    return SimpleNamespace(config={START: TrialStart(number, TrialConfig(), 32)}, **values)
 
 
 @pytest.fixture

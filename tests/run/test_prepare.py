@@ -1,4 +1,4 @@
-"""What is found before a study begins, and kept for good: on a few of nano's pairs, in files."""
+"""Mistakes found before a study begins, and files kept for good: on a few of nano's pairs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.records import facts
 from tests.tracking.examples import Told
 from tuner.cli import main
 from tuner.data import nano
 from tuner.data.overlap import components_of
 from tuner.errors import UserError
-from tuner.run.prepare import Inputs, check_unchanged, prepare
+from tuner.journal.facts import StudyFacts
+from tuner.run.prepare import Prepared, check_unchanged, prepare
 from tuner.study import file as study_file
 from tuner.study.file import load_study
 
@@ -24,7 +26,7 @@ SPLITS = {
     "dev": [*range(20, 30), 0],
     "test": [*range(40, 44), 20],
 }
-"""Of nano's pairs: 0 and 1 share a sentence, and so do 2 and 3, and so on.
+"""Rows of nano's pairs: 0 and 1 share a sentence, and so do 2 and 3, and so on.
 
 Train shares with dev 0 and 1 (with 0), and 25 (with 24 and 25); dev with test 20 and 21 (with 20).
 """
@@ -51,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def prepared(folder: Path, *overrides: str) -> tuple[Inputs, list[str]]:
+def prepared(folder: Path, *overrides: str) -> tuple[Prepared, list[str]]:
     paths = ", ".join(f"{split}: '{folder}/{{language}}/{split}.jsonl'" for split in SPLITS)
     settings = [
         f"data={{source: files, {paths}, machine_translated: [es]}}",
@@ -65,55 +67,57 @@ def prepared(folder: Path, *overrides: str) -> tuple[Inputs, list[str]]:
 
 def test_the_overlap_is_told_and_kept(folder: Path) -> None:
     inputs, told = prepared(folder)
-    overlap = inputs.facts["overlap"]
-    assert overlap["counts"]["train"] == {"ids": 21, "shared": {"dev": 3, "test": 0}}
-    assert overlap["counts"]["dev"]["shared"] == {"train": 3, "test": 2}
-    assert overlap["counts"]["test"]["shared"] == {"train": 0, "dev": 1}
+    counts = inputs.facts.overlap.counts
+    assert counts["train"].model_dump() == {"ids": 21, "shared": {"dev": 3, "test": 0}}
+    assert counts["dev"].shared == {"train": 3, "test": 2}
+    assert counts["test"].shared == {"train": 0, "dev": 1}
     assert (
         "dev: 11 pairs in 6 groups that share sentences; 3 pairs share a sentence with train, "
         "2 pairs share a sentence with test"
     ) in told
-    facts = json.loads(json.dumps(inputs.facts))
-    assert components_of(facts, "dev", "en", "es").tolist() == [0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
-    assert facts["data"]["machine_translated"] is False, "English is not"
-    assert facts["encoder"]["seen"] == []
-    assert facts["data"]["training_pairs"] == 21
+    facts = StudyFacts.model_validate_json(inputs.facts.model_dump_json())
+    assert facts == inputs.facts
+    groups = components_of(facts.overlap, "dev", "en", "es")
+    assert groups.tolist() == [0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert facts.data.machine_translated is False, "English is not"
+    assert facts.encoder.seen == ()
+    assert facts.data.training_pairs == 21
 
 
 def test_truncated_pairs_are_told_and_kept(folder: Path) -> None:
     whole, _ = prepared(folder)
-    assert whole.facts["data"]["truncated"]["train"] == {"en": 0}
+    assert whole.facts.data.truncated["train"] == {"en": 0}
     inputs, told = prepared(folder, "encoder.max_length=8")
-    truncated = inputs.facts["data"]["truncated"]
+    truncated = inputs.facts.data.truncated
     assert set(truncated) == {"train", "dev", "test"}
     assert truncated["dev"].keys() == {"en", "es"}
     assert 0 < truncated["train"]["en"] <= 21
     (note,) = [line for line in told if line.startswith("pairs truncated to 8 tokens: ")]
     assert f"train: en {truncated['train']['en']} of 21; dev: en " in note
-    assert note in inputs.facts["data"]["notes"], "which the report shows"
+    assert note in inputs.facts.data.notes, "which the report shows"
 
 
 def test_strict_overlap_drops_before_anything_else(folder: Path) -> None:
     """Dev loses 20 and 21; then train loses 0, 1 and 25. Tokens, counts, checksum follow."""
     whole, _ = prepared(folder)
     strict, told = prepared(folder, "protocol.strict_overlap=true")
-    counts = strict.facts["overlap"]["counts"]
-    assert all(not any(of_split["shared"].values()) for of_split in counts.values())
-    assert {split: count["ids"] for split, count in counts.items()} == {
+    counts = strict.facts.overlap.counts
+    assert all(not any(of_split.shared.values()) for of_split in counts.values())
+    assert {split: count.ids for split, count in counts.items()} == {
         "train": 18,
         "dev": 9,
         "test": 5,
     }
-    for split, rows in strict.corpus.splits.items():
-        assert len(rows.labels) == counts[split]["ids"]
-    data = strict.facts["data"]
-    assert (data["training_pairs"], data["counts"]["dev"]) == (18, {"en": 9, "es": 9})
-    assert data["checksum"] != whole.facts["data"]["checksum"]
+    for split, rows in strict.inputs.corpus.splits.items():
+        assert len(rows.labels) == counts[split].ids
+    data = strict.facts.data
+    assert (data.training_pairs, data.counts["dev"]) == (18, {"en": 9, "es": 9})
+    assert data.checksum != whole.facts.data.checksum
     note = (
         "protocol.strict_overlap: dropped 2 of 11 dev pairs, which share a sentence with test; "
         "3 of 21 train pairs, which share a sentence with dev or test"
     )
-    assert note in told and note in data["notes"]
+    assert note in told and note in data.notes
     assert "train: 18 pairs; no pair shares a sentence with dev or test" in told
 
 
@@ -136,13 +140,12 @@ def test_strict_overlap_is_an_option(
 
 def test_an_encoder_of_a_study_that_was_begun_elsewhere_is_told_as_such() -> None:
     """Earlier versions kept a folder's name as it was typed: elsewhere it is an id of the hub."""
-    data = {"checksum": "d" * 64}
-    began = {"data": data, "encoder": {"name": "models/xlmr", "checksum": "a" * 64}}
-    found = {"data": data, "encoder": {"name": "models/xlmr", "checksum": "b" * 64}}
+    began = facts(encoder={"name": "models/xlmr", "checksum": "a" * 64})
+    found = facts(encoder={"name": "models/xlmr", "checksum": "b" * 64})
     with pytest.raises(UserError, match=r"encoder has changed.*now bbbbbbbbbbbb") as raised:
         check_unchanged(began, found)
     assert "models/xlmr" in raised.value.remedy
-    began["encoder"]["name"] = "/models/xlmr"
+    began = facts(encoder={"name": "/models/xlmr", "checksum": "a" * 64})
     with pytest.raises(UserError) as raised:
         check_unchanged(began, found)
     assert "/models/xlmr" not in raised.value.remedy

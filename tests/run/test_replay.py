@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace as changed
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -19,10 +18,11 @@ from tuner.blocks.console import show
 from tuner.cli import main
 from tuner.errors import UserError
 from tuner.journal.events import Evaluated, StudyCreated, TrialCreated, TrialPlaced, TrialStarted
+from tuner.journal.facts import Environment, StudyFacts
 from tuner.journal.journal import Journal, read_history
 from tuner.journal.records import OBJECTIVE, Evaluation, StudyRecord
 from tuner.report.replay import sentences, verdict
-from tuner.run.prepare import Inputs, prepare
+from tuner.run.prepare import Prepared, prepare
 from tuner.run.replay import Replay, replay
 from tuner.search.driver import Driver
 from tuner.study import StudyConfig
@@ -38,7 +38,7 @@ HALVED = ((0, 16), (7, 8))
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyConfig, Inputs]:
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyConfig, Prepared]:
     """Two trials, trained here: the baseline to its end, the other one pruned at 320 pairs."""
     settings = {
         "name": "done",
@@ -52,22 +52,21 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyConfig, Inputs]
         "baseline": "{fusion.kind: dlfa, fusion.layer: 1}",
     }
     study = load_study(SMOKE, [f"{name}={value}" for name, value in settings.items()])
-    inputs = prepare(study, QUIET)
-    with Journal.create(study.folder, created(study, inputs.facts)) as journal:
+    prepared, cpu = prepare(study, QUIET), torch.device("cpu")
+    with Journal.create(study.folder, created(study, prepared.facts)) as journal:
         driver = Driver(study, journal, [])
         driver.start()
         while (trial := driver.next_trial()) is not None:
             driver.trial_started(trial.number)
             driver.note(TrialPlaced(time=time.time(), number=trial.number, nodes=("here",)))
-            parts = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
-            for event in train(trial.config, study.rungs, *parts, micro_plan=HALVED):
+            for event in train(trial.config, study.rungs, prepared.inputs, cpu, micro_plan=HALVED):
                 if isinstance(event, Evaluation) and not driver.evaluated(trial.number, event):
                     break
         driver.finish()
-    return study, inputs
+    return study, prepared
 
 
-def created(study: StudyConfig, facts: dict[str, Any]) -> StudyCreated:
+def created(study: StudyConfig, facts: StudyFacts) -> StudyCreated:
     return StudyCreated(
         time=time.time(),
         name=study.name,
@@ -79,7 +78,7 @@ def created(study: StudyConfig, facts: dict[str, Any]) -> StudyCreated:
 
 
 def copied(
-    study: StudyConfig, to: Path, facts: dict[str, Any], evaluations: Sequence[Evaluation]
+    study: StudyConfig, to: Path, facts: StudyFacts, evaluations: Sequence[Evaluation]
 ) -> Path:
     """A study of the same settings elsewhere, of its first trial, with other facts and scores."""
     trial = read_history(study.folder).record().trials[0]
@@ -97,7 +96,7 @@ def recorded(study: StudyConfig) -> StudyRecord:
 
 
 def test_a_trial_agrees_bit_for_bit_its_halved_micro_batches_included(
-    done: tuple[StudyConfig, Inputs],
+    done: tuple[StudyConfig, Prepared],
 ) -> None:
     """With dropout: other micro-batches would have other masks."""
     study, _ = done
@@ -118,7 +117,7 @@ def test_a_trial_agrees_bit_for_bit_its_halved_micro_batches_included(
 
 
 def test_a_pruned_trial_is_trained_on_its_whole_schedule_as_far_as_it_came(
-    done: tuple[StudyConfig, Inputs],
+    done: tuple[StudyConfig, Prepared],
 ) -> None:
     study, _ = done
     assert recorded(study).trials[1].state == "pruned"
@@ -129,19 +128,21 @@ def test_a_pruned_trial_is_trained_on_its_whole_schedule_as_far_as_it_came(
 
 
 def test_scores_that_do_not_agree_are_told_with_what_differs(
-    done: tuple[StudyConfig, Inputs],
+    done: tuple[StudyConfig, Prepared],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The journal has another plan and another torch: other dropout comes out, and exit code 1."""
-    study, inputs = done
-    environment = inputs.facts["environment"] | {"torch": "1.0"}
+    study, prepared = done
+    older = {**prepared.facts.environment.versions, "torch": "1.0"}
+    environment = Environment.model_validate(older)
     evaluations = [
         evaluation.model_copy(update={"micro_plan": ((0, 32),), "processor": "abacus"})
         for evaluation in recorded(study).trials[0].evaluations
     ]
-    copied(study, tmp_path, inputs.facts | {"environment": environment}, evaluations)
+    facts = prepared.facts.model_copy(update={"environment": environment})
+    copied(study, tmp_path, facts, evaluations)
     monkeypatch.setattr(
         sys, "argv", ["tuner", "replay", "done", "0", f"--storage={tmp_path}", "--json"]
     )
@@ -155,7 +156,7 @@ def test_scores_that_do_not_agree_are_told_with_what_differs(
     assert any(name == "processor" and was == "abacus" for name, was, _ in told["elsewhere"])
 
 
-def test_the_verdict_names_the_largest_differences(done: tuple[StudyConfig, Inputs]) -> None:
+def test_the_verdict_names_the_largest_differences(done: tuple[StudyConfig, Prepared]) -> None:
     """One accuracy is off by two points, one by one, a loss by a half."""
     found = replay(done[0].folder, 1, QUIET)
     off = {"select/accuracy/en": 0.02, OBJECTIVE: 0.01, "train/loss": 0.5}
@@ -178,26 +179,27 @@ def test_the_verdict_names_the_largest_differences(done: tuple[StudyConfig, Inpu
     assert f"3 of {len(numbers)}" in printed and other.claim in printed
 
 
-def test_changed_data_is_refused(done: tuple[StudyConfig, Inputs], tmp_path: Path) -> None:
-    study, inputs = done
-    data = inputs.facts["data"] | {"checksum": "0" * 64}
+def test_changed_data_is_refused(done: tuple[StudyConfig, Prepared], tmp_path: Path) -> None:
+    study, prepared = done
+    data = prepared.facts.data.model_copy(update={"checksum": "0" * 64})
+    facts = prepared.facts.model_copy(update={"data": data})
     evaluations = recorded(study).trials[0].evaluations
-    folder = copied(study, tmp_path, inputs.facts | {"data": data}, evaluations)
+    folder = copied(study, tmp_path, facts, evaluations)
     with pytest.raises(UserError, match="the data has changed since the study began"):
         replay(folder, 0, QUIET)
 
 
 def test_what_cannot_be_replayed_is_told_before_anything_is_loaded(
-    done: tuple[StudyConfig, Inputs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    done: tuple[StudyConfig, Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study, inputs = done
+    study, prepared = done
     monkeypatch.setattr("tuner.run.replay.prepare", None)
     with pytest.raises(UserError, match="there is no trial 007"):
         replay(study.folder, 7, QUIET)
-    bare = copied(study, tmp_path / "bare", inputs.facts, [])
+    bare = copied(study, tmp_path / "bare", prepared.facts, [])
     with pytest.raises(UserError, match="trial 000 was never evaluated"):
         replay(bare, 0, QUIET)
     evaluations = recorded(study).trials[0].evaluations
     by_two = [evaluation.model_copy(update={"workers": 2}) for evaluation in evaluations]
     with pytest.raises(UserError, match=r"trained by 2 workers, whose dropout"):
-        replay(copied(study, tmp_path / "two", inputs.facts, by_two), 0, QUIET)
+        replay(copied(study, tmp_path / "two", prepared.facts, by_two), 0, QUIET)

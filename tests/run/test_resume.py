@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.records import with_settings
 from tests.search.examples import Make, create, run
 from tuner.errors import UserError
 from tuner.journal.events import SettingsChanged
@@ -56,7 +57,7 @@ def test_extended_by_trials(study: StudyConfig, done: Any, evaluation: Make) -> 
         driver.finish()
     longer = read_history(small.folder).record()
     assert longer.trials[:5] == record.trials and len(longer.trials) == 9
-    assert longer.settings["budget"]["trials"] == 9, "what is read from now on"
+    assert longer.settings.budget.trials == 9, "what is read from now on"
     at_once = done(study.model_copy(update={"name": "at-once"}))
     assert [trial.params for trial in longer.trials] == [trial.params for trial in at_once.trials]
 
@@ -82,8 +83,7 @@ def test_what_is_added_counts_from_the_budget_or_from_what_was_spent(
     record = done(study).model_copy(update={"seconds": 1800.0})
     extension = Extension(until="+2h")
     assert extended(record, study.folder, extension).budget.wall == "2h30m"
-    settings = {**record.settings, "budget": {**record.settings["budget"], "wall": "1h"}}
-    record = record.model_copy(update={"settings": settings})
+    record = with_settings(record, budget={**study.budget.model_dump(), "wall": "1h"})
     assert extended(record, study.folder, extension).budget.wall == "3h"
     on_gpus = Extension(gpu_hours="+4", overrides=["resources.gpus_per_trial=1"])
     assert extended(record, study.folder, on_gpus).budget.gpu_hours == 4
@@ -179,7 +179,7 @@ def test_a_name_that_is_taken_says_what_differs(study: StudyConfig, done: Any) -
 
 
 def test_its_yaml_run_again(study: StudyConfig, done: Any) -> None:
-    """As it was, with more to spend, and with something else to compare."""
+    """The study is resumed unchanged, with more to spend, and with something else to compare."""
     small = with_budget(study, trials=5)
     record = done(small)
 

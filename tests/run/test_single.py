@@ -51,7 +51,7 @@ def test_gradient_noise_is_told_where_it_is_asked_for() -> None:
 
 
 def test_of_a_design_its_first_configuration_is_trained() -> None:
-    """Of a scaling study the first scored one, at the grid's middle rate, not one that tunes."""
+    """The first scored trial of a scaling study is at the grid's middle rate; it does not tune."""
     ours = [
         "baseline=null",
         "sampler={}",

@@ -100,7 +100,7 @@ def test_a_signal_to_the_process_group_ends_it_in_order(tuner: Command, place: P
 
 
 def test_a_signal_to_each_of_its_processes_ends_it_in_order(tuner: Command, place: Path) -> None:
-    """As systemd sends one to a unit, and a batch system to a job: Ray's own are in it, too."""
+    """systemd and batch systems send a signal to all processes of a unit, also to Ray's own."""
     process = tuner("search", str(SMOKE), *LONG, program=PATIENT)
     wait_for(place, lambda s: sum(len(t.evaluations) for t in s.trials) >= 3, process)
     for number in processes_of_ray(place, ""):
@@ -139,7 +139,7 @@ def test_a_terminal_that_is_closed_ends_it_in_order(place: Path) -> None:
         os.execve(sys.executable, arguments, environment)
 
     class Shown:
-        """What is shown is read, or the terminal would fill."""
+        """The output is read, or the terminal would fill."""
 
         def poll(self) -> None:
             os.set_blocking(terminal, False)

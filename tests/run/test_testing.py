@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,8 @@ from tuner.journal.records import Evaluation, OnTest, StudyRecord, TrialRecord
 from tuner.model.classifier import PairClassifier
 from tuner.model.packing import Block
 from tuner.run.prepare import prepare
-from tuner.run.testing import crossed, evaluate_on_test
+from tuner.run.testing import NotTested, crossed, evaluate_on_test
 from tuner.run.trial_files import TrialFiles
-from tuner.run.worker import Failed
 from tuner.study.file import load_study, validate_study
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.checkpoint import Checkpoints
@@ -40,11 +40,11 @@ NAME = "smoke-confirm"
 def test_a_trial_on_test_is_its_model_asked_pair_by_pair(tmp_path: Path) -> None:
     overrides = ["budget.pairs_per_trial=1600", "scheduler.kind=none", f"storage={tmp_path}"]
     study = load_study(SMOKE, [*overrides, "space={}"])
-    inputs = prepare(study, ConsoleProgress(Console(quiet=True)))
+    prepared = prepare(study, ConsoleProgress(Console(quiet=True)))
+    inputs, test = prepared.inputs, prepared.test
     config = study.baseline_config()
     saved = Checkpoints(study.trial_folder(0), 60.0)
-    parts = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
-    events = list(train(config, (1600,), *parts, saved))
+    events = list(train(config, (1600,), inputs, torch.device("cpu"), saved))
     evaluation = events[-1]
     assert isinstance(evaluation, Evaluation)
     trial = TrialRecord(
@@ -57,12 +57,14 @@ def test_a_trial_on_test_is_its_model_asked_pair_by_pair(tmp_path: Path) -> None
         state="completed",
         evaluations=(evaluation,),
     )
+    arms = [{"name": "control", "settings": {}}]
+    design = {"kind": "confirm", "study": "s", "arms": arms, "seeds": [0]}
     made = StudyRecord(
         name="smoke",
         id="i",
         created=1.0,
-        settings={**study.model_dump(mode="json"), "design": {"kind": "confirm"}},
-        facts=inputs.facts,
+        settings={**study.model_dump(mode="json"), "design": design},
+        facts=prepared.facts,
         rungs=(1600,),
         trials=(trial,),
     )
@@ -71,25 +73,23 @@ def test_a_trial_on_test_is_its_model_asked_pair_by_pair(tmp_path: Path) -> None
     files.wait()
     assert files.close() == []
     folder = study.folder / "best" / "0000"
-    arguments = (study.resources, folder, trial, inputs.protocol, inputs.test, inputs.encoder)
+    arguments = (study.resources, folder, trial, replace(inputs, corpus=test))
     found = evaluate_on_test(*arguments)
     assert isinstance(found, OnTest), found
 
-    languages = inputs.test.languages
-    assert [each.name for each in crossed(inputs.test)][:2] == ["en", "en-de"]
+    languages = test.languages
+    assert [each.name for each in crossed(test)][:2] == ["en", "en-de"]
     assert len(found.answers) == len(languages) ** 2 == 16
     model = PairClassifier(inputs.encoder, config.fusion, config.head, 2, 99)
     model.load_state_dict(load_file(folder / "model.safetensors"))
     model.eval()
     for name, (first, second) in {"es": (2, 2), "en-ja": (0, 3), "ja-en": (3, 0)}.items():
-        rows = inputs.test.rows("test", [languages[first], languages[second]])
+        rows = test.rows("test", [languages[first], languages[second]])
         right = text_as_bits(found.answers[name], len(rows))
         assert right.mean() == pytest.approx(found.scores[name].accuracy)
         for place in range(0, len(rows), 29):
             row = rows[place : place + 1]
-            pair = inputs.test.assemble(
-                "test", row, np.full_like(row, first), np.full_like(row, second)
-            )
+            pair = test.assemble("test", row, np.full_like(row, first), np.full_like(row, second))
             assert pair.token_type_ids is not None
             tensors = (pair.input_ids, pair.attention_mask, pair.token_type_ids)
             with torch.inference_mode():
@@ -101,7 +101,7 @@ def test_a_trial_on_test_is_its_model_asked_pair_by_pair(tmp_path: Path) -> None
 
     (folder / "model.safetensors").write_bytes(b"not what was kept")
     damaged = evaluate_on_test(*arguments)
-    assert isinstance(damaged, Failed) and "is damaged" in damaged.reason
+    assert isinstance(damaged, NotTested) and "is damaged" in damaged.reason
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -143,7 +143,7 @@ def test_searched_confirmed_killed_resumed_and_once_more(tuner: Command, place: 
         assert tested.get(trial.number, trial.tests) == trial.tests
         assert len(trial.tests[0].answers) == 16
     result = Confirmed.of(study)
-    assert "Recommended, before test was read" in printed and study.facts["claim"] in printed
+    assert "Recommended, before test was read" in printed and study.facts.claim in printed
     (told,) = json.loads(printed[printed.index('[{"name"') :].splitlines()[0])
     assert told["result"]["recommended"] == result.recommended and told["state"] == "completed"
     journal = (place / "studies" / NAME / FILE).read_text(encoding="utf-8").splitlines()
@@ -157,7 +157,7 @@ def test_searched_confirmed_killed_resumed_and_once_more(tuner: Command, place: 
     assert parent.data.tags["tuner.recommendation"] == result.recommended
     for trial, run in zip(study.trials, children, strict=True):
         assert run.data.tags["tuner.arm"] == trial.arm and run.data.tags["tuner.test_read"]
-        assert run.data.tags["tuner.claim"] == study.facts["claim"]
+        assert run.data.tags["tuner.claim"] == study.facts.claim
         scored = trial.tests[0].scores
         assert run.data.metrics["test/accuracy/es-ja"] == pytest.approx(scored["es-ja"].accuracy)
     searched, its_trials = runs_in_mlflow(place)
@@ -175,7 +175,7 @@ def test_searched_confirmed_killed_resumed_and_once_more(tuner: Command, place: 
     for trial in alone.trials:
         assert trial.last is not None and trial.last.pairs_seen == 5 * PAIRS["train"]
         assert trial.tests and trial.config.mix.cross_lingual == 0
-    assert alone.facts["claim"].startswith("zero-shot for de, es, ja; trained on en")
+    assert alone.facts.claim.startswith("zero-shot for de, es, ja; trained on en")
     told = json.loads(printed[printed.index('[{"name"') :].splitlines()[0])
     assert [each["name"] for each in told] == [f"{NAME}-2", "smoke-reference-2"]
     assert "trial" not in Confirmed.of(alone).recommended

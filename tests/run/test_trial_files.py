@@ -1,4 +1,4 @@
-"""What stays of trials, against real files: also after a death at any moment."""
+"""Files that stay of trials, against real files: also after a death at any moment."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_final_weights_of_the_best_stay_and_nothing_of_the_others(
 
     facts = json.loads((stored.folder / "best" / "0003" / "trial.json").read_text())
     assert (facts["trial"], facts["score"], facts["claim"]) == (3, 0.7, "zero-shot")
-    assert facts["encoder"] == {"name": "nano", "checksum": "c"}
+    assert facts["encoder"] == {"name": "nano", "checksum": "e" * 64, "layers": 4}
     assert TrialConfig.model_validate(facts["config"]) == TrialConfig()
     with folders.fetched(stored.folder / "best" / "0003", BEST_FILES) as folder:
         assert facts["sha256"] == sha256(folder / "model.safetensors")
@@ -259,11 +259,10 @@ def test_links_in_the_study_are_removed_and_not_followed(
 @pytest.mark.integration
 def test_the_weights_that_stay_score_what_is_written_beside_them(study: StudyConfig) -> None:
     """A trial trained by the loop itself; its weights in a fresh model."""
-    inputs = prepare(study, ConsoleProgress(Console(quiet=True)))
+    inputs = prepare(study, ConsoleProgress(Console(quiet=True))).inputs
     config, device = TrialConfig.from_flat({"optim.lr": 1e-3}), torch.device("cpu")
-    parts = (inputs.protocol, inputs.corpus, inputs.encoder, device)
     checkpoints = Checkpoints(study.trial_folder(0), 60.0)
-    events = train(config, [320, 960], *parts, checkpoints)
+    events = train(config, [320, 960], inputs, device, checkpoints)
     evaluations = tuple(event for event in events if isinstance(event, Evaluation))
     done = TrialRecord(
         number=0,

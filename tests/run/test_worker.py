@@ -17,7 +17,7 @@ from tuner.run.worker import Worker
 from tuner.study.file import validate_study
 
 study = validate_study({**SETTINGS, "resources": {"gpus_per_trial": 0.1}}, "here")
-Worker(study, None, None, None)
+Worker(study, None)
 _, whole = torch.cuda.mem_get_info()
 held = torch.empty(whole // 20, dtype=torch.uint8, device="cuda")
 try:

@@ -29,10 +29,10 @@ MEMBER = r"Member\b"
 def alone(study: StudyRecord, overrides: list[str]) -> list[list[Evaluation]]:
     """The evaluations of its trials, trained by one worker in this process."""
     settings = load_study(SMOKE, overrides)
-    inputs = prepare(settings, ConsoleProgress(Console(quiet=True)))
-    parts = (inputs.protocol, inputs.corpus, inputs.encoder, torch.device("cpu"))
+    inputs = prepare(settings, ConsoleProgress(Console(quiet=True))).inputs
+    cpu = torch.device("cpu")
     return [
-        [e for e in train(t.config, settings.rungs, *parts) if isinstance(e, Evaluation)]
+        [e for e in train(t.config, settings.rungs, inputs, cpu) if isinstance(e, Evaluation)]
         for t in study.trials
     ]
 
@@ -47,13 +47,12 @@ def assert_alike(trial: TrialRecord, whole: list[Evaluation]) -> None:
 
 def test_arrays_move_to_a_node_once() -> None:
     """They are buffers of their own, which the processes of a node share in Ray's store."""
-    inputs = prepare(load_study(SMOKE), ConsoleProgress(Console(quiet=True)))
+    inputs = prepare(load_study(SMOKE), ConsoleProgress(Console(quiet=True))).inputs
     arrays = [*inputs.encoder.weights.values()]
     for split in inputs.corpus.splits.values():
         arrays += [split.tokens, split.starts, split.lengths, split.clean, split.labels]
     buffers: list[Any] = []
-    parts = (inputs.corpus, inputs.encoder)
-    copied = cloudpickle.dumps(parts, protocol=5, buffer_callback=buffers.append)
+    copied = cloudpickle.dumps(inputs, protocol=5, buffer_callback=buffers.append)
     shared = sum(memoryview(buffer).nbytes for buffer in buffers)
     assert shared >= sum(array.nbytes for array in arrays) > 50 * len(copied)
 
@@ -85,7 +84,7 @@ def test_a_study_of_trials_with_two_workers(tuner: Command, place: Path) -> None
 def test_where_a_worker_is_lost_the_trial_goes_on_from_its_checkpoint(
     tuner: Command, place: Path
 ) -> None:
-    """As where a node is: the others are not waited for, and it is not counted. None is left."""
+    """A node was lost: the others are not waited for, and it is not counted. None is left."""
     settings = ["--set", "budget.pairs_per_trial=6400", "--set", "budget.trials=1"]
     process = tuner("search", str(SMOKE), *TWO, *settings)
     wait_for(place, lambda s: any(len(t.evaluations) >= 2 for t in s.trials), process)

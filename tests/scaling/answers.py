@@ -1,4 +1,4 @@
-"""What several tests of this room need."""
+"""Answers that several tests of this room share."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ def planted(config: TrialConfig, language: str) -> float:
 
 
 def said(result: Scaled, *effects: Effect, **changes: object) -> str:
-    """What is found where the fit of the targets has these effects."""
+    """Return the findings where the fit of the targets has these effects."""
     fit = replace(result.fits["targets"], effects=effects, **changes)  # type: ignore[arg-type]
     return " ".join(main_findings(replace(result, fits={"targets": fit}), "targets"))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.records import facts
 from tuner.journal.arrays import bits_as_text, ints_as_text
 from tuner.journal.records import Evaluation, Failure, FailureKind, StudyRecord, TrialRecord
 from tuner.search.designed import Designed
@@ -111,14 +112,12 @@ def recorded(
         id="abc",
         created=0.0,
         settings=study.model_dump(mode="json"),
-        facts={
-            "claim": protocol.claim,
-            "objective": protocol.objective_name,
-            "majority_accuracy": 0.5,
-            "data": {"machine_translated": True},
-            "encoder": {"seen": []},
-            "overlap": {"rows": {"dev": rows}},
-        },
+        facts=facts(
+            claim=protocol.claim,
+            objective=protocol.objective_name,
+            data={"machine_translated": True},
+            overlap={"rows": {"dev": rows}},
+        ),
         rungs=study.rungs,
         state="completed",
         trials=tuple(trials.values()),

@@ -147,7 +147,7 @@ def test_without_a_fit_nothing_is_answered(result: Scaled) -> None:
 
 
 def test_means_of_fewer_configurations_stand_beside_no_effect(tmp_path: Path) -> None:
-    """Where one combination has failed, means are over others than the effects are."""
+    """Means are over other combinations than the effects where one combination has failed."""
     crossed = {
         **SMALL,
         "space": {

@@ -21,7 +21,7 @@ def chosen(
     fails: tuple[int, ...] = (),
     why: FailureKind = "error",
 ) -> dict[int, Choice]:
-    """Of one B, 16, from the scores of both seeds at each rate; trials are a seed at a time."""
+    """Return the choice for one B, 16, from both seeds' scores at each rate, a seed at a time."""
     study = planned(folder, space={"batch.effective_size": [16], "mix.cross_lingual": [0.5]})
     assert isinstance(study.design, ScalingDesign)
 

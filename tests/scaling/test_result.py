@@ -1,4 +1,4 @@
-"""What a scaling study has found: planted answers, means by hand, what is left out and why."""
+"""The findings of a scaling study: planted answers, means by hand, what is left out and why."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.records import facts, with_facts
 from tests.scaling.answers import SMALL, planted
 from tests.scaling.studies import best_at, planned, recorded
 from tuner.errors import UserError
@@ -154,7 +155,7 @@ def test_a_search_is_refused_in_words(tmp_path: Path) -> None:
         id="abc",
         created=0.0,
         settings=study.model_dump(mode="json"),
-        facts={},
+        facts=facts(),
         rungs=study.rungs,
     )
     assert not is_scaling(record)
@@ -174,6 +175,6 @@ def test_a_journal_without_answers_is_refused_in_words(tmp_path: Path) -> None:
     older = record.model_copy(update={"trials": tuple(trials)})
     with pytest.raises(UserError, match="which dev pairs of es were classified right"):
         Scaled.of(older)
-    without = record.model_copy(update={"facts": {**record.facts, "overlap": {}}})
+    without = with_facts(record, overlap={"rows": {}})
     with pytest.raises(UserError, match="share sentences"):
         Scaled.of(without)

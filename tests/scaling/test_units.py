@@ -1,4 +1,4 @@
-"""What effects are counted in, by hand: nothing beyond the levels that were trained."""
+"""The units of effects, by hand: nothing beyond the levels that were trained."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_less_than_a_doubling_is_counted_as_it_was_trained() -> None:
 
 
 def test_a_curvature_is_the_middle_less_the_ends_of_what_was_trained() -> None:
-    """Of three levels their means say it; of four the parabola, 9/8 of the middle two's."""
+    """The means of three levels say it; the parabola of four does, 9/8 of the middle two's."""
     three = {0.0: 70.0, 0.25: 74.0, 0.5: 72.0}
     bent = values(fit(tables(grid((32,), tuple(three), (None,)), lambda c: three[c.cross_lingual])))
     assert bent == pytest.approx({"β": 2.0, "curvature of β": 74 - (70 + 72) / 2})

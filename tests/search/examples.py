@@ -1,11 +1,11 @@
-"""What several tests of this room need."""
+"""Helpers that several tests of this room share."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
+from tests.records import facts
 from tuner.journal.events import StudyCreated, TrialPlaced
 from tuner.journal.journal import Journal
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
@@ -15,21 +15,6 @@ from tuner.study import StudyConfig
 Make = Callable[[int, float], Evaluation]
 
 
-FACTS: dict[str, Any] = {
-    "claim": "zero-shot",
-    "objective": "dev accuracy",
-    "majority_accuracy": 0.5,
-    "data": {
-        "source": "nano",
-        "checksum": "d" * 64,
-        "languages": ["en", "de", "es", "ja"],
-        "counts": {},
-        "machine_translated": False,
-    },
-    "encoder": {"name": "nano", "checksum": "e" * 64, "layers": 4},
-}
-
-
 def create(study: StudyConfig) -> Journal:
     """The journal of a new study."""
     created = StudyCreated(
@@ -37,7 +22,7 @@ def create(study: StudyConfig) -> Journal:
         name=study.name,
         id="abc",
         settings=study.model_dump(mode="json"),
-        facts=FACTS,
+        facts=facts(),
         rungs=study.rungs,
     )
     return Journal.create(study.folder, created)
@@ -66,7 +51,7 @@ def run(driver: Driver, study: StudyConfig, make: Make, stop_after: int | None =
 
 
 def configurations(record: StudyRecord) -> list[object]:
-    """What of a study must not depend on interruptions."""
+    """Return the parts of a study that must not depend on interruptions."""
     return [
         (t.number, t.origin, t.params, t.state, [e.objective for e in t.evaluations])
         for t in record.trials

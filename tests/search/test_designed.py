@@ -98,7 +98,7 @@ def test_nothing_is_compared_before_all_rates_were_tried(
 
 
 def test_a_batch_size_without_a_rate_is_left_out(small: StudyConfig, evaluation: Make) -> None:
-    """Where every rate fails with some seed, as all do that diverge."""
+    """Every rate fails with some seed, as all do that diverge."""
 
     def score(trial: TrialRecord) -> float:
         return -1.0 if trial.config.batch.effective_size == 64 else middle(trial)

@@ -1,4 +1,4 @@
-"""What follows from failures: the policy of each kind, on made-up records, and in the driver."""
+"""Consequences of failures: the policy of each kind, on made-up records, and in the driver."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def first(driver: Driver) -> TrialRecord:
 
 
 def record(study: StudyConfig) -> StudyRecord:
-    """As the journal has it."""
+    """Return the record as the journal has it."""
     return read_history(study.folder).record()
 
 

@@ -1,4 +1,4 @@
-"""What is proposed: feasible, reproducible, the same after a replay; a grid, each point once."""
+"""Proposals are feasible, reproducible, the same after a replay; a grid has each point once."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.search.examples import FACTS
+from tests.records import facts
 from tuner.errors import UserError
 from tuner.journal.events import StudyCreated
 from tuner.journal.journal import Journal
 from tuner.journal.records import Evaluation, TrialRecord, TrialState
+from tuner.search import sampler as module
 from tuner.search.driver import Driver
 from tuner.search.sampler import Sampler
 from tuner.study import StudyConfig
 from tuner.study.file import load_study, validate_study
-from tuner.study.parts import SamplerConfig
+from tuner.study.samplers import SamplerConfig
 from tuner.study.space import Space
 from tuner.study.space.feasible import Feasible
 from tuner.study.space.requirements import parse
@@ -40,7 +41,7 @@ REQUIRE = [
 
 def sampler_of(kind: Kind, feasible: Feasible, seed: int = 0) -> Sampler:
     settings = {"kind": kind, "seed": seed, "startup_trials": 3}
-    return Sampler(feasible, SamplerConfig.model_validate(settings))
+    return module.sampler_of(feasible, SamplerConfig.model_validate(settings))
 
 
 class Told:
@@ -227,7 +228,7 @@ def test_a_grid_study_ends_with_its_grid_or_its_budget(
         name="grid",
         id="a",
         settings=study.model_dump(mode="json"),
-        facts=FACTS,
+        facts=facts(),
         rungs=study.rungs,
     )
     with Journal.create(study.folder, created) as journal:

@@ -1,4 +1,4 @@
-"""What a plan can detect."""
+"""The effects that a plan can detect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files on a local disk or network file system; object stores are in `search/test_object_store`."""
+"""Files on a local disk or network file system; object stores are in run/test_object_store.py."""
 
 from __future__ import annotations
 

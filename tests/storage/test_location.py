@@ -1,4 +1,4 @@
-"""What names a folder of studies, and what does not."""
+"""Names of folders of studies, and names that are refused."""
 
 from __future__ import annotations
 

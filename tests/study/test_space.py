@@ -148,7 +148,7 @@ def test_conditions_nest() -> None:
 
 
 def test_a_chain_is_fulfilled_as_a_whole() -> None:
-    """Where two parameters ask for different values of a third, for those that suit both."""
+    """Points suit both of two parameters that ask for different values of a third."""
     for seed in range(50):
         point = CHAIN.draw_with("fusion.reduction", 4, random.Random(seed))
         assert point is not None and point["fusion.reduction"] == 4

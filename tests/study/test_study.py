@@ -11,6 +11,7 @@ from tuner.errors import UserError
 from tuner.study import StudyConfig
 from tuner.study.data import DirectoryData, HubData
 from tuner.study.file import load_study, reopened_study
+from tuner.study.settings import StudySettings
 from tuner.study.trial import TrialConfig
 
 SPACES = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
@@ -203,7 +204,7 @@ def test_a_whole_block_can_be_set() -> None:
 
 
 def test_a_folder_can_take_the_place_of_the_hub() -> None:
-    """As the comment of the file says: the whole block is replaced, with its pinned revision."""
+    """The comment of the file says it: the whole block is replaced, with its pinned revision."""
     path = NANO.with_name("pawsx_mbert.yaml")
     study = load_study(path, ["data={source: directory, path: /where/pawsx/is}"])
     assert study.data == DirectoryData(source="directory", path=Path("/where/pawsx/is"))
@@ -343,5 +344,5 @@ def test_an_encoder_in_a_folder_is_the_same_wherever_a_resume_stands(
         assert study.encoder.name == kept
         assert study.encoder.is_folder == (kept[0] == "/")
         monkeypatch.chdir(tmp_path / "elsewhere")
-        recorded = study.model_dump(mode="json")
+        recorded = StudySettings.model_validate(study.model_dump(mode="json"))
         assert reopened_study(recorded, study.folder).encoder.name == kept

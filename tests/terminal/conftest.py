@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.records import facts, settings
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.study.scores import Scores
 from tuner.study.trial import TrialConfig
@@ -66,16 +67,20 @@ def study(trial: MakeTrial) -> StudyRecord:
         name="nano",
         id="x",
         created=0,
-        settings={
-            "space": {"mix.cross_lingual": 0, "optim.lr": 0, "fusion.kind": 0, "fusion.layer": 0},
-            "budget": {"trials": 24},
-            "sampler": {"kind": "tpe"},
-        },
-        facts={
-            "claim": "zero-shot for es, zh, ja, ko; trained on en, de, fr "
-            "(machine-translated: yes)",
-            "objective": "mean dev accuracy on en, de, fr",
-        },
+        settings=settings(
+            name="nano",
+            space={
+                "mix.cross_lingual": 0.5,
+                "optim.lr": 1e-4,
+                "fusion.kind": "dlfa",
+                "fusion.layer": 2,
+            },
+            budget={"trials": 24, "pairs_per_trial": RUNGS[-1]},
+        ),
+        facts=facts(
+            claim="zero-shot for es, zh, ja, ko; trained on en, de, fr (machine-translated: yes)",
+            objective="mean dev accuracy on en, de, fr",
+        ),
         rungs=RUNGS,
         trials=(
             trial(0, "completed", 0.7, 0.8, 0.91),

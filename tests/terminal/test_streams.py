@@ -1,4 +1,4 @@
-"""What is printed is readable in any encoding, and is dropped where nobody takes it."""
+"""Output is readable in any encoding, and is dropped where nobody takes it."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_streams_of_the_shell(arguments: str, redirected: str, told: str, tmp_pa
 
 @pytest.mark.integration
 def test_a_closed_stream_is_no_place_for_the_next_file(tmp_path: Path) -> None:
-    """Where stdout is closed, the next file would get its number, and all that is printed."""
+    """The next file would get the number of a closed stdout, and all that is printed."""
     code = (
         "import os, sys\n"
         "from tuner.terminal import streams\n"

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from tuner.journal.records import StudyRecord, TrialRecord
+from tuner.study.space import Space
 from tuner.terminal.summary import Heartbeat, Summary, settings_in_short
 
 Trial = Callable[..., TrialRecord]
@@ -31,7 +32,7 @@ def summary(study: StudyRecord, beats: Mapping[int, Heartbeat] = BEATS, **settin
 
 
 def lines(shown: Summary, width: int = 80, height: int = 24, **settings: Any) -> list[str]:
-    """As a terminal of that size has them."""
+    """Return the lines as a terminal of that size has them."""
     console = Console(
         width=width, height=height, file=io.StringIO(), force_interactive=True, **settings
     )
@@ -47,7 +48,7 @@ def test_what_it_says(study: StudyRecord) -> None:
     assert " ".join(states.split()) == "running 2 waiting 17 completed 2 pruned 2 failed 1"
     assert best == "best so far (unconfirmed): trial 004, 93.27% mean dev accuracy on en, de, fr"
     assert settings.strip() == "cross_lingual=0.25, lr=0.0005, kind=dlfa, layer=2"
-    assert claim == study.facts["claim"]
+    assert claim == study.facts.claim
     assert [line.split() for line in rungs[:3]] == [
         ["1,600", "5", "1", "82.00%"],
         ["4,800", "3", "1", "90.00%"],
@@ -80,7 +81,7 @@ def test_no_line_is_too_long_or_cut_in_two(study: StudyRecord, width: int, worki
     assert max(map(cell_len, shown)) <= min(width, 100)
     assert not any(line.split()[:1] in (["2"], ["17"], ["1"]) for line in shown), "a count alone"
     text = " ".join(" ".join(shown).split())
-    for state in ("waiting 17", "completed 2", "pruned 2", "failed 1", study.facts["claim"]):
+    for state in ("waiting 17", "completed 2", "pruned 2", "failed 1", study.facts.claim):
         assert state in text
     assert ("running" if working else "interrupted") + " 2" in text
 
@@ -139,7 +140,9 @@ def test_without_colour_and_in_a_log(study: StudyRecord) -> None:
 
 def test_settings_in_short_are_unambiguous(study: StudyRecord, trial: Trial) -> None:
     """The last part of a name, where only one ends so; what does not apply is left out."""
-    other = {"space": {"fusion.kind": 0, "mix.kind": 0, "fusion.layer": 0, "optim.lr": 0}}
+    names = ("fusion.kind", "mix.kind", "fusion.layer", "optim.lr")
+    space = Space.model_construct(dict.fromkeys(names))  # no setting is named mix.kind
+    other = study.settings.model_copy(update={"space": space})
     record = trial(0, "running")
     flat = record.config.flat() | {"mix.kind": "x"}
 

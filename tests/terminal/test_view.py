@@ -1,4 +1,4 @@
-"""What is said of a study while it runs."""
+"""The words about a study while it runs."""
 
 from __future__ import annotations
 

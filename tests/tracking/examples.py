@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.records import facts, settings
 from tests.tracking.stores import Store
 from tests.waiting import until
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord, TrialState
@@ -17,7 +18,7 @@ from tuner.tracking import BackgroundTracker
 BEGAN = 1_700_000_000.0
 CHECKSUM = "0123456789abcdef" * 4
 LONG = "eJwDAAAAAAE="
-"""What the journal keeps for programs alone."""
+"""Values that the journal keeps for programs alone."""
 PASSWORD = "hunter2-of-the-store"
 
 
@@ -72,27 +73,27 @@ def study(*trials: TrialRecord, **changes: Any) -> StudyRecord:
         name="demo",
         id="4f0c2b",
         created=BEGAN - 10,
-        settings={
-            "storage": "/kept",
-            "description": "What does mixing do?",
-            "encoder": {"name": "nano", "revision": None},
-            "languages": {"source": ["en", "de"], "target": []},
-            "budget": {"trials": 8, "pairs_per_trial": 3000},
-        },
-        facts={
-            "claim": "zero-shot for es; trained on en, de (machine-translated: no)",
-            "objective": "mean dev accuracy on en, de",
-            "majority_accuracy": 0.5,
-            "encoder": {"layers": 4},
-            "environment": {"tuner": "0.0.1", "commit": "0ddba11"},
-            "data": {
-                "source": "nano",
+        settings=settings(
+            name="demo",
+            storage="/kept",
+            description="What does mixing do?",
+            languages={"source": ["en", "de"], "target": []},
+            budget={"trials": 8, "pairs_per_trial": 3000},
+        ),
+        facts=facts(
+            claim="zero-shot for es; trained on en, de (machine-translated: no)",
+            objective="mean dev accuracy on en, de",
+            environment={"tuner": "0.0.1", "commit": "0ddba11"},
+            data={
                 "checksum": CHECKSUM,
                 "languages": ["en", "de", "es"],
                 "counts": {"train": {"en": 100}},
             },
-            "overlap": {"counts": {"dev": {"ids": 10}}, "rows": {"dev": {"components": LONG}}},
-        },
+            overlap={
+                "counts": {"dev": {"ids": 10}},
+                "rows": {"dev": {"components": LONG, "clean": {}}},
+            },
+        ),
         rungs=(1000, 3000),
         trials=trials,
         seconds=400,
@@ -110,7 +111,7 @@ EVERY_STATE = (
 
 
 def tell(tracker: BackgroundTracker, trials: Iterable[TrialRecord]) -> None:
-    """As a driver does: each change of a trial by itself."""
+    """Tell of each change of a trial by itself, as a driver does."""
     for ended in trials:
         running = started(ended)
         tracker.trial_started(running)

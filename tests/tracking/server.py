@@ -78,7 +78,7 @@ class Server:
             time.sleep(0.1)
 
     def kill(self) -> None:
-        """As a lost machine: all at once."""
+        """End all at once, as if the machine were lost."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

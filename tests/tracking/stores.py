@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Tally:
-    """What a store has of a study, beside what its record says: zeros but for the first two.
+    """A store's content for a study, beside what its record says: zeros but for the first two.
 
     Attributes:
         runs: the study and its trials; deleted ones are not counted.
@@ -91,7 +91,7 @@ class Store:
         return list(self.client.search_runs(ids, run_view_type=ViewType.DELETED_ONLY))
 
     def tally(self, study: StudyRecord) -> Tally:
-        """What is there of a study against its record, from the tables alone."""
+        """Compare what is there of a study with its record, from the tables alone."""
         tags = """SELECT t.run_uuid, t.value FROM tags t JOIN runs r ON r.run_uuid = t.run_uuid
             WHERE r.lifecycle_stage = 'active' AND t.key = ?"""
         with closing(sqlite3.connect(self.folder / "mlflow.db")) as database:

@@ -1,4 +1,4 @@
-"""What of a study's records MLflow shows, beside runs: data, files, prepared views, limits."""
+"""Parts of a study's records that MLflow shows beside runs: data, files, prepared views, limits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import pytest
 import yaml
 
+from tests.records import with_settings
 from tests.tracking.examples import BEGAN, CHECKSUM, LONG, evaluation, study, trial
 from tests.tracking.stores import Store
 from tuner.journal.noise import NoiseRecord
@@ -33,8 +34,8 @@ def test_data_and_artifacts(store: Store) -> None:
     kinds = ("data", "encoder", "environment", "overlap")
     assert set(texts) == {"study.yaml", *(f"{kind}.json" for kind in kinds)}
     assert json.loads(texts["overlap.json"]) == {"dev": {"ids": 10}}
-    assert yaml.safe_load(texts["study.yaml"]) == study().settings
-    assert json.loads(texts["data.json"]) == study().facts["data"]
+    assert yaml.safe_load(texts["study.yaml"]) == study().settings.model_dump(mode="json")
+    assert json.loads(texts["data.json"]) == study().facts.data.model_dump(mode="json")
 
 
 def test_what_is_kept_for_programs_alone_is_not_logged(store: Store) -> None:
@@ -106,8 +107,8 @@ def test_the_limits_of_mlflow_are_kept(store: Store) -> None:
         }
     )
     assert len(long.evaluations[0].metrics()) > 1000
-    settings = {"encoder": {"name": "e" * 20_000}}
-    Tracker(store.uri, "demo").sync(study(long, settings=settings))
+    record = with_settings(study(long), encoder={"name": "e" * 20_000})
+    Tracker(store.uri, "demo").sync(record)
     parent, child = store.runs()
     assert parent.data.params["encoder.name"] == "e" * 6000
     assert child.data.tags["tuner.reason"] == "r" * 5000

@@ -88,7 +88,7 @@ def places(store: Store, column: str) -> Sequence[str]:
     ],
 )
 def test_what_follows_and_what_stays(was: str | None, becomes: str | None, tmp_path: Path) -> None:
-    """What lies in a store's own folder follows it; what somebody put elsewhere stays there."""
+    """Files in a store's own folder follow it; files that somebody put elsewhere stay there."""
     file = tmp_path / "mlflow.db"
     made(file, [(1, was, [(was, "ours")])])
     for _ in range(2):

@@ -121,7 +121,7 @@ def test_answers_are_lost(network: Network, store: Store) -> None:
 
 
 def test_the_answer_to_a_creation_is_lost(network: Network, store: Store) -> None:
-    """That of the study and that of a trial: both are found again, and none is made twice."""
+    """Both runs, the study's and a trial's, are found again, and none is made twice."""
     whole = study(*TRIALS, id="made", state="completed")
     creations: list[str] = []
 
@@ -222,7 +222,7 @@ def test_no_login_is_kept(network: Network, store: Store) -> None:
 
 
 def _first(lost: list[str], request: str) -> bool:
-    """Whether a request is the first that has the word."""
+    """Return whether a request is the first that has the word."""
     return bool(lost and lost[0] in request and lost.pop())
 
 

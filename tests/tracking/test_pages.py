@@ -1,4 +1,4 @@
-"""What MLflow's pages show of a study, in a real browser: a nano study, `tuner ui`, Chromium.
+"""MLflow's pages of a study in a real browser: a nano study, `tuner ui`, Chromium.
 
 Screenshots are left in the folder that SCREENSHOTS names; those of the docs are made so.
 """
@@ -94,7 +94,7 @@ def study(chromium: str, place: Path) -> StudyRecord:
 
 @pytest.fixture(scope="module")
 def addresses(study: StudyRecord, place: Path) -> Iterator[tuple[str, str]]:
-    """What `tuner ui` prints: where MLflow is, and the newest study's view."""
+    """The output of `tuner ui`: where MLflow is, and the newest study's view."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with tuner(place, "ui", "--port", str(port)) as ui:
@@ -136,7 +136,7 @@ def columns(page: Page) -> set[str]:
 
 
 def cells(page: Page, column: str) -> list[str]:
-    """What stands in a column, from top to bottom."""
+    """Return the texts of a column, from top to bottom."""
     rows = page.locator(f'.ag-cell[col-id="{column}"]').evaluate_all(
         "cells => cells.map(cell => [+cell.closest('.ag-row').getAttribute('row-index'),"
         " cell.innerText.trim().split('\\n').at(-1)])"  # before it, a name's colour
@@ -325,7 +325,7 @@ def test_notes_say_what_runs_are_and_how_they_ended(
     assert note.locator("strong").all_inner_texts() == ["Pruned"]
     assert pruned.reason in note.inner_text()
     assert note.locator("code").all_inner_texts() == [OBJECTIVE, "nano", *pruned.params]
-    assert study.facts["claim"] in note.inner_text()
+    assert study.facts.claim in note.inner_text()
     shot("trial")
 
     page.get_by_role("link", name="nano", exact=True).click()
@@ -336,6 +336,6 @@ def test_notes_say_what_runs_are_and_how_they_ended(
         "Claim:",
         f"Objective ({OBJECTIVE}):",
     ]
-    assert study.settings["description"] in note.inner_text()
+    assert study.settings.description in note.inner_text()
     assert "\\n" not in note.inner_text()
     shot("study")

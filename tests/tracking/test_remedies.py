@@ -1,4 +1,4 @@
-"""What to do about a store that cannot be used is said for that very reason, and it works."""
+"""The remedy for a store that cannot be used fits that very reason, and it works."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def of_revision(store: Store, revision: str) -> None:
 
 
 def test_one_of_an_older_mlflow_is_brought_up_to_date(store: Store) -> None:
-    """What MLflow's last change added it adds by itself; what was changed has to be asked for."""
+    """MLflow's last change adds what is new by itself; a changed part has to be asked for."""
     from alembic import command
     from mlflow.store.db.utils import _get_alembic_config
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.search.examples import FACTS
+from tests.records import facts
 from tests.tracking.examples import BEGAN, evaluation
 from tests.tracking.stores import Store, Tally
 from tuner.cli import app
@@ -89,7 +89,7 @@ def folder(store: Store) -> Path:
         name="demo",
         id="4f0c2b",
         settings=study.model_dump(mode="json"),
-        facts=FACTS,
+        facts=facts(),
         rungs=(1000, 3000),
     )
     with Journal.create(study.folder, began) as journal:

@@ -154,7 +154,7 @@ def test_what_a_killed_driver_left_is_put_right(store: Store) -> None:
 def test_a_run_that_is_there_twice(
     store: Store, key: int | None, later: int, state: Literal["running", "completed"]
 ) -> None:
-    """As when the answer to its creation was lost; the points may be in the one that goes."""
+    """The answer to its creation was lost; the points may be in the one that goes."""
     record = study(trial(0), trial(1, state, (1000,)), state=state)
     Tracker(store.uri, "demo").sync(record)
     run = store.runs()[0 if key is None else 2]

@@ -9,11 +9,13 @@ from zlib import decompress
 
 import pytest
 
+from tests import records
 from tuner.journal.records import StudyRecord
-from tuner.study.trial import FIELDS
+from tuner.study.trial import FIELDS, TrialConfig
 from tuner.tracking.view import KEPT, OURS, SAVED, View, changes, newest, studies_view, study_view
 
 LIMIT = 20_000  # characters of an experiment's tag
+VALUES = {**TrialConfig().flat(), "fusion.layer": 1}
 
 
 def study(number: int = 0, varied: tuple[str, ...] = (), **settings: Any) -> StudyRecord:
@@ -21,8 +23,8 @@ def study(number: int = 0, varied: tuple[str, ...] = (), **settings: Any) -> Stu
         name=f"study-{number}",
         id=f"id{number:02d}",
         created=1_700_000_000.25 + number,
-        settings={"space": {name: {} for name in varied}, "languages": {}} | settings,
-        facts={},
+        settings=records.settings(space={name: VALUES[name] for name in varied}, **settings),
+        facts=records.facts(),
         rungs=(1000,),
     )
 

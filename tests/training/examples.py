@@ -1,4 +1,4 @@
-"""What several tests of this room need."""
+"""Examples that several tests of this room share."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.study.protocol import Protocol
 from tuner.study.trial import TrialConfig
 from tuner.training.checkpoint import Checkpoints
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import (
     Step,
     train,
@@ -57,7 +58,7 @@ def without_clock(evaluation: Evaluation) -> Evaluation:
 
 
 class Run:
-    """What a trial yielded, and its weights at the end."""
+    """A trial's run: its events, and its weights at the end."""
 
     def __init__(
         self,
@@ -73,8 +74,9 @@ class Run:
         """`steps`: the trial is interrupted at this one, done but not saved."""
         self.steps: list[Step] = []
         self.evaluations: list[Evaluation] = []
+        inputs = TrialInputs(PROTOCOL, corpus, encoder)
         checkpoints = Checkpoints(folder, every_seconds)
-        for event in train(config, rungs, PROTOCOL, corpus, encoder, CPU, checkpoints, **settings):
+        for event in train(config, rungs, inputs, CPU, checkpoints, **settings):
             if isinstance(event, Step):
                 self.steps.append(event)
                 if len(self.steps) == steps:

@@ -1,4 +1,4 @@
-"""What the workers of a group do in the tests, each in a process of its own; and one alone."""
+"""The work of a group's workers in the tests, each in a process of its own; and of one alone."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from tuner.training.accumulation import MicroBatches
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.forward import Forward
 from tuner.training.group import Group
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import Begun, Step, train
 
 CPU = torch.device("cpu")
@@ -45,7 +46,7 @@ NEVER = 1e9
 
 @dataclass
 class Done:
-    """What one worker saw and has, as NumPy's arrays."""
+    """The results of one worker, as NumPy's arrays."""
 
     gradients: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     losses: dict[str, float] = field(default_factory=dict)
@@ -196,8 +197,8 @@ def _train(
     first = folder is not None and group.rank == 0
     checkpoints = Checkpoints(folder, 0.0 if steps else NEVER) if first and folder else None
     hook = torch.nn.modules.module.register_module_forward_pre_hook(keep)
-    parts = (trial(of), RUNGS, PROTOCOL, corpus, encoder, CPU, checkpoints)
-    events = train(*parts, group=group, noise_pairs=noise_pairs)
+    inputs = TrialInputs(PROTOCOL, corpus, encoder)
+    events = train(trial(of), RUNGS, inputs, CPU, checkpoints, group=group, noise_pairs=noise_pairs)
     told: list[Any] = []
     for event in events:
         if isinstance(event, Evaluation):

@@ -25,6 +25,7 @@ from tuner.study.protocol import Protocol
 from tuner.study.trial import TrialConfig
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Predictions
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import train
 
 ENCODER = EncoderConfig(name="nano", max_length=32)
@@ -66,7 +67,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> TokenisedCorpus:
 
 def test_three_classes_are_learnt(three: TokenisedCorpus) -> None:
     assert three.num_labels == 3
-    events = train(CONFIG, (16, 16 * 24), PROTOCOL, three, load_encoder(ENCODER), CPU)
+    events = train(CONFIG, (16, 16 * 24), TrialInputs(PROTOCOL, three, load_encoder(ENCODER)), CPU)
     before, after = (event for event in events if isinstance(event, Evaluation))
     majority = _majority_accuracy(three, PROTOCOL)
     assert majority == np.mean(three.splits["dev"].labels == 0) >= 0.5
@@ -78,9 +79,10 @@ def test_three_classes_are_learnt(three: TokenisedCorpus) -> None:
 def test_a_checkpoint_of_other_classes_is_refused(three: TokenisedCorpus, tmp_path: Path) -> None:
     encoder = load_encoder(ENCODER)
     four = TokenisedCorpus(**(vars(three) | {"num_labels": 4}))
-    list(train(CONFIG, (16,), PROTOCOL, four, encoder, CPU, Checkpoints(tmp_path, 60.0)))
+    saved = Checkpoints(tmp_path, 60.0)
+    list(train(CONFIG, (16,), TrialInputs(PROTOCOL, four, encoder), CPU, saved))
     with pytest.raises(UserError, match="belongs to another configuration, encoder or corpus"):
-        list(train(CONFIG, (16,), PROTOCOL, three, encoder, CPU, Checkpoints(tmp_path, 60.0)))
+        list(train(CONFIG, (16,), TrialInputs(PROTOCOL, three, encoder), CPU, saved))
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -27,6 +27,7 @@ from tuner.study.trial import TrialConfig
 from tuner.training import forward
 from tuner.training.accumulation import MicroBatches
 from tuner.training.forward import Forward
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import Step, train
 
 STEPS, SIZE, PEAK = 200, 24, 3e-3
@@ -159,7 +160,7 @@ def test_200_steps_have_the_losses_of_the_plain_loop(
     monkeypatch.setattr(MicroBatches, "gradient", watched)
     smaller, renumbered = cut(encoder, corpus)
     assert renumbered.vocabulary_size < corpus.vocabulary_size
-    for event in train(CONFIG, (STEPS * SIZE,), PROTOCOL, renumbered, smaller, CPU):
+    for event in train(CONFIG, (STEPS * SIZE,), TrialInputs(PROTOCOL, renumbered, smaller), CPU):
         if isinstance(event, Step) and event.step == STEPS:
             break
 

@@ -23,7 +23,7 @@ from tuner.training.evaluation import Evaluating, Predictions, evaluate_dev, pre
 from tuner.training.forward import Forward
 
 TOKENS = 16 * 21
-"""Of a forward pass: 16 of the longest pairs."""
+"""Tokens of a forward pass: 16 of the longest pairs."""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def protocol(source: str, target: str, **settings: Any) -> Protocol:
 
 
 def returned(events: Generator[Evaluating, None, Any]) -> Any:
-    """What is returned after all events; none of them leaves the caller in inference mode."""
+    """Return the value after all events; none of them leaves the caller in inference mode."""
     while True:
         try:
             next(events)

@@ -30,7 +30,7 @@ GROUPS = [2, 3]
 def done(
     encoder: PretrainedEncoder, corpus: TokenisedCorpus, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[int, list[Done]]]:
-    """What each worker did, by size of the group; processes are started once for all tests."""
+    """The work of each worker, by size of the group; processes are started once for all tests."""
     folder: Path = tmp_path_factory.mktemp("groups")
     off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     weights = {name: array.astype(np.float64) for name, array in encoder.weights.items()}

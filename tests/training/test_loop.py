@@ -28,6 +28,7 @@ from tuner.study.protocol import Protocol
 from tuner.study.trial import TrialConfig
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Evaluating
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import (
     Begun,
     Step,
@@ -126,7 +127,7 @@ def test_what_was_kept_at_a_stop_is_not_done_again(
     whole = run(trial(), rungs, folder="whole")
     checkpoints = Checkpoints(tmp_path / "trial", NEVER)
     done = 0
-    for event in train(trial(), rungs, PROTOCOL, corpus, encoder, CPU, checkpoints):
+    for event in train(trial(), rungs, TrialInputs(PROTOCOL, corpus, encoder), CPU, checkpoints):
         done = event.step if isinstance(event, Step) else done
         if done == step and moment(event):
             break
@@ -148,7 +149,7 @@ def test_nothing_is_written_where_nothing_is_new(
     written = saved.stat().st_ino
     checkpoints = Checkpoints(tmp_path / "trial", NEVER)
     checkpoints.keep()  # no trial has begun
-    for _ in train(trial(), (14, 28), PROTOCOL, corpus, encoder, CPU, checkpoints):
+    for _ in train(trial(), (14, 28), TrialInputs(PROTOCOL, corpus, encoder), CPU, checkpoints):
         checkpoints.keep()
     assert saved.stat().st_ino == written
 
@@ -403,7 +404,7 @@ def test_bf16_is_near_fp32(run: Any) -> None:
 
 
 def test_costs_are_measured(corpus: TokenisedCorpus, encoder: PretrainedEncoder) -> None:
-    events = list(train(trial(), (14, 70), PROTOCOL, corpus, encoder, CPU))
+    events = list(train(trial(), (14, 70), TrialInputs(PROTOCOL, corpus, encoder), CPU))
     first, second = (event for event in events if isinstance(event, Evaluation))
     assert 0 < first.train_seconds < second.train_seconds
     assert first.pairs_per_second == pytest.approx(14 / first.train_seconds)
@@ -419,7 +420,7 @@ def test_an_evaluation_says_how_far_it_is(
     corpus: TokenisedCorpus, encoder: PretrainedEncoder
 ) -> None:
     """Between the step that reached the rung and its evaluation, over all sets together."""
-    begun, *events = train(trial(), (14, 21), PROTOCOL, corpus, encoder, CPU)
+    begun, *events = train(trial(), (14, 21), TrialInputs(PROTOCOL, corpus, encoder), CPU)
     assert begun == Begun(0)
     assert [type(event) for event in events[:3]] == [Step, Step, Evaluating]
     first = events.index(next(event for event in events if isinstance(event, Evaluation)))
@@ -441,7 +442,7 @@ def test_nano_learns() -> None:
     protocol = Protocol.of(languages, ProtocolConfig(), text.machine_translated)
     settings = TrialConfig.from_flat({"optim.lr": 5e-4, "mix.cross_lingual": 0.25})
 
-    events = train(settings, (32, 1280), protocol, tokens, load_encoder(config), CPU)
+    events = train(settings, (32, 1280), TrialInputs(protocol, tokens, load_encoder(config)), CPU)
     before, after = (event for event in events if isinstance(event, Evaluation))
 
     assert before.objective < 0.65

@@ -29,6 +29,7 @@ from tuner.study.trial import FusionConfig, HeadConfig
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Evaluating
 from tuner.training.forward import Forward
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import train
 from tuner.training.noise import NoiseProbe, estimate, groups_of
 
@@ -55,7 +56,7 @@ def run(events: Generator[Evaluating, None, dict[str, NoiseRecord]]) -> dict[str
 def gradient(
     forward: Forward, corpus: TokenisedCorpus, row: int, language1: int, language2: int
 ) -> np.ndarray:
-    """Of one pair's loss, without dropout: one row alone, one backward pass, a flat vector."""
+    """Return the gradient of one pair's loss, without dropout: one row, one backward pass, flat."""
     arrays = (np.array([value]) for value in (row, language1, language2))
     pairs = corpus.assemble("train", *arrays)
     assert pairs.token_type_ids is not None
@@ -72,7 +73,7 @@ def gradient(
 
 @dataclass(frozen=True)
 class Truth:
-    """What the probe estimates, from gradients by group and pair."""
+    """The true values that the probe estimates, from gradients by group and pair."""
 
     gradients: np.ndarray  # group, pair, parameter
 
@@ -159,7 +160,7 @@ def test_it_is_unbiased_over_draws(encoder: PretrainedEncoder, corpus: Tokenised
 
 @pytest.mark.parametrize(("groups", "chunks", "small"), [(1, 2, 3), (2, 4, 1), (6, 3, 2)])
 def test_the_estimates_are_unbiased(groups: int, chunks: int, small: int) -> None:
-    """Of made-up gradients of four parameters: 20,000 draws from populations of five pairs."""
+    """Gradients of four parameters are made up: 20,000 draws from populations of five pairs."""
     random = np.random.default_rng(0)
     truth = Truth(random.normal(size=(groups, 5, 4)) + random.normal(size=(groups, 1, 4)))
     draws = 20_000
@@ -235,8 +236,11 @@ class Probed:
         **settings: Any,
     ) -> None:
         checkpoints = Checkpoints(folder, NEVER)
-        parts = (trial(**settings), (14, 42), protocol, corpus, encoder, CPU, checkpoints)
-        self.events = list(train(*parts, noise_pairs=noise_pairs))
+        inputs = TrialInputs(protocol, corpus, encoder)
+        events = train(
+            trial(**settings), (14, 42), inputs, CPU, checkpoints, noise_pairs=noise_pairs
+        )
+        self.events = list(events)
         self.raw = [event for event in self.events if isinstance(event, Evaluation)]
         self.evaluations = [without_clock(each) for each in self.raw]
         self.files = {

@@ -16,7 +16,7 @@ lengths_of_pairs = st.lists(st.integers(1, 30), min_size=1, max_size=40)
 
 
 def cost(lengths: list[int], tokens: int, cuts: list[int], of_block: int) -> float:
-    """Of sorted pairs that are cut there."""
+    """Return the cost of sorted pairs that are cut there."""
     total = 0.0
     for begin, end in pairwise(cuts):
         held = (end - begin) * lengths[begin]

@@ -22,7 +22,6 @@ from tuner.terminal import streams
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(running.search)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli.completion import spaces
 from tuner.cli.shared import (
     Insecure,
     Json,
@@ -70,7 +71,9 @@ def stop(
 def doctor(
     space: Annotated[
         Path | None,
-        typer.Argument(metavar="[SPACE.yaml]", help="also check what this study needs"),
+        typer.Argument(
+            metavar="[SPACE.yaml]", help="also check what this study needs", autocompletion=spaces
+        ),
     ] = None,
     overrides: Overrides = [],  # noqa: B006
     storage: Annotated[

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from tuner.cli.completion import studies
 from tuner.cli.shared import Insecure, Json, Storage, Study, There, console_of, folder_of
 from tuner.errors import UserError
 from tuner.invocation import program
@@ -75,8 +76,18 @@ def report(
 
 
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="a study, or a trial as STUDY:TRIAL")],
-    b: Annotated[str, typer.Argument(metavar="B", help="the other side: differences are B - A")],
+    a: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="a study, or a trial as STUDY:TRIAL", autocompletion=studies
+        ),
+    ],
+    b: Annotated[
+        str,
+        typer.Argument(
+            metavar="B", help="the other side: differences are B - A", autocompletion=studies
+        ),
+    ],
     oracle: Annotated[
         bool, typer.Option("--oracle", help="also compare dev sets that nothing may choose by")
     ] = False,
@@ -128,6 +139,7 @@ def status(
         typer.Argument(
             metavar="STUDY",
             help="name of a study, or its folder; with --address, omit it to list all",
+            autocompletion=studies,
         ),
     ] = None,
     watching: Annotated[

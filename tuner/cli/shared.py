@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from tuner.cli import completion
+
 if TYPE_CHECKING:
     from tuner.storage.folders import Place
 
-SpaceFile = Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="a study's YAML file")]
+SpaceFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SPACE.yaml", help="a study's YAML file", autocompletion=completion.spaces
+    ),
+]
 Overrides = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="override a key of the YAML; repeatable"),
@@ -32,7 +39,12 @@ Changes = Annotated[
         help="override a key of budget, resources, checkpoint or tracking",
     ),
 ]
-Study = Annotated[str, typer.Argument(metavar="STUDY", help="name of a study, or its folder")]
+Study = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY", help="name of a study, or its folder", autocompletion=completion.studies
+    ),
+]
 Storage = Annotated[
     str, typer.Option(metavar="FOLDER", help="folder of the studies; or s3://…, gs://…")
 ]

@@ -11,18 +11,22 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import ray
-from ray.autoscaler._private.kuberay.autoscaling_config import (
-    _derive_autoscaling_config_from_ray_cr,
+from tuner.cluster.private import (
+    AUTOSCALER_LOG,
+    MONITOR_CONFIG,
+    MONITOR_LOGS,
+    MONITORS,
+    kubernetes,
+    limits_in_file,
+    limits_in_kuberay,
+    logs_folder,
 )
-from ray.autoscaler._private.kuberay.node_provider import KubernetesHttpApiClient
-from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig, FileConfigReader
 
-MONITORS = ("autoscaler/v2/monitor.py", "autoscaler/_private/monitor.py")
-"""The scripts of Ray's autoscaler, as they appear on its command line."""
-OPTION = "--autoscaling-config="
+if TYPE_CHECKING:
+    from tuner.cluster.private import AutoscalingConfig
+
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -63,9 +67,9 @@ class Declared:
 def declared() -> Declared | None:
     """Return what the joined cluster may grow to; None if it has no autoscaler."""
     # The autoscaler's own log already has these messages.
-    logging.getLogger("ray.autoscaler").setLevel(logging.ERROR)
-    if file := _file_of_monitor(_logs_folder()):
-        return of_config(FileConfigReader(file).get_cached_autoscaling_config())
+    logging.getLogger(AUTOSCALER_LOG).setLevel(logging.ERROR)
+    if file := _file_of_monitor(str(logs_folder())):
+        return of_config(limits_in_file(file))
     if os.environ.get("RAY_CLUSTER_NAME") and POD_NAMESPACE.exists():
         return _of_kuberay(
             os.environ["RAY_CLUSTER_NAME"], POD_NAMESPACE.read_text(encoding="utf-8").strip()
@@ -96,29 +100,26 @@ def _of_kuberay(cluster: str, namespace: str) -> Declared | None:
     Returns None without an autoscaler, and where the pod may not read its RayCluster.
     """
     try:
-        resource: dict[str, Any] = KubernetesHttpApiClient(namespace).get(f"rayclusters/{cluster}")
+        resource = kubernetes(namespace, f"rayclusters/{cluster}")
     except OSError:  # every exception of requests is an OSError
         return None
     if not resource["spec"].get("enableInTreeAutoscaling"):
         return None
-    return of_config(AutoscalingConfig(_derive_autoscaling_config_from_ray_cr(resource), True))
-
-
-def _logs_folder() -> str:
-    """Return the log folder of the cluster's session; it identifies one of a machine's clusters."""
-    node = ray._private.worker._global_node
-    assert node is not None, "a cluster was joined"
-    return str(node.get_logs_dir_path())
+    return of_config(limits_in_kuberay(resource))
 
 
 def _file_of_monitor(logs: str) -> str | None:
-    """Return the configuration file on the command line of a session's autoscaler, if any."""
+    """Return the configuration file on the command line of a session's autoscaler, if any.
+
+    Args:
+        logs: the folder of the session's logs, which identifies one of a machine's clusters.
+    """
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = os.fsdecode(process.read_bytes()).split("\0")
         except OSError:  # the process has ended, or belongs to another user
             continue
-        if f"--logs-dir={logs}" in words and any(word.endswith(MONITORS) for word in words):
-            files = [word.removeprefix(OPTION) for word in words if word.startswith(OPTION)]
+        if f"{MONITOR_LOGS}{logs}" in words and any(word.endswith(MONITORS) for word in words):
+            files = [w.removeprefix(MONITOR_CONFIG) for w in words if w.startswith(MONITOR_CONFIG)]
             return os.path.expanduser(files[0]) if files else None
     return None

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from tuner.cluster import private
 from tuner.errors import UserError
 from tuner.invocation import SENT
 
@@ -40,7 +41,7 @@ LENT = "TUNER_LENT"
 PATIENCE = 30.0
 """Seconds that a worker waits for its credentials."""
 HEADER = b"tuner credentials"
-"""Prefix of the stored credentials: Ray's errors quote the first 15 bytes of a failed value."""
+"""Prefix of the stored credentials, longer than what Ray quotes of a value that it cannot store."""
 
 DISABLED = "disabled"
 """The value of RAY_AUTH_MODE with which a cluster asks for no token."""
@@ -109,9 +110,7 @@ def take() -> None:
     name = os.environ.pop(SENT, None)
     if name is None:
         return
-    from ray._raylet import GcsClient  # type: ignore[attr-defined]
-
-    client = GcsClient(address=os.environ["RAY_ADDRESS"])
+    client = private.store(os.environ["RAY_ADDRESS"])
     key = f"gcs://{name}".encode()
     content = client.internal_kv_get(key, None)
     if content is None:
@@ -148,10 +147,8 @@ class Loan:
             }
 
     def __enter__(self) -> Self:
-        from ray.experimental.internal_kv import _internal_kv_put
-
         if self._lent:
-            _internal_kv_put(self._name, json.dumps(self._lent))
+            private.put(self._name, json.dumps(self._lent))
         return self
 
     def __exit__(
@@ -160,10 +157,8 @@ class Loan:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        from ray.experimental.internal_kv import _internal_kv_del
-
         if self._lent:
-            _internal_kv_del(self._name)
+            private.delete(self._name)
 
 
 def borrow() -> None:
@@ -172,10 +167,8 @@ def borrow() -> None:
     Raises:
         RuntimeError: no credentials were found: the driver has ended.
     """
-    from ray.experimental.internal_kv import _internal_kv_get
-
     deadline = time.monotonic() + PATIENCE
-    while (content := _internal_kv_get(os.environ[LENT])) is None:
+    while (content := private.get(os.environ[LENT])) is None:
         if time.monotonic() > deadline:
             raise RuntimeError("this worker found no credentials: its driver has ended")
         time.sleep(0.2)  # workers may start before the driver has joined

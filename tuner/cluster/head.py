@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import closing, contextmanager, suppress
 from threading import Thread
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
+
+from tuner.cluster.private import raylet_socket
 
 LOOK_SECONDS = 0.5
 ANSWER_SECONDS = 2.0
@@ -56,12 +58,10 @@ class Head:
     def joined(cls) -> Self:
         """Create a monitor of the cluster that this process has joined or started."""
         import ray
-        from ray._private.worker import global_worker
 
         host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
-        node: Any = global_worker.node
         here = not os.environ.get("RAY_ADDRESS")
-        return cls((host.strip("[]"), int(port)), node.raylet_socket_name, here)
+        return cls((host.strip("[]"), int(port)), raylet_socket(), here)
 
     def close(self) -> None:
         """Close the connection to the raylet."""

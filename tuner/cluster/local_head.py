@@ -1,4 +1,6 @@
-"""The process that starts and ends a local Ray; run by its path, without importing `tuner`.
+"""The process that starts and ends a local Ray; run by its path.
+
+By its path, so that it can say so where `tuner` is not installed.
 
 It leads a session of its own, and it and its children block the signals that end processes. So a
 signal to the driver's process group, or to each process of its cgroup, acts on the driver alone,
@@ -77,11 +79,10 @@ def _started(folder: Path, cpus: int, memory: int | None) -> Any:
 
     If `memory` is None, Ray detects the memory itself.
     """
-    from ray._private.node import Node
-    from ray._private.parameter import RayParams
+    from tuner.cluster.private import start_head
 
     share = None if memory is None else shares(memory)
-    params = RayParams(
+    return start_head(
         node_ip_address=LOOPBACK,
         num_cpus=cpus,
         memory=share and share[0],
@@ -90,11 +91,9 @@ def _started(folder: Path, cpus: int, memory: int | None) -> Any:
         session_name=SESSION,
         dashboard_agent_listen_port=0,  # any free port: another Ray may use 52365
         include_dashboard=False,
-        include_log_monitor=False,  # type: ignore[arg-type]  # Ray annotates it as str
+        include_log_monitor=False,
         no_monitor=True,
     )
-    # Ray need not shut down at exit: `_end_all` ends all its processes.
-    return Node(params, head=True, shutdown_at_exit=False, spawn_reaper=True, ray_init_cluster=True)
 
 
 def shares(limit: int) -> tuple[int, int]:
@@ -103,12 +102,10 @@ def shares(limit: int) -> tuple[int, int]:
     The store has Ray's default size: Ray refuses a store of more than 10 GB that /dev/shm cannot
     hold, and one below its minimum.
     """
-    from ray._common.utils import get_system_memory
-    from ray._private.ray_constants import OBJECT_STORE_MINIMUM_MEMORY_BYTES
-    from ray._private.utils import resolve_object_store_memory
+    from tuner.cluster.private import object_store_share, system_memory
 
-    memory = min(limit, get_system_memory())
-    store = max(OBJECT_STORE_MINIMUM_MEMORY_BYTES, resolve_object_store_memory(memory))
+    memory = min(limit, system_memory())
+    store = object_store_share(memory)
     return max(0, memory - store), store
 
 

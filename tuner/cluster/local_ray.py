@@ -19,6 +19,7 @@ from typing import IO, Any
 from tuner.cluster.credentials import DISABLED, auth_mode
 from tuner.cluster.local_head import NOT_INSTALLED
 from tuner.cluster.machine import memory
+from tuner.cluster.private import on_loopback, read_environment_again
 from tuner.errors import UserError
 
 HEAD = Path(__file__).with_name("local_head.py")
@@ -180,17 +181,6 @@ def _variables(ours: Mapping[str, str]) -> Iterator[None]:
 @contextmanager
 def _let_in() -> Iterator[None]:
     """Make Ray accept 127.0.0.1 as this machine and read the variables that were set."""
-    from ray._private import ray_constants
-    from ray._raylet import (  # type: ignore[attr-defined]
-        AuthenticationTokenLoader,
-        Config,
-    )
-
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
-    clusters = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
+    read_environment_again()
+    with on_loopback():
         yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = clusters

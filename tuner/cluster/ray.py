@@ -9,13 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from threading import Event, Timer
 from typing import Any, NamedTuple, TypeVar
 
 import ray
-from ray._private import services
-from ray.job_config import JobConfig
 
 from tuner.cluster import environment
 from tuner.cluster.address import FORM, SUBMIT, check_answers, named
@@ -25,6 +22,16 @@ from tuner.cluster.credentials import Loan, make_private
 from tuner.cluster.head import watched
 from tuner.cluster.local_ray import check_folder, local_ray
 from tuner.cluster.machine import cpus
+from tuner.cluster.private import (
+    HEAD_RESOURCE,
+    NOT_A_NODE,
+    TIMED_OUT,
+    TOKEN_REFUSED,
+    VERSIONS_DIFFER,
+    head_address,
+    job_with_own_path,
+    node_ids_here,
+)
 from tuner.errors import UserError
 from tuner.interrupts import kept
 from tuner.progress import Progress
@@ -117,18 +124,6 @@ def cluster(
             leaving.close()
 
 
-class _OwnPath(JobConfig):
-    """A job whose workers use Python's default import path.
-
-    By default, Ray's workers import from the driver's current folder first, and a user's `tuner.py`
-    or `torch.py` there would end each of them.
-    """
-
-    def _serialize(self) -> str:
-        self._py_driver_sys_path = []
-        return super()._serialize()
-
-
 @contextmanager
 def _joined(
     address: str, runtime_env: dict[str, Any], logs: str, fails: Callable[[], None]
@@ -144,7 +139,7 @@ def _joined(
                 address=address,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                job_config=_OwnPath(),
+                job_config=job_with_own_path(),
                 runtime_env=runtime_env,
             )
     except Exception as error:  # Ray's errors here have no common base class
@@ -163,13 +158,13 @@ def _answering(address: str) -> str:
         UserError: no head answers, or this machine is not one of the cluster's nodes.
     """
     try:
-        head = services.canonicalize_bootstrap_address(address)
+        head = head_address(address)
     except Exception as error:
         raise UserError(f"RAY_ADDRESS={address}: {_in_a_line(error)}", FORM) from error
     if head is None:
         raise UserError("RAY_ADDRESS=auto: no Ray was started on this machine by `ray start`", FORM)
     check_answers(head)
-    if not services.find_node_ids():  # type: ignore[no-untyped-call]
+    if not node_ids_here():
         raise UserError(
             f"this machine is not a node of the cluster at {head}, but drivers run only on nodes",
             SUBMIT,
@@ -208,18 +203,18 @@ def _refusal(address: str, error: Exception, logs: str) -> UserError:
     said = _in_a_line(error)
     cause = _in_a_line(error.__cause__) if error.__cause__ else ""
     known = f"{said} {cause}"
-    if "oken" in known or "UNAUTHENTICATED" in known or "nauthenticated" in known:
+    if any(part in known for part in TOKEN_REFUSED):
         return UserError(
             f"the Ray cluster at {address} does not accept this process's token", TOKEN
         )
-    if "ersion mismatch" in known:
+    if VERSIONS_DIFFER in known:
         return UserError(
             f"the Ray cluster at {address} runs other versions: {said}",
             "Use the cluster's versions of Ray and Python here, or its image.",
         )
-    if "No node info found" in known:
+    if NOT_A_NODE in known:
         return UserError(f"no node of the Ray cluster at {address} runs on this machine", SUBMIT)
-    if "imed out" in known or "imeout" in known:
+    if any(part in known for part in TIMED_OUT):
         return UserError(
             f"the Ray cluster at {address} did not answer in time: {said}",
             f"Run it again when the cluster is less busy. Ray's own logs say more: {logs}",
@@ -264,13 +259,6 @@ def concurrency(resources: ResourcesConfig) -> int:
     return capacity().trials_at_once(resources)
 
 
-def logs() -> Path:
-    """Return the folder of this node's logs in the joined cluster."""
-    node = ray._private.worker._global_node
-    assert node is not None, "a cluster was joined"
-    return Path(node.get_logs_dir_path())
-
-
 class Kind(NamedTuple):
     """A node's kind: whether it is the head, its type's name, its CPUs and GPUs for trials."""
 
@@ -283,5 +271,5 @@ class Kind(NamedTuple):
 def kind_of(node: dict[str, Any]) -> Kind:
     """Return the kind of a node from Ray's description of it."""
     held, name = node["Resources"], node["Labels"].get(GROUP, "")
-    head = "node:__internal_head__" in held
+    head = HEAD_RESOURCE in held
     return Kind(head, name or "head" * head, held.get("CPU", 0.0), held.get("GPU", 0.0))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from rich.console import Console
 
@@ -21,6 +20,7 @@ from tuner.confirm.power import SEED_DEVIATION, detectable
 from tuner.confirm.same import check_own, check_same
 from tuner.errors import UserError
 from tuner.invocation import command
+from tuner.journal.facts import StudyFacts
 from tuner.journal.journal import is_begun, read_history
 from tuner.journal.records import StudyRecord
 from tuner.run.resume import Extension
@@ -141,7 +141,8 @@ def planned(search: StudyRecord, folder: Place, asked: Asked) -> StudyConfig:
 
 def _is_over(confirmed: StudyRecord, folder: Place) -> bool:
     """Return whether a confirmation has ended, or lacks weights that it needs to read test."""
-    design = ConfirmDesign.model_validate(confirmed.settings["design"])
+    design = confirmed.settings.design
+    assert isinstance(design, ConfirmDesign)
     if confirmed.state == "completed" or concluded(design, confirmed):
         return True
     if confirmed.recommendation is None:
@@ -163,8 +164,8 @@ def confirmations(search: StudyRecord, folder: Place) -> list[str]:
         name = f"{search.name}-confirm" + (f"-{len(names) + 1}" if names else "")
         if not is_begun(folder.parent / name):
             return names
-        design = read_history(folder.parent / name).record().settings.get("design") or {}
-        if design.get("study") != search.id:
+        design = read_history(folder.parent / name).record().settings.design
+        if not isinstance(design, ConfirmDesign) or design.study != search.id:
             raise UserError(
                 f"{name} in {folder.parent} is not a confirmation of this {search.name}",
                 "Move it to another folder, or give the search another name.",
@@ -175,7 +176,7 @@ def confirmations(search: StudyRecord, folder: Place) -> list[str]:
 def _run(
     study: StudyConfig,
     tell: Callable[[], None],
-    same: Callable[[Mapping[str, Any]], None],
+    same: Callable[[StudyFacts], None],
     asked: Asked,
     console: Console,
     tracking_later: bool,

@@ -42,7 +42,7 @@ def check_confirmable(search: StudyRecord, folder: Place) -> None:
             f"{search.name} is a planned design, which has nothing to confirm",
             f"Only a search can be confirmed. Results of this study: {command('report', folder)}",
         )
-    if search.settings.get("baseline") is None:
+    if search.settings.baseline is None:
         raise UserError(
             f"{search.name} has no control to compare with",
             "Run a search with a `baseline:` block: the same sources, mix.cross_lingual 0, "
@@ -155,9 +155,9 @@ def reference(
         UserError: the search does not train on English, so the number of English pairs is unknown.
     """
     assert isinstance(confirmed.design, ConfirmDesign)
-    pairs = search.facts["data"]["counts"].get("train", {}).get(ENGLISH)
+    pairs = search.facts.data.counts.get("train", {}).get(ENGLISH)
     if pairs is None:
-        languages = ", ".join(search.facts["data"]["languages"])
+        languages = ", ".join(search.facts.data.languages)
         raise UserError(
             f"the external reference trains on {ENGLISH}, which is not a source language of "
             f"{search.name} (its languages: {languages})",
@@ -167,15 +167,15 @@ def reference(
     trial = {name: study["trial"][name] for name in MEMORY if name in study["trial"]}
     suffix = confirmed.name.removeprefix(f"{search.name}-confirm")
     settings = _sibling(search, folder.parent, f"-reference{suffix}", trial=trial)
-    roles = search.settings["languages"]
-    others = [*roles["source"], *roles["target"], *search.settings["protocol"]["pivot"]]
+    roles, protocol = search.settings.languages, search.settings.protocol
+    others = [*roles.source, *roles.target, *protocol.pivot]
     settings |= {
         "description": "The external reference: English alone, by XTREME's recipe.",
         "languages": {
             "source": [ENGLISH],
             "target": [name for name in dict.fromkeys(others) if name != ENGLISH],
         },
-        "protocol": {"strict_overlap": search.settings["protocol"].get("strict_overlap", False)},
+        "protocol": {"strict_overlap": protocol.strict_overlap},
         "design": {
             "kind": "confirm",
             "study": search.id,
@@ -203,18 +203,18 @@ def _sibling(
 
     The data, encoder, languages and protocol stay the same.
     """
-    left_out = ("sampler", "space", "require", "baseline", "description")
-    kept = {key: value for key, value in search.settings.items() if key not in left_out}
-    budget = search.settings["budget"]
-    share = budget["confirm_share"]
-    own: dict[str, Any] = {"pairs_per_trial": budget["pairs_per_trial"]}
+    left_out = {"sampler", "space", "require", "baseline", "description"}
+    kept = search.settings.model_dump(mode="json", exclude=left_out)
+    budget = search.settings.budget
+    share = budget.confirm_share
+    own: dict[str, Any] = {"pairs_per_trial": budget.pairs_per_trial}
     if share > 0:
-        if (pairs := budget["total_pairs"]) is not None:
-            own["total_pairs"] = int(pairs * share)
-        if (hours := budget["gpu_hours"]) is not None:
-            own["gpu_hours"] = hours * share
-        if (wall := budget["wall"]) is not None:
-            own["wall"] = duration_of(seconds_of(wall) * share)
+        if budget.total_pairs is not None:
+            own["total_pairs"] = int(budget.total_pairs * share)
+        if budget.gpu_hours is not None:
+            own["gpu_hours"] = budget.gpu_hours * share
+        if budget.wall is not None:
+            own["wall"] = duration_of(seconds_of(budget.wall) * share)
     own_settings = {"scheduler": {"kind": "none"}, "trial": trial, "budget": own}
     return kept | own_settings | {"name": f"{search.name}{suffix}", "storage": str(storage)}
 

@@ -31,7 +31,7 @@ def detectable(search: StudyRecord, confirmed: StudyConfig) -> tuple[float, bool
     """
     design = confirmed.design
     assert isinstance(design, ConfirmDesign)
-    if "overlap" not in search.facts:
+    if not search.facts.overlap.rows:
         return None
     tables = {trial.number: _dev_table(search, trial) for trial in search.complete}
     control = next((t.number for t in search.complete if t.origin == "baseline"), None)
@@ -76,4 +76,4 @@ def _dev_table(search: StudyRecord, trial: TrialRecord) -> Table | None:
     read = protocol_of(search).read
     if trial.last is None or not all(each.name in trial.last.answers for each in read):
         return None
-    return table_of(search.facts, "dev", [trial.last.answers], read)
+    return table_of(search.facts.overlap, "dev", [trial.last.answers], read)

@@ -38,9 +38,7 @@ class Reading:
         done = study.complete
         self.done = {a.name: _by_seed(t for t in done if t.arm == a.name) for a in design.arms}
         self.languages = tuple(
-            language
-            for language, pairs in study.facts["data"]["counts"].get("test", {}).items()
-            if pairs
+            language for language, pairs in study.facts.data.counts.get("test", {}).items() if pairs
         )
         self.groups = {
             group: languages
@@ -101,13 +99,13 @@ class Reading:
         """Return an arm's table on the dev sets of the objective, or on one of them."""
         answers = [trial.last.answers for trial in self.done[arm].values() if trial.last]
         read = self.protocol.read if only is None else (only,)
-        return table_of(self.study.facts, "dev", answers, read)
+        return table_of(self.study.facts.overlap, "dev", answers, read)
 
     def test(self, arm: str, languages: Sequence[str]) -> Table:
         """Return an arm's table on monolingual test pairs in these languages."""
         answers = [trial.tests[-1].answers for trial in self.done[arm].values() if trial.tests]
         sets = [EvaluationSet(language, language) for language in languages]
-        return table_of(self.study.facts, "test", answers, sets)
+        return table_of(self.study.facts.overlap, "test", answers, sets)
 
     def all_tested(self, arm: str) -> bool:
         """Return whether all completed trials of an arm were evaluated on test."""

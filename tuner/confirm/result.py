@@ -16,7 +16,6 @@ from tuner.errors import UserError
 from tuner.invocation import command
 from tuner.journal.records import StudyRecord
 from tuner.search.recommend import NONE_WHOLE, concluded, untested
-from tuner.storage.location import located
 from tuner.study.design import CONTROL, ConfirmDesign
 
 DEV = "dev"
@@ -79,14 +78,13 @@ class Confirmed:
             UserError: the study is not a confirmation, has no recommendation yet, or its record is
                 damaged.
         """
-        block = study.settings.get("design")
-        if block is None or block["kind"] != "confirm":
+        design = study.settings.design
+        if not isinstance(design, ConfirmDesign):
             raise UserError(f"{study.name} is not a confirmation", "A search is confirmed first.")
-        design = ConfirmDesign.model_validate(block)
         if study.recommendation is None and concluded(design, study):
             raise UserError(f"{study.name}: {NONE_WHOLE}", "Confirm the search with --again.")
         if study.recommendation is None:
-            folder = located(study.settings["storage"]) / study.name
+            folder = study.settings.storage / study.name
             raise UserError(
                 f"{study.name} has not made a recommendation",
                 f"Continue it: {command('resume', folder)}",
@@ -111,11 +109,11 @@ class Confirmed:
         return cls(
             name=study.name,
             search=design.study,
-            claim=study.facts["claim"],
-            objective=study.facts["objective"],
+            claim=study.facts.claim,
+            objective=study.facts.objective,
             worst=reading.worst,
             compared_on="mean" if lowest is None else lowest.name,
-            majority=study.facts["majority_accuracy"],
+            majority=study.facts.majority_accuracy,
             test_majority=reading.majority(),
             seeds=design.seeds,
             arms=tuple(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tuner.errors import UserError
+from tuner.journal.facts import DataFacts, StudyFacts
 from tuner.journal.records import StudyRecord
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
@@ -13,9 +13,7 @@ from tuner.study.design import ConfirmDesign
 SPLITS = ("train", "dev", "test")
 
 
-def check_same(
-    was: Mapping[str, Any], found: Mapping[str, Any], splits: Sequence[str] = SPLITS
-) -> None:
+def check_same(was: StudyFacts, found: StudyFacts, splits: Sequence[str] = SPLITS) -> None:
     """Refuse to compare studies with different data or different encoders.
 
     Args:
@@ -26,9 +24,9 @@ def check_same(
     Raises:
         UserError: the data of these splits or the encoder has changed.
     """
-    changed = _changed(was["data"], found["data"], splits)
+    changed = _changed(was.data, found.data, splits)
     what = [f"the data ({', '.join(changed)})"] if changed else []
-    if was["encoder"]["checksum"] != found["encoder"]["checksum"]:
+    if was.encoder.checksum != found.encoder.checksum:
         what.append("the encoder")
     if what:
         raise UserError(
@@ -38,11 +36,10 @@ def check_same(
         )
 
 
-def _changed(was: Mapping[str, Any], found: Mapping[str, Any], splits: Sequence[str]) -> list[str]:
-    before, now = was.get("splits"), found["splits"]
-    if before is None:  # begun with an earlier version: one checksum, of all splits
-        return [] if was["checksum"] == found["checksum"] else list(splits)
-    return [split for split in splits if before.get(split) != now.get(split)]
+def _changed(was: DataFacts, found: DataFacts, splits: Sequence[str]) -> list[str]:
+    if not was.splits:  # begun with an earlier version: one checksum, of all splits
+        return [] if was.checksum == found.checksum else list(splits)
+    return [split for split in splits if was.splits.get(split) != found.splits.get(split)]
 
 
 def check_own(planned: StudyConfig, there: StudyRecord, search: StudyRecord) -> None:
@@ -57,15 +54,17 @@ def check_own(planned: StudyConfig, there: StudyRecord, search: StudyRecord) -> 
         UserError: the existing study is another one, or has other seeds.
     """
     assert isinstance(planned.design, ConfirmDesign)
-    block = there.settings.get("design") or {}
-    arms = [arm["name"] for arm in block.get("arms", ())]
-    asked = [arm.name for arm in planned.design.arms]
-    if block.get("study") != search.id or arms != asked:
+    design, asked = there.settings.design, [arm.name for arm in planned.design.arms]
+    if (
+        not isinstance(design, ConfirmDesign)
+        or design.study != search.id
+        or [arm.name for arm in design.arms] != asked
+    ):
         raise UserError(
             f"{there.name} is not an external reference of this {search.name}",
             "Move it to another folder, or leave --reference out.",
         )
-    if tuple(block["seeds"]) != planned.design.seeds:
+    if design.seeds != planned.design.seeds:
         raise UserError(
             f"{there.name} was begun with seeds that differ from those of the confirmation",
             "Move it to another folder, or leave --reference out.",

@@ -17,7 +17,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -25,6 +24,7 @@ from jaxtyping import Bool, Int
 from tuner.data.corpus import Corpus, Row, Split
 from tuner.errors import UserError
 from tuner.journal.arrays import bits_as_text, ints_as_text, text_as_bits, text_as_ints
+from tuner.journal.facts import OverlapFacts, SharedSentences, SplitRows
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 EVALUATED: tuple[Split, ...] = ("dev", "test")
@@ -82,53 +82,54 @@ class Overlap:
         return self.sentences[split].holding(self.sentences[other].texts)
 
     @property
-    def counts(self) -> dict[str, dict[str, Any]]:
-        """The counts of each split: ids, ids that share a sentence with another split, components.
+    def counts(self) -> dict[str, SharedSentences]:
+        """The counts of each split.
 
         `effective_ids` is (Σ n)² / Σ n² over the sizes n of the components. The split is worth that
         many independent pairs if all pairs of a component are answered alike (Kish's effective
         sample size, with the components' sizes as weights).
         """
-        counts: dict[str, dict[str, Any]] = {}
+        counts: dict[str, SharedSentences] = {}
         for split, sentences in self.sentences.items():
             others = [other for other in self.sentences if other != split]
-            counts[split] = {
-                "ids": len(sentences.ids),
-                "shared": {other: int(self.shared(split, other).sum()) for other in others},
-            }
+            counts[split] = SharedSentences(
+                ids=len(sentences.ids),
+                shared={other: int(self.shared(split, other).sum()) for other in others},
+            )
         for split, components in self.components.items():
             sizes = np.bincount(components)
-            counts[split] |= {
+            of_components = {
                 "components": len(sizes),
                 "effective_ids": float(sizes.sum() ** 2 / np.square(sizes).sum()),
             }
+            counts[split] = counts[split].model_copy(update=of_components)
         return counts
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> OverlapFacts:
         """The facts for the study's journal: `counts`, and the rows that `components_of` reads."""
-        rows = {
-            split: {
-                "components": ints_as_text(components),
-                "clean": {
+        rows: dict[str, SplitRows] = {
+            split: SplitRows(
+                components=ints_as_text(components),
+                clean={
                     language: bits_as_text(clean)
                     for language, clean in self.sentences[split].clean.items()
                 },
-            }
+            )
             for split, components in self.components.items()
         }
-        return {"counts": self.counts, "rows": rows}
+        return OverlapFacts(counts=self.counts, rows=rows)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """A line per split for the user: `dev: 500 pairs in 250 groups that share sentences; …`."""
         lines = []
         for split, counts in self.counts.items():
-            line = f"{split}: {counts['ids']:,} pairs"
-            if "components" in counts:
-                line += f" in {counts['components']:,} groups that share sentences"
-            shared = [_shares(n, other) for other, n in counts["shared"].items() if n]
-            if others := " or ".join(counts["shared"]):
+            line = f"{split}: {counts.ids:,} pairs"
+            if counts.components is not None:
+                line += f" in {counts.components:,} groups that share sentences"
+            shared = [_shares(n, other) for other, n in counts.shared.items() if n]
+            if others := " or ".join(counts.shared):
                 line += f"; {', '.join(shared) or f'no pair shares a sentence with {others}'}"
             lines.append(line)
         return tuple(lines)
@@ -174,7 +175,7 @@ def without_shared(corpus: Corpus, overlap: Overlap) -> Corpus:
 
 
 def components_of(
-    facts: Mapping[str, Any], split: Split, language1: str, language2: str
+    overlap: OverlapFacts, split: Split, language1: str, language2: str
 ) -> Int[np.ndarray, " pairs"]:
     """Return the component of every pair of an evaluation set, from a study's record alone.
 
@@ -183,7 +184,7 @@ def components_of(
     of the split.
 
     Args:
-        facts: all facts of the study's record.
+        overlap: the overlap in the facts of the study's record.
         split: dev or test.
         language1: language of sentence1.
         language2: language of sentence2.
@@ -192,13 +193,13 @@ def components_of(
         UserError: an older version wrote the record, or it is damaged, or it lacks this set.
     """
     try:
-        of_split = facts["overlap"]["rows"][split]
-        components = text_as_ints(of_split["components"])
+        rows = overlap.rows[split]
+        components = text_as_ints(rows.components)
         clean1, clean2 = (
-            text_as_bits(of_split["clean"][language], len(components))
+            text_as_bits(rows.clean[language], len(components))
             for language in (language1, language2)
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise UserError(
             f"the study's record does not say which {split} pairs of {language1} and {language2} "
             f"share sentences ({type(error).__name__}: {error})",
@@ -207,7 +208,7 @@ def components_of(
     return np.asarray(components[clean1 & clean2])
 
 
-def _shares(pairs: int, other: Split) -> str:
+def _shares(pairs: int, other: str) -> str:
     return f"{pairs:,} {'pair shares' if pairs == 1 else 'pairs share'} a sentence with {other}"
 
 

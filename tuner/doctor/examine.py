@@ -12,6 +12,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from tuner.cluster import private
 from tuner.cluster.credentials import Loan
 from tuner.cluster.ray import kind_of
 from tuner.doctor import node as node_module
@@ -35,7 +36,8 @@ def examine_cluster(storage: str | None) -> list[Node]:
         storage: the folder of the studies, or its URL; None to skip the storage.
     """
     # By value, since a node may have another version of this package.
-    ray.cloudpickle.register_pickle_by_value(node_module)  # type: ignore[no-untyped-call]
+    for module in (node_module, private):
+        ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
     with Loan(located(storage) if storage is not None else None) as loan:
         probed = [_Probed.start(node, storage, loan.runtime_env) for node in _alive()]
         try:

@@ -1,7 +1,8 @@
 """The probe that collects facts on a node, in a process there, without judging them.
 
-Ray sends this module to the nodes by value, so that it runs where another version of this package
-is installed, or none. Everything outside the standard library may be missing or broken there.
+Ray sends this module, and the one that it imports, to the nodes by value, so that it runs where
+another version of this package is installed, or none. Everything outside the standard library may
+be missing or broken there.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypedDict
+
+from tuner.cluster.private import session_folder
 
 GPU_SECONDS = 120
 """Seconds for torch's import and a first kernel; a GPU driver that hangs would never answer."""
@@ -221,10 +224,7 @@ def _version(package: str) -> str:
 
 def _scratch() -> Path:
     """Return the folder of Ray's session here, or the one that Ray would use."""
-    worker: Any = sys.modules.get("ray._private.worker")
-    node = worker._global_node if worker else None
-    folder = node.get_session_dir_path() if node else os.environ.get("RAY_TMPDIR")
-    return Path(folder or tempfile.gettempdir())
+    return Path(session_folder() or os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
 
 
 def _space(path: Path) -> Space:

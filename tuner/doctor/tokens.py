@@ -7,18 +7,13 @@ import subprocess
 import sys
 
 import ray
-from ray._private.worker import get_dashboard_url
 
+from tuner.cluster.private import ASK_STORE, dashboard
 from tuner.doctor.findings import Finding
 from tuner.errors import UserError
 from tuner.jobs.connection import NO_JOB, TURN_ON, Head
 
 TOKENS = "tokens"
-ASK_STORE = """
-import sys
-from ray._raylet import GcsClient
-GcsClient(address=sys.argv[1]).internal_kv_exists(b"", None)
-"""
 STORE_SECONDS = 60.0
 """Seconds for Ray's import and an answer of the store."""
 
@@ -34,23 +29,21 @@ def tokens_on() -> Finding:
         return Finding(
             TOKENS, "fail", "off: whoever reaches the cluster may run anything on it", TURN_ON
         )
-    dashboard = get_dashboard_url()  # type: ignore[no-untyped-call]
-    if not dashboard:
+    address = dashboard()
+    if not address:
         return Finding(TOKENS, "pass", "on; the dashboard is off")
     try:
-        status, _ = Head(f"http://{dashboard}").ask("GET", NO_JOB)
+        status, _ = Head(f"http://{address}").ask("GET", NO_JOB)
     except UserError as error:
         return Finding(TOKENS, "warn", f"on; {error.problem}", error.remedy)
     if status not in (401, 403):
         return Finding(
             TOKENS,
             "fail",
-            f"the job API at {dashboard} answers without a token ({status})",
+            f"the job API at {address} answers without a token ({status})",
             TURN_ON,
         )
-    return Finding(
-        TOKENS, "pass", f"on; the job API at {dashboard} refuses requests without a token"
-    )
+    return Finding(TOKENS, "pass", f"on; the job API at {address} refuses requests without a token")
 
 
 def _store_is_open(address: str) -> bool:

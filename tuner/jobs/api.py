@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from tuner.cluster.private import CONTENT_QUOTED, ENTRY, FOLLOW, PACKAGES
 from tuner.errors import UserError
 from tuner.jobs.connection import Head, refused, unreachable
 
-ENTRY = "Running entrypoint for job "
-"""Start of the line of Ray's after which a job's own log begins."""
 ENDED = ("STOPPED", "SUCCEEDED", "FAILED")
 REFUSED = 2
 """Exit code of a command that refused its input."""
@@ -170,7 +169,7 @@ async def _pieces(head: Head, id: str) -> AsyncIterator[str]:
     """Yield the log from its beginning until the head closes the connection."""
     import aiohttp
 
-    url = f"{head.address}/api/jobs/{id}/logs/tail"
+    url = head.address + FOLLOW.format(id=id)
     try:
         async with (
             aiohttp.ClientSession(headers=head.headers) as session,
@@ -192,7 +191,7 @@ def upload(head: Head, name: str, content: bytes) -> str:
 
     Ray removes the file when no job has needed it for ten minutes.
     """
-    path = f"/api/packages/gcs/{name}"
+    path = PACKAGES.format(name=name)
     if head.ask("GET", path)[0] != 200:
         status, answer = head.ask("PUT", path, content)
         if status != 200:
@@ -203,4 +202,4 @@ def upload(head: Head, name: str, content: bytes) -> str:
 
 def _without_content(answer: bytes) -> bytes:
     """Remove the first bytes of the content, which Ray repeats, from its error message."""
-    return b"\n".join(line for line in answer.splitlines() if b"Package data" not in line)
+    return b"\n".join(line for line in answer.splitlines() if CONTENT_QUOTED.encode() not in line)

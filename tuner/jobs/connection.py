@@ -21,6 +21,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
+from tuner.cluster.private import NO_AGENT
 from tuner.errors import UserError
 from tuner.shown import printable
 from tuner.timing import within
@@ -209,7 +210,7 @@ def refused(address: str, status: int, answer: bytes) -> UserError:
     """Return the error for an answer that refuses a request."""
     said = printable(answer.decode(errors="replace")).strip()
     last = said.splitlines()[-1][:300] if said else "no reason given"
-    if "No available agent" in said:
+    if NO_AGENT in said:
         return UserError(
             f"the head at {address} cannot run jobs: Ray's agent has not started there",
             "Another Ray on that machine may hold its port: stop that one first, or start the head "

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import tuner
+from tuner.cluster.private import PACKAGE_LIMIT, PACKAGE_PREFIX
 from tuner.errors import UserError
 from tuner.jobs.api import upload
 from tuner.jobs.connection import Head
 
-LIMIT = int(os.environ.get("RAY_max_grpc_message_size", 512 * 2**20))  # noqa: SIM112  (Ray's)
-"""Size in bytes from which the head's store refuses a package (`GCS_STORAGE_MAX_SIZE` in Ray)."""
 HOPELESS = 10
 """Multiple of the limit above which unpacked contents are refused without packing them."""
 NAMED = 5
@@ -65,7 +63,7 @@ def plain_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def pack(contents: Contents, limit: int = LIMIT) -> Package:
+def pack(contents: Contents, limit: int = PACKAGE_LIMIT) -> Package:
     """Pack contents into an archive.
 
     Raises:
@@ -87,7 +85,7 @@ def pack(contents: Contents, limit: int = LIMIT) -> Package:
     content = stream.getvalue()
     if len(content) >= limit:
         raise _too_large(whole, limit)
-    return Package(f"_ray_pkg_{digest.hexdigest()[:32]}.zip", content, _by_part(packed))
+    return Package(f"{PACKAGE_PREFIX}{digest.hexdigest()[:32]}.zip", content, _by_part(packed))
 
 
 def size_in_words(size: int) -> str:

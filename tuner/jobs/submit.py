@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tuner import version as commit
+from tuner.cluster.private import STOP_SIGNAL, STOP_WAIT
 from tuner.errors import StudyFailed, StudyInterrupted, UserError
 from tuner.invocation import program
 from tuner.jobs import api
@@ -123,8 +124,8 @@ def _begin(
     tokenless = "" if head.token else " --insecure"  # as the user chose here
     again = f"{staged.command}{later} {head.options}"
     variables = {
-        "RAY_JOB_STOP_SIGNAL": "SIGINT",
-        "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS),
+        STOP_SIGNAL: "SIGINT",
+        STOP_WAIT: str(STOP_SECONDS),
         commit.VARIABLE: commit.commit(),
     }
     runtime_env = {

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from tuner.journal.facts import StudyFacts
 from tuner.journal.records import Evaluation, Failure, OnTest, Origin, Recommendation, StudyState
 from tuner.study.scores import Count, Record
 from tuner.study.trial import RecordedConfig
@@ -25,7 +26,7 @@ class StudyCreated(_Event):
     name: str
     id: str
     settings: dict[str, Any]
-    facts: dict[str, Any]
+    facts: StudyFacts
     rungs: tuple[int, ...]
 
 

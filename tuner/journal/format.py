@@ -34,7 +34,6 @@ from tuner.journal.events import (
 )
 from tuner.journal.history import History
 from tuner.journal.moved import followed
-from tuner.journal.recorded import checked_facts, checked_settings
 from tuner.shown import printable
 from tuner.storage.folders import Place
 
@@ -101,23 +100,17 @@ def _writer(body: Mapping[str, Any]) -> str:
 
 
 def _followed(event: Event, history: History, folder: Place) -> Event:
-    """Return the event with its paths adapted to the study's current folder.
-
-    Settings and facts are validated and completed with defaults.
-    """
+    """Return the event with its paths adapted to the study's current folder."""
     match event:
         case StudyCreated():
             _check_created(event, folder)
             history.began = event.settings["storage"]
-            settings = checked_settings(followed(event.settings, history.began, folder))
-            facts = checked_facts(event.facts)
-            return event.model_copy(update={"settings": settings, "facts": facts})
         case SettingsChanged():
-            changed = followed(event.settings, history.began, folder)
-            settings = checked_settings({**history.settings, **changed})
-            return event.model_copy(update={"settings": {key: settings[key] for key in changed}})
+            pass
         case _:
             return event
+    settings = followed(event.settings, history.began, folder)
+    return event.model_copy(update={"settings": settings})
 
 
 def _is_sound(record: bytes) -> bool:

@@ -35,6 +35,7 @@ from tuner.journal.records import (
     TrialRecord,
     TrialState,
 )
+from tuner.study.settings import StudySettings
 
 Outcome = TrialState | FailureKind
 
@@ -55,7 +56,7 @@ class History:
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
         self._created: StudyCreated | None = None
-        self._settings: dict[str, Any] = {}
+        self._settings: StudySettings | None = None
         self._state: StudyState = "running"
         self._reason = ""
         self._seconds = 0.0
@@ -79,9 +80,12 @@ class History:
         event = self._in_order(event)
         match event:
             case StudyCreated():
-                self._created, self._settings = event, dict(event.settings)
+                self._created = event
+                self._settings = StudySettings.model_validate(event.settings)
             case SettingsChanged():
-                self._settings |= event.settings
+                assert self._settings is not None
+                whole = self._settings.model_dump(mode="json") | event.settings
+                self._settings = StudySettings.model_validate(whole)
             case DriverStarted():
                 self._end_driver(self._latest)  # a driver without a DriverEnded was killed
                 self._driver_since = event.time
@@ -194,11 +198,6 @@ class History:
         return () if self._created is None else self._created.rungs
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """The study's settings after all changes."""
-        return self._settings
-
-    @property
     def nodes(self) -> Collection[str]:
         """Ids of the cluster's nodes, as the current driver knows them."""
         return self._nodes.keys()
@@ -210,6 +209,7 @@ class History:
             now: Unix time in seconds until which the driver has worked; default: the last event's.
         """
         assert self._created is not None, "the journal does not begin with the study's creation"
+        assert self._settings is not None
         until = self._latest if now is None else max(self._latest, now + self._behind)
         running = until - self._driver_since if self._driver_since is not None else 0.0
         trials = {number: self._worked(number, until) for number in self.trials}

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from tuner.journal.facts import StudyFacts
 from tuner.journal.noise import NoiseRecord
 from tuner.study.scores import Count, Record, Scores
+from tuner.study.settings import StudySettings
 from tuner.study.trial import RecordedConfig
 
 TrialState = Literal["pending", "running", "completed", "pruned", "failed", "interrupted"]
@@ -222,10 +224,10 @@ class StudyRecord(Record):
     id: str = Field(description="unique for ever, even if a name is used again")
     created: float = Field(description="Unix time, seconds")
     began: str = Field("", description="storage in which it began, which it may have left")
-    settings: dict[str, Any] = Field(
-        description="the resolved StudyConfig, with paths adapted to the study's current folder"
+    settings: StudySettings = Field(
+        description="its settings after all changes, with paths adapted to its current folder"
     )
-    facts: dict[str, Any] = Field(description="claim, data and versions, as found at the start")
+    facts: StudyFacts = Field(description="claim, data and versions, as found at the start")
     rungs: tuple[int, ...] = Field(description="nominal budgets in pairs, the last the full one")
     state: StudyState = "running"
     reason: str = ""
@@ -246,7 +248,7 @@ class StudyRecord(Record):
     @property
     def designed(self) -> bool:
         """True if the study has a design: its trials are planned, not searched for."""
-        return self.settings.get("design") is not None
+        return self.settings.design is not None
 
     def ranked(self) -> list[TrialRecord]:
         """Return the complete trials of a search, best first; ties go to the earlier trial.
@@ -270,7 +272,7 @@ class StudyRecord(Record):
         Such a trial has learnt nothing. A score that is above that level by rounding alone has
         collapsed, too; a trial without a score has not.
         """
-        majority: float = self.facts["majority_accuracy"]
+        majority = self.facts.majority_accuracy
         return trial.last is not None and trial.last.objective < majority + ROUNDING
 
     @property

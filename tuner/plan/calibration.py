@@ -22,10 +22,10 @@ import torch
 from tuner.interrupts import SIGNALS, as_ctrl_c
 from tuner.journal.records import Evaluation
 from tuner.plan.pace import Observation
-from tuner.run.prepare import Inputs
 from tuner.study import StudyConfig
 from tuner.study.trial import TrialConfig
 from tuner.training.evaluation import Evaluating
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import Begun, Step, train
 
 LEAST_SECONDS, LEAST_STEPS = 1.0, 3
@@ -37,13 +37,13 @@ ENDLESS = 2**62
 
 
 def calibrate(
-    study: StudyConfig, inputs: Inputs, configs: Sequence[TrialConfig], processes: int
+    study: StudyConfig, inputs: TrialInputs, configs: Sequence[TrialConfig], processes: int
 ) -> tuple[list[Observation], float]:
     """Time training steps of some configurations, and an evaluation with the first of them.
 
     Args:
         study: the study, whose resources are used.
-        inputs: corpus, encoder, protocol.
+        inputs: the inputs of its trials.
         configs: the configurations to time, one after another.
         processes: number of processes that measure in parallel.
 
@@ -93,7 +93,7 @@ def _end_with_parent() -> None:
 
 
 def _measure(
-    study: StudyConfig, inputs: Inputs, configs: Sequence[TrialConfig]
+    study: StudyConfig, inputs: TrialInputs, configs: Sequence[TrialConfig]
 ) -> tuple[list[Observation], float]:
     torch.set_num_threads(study.resources.threads)
     device = torch.device("cuda" if study.resources.gpus_per_trial > 0 else "cpu")
@@ -101,7 +101,7 @@ def _measure(
     return observations, _time_evaluation(configs[0], inputs, device)
 
 
-def _time_steps(config: TrialConfig, inputs: Inputs, device: torch.device) -> Observation:
+def _time_steps(config: TrialConfig, inputs: TrialInputs, device: torch.device) -> Observation:
     """Measure the seconds per pair, from steps after the first, which is a warm-up."""
     began = time.perf_counter()
     for event in _events(config, inputs, device, ENDLESS):
@@ -117,7 +117,7 @@ def _time_steps(config: TrialConfig, inputs: Inputs, device: torch.device) -> Ob
     raise AssertionError("the budget has no end")
 
 
-def _time_evaluation(config: TrialConfig, inputs: Inputs, device: torch.device) -> float:
+def _time_evaluation(config: TrialConfig, inputs: TrialInputs, device: torch.device) -> float:
     """Measure the seconds of an evaluation, from as many pairs as one dev set has or more."""
     share = 1 / len({*inputs.protocol.select, *inputs.protocol.oracle})
     began = time.perf_counter()
@@ -133,11 +133,10 @@ def _time_evaluation(config: TrialConfig, inputs: Inputs, device: torch.device) 
 
 
 def _events(
-    config: TrialConfig, inputs: Inputs, device: torch.device, rung: int
+    config: TrialConfig, inputs: TrialInputs, device: torch.device, rung: int
 ) -> Iterator[Begun | Step | Evaluating | Evaluation]:
     """Yield the events of the training loop, each after the device has finished its work."""
-    parts = (inputs.protocol, inputs.corpus, inputs.encoder, device)
-    for event in train(config, [rung], *parts):
+    for event in train(config, [rung], inputs, device):
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         yield event

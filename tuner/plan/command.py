@@ -92,7 +92,7 @@ def _measured(
     from tuner.plan.calibration import calibrate  # imports torch and transformers, which are slow
     from tuner.run.prepare import prepare
 
-    inputs = prepare(study, progress)
+    inputs = prepare(study, progress).inputs
     configs = calibrated(study)
     with progress.task(f"timing {len(configs)} configurations, {processes} in parallel"):
         observations, evaluation = calibrate(study, inputs, configs, processes)

@@ -9,6 +9,7 @@ from tuner.run.disk import DiskNeed, in_words, shortage
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign, ScalingDesign
 from tuner.study.planned import sizes
+from tuner.study.samplers import SAMPLERS
 from tuner.terminal.progress import clock
 
 MOST_ROWS = 12
@@ -139,7 +140,7 @@ def _probed(study: StudyConfig) -> str:
 
 def _searched(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
     """Describe how a search proposes and stops its trials."""
-    sampler = {"tpe": "proposed by TPE", "random": "drawn at random", "grid": "a whole grid"}
+    proposed = SAMPLERS[study.sampler.kind].trials
     baseline = ", the baseline first" if study.baseline is not None else ""
     stops = (
         f"; ASHA stops those below the best 1 in {study.scheduler.reduction_factor} so far"
@@ -147,7 +148,7 @@ def _searched(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
         else ", each to the full budget"
     )
     return [
-        ("trials", f"{plan.trials:,}{baseline}, {sampler[study.sampler.kind]}{stops}"),
+        ("trials", f"{plan.trials:,}{baseline}, {proposed}{stops}"),
         ("configurations", f"{plan.distinct:,}" if plan.distinct else "unlimited"),
     ]
 

@@ -23,10 +23,8 @@ STARTUP_SECONDS = 8.0
 """The default time from a study's start to its first trial, in which a worker imports torch."""
 BETWEEN_SECONDS = 0.3
 """The default time from a trial's end to the start of the next one."""
-SHARED = ("encoder", "data")
-"""The blocks of settings that two studies must share to have comparable speeds."""
 RESOURCES = ("cpus_per_trial", "gpus_per_trial", "workers")
-"""The settings of the block `resources` that they must share."""
+"""The settings of the block `resources` that two studies must share to have comparable speeds."""
 
 
 @dataclass(frozen=True)
@@ -155,12 +153,12 @@ def _fit(observations: Sequence[Observation]) -> tuple[float, float]:
 
 
 def _alike(record: StudyRecord, study: StudyConfig, platform: str) -> bool:
-    settings = study.model_dump(mode="json")
-    held, asked = record.settings["resources"], settings["resources"]
+    held, asked = record.settings.resources, study.resources
     return (
-        all(record.settings[part] == settings[part] for part in SHARED)
-        and all(held.get(name, 1) == asked[name] for name in RESOURCES)  # older records: one worker
-        and record.facts.get("environment", {}).get("platform") == platform
+        record.settings.encoder == study.encoder
+        and record.settings.data == study.data
+        and all(getattr(held, name) == getattr(asked, name) for name in RESOURCES)
+        and record.facts.environment.platform == platform
     )
 
 

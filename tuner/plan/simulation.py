@@ -19,7 +19,7 @@ from typing import Any
 
 from tuner.plan.pace import Pace
 from tuner.search.asha import Asha
-from tuner.search.sampler import Sampler
+from tuner.search.sampler import sampler_of
 from tuner.study import StudyConfig, trained_on
 from tuner.study.design import ScalingDesign
 from tuner.study.parts import NOISE_BATCH
@@ -95,7 +95,7 @@ class _Play:
         self._study, self._pace, self._sets = study, pace, sets
         self._rungs, self._trials = study.rungs, trials
         sampler = study.sampler.model_copy(update={"seed": seed})
-        self._sampler = Sampler(study.feasible, sampler)
+        self._sampler = sampler_of(study.feasible, sampler)
         protected = frozenset({0} if study.baseline is not None else ())
         self._asha = Asha(study.rungs, study.scheduler.reduction_factor, protected)
         self._landscape, self._chance = Landscape(study.space, seed), random.Random(seed)

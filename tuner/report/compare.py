@@ -71,8 +71,8 @@ class Comparison:
                 "name": side.name,
                 "what": side.what,
                 "chosen": side.chosen,
-                "claim": side.record.facts["claim"],
-                "objective": side.record.facts["objective"],
+                "claim": side.record.facts.claim,
+                "objective": side.record.facts.objective,
                 "study": side.record.name,
                 "trials": [trial.number for trial in side.trials],
                 "seeds": list(side.seeds),
@@ -128,10 +128,10 @@ def _evaluated(protocol: Protocol) -> tuple[EvaluationSet, ...]:
 
 def _check_same_data(a: Side, b: Side) -> None:
     """Raise UserError unless both sides have the same dev pairs, item by item."""
-    data = [side.record.facts["data"] for side in (a, b)]
-    if data[0]["checksum"] != data[1]["checksum"]:
+    data = [side.record.facts.data for side in (a, b)]
+    if data[0].checksum != data[1].checksum:
         told = [
-            f"{side.name} has {each['checksum'][:12]} ({', '.join(each['languages'])})"
+            f"{side.name} has {each.checksum[:12]} ({', '.join(each.languages)})"
             for side, each in zip((a, b), data, strict=True)
         ]
         raise UserError(
@@ -140,7 +140,7 @@ def _check_same_data(a: Side, b: Side) -> None:
         )
     for each in set(_evaluated(a.protocol)) & set(_evaluated(b.protocol)):
         found = [
-            components_of(side.record.facts, "dev", each.language1, each.language2)
+            components_of(side.record.facts.overlap, "dev", each.language1, each.language2)
             for side in (a, b)
         ]
         if not np.array_equal(found[0], found[1]):
@@ -215,7 +215,7 @@ def _flat(side: Side) -> Mapping[str, Any]:
     """Return everything that a side's scores depend on, except seeds, by dotted name."""
     trial = side.trials[0]
     assert trial.last is not None
-    settings = {name: side.record.settings.get(name, {}) for name in BLOCKS}
+    settings = side.record.settings.model_dump(mode="json", include=set(BLOCKS))
     own = {name: value for name, value in trial.config.flat().items() if name != "seed"}
     return {
         **own,
@@ -223,5 +223,5 @@ def _flat(side: Side) -> Mapping[str, Any]:
         "resources.workers": trial.last.workers,
         "budget.pairs_per_trial": trial.budget,
         **flatten(settings),
-        "encoder.checksum": side.record.facts["encoder"]["checksum"][:12],
+        "encoder.checksum": side.record.facts.encoder.checksum[:12],
     }

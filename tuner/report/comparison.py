@@ -88,10 +88,10 @@ def _protocols(a: Side, b: Side) -> tuple[str, ...]:
     facts = [side.record.facts for side in (a, b)]
     if a.protocol == b.protocol:
         return ()
-    if facts[0]["objective"] != facts[1]["objective"]:
+    if facts[0].objective != facts[1].objective:
         return (
-            f"Their protocols differ: the objective of A is {facts[0]['objective']}, that of B is "
-            f"{facts[1]['objective']}.",
+            f"Their protocols differ: the objective of A is {facts[0].objective}, that of B is "
+            f"{facts[1].objective}.",
         )
     return ("Their protocols differ, and so do their claims.",)
 
@@ -99,8 +99,8 @@ def _protocols(a: Side, b: Side) -> tuple[str, ...]:
 def _claims(a: Side, b: Side) -> str:
     facts = [side.record.facts for side in (a, b)]
     if a.protocol == b.protocol:
-        return f"Claim of both: {facts[0]['claim']}"
-    return f"Claim of A: {facts[0]['claim']}. Claim of B: {facts[1]['claim']}"
+        return f"Claim of both: {facts[0].claim}"
+    return f"Claim of A: {facts[0].claim}. Claim of B: {facts[1].claim}"
 
 
 def _scores(found: Comparison) -> Grid:

@@ -54,7 +54,7 @@ def draw(
         note += "".join(f"; {name} {shown(value)}" for name, value in found[0].settings.items())
     if selected(study):
         note += "; ASHA chose which trials are complete"
-    figure.suptitle(f"{study.name}: {study.facts['claim']}\n{note}", fontsize=8, color="0.35")
+    figure.suptitle(f"{study.name}: {study.facts.claim}\n{note}", fontsize=8, color="0.35")
     drawn = BytesIO()
     with rc_context({"svg.hashsalt": study.id}):  # equal records give equal files
         figure.savefig(drawn, format="svg", metadata={"Date": None})
@@ -89,7 +89,7 @@ def _panel(
             axis.axhline(mean, color=color, ls="--", label=label)
             axis.axhspan(mean - deviation, mean + deviation, color=color, alpha=0.12, lw=0)
     if metric == OBJECTIVE:
-        majority = scale * study.facts["majority_accuracy"]
+        majority = scale * study.facts.majority_accuracy
         axis.axhline(majority, color="0.6", ls=":", lw=1, label="the most frequent label")
     axis.margins(x=0.08)  # the outermost values need room too
     axis.set_xlabel(setting)

@@ -47,7 +47,7 @@ def ordered(study: StudyRecord) -> list[TrialRecord]:
 
 def varied(study: StudyRecord) -> list[str]:
     """Return dotted names of the settings in which trials differ, in the order of the space."""
-    names = [name for name in study.settings.get("space", {})]
+    names = study.settings.space.root
     return [name for name in names if len({shown(_value(t, name)) for t in study.trials}) > 1]
 
 
@@ -69,7 +69,7 @@ def as_csv(study: StudyRecord) -> str:
                 "pairs_seen": last.pairs_seen if last else "",
                 **trial.config.flat(),
                 **(last.metrics() if last else {}),
-                "claim": study.facts["claim"],
+                "claim": study.facts.claim,
             }
         )
     columns = list(dict.fromkeys(name for row in rows for name in row if name != "claim"))

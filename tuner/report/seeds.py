@@ -13,6 +13,7 @@ from typing import Any
 
 from tuner.errors import UserError, nearest
 from tuner.journal.records import StudyRecord, TrialRecord
+from tuner.study.space.distributions import Choice
 
 SEED = "seed"
 
@@ -114,7 +115,7 @@ def curves(study: StudyRecord, setting: str, metrics: list[str]) -> list[Curve]:
 
 def compared(study: StudyRecord) -> str:
     """Return the first setting of a space that varies the seed too; "" if there is none."""
-    varied = list(study.settings.get("space", {}))
+    varied = list(study.settings.space.root)
     settings = [name for name in varied if name != SEED]
     return settings[0] if SEED in varied and settings else ""
 
@@ -134,7 +135,8 @@ def _values(trials: list[TrialRecord], name: str) -> int:
 
 def _place(study: StudyRecord, name: str, value: Any) -> tuple[int, tuple[bool, bool, Any]]:
     """Return a sort key for a setting's value: the order of the space, then `_order`."""
-    listed = study.settings.get("space", {}).get(name, {}).get("values", ())
+    distribution = study.settings.space.root.get(name)
+    listed = distribution.values if isinstance(distribution, Choice) else []
     return listed.index(value) if value in listed else len(listed), _order(value)
 
 

@@ -14,6 +14,7 @@ from tuner.statistics.answers import protocol_of, table_of
 from tuner.statistics.items import Table
 from tuner.storage.folders import Place
 from tuner.storage.location import study_folder
+from tuner.study.design import ScalingDesign
 from tuner.study.protocol import EvaluationSet, Protocol
 
 _TRIAL = re.compile(r"(?P<study>.+):(?P<trial>\d{1,9})", re.DOTALL)
@@ -49,7 +50,7 @@ class Side:
         """Return the mean accuracy on dev sets, with a row for each of `seeds`, in their order."""
         by_seed = dict(zip(self.seeds, self.trials, strict=True))
         answers = [last.answers for seed in seeds if (last := by_seed[seed].last)]
-        return table_of(self.record.facts, "dev", answers, sets)
+        return table_of(self.record.facts.overlap, "dev", answers, sets)
 
 
 def side_of(text: str, storage: str) -> Side:
@@ -86,12 +87,12 @@ def _trial(text: str, record: StudyRecord, folder: Place, number: int) -> Side:
             f"Name a complete trial. {see}",
         )
     return Side(
-        text, f"trial {number:03d} of {record.name}", "", record, _protocol(record), (trial,)
+        text, f"trial {number:03d} of {record.name}", "", record, protocol_of(record), (trial,)
     )
 
 
 def _study(text: str, record: StudyRecord, folder: Place) -> Side:
-    design = record.settings.get("design")
+    design = record.settings.design
     if design is None:
         if record.best is None:
             raise UserError(
@@ -103,8 +104,8 @@ def _study(text: str, record: StudyRecord, folder: Place) -> Side:
         if len(trials) > 1:
             what += f" and those that differ from it only in the seed: {len(trials)} in total"
         chosen = f"unconfirmed: the best of {len(record.trials)} noisy scores is biased upwards"
-        return Side(text, what, chosen, record, _protocol(record), trials)
-    if design["kind"] != "confirm":
+        return Side(text, what, chosen, record, protocol_of(record), trials)
+    if isinstance(design, ScalingDesign):
         raise UserError(
             f"{record.name} is a planned study of many configurations, and recommends none",
             f"Name one of its trials, as {text}:0; its findings: {command('report', folder)}",
@@ -119,24 +120,8 @@ def _study(text: str, record: StudyRecord, folder: Place) -> Side:
         sorted((t for t in record.complete if t.arm == arm), key=lambda trial: trial.config.seed)
     )
     what = f"what {record.name} recommends, {arm}, with {len(trials)} seeds"
-    chosen = f"recommended from {len(design['arms'])} configurations, by its dev scores"
-    return Side(text, what, chosen, record, _protocol(record), trials)
-
-
-def _protocol(record: StudyRecord) -> Protocol:
-    """Return a study's protocol; raise UserError if its record lacks facts to compare by."""
-    try:
-        data, encoder = record.facts["data"], record.facts["encoder"]
-        for value in (data["checksum"], encoder["checksum"], *data["languages"]):
-            if not isinstance(value, str):
-                raise TypeError(f"{value!r} is not text")
-        return protocol_of(record)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"the record of {record.name} does not contain what it was trained and evaluated on "
-            f"({type(error).__name__}: {error})",
-            "It is damaged, or from an older version: run the study again.",
-        ) from error
+    chosen = f"recommended from {len(design.arms)} configurations, by its dev scores"
+    return Side(text, what, chosen, record, protocol_of(record), trials)
 
 
 def _with_other_seeds(record: StudyRecord, best: TrialRecord) -> tuple[TrialRecord, ...]:

@@ -23,6 +23,7 @@ from tuner.journal.journal import being_written, is_begun, read_history, studies
 from tuner.journal.records import StudyRecord
 from tuner.storage.folders import Place
 from tuner.study.file import reopened_study
+from tuner.study.samplers import SAMPLERS
 from tuner.terminal.progress import clock, say
 from tuner.terminal.streams import unread
 from tuner.terminal.summary import Summary
@@ -104,7 +105,7 @@ class Standing:
             "seconds_left": summary.seconds_left,
             "trials": {"of": self.trials, "ended": summary.ended, **summary.counts()},
             "ledger": {**asdict(summary.ledger), "pairs": summary.ledger.pairs},
-            "objective": self.study.facts["objective"],
+            "objective": self.study.facts.objective,
             "best": best
             and best.last
             and {
@@ -113,7 +114,7 @@ class Standing:
                 "config": best.config.flat(),
                 "confirmed": False,
             },
-            "claim": self.study.facts["claim"],
+            "claim": self.study.facts.claim,
             "next": self.next_command,
         }
 
@@ -282,8 +283,9 @@ def _history(folder: Place, version: Hashable) -> History:
 
 def _trials(record: StudyRecord, folder: Place) -> int:
     """Return how many trials the study runs in all."""
-    trials = record.settings["budget"]["trials"]
-    is_grid = record.settings["sampler"]["kind"] == "grid"
-    if isinstance(trials, int) and not record.designed and not is_grid:
+    trials = record.settings.budget.trials
+    sampler = SAMPLERS.get(record.settings.sampler.kind)
+    enumerates = sampler is not None and sampler.enumerates
+    if trials is not None and not record.designed and not enumerates:
         return trials
     return reopened_study(record.settings, folder).trials

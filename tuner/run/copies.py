@@ -53,5 +53,5 @@ def _apart(uri: str, folder: Path, other: StudyRecord) -> bool:
     database = database_file(uri)
     if not database.is_relative_to(folder.resolve().parent):
         return False
-    theirs = other.settings["tracking"]["uri"] or default_uri(Path(other.settings["storage"]))
+    theirs = other.settings.tracking.uri or default_uri(other.settings.storage)
     return not theirs.startswith(SQLITE) or database_file(theirs) != database

@@ -9,36 +9,24 @@ from __future__ import annotations
 import tempfile
 import time
 from math import inf
-from typing import Any
+from typing import Any, assert_never
 
 import ray
 from ray import tune
-from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from rich.text import Text
 
+from tuner.cluster import private
 from tuner.cluster.head import Head
-from tuner.cluster.ray import concurrency, logs
-from tuner.data.tokens import TokenisedCorpus
+from tuner.cluster.ray import concurrency
 from tuner.errors import StorageFull, UserError
 from tuner.interrupts import OrderlyStop
-from tuner.journal.records import Evaluation
-from tuner.model.encoder import PretrainedEncoder
+from tuner.run import messages
 from tuner.run.nodes import Nodes
 from tuner.run.parting import Parting
-from tuner.run.trainable import (
-    BEGUN,
-    EVALUATION,
-    FAILURE,
-    NODES,
-    PAIRS_SEEN,
-    PHASE,
-    REASON,
-    TrialActor,
-)
-from tuner.run.worker import CONFIG, MICRO_SIZE, NUMBER
+from tuner.run.trainable import TrialActor
 from tuner.run.worker_errors import error_of, kind_of, reason_of
 from tuner.run.workers import Leader, bundles
 from tuner.search.driver import Driver
@@ -47,7 +35,7 @@ from tuner.shown import without_secrets
 from tuner.storage.access import write
 from tuner.storage.folders import FULL, Place
 from tuner.study import StudyConfig
-from tuner.study.protocol import Protocol
+from tuner.training.inputs import TrialInputs
 
 BELIEVED_AFTER = 1.0
 """Seconds to wait before a lost worker counts as a failure of its own. When a whole job receives a
@@ -80,9 +68,9 @@ class _Searcher(_NotPickled, Searcher):
         trial = self._driver.next_trial()
         if trial is None:
             return Searcher.FINISHED if self._driver.done else None
-        config = trial.config.model_dump(mode="json")
         fits = micro_size(trial, self._workers)
-        return {NUMBER: trial.number, CONFIG: config, MICRO_SIZE: fits}
+        start = messages.TrialStart(trial.number, trial.config, fits)
+        return {messages.START: start}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -99,7 +87,7 @@ class _Searcher(_NotPickled, Searcher):
 class _Scheduler(_NotPickled, FIFOScheduler):
     """Passes every result to the driver, and the driver's decision to Ray."""
 
-    _supports_buffered_results = False
+    supports_buffered_results = False
 
     def __init__(self, driver: Driver, nodes: Nodes, parting: Parting) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -114,46 +102,53 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         was starting for that trial. If trials end faster than a process starts, a node that has
         just joined would then never get a process ready.
         """
-        controller = tune_controller._tune_controller
+        controller = private.controller_of(tune_controller)
         if self._parting.begun:
             return None
 
-        def being_started(trial: Trial) -> bool:
-            actor = controller._trial_to_actor.get(trial)
-            return actor is not None and controller._actor_manager.is_actor_started(actor)
-
         waiting = [t for t in controller.get_live_trials() if t.status == Trial.PENDING]
-        return min(waiting, key=lambda t: (being_started(t), t.config[NUMBER]), default=None)
+        waiting.sort(key=lambda t: (private.has_process(controller, t), _number(t)))
+        return waiting[0] if waiting else None
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        if not self._goes_on(trial.config[NUMBER], result):
-            self._parting.rests(trial.config[NUMBER])
+        if not self._goes_on(_number(trial), result):
+            self._parting.rests(_number(trial))
             return TrialScheduler.STOP
         if self._parting.begun:
-            self._parting.ask(tune_controller._tune_controller, trial)
+            self._parting.ask(private.controller_of(tune_controller), trial)
             return TrialScheduler.NOOP
         return TrialScheduler.CONTINUE
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Pass on a trial's last result, which Ray sends here and not to `on_trial_result`."""
-        self._goes_on(trial.config[NUMBER], result)
-        self._parting.rests(trial.config[NUMBER])
+        self._goes_on(_number(trial), result)
+        self._parting.rests(_number(trial))
 
     def _goes_on(self, number: int, result: dict[str, Any]) -> bool:
-        """Pass a result to the driver; return whether the trial goes on."""
-        if FAILURE in result:
-            self._driver.progressed(number, result[PAIRS_SEEN], "training")
-            self._driver.attempt_failed(number, result[FAILURE], result[REASON])
-            return False
-        if BEGUN in result:
-            self._parting.trains(number)
-            self._nodes.placed(number, result[NODES])
-            self._driver.restored(number, result[PAIRS_SEEN])
-        if PHASE in result:
-            self._driver.progressed(number, result[PAIRS_SEEN], result[PHASE])
-        if EVALUATION not in result:
-            return True
-        return self._driver.evaluated(number, Evaluation.model_validate_json(result[EVALUATION]))
+        """Pass a result to the driver; return whether the trial goes on.
+
+        A trial that ends before its first report has a result without one.
+        """
+        report: messages.Report | None = result.get(messages.REPORT)
+        match report:
+            case messages.Started():
+                self._parting.trains(number)
+                self._nodes.placed(number, report.nodes)
+                self._driver.restored(number, report.pairs_seen)
+                return True
+            case messages.Heartbeat():
+                self._driver.progressed(number, report.pairs_seen, report.phase)
+                return True
+            case messages.AtRung():
+                return self._driver.evaluated(number, report.evaluation)
+            case messages.Failed():
+                self._driver.progressed(number, report.pairs_seen, "training")
+                self._driver.attempt_failed(number, report.kind, report.reason)
+                return False
+            case messages.Finished() | None:
+                return True
+            case _:
+                assert_never(report)
 
 
 class _Watcher(_NotPickled, tune.Callback):
@@ -172,19 +167,19 @@ class _Watcher(_NotPickled, tune.Callback):
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        self._driver.trial_started(trial.config[NUMBER])
+        self._driver.trial_started(_number(trial))
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        number = trial.config[NUMBER]
+        number = _number(trial)
         error = error_of(trial)
         kind = kind_of(error)
         self._parting.rests(number)
         if kind == "lost" and self._with_everything():
             return
         said = without_secrets(Text.from_ansi(str(error)).plain.strip())
-        reason = reason_of(error, kind, said, logs())
+        reason = reason_of(error, kind, said, private.logs_folder())
         if kind == "error":
             reason += f" (see {self._keep(number, said)})"
         self._driver.attempt_failed(number, kind, reason)
@@ -232,21 +227,21 @@ class _Stopper(_NotPickled, tune.Stopper):
         return self._parting.over()
 
 
-def _trainable(
-    study: StudyConfig, protocol: Protocol, corpus: TokenisedCorpus, encoder: PretrainedEncoder
-) -> Any:
+def _number(trial: Trial) -> int:
+    """Return our number of a trial of Ray's."""
+    return messages.start_in(trial.config).number
+
+
+def _trainable(study: StudyConfig, inputs: TrialInputs) -> Any:
     """Return the trainable that runs a trial, with the resources it asks for.
 
     Arrays move to a node once, however many trials it runs.
     """
     resources = study.resources
     if resources.workers > 1:
-        inputs = [ray.put(part) for part in (protocol, corpus, encoder)]
-        several = tune.with_parameters(Leader, study=study, inputs=inputs)
+        several = tune.with_parameters(Leader, study=study, inputs=(ray.put(inputs),))
         return tune.with_resources(several, bundles(resources))
-    one = tune.with_parameters(
-        TrialActor, study=study, protocol=protocol, corpus=corpus, encoder=encoder
-    )
+    one = tune.with_parameters(TrialActor, study=study, inputs=inputs)
     asked = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
     return tune.with_resources(one, asked)
 
@@ -254,9 +249,7 @@ def _trainable(
 def run(
     study: StudyConfig,
     driver: Driver,
-    protocol: Protocol,
-    corpus: TokenisedCorpus,
-    encoder: PretrainedEncoder,
+    inputs: TrialInputs,
     stop: OrderlyStop,
     head: Head,
 ) -> list[str]:
@@ -269,13 +262,12 @@ def run(
     Raises:
         StorageFull: the disk of Ray's scratch folder is full.
     """
-    keys = {name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
-    ENV_VARS_TO_PROPAGATE.difference_update(keys)  # Ray would write their values to its logs
+    private.keep_from_trials("AWS_")  # Ray would write the values to its logs
     nodes = Nodes(driver.note, head)
     parting = Parting(driver, stop)
     with tempfile.TemporaryDirectory(prefix="tuner-ray-") as scratch:
         tuner = tune.Tuner(
-            _trainable(study, protocol, corpus, encoder),
+            _trainable(study, inputs),
             tune_config=tune.TuneConfig(
                 search_alg=_Searcher(driver, study.resources.workers, parting),
                 scheduler=_Scheduler(driver, nodes, parting),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
+from tuner.cluster.private import EXIT_CODE, PROCESS_ID, STANDARD_ERROR
 from tuner.shown import without_secrets
 
 TAIL = 20_000
 """Bytes at the end of a worker's standard error that are searched for an error."""
-EXITED = re.compile(r"Worker exits with an exit code (.+?)\.?\s*$", re.MULTILINE)
-PROCESS = re.compile(r"^\s*pid: (\d+)$", re.MULTILINE)
 
 
 def last_words(told: str, logs: Path) -> str:
@@ -23,17 +21,17 @@ def last_words(told: str, logs: Path) -> str:
         told: Ray's message about the end of the actor.
         logs: the folder of Ray's logs on this machine; workers of other machines have none in it.
     """
-    process = PROCESS.search(told)
+    process = PROCESS_ID.search(told)
     printed = _printed(logs, process[1]) if process else ""
     said = _error_in(printed)
-    if not said and (exited := EXITED.search(told)):
+    if not said and (exited := EXIT_CODE.search(told)):
         said = f"it exited with {exited[1]}"
     return f": {without_secrets(said)}" if said else ""
 
 
 def _printed(logs: Path, process: str) -> str:
     """Return the end of what a process has written to its standard error."""
-    for path in logs.glob(f"worker-*-{process}.err"):
+    for path in logs.glob(STANDARD_ERROR.format(process=process)):
         try:
             return path.read_bytes()[-TAIL:].decode(errors="replace")
         except OSError:  # Ray has rotated it away

@@ -9,13 +9,12 @@ from math import inf
 import ray
 
 from tuner.cluster.head import Head
+from tuner.cluster.private import HEAD_RESOURCE
 from tuner.journal.events import Event, NodeJoined, NodeLeft, TrialPlaced
 from tuner.timing import now
 
 EVERY_SECONDS = 1.0
 """Shortest time between two looks; each is a request of milliseconds to Ray's GCS."""
-HEAD = "node:__internal_head__"
-"""The resource by which Ray marks the head node."""
 
 
 class Nodes:
@@ -59,7 +58,7 @@ class Nodes:
                     node=node,
                     cpus=held.get("CPU", 0.0),
                     gpus=held.get("GPU", 0.0),
-                    head=HEAD in held,
+                    head=HEAD_RESOURCE in held,
                 )
             )
         self._seen = set(alive)

@@ -12,9 +12,9 @@ from typing import Any
 
 from ray.tune.experiment import Trial
 
+from tuner.cluster.private import call
 from tuner.interrupts import OrderlyStop
-from tuner.run.trainable import PAIRS_SEEN, REASON
-from tuner.run.worker import NUMBER
+from tuner.run.messages import Kept, start_in
 from tuner.search.driver import Driver
 
 PARTING_SECONDS = 20.0
@@ -59,9 +59,10 @@ class Parting:
 
     def ask(self, controller: Any, trial: Trial) -> None:
         """Have a trial that has just reported save its progress; it trains no further."""
-        if trial.config[NUMBER] in self._training:
-            kept = partial(self._kept, trial.config[NUMBER])
-            controller._schedule_trial_task(trial, "keep", on_result=kept, on_error=kept)
+        number = start_in(trial.config).number
+        if number in self._training:
+            kept = partial(self._kept, number)
+            call(controller, trial, "keep", kept)
 
     def over(self) -> bool:
         """Return whether the run may end now.
@@ -82,15 +83,15 @@ class Parting:
         self._training.clear()
         return True
 
-    def _kept(self, number: int, trial: Trial, said: dict[str, Any] | Exception) -> None:
+    def _kept(self, number: int, trial: Trial, answer: Kept | Exception) -> None:
         self.rests(number)
-        if isinstance(said, Exception):
-            lines = str(said).strip().splitlines() or [type(said).__name__]
+        if isinstance(answer, Exception):
+            lines = str(answer).strip().splitlines() or [type(answer).__name__]
             self._complain(number, lines[-1].strip())
             return
-        self._driver.progressed(number, said[PAIRS_SEEN], "training")
-        if said[REASON]:
-            self._complain(number, said[REASON])
+        self._driver.progressed(number, answer.pairs_seen, "training")
+        if answer.complaint:
+            self._complain(number, answer.complaint)
 
     def _complain(self, number: int, why: str) -> None:
         self.complaints.append(

@@ -9,7 +9,6 @@ import platform
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
+from tuner.journal.facts import DataFacts, EncoderFacts, Environment, StudyFacts
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
 from tuner.model.one_language import assumed_codes, check_one_language, language_numbers
 from tuner.model.probe import tried
@@ -30,33 +30,29 @@ from tuner.study import StudyConfig, trained_on
 from tuner.study.parts import NANO
 from tuner.study.protocol import Protocol
 from tuner.study.scores import Scores
+from tuner.training.inputs import TrialInputs
 from tuner.version import commit
 
 PACKAGES = ("ray", "torch", "transformers", "datasets", "optuna", "mlflow", "numpy")
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """The inputs of a study's trials, and the facts about them that the journal keeps.
+class Prepared:
+    """A study that is ready to run: the inputs of its trials, and the facts about them.
 
     Attributes:
-        corpus: the pairs of train and dev, for everything that trains or chooses; token ids are
-            those of `encoder`.
+        inputs: the inputs of trials, with the pairs of train and dev, for everything that trains or
+            chooses.
         test: the pairs of test alone, for `tuner.run.testing`.
-        encoder: the encoder that training starts from, without the rows of tokens that the corpus
-            never holds.
-        protocol: the rules for which data may be used for what.
         facts: the facts for the journal.
     """
 
-    corpus: TokenisedCorpus
+    inputs: TrialInputs
     test: TokenisedCorpus
-    encoder: PretrainedEncoder
-    protocol: Protocol
-    facts: dict[str, Any]
+    facts: StudyFacts
 
 
-def prepare(study: StudyConfig, progress: Progress) -> Inputs:
+def prepare(study: StudyConfig, progress: Progress) -> Prepared:
     """Load and check the data and the encoder, and tokenise the data.
 
     Args:
@@ -109,73 +105,74 @@ def prepare(study: StudyConfig, progress: Progress) -> Inputs:
         )
     progress.tell(f"training on {shared:,} pairs that are clean in all of {', '.join(train)}")
     progress.tell(protocol.claim)
-    data = {
-        "source": study.data.source,
-        "checksum": corpus.checksum,
-        "splits": {split: corpus.checksum_of(split) for split in corpus.rows},
-        "languages": list(corpus.languages),
-        "labels": list(corpus.labels),
-        "counts": _counts(corpus),
-        "training_pairs": shared,
-        "machine_translated": corpus.machine_translated,
-        "truncated": tokens.truncated(),
-        "notes": [*corpus.notes, *tokens.truncation],
-    }
-    facts = {
-        "claim": protocol.claim,
-        "objective": protocol.objective_name,
-        "majority_accuracy": _majority_accuracy(tokens, protocol),
-        "data": data,
-        "overlap": overlap.facts,
-        "encoder": {
-            "name": encoder.name,
-            "revision": study.encoder.revision,
-            "checksum": encoder.checksum,
-            "layers": encoder.num_layers,
-            "hidden_size": encoder.hidden_size,
-            "pooler": encoder.has_pooler,
-            "seen": list(encoder.seen),
-        },
-        "environment": environment(),
-    }
+    facts = StudyFacts(
+        claim=protocol.claim,
+        objective=protocol.objective_name,
+        majority_accuracy=_majority_accuracy(tokens, protocol),
+        data=DataFacts(
+            source=study.data.source,
+            checksum=corpus.checksum,
+            splits={split: corpus.checksum_of(split) for split in corpus.rows},
+            languages=corpus.languages,
+            labels=corpus.labels,
+            counts=_counts(corpus),
+            training_pairs=shared,
+            machine_translated=corpus.machine_translated,
+            truncated=tokens.truncated(),
+            notes=(*corpus.notes, *tokens.truncation),
+        ),
+        overlap=overlap.facts,
+        encoder=EncoderFacts(
+            name=encoder.name,
+            revision=study.encoder.revision,
+            checksum=encoder.checksum,
+            layers=encoder.num_layers,
+            hidden_size=encoder.hidden_size,
+            pooler=encoder.has_pooler,
+            seen=encoder.seen,
+        ),
+        environment=environment(),
+    )
     chosen_by, test = tokens.parted()
-    return Inputs(chosen_by, test, encoder, protocol, facts)
+    return Prepared(TrialInputs(protocol, chosen_by, encoder), test, facts)
 
 
-def environment() -> dict[str, str]:
+def environment() -> Environment:
     """Return versions, the platform and, if it is known, the commit of this tool."""
     known = commit()
-    return {
-        "tuner": __version__,
-        **({"commit": known} if known else {}),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        **{package: version(package) for package in PACKAGES},
-    }
+    return Environment.model_validate(
+        {
+            "tuner": __version__,
+            **({"commit": known} if known else {}),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            **{package: version(package) for package in PACKAGES},
+        }
+    )
 
 
-def check_unchanged(recorded: dict[str, Any], found: dict[str, Any]) -> None:
+def check_unchanged(recorded: StudyFacts, found: StudyFacts) -> None:
     """Refuse to resume a study with other data or another encoder than it began with.
 
     Raises:
         UserError: the checksum of the data or the encoder has changed.
     """
-    for part in ("data", "encoder"):
-        block, now = recorded.get(part), found[part]["checksum"]
-        was = str(block.get("checksum", "")) if isinstance(block, dict) else ""
+    for part, was, now, hint in (
+        ("data", recorded.data.checksum, found.data.checksum, ""),
+        ("encoder", recorded.encoder.checksum, found.encoder.checksum, _kept_relative(recorded)),
+    ):
         if was != now:
             raise UserError(
                 f"the {part} has changed since the study began "
-                f"(checksum {was[:12] or 'lost'}, now {now[:12]})",
-                f"Restore the {part}, or begin a new study under another name."
-                + (_kept_relative(block) if part == "encoder" else ""),
+                f"(checksum {was[:12]}, now {now[:12]})",
+                f"Restore the {part}, or begin a new study under another name.{hint}",
             )
 
 
-def _kept_relative(encoder: Any) -> str:
+def _kept_relative(recorded: StudyFacts) -> str:
     """Return a hint about an encoder that an earlier version recorded by a relative path."""
-    name = str(encoder.get("name", "")) if isinstance(encoder, dict) else ""
-    if name in ("", NANO) or Path(name).is_absolute():
+    name = recorded.encoder.name
+    if name == NANO or Path(name).is_absolute():
         return ""
     return (
         f" Its name, {name}, is read as an id of the hub. If it was a folder where the study was "

@@ -17,15 +17,17 @@ import torch
 from tuner.errors import StudyFailed, UserError
 from tuner.invocation import command
 from tuner.journal.arrays import text_as_bits
+from tuner.journal.facts import Environment
 from tuner.journal.journal import read_history
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Progress
-from tuner.run.prepare import Inputs, check_unchanged, prepare
+from tuner.run.prepare import check_unchanged, prepare
 from tuner.run.single import watched
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.file import reopened_study
 from tuner.training.accumulation import OutOfMemory
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import train
 from tuner.training.losses import NonFiniteLoss
 
@@ -131,24 +133,24 @@ def replay(folder: Place, number: int, progress: Progress) -> Replay:
             f"trial {number:03d} had a budget of {trial.budget:,} pairs, but the settings in "
             f"{folder} give {rungs[-1]:,}",
             "Replay it with the version of tuner that trained it: "
-            f"{record.facts.get('environment', {}).get('commit', 'unknown')}",
+            f"{record.facts.environment.commit or 'unknown'}",
         )
-    inputs = prepare(study, progress)
-    check_unchanged(record.facts, inputs.facts)
+    prepared = prepare(study, progress)
+    check_unchanged(record.facts, prepared.facts)
     device = _device(trial, study, progress)
     torch.set_num_threads(last.threads or study.resources.threads)
     progress.tell(f"training trial {number:03d} of {record.name} again, to {last.rung:,} pairs")
-    replayed = list(_trained(trial, rungs, inputs, device, progress))
+    replayed = list(_trained(trial, rungs, prepared.inputs, device, progress))
     return Replay(
         study=record.name,
         trial=number,
-        claim=inputs.protocol.claim,
-        objective=inputs.protocol.objective_name,
+        claim=prepared.facts.claim,
+        objective=prepared.facts.objective,
         pairs=last.rung,
         budget=trial.budget,
         numbers=tuple(_compared(trial.evaluations, replayed)),
         answers=_answered_otherwise(last, replayed[-1]),
-        elsewhere=tuple(_elsewhere(record, trial, inputs.facts["environment"], replayed[-1])),
+        elsewhere=tuple(_elsewhere(record, trial, prepared.facts.environment, replayed[-1])),
     )
 
 
@@ -189,7 +191,7 @@ def _device(trial: TrialRecord, study: StudyConfig, progress: Progress) -> torch
 def _trained(
     trial: TrialRecord,
     rungs: tuple[int, ...],
-    inputs: Inputs,
+    inputs: TrialInputs,
     device: torch.device,
     progress: Progress,
 ) -> Iterator[Evaluation]:
@@ -198,9 +200,7 @@ def _trained(
     events = train(
         trial.config.model_copy(update={"precision": last.precision}),
         rungs,
-        inputs.protocol,
-        inputs.corpus,
-        inputs.encoder,
+        inputs,
         device,
         micro_plan=last.micro_plan,
     )
@@ -232,12 +232,12 @@ def _answered_otherwise(recorded: Evaluation, replayed: Evaluation) -> dict[str,
 
 
 def _elsewhere(
-    record: StudyRecord, trial: TrialRecord, now: Mapping[str, str], replayed: Evaluation
+    record: StudyRecord, trial: TrialRecord, here: Environment, replayed: Evaluation
 ) -> Iterator[tuple[str, str, str]]:
     """Yield the known differences. The recorded versions are those that the study began with."""
-    then = record.facts.get("environment", {})
+    then, now = record.facts.environment.versions, here.versions
     for name in dict.fromkeys([*then, *now]):
-        if (was := str(then.get(name, "unknown"))) != (is_ := str(now.get(name, "none"))):
+        if (was := then.get(name, "unknown")) != (is_ := now.get(name, "none")):
             yield name, was, is_
     for name in ("processor", "threads"):
         known = [str(getattr(each, name) or "unknown") for each in trial.evaluations]

@@ -23,7 +23,7 @@ from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
 from tuner.study.durations import duration_of, seconds_of
-from tuner.study.file import override, reopened_study
+from tuner.study.file import changed_study, override, reopened_study
 from tuner.study.trial import flatten
 
 MAY_CHANGE = ("budget", "resources", "checkpoint", "tracking")
@@ -56,7 +56,7 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
     Raises:
         UserError: the settings are invalid, or would change what its trials are compared by.
     """
-    settings = copy.deepcopy(dict(extension.settings or record.settings))
+    settings = copy.deepcopy(dict(extension.settings or record.settings.model_dump(mode="json")))
     for text in extension.overrides:
         if (key := text.partition("=")[0].strip()) in ("name", "storage"):
             raise UserError(
@@ -65,7 +65,7 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
             )
         override(settings, text)
     was, ledger = reopened_study(record.settings, folder), Ledger.of(record)
-    asked = reopened_study(settings, folder)
+    asked = changed_study(settings, folder)
     budget = asked.budget
     if extension.trials is not None:
         if asked.design is not None:
@@ -88,7 +88,7 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
         more = _added("--until", "+2h", extension.until, seconds_of)
         spent = seconds_of(budget.wall) if budget.wall else ledger.seconds
         settings["budget"]["wall"] = duration_of(spent + more)
-    study = reopened_study(settings, folder)
+    study = changed_study(settings, folder)
     stays = [
         line
         for key, line in _differences(was, study).items()
@@ -116,8 +116,8 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
 
 def changed_blocks(record: StudyRecord, study: StudyConfig) -> dict[str, dict[str, Any]]:
     """Return the whole blocks of settings that differ from the recorded ones."""
-    now = study.model_dump(mode="json")
-    return {name: now[name] for name in MAY_CHANGE if now[name] != record.settings.get(name)}
+    now, was = (each.model_dump(mode="json") for each in (study, record.settings))
+    return {name: now[name] for name in MAY_CHANGE if now[name] != was[name]}
 
 
 def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
@@ -144,8 +144,8 @@ def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
         if Designed(study).propose(len(known), known) is None:
             return f"study {record.name} is complete: its design has no more trials"
     elif len(record.trials) >= study.trials:
-        is_grid = study.sampler.kind == "grid" and study.budget.trials is None
-        trials = "" if is_grid else f"; for more trials: {more('--trials +8', 'budget.trials')}"
+        whole = study.sampler.enumerates and study.budget.trials is None
+        trials = "" if whole else f"; for more trials: {more('--trials +8', 'budget.trials')}"
         return f"study {record.name} is complete: nothing is left to do{trials}"
     if not limits.room(record):
         return f"{NO_ROOM}; to spend more: {pairs}"

@@ -42,12 +42,10 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
             f"resources.workers is {study.resources.workers}, but this process trains alone: "
             "it does the same steps, but needs more time"
         )
-    inputs = prepare(study, progress)
+    inputs = prepare(study, progress).inputs
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    parts = (inputs.protocol, inputs.corpus, inputs.encoder, device)
-    probed = study.diagnostics.probed_pairs
     rungs = study.rungs_of(config)
-    events = train(config, rungs, *parts, noise_pairs=probed)
+    events = train(config, rungs, inputs, device, noise_pairs=study.diagnostics.probed_pairs)
     last: Evaluation | None = None
     for last in watched(events, rungs[-1], progress):
         say(console, _in_words(last, inputs.protocol.objective_name))

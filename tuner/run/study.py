@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from tuner.interrupts import OrderlyStop
 from tuner.invocation import command
 from tuner.journal.events import SettingsChanged, StudyCreated
+from tuner.journal.facts import StudyFacts
 from tuner.journal.journal import Journal, is_begun, read_history
 from tuner.journal.records import StudyRecord
 from tuner.progress import Progress
@@ -33,14 +35,14 @@ from tuner.tracking import BackgroundTracker, store_of
 
 if TYPE_CHECKING:
     from tuner.cluster.head import Head
-    from tuner.run.prepare import Inputs
+    from tuner.run.prepare import Prepared
 
 
 def begin(
     study: StudyConfig,
     console: Console,
     tracking_later: bool = False,
-    check: Callable[[Mapping[str, Any]], None] | None = None,
+    check: Callable[[StudyFacts], None] | None = None,
 ) -> StudyRecord:
     """Run a new study to its end. Nothing is written before every check has passed.
 
@@ -62,23 +64,23 @@ def begin(
     from tuner.cluster.ray import cluster, concurrency  # late: Ray is loaded after the checks
 
     with (
-        cluster(progress, study, partial(_prepare, study, progress)) as inputs,
+        cluster(progress, study, partial(_prepare, study, progress)) as prepared,
         watched() as head,
     ):
         if check is not None:
-            check(inputs.facts)
+            check(prepared.facts)
         at_once = head.outlives(partial(concurrency, study.resources))
-        check_space(study, inputs.encoder.shape, at_once)
+        check_space(study, prepared.inputs.encoder.shape, at_once)
         created = StudyCreated(
             time=now(),
             name=study.name,
             id=uuid.uuid4().hex,
             settings=study.model_dump(mode="json"),
-            facts=inputs.facts,
+            facts=prepared.facts,
             rungs=study.rungs,
         )
         with Journal.create(study.folder, created) as journal:
-            return _run(study, inputs, tracker, journal, console, progress, head)
+            return _run(study, prepared, tracker, journal, console, progress, head)
 
 
 def begin_or_go_on(
@@ -125,14 +127,14 @@ def go_on(
         from tuner.cluster.ray import cluster, concurrency  # late, as in `begin`
 
         with (
-            cluster(progress, study, partial(_prepare, study, progress, record)) as inputs,
+            cluster(progress, study, partial(_prepare, study, progress, record)) as prepared,
             watched() as head,
         ):
             at_once = head.outlives(partial(concurrency, study.resources))
-            check_space(study, inputs.encoder.shape, at_once)
+            check_space(study, prepared.inputs.encoder.shape, at_once)
             if changed:
                 journal.append(SettingsChanged(time=now(), settings=changed))
-            return _run(study, inputs, tracker, journal, console, progress, head)
+            return _run(study, prepared, tracker, journal, console, progress, head)
 
 
 def _check(study: StudyConfig) -> None:
@@ -142,19 +144,19 @@ def _check(study: StudyConfig) -> None:
     check_machine(study, shape)
 
 
-def _prepare(study: StudyConfig, progress: Progress, record: StudyRecord | None = None) -> Inputs:
+def _prepare(study: StudyConfig, progress: Progress, record: StudyRecord | None = None) -> Prepared:
     """Prepare the trials' inputs; the libraries for it are loaded here, while Ray starts."""
     with progress.task("loading libraries"):
         from tuner.run.prepare import check_unchanged, prepare
-    inputs = prepare(study, progress)
+    prepared = prepare(study, progress)
     if record is not None:
-        check_unchanged(record.facts, inputs.facts)
-    return inputs
+        check_unchanged(record.facts, prepared.facts)
+    return prepared
 
 
 def _run(
     study: StudyConfig,
-    inputs: Inputs,
+    prepared: Prepared,
     tracker: BackgroundTracker,
     journal: Journal,
     console: Console,
@@ -184,12 +186,11 @@ def _run(
                 driver = Driver(study, journal, observers)
                 driver.start()
                 if not driver.done:
-                    parts = (inputs.protocol, inputs.corpus, inputs.encoder)
-                    run = partial(engine.run, study, driver, *parts, stop, head)
+                    run = partial(engine.run, study, driver, prepared.inputs, stop, head)
                     complaints += head.outlives(run, leave)
             if isinstance(study.design, ConfirmDesign):
                 files.wait()  # until the weights of the last trial have been copied
-                on_test = (inputs.protocol, inputs.test, inputs.encoder)
+                on_test = replace(prepared.inputs, corpus=prepared.test)
                 conclude = partial(testing.conclude, study, driver, on_test, stop, progress)
                 head.outlives(conclude, leave)
         except RayGone as error:

@@ -1,6 +1,6 @@
 """The evaluation on test, which only this module reads, and only after a confirmation has chosen.
 
-`Inputs` holds test apart from the data that trains and chooses, and no other module asks for it.
+`Prepared` holds test apart from the data that trains and chooses, and no other module asks for it.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeVar
 
@@ -26,10 +27,9 @@ from tuner.journal.arrays import bits_as_text
 from tuner.journal.events import Recommended, Tested
 from tuner.journal.records import OnTest, TrialRecord
 from tuner.model.classifier import PairClassifier
-from tuner.model.encoder import PretrainedEncoder
 from tuner.progress import Progress
 from tuner.run.trial_files import kept_weights
-from tuner.run.worker import Failed, device_given
+from tuner.run.worker import device_given
 from tuner.search.driver import Driver
 from tuner.search.outcome import Outcome
 from tuner.search.recommend import NONE_WHOLE, all_ended, recommendation, untested
@@ -37,11 +37,12 @@ from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
 from tuner.study.parts import ResourcesConfig
-from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.study.protocol import EvaluationSet
 from tuner.timing import now
 from tuner.training.accumulation import OutOfMemory, none_to_spare
 from tuner.training.evaluation import predict
 from tuner.training.forward import Forward
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import EVALUATION_MICRO_BATCHES
 
 LOOK_SECONDS = 0.5
@@ -49,10 +50,17 @@ LOOK_SECONDS = 0.5
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class NotTested:
+    """The reason why a trial could not be evaluated on test, in words."""
+
+    reason: str
+
+
 def conclude(
     study: StudyConfig,
     driver: Driver,
-    inputs: tuple[Protocol, TokenisedCorpus, PretrainedEncoder],
+    inputs: TrialInputs,
     stop: OrderlyStop,
     progress: Progress,
 ) -> None:
@@ -65,7 +73,7 @@ def conclude(
     Args:
         study: a confirmation, which has kept the weights of its untested trials.
         driver: the study's driver; its trials have run.
-        inputs: the protocol, the pairs of test, and the encoder that training started from.
+        inputs: the inputs of its trials, but with the pairs of test.
         stop: checked meanwhile; it ends the evaluation.
         progress: shows how far the evaluation is.
     """
@@ -80,7 +88,7 @@ def conclude(
             driver.outcome = Outcome("failed", NONE_WHOLE)
             return
         driver.note(Recommended(time=now(), recommendation=chosen))
-        progress.tell(f"recommended on {record.facts['objective']}: {chosen.arm}")
+        progress.tell(f"recommended on {record.facts.objective}: {chosen.arm}")
     trials = untested(driver.record())
     if not trials:
         return
@@ -104,10 +112,8 @@ def evaluate_on_test(
     resources: ResourcesConfig,
     folder: Place,
     trial: TrialRecord,
-    protocol: Protocol,
-    test: TokenisedCorpus,
-    encoder: PretrainedEncoder,
-) -> OnTest | Failed:
+    inputs: TrialInputs,
+) -> OnTest | NotTested:
     """Evaluate a trial on every ordered pair of the languages that have test.
 
     This runs in a process of its own. Sentence1 is in the first language, sentence2 in the second
@@ -117,21 +123,21 @@ def evaluate_on_test(
         resources: the resources that this process is given.
         folder: the folder where the trial's final weights were kept.
         trial: a trial that reached its full budget.
-        protocol: the languages over which means are taken.
-        test: the pairs of test; token ids are the encoder's.
-        encoder: the encoder that training started from.
+        inputs: the inputs of the trial, but with the pairs of test.
 
     Returns:
-        The trial's scores and answers; or `Failed` if memory ran out, the weights are lost, or
+        The trial's scores and answers; or `NotTested` if memory ran out, the weights are lost, or
         torch cannot use the GPU that Ray gave.
     """
     began = time.perf_counter()
     assert trial.last is not None
-    config = trial.config
+    config, test = trial.config, inputs.corpus
     try:
         device = device_given(resources)
         _, weights = kept_weights(folder)
-        model = PairClassifier(encoder, config.fusion, config.head, test.num_labels, config.seed)
+        model = PairClassifier(
+            inputs.encoder, config.fusion, config.head, test.num_labels, config.seed
+        )
         model.load_state_dict(weights)
         with none_to_spare("the model"):
             model.to(device)
@@ -140,15 +146,12 @@ def evaluate_on_test(
         sets = crossed(test)
         found = _run_out(predict(forward, test, "test", sets, tokens))
     except (OutOfMemory, UserError) as error:
-        return Failed(
-            "user_error" if isinstance(error, UserError) else "infeasible",
-            " ".join(str(error).split()),
-        )
+        return NotTested(" ".join(str(error).split()))
     named = {each.name: answers for each, answers in zip(sets, found, strict=True)}
     scores = {name: answers.scores() for name, answers in named.items()}
     return OnTest(
         time=time.time(),
-        scores=scores | protocol.averages(scores),
+        scores=scores | inputs.protocol.averages(scores),
         answers={name: bits_as_text(answers.right) for name, answers in named.items()},
         majority={
             language: float(np.bincount(named[language].labels).max() / len(named[language].labels))
@@ -174,7 +177,7 @@ def crossed(test: TokenisedCorpus) -> list[EvaluationSet]:
 
 def _evaluated(
     study: StudyConfig,
-    inputs: tuple[Protocol, TokenisedCorpus, PretrainedEncoder],
+    inputs: TrialInputs,
     trials: Sequence[TrialRecord],
     tested: Callable[[int, OnTest], None],
     stop: OrderlyStop,
@@ -186,7 +189,7 @@ def _evaluated(
         The reason for each trial that could not be evaluated, by the trial's number.
     """
     cpus, gpus = share_of(study.resources)
-    parts: list[Any] = [ray.put(part) for part in inputs]
+    shared = ray.put(inputs)
     evaluate: Any = ray.remote(evaluate_on_test).options(num_cpus=cpus, num_gpus=gpus)
     best, at_once = study.folder / "best", concurrency(study.resources)
     waiting, failed = deque(trials), dict[int, str]()
@@ -197,26 +200,26 @@ def _evaluated(
             while waiting and len(running) < at_once:
                 trial = waiting.popleft()
                 folder = best / study.trial_folder(trial.number).name
-                running[evaluate.remote(study.resources, folder, trial, *parts)] = trial.number
+                running[evaluate.remote(study.resources, folder, trial, shared)] = trial.number
             for task in ray.wait(list(running), timeout=LOOK_SECONDS)[0]:
                 number = running.pop(task)
                 match _answer(task):
                     case OnTest() as on_test:
                         tested(number, on_test)
-                    case Failed(reason=reason):
+                    case NotTested(reason=reason):
                         failed[number] = reason
     for task in running:
         ray.cancel(task, force=True)
     return failed
 
 
-def _answer(task: ObjectRef[Any]) -> OnTest | Failed:
+def _answer(task: ObjectRef[Any]) -> OnTest | NotTested:
     try:
         answer = ray.get(task)
     except RayError as error:  # its node was lost again and again, or an unexpected error
         lines = str(error).strip().splitlines()
-        return Failed("error", lines[-1].strip() if lines else type(error).__name__)
-    assert isinstance(answer, OnTest | Failed)
+        return NotTested(lines[-1].strip() if lines else type(error).__name__)
+    assert isinstance(answer, OnTest | NotTested)
     return answer
 
 

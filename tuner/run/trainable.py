@@ -7,28 +7,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, assert_never
 
 import ray
 from ray import tune
+from ray.tune.result import DONE
 
-from tuner.data.tokens import TokenisedCorpus
 from tuner.journal.records import Evaluation
-from tuner.model.encoder import PretrainedEncoder
 from tuner.progress import Phase
-from tuner.run.worker import Event, Failed, Worker
+from tuner.run.messages import (
+    REPORT,
+    AtRung,
+    Failed,
+    Finished,
+    Heartbeat,
+    Kept,
+    Report,
+    Started,
+    TrialStart,
+    start_in,
+)
+from tuner.run.worker import Event, Worker
 from tuner.study import StudyConfig
-from tuner.study.protocol import Protocol
+from tuner.training.evaluation import Evaluating
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import Begun, Step
-
-PAIRS_SEEN, PHASE, EVALUATION = "pairs_seen", "phase", "evaluation"
-"""Keys of the actor's reports: pairs seen so far, the phase it is in, and at a rung an Evaluation
-as JSON (Ray flattens mappings)."""
-BEGUN, NODES = "begun", "nodes"
-"""Keys of the report with which a trial begins: True, and Ray's id of each worker's node."""
-FAILURE, REASON = "failure", "reason"
-"""Keys of the report that a trial failed while its worker is sound: the kind, and the reason in
-words."""
 
 HEARTBEAT_SECONDS = 2.0
 """Longest time without a report to the driver, so that a stop takes effect between two steps."""
@@ -38,59 +41,59 @@ class TrialActor(tune.Trainable):
     """An actor that trains the trial it was last given; reports at rungs and by heartbeats."""
 
     def setup(  # type: ignore[override]  # tune.with_parameters adds the others
-        self,
-        config: dict[str, Any],
-        study: StudyConfig,
-        protocol: Protocol,
-        corpus: TokenisedCorpus,
-        encoder: PretrainedEncoder,
+        self, config: dict[str, Any], study: StudyConfig, inputs: TrialInputs
     ) -> None:
-        self._worker = Worker(study, protocol, corpus, encoder)
-        self._begin(config)
+        self._worker = Worker(study, inputs)
+        self._begin(start_in(config))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial in the same process."""
         self._leave()
-        self._begin(new_config)
+        self._begin(start_in(new_config))
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train and evaluate up to the next rung, or until the heartbeat is due."""
-        deadline = time.monotonic() + HEARTBEAT_SECONDS
-        for event in self._events:
-            if isinstance(event, Evaluation):
-                return {EVALUATION: event.model_dump_json(), PAIRS_SEEN: event.pairs_seen}
-            if isinstance(event, Begun):
-                self._pairs_seen = event.pairs_seen
-                return {BEGUN: True, NODES: self._nodes(), PAIRS_SEEN: event.pairs_seen}
-            if isinstance(event, Failed):
-                said = {FAILURE: event.kind, REASON: event.reason}
-                return {**said, PAIRS_SEEN: self._pairs_seen, "done": True}
-            if isinstance(event, Step):
-                self._pairs_seen = event.pairs_seen
-            if time.monotonic() > deadline:
-                phase: Phase = "training" if isinstance(event, Step) else "evaluating"
-                return {PAIRS_SEEN: self._pairs_seen, PHASE: phase}
-        return {PAIRS_SEEN: self._pairs_seen, "done": True}
+        """Train and evaluate up to the next report."""
+        report = self._report()
+        return {REPORT: report, DONE: isinstance(report, Failed | Finished)}
 
-    def keep(self) -> dict[str, Any]:
-        """Save the trial's progress, since the study is being stopped; it trains no further here.
-
-        Returns:
-            The pairs seen, and in words why the trial could not be saved; empty if it was.
-        """
-        return {PAIRS_SEEN: self._pairs_seen, REASON: self._worker.keep()}
+    def keep(self) -> Kept:
+        """Save the trial's progress, since the study is being stopped; it trains no further."""
+        return self._worker.keep()
 
     def cleanup(self) -> None:
         """Release the last trial."""
         self._leave()
 
-    def _begin(self, trial: dict[str, Any]) -> None:
+    def _begin(self, start: TrialStart) -> None:
         self._pairs_seen = 0
-        self._events: Iterator[Event] = self._train(trial)
+        self._events: Iterator[Event] = self._train(start)
 
-    def _train(self, trial: dict[str, Any]) -> Iterator[Event]:
-        return self._worker.train(trial)
+    def _train(self, start: TrialStart) -> Iterator[Event]:
+        return self._worker.train(start)
+
+    def _report(self) -> Report:
+        """Train and evaluate up to the next rung, or until the heartbeat is due."""
+        deadline = time.monotonic() + HEARTBEAT_SECONDS
+        for event in self._events:
+            phase: Phase
+            match event:
+                case Begun():
+                    self._pairs_seen = event.pairs_seen
+                    return Started(event.pairs_seen, tuple(self._nodes()))
+                case Evaluation():
+                    return AtRung(event)
+                case Failed():
+                    return event
+                case Step():
+                    self._pairs_seen, phase = event.pairs_seen, "training"
+                case Evaluating():
+                    phase = "evaluating"
+                case _:
+                    assert_never(event)
+            if time.monotonic() > deadline:
+                return Heartbeat(self._pairs_seen, phase)
+        return Finished()
 
     def _leave(self) -> None:
         """Release the trial and the memory it held."""

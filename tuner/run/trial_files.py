@@ -24,6 +24,7 @@ from tuner.progress import Phase
 from tuner.search.recommend import untested
 from tuner.storage.folders import Place, copy, fetched, names_in, remove, write
 from tuner.study import StudyConfig
+from tuner.study.design import ScalingDesign
 from tuner.training.checkpoint import (
     DAMAGE,
     MANIFEST,
@@ -158,10 +159,10 @@ class TrialFiles:
         facts = {
             "study": study.name,
             "trial": trial.number,
-            "objective": study.facts["objective"],
+            "objective": study.facts.objective,
             "score": trial.last.objective,
-            "claim": study.facts["claim"],
-            "encoder": study.facts["encoder"],
+            "claim": study.facts.claim,
+            "encoder": study.facts.encoder.model_dump(mode="json", exclude_none=True),
             "sha256": checksum,
             "config": trial.config.model_dump(mode="json"),
         }
@@ -182,7 +183,7 @@ def staying(study: StudyRecord, keep_best: int) -> list[TrialRecord]:
     by_score = sorted(study.complete, key=lambda t: (-t.last.objective if t.last else 0, t.number))
     if not study.designed:
         return study.ranked()[:keep_best]
-    if study.settings["design"]["kind"] != "confirm":
+    if isinstance(study.settings.design, ScalingDesign):
         return []
     if study.recommendation is None:
         return by_score

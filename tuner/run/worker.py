@@ -8,38 +8,21 @@ from __future__ import annotations
 import gc
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 
-from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import StorageFull, UserError
 from tuner.journal.records import Evaluation, FailureKind
-from tuner.model.encoder import PretrainedEncoder
+from tuner.run.messages import Failed, Kept, TrialStart
 from tuner.study import StudyConfig
 from tuner.study.parts import ResourcesConfig
-from tuner.study.protocol import Protocol
-from tuner.study.trial import TrialConfig
 from tuner.training.accumulation import OutOfMemory
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Evaluating
 from tuner.training.group import ALONE, join
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import Begun, Step, train
 from tuner.training.losses import NonFiniteLoss
-
-NUMBER, CONFIG, MICRO_SIZE = "number", "config", "micro_size"
-"""Keys of the message that starts a trial: its number, its TrialConfig as plain values, and how
-many pairs a forward pass may hold."""
-
-
-@dataclass(frozen=True)
-class Failed:
-    """The failure of a trial whose worker is sound: its kind, and the reason in words."""
-
-    kind: FailureKind
-    reason: str
-
 
 Event = Begun | Step | Evaluating | Evaluation | Failed
 
@@ -49,20 +32,13 @@ class Worker:
 
     Args:
         study: the study's settings: its resources, rungs and folders.
-        protocol: the languages that are trained on and evaluated.
-        corpus: the pairs; the arrays may be read-only.
-        encoder: the encoder that training starts from; its arrays may be read-only.
+        inputs: what all trials share; the arrays may be read-only.
     """
 
-    def __init__(
-        self,
-        study: StudyConfig,
-        protocol: Protocol,
-        corpus: TokenisedCorpus,
-        encoder: PretrainedEncoder,
-    ) -> None:
+    def __init__(self, study: StudyConfig, inputs: TrialInputs) -> None:
         self._study = study
-        self._inputs = (protocol, corpus, encoder)
+        self._inputs = inputs
+        self._pairs_seen = 0  # by the running trial
         self._group = ALONE
         self._saved: Checkpoints | None = None  # of the running trial
         self._device = device_given(study.resources)
@@ -73,44 +49,45 @@ class Worker:
         """Join the trial's group of `resources.workers`; returns when all have joined."""
         self._group = join(rank, self._study.resources.workers, address, port, self._device)
 
-    def train(self, trial: dict[str, Any]) -> Iterator[Event]:
+    def train(self, start: TrialStart) -> Iterator[Event]:
         """Train a trial, from its checkpoint where there is one.
-
-        Args:
-            trial: the message with the keys above.
 
         Yields:
             The events of the loop; `Failed` at the end if the trial failed and the worker is sound.
         """
-        folder = self._study.trial_folder(trial[NUMBER])
+        folder = self._study.trial_folder(start.number)
         saved = self._saved = Checkpoints(folder, self._study.checkpoint.every_seconds)
         try:
-            config = TrialConfig.model_validate(trial[CONFIG])
-            yield from train(
-                config,
-                self._study.rungs_of(config),
-                *self._inputs,
+            for event in train(
+                start.config,
+                self._study.rungs_of(start.config),
+                self._inputs,
                 self._device,
                 saved if self._group.rank == 0 else None,
-                trial[MICRO_SIZE],
+                start.micro_size,
                 self._group,
                 self._study.diagnostics.probed_pairs,
-            )
+            ):
+                if isinstance(event, Begun | Step):
+                    self._pairs_seen = event.pairs_seen
+                yield event
         except (NonFiniteLoss, OutOfMemory, UserError) as error:
-            yield Failed(_kind(error), " ".join(str(error).split()))
+            yield Failed(_kind(error), " ".join(str(error).split()), self._pairs_seen)
 
-    def keep(self) -> str:
-        """Save the running trial's progress; return why that failed in words, or an empty text."""
+    def keep(self) -> Kept:
+        """Save the running trial's progress."""
+        complaint = ""
         try:
             if self._saved is not None:
                 self._saved.keep()
         except (NonFiniteLoss, UserError) as error:
-            return " ".join(str(error).split())
-        return ""
+            complaint = " ".join(str(error).split())
+        return Kept(self._pairs_seen, complaint)
 
     def release(self) -> None:
         """Free the memory of a trial that nobody holds any more."""
         self._saved = None
+        self._pairs_seen = 0
         gc.collect()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()

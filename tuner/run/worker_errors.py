@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from ray import cloudpickle
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.experiment import Trial
 
+from tuner.cluster.private import LOW_ON_MEMORY, MEMORY_USED
 from tuner.journal.records import FailureKind
 from tuner.run.last_words import last_words
 from tuner.training.group import Disconnected
@@ -32,7 +32,7 @@ def error_of(trial: Trial) -> Exception:
 
 def kind_of(error: Exception) -> FailureKind:
     """Return the kind of a failure that ended the worker; a sound worker reports the others."""
-    if isinstance(error, OutOfMemoryError) or "low on memory" in str(error):
+    if isinstance(error, OutOfMemoryError) or LOW_ON_MEMORY in str(error):
         return "out_of_memory"
     gone = isinstance(error, RayActorError) and not error.actor_init_failed
     return "lost" if gone or isinstance(error, Disconnected) else "error"
@@ -52,6 +52,6 @@ def reason_of(error: Exception, kind: FailureKind, said: str, logs: Path) -> str
             return "its node was taken away"
         return "its worker has gone" + last_words(said, logs)
     if kind == "out_of_memory":
-        used = re.search(r"([\d.]+)GB used / ([\d.]+)GB limit", said)
+        used = MEMORY_USED.search(said)
         return "the host's memory ran out" + (f": {used[1]} of {used[2]} GB" if used else "")
     return said.splitlines()[-1].strip()

@@ -8,7 +8,7 @@ reports what the first one yields. It owns the workers: they end when it ends.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
@@ -20,16 +20,15 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from tuner.cluster.capacity import share_of
 from tuner.cluster.environment import meet_through
-from tuner.data.tokens import TokenisedCorpus
 from tuner.journal.records import Evaluation
-from tuner.model.encoder import PretrainedEncoder
-from tuner.run.trainable import PAIRS_SEEN, REASON, TrialActor, this_node
-from tuner.run.worker import Event, Failed, Worker
+from tuner.run.messages import Failed, Kept, TrialStart, start_in
+from tuner.run.trainable import TrialActor, this_node
+from tuner.run.worker import Event, Worker
 from tuner.study import StudyConfig
 from tuner.study.parts import ResourcesConfig
-from tuner.study.protocol import Protocol
 from tuner.training.group import Disconnected, meeting_place
-from tuner.training.loop import Begun, Step
+from tuner.training.inputs import TrialInputs
+from tuner.training.loop import Begun
 
 BURST_SECONDS = 1.0
 """Approximate length of a burst of events between two reports; a stop takes effect between two."""
@@ -50,18 +49,10 @@ def bundles(resources: ResourcesConfig) -> tune.PlacementGroupFactory:
 class Member:
     """A worker of a trial, as an actor."""
 
-    def __init__(
-        self,
-        rank: int,
-        study: StudyConfig,
-        protocol: Protocol,
-        corpus: TokenisedCorpus,
-        encoder: PretrainedEncoder,
-    ) -> None:
+    def __init__(self, rank: int, study: StudyConfig, inputs: TrialInputs) -> None:
         self._rank = rank
-        self._worker = Worker(study, protocol, corpus, encoder)
+        self._worker = Worker(study, inputs)
         self._events: Iterator[Event] = iter(())
-        self._pairs_seen = 0
 
     def node(self) -> str:
         """Return Ray's id of the worker's node."""
@@ -79,27 +70,24 @@ class Member:
             meet_through(_address())
         self._worker.join(self._rank, address, port)
 
-    def begin(self, trial: dict[str, Any]) -> None:
+    def begin(self, start: TrialStart) -> None:
         """Take a trial; release the one before, with the memory it held."""
         self._events = iter(())
-        self._pairs_seen = 0
         self._worker.release()
-        self._events = self._worker.train(trial)
+        self._events = self._worker.train(start)
 
     def advance(self, most: int) -> list[Event]:
         """Train for up to `most` events; stop at an event that the driver has to know at once."""
         said: list[Event] = []
         for event in self._events:
             said.append(event)
-            if isinstance(event, Begun | Step):
-                self._pairs_seen = event.pairs_seen
             if len(said) == most or isinstance(event, Begun | Evaluation | Failed):
                 break
         return said
 
-    def keep(self) -> dict[str, Any]:
+    def keep(self) -> Kept:
         """Save the trial, as `TrialActor.keep` does; only the first worker saves."""
-        return {PAIRS_SEEN: self._pairs_seen, REASON: self._worker.keep()}
+        return self._worker.keep()
 
 
 class Members:
@@ -107,14 +95,14 @@ class Members:
 
     Args:
         study: the study's settings; `resources.workers` is the number of workers.
-        inputs: references to protocol, corpus and encoder, which move to a node once.
+        inputs: a reference to the inputs of all trials, which move to a node once.
 
     Raises:
         RayActorError: from every method, if a worker is lost; all are ended then.
         Disconnected: from every method, if only the other workers have noticed the loss.
     """
 
-    def __init__(self, study: StudyConfig, inputs: Sequence[ObjectRef[Any]]) -> None:
+    def __init__(self, study: StudyConfig, inputs: ObjectRef[TrialInputs]) -> None:
         group = get_current_placement_group()
         assert group is not None
         self._actors: list[Any] = [
@@ -126,7 +114,7 @@ class Members:
                     group, placement_group_bundle_index=rank
                 ),
             )
-            .remote(rank, study, *inputs)
+            .remote(rank, study, inputs)
             for rank, bundle in enumerate(bundles(study.resources).bundles)
         ]
         self.nodes: list[str] = self._ask(self._actors, "node")
@@ -138,9 +126,9 @@ class Members:
         """True while the workers can take another trial."""
         return bool(self._actors)
 
-    def train(self, trial: dict[str, Any]) -> Iterator[Event]:
+    def train(self, start: TrialStart) -> Iterator[Event]:
         """Train a trial together; yield the first worker's events, which all of them share."""
-        self._ask(self._actors, "begin", trial)
+        self._ask(self._actors, "begin", start)
         most = 1
         while True:
             began = time.monotonic()
@@ -151,10 +139,11 @@ class Members:
             pace = len(events) / (time.monotonic() - began)
             most = max(1, min(2 * most, round(BURST_SECONDS * pace)))
 
-    def keep(self) -> dict[str, Any]:
+    def keep(self) -> Kept:
         """Save the trial's progress, as `TrialActor.keep` does."""
+        kept: Kept
         (kept,) = self._ask(self._actors[:1], "keep")
-        return dict(kept)
+        return kept
 
     def end(self) -> None:
         """Kill all workers at once, whatever they do or wait for."""
@@ -205,17 +194,17 @@ class Leader(TrialActor):
     """The Ray Tune trainable of a trial of several workers."""
 
     def setup(  # type: ignore[override]  # tune.with_parameters adds the others
-        self, config: dict[str, Any], study: StudyConfig, inputs: Sequence[ObjectRef[Any]]
+        self, config: dict[str, Any], study: StudyConfig, inputs: tuple[ObjectRef[TrialInputs]]
     ) -> None:
         self._study = study
-        self._inputs = inputs
+        (self._inputs,) = inputs  # in a tuple: Ray would fetch a bare reference, for the leader too
         self._members: Members | None = None
-        self._begin(config)
+        self._begin(start_in(config))
 
-    def keep(self) -> dict[str, Any]:
+    def keep(self) -> Kept:
         """Save the trial's progress; the workers may be ahead of the last report."""
         if self._members is None or not self._members.sound:
-            return {PAIRS_SEEN: self._pairs_seen, REASON: ""}
+            return Kept(self._pairs_seen, "")
         return self._members.keep()
 
     def cleanup(self) -> None:
@@ -224,10 +213,10 @@ class Leader(TrialActor):
         if self._members is not None:
             self._members.end()
 
-    def _train(self, trial: dict[str, Any]) -> Iterator[Event]:
+    def _train(self, start: TrialStart) -> Iterator[Event]:
         if self._members is None or not self._members.sound:
             self._members = Members(self._study, self._inputs)
-        yield from self._members.train(trial)
+        yield from self._members.train(start)
 
     def _leave(self) -> None:
         self._events = iter(())  # the workers release theirs when the next trial begins

@@ -113,7 +113,7 @@ class Scaled:
         protocol = protocol_of(record)
         compared = [trial for trial in record.trials if trial.origin == "design"]
         complete = [trial for trial in compared if trial.state == "completed" and trial.last]
-        majority = float(record.facts["majority_accuracy"])
+        majority = record.facts.majority_accuracy
         languages = _responses(protocol)
         points = scored_points(study, design)
         planned = tuple(dict.fromkeys(cell_of(configured(study, point)) for point in points))
@@ -142,8 +142,8 @@ class Scaled:
         return cls(
             study=study,
             design=design,
-            claim=record.facts["claim"],
-            objective=record.facts["objective"],
+            claim=record.facts.claim,
+            objective=record.facts.objective,
             majority=majority,
             languages=languages,
             chose=tuple(lang for lang in protocol.targets if lang in chose),
@@ -200,7 +200,7 @@ class Scaled:
 
 def is_scaling(record: StudyRecord) -> bool:
     """Return whether a study is a scaling study, planned and unpruned, that `Scaled.of` accepts."""
-    return record.designed and record.settings["design"]["kind"] == "scaling"
+    return isinstance(record.settings.design, ScalingDesign)
 
 
 def cell_of(config: TrialConfig) -> Cell:
@@ -259,7 +259,9 @@ def _fits(
     fits = {}
     for response, languages in responses.items():
         sets = [EvaluationSet(language, language) for language in languages]
-        tables = {cell: table_of(record.facts, "dev", own, sets) for cell, own in answers.items()}
+        tables = {
+            cell: table_of(record.facts.overlap, "dev", own, sets) for cell, own in answers.items()
+        }
         try:
             fits[response] = fit(tables)
         except UserError as error:  # the report gives this reason; its other parts remain valid

@@ -1,7 +1,8 @@
 """The driver: it asks for trials, journals every fact, and decides which trials go on.
 
-The Ray engine feeds it, and observers (MLflow, the terminal) watch it. It journals every fact
-before it tells anyone. A driver made from a journal has the same state as the driver that wrote it.
+The driver is pure Python: the Ray engine feeds it, and observers (MLflow, the terminal) watch it.
+It journals every fact before it tells anyone. A driver made from a journal has the same state as
+the driver that wrote it.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from tuner.timing import now
 BASELINE = 0
 """Number of the baseline trial, where a study has one."""
 PROGRESS_SECONDS = 10.0
-"""Time between two journal entries of running trials' progress."""
+"""Time between two journal entries of running trials' progress, for the ledger if a driver dies."""
 
 
 class Driver:
@@ -75,9 +76,8 @@ class Driver:
         self._proposer: Proposer = Searched(study) if study.design is None else Designed(study)
         self._limits = Limits.of(study)
         protected = frozenset({BASELINE} if study.baseline is not None else ())
-        self._asha: Asha | None = None
-        if study.scheduler.kind == "asha":
-            self._asha = Asha(study.rungs, study.scheduler.reduction_factor, protected)
+        rungs, eta = study.rungs, study.scheduler.reduction_factor
+        self._asha = Asha(rungs, eta, protected) if study.scheduler.kind == "asha" else None
         self._waiting: deque[int] = deque()
         self._under_way: set[int] = set()  # given out, and neither ended nor back in the queue
         self._exhausted = False  # the proposer has no more points
@@ -97,9 +97,9 @@ class Driver:
                 self._conclude(number)
 
     def next_trial(self) -> TrialRecord | None:
-        """Return the next trial: an unfinished one, the baseline or a proposal; None for now.
+        """Return the next trial to run: an unfinished one, the baseline, or a new proposal.
 
-        `done` says whether there may be one later.
+        None if there is none now; `done` says whether there may be one later.
         """
         if self.should_stop() or not (self._waiting or self._may_create()):
             return None
@@ -191,7 +191,7 @@ class Driver:
             self.outcome = Outcome.paused(self._study.folder, number, kind, why)
 
     def should_stop(self) -> bool:
-        """Return whether the study pauses, has failed or has spent its budget."""
+        """Return whether trials should stop: the study pauses, failed or has spent its budget."""
         if self.outcome is None and (spent := self._limits.spent(self.record())):
             self.outcome = Outcome("completed", spent)
         return self.outcome is not None
@@ -235,7 +235,8 @@ class Driver:
     def _goes_on(self, number: int) -> bool:
         """Return whether the trial's latest evaluation lets it go on to another rung."""
         trial = self._trial(number)
-        assert (last := trial.last) is not None
+        last = trial.last
+        assert last is not None
         if last.rung == trial.budget:
             return False
         return self._asha is None or self._asha.goes_on(number, last.rung, last.objective)
@@ -250,8 +251,7 @@ class Driver:
             self._end(number, "pruned", f"stopped by ASHA at {last.rung:,} pairs")
 
     def _may_create(self) -> bool:
-        created = len(self._journal.history.trials)
-        if self._exhausted or created >= self._budget:
+        if self._exhausted or len(self._journal.history.trials) >= self._budget:
             return False
         return self._limits.room(self.record())
 

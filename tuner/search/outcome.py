@@ -72,7 +72,5 @@ class Outcome:
 
 def _unfinished(study: StudyRecord) -> bool:
     """Return whether a budget ended a confirmation before it had chosen or read test."""
-    design = study.settings.get("design")
-    if design is None or design["kind"] != "confirm":
-        return False
-    return not concluded(ConfirmDesign.model_validate(design), study)
+    design = study.settings.design
+    return isinstance(design, ConfirmDesign) and not concluded(design, study)

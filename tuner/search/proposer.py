@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from tuner.journal.records import Origin, TrialRecord, TrialState
-from tuner.search.sampler import Sampler
+from tuner.search.sampler import sampler_of
 from tuner.study import StudyConfig
 from tuner.study.trial import TrialConfig
 
@@ -60,12 +60,12 @@ class Searched:
 
     def __init__(self, study: StudyConfig) -> None:
         self._study = study
-        self._sampler = Sampler(study.feasible, study.sampler)
+        self._sampler = sampler_of(study.feasible, study.sampler)
         self.evaluated = self._sampler.evaluated
         self.ended = self._sampler.ended
 
     def propose(self, number: int, trials: Trials) -> Proposal | None:
-        """Return the control as trial 0, then the sampler's; None if its grid is exhausted."""
+        """Return the control as trial 0, then the sampler's; None if it has no point left."""
         study = self._study
         if number == 0 and study.baseline is not None:
             return Proposal("baseline", study.baseline, study.baseline_config())

@@ -48,7 +48,7 @@ def recommendation(design: ConfirmDesign, trials: Iterable[TrialRecord]) -> Reco
 
 def has_test(study: StudyRecord) -> bool:
     """Return whether the study's data has a test split in any of its languages."""
-    return any(study.facts["data"]["counts"].get("test", {}).values())
+    return any(study.facts.data.counts.get("test", {}).values())
 
 
 def untested(study: StudyRecord) -> list[TrialRecord]:

@@ -6,7 +6,6 @@ A row is a seed. A column is a component of shared sentences, the same one in al
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -14,24 +13,24 @@ from tuner.data.corpus import Split
 from tuner.data.overlap import components_of
 from tuner.errors import UserError
 from tuner.journal.arrays import text_as_bits
+from tuner.journal.facts import OverlapFacts
 from tuner.journal.records import StudyRecord
 from tuner.statistics.items import Table
-from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.study.protocol import EvaluationSet, Protocol
 
 
 def protocol_of(study: StudyRecord) -> Protocol:
     """Return the roles of languages in a study."""
     return Protocol.of(
-        LanguagesConfig.model_validate(study.settings["languages"]),
-        ProtocolConfig.model_validate(study.settings["protocol"]),
-        study.facts["data"].get("machine_translated"),
-        study.facts["encoder"]["seen"],
+        study.settings.languages,
+        study.settings.protocol,
+        study.facts.data.machine_translated,
+        study.facts.encoder.seen,
     )
 
 
 def table_of(
-    facts: Mapping[str, Any],
+    overlap: OverlapFacts,
     split: Split,
     answers: Sequence[Mapping[str, str]],
     sets: Sequence[EvaluationSet],
@@ -39,7 +38,7 @@ def table_of(
     """Return the table of the unweighted mean accuracy over evaluation sets.
 
     Args:
-        facts: the facts of the study's record.
+        overlap: the overlap in the facts of the study's record.
         split: the split that was evaluated.
         answers: the answers of each seed by evaluation set, as the journal stores them.
         sets: evaluation sets; every seed has answers for each of them.
@@ -49,7 +48,7 @@ def table_of(
     """
     right, components = [], []
     for each in sets:
-        own = components_of(facts, split, each.language1, each.language2)
+        own = components_of(overlap, split, each.language1, each.language2)
         try:
             seeds = [text_as_bits(of_seed[each.name], len(own)) for of_seed in answers]
         except (KeyError, ValueError) as error:

@@ -5,38 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import takewhile
 from math import inf
-from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Self
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
-)
-from upath import UPath
+from pydantic import model_validator
 
 from tuner.storage.folders import Place
-from tuner.storage.location import NAME, located
-from tuner.study.data import DataConfig
-from tuner.study.design import DesignConfig
-from tuner.study.parts import (
-    BudgetConfig,
-    CheckpointConfig,
-    DiagnosticsConfig,
-    EncoderConfig,
-    Language,
-    LanguagesConfig,
-    ProtocolConfig,
-    ResourcesConfig,
-    SamplerConfig,
-    SchedulerConfig,
-    TrackingConfig,
-    check_roles,
-)
+from tuner.study.parts import Language, LanguagesConfig, ProtocolConfig, check_roles
 from tuner.study.planned import (
     budgets,
     check_design,
@@ -44,86 +18,15 @@ from tuner.study.planned import (
     planned_configs,
     planned_trials,
 )
-from tuner.study.space import Space, compose
+from tuner.study.samplers import SAMPLERS
+from tuner.study.settings import StudySettings
+from tuner.study.space import compose
 from tuner.study.space.feasible import AT_ONCE, LARGEST_GRID, Feasible, Tally
-from tuner.study.space.requirements import parse
-from tuner.study.trial import Part, TrialConfig, check_value
+from tuner.study.trial import TrialConfig
 
 
-def _parsed(text: str) -> str:
-    parse(text)
-    return text
-
-
-def _located(storage: Any) -> Place:
-    """Return an absolute folder: workers and a later resume have other working directories."""
-    if not isinstance(storage, str | Path | UPath):
-        raise ValueError(f"must be a folder or a URL, got {storage!r}")
-    return located(storage).absolute()
-
-
-Storage = Annotated[
-    Place,
-    PlainValidator(_located),
-    PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string"}),
-]
-
-
-class StudyConfig(Part):
+class StudyConfig(StudySettings):
     """The settings of one study: the content of a file of `search_spaces/`."""
-
-    name: str = Field(
-        description="names the study's folder and its MLflow run",
-        json_schema_extra={"pattern": f"^{NAME.pattern}$"},
-    )
-    description: str = Field(
-        "", description="question that the study answers, in a sentence or two"
-    )
-    storage: Storage = Field(
-        Path("studies"),
-        validate_default=True,
-        description="folder that holds the studies, or s3://bucket/folder, gs://bucket/folder",
-    )
-    data: DataConfig = Field(description="the sentence pairs; `source` determines the other keys")
-    encoder: EncoderConfig = EncoderConfig()
-    languages: LanguagesConfig
-    protocol: ProtocolConfig = ProtocolConfig()
-    budget: BudgetConfig
-    scheduler: SchedulerConfig = SchedulerConfig()
-    sampler: SamplerConfig = SamplerConfig()
-    trial: dict[str, Any] = Field({}, description="fixed settings of every trial, by dotted name")
-    space: Space = Field(Space(), description="settings that vary, by dotted name")
-    require: tuple[Annotated[str, AfterValidator(_parsed)], ...] = Field(
-        (),
-        max_length=100,
-        description="rules that the settings of every trial must satisfy, such as "
-        "batch.effective_size >= batch.micro_size",
-    )
-    baseline: dict[str, Any] | None = Field(
-        None, description="settings of the first trial, which ASHA never stops"
-    )
-    design: DesignConfig | None = Field(
-        None, description="planned trials in place of a search; none of them is pruned"
-    )
-    resources: ResourcesConfig = ResourcesConfig()
-    checkpoint: CheckpointConfig = CheckpointConfig()
-    diagnostics: DiagnosticsConfig = DiagnosticsConfig()
-    tracking: TrackingConfig = TrackingConfig()
-
-    @field_validator("name")
-    @classmethod
-    def _plain_name(cls, name: str) -> str:
-        if not NAME.fullmatch(name):
-            raise ValueError(f"name must be letters, digits, - and _, at most 64, got {name!r}")
-        return name
-
-    @field_validator("trial", "baseline", mode="before")
-    @classmethod
-    def _known_fields(cls, values: Any) -> Any:
-        for name, value in values.items() if isinstance(values, dict) else ():
-            check_value(str(name), value)
-        return values
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -142,10 +45,13 @@ class StudyConfig(Part):
         self.diagnostics.check_pairs(len(trained_on(self.languages, self.protocol)))
         if self.design is not None:
             return self
-        if self.sampler.kind == "grid":
+        if self.sampler.enumerates:
             self.feasible.grid()
         elif self.budget.trials is None:
-            raise ValueError("budget.trials must be given: only sampler.kind grid ends by itself")
+            ending = ", ".join(name for name, kind in SAMPLERS.items() if kind.enumerates)
+            raise ValueError(
+                f"budget.trials must be given: only sampler.kind {ending} ends by itself"
+            )
         return self
 
     @property
@@ -176,7 +82,7 @@ class StudyConfig(Part):
         """
         if self.design is not None:
             return planned_trials(self)
-        if self.sampler.kind != "grid":
+        if not self.sampler.enumerates:
             assert self.budget.trials is not None
             return self.budget.trials
         whole = len(self.feasible.grid()) + (self.baseline is not None)

@@ -16,6 +16,7 @@ from tuner.study import StudyConfig
 from tuner.study.data import SOURCES, check_translated
 from tuner.study.design import ConfirmDesign
 from tuner.study.plain_yaml import parse, read
+from tuner.study.settings import StudySettings
 from tuner.study.trial import FIELDS
 
 LONGEST, MOST = 300, 20
@@ -86,11 +87,20 @@ def validate_study(settings: dict[str, Any], where: str) -> StudyConfig:
     raise _invalid(where, complaints)
 
 
-def reopened_study(settings: Mapping[str, Any], folder: Place) -> StudyConfig:
+def reopened_study(settings: StudySettings, folder: Place) -> StudyConfig:
     """Validate the recorded settings of a study, with its current folder as their storage.
 
     Raises:
         UserError: the settings are another study's, or this version no longer accepts them.
+    """
+    return changed_study(settings.model_dump(mode="json"), folder)
+
+
+def changed_study(settings: Mapping[str, Any], folder: Place) -> StudyConfig:
+    """Validate plain settings for the existing study in a folder.
+
+    Raises:
+        UserError: the settings are another study's, or invalid.
     """
     if settings.get("name") != folder.name:  # else a resume would write to another study's folder
         raise UserError(

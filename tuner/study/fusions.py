@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,3 @@ FUSIONS: dict[str, Fusion] = {
     "concat": Fusion("tuner.model.fusion:Concatenation", lambda hidden, _: 2 * hidden**2 + hidden),
     "dlfa": Fusion("tuner.model.fusion:DoubleLayerFeatureAggregation", _of_aif, reduces=True),
 }
-
-if TYPE_CHECKING:
-    FusionKind = str
-else:
-    FusionKind = Literal[*FUSIONS]

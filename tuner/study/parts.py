@@ -165,22 +165,6 @@ class SchedulerConfig(Part):
     reduction_factor: int = Field(3, ge=2, description="eta: one trial in eta goes on at a rung")
 
 
-class SamplerConfig(Part):
-    """The sampler, which proposes configurations that keep the requirements in `require`."""
-
-    kind: Literal["tpe", "random", "grid"] = Field(
-        "tpe",
-        description="tpe: modelled on the trials so far; random: independent draws; "
-        "grid: every point of the space once, shuffled",
-    )
-    seed: int = Field(
-        0,
-        ge=0,
-        description="with the trial's number, determines every draw, or the order of a grid",
-    )
-    startup_trials: int = Field(8, ge=1, description="random trials before TPE models the space")
-
-
 class ResourcesConfig(Part):
     """The resources of one trial, and the number of trials that run at once."""
 

@@ -15,7 +15,7 @@ from tuner.study.design import (
     DesignConfig,
     ScalingDesign,
 )
-from tuner.study.parts import SamplerConfig
+from tuner.study.samplers import SamplerConfig
 from tuner.study.space import compose
 from tuner.study.trial import REFERENCE_BATCH, TrialConfig
 

@@ -23,7 +23,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from tuner.errors import nearest
-from tuner.study.fusions import FUSIONS, FusionKind
+from tuner.study.fusions import FUSIONS
+from tuner.study.kinds import OneOf
 
 REFERENCE_BATCH = 32
 """Effective batch size, in pairs, to which `optim.lr` refers when `optim.lr_scaling` is on."""
@@ -59,7 +60,7 @@ class Part(BaseModel):
 class FusionConfig(Part):
     """The hidden states that the head reads (see `tuner.model.fusion`)."""
 
-    kind: FusionKind = Field(
+    kind: Annotated[str, OneOf(FUSIONS)] = Field(
         "last",
         description="fusion of the last layer and a lower one; last: the last layer alone",
     )

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from tuner.journal.ledger import Ledger
 from tuner.journal.records import ENDED, StudyRecord, TrialRecord
+from tuner.study.design import ScalingDesign
 from tuner.terminal.console import COLOURS
 from tuner.terminal.progress import MARGIN, bar, clock
 
@@ -120,7 +121,7 @@ class Summary:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         options = options.update(width=min(options.max_width - MARGIN, WIDEST))
-        claim = Text(self.study.facts["claim"], style="dim")
+        claim = Text(self.study.facts.claim, style="dim")
         above: list[RenderableType] = [*self._head(), self._states(), Text(), *self._best(), claim]
         above += [Text(), self._rungs(), Text(), self._work()]
         lines = sum(len(console.render_lines(part, options)) for part in above)
@@ -157,7 +158,7 @@ class Summary:
         score = Text.assemble(
             f"best{so_far} (unconfirmed): trial {best.number:03d}, ",
             (f"{best.last.objective:.2%}", "bold"),
-            f" {self.study.facts['objective']}",
+            f" {self.study.facts.objective}",
         )
         lines = [score, Text("  " + settings_in_short(best, self.study))]
         for line in lines:
@@ -168,7 +169,7 @@ class Summary:
         """Return two lines on the ended trials of a design, which has no best trial."""
         ended = Counter(trial.origin for trial in self.study.trials if trial.state in ENDED)
         compared = f"{ended['design']} compared trials have ended"
-        if self.study.settings["design"]["kind"] == "scaling":
+        if isinstance(self.study.settings.design, ScalingDesign):
             compared = f"{ended['tuning']} learning-rate trials and {compared}"
         what = "a planned design: no trial is stopped early, and none is ranked"
         return [Text(what), Text(f"  {compared}")]
@@ -194,11 +195,11 @@ class Summary:
 
     def _work(self) -> Text:
         """Return the ledger in a line."""
-        ledger, budget = self.ledger, self.study.settings["budget"]
-        limit = budget.get("total_pairs")
+        ledger, budget = self.ledger, self.study.settings.budget
+        limit = budget.total_pairs
         parts = [f"work: {ledger.pairs:,}{f' of {limit:,}' if limit else ''} pairs"]
         if ledger.gpu_hours:
-            hours = budget.get("gpu_hours")
+            hours = budget.gpu_hours
             parts.append(f"{ledger.gpu_hours:.2f}{f' of {hours:g}' if hours else ''} GPU-hours")
         for what in ("useful", "under_way", "pruned", "failed", "repeated"):
             if what != "under_way" or ledger.under_way:
@@ -239,7 +240,7 @@ def settings_in_short(trial: TrialRecord, study: StudyRecord) -> str:
     if trial.arm:
         arm = trial.arm.replace("trial ", "the search's trial ")  # a number of the search
         return f"{arm}, seed {trial.config.seed}"
-    names = list(study.settings["space"])
+    names = list(study.settings.space.root)
     values = trial.config.flat()
     short = {name: name.rpartition(".")[2] for name in names}
     unique = [name for name in names if list(short.values()).count(short[name]) == 1]

@@ -15,7 +15,6 @@ from tuner.errors import UserError
 from tuner.invocation import command, program
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Phase, Progress
-from tuner.storage.location import located
 from tuner.study.parts import SQLITE
 from tuner.tracking.refusals import Unreachable
 from tuner.tracking.store import reach
@@ -112,7 +111,7 @@ class BackgroundTracker:
         if not self._lacking:
             return []
         assert self._study is not None
-        folder = located(self._study.settings["storage"]) / self._study.name
+        folder = self._study.settings.storage / self._study.name
         return [
             f"MLflow lacks part of the study {folder.name}; the study itself is complete.",
             self._why or f"it did not answer for {STALLED:g} s",

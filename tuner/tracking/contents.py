@@ -95,7 +95,7 @@ def of_study(study: StudyRecord) -> Contents:
     if best and best.last:
         named = {"best/objective": best.last.objective, "best/trial": float(best.number)}
         metrics = _points(named, best.last.time, step=0)
-    settings = flatten(study.settings)
+    settings = flatten(study.settings.model_dump(mode="json"))
     tags = _tags(study, study.state, study_note(study))
     if study.recommendation is not None:
         tags["tuner.recommendation"] = study.recommendation.arm
@@ -134,7 +134,7 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
     if trial.tests:
         tags["tuner.test_read"] = ", ".join(moment(each.time) for each in trial.tests)
     params = trial.config.flat()
-    last_layer = study.facts.get("encoder", {}).get("layers")
+    last_layer = study.facts.encoder.layers
     fused = params["fusion.layer"]
     params[LOWEST_LAYER] = last_layer if fused is None else fused
     metrics = metrics_of(trial.evaluations)
@@ -190,26 +190,29 @@ def artifacts(study: StudyRecord) -> dict[str, str]:
     The file on the overlap of sentences has the counts alone, since the rest is long and not
     readable.
     """
-    facts: dict[str, Any] = {
-        name: value for name, value in study.facts.items() if isinstance(value, Mapping)
-    }
+    settings = study.settings.model_dump(mode="json")
+    facts = study.facts.model_dump(mode="json", exclude_none=True)
     if "overlap" in facts:
         facts["overlap"] = facts["overlap"].get("counts", {})
     return {
-        "study.yaml": yaml.safe_dump(study.settings, sort_keys=False, allow_unicode=True),
-        **{f"{name}.json": json.dumps(value, indent=2) for name, value in facts.items()},
+        "study.yaml": yaml.safe_dump(settings, sort_keys=False, allow_unicode=True),
+        **{
+            f"{name}.json": json.dumps(block, indent=2)
+            for name, block in facts.items()
+            if isinstance(block, Mapping)
+        },
     }
 
 
 def _tags(study: StudyRecord, state: str, note: str) -> dict[str, str]:
-    environment = study.facts.get("environment", {})
+    environment = study.facts.environment
     tags = {
         "mlflow.note.content": note,
-        "mlflow.source.name": f"tuner {environment.get('tuner', '')}".strip(),
-        "mlflow.source.git.commit": environment.get("commit", ""),
+        "mlflow.source.name": f"tuner {environment.tuner}".strip(),
+        "mlflow.source.git.commit": environment.commit or "",
         "tuner.study": study.name,
         "tuner.study_id": study.id,
-        "tuner.claim": study.facts.get("claim", ""),
+        "tuner.claim": study.facts.claim,
         "tuner.state": state,
     }
     return _cut(tags)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tuner.journal.facts import DataFacts
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
@@ -15,19 +16,19 @@ DIGEST = 12
 """Characters of the data's checksum that serve as digest; `source` has the whole checksum."""
 
 
-def dataset(data: Mapping[str, Any]) -> DatasetInput:
+def dataset(data: DataFacts) -> DatasetInput:
     """Return the corpus with its source, checksum, languages and counts."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    languages = ", ".join(data.get("languages", ()))
+    languages = ", ".join(data.languages)
     tags = {"mlflow.data.context": "training", "tuner.languages": languages[:MAX_INPUT_TAG]}
     return DatasetInput(
         Dataset(
-            name=str(data["source"]),
-            digest=data["checksum"][:DIGEST],
+            name=data.source,
+            digest=data.checksum[:DIGEST],
             source_type="tuner",
-            source=json.dumps({"source": str(data["source"]), "sha256": data["checksum"]}),
-            profile=json.dumps({"languages": languages, "counts": data.get("counts", {})}),
+            source=json.dumps({"source": data.source, "sha256": data.checksum}),
+            profile=json.dumps({"languages": languages, "counts": data.counts}),
         ),
         [InputTag(tag, text) for tag, text in tags.items()],
     )

@@ -49,14 +49,14 @@ def study_note(study: StudyRecord) -> str:
             f"seeds; fixed on {moment(chosen.time)}, before test was read."
         )
     facts = {
-        "Claim": study.facts.get("claim"),
-        f"Objective (`{OBJECTIVE}`)": study.facts.get("objective"),
+        "Claim": study.facts.claim,
+        f"Objective (`{OBJECTIVE}`)": study.facts.objective,
     }
     return "\n".join(
         [
             "  \n".join(lines),  # two spaces are a line break in Markdown
             "",
-            study.settings.get("description") or f"Study `{study.name}`.",
+            study.settings.description or f"Study `{study.name}`.",
             "",
             *(f"- **{name}:** {text}" for name, text in facts.items() if text),
         ]
@@ -85,7 +85,7 @@ def trial_note(trial: TrialRecord, study: StudyRecord) -> str:
         f"`{name}` {format(value, '.4g') if isinstance(value, float) else value}"
         for name, value in trial.params.items()
     )
-    claim = study.facts.get("claim")
+    claim = study.facts.claim
     parts = [
         f"{ended}." + (" `tuner resume` goes on with it." * (trial.state == "interrupted")),
         f"Trial {trial.number} of `{study.name}`, {origin}" + (f": {sampled}." if sampled else "."),

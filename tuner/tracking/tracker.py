@@ -161,8 +161,8 @@ class Tracker:
             advance(done, len(started))
             self._write(trial.number, of_trial(trial, study, parent.id))
         advance(len(started), len(started))
-        if not parent.has_data and "data" in study.facts:
-            self._client.log_inputs(parent.id, datasets=[dataset(study.facts["data"])])
+        if not parent.has_data:
+            self._client.log_inputs(parent.id, datasets=[dataset(study.facts.data)])
             parent.has_data = True
         self._write_artifacts(parent.id, artifacts(study))
         self._write_views(study)

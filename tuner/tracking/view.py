@@ -67,14 +67,13 @@ def studies_view(created: float) -> View:
 
 def study_view(study: StudyRecord) -> View:
     """Return the view of a study's trials: those at full budget first, the best on top."""
-    varied = {*study.settings.get("space", {}), *(study.settings.get("baseline") or {})}
+    varied = {*study.settings.space.root, *(study.settings.baseline or {})}
     names = [name for name in FIELDS if name in varied]
-    sources = study.settings.get("languages", {}).get("source", ())
     columns = [
         _tag("tuner.state"),
         *_columns(names),
         _tag("tuner.reason"),
-        *(_metric(f"select/accuracy/{language}") for language in sources),
+        *(_metric(f"select/accuracy/{language}") for language in study.settings.languages.source),
     ]
     state = _state(columns, names) | {
         "searchFilter": f"tags.`tuner.study_id` = '{study.id}' AND tags.`tuner.trial` LIKE '%'",

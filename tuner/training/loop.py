@@ -14,17 +14,16 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
 from tuner.data.batches import HybridBatches
-from tuner.data.tokens import TokenisedCorpus
 from tuner.journal.records import Evaluation
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
-from tuner.study.protocol import Protocol
 from tuner.study.trial import OptimConfig, TrialConfig
 from tuner.training.accumulation import MicroBatches, none_to_spare
 from tuner.training.checkpoint import Checkpoints, Progress, State, as_first, fingerprint
 from tuner.training.evaluation import Evaluating, evaluate_dev
 from tuner.training.forward import Forward
 from tuner.training.group import ALONE, Group
+from tuner.training.inputs import TrialInputs
 from tuner.training.losses import STEPS_UNREAD, read_losses
 from tuner.training.noise import NoiseProbe
 from tuner.training.processor import processor
@@ -54,9 +53,7 @@ class Step:
 def train(
     config: TrialConfig,
     rungs: Sequence[int],
-    protocol: Protocol,
-    corpus: TokenisedCorpus,
-    encoder: PretrainedEncoder,
+    inputs: TrialInputs,
     device: torch.device,
     checkpoints: Checkpoints | None = None,
     micro_size: int | None = None,
@@ -81,9 +78,7 @@ def train(
     Args:
         config: the trial's configuration.
         rungs: budgets in pairs, ascending; the last is the full budget and the decay's horizon.
-        protocol: the languages that are trained on and evaluated.
-        corpus: the pairs.
-        encoder: the encoder that training starts from.
+        inputs: the protocol, the pairs, and the encoder that training starts from.
         device: the device that it runs on.
         checkpoints: the trial's checkpoints, in the first worker alone; if None, nothing is saved.
         micro_size: replaces `batch.micro_size` if it is smaller.
@@ -104,6 +99,7 @@ def train(
     """
     assert rungs
     assert list(rungs) == sorted(set(rungs))
+    protocol, corpus, encoder = inputs.protocol, inputs.corpus, inputs.encoder
     full_budget, size = rungs[-1], config.batch.effective_size
     peak_lr = config.optim.peak_lr(size)
     languages = [corpus.languages.index(language) for language in protocol.train]

@@ -279,7 +279,7 @@ def hub_here(nano: Corpus, pawsx_on_the_hub: Write) -> Iterator[str]:
 def elsewhere(
     home: Path, environment: dict[str, str], name: str = NAME, **settings: Any
 ) -> dict[str, Any]:
-    """What a fresh process, which alone reads the environment, gets from the hub."""
+    """Return what a fresh process, which alone reads the environment, gets from the hub."""
     code = (
         "import json, sys\n"
         "from tuner.data.sources import load_corpus\n"
@@ -308,7 +308,7 @@ def elsewhere(
 
 @pytest.mark.integration
 def test_from_the_hub_then_from_the_cache(hub_here: str, nano: Corpus, tmp_path: Path) -> None:
-    """What was read once is there without the hub, in that revision and in no other."""
+    """A repository once read is there without the hub, in that revision and in no other."""
     home = tmp_path / "home"
     read = elsewhere(home, {"HF_ENDPOINT": hub_here})
     told = f"{NAME}: revision {COMMIT} (data.revision pins it)"

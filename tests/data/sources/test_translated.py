@@ -20,7 +20,7 @@ NANO = Path("search_spaces/nano.yaml")
 
 
 def claim(data: DirectoryData | FilesData, source: tuple[str, ...]) -> str:
-    """Of a study of these sources that has no targets."""
+    """Return the claim of a study of these sources that has no targets."""
     corpus = load_corpus(data, source, source)
     languages = LanguagesConfig(source=source)
     return Protocol.of(languages, ProtocolConfig(), corpus.machine_translated).claim

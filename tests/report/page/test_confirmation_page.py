@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.records import with_facts, with_settings
 from tests.report.page.conftest import paged
 from tests.report.page.examples import blocks_of, words_of
 from tests.report.page.studies import confirmation
@@ -119,18 +120,22 @@ def test_a_confirmation_that_failed_says_so(place: Path, confirmed: StudyRecord)
     assert "--again" in words_of(page, "Answer") and "resume" not in words_of(page, "Answer")
 
 
+FILES = {"train": "{language}/train.tsv", "dev": "{language}/dev.tsv"}
+
+
 def of_data(study: StudyRecord, encoder: str, pairs: int, **data: Any) -> StudyRecord:
-    settings = {**study.settings, "data": data, "encoder": {"name": encoder}}
-    counts = {**study.facts["data"]["counts"], "test": {"en": 2000, "ja": pairs}}
-    facts = {**study.facts, "data": {**study.facts["data"], "counts": counts}}
-    return study.model_copy(update={"settings": settings, "facts": facts})
+    counts = {**study.facts.data.counts, "test": {"en": 2000, "ja": pairs}}
+    known = with_facts(study, data={"counts": counts})
+    if data["source"] in ("files", "hub"):
+        data |= {"machine_translated": []}
+    return with_settings(known, data=data, encoder={"name": encoder})
 
 
 @pytest.mark.parametrize(
     ("encoder", "pairs", "data", "expected"),
     [
         ("nano", 1946, {"source": "nano"}, 0),
-        ("bert-base-multilingual-cased", 1946, {"source": "files"}, 0),
+        ("bert-base-multilingual-cased", 1946, {"source": "files", **FILES}, 0),
         ("bert-base-multilingual-cased", 1946, {"source": "hub", "name": "somebody/quora"}, 0),
         ("bert-base-multilingual-cased", 1946, {"source": "directory", "path": "/x"}, 2),
         ("bert-base-multilingual-cased", 982, {"source": "directory", "path": "/a/part"}, 0),

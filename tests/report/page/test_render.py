@@ -19,7 +19,7 @@ MOST = 3_000_000
 
 
 class Read(HTMLParser):
-    """What a browser makes of a page: its elements and its tables' cells."""
+    """A page as a browser reads it: its elements and its tables' cells."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

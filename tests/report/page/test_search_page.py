@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.records import with_facts, with_settings
 from tests.report.page.conftest import paged
 from tests.report.page.examples import blocks_of, words_of
 from tests.report.page.studies import RUNGS, confirmation, search
@@ -42,7 +43,7 @@ def test_the_answer_is_a_candidate(search_page: Page, searched: StudyRecord) -> 
 
 def test_a_search_without_a_control_cannot_be_confirmed(place: Path) -> None:
     study = search(place)
-    page = paged(study.model_copy(update={"settings": {**study.settings, "baseline": None}}), place)
+    page = paged(with_settings(study, baseline=None), place)
     assert "cannot be confirmed: planted has no control" in words_of(page, "Answer")
     assert not any(isinstance(block, Commands) for block in blocks_of(page, "Answer"))
 
@@ -59,15 +60,13 @@ def test_machine_translation_is_told_as_it_is_known(
     known: bool | None, told: str, place: Path
 ) -> None:
     study = search(place, trials=4)
-    facts = {**study.facts, "data": {**study.facts["data"], "machine_translated": known}}
-    page = paged(study.model_copy(update={"facts": facts}), place)
+    page = paged(with_facts(study, data={"machine_translated": known}), place)
     assert told in words_of(page, "Data and encoder")
 
 
 def test_where_nothing_was_learnt_confirming_is_not_next(place: Path) -> None:
     study = search(place, trials=4)
-    facts = {**study.facts, "majority_accuracy": 0.99}
-    page = paged(study.model_copy(update={"facts": facts}), place)
+    page = paged(with_facts(study, majority_accuracy=0.99), place)
     words = words_of(page, "Answer")
     assert "Nothing was learnt" in words
     assert f"Next: longer training than {RUNGS[-1]:,} pairs" in words and "(optim.lr)" in words
@@ -190,10 +189,9 @@ def test_a_confirmation_stands_on_top(
     place: Path, searched: StudyRecord, confirmed: StudyRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The newest that confirms this search, not one of the same name's predecessor."""
-    mine = confirmed.model_copy(
-        update={"settings": {**confirmed.settings, "design": {**confirmed.settings["design"]}}}
-    )
-    mine.settings["design"]["study"] = searched.id
+    assert confirmed.settings.design is not None
+    design = confirmed.settings.design.model_dump() | {"study": searched.id}
+    mine = with_settings(confirmed, design=design)
     older = confirmation(place, {"control": 0.9}, searched.id, "planted-confirm-2")
     older = older.model_copy(update={"created": 1.0})
     stranger = confirmation(place, {"control": 0.9}, "another", "planted-confirm-3")

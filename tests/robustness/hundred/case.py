@@ -53,4 +53,4 @@ REPORT = (
     "studies/small/figures*",
     "studies/mlflow.db*",
 )
-"""What a report leaves."""
+"""The files that a report leaves."""

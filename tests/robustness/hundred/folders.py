@@ -166,7 +166,7 @@ STUDIES: Mapping[str, tuple[tuple[str, ...], Make, str]] = {
 
 
 LATE = ("a header alone", "one class alone")
-"""What only the whole of the data tells, which a plan does not read."""
+"""Mistakes that only the whole of the data shows, which a plan does not read."""
 
 
 def _cases() -> list[Case]:

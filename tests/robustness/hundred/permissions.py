@@ -1,4 +1,4 @@
-"""What may not be read or written, limits of the process, disks that are full or read-only."""
+"""Files that nobody may read or write, limits of the process, disks that are full or read-only."""
 
 from __future__ import annotations
 

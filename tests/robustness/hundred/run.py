@@ -30,7 +30,7 @@ STREAMS = ("stdin", "stdout", "stderr")
 
 @dataclass(frozen=True)
 class Ended:
-    """How a case came out.
+    """The outcome of a case.
 
     Attributes:
         case: its name.

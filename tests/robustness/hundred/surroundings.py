@@ -49,7 +49,7 @@ ALONE: Mapping[str, Mapping[str, str | None]] = {
     "a cache of the hub that is a file": {"HF_HOME": "{place}/study.yaml"},
     "no cache for fonts": {"MPLCONFIGDIR": "/nonexistent/fonts"},
 }
-"""What acts while Python starts or libraries are imported."""
+"""Surroundings that act while Python starts or libraries are imported."""
 STREAMS: Mapping[str, tuple[Streams, tuple[str, ...], int]] = {
     "no stdin": ("no stdin", ("status", "small"), 0),
     "no stdout": ("no stdout", ("report", "small"), 0),
@@ -62,7 +62,7 @@ STREAMS: Mapping[str, tuple[Streams, tuple[str, ...], int]] = {
     "a stdin that never ends": ("endless stdin", ("plan", "study.yaml"), 0),
 }
 NAMES = ("a b", "new\nline", "quote's", "$(touch x)", "é中", "100%", "-n", "a" * 200, "[bold]")
-"""Of the folder in which all is done."""
+"""Names of the folder in which all is done."""
 
 
 def _moved(name: str) -> Make:

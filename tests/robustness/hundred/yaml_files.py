@@ -152,7 +152,7 @@ STARTED: Mapping[str, tuple[Make, str]] = {
     ),
     "MLflow is away": (keys(tracking={"uri": "http://127.0.0.1:9"}), "127.0.0.1:9"),
 }
-"""What only a study that is started needs."""
+"""Mistakes that matter only to a study that is started."""
 
 
 def _cases() -> list[Case]:

@@ -14,8 +14,8 @@ No pair comes from the corpus of pairs.py: the first meaning is never in the cor
 
 An encoder this small did not learn these tasks from BERT's initialisation. Four changes together
 made it learn; their separate effects were not measured. Embeddings start aligned by concept. Keys
-start equal to queries, so that words attend to their counterparts. The initial weights have a
-larger standard deviation. The curriculum begins with meanings that are the same or unrelated.
+start equal to queries, so that a word attends to its counterpart from the first step. The initial
+weights have a larger deviation. The curriculum begins with meanings that are equal or unrelated.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from tuner.journal.journal import read_history, studies_in
 from tuner.journal.records import StudyRecord
 from tuner.storage.access import listed
 from tuner.storage.folders import Place
-from tuner.study.design import REFERENCE
+from tuner.study.design import REFERENCE, ConfirmDesign, ScalingDesign
 
 SUFFIXES = ("-confirm", "-reference")
 """Suffixes of the names of a search's siblings; a number may follow."""
@@ -38,10 +38,10 @@ class Family:
     @classmethod
     def of(cls, study: StudyRecord, folder: Place) -> Family:
         """Return the family of a search, a confirmation or a reference; empty for others."""
-        design = study.settings.get("design")
-        if design is not None and design["kind"] != "confirm":
+        design = study.settings.design
+        if isinstance(design, ScalingDesign):
             return cls()
-        identity = study.id if design is None else design["study"]
+        identity = study.id if design is None else design.study
         search = study if design is None else None
         stem = study.name
         if design is not None:
@@ -55,11 +55,11 @@ class Family:
             except UserError as error:  # this page does without the sibling
                 unread.append(f"{place.name} cannot be read: {error.problem}.")
                 continue
-            block = record.settings.get("design")
+            own = record.settings.design
             if record.id == identity:
                 search = record
-            elif block and block["kind"] == "confirm" and block["study"] == identity:
-                is_reference = block["arms"][0]["name"] == REFERENCE
+            elif isinstance(own, ConfirmDesign) and own.study == identity:
+                is_reference = own.arms[0].name == REFERENCE
                 older = found.get(is_reference)
                 newer = older is None or record.created > older.created
                 if record.recommendation is not None and newer:

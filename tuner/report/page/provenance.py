@@ -43,7 +43,7 @@ def cost(study: StudyRecord) -> Section:
         told.append(f"GPUs were held for {ledger.gpu_hours:.2f} GPU-hours.")
     grid = Grid(
         "Pairs trained, by the outcome of their trials.",
-        study.facts["claim"],
+        study.facts.claim,
         ("pairs of", "pairs", "%"),
         tuple(rows),
         strong=frozenset([len(rows) - 1]),
@@ -53,51 +53,49 @@ def cost(study: StudyRecord) -> Section:
 
 def data(study: StudyRecord) -> Section:
     """Return the section on corpus and encoder, with the sentences that splits share."""
-    facts = study.facts
-    corpus, encoder = facts.get("data", {}), facts.get("encoder", {})
+    corpus, encoder = study.facts.data, study.facts.encoder
     blocks: list[Block] = []
-    told = [f"Source: {corpus.get('source', 'unknown')}; checksum {_short(corpus)}."]
-    if "training_pairs" in corpus:
+    told = [f"Source: {corpus.source}; checksum {corpus.checksum[:DIGITS]}."]
+    if corpus.training_pairs is not None:
         told.append(
-            f"Trained on {corpus['training_pairs']:,} pairs that are clean in all source languages."
+            f"Trained on {corpus.training_pairs:,} pairs that are clean in all source languages."
         )
-    told.append(TRANSLATED[corpus.get("machine_translated")])
+    told.append(TRANSLATED[corpus.machine_translated])
     told.append(
-        f"Encoder: {encoder.get('name', 'unknown')}"
-        + (f" at revision {encoder['revision']}" if encoder.get("revision") else "")
-        + (f", {encoder['layers']} layers" if "layers" in encoder else "")
-        + f"; checksum {_short(encoder)}."
+        f"Encoder: {encoder.name}"
+        + (f" at revision {encoder.revision}" if encoder.revision else "")
+        + f", {encoder.layers} layers; checksum {encoder.checksum[:DIGITS]}."
     )
     blocks.append(Words(" ".join(told)))
     blocks += overlap(study)
-    if corpus.get("notes"):
-        blocks.append(Points(tuple(corpus["notes"])))
+    if corpus.notes:
+        blocks.append(Points(corpus.notes))
     return Section("Data and encoder", tuple(blocks))
 
 
 def overlap(study: StudyRecord) -> list[Block]:
     """Return the counts of shared sentences; nothing for a study that predates them."""
-    counts = study.facts.get("overlap", {}).get("counts", {})
+    counts = study.facts.overlap.counts
     if not counts:
         return []
     splits = list(counts)
     rows = tuple(
         (
             split,
-            f"{found['ids']:,}",
-            *("–" if other == split else f"{found['shared'].get(other, 0):,}" for other in splits),
-            f"{found['components']:,}" if "components" in found else "–",
-            f"{found['effective_ids']:,.0f}" if "effective_ids" in found else "–",
+            f"{found.ids:,}",
+            *("–" if other == split else f"{found.shared.get(other, 0):,}" for other in splits),
+            "–" if found.components is None else f"{found.components:,}",
+            "–" if found.effective_ids is None else f"{found.effective_ids:,.0f}",
         )
         for split, found in counts.items()
     )
-    strict = study.settings.get("protocol", {}).get("strict_overlap", False)
+    strict = study.settings.protocol.strict_overlap
     told = "dropped such pairs from train and dev" if strict else "kept them"
     grid = Grid(
         "Pairs that share a sentence with another split, in any language. Groups: pairs of a split "
         "that share sentences among themselves; effective: the number of independent pairs that "
         f"these are worth if a group is answered alike. This study {told}.",
-        study.facts["claim"],
+        study.facts.claim,
         ("split", "pairs", *(f"shared with {split}" for split in splits), "groups", "effective"),
         rows,
     )
@@ -106,11 +104,10 @@ def overlap(study: StudyRecord) -> list[Block]:
 
 def reproduce(study: StudyRecord, folder: Place) -> Section:
     """Return the section with versions, commit, and a command for each trial."""
-    environment = study.facts.get("environment", {})
-    rows = tuple((part, str(version)) for part, version in environment.items())
+    rows = tuple(study.facts.environment.versions.items())
     versions = Grid(
         "Versions when the study began. The commit is this tool's; + if its tree was changed.",
-        study.facts["claim"],
+        study.facts.claim,
         ("part", "version"),
         rows,
         left=2,
@@ -122,7 +119,3 @@ def reproduce(study: StudyRecord, folder: Place) -> Section:
         "same data, encoder, versions and kind of processor give the same scores."
     )
     return Section("How to reproduce it", (words, again(study, folder), versions))
-
-
-def _short(part: dict[str, object]) -> str:
-    return str(part.get("checksum", "unknown"))[:DIGITS]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tuner.journal.records import StudyRecord
+from tuner.study.data import HubData
 
 PAWSX = ("directory", "paws-x")
 """The data source whose layout is that of PAWS-X, and the end of PAWS-X's name on the hub."""
@@ -67,13 +68,12 @@ def published(study: StudyRecord) -> tuple[Published, ...]:
         The figures; none where the data is not PAWS-X, or its test is smaller than the official
         one.
     """
-    data = study.settings["data"]
-    source = data["source"]
-    is_pawsx = source == PAWSX[0] or (
-        source == "hub" and str(data["name"]).lower().endswith(PAWSX[1])
+    data = study.settings.data
+    is_pawsx = data.source == PAWSX[0] or (
+        isinstance(data, HubData) and data.name.lower().endswith(PAWSX[1])
     )
-    test = study.facts["data"]["counts"].get("test", {})
+    test = study.facts.data.counts.get("test", {})
     is_whole = bool(test) and min(test.values()) >= OFFICIAL
-    encoder = study.settings["encoder"]["name"]
+    encoder = study.settings.encoder.name
     wanted = {MBERT, XLMR} if encoder == XLMR else {MBERT}
     return tuple(each for each in FIGURES if is_pawsx and is_whole and each.encoder in wanted)

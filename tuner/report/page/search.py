@@ -25,7 +25,7 @@ def answer(study: StudyRecord) -> list[Block]:
     if best is None or best.last is None:
         return [Words("There is no answer yet: no trial has reached the full budget.", "answer")]
     complete = study.ranked()
-    objective, score = study.facts["objective"], best.last.objective
+    objective, score = study.facts.objective, best.last.objective
     alike = sum(trial.last.objective == score for trial in complete if trial.last) - 1
     others = f"; {alike} other{'s' if alike > 1 else ''} scored the same" if alike else ""
     blocks: list[Block] = [
@@ -89,7 +89,7 @@ def sections(study: StudyRecord) -> list[Section]:
 
 
 def _board_notes(study: StudyRecord) -> list[Block]:
-    most = percent(study.facts["majority_accuracy"])
+    most = percent(study.facts.majority_accuracy)
     return [Words(f"Always giving the most frequent label: {most} %.", "note")]
 
 
@@ -103,7 +103,7 @@ def _curves(study: StudyRecord) -> Figure:
     stopped = sum(trial.state == "pruned" for trial in study.trials)
     complete = len(study.ranked())
     rungs = ", ".join(f"{rung:,}" for rung in study.rungs)
-    claim, objective = study.facts["claim"], study.facts["objective"]
+    claim, objective = study.facts.claim, study.facts.objective
     alt = (
         f"Learning curves of {len(curves)} trials with rungs at {rungs} pairs: {complete} reached "
         f"the full budget, ASHA stopped {stopped}."
@@ -130,7 +130,7 @@ def _curves(study: StudyRecord) -> Figure:
         "Each line is a trial, evaluated at the rungs; a cross is where ASHA stopped it. "
         "Unconfirmed."
     )
-    majority = 100 * study.facts["majority_accuracy"]
+    majority = 100 * study.facts.majority_accuracy
     draw = partial(learning_curves, curves, study.rungs, majority, objective, alt)
     return Figure(draw, alt, caption, claim, numbers)
 
@@ -149,7 +149,7 @@ def _importances(study: StudyRecord) -> list[Block]:
     found = importances(study)
     if found is None:
         return []
-    claim = study.facts["claim"]
+    claim = study.facts.claim
     values = {setting: 100 * share for setting, share in found.shares.items()}
     told = ", ".join(f"{setting} {value:.0f} %" for setting, value in values.items())
     alt = f"Importances, which sum to 100 %: {told}."

@@ -67,7 +67,7 @@ def _scatter(study: StudyRecord, setting: str, told_apart: str | None) -> Figure
         )
         for label, trials in _series(study, told_apart).items()
     ]
-    claim, objective = study.facts["claim"], study.facts["objective"]
+    claim, objective = study.facts.claim, study.facts.objective
     apart = f", told apart by {named(told_apart)}" if told_apart else ""
     alt = f"Scores of {len(study.ranked())} complete trials against {named(setting)}{apart}."
     caption = (
@@ -75,7 +75,7 @@ def _scatter(study: StudyRecord, setting: str, told_apart: str | None) -> Figure
         "with it. Unconfirmed; the leaderboard has the numbers."
     )
     title = named(told_apart) if told_apart else ""
-    majority = 100 * study.facts["majority_accuracy"]
+    majority = 100 * study.facts.majority_accuracy
     draw = partial(scatter, series, ticks, named(setting), title, majority, objective, alt)
     return Figure(draw, alt, caption, claim)
 
@@ -112,10 +112,10 @@ def _heat(study: StudyRecord) -> Figure:
         )
         for (row, column), there in sorted(cells.items())
     )
-    claim = study.facts["claim"]
+    claim = study.facts.claim
     alt = f"Heat map of mean scores of complete trials, {named(MIX)} down, {named(SIZE)} across."
     caption = (
-        f"{study.facts['objective']}, in %, by {named(MIX)} and {named(SIZE)}: the mean over the "
+        f"{study.facts.objective}, in %, by {named(MIX)} and {named(SIZE)}: the mean over the "
         "complete trials of each cell, and below it how many of all trials there these are. "
         "Unconfirmed."
     )
@@ -161,7 +161,7 @@ def _parallel(study: StudyRecord) -> Figure:
         "and end before the last axis. Unconfirmed; the leaderboard has the numbers."
     )
     draw = partial(parallel, uprights, paths, alt)
-    return Figure(draw, alt, caption, study.facts["claim"], wide=True)
+    return Figure(draw, alt, caption, study.facts.claim, wide=True)
 
 
 def _reader(setting: str) -> Callable[[TrialRecord], Any]:

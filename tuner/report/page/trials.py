@@ -36,9 +36,9 @@ def leaderboard(study: StudyRecord) -> Grid:
         for trial in trials
     )
     return Grid(
-        f"Score: {study.facts['objective']}, unconfirmed. Trials at full budget come first, "
+        f"Score: {study.facts.objective}, unconfirmed. Trials at full budget come first, "
         "ranked; scores at fewer pairs are not ranked against them.",
-        study.facts["claim"],
+        study.facts.claim,
         ("trial", "state", "score, %", "pairs", *names),
         rows,
         left=2,
@@ -68,8 +68,8 @@ def planned(study: StudyRecord, first: int = 0) -> Grid:
         for trial in study.trials
     )
     return Grid(
-        f"Every trial of the plan that was begun, not ranked. Score: {study.facts['objective']}.",
-        study.facts["claim"],
+        f"Every trial of the plan that was begun, not ranked. Score: {study.facts.objective}.",
+        study.facts.claim,
         ("trial", "purpose", "state", "score, %", "pairs", *names),
         rows,
         left=3,
@@ -101,7 +101,7 @@ def again(study: StudyRecord, folder: Place) -> Grid:
     return Grid(
         "What trains each line again from the study's folder alone, and says whether the scores "
         "agree. Micro-batches: pairs of a forward pass, and from which step on.",
-        study.facts["claim"],
+        study.facts.claim,
         ("trial", "command", "seed", "pairs", "precision", "workers", "micro-batches"),
         rows,
         left=2,

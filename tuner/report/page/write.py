@@ -26,7 +26,7 @@ from tuner.scaling.result import Scaled
 from tuner.search.recommend import NONE_WHOLE, concluded
 from tuner.storage.access import write
 from tuner.storage.folders import Place
-from tuner.study.design import REFERENCE, ConfirmDesign
+from tuner.study.design import REFERENCE, ConfirmDesign, ScalingDesign
 from tuner.study.file import reopened_study
 from tuner.terminal.progress import clock
 from tuner.tracking import attach, store_of
@@ -41,13 +41,13 @@ def page_of(standing: Standing, family: Family) -> Page:
         family: the search and the confirmations that belong to it.
     """
     study, folder = standing.study, standing.folder
-    design = study.settings.get("design")
+    design = study.settings.design
     if design is None:
         kind, sections = "search", _search(study, folder, family)
-    elif design["kind"] == "scaling":
+    elif isinstance(design, ScalingDesign):
         kind, sections = "scaling study", _scaling(study)
     else:
-        alone = design["arms"][0]["name"] == REFERENCE
+        alone = design.arms[0].name == REFERENCE
         kind = "external reference" if alone else "confirmation"
         sections = _confirmation(study, folder, family, study if alone else family.reference)
     if family.unread:
@@ -59,8 +59,8 @@ def page_of(standing: Standing, family: Family) -> Page:
         study.name,
         kind,
         _status(standing),
-        str(study.settings.get("description", "")),
-        study.facts["claim"],
+        study.settings.description,
+        study.facts.claim,
         (
             *sections,
             *optional,
@@ -166,7 +166,8 @@ def _scaling(study: StudyRecord) -> list[Section]:
 
 def _without(study: StudyRecord, folder: Place) -> list[Block]:
     """Return the answer of a confirmation without a recommendation."""
-    if concluded(ConfirmDesign.model_validate(study.settings["design"]), study):
+    design = study.settings.design
+    if isinstance(design, ConfirmDesign) and concluded(design, study):
         told = f"{NONE_WHOLE[:1].upper()}{NONE_WHOLE[1:]}. Nothing has read test."
         return [
             Words(told, "answer"),

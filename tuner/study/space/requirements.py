@@ -28,10 +28,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from types import NoneType
-from typing import Any, Literal, NoReturn, get_args, get_origin
+from typing import Any, Literal, NoReturn, get_args
 
 from tuner.errors import nearest
-from tuner.study.trial import FIELDS
+from tuner.study.trial import FIELDS, value_schema
 
 LENGTH = 500
 """The most characters of a requirement."""
@@ -177,9 +177,9 @@ class _Parser:
         if name not in FIELDS:
             self._refuse(f"unknown setting {name!r}: {nearest(name, list(FIELDS))}")
         self.names[name] = None
+        if words := value_schema(name).get("enum"):
+            return _Term("string", operator.itemgetter(name), name, words=tuple(words))
         annotation: Any = FIELDS[name].annotation
-        if get_origin(annotation) is Literal:
-            return _Term("string", operator.itemgetter(name), name, words=get_args(annotation))
         types = set(get_args(annotation) or (annotation,)) - {NoneType}
         return _Term("boolean" if types == {bool} else "number", operator.itemgetter(name), name)
 

@@ -1,0 +1,120 @@
+"""StudyFacts: what a study found when it began about its data, its encoder and its environment.
+
+A journal may be from another version of this tool, or malicious: reading it checks every fact's
+type. A fact that an earlier version did not record is None or empty. A fact that only a later
+version knows is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+
+from tuner.study.scores import Count
+
+
+class _Facts(BaseModel):
+    """A frozen block of facts, written as it was read: without the facts that it lacks."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    @model_serializer(mode="wrap")
+    def _as_recorded(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {n: value for n, value in handler(self).items() if n in self.model_fields_set}
+
+
+class DataFacts(_Facts):
+    """The corpus of a study."""
+
+    source: str
+    checksum: str = Field(description="SHA-256 of all splits")
+    splits: dict[str, str] = Field({}, description="SHA-256 of each split")
+    languages: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    counts: dict[str, dict[str, Count]] = Field(description="pairs by split and language")
+    training_pairs: Count | None = Field(
+        None, description="pairs that are clean in all languages that are trained on"
+    )
+    machine_translated: bool | None = Field(
+        None, description="whether training text is machine-translated; None if unknown"
+    )
+    truncated: dict[str, dict[str, Count]] = Field(
+        {}, description="pairs that were cut to the encoder's length, by split and language"
+    )
+    notes: tuple[str, ...] = Field((), description="notes on the data for the user")
+
+
+class SharedSentences(_Facts):
+    """The sentences that a split shares with others, in counts of pairs (ids)."""
+
+    ids: Count = 0
+    shared: dict[str, Count] = Field({}, description="pairs that share a sentence, by other split")
+    components: Count | None = Field(
+        None, description="groups of pairs that share sentences within the split, if it is scored"
+    )
+    effective_ids: float | None = Field(
+        None, description="independent pairs that the split is worth, if it is scored"
+    )
+
+
+class SplitRows(_Facts):
+    """The rows of a scored split, encoded as `tuner.journal.arrays` does."""
+
+    components: str = Field(description="the group of shared sentences of each row")
+    clean: dict[str, str] = Field(description="by language, the rows that are clean in it")
+
+
+class OverlapFacts(_Facts):
+    """The sentences that pairs share, by split."""
+
+    counts: dict[str, SharedSentences] = {}
+    rows: dict[str, SplitRows] = {}
+
+
+class EncoderFacts(_Facts):
+    """The encoder that training started from."""
+
+    name: str
+    revision: str | None = None
+    checksum: str = Field(description="SHA-256 of its weights")
+    layers: Count
+    hidden_size: Count | None = None
+    pooler: bool | None = Field(None, description="whether it has a pooler")
+    seen: tuple[str, ...] = Field((), description="languages it was fine-tuned on, if known")
+
+
+class Environment(_Facts):
+    """Versions when the study began. Further keys are the versions of packages."""
+
+    __pydantic_extra__: dict[str, str] = Field(init=False)
+
+    tuner: str = ""
+    commit: str | None = None
+    python: str = ""
+    platform: str = ""
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Everything that is known, by its name."""
+        return self.model_dump(exclude_none=True)
+
+
+class StudyFacts(_Facts):
+    """All facts that a study recorded when it began."""
+
+    claim: str = Field(description="the claim that its scores support")
+    objective: str = Field(description="meaning of the objective, in words")
+    majority_accuracy: float = Field(
+        ge=0, le=1, description="the objective of always giving the most frequent label"
+    )
+    data: DataFacts
+    overlap: OverlapFacts = OverlapFacts()
+    encoder: EncoderFacts
+    environment: Environment = Environment()

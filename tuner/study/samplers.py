@@ -1,0 +1,68 @@
+"""The kinds of sampler that a study may name, and their settings; their code is in `tuner.search`.
+
+A new kind needs a class there, a line in `SAMPLERS`, and a field of `SamplerConfig` for each
+setting of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from tuner.study.kinds import OneOf
+from tuner.study.trial import Part
+
+
+@dataclass(frozen=True)
+class SamplerKind:
+    """One kind of sampler.
+
+    Attributes:
+        code: the location of its class, as `package.module:Class`.
+        description: how it proposes, in the documentation of the settings.
+        trials: its trials, in a plan.
+        enumerates: True if it proposes each point of the space once and then ends.
+    """
+
+    code: str
+    description: str
+    trials: str
+    enumerates: bool = False
+
+
+SAMPLERS: dict[str, SamplerKind] = {
+    "tpe": SamplerKind(
+        "tuner.search.optuna_samplers:Tpe", "modelled on the trials so far", "proposed by TPE"
+    ),
+    "random": SamplerKind(
+        "tuner.search.optuna_samplers:Random", "independent draws", "drawn at random"
+    ),
+    "grid": SamplerKind(
+        "tuner.search.grid:Grid",
+        "every point of the space once, shuffled",
+        "a whole grid",
+        enumerates=True,
+    ),
+}
+
+
+class SamplerConfig(Part):
+    """The sampler, which proposes configurations that keep the requirements in `require`."""
+
+    kind: Annotated[str, OneOf(SAMPLERS)] = Field(
+        "tpe",
+        description="; ".join(f"{name}: {kind.description}" for name, kind in SAMPLERS.items()),
+    )
+    seed: int = Field(
+        0,
+        ge=0,
+        description="with the trial's number, determines every draw, or the order of a grid",
+    )
+    startup_trials: int = Field(8, ge=1, description="random trials before TPE models the space")
+
+    @property
+    def enumerates(self) -> bool:
+        """True if the sampler proposes each point of the space once and then ends."""
+        return SAMPLERS[self.kind].enumerates
