@@ -179,7 +179,7 @@ class Page:
         status: short facts, such as its state and when it began.
         description: the study's description by its author.
         claim: the study's claim.
-        sections: the sections, the answer first.
+        sections: the sections, the answer first, which is brief.
     """
 
     title: str

@@ -29,8 +29,6 @@ from tuner.terminal.progress import MARGIN, say
 
 STYLES = {"plain": None, "answer": "bold", "note": "dim", "warning": "yellow"}
 """The style of a paragraph by its role."""
-ANSWER = "Answer"
-"""The beginning of the title of sections that come last."""
 STATE = "state"
 """The heading of columns whose cells have the colours of states."""
 Printed = Words | Points | Facts | Chart | Commands | Link | Grid
@@ -58,10 +56,9 @@ def show_page(page: Page, console: Console, whole: bool = False) -> None:
         whole: also print the rows of tables that are folded elsewhere.
     """
     say(console, printable(f"{page.title}, {page.kind}: {', '.join(page.status)}"), "bold")
-    brief = [section for section in page.sections if section.brief]
-    answers = [section for section in brief if section.title.startswith(ANSWER)]
+    answer, *others = (section for section in page.sections if section.brief)
     every: list[Printed] = []
-    for section in [each for each in brief if each not in answers] + answers:
+    for section in (*others, answer):
         printed = list(_printed(section.blocks))
         every += printed
         console.print()
