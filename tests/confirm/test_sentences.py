@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
 from tests.confirm.arms import BETTER, CONTROL, two_arms
 from tests.confirm.examples import confirmed
+from tests.report.page.examples import printed
 from tuner.confirm.arm import Difference
 from tuner.confirm.result import DEV, Confirmed
 from tuner.confirm.sentences import answer, sentences
-from tuner.report.text.confirmation import show
+from tuner.report.page.confirmation import sections
 from tuner.statistics.comparisons import FromBest
 from tuner.statistics.variance import Estimate
 
@@ -114,11 +114,11 @@ def test_the_reference_and_missing_tests() -> None:
     assert "Hsu" not in said and "control" not in said
 
 
-def test_the_table() -> None:
-    console = Console(record=True, width=80, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115
-    with console.file:
-        show(Confirmed.of(two_arms()), console)
-        text = console.export_text()
-    assert "trial 007*" in text and "83.33 ±" in text and "+37.50 ±" in text
-    assert "always giving the most frequent label: 50.00 on dev" in text
+def test_the_tables() -> None:
+    text = printed(sections(Confirmed.of(two_arms())), width=80)
+    words = " ".join(text.split())
+    assert "(recommended)" in words and "83.33 ± " in text and "+37.50 " in text
+    assert "Always giving the most frequent label: 50.00 % on dev" in words
     assert "…" not in text
+    tables = [line for line in text.splitlines() if line.startswith(("trial 007", "control"))]
+    assert len(tables) >= 5 and max(map(len, tables)) <= 80

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from tests.records import FACTS, facts
 from tests.search.examples import create, run
 from tuner import __version__
+from tuner.blocks import Words
 from tuner.errors import StorageFull, UserError
 from tuner.journal import journal as journal_module
 from tuner.journal import segments
@@ -31,7 +32,6 @@ from tuner.journal.format import decode
 from tuner.journal.journal import FILE, Journal, being_written, check_free, read_history, studies_in
 from tuner.journal.lease import Lease
 from tuner.journal.records import Evaluation
-from tuner.report.page.blocks import Words
 from tuner.report.page.provenance import TRANSLATED
 from tuner.report.page.provenance import data as data_section
 from tuner.search.driver import Driver

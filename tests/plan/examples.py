@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from tuner.blocks.console import show
 from tuner.model.shape import EncoderShape
+from tuner.plan.content import content
 from tuner.plan.pace import Pace
 from tuner.plan.plan import make_plan
-from tuner.plan.show import show
 from tuner.study import StudyConfig
 
 SHAPE = EncoderShape(num_layers=4, hidden_size=64, parameters=1_000_000)
@@ -16,5 +17,5 @@ SHAPE = EncoderShape(num_layers=4, hidden_size=64, parameters=1_000_000)
 def printed(study: StudyConfig, pace: Pace | None, width: int = 80) -> str:
     console = Console(width=width, record=True, force_terminal=True, file=open("/dev/null", "w"))  # noqa: SIM115
     with console.file:
-        show(make_plan(study, pace, SHAPE), study, console)
+        show(content(make_plan(study, pace, SHAPE), study), console)
     return console.export_text()

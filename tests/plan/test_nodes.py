@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tuner.blocks.console import show
 from tuner.cluster.capacity import Capacity, NodeType
 from tuner.errors import UserError
 from tuner.plan.command import plan_study
+from tuner.plan.content import content
 from tuner.plan.pace import Pace
 from tuner.plan.plan import StudyPlan, make_plan
 from tuner.plan.prices import Prices, load_prices
-from tuner.plan.show import show
 from tuner.study import StudyConfig
 from tuner.study.file import validate_study
 from tuner.terminal.progress import ConsoleProgress
@@ -43,7 +44,7 @@ def on_gpus(study: StudyConfig) -> StudyConfig:
 def printed(plan: StudyPlan, study: StudyConfig) -> str:
     console = Console(width=80, record=True, force_terminal=True, file=open("/dev/null", "w"))  # noqa: SIM115
     with console.file:
-        show(plan, study, console)
+        show(content(plan, study), console)
     return console.export_text()
 
 

@@ -18,9 +18,9 @@ from tuner.errors import UserError
 from tuner.model.encoder import load_encoder, load_tokenizer
 from tuner.model.shape import describe_encoder
 from tuner.plan.command import plan_study
+from tuner.plan.content import warnings
 from tuner.plan.pace import Pace
 from tuner.plan.plan import calibrated, make_plan
-from tuner.plan.show import warnings
 from tuner.run.checked import check_study
 from tuner.run.disk import used_bytes
 from tuner.study import StudyConfig

@@ -13,12 +13,14 @@ import pytest
 from rich.console import Console
 
 from tests.records import SCALING, facts, settings, with_facts
+from tuner.blocks import Grid
+from tuner.blocks.console import show
 from tuner.errors import UserError
 from tuner.journal.arrays import bits_as_text, ints_as_text
 from tuner.journal.records import Evaluation, Recommendation, StudyRecord, TrialRecord
 from tuner.report.compare import compare
+from tuner.report.comparison import comparison, sentences
 from tuner.report.sides import Side, _study, _trial, side_of
-from tuner.report.text.compare import sentences, show
 from tuner.statistics.answers import protocol_of
 from tuner.study.scores import Scores
 from tuner.study.trial import TrialConfig
@@ -121,7 +123,8 @@ def test_a_difference_of_two_trials_by_hand() -> None:
     told = " ".join(sentences(found))
     assert "B - A is +50.00 percentage points" in told and "no significant difference" in told
     assert "do not account for seeds" in told
-    assert "Claim of both: zero-shot for ja; trained on en" in told
+    claims = {block.claim for block in comparison(found) if isinstance(block, Grid)}
+    assert any("Claim of both: zero-shot for ja; trained on en" in claim for claim in claims)
 
 
 def test_targets_are_shown_only_where_they_are_asked_for_and_under_their_name() -> None:
@@ -246,8 +249,9 @@ def test_different_protocols_are_told_and_what_one_alone_permits_is_not_shown() 
     assert protocol_of(record).read[0].name == "ja"
     found = compare(of_trial("one", A), two)
     assert [row.name for row in found.rows] == ["select/en"]
-    told = " ".join(sentences(found))
-    assert "Their protocols differ" in told and "Claim of B: upper bound" in told
+    assert "Their protocols differ" in " ".join(sentences(found))
+    claims = [block.claim for block in comparison(found) if isinstance(block, Grid) and block.claim]
+    assert len(claims) == 1 and "Claim of B: upper bound" in claims[0]
     assert ("protocol.kind", "zero_shot", "oracle") in found.settings
     assert "oracle/ja" in [row.name for row in compare(of_trial("one", A), two, oracle=True).rows]
 
@@ -256,7 +260,7 @@ def test_it_is_shown_and_is_plain_json() -> None:
     found = compare(of_trial("one", A), of_trial("two", B, optim_lr=1e-3), oracle=True)
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     with console.file:
-        show(found, console)
+        show(comparison(found), console)
     rows = [line.split() for line in console.export_text().splitlines()]
     assert ["select/en", "50.00", "100.00", "+50.00"] in [row[:4] for row in rows]
     assert ["oracle/ja", "50.00", "50.00", "0.00", "–"] in rows, "all alike: no interval"

@@ -14,7 +14,8 @@ from tests.scaling.answers import SMALL, planted
 from tests.scaling.studies import planned, recorded
 from tuner.errors import UserError
 from tuner.journal.records import StudyRecord
-from tuner.report.leaderboard import as_csv, ordered, show
+from tuner.report.leaderboard import as_csv, ordered
+from tuner.report.page.trials import planned as plan
 from tuner.report.seeds import curves
 from tuner.report.status import Standing
 from tuner.search.outcome import Outcome
@@ -28,10 +29,7 @@ def record(tmp_path: Path) -> StudyRecord:
 
 def printed(what: Any) -> str:
     console = Console(file=io.StringIO(), width=100)
-    if isinstance(what, StudyRecord):
-        show(what, console)
-    else:
-        console.print(what)
+    console.print(what)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -39,10 +37,9 @@ def printed(what: Any) -> str:
 def test_no_trial_is_ranked_and_tuning_is_marked(record: StudyRecord) -> None:
     assert record.ranked() == [] and record.best is None
     assert [trial.number for trial in ordered(record)] == list(range(18))
-    text = printed(record)
-    assert "as planned, not ranked" in text and "005~" in text and "006 " in text
-    assert "~ chooses a learning rate, and is not compared" in text
-    assert "best configuration" not in text and "a design has no best trial" in text
+    grid = plan(record)
+    assert "not ranked" in grid.caption and not grid.strong
+    assert [row[1] for row in grid.rows] == ["chooses a learning rate"] * 6 + ["is compared"] * 12
     rows = list(csv.DictReader(io.StringIO(as_csv(record))))
     assert {row["rank"] for row in rows} == {""}
     assert [row["origin"] for row in rows] == ["tuning"] * 6 + ["design"] * 12

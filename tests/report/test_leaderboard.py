@@ -10,8 +10,12 @@ import pytest
 from rich.console import Console
 
 from tests.records import facts, settings, with_facts
+from tuner.blocks import Words
+from tuner.blocks.console import show
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
-from tuner.report.leaderboard import as_csv, best_in_words, show
+from tuner.report.leaderboard import as_csv
+from tuner.report.page.search import answer
+from tuner.report.page.trials import leaderboard
 from tuner.study.scores import Scores
 from tuner.study.trial import TrialConfig
 
@@ -75,28 +79,35 @@ def study() -> StudyRecord:
 def test_best_is_complete_and_labelled_unconfirmed(study: StudyRecord) -> None:
     """Never a score at a lower budget, never a failed trial."""
     assert study.best is not None and study.best.number == 2
-    words = "\n".join(best_in_words(study))
-    assert "trial 002" in words and "unconfirmed" in words
-    assert "mean dev accuracy on en: 80.00 %" in words and "optim.lr: 0.003" in words
+    words = said(study)
+    assert "trial 002" in words and "Unconfirmed" in words
+    assert "mean dev accuracy on en, 80.00 %" in words and "optim.lr 0.003" in words
 
 
-def test_a_score_at_the_majority_class_is_called_what_it_is(study: StudyRecord) -> None:
-    warning = "nothing was learnt"
-    assert warning not in "\n".join(best_in_words(study))
-    poor = with_facts(study, majority_accuracy=0.8)
-    assert warning in "\n".join(best_in_words(poor))
+@pytest.mark.parametrize(("majority", "nothing"), [(0.799, False), (0.8, True), (0.9, True)])
+def test_a_score_at_the_majority_class_is_called_what_it_is(
+    study: StudyRecord, majority: float, nothing: bool
+) -> None:
+    level = with_facts(study, majority_accuracy=majority)
+    assert ("Nothing was learnt" in said(level)) is nothing
+    best = level.best
+    assert best is not None and level.collapsed(best) is nothing and level.learnt is not nothing
+    assert not level.collapsed(best.model_copy(update={"evaluations": ()})), "no score is no level"
+
+
+def said(study: StudyRecord) -> str:
+    return " ".join(block.text for block in answer(study) if isinstance(block, Words))
 
 
 def test_table_shows_what_varies_and_no_oracle(study: StudyRecord) -> None:
     """Complete trials first; target dev is not in a default view; it fits 80 columns."""
     console = Console(width=80, record=True, file=io.StringIO())
-    show(study, console, limit=4)
+    show([leaderboard(study)], console)
     text = console.export_text()
     rows = [line.split()[0] for line in text.splitlines() if line[:3].isdigit()]
-    assert rows == ["002", "000", "004", "001"] and "… and 1 more trials" in text
+    assert rows == ["002", "000", "004", "001", "003"] and len(text.splitlines()[1]) <= 80
     assert "zero-shot for ja" in text and "99" not in text
-    header = text.partition("trial score")[0]
-    assert "optim." in header and "mix." not in header  # 0.5 everywhere: it does not vary
+    assert "optim.lr" in text and "mix." not in text  # 0.5 everywhere: it does not vary
 
 
 def test_csv_holds_everything(study: StudyRecord) -> None:

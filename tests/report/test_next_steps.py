@@ -9,8 +9,8 @@ import pytest
 from tests.records import with_facts, with_settings
 from tests.report.page.studies import RUNGS, search
 from tuner.journal.records import StudyRecord
-from tuner.report.leaderboard import best_in_words
 from tuner.report.next_steps import next_steps
+from tuner.report.page.search import answer, next_step
 from tuner.tracking.notes import study_note
 
 
@@ -26,7 +26,7 @@ def at_the_majority_level(study: StudyRecord) -> StudyRecord:
 
 
 def test_a_search_is_confirmed(searched: StudyRecord, tmp_path: Path) -> None:
-    assert searched.learnt and "confirm planted" in next_steps(searched, tmp_path / "planted")
+    assert searched.learnt and "confirm planted" in steps(searched, tmp_path / "planted")
     assert "nothing was learnt" not in study_note(searched).lower()
 
 
@@ -35,15 +35,22 @@ def test_where_nothing_was_learnt_something_else_is_tried(
 ) -> None:
     study = at_the_majority_level(searched)
     rates = sorted(trial.config.optim.lr for trial in study.trials)
-    steps, note = next_steps(study, tmp_path / "planted"), study_note(study)
-    assert any("nothing was learnt" in line for line in best_in_words(study))
-    assert "Nothing was learnt" in note and "confirm planted" not in steps + note
-    for text in (steps, note):
+    told, note = steps(study, tmp_path / "planted"), study_note(study)
+    assert "Nothing was learnt" in repr(answer(study))
+    assert "Nothing was learnt" in note and "confirm planted" not in told + note
+    for text in (told, note):
         assert f"longer training than {RUNGS[-1]:,} pairs (budget.pairs_per_trial)" in text
         assert f"learning rates beyond {rates[0]:.3g} to {rates[-1]:.3g} (optim.lr)" in text
-    assert "report planted" in steps  # as after any search
+    assert "report planted" in told  # as after any search
 
 
 def test_a_search_without_a_control_is_not_confirmed(searched: StudyRecord, tmp_path: Path) -> None:
     study = with_settings(searched, baseline=None)
-    assert "confirm" not in next_steps(study, tmp_path / "planted")
+    told = steps(study, tmp_path / "planted")
+    assert "It cannot be confirmed: planted has no control" in told
+    assert "confirm planted" not in told
+
+
+def steps(study: StudyRecord, folder: Path) -> str:
+    """What the terminal suggests at the end of a search."""
+    return repr([*next_step(study, folder), *next_steps(study, folder)])

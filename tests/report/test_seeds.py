@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 from tests.records import facts, settings, with_settings
+from tuner.blocks.console import show
 from tuner.errors import UserError
 from tuner.journal.records import OBJECTIVE, Evaluation, StudyRecord, TrialRecord, TrialState
-from tuner.report.against import show_against
+from tuner.report.against import against
 from tuner.report.seeds import compared, curves, selected
 from tuner.study.scores import Scores
 from tuner.study.trial import TrialConfig
@@ -144,18 +145,17 @@ def test_a_study_without_complete_trials_is_refused() -> None:
 
 def test_the_table_and_the_figure(layers: StudyRecord, tmp_path: Path) -> None:
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    blocks, path = against(layers, "fusion.layer", [OBJECTIVE, FAR], tmp_path / "figures")
     with console.file:
-        show_against(layers, "fusion.layer", [OBJECTIVE, FAR], tmp_path / "figures", console)
+        show(blocks, console)
     printed = console.export_text()
     rows = [line.split() for line in printed.splitlines()]
     assert ["sum", "2", "2", "75.00", "±", "7.07", "37.50", "±", "3.54"] in rows
     assert ["last", "–", "2", "91.00", "±", "1.41", "45.50", "±", "0.71"] in rows
     assert "ASHA stopped other trials" in printed and "zero-shot for ja" in printed
-    (path,) = (tmp_path / "figures").iterdir()
+    assert list((tmp_path / "figures").iterdir()) == [path]
     assert path.name == "fusion.layer--select-objective--oracle-accuracy-ja.svg"
     drawn = path.read_bytes()
     ElementTree.fromstring(drawn)
-    show_against(
-        layers, "fusion.layer", [OBJECTIVE, FAR], tmp_path / "figures", Console(quiet=True)
-    )
+    against(layers, "fusion.layer", [OBJECTIVE, FAR], tmp_path / "figures")
     assert path.read_bytes() == drawn, "the same record gives the same file"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import StringIO
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from rich.console import Console
 
 from tests.records import SETTINGS, facts
+from tuner.blocks import Chart, Words
 from tuner.journal.events import (
     AttemptFailed,
     DriverEnded,
@@ -26,8 +25,9 @@ from tuner.journal.events import (
 )
 from tuner.journal.history import History
 from tuner.journal.records import Failure, FailureKind, StudyRecord, TrialState
-from tuner.report.text.timeline import show_timeline
+from tuner.report.page.timeline import nodes
 from tuner.report.timeline import Timeline, timeline
+from tuner.report.timeline_figure import draw
 from tuner.study.trial import TrialConfig
 
 A, B, HEAD = "a" * 56, "b" * 56, "f" * 56
@@ -210,28 +210,34 @@ def test_old_journals_have_none() -> None:
     assert timeline(record()) is None
 
 
-def test_as_a_text(tmp_path: Path) -> None:
+def test_as_a_text() -> None:
     """Eighty columns: a line a node, a character 1.26 s; what most of it was, is shown."""
-    lines = shown(record(*TWO_NODES), tmp_path)
-    assert all(len(line) <= 80 for line in lines if not line.startswith("figure:"))
+    lines = shown(record(*TWO_NODES))
+    assert all(len(line) <= 78 for line in lines[1:])
     first, second = [line for line in lines if line[:8] in (A[:8], B[:8])]
     assert first[10:].split() == ["░░░░" + "█" * 23 + "▅▅" + "█" * 31]
     assert second[10:].split() == ["░░░░░" + "█" * 31 + "▄··"]
-    assert "3.5% of GPU time idle" in lines[1]
-    assert shown(record(), tmp_path) == []
+    assert "3.5% of GPU time idle" in lines[0]
+    assert shown(record()) == []
 
 
 def test_as_a_figure(tmp_path: Path) -> None:
     """It is an image, of the same bytes for the same record."""
+    study = record(*TWO_NODES)
+    found = timeline(study)
+    assert found is not None
     for place in ("1", "2"):
-        shown(record(*TWO_NODES), tmp_path / place)
+        draw(study, found, tmp_path / place / "timeline.svg")
     drawn = (tmp_path / "1" / "timeline.svg").read_bytes()
     assert drawn == (tmp_path / "2" / "timeline.svg").read_bytes()
     assert ElementTree.fromstring(drawn).tag.endswith("svg")
 
 
-def shown(study: StudyRecord, folder: Path) -> list[str]:
-    """Return the printed timeline, in lines."""
-    said = StringIO()
-    show_timeline(study, folder / "timeline.svg", Console(width=80, file=said))
-    return said.getvalue().splitlines()
+def shown(study: StudyRecord) -> list[str]:
+    """The sentence about it, and the lines of its chart."""
+    section = nodes(study)
+    if section is None:
+        return []
+    words, chart = section.blocks
+    assert isinstance(words, Words) and isinstance(chart, Chart) and chart.alt == words.text
+    return [words.text, *chart.lines]

@@ -16,6 +16,8 @@ from tests.confirm.examples import confirmed
 from tests.robustness.commands import examples, in_time
 from tests.robustness.conftest import copied
 from tests.robustness.damage import forge
+from tuner.blocks.html import html
+from tuner.blocks.markdown import markdown
 from tuner.confirm.result import Confirmed
 from tuner.errors import UserError
 from tuner.journal.events import (
@@ -35,7 +37,7 @@ from tuner.journal.ledger import Ledger
 from tuner.journal.records import StudyRecord
 from tuner.report.compare import compare
 from tuner.report.leaderboard import as_csv
-from tuner.report.page.render import html, markdown
+from tuner.report.page.beside import Family
 from tuner.report.page.write import page_of
 from tuner.report.sides import side_of
 from tuner.report.status import look_at, show
@@ -111,7 +113,8 @@ def read(folder: Path) -> int:
             show(standing, Console(file=StringIO(), width=100))
             done += 1
         with suppress(UserError):
-            page = page_of(look_at(folder))
+            standing = look_at(folder)
+            page = page_of(standing, Family.of(standing.study, folder))
             done += bool(html(page) and markdown(page))
         with suppress(UserError):
             done += bool(Confirmed.of(read_history(folder).record()))

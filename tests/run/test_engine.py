@@ -36,7 +36,7 @@ def test_a_study_to_its_end_and_what_it_leaves(tuner: Command, place: Path) -> N
     assert study.state == "completed" and len(study.trials) == 4
     assert study.trials[0].origin == "baseline" and study.trials[0].state == "completed"
     assert "pruned" in {trial.state for trial in study.trials}
-    assert "best configuration found (unconfirmed)" in printed and "report smoke" in printed
+    assert "Unconfirmed: of " in printed and "report smoke" in printed
     assert study.facts.claim in " ".join(printed.split())
     assert "Traceback" not in printed and "WARNING" not in printed and "\x1b" not in printed
     folder = place / "studies" / "smoke"

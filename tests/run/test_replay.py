@@ -14,13 +14,14 @@ import pytest
 import torch
 from rich.console import Console
 
+from tuner.blocks.console import show
 from tuner.cli import main
 from tuner.errors import UserError
 from tuner.journal.events import Evaluated, StudyCreated, TrialCreated, TrialPlaced, TrialStarted
 from tuner.journal.facts import Environment, StudyFacts
 from tuner.journal.journal import Journal, read_history
 from tuner.journal.records import OBJECTIVE, Evaluation, StudyRecord
-from tuner.report.text.replay import sentences, show
+from tuner.report.replay import sentences, verdict
 from tuner.run.prepare import Prepared, prepare
 from tuner.run.replay import Replay, replay
 from tuner.search.driver import Driver
@@ -123,7 +124,7 @@ def test_a_pruned_trial_is_trained_on_its_whole_schedule_as_far_as_it_came(
     found = replay(study.folder, 1, QUIET)
     assert found.agrees and (found.pairs, found.budget) == (320, 640)
     assert found.answers == {}, "they are kept at the full budget alone"
-    assert "trained to 320 of 640 pairs, as the trial was." in sentences(found)
+    assert "It trained to 320 of 640 pairs, as the trial did." in sentences(found)
 
 
 def test_scores_that_do_not_agree_are_told_with_what_differs(
@@ -170,10 +171,10 @@ def test_the_verdict_names_the_largest_differences(done: tuple[StudyConfig, Prep
     assert "select/accuracy/en differs most: by 2 percentage points at 320 pairs." in told
     assert "train/loss differs most: by 0.5 at 320 pairs." in told
     assert "3 answers on dev differ at the full budget." in told
-    assert "known to differ: torch 1, now 2." in told
+    assert "Known to differ: torch 1, now 2." in told
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     with console.file:
-        show(other, console)
+        show(verdict(other), console)
     printed = console.export_text()
     assert f"3 of {len(numbers)}" in printed and other.claim in printed
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 
-from rich.console import Console
-
+from tests.report.page.examples import printed
 from tests.scaling.answers import SMALL, planted
 from tests.scaling.effects import effect, whole
 from tests.scaling.studies import best_at, planned, recorded
-from tuner.report.text.scaling import show
+from tuner.blocks import Words
+from tuner.report.page.scaling import answer, sections
 from tuner.scaling.model import Effect
 from tuner.scaling.result import Scaled, cell_of
 from tuner.scaling.sentences import sentences
@@ -141,11 +140,10 @@ def test_where_no_batch_size_is_left_out_none_is_named(result: Scaled) -> None:
 def test_without_a_fit_nothing_is_answered(result: Scaled) -> None:
     without = replace(result, fits={}, unfitted="it is so")
     assert whole(without) == "No effect was estimated: it is so."
-    console = Console(file=StringIO(), width=1000)
-    show(without, console)
-    assert isinstance(console.file, StringIO)
-    assert console.file.getvalue().startswith("No effect was estimated: it is so.\n")
-    assert console.file.getvalue().count("No effect was estimated") == 1
+    assert not any(section.brief for section in sections(without))
+    first, *others = answer(without)
+    assert first == Words("No effect was estimated: it is so.", "answer")
+    assert "No effect was estimated" not in repr(others)
 
 
 def test_means_of_fewer_configurations_stand_beside_no_effect(tmp_path: Path) -> None:
@@ -182,10 +180,7 @@ def test_means_of_fewer_configurations_stand_beside_no_effect(tmp_path: Path) ->
     alike = "the combinations of the other settings that have every level"
     assert f"means by level are over {alike}." in told
     assert f"at equal pairs and up to B = 64, over {alike}, " in told
-    console = Console(file=StringIO(), width=300)
-    show(holed, console)
-    assert isinstance(console.file, StringIO)
-    assert f"by B and β, over {alike}" in console.file.getvalue()
+    assert f"by B and β, over {alike}" in printed(sections(holed), width=300)
 
 
 def test_effects_are_told_against_what_they_were_compared_with(tmp_path: Path) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
+from tests.report.page.examples import printed
 from tests.scaling.answers import SMALL, planted, said
 from tests.scaling.effects import about, effect, whole
 from tests.scaling.studies import planned, recorded
-from tuner.report.text.scaling import show
+from tuner.blocks import Section
+from tuner.report.page.scaling import answer, sections
 from tuner.scaling.findings import interval, main_findings, other_findings
 from tuner.scaling.model import Effect, Fit
 from tuner.scaling.result import Scaled
@@ -269,13 +269,14 @@ def test_numbers_are_written_alike_everywhere() -> None:
 
 
 def test_the_terminal_shows_effects_means_and_conclusion(result: Scaled) -> None:
-    console = Console(file=StringIO(), width=100)
-    show(result, console)
-    assert isinstance(console.file, StringIO)
-    text = console.file.getvalue()
+    conclusion = Section("Answer", tuple(answer(result)), brief=True)
+    text = printed([*sections(result), conclusion], width=100)
     fit: Fit = result.fits["targets"]
     for each in fit.effects:
         assert points(each.estimate.value) in text
-    assert "mean dev accuracy of sources (en, de), in %, by B and β" in text
+    means = (
+        "Mean dev accuracy of the sources (en, de), in % ± half of the 95 % interval, by B and β"
+    )
+    assert means in " ".join(text.split())
     assert "Claim: zero-shot for es, ja" in " ".join(text.split())
     assert other_findings(result, "rest") in " ".join(text.split())

@@ -1,4 +1,4 @@
-"""The command `confirm`, and the output of confirmations."""
+"""The command `confirm`, and what is shown of a study that has ended."""
 
 from __future__ import annotations
 
@@ -69,21 +69,27 @@ def confirm(
     last = records[-1]
     for record in records:
         if record.recommendation is not None and record.state == "completed":
-            show_confirmed(record, console)
+            show_result(record, folder.parent / record.name, console)
     if as_json:
         print(json.dumps([as_plain(record) for record in records]))
     end_as(last, folder.parent / last.name, goes_on)
-    names = "\n".join(f"  {command('report', folder.parent / record.name)}" for record in records)
-    console.print(f"\nnext:\n{names}\n    all its trials", highlight=False, soft_wrap=True)
+    from tuner.blocks import Commands
+    from tuner.blocks.console import show
+
+    reports = (command("report", folder.parent / record.name) for record in records)
+    console.print()
+    show([Commands("all trials, a page and a CSV:", tuple(reports))], console)
 
 
-def show_confirmed(record: Any, console: Any) -> None:
-    """Print the arms of a confirmation, and its conclusion."""
-    from tuner.confirm.result import Confirmed
-    from tuner.report.text.confirmation import show
+def show_result(record: Any, folder: Place, console: Any) -> None:
+    """Print the brief sections of the page of a study that has ended."""
+    from tuner.blocks.console import show_page
+    from tuner.report.page.beside import Family
+    from tuner.report.page.write import page_of
+    from tuner.report.status import Standing
 
     console.print()
-    show(Confirmed.of(record), console)
+    show_page(page_of(Standing.ended(record, folder), Family()), console)
 
 
 def as_plain(record: Any) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import Annotated, NoReturn
 import typer
 
 from tuner.cli.completion import studies
-from tuner.cli.confirming import show_confirmed
 from tuner.cli.shared import Insecure, Json, Storage, Study, There, console_of, folder_of
 from tuner.errors import UserError
 from tuner.invocation import program
@@ -31,23 +30,20 @@ def report(
     insecure: Insecure = False,
     as_json: Json = False,
 ) -> None:
-    """Print leaderboard and timeline of a study from its journal; write its page and a CSV.
-
-    A scaling study gets the effects of its factors with intervals, and its conclusion.
-    """
+    """Print a study's results and timeline from its journal; write its page and a CSV."""
     if address is not None:
         options = ["--against", against] if against is not None else []
         options += [f"--metric={metric}" for metric in metrics] + ["--json"] * as_json
         _look_there(address, ["report", study, *options], storage, insecure)
+    from tuner.blocks.console import show, show_page
     from tuner.journal.journal import read_history
-    from tuner.report.against import show_against
-    from tuner.report.leaderboard import as_csv, show
-    from tuner.report.page.write import attach_page, write_page
+    from tuner.report.against import against as metrics_against
+    from tuner.report.leaderboard import as_csv
+    from tuner.report.page.beside import Family
+    from tuner.report.page.write import attach_page, page_of, write_page
     from tuner.report.status import look_at
-    from tuner.report.text.scaling import show as show_scaled
-    from tuner.report.text.timeline import show_timeline
     from tuner.report.timeline import timeline
-    from tuner.scaling.result import Scaled, is_scaling
+    from tuner.report.timeline_figure import draw
     from tuner.storage.access import write
 
     folder = folder_of(study, storage)
@@ -59,24 +55,24 @@ def report(
         return
     console = console_of(False)
     if against is not None:
-        show_against(record, against, metrics, folder / "figures", console)
+        blocks, figure = metrics_against(record, against, metrics, folder / "figures")
+        show(blocks, console)
+        console.print(f"\nfigure: {figure}", highlight=False, soft_wrap=True)
         return
-    if is_scaling(record):
-        show_scaled(Scaled.of(record), console)
-    elif record.recommendation is not None:
-        show_confirmed(record, console)
-    else:
-        show(record, console)
-    path = folder / "leaderboard.csv"
-    write(path, as_csv(record).encode())
-    console.print(f"\nall settings and metrics: {path}", highlight=False, soft_wrap=True)
-    show_timeline(record, folder / "figures" / "timeline.svg", console)
     standing = look_at(folder)
-    texts = write_page(standing)
+    page = page_of(standing, Family.of(standing.study, folder))
+    show_page(page, console, whole=True)
+    write(folder / "leaderboard.csv", as_csv(standing.study).encode())
+    written = [("all settings and metrics", "leaderboard.csv")]
+    if found := timeline(standing.study):
+        draw(standing.study, found, folder / "figures" / "timeline.svg")
+        written.append(("figure of the timeline", "figures/timeline.svg"))
+    texts = write_page(page, folder)
+    written += zip(("page", "the same in Markdown"), texts, strict=True)
+    console.print()
+    for what, name in written:
+        console.print(f"{what}: {folder / name}", highlight=False, soft_wrap=True)
     console.print(attach_page(standing, texts), highlight=False, soft_wrap=True)
-    page, *others = (folder / name for name in texts)
-    beside = f" ({', '.join(map(str, others))} is its Markdown twin)"
-    console.print(f"page: {page}{beside}", highlight=False, soft_wrap=True)
 
 
 def compare(
@@ -99,15 +95,16 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Set two studies or trials side by side on dev: settings, scores, paired intervals."""
+    from tuner.blocks.console import show
     from tuner.report.compare import compare as compared
+    from tuner.report.comparison import comparison
     from tuner.report.sides import side_of
-    from tuner.report.text.compare import show
 
     found = compared(side_of(a, storage), side_of(b, storage), oracle)
     if as_json:
         print(json.dumps(found.as_json()))
     else:
-        show(found, console_of(False))
+        show(comparison(found), console_of(False))
 
 
 def export(

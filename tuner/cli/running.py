@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tuner.cli.confirming import end_as, show_confirmed
+from tuner.cli.confirming import end_as, show_result
 from tuner.cli.shared import (
     Changes,
     Insecure,
@@ -107,16 +107,16 @@ def plan(
     study, console = load_study(space, overrides), console_of(as_json)
     with ending_at_once(lambda: NOTHING_KEPT):
         with loading(console):
+            from tuner.blocks import Commands
+            from tuner.blocks.console import show
             from tuner.plan.command import plan_study
-            from tuner.plan.show import show
+            from tuner.plan.content import content
         planned = plan_study(study, calibrate, ConsoleProgress(console), table)
     if as_json:
         print(json.dumps(planned.model_dump(mode="json")))  # ASCII, like all JSON output
     else:
-        show(planned, study, console)
-        console.print(
-            f"\nstart it: {search_command(space, overrides)}", highlight=False, soft_wrap=True
-        )
+        start = Commands("Start it:", (search_command(space, overrides),))
+        show([*content(planned, study), start], console)
 
 
 def resume(
@@ -193,36 +193,29 @@ def replay(
     folder, console = folder_of(study, storage), console_of(as_json)
     with ending_at_once(lambda: NOTHING_KEPT):
         with loading(console):
-            from tuner.report.text.replay import show
+            from tuner.blocks.console import show
+            from tuner.report.replay import verdict
             from tuner.run.replay import replay as replay_trial
             from tuner.terminal.progress import ConsoleProgress
         found = replay_trial(folder, trial, ConsoleProgress(console))
     if as_json:
         print(json.dumps(found.as_json()))
     else:
-        show(found, console)
+        show(verdict(found), console)
     if not found.agrees:
         raise typer.Exit(1)
 
 
 def _finish(record: Any, folder: Place, as_json: bool) -> None:
     """Print the result of a study and the next commands, or raise by the study's state."""
-    from tuner.report.leaderboard import show
+    from tuner.blocks.console import show
     from tuner.report.next_steps import next_steps
-    from tuner.report.text.scaling import show as show_scaled
-    from tuner.scaling.result import Scaled, is_scaling
 
     console = console_of(as_json)
-    if record.recommendation is not None and record.state == "completed":
-        show_confirmed(record, console)
-    elif record.trials:
-        console.print()
-        if is_scaling(record):
-            show_scaled(Scaled.of(record), console)
-        else:
-            show(record, console, limit=10)
+    if record.trials:
+        show_result(record, folder, console)
     if as_json:
         print(json.dumps(record.model_dump(mode="json")))
     end_as(record, folder, command("resume", folder))
-    steps = next_steps(record, folder)
-    console.print(f"\n{steps}", highlight=False, soft_wrap=True)
+    console.print()
+    show(next_steps(record, folder), console)

@@ -72,11 +72,7 @@ class Reading:
             search_score=arm.search_score,
             objectives=objectives,
             failed=tuple(seed for seed in self.design.seeds if seed not in trials),
-            collapsed=tuple(
-                seed
-                for seed, score in objectives.items()
-                if score < self.study.facts.majority_accuracy + 1e-9
-            ),
+            collapsed=tuple(seed for seed, trial in trials.items() if self.study.collapsed(trial)),
             tested=tested,
             dev=estimate(self.dev(name, lowest)) if trials else None,
             dev_set="mean" if lowest is None else lowest.name,

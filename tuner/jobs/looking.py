@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from tuner.blocks import Commands, Grid
+from tuner.blocks.console import show
 from tuner.invocation import program
 from tuner.jobs.connection import connect
 from tuner.jobs.environment import environment
@@ -73,13 +73,10 @@ def list_studies(address: str, as_json: bool, console: Console, insecure: bool =
     if not found:
         say(console, f"no study has been submitted to {address}")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("study", "state", "submitted", "storage"):
-        table.add_column(heading, overflow="fold")
-    for study in found:
-        table.add_row(*map(Text, (study.name, study.state, _when(study), study.storage)))
-    console.print(table)
-    say(console, f"\nprogress of a study: {program()} status STUDY {head.options}")
+    columns = ("study", "state", "submitted", "storage")
+    rows = tuple((study.name, study.state, _when(study), study.storage) for study in found)
+    progress = Commands("Progress of a study:", (f"{program()} status STUDY {head.options}",))
+    show([Grid("", "", columns, rows, left=4), progress], console)
 
 
 def _when(study: StudyJob) -> str:

@@ -33,6 +33,8 @@ Moment = Annotated[float, Field(ge=0, lt=1e11)]
 Seconds = Annotated[float, Field(ge=0, lt=1e11)]
 
 OBJECTIVE = "select/objective"
+ROUNDING = 1e-9
+"""The largest difference between equal accuracies that are computed in different ways."""
 DIAGNOSTIC = "diagnostic/"
 """Prefix of metrics that are measured apart from training and scores."""
 
@@ -269,10 +271,16 @@ class StudyRecord(Record):
         """The first of `ranked`; unconfirmed, and biased upwards by its selection."""
         return next(iter(self.ranked()), None)
 
+    def collapsed(self, trial: TrialRecord) -> bool:
+        """Return whether a trial's last score is no better than always giving the commonest label.
+
+        Such a trial has learnt nothing. A score that is above that level by rounding alone has
+        collapsed, too; a trial without a score has not.
+        """
+        majority = self.facts.majority_accuracy
+        return trial.last is not None and trial.last.objective < majority + ROUNDING
+
     @property
     def learnt(self) -> bool:
-        """True if the best trial does better than always giving the most frequent label."""
-        best = self.best
-        if best is None or best.last is None:
-            return False
-        return best.last.objective >= self.facts.majority_accuracy + 1e-9
+        """True if there is a best trial that has not collapsed."""
+        return self.best is not None and not self.collapsed(self.best)

@@ -1,4 +1,4 @@
-"""The leaderboard of a study, as a table and as CSV, and its best trial in words.
+"""The leaderboard of a study: its order, the settings that it shows, and its form as CSV.
 
 Scores at different budgets are never ranked against each other. Metrics that may not choose
 (`oracle/…`) appear in the CSV only.
@@ -11,19 +11,11 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from tuner.journal.records import Origin, StudyRecord, TrialRecord, TrialState
+from tuner.journal.records import StudyRecord, TrialRecord, TrialState
 from tuner.shown import printable
-from tuner.tracking.notes import NOTHING_LEARNT
 
-WIDE = 140
-"""Least width in columns of a console that shows the names of settings on one line."""
 FORMULA = ("=", "+", "-", "@", "\t")
 """Characters that begin a formula in a spreadsheet."""
-MARKS: Mapping[Origin, str] = {"baseline": "*", "tuning": "~", "sampler": "", "design": ""}
-"""The mark after a trial's number, by the trial's origin."""
 _ORDER: Mapping[TrialState, int] = {
     "running": 0,
     "pending": 1,
@@ -57,66 +49,6 @@ def varied(study: StudyRecord) -> list[str]:
     """Return dotted names of the settings in which trials differ, in the order of the space."""
     names = study.settings.space.root
     return [name for name in names if len({shown(_value(t, name)) for t in study.trials}) > 1]
-
-
-def show(study: StudyRecord, console: Console, limit: int | None = None) -> None:
-    """Print at most `limit` rows of the leaderboard, and the best configuration found."""
-    how = "as planned, not ranked" if study.designed else "unconfirmed"
-    title = f"{study.name}, {how}: {study.facts.objective}, in %"
-    console.print(title, highlight=False)
-    console.print(_table(study, limit, wide=console.width >= WIDE))
-    notes = []
-    if limit is not None and len(study.trials) > limit:
-        notes.append(f"… and {len(study.trials) - limit} more trials")
-    if any(trial.origin == "baseline" for trial in study.trials):
-        notes.append("* the baseline")
-    if any(trial.origin == "tuning" for trial in study.trials):
-        notes.append("~ chooses a learning rate, and is not compared")
-    notes.append(f"always giving the most frequent label: {percent(study.facts.majority_accuracy)}")
-    notes.append(study.facts.claim)
-    console.print("\n".join([*notes, "", *best_in_words(study)]), highlight=False)
-
-
-def _table(study: StudyRecord, limit: int | None, wide: bool) -> Table:
-    names = varied(study)
-    grid = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    grid.add_column("trial", no_wrap=True)
-    grid.add_column("score", justify="right", no_wrap=True)
-    grid.add_column("pairs", justify="right", no_wrap=True)
-    grid.add_column("state", no_wrap=True)
-    for name in names:  # a narrow console gets one word a line
-        header = name if wide else name.replace(".", ".\n").replace("_", "_\n")
-        grid.add_column(header, justify="right", no_wrap=True)
-    for trial in ordered(study)[:limit]:
-        last = trial.last
-        grid.add_row(
-            f"{trial.number:03d}" + MARKS[trial.origin],
-            percent(last.objective) if last else "–",
-            f"{last.rung:,}" if last else "–",
-            trial.state,
-            *(shown(_value(trial, name)) for name in names),
-        )
-    return grid
-
-
-def best_in_words(study: StudyRecord) -> list[str]:
-    """Describe the best configuration found, labelled as unconfirmed."""
-    if study.designed:
-        return ["a design has no best trial: it compares configurations over seeds"]
-    best = study.best
-    if best is None or best.last is None:
-        return ["no trial has reached the full budget"]
-    score = best.last.objective
-    lines = [
-        f"best configuration found (unconfirmed): trial {best.number:03d}",
-        f"  {study.facts.objective}: {percent(score)} %",
-        "  the best of many noisy scores is biased upwards: not yet a result",
-    ]
-    if not study.learnt:
-        lines.append(f"  {NOTHING_LEARNT}")
-    told = best.params if best.origin == "sampler" else {n: _value(best, n) for n in varied(study)}
-    lines += [f"  {n}: {shown(value)}" for n, value in told.items() if value is not None]
-    return lines
 
 
 def as_csv(study: StudyRecord) -> str:

@@ -1,32 +1,23 @@
-"""The commands that the terminal suggests after a study has ended."""
+"""The commands that the terminal suggests after a study has ended, besides its confirmation."""
 
 from __future__ import annotations
 
 import os
 
+from tuner.blocks import Commands
 from tuner.invocation import READER, command, program, storage_option
 from tuner.journal.records import StudyRecord
 from tuner.report.seeds import compared
 from tuner.storage.folders import Place
-from tuner.tracking.notes import instead_of_confirming
 
 
-def next_steps(study: StudyRecord, folder: Place) -> str:
-    """List commands with their purpose; never suggest confirming a search that learnt nothing."""
-    lines = ["next:"]
-    sampled = any(trial.origin == "sampler" for trial in study.complete)
-    if study.best is not None and not study.learnt:
-        lines.append(f"  {instead_of_confirming(study)}")
-    elif sampled and study.settings.baseline is not None:
-        lines += [
-            f"  {command('confirm', folder)}",
-            "    train the best again with fresh seeds, then test",
-        ]
+def next_steps(study: StudyRecord, folder: Place) -> list[Commands]:
+    """Return commands with their purpose; the page says whether and how a search is confirmed."""
     report = command("report", folder)
+    steps = [Commands("every trial, a page and a CSV:", (report,))]
     if setting := compared(study):
-        lines += [f"  {report} --against {setting}", "    mean and deviation over seeds"]
-    lines += [f"  {report}", "    every trial, and a CSV"]
+        steps.append(Commands("mean and deviation over seeds:", (f"{report} --against {setting}",)))
     if READER not in os.environ:
         interface = f"{program()} ui{storage_option(folder.parent)}"
-        lines += [f"  {interface}", "    compare the trials in MLflow"]
-    return "\n".join(lines)
+        steps.append(Commands("the trials in MLflow:", (interface,)))
+    return steps

@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
+from tuner.blocks import Grid
+from tuner.blocks.console import show as show_blocks
 from tuner.errors import UserError
 from tuner.invocation import READER, command, program
 from tuner.journal.history import History
@@ -23,9 +24,9 @@ from tuner.journal.records import StudyRecord
 from tuner.storage.folders import Place
 from tuner.study.file import reopened_study
 from tuner.study.samplers import SAMPLERS
-from tuner.terminal.progress import WIDE, clock, say
+from tuner.terminal.progress import clock, say
 from tuner.terminal.streams import unread
-from tuner.terminal.summary import COLOURS, Summary
+from tuner.terminal.summary import Summary
 
 State = Literal["running", "interrupted", "driver died", "failed", "completed"]
 """The true state of a study; the journal alone still says `running` after a driver was killed."""
@@ -54,6 +55,11 @@ class Standing:
     state: State
     trials: int
     study: StudyRecord
+
+    @classmethod
+    def ended(cls, study: StudyRecord, folder: Place) -> Standing:
+        """Return the standing of a study whose driver has just ended."""
+        return cls(folder, study.state, _trials(study, folder), study)
 
     @property
     def summary(self) -> Summary:
@@ -228,8 +234,7 @@ def show_all(storage: Place, console: Console) -> None:
         say(console, f"there is no study in {storage}")
         _say_whole(console, f"begin one: {program()} search search_spaces/nano.yaml")
         return
-    console.print(_table(studies, with_dates=console.width >= WIDE))
-    say(console, "best: dev objective at full budget, unconfirmed", style="dim")
+    show_blocks([_table(studies)], console)
     console.print()
     for study in studies:
         if isinstance(study, Unreadable):
@@ -244,27 +249,30 @@ def _say_whole(console: Console, line: str) -> None:
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _table(studies: list[Standing | Unreadable], with_dates: bool) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("study", overflow="fold")
-    table.add_column("state", no_wrap=True)
-    for heading in ("trials", "best", *(["created"] * with_dates), "took"):
-        table.add_column(heading, no_wrap=True, justify="right")
+def _table(studies: list[Standing | Unreadable]) -> Grid:
+    rows = []
     for study in studies:
         if isinstance(study, Unreadable):
-            table.add_row(study.folder.name, Text("damaged", COLOURS["failed"]))
+            rows.append((study.folder.name, "damaged", *[""] * 4))
             continue
         best = study.study.best
-        created = time.strftime("%Y-%m-%d %H:%M", time.localtime(study.study.created))
-        table.add_row(
-            study.study.name,
-            Text(study.state, COLOURS.get(study.state, "")),
-            f"{study.summary.ended}/{study.trials}",
-            f"{best.last.objective:.2%}" if best and best.last else "–",
-            *([created] * with_dates),
-            clock(study.study.seconds),
+        rows.append(
+            (
+                study.study.name,
+                study.state,
+                f"{study.summary.ended}/{study.trials}",
+                f"{best.last.objective:.2%}" if best and best.last else "–",
+                clock(study.study.seconds),
+                time.strftime("%Y-%m-%d %H:%M", time.localtime(study.study.created)),
+            )
         )
-    return table
+    return Grid(
+        "Best: the dev objective at full budget, unconfirmed.",
+        "",  # each study has its own
+        ("study", "state", "trials", "best", "took", "created"),
+        tuple(rows),
+        left=2,
+    )
 
 
 @lru_cache(maxsize=1)

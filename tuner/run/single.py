@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
 
+from tuner.blocks import Grid
+from tuner.blocks.console import show
 from tuner.journal.records import Evaluation
 from tuner.progress import Advance, Progress
 from tuner.run.prepare import prepare
@@ -49,10 +50,8 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
     for last in watched(events, rungs[-1], progress):
         say(console, _in_words(last, inputs.protocol.objective_name))
     assert last is not None
-    console.print(_scores(last))
-    if last.noise:
-        console.print(_noise(last))
-    say(console, inputs.protocol.claim)
+    console.print()
+    show(scores(last, inputs.protocol.claim), console)
     return {
         "claim": inputs.protocol.claim,
         "objective": inputs.protocol.objective_name,
@@ -96,26 +95,46 @@ def _in_words(evaluation: Evaluation, objective: str) -> str:
     )
 
 
-def _noise(evaluation: Evaluation) -> Table:
-    """Return a table of the estimates by kind of batch; being unbiased, they may be negative."""
-    title = "gradient noise: a diagnostic, not a critical batch size"
-    grid = Table("", title=title, box=None)
-    for column in ("within", "between", "mean gradient²", "pairs"):
-        grid.add_column(column, justify="right")
-    for kind, noise in evaluation.noise.items():
-        between = "" if noise.between is None else f"{noise.between:.3g}"
-        estimates = (f"{noise.within:.3g}", between, f"{noise.mean_gradient_squared:.3g}")
-        grid.add_row(kind, *estimates, f"{noise.pairs:,}")
-    return grid
+def scores(evaluation: Evaluation, claim: str) -> list[Grid]:
+    """Return dev scores by language, and the gradient noise by kind of batch if it was probed.
 
+    Target dev has its own name, `oracle`. The estimates of noise are unbiased, so they may be
+    negative.
 
-def _scores(evaluation: Evaluation) -> Table:
-    """Return a table of dev scores by language; target dev has its own name, `oracle`."""
-    grid = Table(title="dev", box=None)
-    for column in ("", "accuracy %", "F1 %", "pairs"):
-        grid.add_column(column, justify="right" if column else "left")
-    for role, scores in (("select", evaluation.select), ("oracle", evaluation.oracle)):
-        for name, score in scores.items():
-            row = (f"{100 * score.accuracy:.2f}", f"{100 * score.f1:.2f}", f"{score.pairs:,}")
-            grid.add_row(f"{role}/{name}", *row)
-    return grid
+    Args:
+        evaluation: the evaluation of a trial.
+        claim: the claim that its scores support.
+    """
+    rows = tuple(
+        (
+            f"{role}/{name}",
+            f"{100 * score.accuracy:.2f}",
+            f"{100 * score.f1:.2f}",
+            f"{score.pairs:,}",
+        )
+        for role, by_name in (("select", evaluation.select), ("oracle", evaluation.oracle))
+        for name, score in by_name.items()
+    )
+    grids = [
+        Grid(
+            f"Dev scores at {evaluation.rung:,} pairs.",
+            claim,
+            ("dev", "accuracy, %", "F1, %", "pairs"),
+            rows,
+        )
+    ]
+    if evaluation.noise:
+        noisy = tuple(
+            (
+                kind,
+                f"{noise.within:.3g}",
+                "–" if noise.between is None else f"{noise.between:.3g}",
+                f"{noise.mean_gradient_squared:.3g}",
+                f"{noise.pairs:,}",
+            )
+            for kind, noise in evaluation.noise.items()
+        )
+        columns = ("batches", "within", "between", "mean gradient²", "pairs")
+        title = "Gradient noise: a diagnostic, not a critical batch size."
+        grids.append(Grid(title, claim, columns, noisy))
+    return grids

@@ -156,7 +156,7 @@ class Scaled:
                         trial.number,
                         seed,
                         _accuracies(trial, languages),
-                        bool(trial.last and trial.last.objective <= majority + 1e-9),
+                        record.collapsed(trial),
                     )
                     for seed, trial in trials[cell].items()
                 )

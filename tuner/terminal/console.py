@@ -1,4 +1,4 @@
-"""A console that prints untrusted text safely."""
+"""A console that prints untrusted text safely, and the colours of states."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from tuner.shown import is_printable, printable
+
+COLOURS = {
+    "running": "cyan",
+    "completed": "green",
+    "failed": "red",
+    "interrupted": "yellow",
+    "driver died": "red",
+    "damaged": "red",
+}
+"""Colours of states; other states have the colour of text."""
 
 
 class TextConsole(Console):

@@ -19,20 +19,13 @@ from rich.text import Text
 from tuner.journal.ledger import Ledger
 from tuner.journal.records import ENDED, StudyRecord, TrialRecord
 from tuner.study.design import ScalingDesign
+from tuner.terminal.console import COLOURS
 from tuner.terminal.progress import MARGIN, bar, clock
 
 WIDEST = 100
 """Greatest width of a line in columns; longer ones are harder to read."""
 MOST_RUNNING = 8
 """Most running trials that get a line each."""
-COLOURS = {
-    "running": "cyan",
-    "completed": "green",
-    "failed": "red",
-    "interrupted": "yellow",
-    "driver died": "red",
-}
-"""Colours of states; other states have the colour of text."""
 
 
 @dataclass(frozen=True)

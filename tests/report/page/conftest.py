@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 
 from tests.report.page.studies import confirmation, probed, search
+from tuner.blocks import Page
 from tuner.journal.records import StudyRecord
-from tuner.report.page.blocks import Page
+from tuner.report.page.beside import Family
 from tuner.report.page.write import page_of
 from tuner.report.status import Standing
 
 
 def paged(study: StudyRecord, folder: Path) -> Page:
-    return page_of(Standing(folder / study.name, "completed", len(study.trials), study))
+    there = folder / study.name
+    standing = Standing(there, "completed", len(study.trials), study)
+    return page_of(standing, Family.of(study, there))
 
 
 @pytest.fixture(scope="session")

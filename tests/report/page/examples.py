@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tuner.report.page.blocks import Block, Page, Side, Words
+from collections.abc import Iterable
+from io import StringIO
+
+from rich.console import Console
+
+from tuner.blocks import Block, Page, Section, Side, Words
+from tuner.blocks.console import show
 
 
 def blocks_of(page: Page, title: str) -> list[Block]:
@@ -16,3 +22,11 @@ def blocks_of(page: Page, title: str) -> list[Block]:
 
 def words_of(page: Page, title: str) -> str:
     return " ".join(block.text for block in blocks_of(page, title) if isinstance(block, Words))
+
+
+def printed(sections: Iterable[Section], width: int) -> str:
+    """What a console of a width shows of sections: the brief ones."""
+    console = Console(file=StringIO(), width=width)
+    show((block for section in sections if section.brief for block in section.blocks), console)
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from tuner.report.page.blocks import Page
-from tuner.report.page.render import html
+from tuner.blocks import Page
+from tuner.blocks.html import html
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

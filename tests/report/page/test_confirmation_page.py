@@ -12,10 +12,10 @@ from tests.records import with_facts, with_settings
 from tests.report.page.conftest import paged
 from tests.report.page.examples import blocks_of, words_of
 from tests.report.page.studies import confirmation
+from tuner.blocks import Figure, Grid, Page, Points, Words
 from tuner.confirm.result import Confirmed
 from tuner.confirm.sentences import answer, sentences
 from tuner.journal.records import StudyRecord
-from tuner.report.page.blocks import Figure, Grid, Page, Points, Words
 from tuner.report.page.languages import beside_published, language_figure
 from tuner.report.page.published import FIGURES, published
 
@@ -41,11 +41,12 @@ def test_the_leaderboard_is_of_the_seeds(confirmed_page: Page, confirmed: StudyR
     column = board.columns.index("test targets, %")
     for name, row in zip(names, board.rows, strict=True):
         own = [t.last.objective for t in confirmed.trials if t.arm == name and t.last]
-        assert row[1].startswith(f"{100 * fmean(own):.2f} (")
+        assert row[1].startswith(f"{100 * fmean(own):.2f} ± ")
         mean = fmean(raw(confirmed, name, "targets"))
-        assert row[column].startswith(f"{100 * mean:.2f} (")
-    ties = dict(zip(names, (row[board.columns.index("on dev")] for row in board.rows), strict=True))
-    assert ties["trial 007"] == "may be best" and ties["control"] == "not the best"
+        assert row[column].startswith(f"{100 * mean:.2f} ± ")
+    ties = {name: row[-1] for name, row in zip(names, board.rows, strict=True)}
+    assert board.columns[-1] == "may be best on"
+    assert ties["trial 007"] == "dev, test" and ties["control"] == "neither"
 
 
 def test_optimism_is_in_points(confirmed_page: Page, confirmed: StudyRecord) -> None:
@@ -70,7 +71,7 @@ def test_differences_are_told_as_shown_or_not(confirmed_page: Page, confirmed: S
         raw(confirmed, "control", "targets")
     )
     assert rows["trial 007"][1] == f"{100 * mean:+.2f}"
-    assert rows["trial 007"][-1] == "significant" and rows["trial 003"][-1] == "not significant"
+    assert rows["trial 007"][-1] == "*" and rows["trial 003"][-1] == ""
 
 
 def test_the_heat_map_has_every_ordered_pair(confirmed_page: Page, confirmed: StudyRecord) -> None:
@@ -164,7 +165,7 @@ def test_a_reference_stands_beside_them_and_a_confirmation_does_not(
     section = beside_published(result, FIGURES[:1])
     figure = section.blocks[1]
     assert isinstance(figure, Figure) and figure.numbers is not None
-    assert "XTREME, mBERT" in figure.svg and "quoted by another source" in figure.caption
+    assert "XTREME, mBERT" in figure.draw() and "quoted by another source" in figure.caption
     told = [row for row in figure.numbers.rows if row[0] == "XTREME, mBERT"]
     assert [row[1:3] for row in told] == [
         ("en", "94.00"),
@@ -175,5 +176,5 @@ def test_a_reference_stands_beside_them_and_a_confirmation_does_not(
     none = beside_published(result, ()).blocks[0]
     assert isinstance(none, Words) and "None are shown here" in none.text
     assert "XTREME" not in repr(confirmed_page)
-    assert "XTREME, mBERT" not in language_figure(result, ()).svg
+    assert "XTREME, mBERT" not in language_figure(result, ()).draw()
     assert paged(study, place).kind == "external reference"

@@ -7,8 +7,9 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from tuner.blocks.palette import LEVELS, colours, contrast
 from tuner.report.page.drawing.bars import Standing, language_bars, lying_bars
-from tuner.report.page.drawing.canvas import HEAT, LEVELS, SERIES, colours, contrast
+from tuner.report.page.drawing.canvas import HEAT, SERIES
 from tuner.report.page.drawing.curves import Curve, learning_curves
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.drawing.intervals import Course, Interval, courses, forest

@@ -24,10 +24,11 @@ from tests.robustness.hundred.table import CASES
 
 def libraries() -> None:
     """Load what commands load, once for all of them; no thread may have been started."""
+    import tuner.blocks.console
     import tuner.confirm.command
     import tuner.doctor.command
     import tuner.plan.command
-    import tuner.plan.show
+    import tuner.plan.content
     import tuner.report.compare
     import tuner.report.page.write
     import tuner.run.prepare

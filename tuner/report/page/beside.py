@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tuner.blocks import HTML, Block, Commands, Link
 from tuner.errors import UserError
 from tuner.invocation import lasting_command
 from tuner.journal.journal import read_history, studies_in
 from tuner.journal.records import StudyRecord
-from tuner.report.page.blocks import Block, Commands, Link
-from tuner.report.page.render import HTML
 from tuner.storage.access import listed
 from tuner.storage.folders import Place
 from tuner.study.design import REFERENCE, ConfirmDesign, ScalingDesign

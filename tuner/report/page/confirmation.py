@@ -3,40 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
+from tuner.blocks import Block, Figure, Grid, Points, Section, Side, Words
 from tuner.confirm.arm import ArmResult
 from tuner.confirm.result import COMPARED, DEV, Confirmed
 from tuner.confirm.sentences import answer as in_short
 from tuner.confirm.sentences import (
     difference,
     difference_interval,
-    interval,
     sentences,
     settings_in_words,
 )
 from tuner.report.leaderboard import percent
-from tuner.report.page.blocks import Block, Figure, Grid, Points, Section, Side, Words
 from tuner.report.page.drawing.intervals import Interval, forest
 from tuner.report.page.languages import crossed, language_figure, ranked
 from tuner.statistics.variance import Estimate
 from tuner.wording import between, p_alone, points
-
-TIED = {True: "may be best", False: "not the best"}
 
 
 def answer(result: Confirmed) -> list[Block]:
     """Return the conclusion, the recommendation first."""
     recommended, *how_good = in_short(result)
     details = sentences(result)[1 + len(how_good) :]
-    return [Words(recommended, "answer"), Words(" ".join(how_good)), Points(details)]
+    return [Words(recommended, "answer"), *map(Words, how_good), Points(details)]
 
 
 def sections(result: Confirmed) -> list[Section]:
     """Return the sections that follow a confirmation's answer."""
-    made = [Section("Confirmed leaderboard", tuple(_leaderboard(result)))]
+    made = [Section("Confirmed leaderboard", tuple(_leaderboard(result)), brief=True)]
     differences = _differences(result)
     if differences:
-        made.append(Section("Difference to the control", tuple(differences)))
+        made.append(Section("Difference to the control", tuple(differences), brief=True))
     if result.languages and any(arm.test for arm in result.arms):
         made.append(Section("By language", (language_figure(result, ()), *_by_language(result))))
     if len(result.languages) > 1 and result.best.pairs:
@@ -52,26 +50,23 @@ def _leaderboard(result: Confirmed) -> list[Block]:
         (
             arm.name + " (recommended)" * (arm.name == result.recommended),
             _interval(arm.dev),
-            _tied(arm, DEV),
             *(_interval(arm.test.get(group)) for group in groups),
-            _tied(arm, "targets"),
+            _tied(arm),
         )
         for arm in arms
     )
-    dev = result.objective if not result.worst else f"dev accuracy on {result.compared_on}"
+    dev, lowest = result.objective, ""
+    if result.worst:
+        dev = f"dev accuracy on {result.compared_on}"
+        named = ", ".join(f"{arm.dev_set} of {arm.name}" for arm in arms if arm.dev)
+        lowest = f" Dev is the language with the lowest mean over seeds: {named}."
     board = Grid(
-        f"Ordered by {dev}, which was used to choose; test was not. In brackets: 95 % intervals "
-        "over seeds and groups of pairs that share sentences. Each is for one configuration and "
-        "does not account for the choice. May be best: not distinguished from the best by Hsu's "
-        "comparison, 95 %.",
+        f"Ordered by {dev}, which was used to choose; test was not.{lowest} ± is half of the 95 % "
+        "interval over seeds and groups of pairs that share sentences. Each is for one "
+        "configuration and does not account for the choice. May be best on dev, or on test of the "
+        "targets: not distinguished from the best by Hsu's comparison, 95 %.",
         result.claim,
-        (
-            "configuration",
-            "dev, %",
-            "on dev",
-            *(f"test {group}, %" for group in groups),
-            "on test targets",
-        ),
+        ("configuration", "dev, %", *(f"test {group}, %" for group in groups), "may be best on"),
         rows,
         strong=frozenset(n for n, arm in enumerate(arms) if arm.name == result.recommended),
     )
@@ -117,30 +112,35 @@ def _differences(result: Confirmed) -> list[Block]:
         languages = ", ".join(result.groups[group])
         told = "; ".join(f"{r.label} {points(r.value)} ({between(r.low, r.high)})" for r in rows)
         alt = f"Differences from the control on the {group}, in points with 95 % intervals: {told}."
-        caption = (
+        what = (
             f"Test accuracy on the {group} ({languages}) minus the control's, paired by seed and "
-            "by group of pairs that share sentences. Filled: significant, that is the interval "
-            "excludes 0 and p < 0.05 with Holm's correction. Empty: not significant, which does "
-            "not mean equal."
+            "by group of pairs that share sentences."
+        )
+        significant = (
+            "significant, that is the interval excludes 0 and p < 0.05 with Holm's correction"
+        )
+        caption = (
+            f"{what} Filled: {significant}. Empty: not significant, which does not mean equal."
         )
         numbers = Grid(
-            caption,
+            f"{what} * {significant}. No mark: not significant, which does not mean equal.",
             result.claim,
-            ("configuration", "points", "95 % CI", "p, adjusted", "difference"),
+            ("configuration", "points", "95 % CI", "p, adjusted", ""),
             tuple(
                 (
                     arm.name,
                     difference(found),
                     difference_interval(found),
                     p_alone(found.adjusted),
-                    "significant" if found.shown else "not significant",
+                    "*" if found.shown else "",
                 )
                 for arm in compared
                 for found in (arm.against_control[group],)
             ),
         )
         unit = f"points on test {group}, configuration − control"
-        figures.append(Figure(forest(rows, unit, alt), alt, caption, result.claim, numbers))
+        draw = partial(forest, rows, unit, alt)
+        figures.append(Figure(draw, alt, caption, result.claim, numbers))
     return [Side(tuple(figures))] if figures else []
 
 
@@ -222,8 +222,13 @@ def _mean(values: Iterable[float]) -> float:
 def _interval(found: Estimate | None) -> str:
     if found is None:
         return "–"
-    return f"{percent(found.value)} ({interval(found)})"
+    return f"{percent(found.value)} ± {percent((found.high - found.low) / 2)}"
 
 
-def _tied(arm: ArmResult, compared: str) -> str:
-    return TIED[arm.from_best[compared].tied] if compared in arm.from_best else "–"
+def _tied(arm: ArmResult) -> str:
+    """Return the means on which an arm may be the best."""
+    if not arm.from_best:
+        return "not compared"
+    where = {DEV: "dev", "targets": "test"}
+    tied = [name for on, name in where.items() if on in arm.from_best and arm.from_best[on].tied]
+    return ", ".join(tied) or "neither"

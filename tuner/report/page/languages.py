@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from statistics import fmean
 
+from tuner.blocks import Block, Figure, Grid, Section, Side, Words
 from tuner.confirm.arm import ArmResult
 from tuner.confirm.result import Confirmed
 from tuner.report.leaderboard import percent
-from tuner.report.page.blocks import Block, Figure, Grid, Section, Side, Words
 from tuner.report.page.drawing.bars import Standing, language_bars
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.published import Published
@@ -78,8 +79,8 @@ def language_figure(result: Confirmed, figures: Sequence[Published]) -> Figure:
         tuple(row if len(row) == 5 else (*row, "–", "–") for row in rows),
         left=2,
     )
-    drawn = language_bars([*series, *marks], languages, majority, "test accuracy", alt)
-    return Figure(drawn, alt, caption, result.claim, numbers, wide=len(languages) > 5)
+    draw = partial(language_bars, [*series, *marks], languages, majority, "test accuracy", alt)
+    return Figure(draw, alt, caption, result.claim, numbers, wide=len(languages) > 5)
 
 
 def crossed(result: Confirmed) -> list[Block]:
@@ -152,8 +153,8 @@ def _heat(result: Confirmed, arm: ArmResult) -> Figure:
             for row, first in enumerate(languages)
         ),
     )
-    drawn = heat(languages, languages, values, {}, "sentence 2", "sentence 1", alt)
-    return Figure(drawn, alt, caption, result.claim, numbers)
+    draw = partial(heat, languages, languages, values, {}, "sentence 2", "sentence 1", alt)
+    return Figure(draw, alt, caption, result.claim, numbers)
 
 
 def _standing(arm: ArmResult, result: Confirmed) -> Standing:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tuner.blocks import Grid, Section, Words
 from tuner.journal.noise import NoiseRecord
 from tuner.journal.records import StudyRecord
-from tuner.report.page.blocks import Grid, Section, Words
 
 CAUTION = (
     "A diagnostic, not a critical batch size: the variance of the gradient of B pairs of one "

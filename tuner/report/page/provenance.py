@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
+from tuner.blocks import Block, Grid, Points, Section, Words
 from tuner.journal.ledger import Ledger
 from tuner.journal.records import StudyRecord
-from tuner.report.page.blocks import Block, Grid, Points, Section, Words
 from tuner.report.page.trials import DIGITS, again
 from tuner.storage.folders import Place
 from tuner.terminal.progress import clock

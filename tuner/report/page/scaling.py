@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
+from tuner.blocks import Block, Figure, Grid, Points, Section, Side, Words
 from tuner.report.leaderboard import percent
-from tuner.report.page.blocks import Block, Figure, Grid, Points, Section, Side, Words
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.drawing.intervals import Course, Interval, courses, forest
 from tuner.report.page.levels import ABSENT
@@ -49,64 +49,64 @@ def sections(result: Scaled) -> list[Section]:
     made = []
     if result.fits:
         order = sorted(result.fits, key=lambda response: response != result.primary)
-        made.append(Section("Effects", (Side(tuple(_effects(result, order))),)))
+        first, *others = (_effects(result, response) for response in order)
+        made.append(Section("Effects", (first,), brief=True))
+        if others:
+            made.append(Section("Effects on other responses", (Side(tuple(others)),)))
         drawn = [Side(tuple(found)) for response in order if (found := _means(result, response))]
         if drawn:
-            made.append(Section("Means by B, β and k", tuple(drawn)))
+            made.append(Section("Means by B, β and k", tuple(drawn), brief=True))
     if result.choices:
         made.append(Section("Learning rates", (_rates(result), _chosen(result))))
     made.append(Section("Scores of the seeds", (_seeds(result),)))
     return made
 
 
-def _effects(result: Scaled, order: Sequence[str]) -> list[Figure]:
-    figures = []
-    for response in order:
-        fit = result.fits[response]
-        rows = [
-            Interval(
+def _effects(result: Scaled, response: str) -> Figure:
+    fit = result.fits[response]
+    rows = [
+        Interval(
+            effect.name,
+            effect.estimate.value,
+            effect.estimate.low,
+            effect.estimate.high,
+            shown(effect),
+        )
+        for effect in fit.effects
+    ]
+    what = f"dev accuracy of the {_response(result, response)}"
+    claim = result.claim
+    told = "; ".join(
+        f"{effect.name} {points(effect.estimate.value)} ({ends(effect.estimate)})"
+        for effect in fit.effects
+    )
+    alt = f"Effects on {what}, in points with 95 % intervals: {told}."
+    units = "; ".join(f"{e.name} {e.unit}" for e in fit.effects if is_main(e))
+    basis = f"Effects on {what}, {FIXED[result.design.hold]}, from designed and unpruned trials"
+    significant = "significant, that is p < 0.05 adjusted for all effects (Holm)"
+    otherwise = "not significant, which does not mean that there is no effect"
+    caption = f"{basis}. Units: {units}. Filled: {significant}. Empty: {otherwise}."
+    numbers = Grid(
+        f"{basis}. * {significant}. No mark: {otherwise}.",
+        claim,
+        ("effect", "unit", "points", "95 % CI", "p, adjusted", ""),
+        tuple(
+            (
                 effect.name,
-                effect.estimate.value,
-                effect.estimate.low,
-                effect.estimate.high,
-                shown(effect),
+                effect.unit,
+                points(effect.estimate.value),
+                ends(effect.estimate),
+                p_alone(effect.adjusted),
+                "*" if shown(effect) else "",
             )
             for effect in fit.effects
-        ]
-        what = f"dev accuracy of the {_response(result, response)}"
-        claim = result.claim
-        told = "; ".join(
-            f"{effect.name} {points(effect.estimate.value)} ({ends(effect.estimate)})"
-            for effect in fit.effects
-        )
-        alt = f"Effects on {what}, in points with 95 % intervals: {told}."
-        units = "; ".join(f"{e.name} {e.unit}" for e in fit.effects if is_main(e))
-        caption = (
-            f"Effects on {what}, {FIXED[result.design.hold]}, from designed and unpruned trials. "
-            f"Units: {units}. "
-            "Filled: significant, that is p < 0.05 adjusted for all effects (Holm). Empty: not "
-            "significant, which does not mean that there is no effect."
-        )
-        numbers = Grid(
-            caption,
-            claim,
-            ("effect", "unit", "points", "95 % CI", "p, adjusted", "result"),
-            tuple(
-                (
-                    effect.name,
-                    effect.unit,
-                    points(effect.estimate.value),
-                    ends(effect.estimate),
-                    p_alone(effect.adjusted),
-                    "significant" if shown(effect) else "not significant",
-                )
-                for effect in fit.effects
-            ),
-            left=2,
-        )
-        unit = f"points of dev accuracy, {response}"
-        figures.append(Figure(forest(rows, unit, alt), alt, caption, claim, numbers))
-    return figures
+        ),
+        left=2,
+        strong=frozenset(at for at, effect in enumerate(fit.effects) if shown(effect)),
+    )
+    unit = f"points of dev accuracy, {response}"
+    draw = partial(forest, rows, unit, alt)
+    return Figure(draw, alt, caption, claim, numbers)
 
 
 def _means(result: Scaled, response: str) -> list[Figure]:
@@ -137,19 +137,20 @@ def _against_size(result: Scaled, response: str, fit: Fit) -> Figure:
         for share in shares
     ]
     what = f"dev accuracy of the {_response(result, response)}"
+    basis = ALIKE if fit.missing else "k and granularity"
     alt = f"Mean {what} against B for each β."
     caption = (
         f"Mean {what} against B for each β, {FIXED[result.design.hold]}, with 95 % intervals, "
-        f"over {ALIKE if fit.missing else 'k and granularity'}.{_left_out(result)}"
+        f"over {basis}.{_left_out(result)}"
     )
     rows = tuple(
-        (str(size), number(share), f"{found.value:.2f}", f"{found.low:.2f} to {found.high:.2f}")
-        for (size, share), found in sorted(fit.surface.items())
+        (str(size), *(_mean(fit.surface.get((size, share))) for share in shares)) for size in sizes
     )
-    grid = Grid(caption, result.claim, ("B", "β", "mean, %", "95 % CI"), rows, left=0)
+    headings = ("B", *(f"β = {number(share)}" for share in shares))
+    grid = Grid(_of_means(what, "B and β", basis), result.claim, headings, rows, left=0)
     ticks = {place: str(size) for place, size in enumerate(sizes)}
-    drawn = courses(series, ticks, "B", "β", _majority(result), f"{response}, %", alt)
-    return Figure(drawn, alt, caption, result.claim, grid)
+    draw = partial(courses, series, ticks, "B", "β", _majority(result), f"{response}, %", alt)
+    return Figure(draw, alt, caption, result.claim, grid)
 
 
 def _against_layer(result: Scaled, response: str, fit: Fit) -> Figure:
@@ -157,20 +158,19 @@ def _against_layer(result: Scaled, response: str, fit: Fit) -> Figure:
     names = [ABSENT["fusion.layer"] if level is None else str(level) for level in means]
     points_at = {place: _ends(found) for place, found in enumerate(means.values())}
     what = f"dev accuracy of the {_response(result, response)}"
+    basis = ALIKE if fit.missing else "B, β and granularity"
     alt = f"Mean {what} against k."
     caption = (
         f"Mean {what} against k, the layer fused with the last one, with 95 % intervals, over "
-        f"{ALIKE if fit.missing else 'B, β and granularity'}.{_left_out(result)}"
+        f"{basis}.{_left_out(result)}"
     )
-    rows = tuple(
-        (name, f"{found.value:.2f}", f"{found.low:.2f} to {found.high:.2f}")
-        for name, found in zip(names, means.values(), strict=True)
-    )
-    grid = Grid(caption, result.claim, ("k", "mean, %", "95 % CI"), rows)
+    rows = tuple((name, _mean(found)) for name, found in zip(names, means.values(), strict=True))
+    by = "k, the layer fused with the last one"
+    grid = Grid(_of_means(what, by, basis), result.claim, ("k", "mean, %"), rows)
     ticks = dict(enumerate(names))
     series = [Course("mean", points_at)]
-    drawn = courses(series, ticks, "k", "", _majority(result), f"{response}, %", alt)
-    return Figure(drawn, alt, caption, result.claim, grid)
+    draw = partial(courses, series, ticks, "k", "", _majority(result), f"{response}, %", alt)
+    return Figure(draw, alt, caption, result.claim, grid)
 
 
 def _heat(result: Scaled, response: str, fit: Fit) -> Figure:
@@ -186,8 +186,10 @@ def _heat(result: Scaled, response: str, fit: Fit) -> Figure:
         f"Mean {what}, in %, β down and B across. Shades run from the lowest to the "
         "highest value of this map. Intervals are in the figure of B."
     )
-    drawn = heat([number(s) for s in shares], [str(s) for s in sizes], values, {}, "B", "β", alt)
-    return Figure(drawn, alt, caption, result.claim)
+    draw = partial(
+        heat, [number(s) for s in shares], [str(s) for s in sizes], values, {}, "B", "β", alt
+    )
+    return Figure(draw, alt, caption, result.claim)
 
 
 def _rates(result: Scaled) -> Figure:
@@ -222,8 +224,10 @@ def _rates(result: Scaled) -> Figure:
     )
     ticks = {place: f"{lr:g}" for lr, place in places.items()}
     measure = f"{result.objective}, %"
-    drawn = courses(series, ticks, "optim.lr", "B", _majority(result), measure, alt, flagged)
-    return Figure(drawn, alt, caption, result.claim, numbers)
+    draw = partial(
+        courses, series, ticks, "optim.lr", "B", _majority(result), measure, alt, flagged
+    )
+    return Figure(draw, alt, caption, result.claim, numbers)
 
 
 def _chosen(result: Scaled) -> Grid:
@@ -279,6 +283,15 @@ def _left_out(result: Scaled) -> str:
 
 def _majority(result: Scaled) -> float:
     return 100 * result.majority
+
+
+def _of_means(what: str, by: str, basis: str) -> str:
+    """Return the caption of a table of means."""
+    return f"Mean {what}, in % ± half of the 95 % interval, by {by}, over {basis}."
+
+
+def _mean(found: Estimate | None) -> str:
+    return "–" if found is None else f"{found.value:.2f} ± {(found.high - found.low) / 2:.2f}"
 
 
 def _ends(found: Estimate) -> tuple[float, float, float]:

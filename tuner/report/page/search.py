@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from tuner.blocks import Block, Commands, Figure, Grid, Section, Words
 from tuner.confirm.design import check_confirmable
 from tuner.errors import UserError
 from tuner.invocation import lasting_command
 from tuner.journal.records import StudyRecord, TrialRecord
 from tuner.report.importances import caveat, importances
 from tuner.report.leaderboard import percent, shown, varied
-from tuner.report.page.blocks import Block, Commands, Figure, Grid, Section, Words
 from tuner.report.page.drawing.bars import lying_bars
 from tuner.report.page.drawing.curves import Curve, Role, learning_curves
 from tuner.report.page.settings import by_setting
@@ -73,7 +75,8 @@ def next_step(study: StudyRecord, folder: Place) -> list[Block]:
 
 def sections(study: StudyRecord) -> list[Section]:
     """Return the sections that follow a search's answer."""
-    made = [Section("Leaderboard, unconfirmed", (*_board_notes(study), *leaderboard(study)))]
+    board = (*_board_notes(study), leaderboard(study))
+    made = [Section("Leaderboard, unconfirmed", board, brief=True)]
     if any(trial.last for trial in study.trials):
         made.append(Section("Learning curves", (_curves(study),)))
     settings = by_setting(study)
@@ -128,8 +131,8 @@ def _curves(study: StudyRecord) -> Figure:
         "Unconfirmed."
     )
     majority = 100 * study.facts.majority_accuracy
-    drawn = learning_curves(curves, study.rungs, majority, objective, alt)
-    return Figure(drawn, alt, caption, claim, numbers)
+    draw = partial(learning_curves, curves, study.rungs, majority, objective, alt)
+    return Figure(draw, alt, caption, claim, numbers)
 
 
 def _role(trial: TrialRecord, best: TrialRecord | None) -> Role:
@@ -153,8 +156,8 @@ def _importances(study: StudyRecord) -> list[Block]:
     rows = tuple((setting, f"{value:.1f}") for setting, value in values.items())
     numbers = Grid("Importances, in %.", claim, ("setting", "%"), rows)
     caption = "PED-ANOVA (arXiv 2304.10255) by Optuna; no interval is known for these shares."
-    drawn = lying_bars(values, "importance, %", alt)
+    draw = partial(lying_bars, values, "importance, %", alt)
     return [
         Words(caveat(found, study), "warning"),
-        Figure(drawn, alt, caption, claim, numbers),
+        Figure(draw, alt, caption, claim, numbers),
     ]

@@ -7,12 +7,13 @@ figures show how many of all trials are complete.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import fmean
 from typing import Any
 
+from tuner.blocks import Block, Figure, Grid, Side, Words
 from tuner.journal.records import StudyRecord, TrialRecord
 from tuner.report.leaderboard import percent, varied
-from tuner.report.page.blocks import Block, Figure, Grid, Side, Words
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.drawing.parallel import Path, Upright, parallel
 from tuner.report.page.drawing.scatter import Dots, scatter
@@ -75,8 +76,8 @@ def _scatter(study: StudyRecord, setting: str, told_apart: str | None) -> Figure
     )
     title = named(told_apart) if told_apart else ""
     majority = 100 * study.facts.majority_accuracy
-    drawn = scatter(series, ticks, named(setting), title, majority, objective, alt)
-    return Figure(drawn, alt, caption, claim)
+    draw = partial(scatter, series, ticks, named(setting), title, majority, objective, alt)
+    return Figure(draw, alt, caption, claim)
 
 
 def _series(study: StudyRecord, setting: str | None) -> dict[str, list[TrialRecord]]:
@@ -119,7 +120,8 @@ def _heat(study: StudyRecord) -> Figure:
         "Unconfirmed."
     )
     grid = Grid(caption, claim, (MIX, SIZE, "mean, %", "complete", "all"), numbers, left=0)
-    drawn = heat(
+    draw = partial(
+        heat,
         rows.labels,
         columns.labels,
         {key: 100 * mean for key, mean in means.items()},
@@ -128,7 +130,7 @@ def _heat(study: StudyRecord) -> Figure:
         named(MIX),
         alt,
     )
-    return Figure(drawn, alt, caption, claim, grid)
+    return Figure(draw, alt, caption, claim, grid)
 
 
 def _parallel(study: StudyRecord) -> Figure:
@@ -158,7 +160,8 @@ def _parallel(study: StudyRecord) -> Figure:
         "Each line is a trial. Trials that are not at full budget have no score that compares "
         "and end before the last axis. Unconfirmed; the leaderboard has the numbers."
     )
-    return Figure(parallel(uprights, paths, alt), alt, caption, study.facts.claim, wide=True)
+    draw = partial(parallel, uprights, paths, alt)
+    return Figure(draw, alt, caption, study.facts.claim, wide=True)
 
 
 def _reader(setting: str) -> Callable[[TrialRecord], Any]:

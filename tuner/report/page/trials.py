@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from tuner.blocks import Grid
 from tuner.invocation import lasting_command
 from tuner.journal.records import Origin, StudyRecord, TrialRecord
 from tuner.report.leaderboard import ordered, percent, shown, varied
-from tuner.report.page.blocks import Grid
 from tuner.storage.folders import Place
 from tuner.wording import count
 
@@ -21,11 +21,10 @@ DIGITS = 12
 """Digits of a checksum that are shown."""
 
 
-def leaderboard(study: StudyRecord) -> tuple[Grid, ...]:
-    """Return the first lines of the leaderboard, and the others in a folded table."""
+def leaderboard(study: StudyRecord) -> Grid:
+    """Return the leaderboard; most of a long one is folded."""
     names, trials = varied(study), ordered(study)
     best = study.best
-    columns = ("trial", "state", "score, %", "pairs", *names)
     rows = tuple(
         (
             name(trial),
@@ -36,21 +35,26 @@ def leaderboard(study: StudyRecord) -> tuple[Grid, ...]:
         )
         for trial in trials
     )
-    caption = (
+    return Grid(
         f"Score: {study.facts.objective}, unconfirmed. Trials at full budget come first, "
-        "ranked; scores at fewer pairs are not ranked against them."
+        "ranked; scores at fewer pairs are not ranked against them.",
+        study.facts.claim,
+        ("trial", "state", "score, %", "pairs", *names),
+        rows,
+        left=2,
+        strong=frozenset([trials.index(best)] if best else []),
+        folded=_others(len(rows) - FIRST),
+        first=FIRST,
     )
-    strong = frozenset([trials.index(best)] if best else [])  # ranked trials come first
-    claim = study.facts.claim
-    grids = [Grid(caption, claim, columns, rows[:FIRST], left=2, strong=strong)]
-    if others := rows[FIRST:]:
-        told = count(len(others), "more trial")
-        grids.append(Grid("The leaderboard goes on.", claim, columns, others, 2, folded=told))
-    return tuple(grids)
 
 
-def planned(study: StudyRecord) -> Grid:
-    """Return the trials of a design, in the order of its plan."""
+def planned(study: StudyRecord, first: int = 0) -> Grid:
+    """Return the trials of a design, in the order of its plan.
+
+    Args:
+        study: the record of a design.
+        first: number of trials that are always visible.
+    """
     names = list(dict.fromkeys(setting for trial in study.trials for setting in trial.params))
     rows = tuple(
         (
@@ -69,8 +73,14 @@ def planned(study: StudyRecord) -> Grid:
         ("trial", "purpose", "state", "score, %", "pairs", *names),
         rows,
         left=3,
-        folded=f"{len(rows)} trials",
+        folded=_others(len(rows) - first) if first else count(len(rows), "trial"),
+        first=first,
     )
+
+
+def _others(how_many: int) -> str:
+    """Return the label of folded trials; empty if there is none."""
+    return count(how_many, "more trial") if how_many > 0 else ""
 
 
 def again(study: StudyRecord, folder: Place) -> Grid:

@@ -6,18 +6,20 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+from tuner.blocks import HTML, MARKDOWN, Block, Commands, Page, Section, Words
+from tuner.blocks.html import html
+from tuner.blocks.markdown import markdown
 from tuner.confirm.result import Confirmed
 from tuner.errors import UserError
 from tuner.invocation import command, lasting_command
 from tuner.journal.records import ENDED, StudyRecord
 from tuner.report.page import confirmation, provenance, scaling, search
 from tuner.report.page.beside import Family, first_test, to_page
-from tuner.report.page.blocks import Block, Commands, Page, Section, Words
 from tuner.report.page.languages import beside_published
 from tuner.report.page.noise import noise
 from tuner.report.page.published import published
-from tuner.report.page.render import HTML, MARKDOWN, html, markdown
-from tuner.report.page.trials import planned
+from tuner.report.page.timeline import nodes
+from tuner.report.page.trials import FIRST, planned
 from tuner.report.status import Standing
 from tuner.run.copies import check_own_runs
 from tuner.scaling.result import Scaled
@@ -31,11 +33,15 @@ from tuner.tracking import attach, store_of
 from tuner.wording import count
 
 
-def page_of(standing: Standing) -> Page:
-    """Return the page of a study in its current state."""
+def page_of(standing: Standing, family: Family) -> Page:
+    """Return the page of a study in its current state.
+
+    Args:
+        standing: the study and its state.
+        family: the search and the confirmations that belong to it.
+    """
     study, folder = standing.study, standing.folder
     design = study.settings.design
-    family = Family.of(study, folder)
     if design is None:
         kind, sections = "search", _search(study, folder, family)
     elif isinstance(design, ScalingDesign):
@@ -48,7 +54,7 @@ def page_of(standing: Standing) -> Page:
         warned = tuple(Words(problem, "warning") for problem in family.unread)
         first, *others = sections
         sections = [replace(first, blocks=(*first.blocks, *warned)), *others]
-    probed = noise(study)
+    optional = [section for section in (noise(study), nodes(study)) if section is not None]
     return Page(
         study.name,
         kind,
@@ -57,7 +63,7 @@ def page_of(standing: Standing) -> Page:
         study.facts.claim,
         (
             *sections,
-            *([probed] if probed else []),
+            *optional,
             provenance.cost(study),
             provenance.data(study),
             provenance.reproduce(study, folder),
@@ -65,16 +71,15 @@ def page_of(standing: Standing) -> Page:
     )
 
 
-def write_page(standing: Standing) -> dict[str, str]:
-    """Write the page as HTML and as Markdown into the study's folder.
+def write_page(page: Page, folder: Place) -> dict[str, str]:
+    """Write a page as HTML and as Markdown into the study's folder.
 
     Returns:
         The texts of both files, by name.
     """
-    page = page_of(standing)
     texts = {HTML: html(page), MARKDOWN: markdown(page)}
     for name, text in texts.items():
-        write(standing.folder / name, text.encode())
+        write(folder / name, text.encode())
     return texts
 
 
@@ -102,11 +107,11 @@ def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
     confirmed = family.confirmation
     if confirmed is None:
         blocks = [*search.answer(study), *search.next_step(study, folder)]
-        return [Section("Answer", tuple(blocks)), *search.sections(study)]
+        return [Section("Answer", tuple(blocks), brief=True), *search.sections(study)]
     blocks = [*confirmation.answer(Confirmed.of(confirmed)), *_went_on(study, family)]
     link = to_page(f"Confirmed by {confirmed.name}: its whole page", confirmed, folder)
     return [
-        Section("Answer, confirmed", (*blocks, link)),
+        Section("Answer, confirmed", (*blocks, link), brief=True),
         Section("Answer of the search alone", tuple(search.answer(study))),
         *search.sections(study),
     ]
@@ -134,7 +139,11 @@ def _confirmation(
 ) -> list[Section]:
     """Return the sections of a confirmation, or of the external reference."""
     if study.recommendation is None:
-        return [Section("Answer", tuple(_without(study, folder))), _planned(study)]
+        trials = (planned(study, FIRST),)
+        return [
+            Section("Answer", tuple(_without(study, folder)), brief=True),
+            Section("Trials, as planned", trials, brief=True),
+        ]
     result = Confirmed.of(study)
     blocks = confirmation.answer(result)
     if reference is study:
@@ -143,7 +152,7 @@ def _confirmation(
         text, other = "The search that this confirms", family.search
     if other is not None:
         blocks.append(to_page(f"{text}, {other.name}", other, folder))
-    sections = [Section("Answer", tuple(blocks)), *confirmation.sections(result)]
+    sections = [Section("Answer", tuple(blocks), brief=True), *confirmation.sections(result)]
     if reference is not None:
         sections.append(beside_published(Confirmed.of(reference), published(reference)))
     return [*sections, _planned(study)]
@@ -151,7 +160,7 @@ def _confirmation(
 
 def _scaling(study: StudyRecord) -> list[Section]:
     result = Scaled.of(study)
-    answer = Section("Answer", tuple(scaling.answer(result)))
+    answer = Section("Answer", tuple(scaling.answer(result)), brief=True)
     return [answer, *scaling.sections(result), _planned(study)]
 
 

@@ -7,12 +7,12 @@ replaced by `var(--…)`. Text stays text in the reader's font, so it can be sea
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import partial
 from hashlib import sha256
 from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING, Literal
+
+from tuner.blocks.palette import LEVELS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +22,6 @@ INK, MUTED, LINE, PAPER, ACCENT = "#000001", "#000002", "#000003", "#000004", "#
 """Placeholder colours of text, muted parts, grid lines, background and emphasised parts."""
 SERIES = tuple(f"#0000a{number}" for number in range(7))
 """Placeholder colours of series."""
-LEVELS = 11
-"""Number of shades in a heat map."""
 HEAT = tuple(f"#0000c{number:x}" for number in range(LEVELS))
 ON_HEAT = tuple(f"#0000d{number:x}" for number in range(LEVELS))
 """Placeholder colours of the shades from lowest to highest value, and of text on each shade."""
@@ -39,63 +37,10 @@ _NAMES = {
     **{colour: f"heat-{number}" for number, colour in enumerate(HEAT)},
     **{colour: f"on-heat-{number}" for number, colour in enumerate(ON_HEAT)},
 }
-LIGHT: Mapping[str, str] = {
-    "ink": "#1c2127",
-    "muted": "#5a6470",
-    "line": "#d7dce1",
-    "paper": "#ffffff",
-    "accent": "#0a5ca8",
-    "series-0": "#0a5ca8",
-    "series-1": "#b8500a",
-    "series-2": "#12734a",
-    "series-3": "#8338a4",
-    "series-4": "#b3261e",
-    "series-5": "#6d5b00",
-    "series-6": "#0a7480",
-}
-DARK: Mapping[str, str] = {
-    "ink": "#e6e9ec",
-    "muted": "#9ba6b2",
-    "line": "#39414a",
-    "paper": "#171b1f",
-    "accent": "#7cb9f5",
-    "series-0": "#7cb9f5",
-    "series-1": "#f2a060",
-    "series-2": "#63cf98",
-    "series-3": "#d19bee",
-    "series-4": "#ff928a",
-    "series-5": "#d8c460",
-    "series-6": "#63d1dd",
-}
-ENDS = {"light": ("#f1f6fb", "#08467f"), "dark": ("#1f2830", "#a5d4ff")}
-"""Colours of the lowest and the highest value in a heat map, by scheme."""
 POINTS = 72.0
 """Points per inch."""
 ENLARGED = 1.25
 """Greatest factor by which the page enlarges a figure."""
-
-
-def colours(scheme: str) -> dict[str, str]:
-    """Return the page's variables and their colours in the `light` or the `dark` scheme."""
-    low, high = ENDS[scheme]
-    found = dict(LIGHT if scheme == "light" else DARK)
-    for level in range(LEVELS):
-        shade = _between(low, high, level / (LEVELS - 1))
-        found[f"heat-{level}"] = shade
-        found[f"on-heat-{level}"] = max("#000000", "#ffffff", key=partial(contrast, shade))
-    return found
-
-
-def contrast(one: str, other: str) -> float:
-    """Return the contrast of two colours `#rrggbb`, 1 to 21, as WCAG 2.2 defines it."""
-
-    def luminance(colour: str) -> float:
-        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
 
 
 def canvas(width: float, height: float) -> Figure:
@@ -202,10 +147,3 @@ def _own_names(body: str) -> str:
 
     body = re.sub(r'\s+id="([^"]*)"', renamed, body)
     return re.sub(r"(url\(#|href=\"#)", rf"\g<1>{prefix}", body)
-
-
-def _between(low: str, high: str, share: float) -> str:
-    """Return a colour on the straight line between two, as `#rrggbb`."""
-    ends = [[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in (low, high)]
-    mixed = [round(a + share * (b - a)) for a, b in zip(*ends, strict=True)]
-    return "#" + "".join(f"{part:02x}" for part in mixed)

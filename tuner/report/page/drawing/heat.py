@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner.report.page.drawing.canvas import HEAT, LEVELS, MUTED, ON_HEAT, canvas, plain, svg
+from tuner.blocks.palette import LEVELS
+from tuner.report.page.drawing.canvas import HEAT, MUTED, ON_HEAT, canvas, plain, svg
 
 CELL = (0.72, 0.5)
 """Width and height of a cell in inches."""

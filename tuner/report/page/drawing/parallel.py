@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tuner.blocks.palette import LEVELS
 from tuner.report.page.drawing.canvas import (
     ACCENT,
     HEAT,
     INK,
-    LEVELS,
     LINE,
     MUTED,
     PAPER,

@@ -1,13 +1,17 @@
-"""The blocks of a report page: sections of words, tables and figures, independent of the format.
+"""Blocks: what people read, as words, tables and figures, independent of the format.
 
-HTML and Markdown are rendered from these blocks alone, so they hold the same words and numbers.
-Every table and figure requires the claim that its numbers carry.
+The console, Markdown and HTML are rendered from these blocks alone, so they hold the same words and
+numbers. Every table and figure requires the claim that its numbers carry.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+HTML, MARKDOWN = "report.html", "report.md"
+"""Names of a page's two files in a study's folder."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,26 @@ class Points:
     """A list of sentences."""
 
     items: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A list of short names, each with a text that may be longer."""
+
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart made of characters of equal width.
+
+    Attributes:
+        lines: its lines, each at most 80 characters.
+        alt: the text for readers who cannot see it.
+    """
+
+    lines: tuple[str, ...]
+    alt: str
 
 
 @dataclass(frozen=True)
@@ -61,12 +85,13 @@ class Grid:
 
     Attributes:
         caption: one or two sentences about its content.
-        claim: the claim that its numbers carry.
-        columns: headings.
+        claim: the claim that its numbers carry; empty if they are not results of a study.
+        columns: headings; below `state` are states of studies or trials.
         rows: cells as formatted text.
         left: number of leading columns that hold words; the others hold numbers.
         strong: indices of emphasised rows.
         folded: the label that unfolds a long table; empty if the table is always open.
+        first: number of rows above the fold.
     """
 
     caption: str
@@ -76,9 +101,20 @@ class Grid:
     left: int = 1
     strong: frozenset[int] = frozenset()
     folded: str = ""
+    first: int = 0
 
     def __post_init__(self) -> None:
         assert all(len(row) == len(self.columns) for row in self.rows), self.caption
+
+    @property
+    def open_rows(self) -> tuple[tuple[str, ...], ...]:
+        """The rows that are visible before the table is unfolded."""
+        return self.rows[: self.first] if self.folded else self.rows
+
+    @property
+    def folded_rows(self) -> tuple[tuple[str, ...], ...]:
+        """The rows below the fold."""
+        return self.rows[self.first :] if self.folded else ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +122,8 @@ class Figure:
     """A drawing.
 
     Attributes:
-        svg: inline SVG whose colours are variables of the page's style.
+        draw: returns inline SVG whose colours are variables of the page's style; only the rendering
+            as HTML calls it.
         alt: the text for readers who cannot see it.
         caption: one or two sentences on how to read it.
         claim: the claim that its numbers carry.
@@ -94,7 +131,7 @@ class Figure:
         wide: whether it takes the page's width, and scrolls in its own box on a phone.
     """
 
-    svg: str
+    draw: Callable[[], str]
     alt: str
     caption: str
     claim: str
@@ -109,15 +146,22 @@ class Side:
     figures: tuple[Figure, ...]
 
 
-Block = Words | Points | Commands | Link | Grid | Figure | Side
+Block = Words | Points | Facts | Chart | Commands | Link | Grid | Figure | Side
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and the blocks below it."""
+    """A heading and the blocks below it.
+
+    Attributes:
+        title: the heading.
+        blocks: the content.
+        brief: whether it belongs to the short form of the page, which the console shows.
+    """
 
     title: str
     blocks: tuple[Block, ...]
+    brief: bool = False
 
     @property
     def anchor(self) -> str:
@@ -135,7 +179,7 @@ class Page:
         status: short facts, such as its state and when it began.
         description: the study's description by its author.
         claim: the study's claim.
-        sections: the sections, the answer first.
+        sections: the sections, the answer first, which is brief.
     """
 
     title: str

@@ -1,10 +1,8 @@
-"""The display of a plan in the terminal: tables of facts, and warnings."""
+"""A plan as blocks: its facts, tables of rungs, batches and nodes, and warnings."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.table import Table
-
+from tuner.blocks import Block, Facts, Grid, Words
 from tuner.plan.nodes import ClusterPlan
 from tuner.plan.plan import OVERSHOOT, StudyPlan, TimePlan
 from tuner.run.disk import DiskNeed, in_words, shortage
@@ -12,37 +10,27 @@ from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign, ScalingDesign
 from tuner.study.planned import sizes
 from tuner.study.samplers import SAMPLERS
-from tuner.terminal.progress import clock, say
+from tuner.terminal.progress import clock
 
 MOST_ROWS = 12
 """The most batch sizes shown; if there are more, these are evenly spread and include both ends."""
+NO_CLAIM = ""
+"""A plan has no results, so its numbers carry no claim."""
+SURVIVE = (
+    "More than that share survive: trials that tie, trials that come early, and trials that a "
+    "sampler proposes once it has learnt."
+)
 
 
-def show(plan: StudyPlan, study: StudyConfig, console: Console) -> None:
-    """Print a plan: trials, space, rungs, batches, checkpoints, time and warnings."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True)
-    grid.add_column()
-    for name, text in _facts(plan, study):
-        grid.add_row(name, text)
-    console.print(grid, highlight=False)
-    console.print()
-    console.print(_rungs(plan), highlight=False)
+def content(plan: StudyPlan, study: StudyConfig) -> list[Block]:
+    """Return a plan: trials, space, rungs, batches, checkpoints, time and warnings."""
+    blocks: list[Block] = [Facts(tuple(_facts(plan, study))), _rungs(plan)]
     if study.scheduler.kind == "asha":
-        say(
-            console,
-            "more than that share survive: trials that tie, trials that come early, and trials "
-            "that a sampler proposes once it has learnt",
-            style="dim",
-        )
-    console.print()
-    console.print(_batches(plan), highlight=False)
+        blocks.append(Words(SURVIVE, "note"))
+    blocks.append(_batches(plan))
     if plan.cluster is not None:
-        console.print()
-        console.print(_nodes(plan.cluster), highlight=False)
-    for warning in warnings(plan, study):
-        console.print()
-        say(console, warning, style="yellow")
+        blocks.append(_nodes(plan.cluster))
+    return [*blocks, *(Words(warning, "warning") for warning in warnings(plan, study))]
 
 
 def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
@@ -212,43 +200,46 @@ def _disk(need: DiskNeed, study: StudyConfig) -> list[tuple[str, str]]:
     ]
 
 
-def _rungs(plan: StudyPlan) -> Table:
-    grid = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for column in ("rung, pairs", "expected trials"):
-        grid.add_column(column, justify="right")
-    for rung, reached in zip(plan.rungs, plan.reached, strict=True):
-        grid.add_row(f"{rung:,}", f"{reached:.0f}")
-    return grid
+def _rungs(plan: StudyPlan) -> Grid:
+    rows = tuple(
+        (f"{rung:,}", f"{reached:.0f}")
+        for rung, reached in zip(plan.rungs, plan.reached, strict=True)
+    )
+    return Grid(
+        "Trials expected to reach each rung.",
+        NO_CLAIM,
+        ("rung, pairs", "expected trials"),
+        rows,
+        left=0,
+    )
 
 
-def _nodes(cluster: ClusterPlan) -> Table:
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    grid.add_column("node type", overflow="fold")
-    columns = ["CPU", "GPU", "now", "at most", "trials each", "node-hours"]
-    for column in [*columns, str(cluster.currency)] if cluster.currency else columns:
-        grid.add_column(column, justify="right")
+def _nodes(cluster: ClusterPlan) -> Grid:
+    columns = ["node type", "CPU", "GPU", "now", "at most", "trials each", "node-hours"]
+    rows = []
     for node in cluster.nodes:
         row = [node.type, f"{node.cpus:g}", f"{node.gpus:g}", str(node.alive), str(node.nodes)]
         row.append("–" if node.trials == 0 else f"{node.trials:.3g}")
         row.append("?" if node.hours is None else f"{node.hours:,.2f}")
         if cluster.currency is not None:
             row.append(f"{node.cost:,.2f}" if node.cost is not None else "?")
-        grid.add_row(*row)
-    return grid
+        rows.append(tuple(row))
+    priced = [cluster.currency] if cluster.currency else []
+    return Grid("Nodes that the study needs.", NO_CLAIM, (*columns, *priced), tuple(rows))
 
 
-def _batches(plan: StudyPlan) -> Table:
-    grid = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    columns = ["B", "steps", "pairs seen", "largest overshoot"]
+def _batches(plan: StudyPlan) -> Grid:
+    columns = ("B", "steps", "pairs seen", "largest overshoot")
     timed = plan.time is not None
-    for column in [*columns, "pairs/s"] if timed else columns:
-        grid.add_column(column, justify="right")
     last = len(plan.batches) - 1
-    rows = sorted({round(last * row / (MOST_ROWS - 1)) for row in range(MOST_ROWS)})
-    for batch in (plan.batches[row] for row in rows):
+    places = sorted({round(last * row / (MOST_ROWS - 1)) for row in range(MOST_ROWS)})
+    rows = []
+    for batch in (plan.batches[place] for place in places):
         late = f"{batch.overshoot:.1%}" + (" !" if batch.overshoot > OVERSHOOT else "")
         row = [f"{batch.effective_size:,}", f"{batch.steps:,}", f"{batch.pairs_seen[-1]:,}", late]
         if timed:
             row.append(f"{batch.pairs_per_second:,.0f}")
-        grid.add_row(*row)
-    return grid
+        rows.append(tuple(row))
+    speed = ("pairs/s",) if timed else ()
+    caption = "Trials by batch size B. Overshoot: the delay of an evaluation, in % of its rung."
+    return Grid(caption, NO_CLAIM, (*columns, *speed), tuple(rows), left=0)

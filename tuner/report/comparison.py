@@ -1,34 +1,27 @@
-"""A comparison in the terminal: both sides, their differences, and what the differences show."""
+"""A comparison as blocks: both sides, their differences, and what the differences show."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.table import Table
-
+from tuner.blocks import Block, Facts, Grid, Points, Words
 from tuner.report.compare import Comparison, Row
 from tuner.report.leaderboard import percent, shown
 from tuner.report.sides import Side
-from tuner.terminal.progress import say
 from tuner.wording import between, points
 
 
-def show(found: Comparison, console: Console) -> None:
-    """Print the settings that differ, the scores, and the sentences about them."""
+def comparison(found: Comparison) -> list[Block]:
+    """Return the settings that differ, the scores, and the sentences about them."""
+    sides = []
     for letter, side in (("A", found.a), ("B", found.b)):
-        seeds = ", ".join(map(str, side.seeds))
-        say(
-            console, f"{letter}: {side.what} ({'seeds' if len(side.seeds) > 1 else 'seed'} {seeds})"
-        )
-    console.print()
+        seeds = f"seed{'s' if len(side.seeds) > 1 else ''} {', '.join(map(str, side.seeds))}"
+        sides.append((letter, f"{side.what} ({seeds})"))
+    settings: Block = Words("All settings but the seeds are the same.")
     if found.settings:
-        console.print(_settings(found))
-    else:
-        console.print("all settings but the seeds are the same")
-    console.print()
-    console.print(_scores(found))
-    console.print()
-    for line in sentences(found):
-        say(console, line)
+        rows = tuple((name, _shown(a), _shown(b)) for name, a, b in found.settings)
+        settings = Grid("Settings that differ.", "", ("setting", "A", "B"), rows)
+    verdict, *others = sentences(found)
+    answer = (Words(verdict, "answer"), Points(tuple(others)))
+    return [Facts(tuple(sides)), settings, _scores(found), *answer]
 
 
 def sentences(found: Comparison) -> tuple[str, ...]:
@@ -91,48 +84,38 @@ def _accounted(found: Comparison) -> str:
 
 
 def _protocols(a: Side, b: Side) -> tuple[str, ...]:
-    """Return the claims, and how the protocols differ if they do."""
+    """Return how the protocols differ if they do."""
     facts = [side.record.facts for side in (a, b)]
     if a.protocol == b.protocol:
-        return (f"Claim of both: {facts[0].claim}",)
-    told = []
+        return ()
     if facts[0].objective != facts[1].objective:
-        told.append(
+        return (
             f"Their protocols differ: the objective of A is {facts[0].objective}, that of B is "
-            f"{facts[1].objective}."
+            f"{facts[1].objective}.",
         )
-    else:
-        told.append("Their protocols differ, and so do their claims.")
-    return (*told, f"Claim of A: {facts[0].claim}", f"Claim of B: {facts[1].claim}")
+    return ("Their protocols differ, and so do their claims.",)
 
 
-def _settings(found: Comparison) -> Table:
-    grid = _grid("settings that differ", "A", "B")
-    for name, a, b in found.settings:
-        grid.add_row(name, _shown(a), _shown(b))
-    return grid
+def _claims(a: Side, b: Side) -> str:
+    facts = [side.record.facts for side in (a, b)]
+    if a.protocol == b.protocol:
+        return f"Claim of both: {facts[0].claim}"
+    return f"Claim of A: {facts[0].claim}. Claim of B: {facts[1].claim}"
 
 
-def _scores(found: Comparison) -> Table:
-    grid = _grid("dev accuracy, %", "A", "B", "B - A", "95 % CI")
+def _scores(found: Comparison) -> Grid:
+    rows = []
     for row in found.rows:
         scores = (percent(row.a), percent(row.b), points(100 * row.difference.value))
-        grid.add_row(row.name, *scores, _interval(row))
-    return grid
+        rows.append((row.name, *scores, _interval(row)))
+    columns = ("dev", "A", "B", "B - A", "95 % CI")
+    return Grid("Dev accuracy, in %.", _claims(found.a, found.b), columns, tuple(rows))
 
 
 def _interval(row: Row) -> str:
     if row.difference.error == 0:
         return "–"
     return between(100 * row.difference.low, 100 * row.difference.high)
-
-
-def _grid(title: str, *columns: str) -> Table:
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    grid.add_column(title)
-    for column in columns:
-        grid.add_column(column, justify="right")
-    return grid
 
 
 def _shown(value: object) -> str:

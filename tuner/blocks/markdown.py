@@ -1,19 +1,17 @@
-"""Rendering of a page as HTML and as Markdown, from the same blocks.
-
-Both escape all text of a study. The HTML contains its style and figures, has no scripts and loads
-nothing.
-"""
+"""Blocks as Markdown, with the tables of their numbers in place of figures."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
-from typing import TYPE_CHECKING
 
-from tuner.report.page.blocks import (
+from tuner.blocks import (
+    HTML,
+    MARKDOWN,
     Block,
+    Chart,
     Commands,
+    Facts,
     Figure,
     Grid,
     Link,
@@ -22,26 +20,14 @@ from tuner.report.page.blocks import (
     Side,
     Words,
 )
-from tuner.report.page.drawing.canvas import colours
 from tuner.shown import printable
 
-if TYPE_CHECKING:
-    from jinja2 import Template
-
-TEMPLATE = "page.html"
-HTML, MARKDOWN = "report.html", "report.md"
-"""Names of a page's two files in a study's folder."""
 _MARKUP = re.compile(r"([\\`*\[\]|~])")
 _LINE_START = re.compile(r"^([-+=]|#+|\d+[.)])(?=\s|$)")
 
 
-def html(page: Page) -> str:
-    """Return the page as one HTML file."""
-    return _template().render(page=page, light=colours("light"), dark=colours("dark"))
-
-
 def markdown(page: Page) -> str:
-    """Return the page as Markdown, with the tables of their numbers in place of figures."""
+    """Return a page as Markdown; all text is escaped."""
     lines = [f"# {_escaped(page.title)}", "", _escaped(f"{page.kind}: {', '.join(page.status)}")]
     if page.description:
         lines += ["", _escaped(page.description)]
@@ -53,22 +39,6 @@ def markdown(page: Page) -> str:
     return "\n".join(lines) + "\n"
 
 
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("tuner.report.page", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["printable"] = printable
-    environment.filters["kind"] = lambda block: type(block).__name__.lower()
-    return environment.get_template(TEMPLATE)
-
-
 def _lines(block: Block) -> Iterator[str]:
     match block:
         case Words(text, role):
@@ -77,6 +47,10 @@ def _lines(block: Block) -> Iterator[str]:
             yield f"{lead}{mark}{_escaped(text)}{mark}"
         case Points(items):
             yield from (f"- {_escaped(item)}" for item in items)
+        case Facts(facts):
+            yield from (f"- **{_escaped(name)}**: {_escaped(text)}" for name, text in facts)
+        case Chart(lines):
+            yield from (f"    {printable(line)}" for line in lines)
         case Commands(intro, lines):
             yield from (_escaped(intro), "")
             yield from (f"    {printable(line)}" for line in lines)
@@ -103,7 +77,8 @@ def _table(grid: Grid) -> Iterator[str]:
     for number, row in enumerate(grid.rows):
         mark = "**" if number in grid.strong else ""
         yield "| " + " | ".join(f"{mark}{_escaped(c)}{mark}" if c else "" for c in row) + " |"
-    yield from ("", f"*{_escaped(grid.claim)}*")
+    if grid.claim:
+        yield from ("", f"*{_escaped(grid.claim)}*")
 
 
 def _escaped(text: str) -> str:

@@ -1,1 +1,0 @@
-"""Reports on a study as text for a terminal."""
