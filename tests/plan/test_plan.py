@@ -70,6 +70,17 @@ def test_time_is_that_of_the_study_played_through(study: StudyConfig) -> None:
     assert plan.pairs == 8100 and plan.reached == (9,)
 
 
+def test_a_study_too_large_for_this_machine_is_told_before_it_starts(study: StudyConfig) -> None:
+    """Search refuses it; its plan is made all the same, for it may be meant for a cluster."""
+    assert make_plan(study, PACE, encoder=None).too_small is None
+    large = changed(study, resources={"cpus_per_trial": 5000, "max_concurrent_trials": 4})
+    plan = make_plan(large, PACE, encoder=None)
+    assert plan.at_once == 4 and plan.too_small is not None
+    assert "--set resources.cpus_per_trial=" in plan.too_small
+    (warning,) = (each for each in warnings(plan, large) if "refuse" in each)
+    assert plan.too_small in warning
+
+
 def test_warnings_name_the_cause_and_the_remedy(study: StudyConfig) -> None:
     told = " ".join(printed(study, None).split())
     assert "B = 8, 16, 32, 64; the worst is B = 64, 28.0% past 100 pairs" in told

@@ -52,5 +52,5 @@ def test_a_search_without_a_control_is_not_confirmed(searched: StudyRecord, tmp_
 
 
 def steps(study: StudyRecord, folder: Path) -> str:
-    """What the terminal suggests at the end of a search."""
+    """Return what the terminal suggests at the end of a search."""
     return repr([*next_step(study, folder), *next_steps(study, folder)])

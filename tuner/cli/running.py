@@ -116,7 +116,7 @@ def plan(
         print(json.dumps(planned.model_dump(mode="json")))  # ASCII, like all JSON output
     else:
         start = Commands("Start it:", (search_command(space, overrides),))
-        show([*content(planned, study), start], console)
+        show([*content(planned, study), *[start] * (planned.too_small is None)], console)
 
 
 def resume(

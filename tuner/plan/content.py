@@ -36,6 +36,8 @@ def content(plan: StudyPlan, study: StudyConfig) -> list[Block]:
 def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
     """Return warnings about the plan for the user to read before the study starts."""
     told = []
+    if plan.too_small is not None:
+        told.append(f"search will refuse to start here: {plan.too_small}")
     late = [batch for batch in plan.batches if batch.overshoot > OVERSHOOT]
     if late:
         worst = max(late, key=lambda batch: (batch.overshoot, batch.effective_size))

@@ -9,6 +9,7 @@ from statistics import fmean, quantiles
 from pydantic import Field
 
 from tuner.cluster.capacity import Capacity
+from tuner.errors import UserError
 from tuner.model.shape import EncoderShape
 from tuner.plan.nodes import ClusterPlan, nodes_of
 from tuner.plan.pace import Pace
@@ -82,6 +83,9 @@ class StudyPlan(Record):
     disk: DiskNeed | None = None
     time: TimePlan | None = None
     cluster: ClusterPlan | None = Field(None, description="None: the plan is for this machine")
+    too_small: str | None = Field(
+        None, description="why search will refuse to start on this machine, and the remedy"
+    )
 
 
 def make_plan(
@@ -134,6 +138,7 @@ def make_plan(
         cluster=nodes_of(study, capacity, used, outcomes if pace else [], prices)
         if capacity
         else None,
+        too_small=None if capacity else _too_small(study),
     )
 
 
@@ -179,6 +184,14 @@ def trials_at_once(study: StudyConfig, capacity: Capacity | None = None) -> tupl
     if fits == 0:
         return 1, "because this machine cannot hold any: set resources.max_concurrent_trials"
     return min(fits, study.trials), "as many as this machine holds"
+
+
+def _too_small(study: StudyConfig) -> str | None:
+    try:
+        this_machine(study).trials_at_once(study.resources)
+    except UserError as error:
+        return f"{error.problem}. {error.remedy}"
+    return None
 
 
 def fit_here(study: StudyConfig) -> int:

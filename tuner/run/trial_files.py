@@ -162,7 +162,7 @@ class TrialFiles:
             "objective": study.facts.objective,
             "score": trial.last.objective,
             "claim": study.facts.claim,
-            "encoder": study.facts.encoder.model_dump(mode="json", exclude_none=True),
+            "encoder": study.facts.encoder.model_dump(mode="json", exclude_unset=True),
             "sha256": checksum,
             "config": trial.config.model_dump(mode="json"),
         }

@@ -25,7 +25,7 @@ def words_of(page: Page, title: str) -> str:
 
 
 def printed(sections: Iterable[Section], width: int) -> str:
-    """What a console of a width shows of sections: the brief ones."""
+    """Return what a console of a width shows of sections: the brief ones."""
     console = Console(file=StringIO(), width=width)
     show((block for section in sections if section.brief for block in section.blocks), console)
     assert isinstance(console.file, StringIO)
