@@ -37,11 +37,12 @@ def done(
     still = replace(encoder, config={**encoder.config, **off}, weights=weights)
     places = {size: meeting_place("127.0.0.1") for size in GROUPS}
     ports = {size: place.port for size, place in places.items()}
-    spawn = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([ranks.__name__])  # torch is imported once, not three times
     torch.set_default_dtype(torch.float64)
     try:
         alone = ranks.everything(ALONE, still, corpus, folder)
-        with ProcessPoolExecutor(3, mp_context=spawn) as pool:
+        with ProcessPoolExecutor(3, mp_context=context) as pool:
             jobs = [
                 pool.submit(ranks.play, rank, ports, still, corpus, folder) for rank in range(3)
             ]
