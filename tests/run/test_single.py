@@ -17,7 +17,7 @@ from tuner.study.planned import single_config
 NANO = Path(__file__).parents[2] / "search_spaces" / "nano.yaml"
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_the_default_trial_learns_nano() -> None:
     """85% on the source languages; about 6 s of training and evaluation on 2 idle cores."""
     study = load_study(NANO)
