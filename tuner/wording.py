@@ -48,3 +48,9 @@ def listed(values: Sequence[object], said: Callable[..., str] = number) -> str:
 def count(how_many: int, what: str) -> str:
     """Format a count with its noun: `1 trial`, `2 trials`, `1,200 trials`."""
     return f"{how_many:,} {what}{'' if how_many == 1 else 's'}"
+
+
+def clock(seconds: float) -> str:
+    """Format a duration, for example as `0:01:05` or `26:00:00`."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from tuner.cli import main
 from tuner.errors import UserError
 from tuner.study.file import load_study
+from tuner.study.fusions import FUSIONS
 from tuner.study.plain_yaml import parse as parse_yaml
 from tuner.study.schema import study_schema
 from tuner.study.trial import FIELDS, TrialConfig
@@ -143,4 +144,4 @@ def test_every_key_is_documented() -> None:
 def test_knobs_have_their_defaults() -> None:
     knobs = study_schema()["properties"]["trial"]["properties"]
     assert {name: knob["default"] for name, knob in knobs.items()} == TrialConfig().flat()
-    assert knobs["fusion.kind"]["enum"] == ["last", "sum", "concat", "dlfa"]
+    assert knobs["fusion.kind"]["enum"] == list(FUSIONS)

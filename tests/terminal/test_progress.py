@@ -11,7 +11,8 @@ from rich.console import Console
 
 from tests.waiting import PATIENCE, until
 from tuner.terminal import progress
-from tuner.terminal.progress import ConsoleProgress, clock, say
+from tuner.terminal.progress import ConsoleProgress, say
+from tuner.wording import clock
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign, ScalingDesign
 from tuner.study.planned import sizes
 from tuner.study.samplers import SAMPLERS
-from tuner.terminal.progress import clock
+from tuner.wording import clock
 
 MOST_ROWS = 12
 """The most batch sizes shown; if there are more, these are evenly spread and include both ends."""

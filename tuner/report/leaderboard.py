@@ -1,4 +1,6 @@
-"""The leaderboard of a study: its order, the settings that it shows, and its form as CSV.
+"""The leaderboard of a study: its order and the settings that it shows; the leaderboard as CSV.
+
+Its table is in `report/page/trials.py`.
 
 Scores at different budgets are never ranked against each other. Metrics that may not choose
 (`oracle/…`) appear in the CSV only.

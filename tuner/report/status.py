@@ -24,9 +24,10 @@ from tuner.journal.records import StudyRecord
 from tuner.storage.folders import Place
 from tuner.study.file import reopened_study
 from tuner.study.samplers import SAMPLERS
-from tuner.terminal.progress import clock, say
+from tuner.terminal.progress import say
 from tuner.terminal.streams import unread
 from tuner.terminal.summary import Summary
+from tuner.wording import clock
 
 State = Literal["running", "interrupted", "driver died", "failed", "completed"]
 """The true state of a study; the journal alone still says `running` after a driver was killed."""

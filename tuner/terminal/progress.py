@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.progress import Advance
+from tuner.wording import clock
 
 SHOW_AFTER, LOG_AFTER, LOG_EVERY = 0.5, 1.0, 30.0
 """Seconds until a step appears in a terminal, until a log names it, and between reports there."""
@@ -34,12 +35,6 @@ def say(console: Console, line: str | Text, style: str | None = None) -> None:
     if console.is_terminal:
         text = Text("\n  ").join(text.wrap(console, console.width - MARGIN))
     console.print(text, style=style, soft_wrap=not console.is_terminal)
-
-
-def clock(seconds: float) -> str:
-    """Format a duration, for example as `0:01:05` or `26:00:00`."""
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 def bar(done: float, total: float) -> ProgressBar:

@@ -20,7 +20,8 @@ from tuner.journal.ledger import Ledger
 from tuner.journal.records import ENDED, StudyRecord, TrialRecord
 from tuner.study.design import ScalingDesign
 from tuner.terminal.console import COLOURS
-from tuner.terminal.progress import MARGIN, bar, clock
+from tuner.terminal.progress import MARGIN, bar
+from tuner.wording import clock
 
 WIDEST = 100
 """Greatest width of a line in columns; longer ones are harder to read."""

@@ -12,9 +12,10 @@ from rich.text import Text
 
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Phase
-from tuner.terminal.progress import REFRESHES, clock, say
+from tuner.terminal.progress import REFRESHES, say
 from tuner.terminal.summary import Heartbeat, Summary, settings_in_short
 from tuner.timing import now
+from tuner.wording import clock
 
 QUIET = 60.0
 """Seconds without output after which a log names the running trials."""

@@ -1,4 +1,4 @@
-"""The training loop that every trial runs. Read `train` from top to bottom."""
+"""The training loop that every trial runs, and its optimizer. Read `train` from top to bottom."""
 
 from __future__ import annotations
 

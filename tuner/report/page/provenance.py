@@ -9,7 +9,7 @@ from tuner.journal.ledger import Ledger
 from tuner.journal.records import StudyRecord
 from tuner.report.page.trials import DIGITS, again
 from tuner.storage.folders import Place
-from tuner.terminal.progress import clock
+from tuner.wording import clock
 
 TRANSLATED = {
     True: "Training text is machine-translated.",

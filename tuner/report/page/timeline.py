@@ -7,7 +7,7 @@ from itertools import pairwise
 from tuner.blocks import Chart, Section, Words
 from tuner.journal.records import StudyRecord
 from tuner.report.timeline import Lane, short_names, timeline
-from tuner.terminal.progress import clock
+from tuner.wording import clock
 
 NAME, WIDTH, MOST_LANES = 10, 68, 12
 """Widths in columns of a node's name and of its line, and most nodes that get a line each."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tuner.blocks import Grid
 from tuner.invocation import lasting_command
 from tuner.journal.records import Origin, StudyRecord, TrialRecord
@@ -19,6 +21,12 @@ ORIGINS: dict[Origin, str] = {
 }
 DIGITS = 12
 """Digits of a checksum that are shown."""
+COLUMNS: dict[str, Callable[[TrialRecord], str]] = {
+    "state": lambda trial: trial.state,
+    "score, %": lambda trial: percent(trial.last.objective) if trial.last else "–",
+    "pairs": lambda trial: f"{trial.last.rung:,}" if trial.last else "–",
+}
+"""Columns of the leaderboard, and of a design's plan, between a trial's name and its settings."""
 
 
 def leaderboard(study: StudyRecord) -> Grid:
@@ -28,9 +36,7 @@ def leaderboard(study: StudyRecord) -> Grid:
     rows = tuple(
         (
             name(trial),
-            trial.state,
-            percent(trial.last.objective) if trial.last else "–",
-            f"{trial.last.rung:,}" if trial.last else "–",
+            *(column(trial) for column in COLUMNS.values()),
             *(shown(trial.config.flat()[setting]) for setting in names),
         )
         for trial in trials
@@ -39,7 +45,7 @@ def leaderboard(study: StudyRecord) -> Grid:
         f"Score: {study.facts.objective}, unconfirmed. Trials at full budget come first, "
         "ranked; scores at fewer pairs are not ranked against them.",
         study.facts.claim,
-        ("trial", "state", "score, %", "pairs", *names),
+        ("trial", *COLUMNS, *names),
         rows,
         left=2,
         strong=frozenset([trials.index(best)] if best else []),
@@ -60,9 +66,7 @@ def planned(study: StudyRecord, first: int = 0) -> Grid:
         (
             name(trial),
             trial.arm or ORIGINS[trial.origin],
-            trial.state,
-            percent(trial.last.objective) if trial.last else "–",
-            f"{trial.last.rung:,}" if trial.last else "–",
+            *(column(trial) for column in COLUMNS.values()),
             *(shown(trial.params.get(setting)) for setting in names),
         )
         for trial in study.trials
@@ -70,7 +74,7 @@ def planned(study: StudyRecord, first: int = 0) -> Grid:
     return Grid(
         f"Every trial of the plan that was begun, not ranked. Score: {study.facts.objective}.",
         study.facts.claim,
-        ("trial", "purpose", "state", "score, %", "pairs", *names),
+        ("trial", "purpose", *COLUMNS, *names),
         rows,
         left=3,
         folded=_others(len(rows) - first) if first else count(len(rows), "trial"),

@@ -28,9 +28,8 @@ from tuner.storage.access import write
 from tuner.storage.folders import Place
 from tuner.study.design import REFERENCE, ConfirmDesign, ScalingDesign
 from tuner.study.file import reopened_study
-from tuner.terminal.progress import clock
 from tuner.tracking import attach, store_of
-from tuner.wording import count
+from tuner.wording import clock, count
 
 
 def page_of(standing: Standing, family: Family) -> Page:
