@@ -137,7 +137,7 @@ def encoder_is_there(study: StudyConfig) -> Finding:
     name, revision = study.encoder.name, study.encoder.revision
     try:
         shape = describe_encoder(study.encoder)
-        size = f"{shape.parameters / 1e6:.0f} M parameters"
+        size = f"{shape.parameters / 1e6:.1f} M parameters"
         if name == "nano":
             return Finding("encoder", "pass", "nano is built in")
         local = Path(name).expanduser().is_dir()
