@@ -1,15 +1,17 @@
 # Everything starts from here: `make search` and `make test` need Python 3.11 and make, no more.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search test test-fast test-slow test-times chaos bench calibrate lint types contracts format lock
+.PHONY: help setup search test pytest test-fast test-slow test-times chaos bench calibrate lint types contracts format lock
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
-# Several processes, each with whole files: a process is a Python with torch, half a GB.
-SPREAD := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Several processes, each with whole files: a process is a Python with torch, half a GB. One more
+# than there are cores, because those that start Ray or MLflow wait for it.
+SPREAD = -n $$(n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n + 1 : 4))) \
+	--dist loadfile --no-loadscope-reorder
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +25,10 @@ search: $(INSTALLED) ## run the built-in study, search_spaces/nano.yaml
 	[ $$n = 1 ] || echo "studies/nano exists: this run is called $$name"; \
 	$(BIN)/tuner search search_spaces/nano.yaml --set name=$$name
 
-test: lint types contracts ## what CI runs: lint, types, import contracts, all tests but the slow
+test: lint contracts ## what CI runs: lint, types, import contracts, all tests but the slow
+	@$(MAKE) --no-print-directory -j2 types pytest
+
+pytest: $(INSTALLED)
 	$(PYTEST) $(SPREAD) -m "not slow"
 
 test-fast: $(INSTALLED) ## unit tests alone: no Ray, a minute or two
