@@ -9,7 +9,7 @@ from typing import TypeVar
 
 Answer = TypeVar("Answer")
 
-MOST = 16
+MAX_ABANDONED = 16
 """Abandoned calls at most: a server that never finishes an answer may be asked for days."""
 
 _left_behind: list[threading.Thread] = []
@@ -35,14 +35,15 @@ def within(seconds: float, call: Callable[[], Answer], name: str = "waiting") ->
 
     A socket's timeout applies to each read, so an answer that arrives byte by byte never times
     out. The call therefore runs on a thread of its own, which is abandoned when it is late. Once
-    MOST threads are abandoned, no call starts until one of them ends.
+    MAX_ABANDONED threads are abandoned, no call starts until one of them ends.
 
     Raises:
-        Late: the call did not return within `seconds`, or MOST earlier calls are still running.
+        Late: the call did not return within `seconds`, or MAX_ABANDONED earlier calls
+            are still running.
     """
     _left_behind[:] = [thread for thread in _left_behind if thread.is_alive()]
-    if len(_left_behind) >= MOST:
-        raise Late(f"{MOST} earlier requests are still unanswered")
+    if len(_left_behind) >= MAX_ABANDONED:
+        raise Late(f"{MAX_ABANDONED} earlier requests are still unanswered")
     returned: list[Answer] = []
     raised: list[BaseException] = []
 

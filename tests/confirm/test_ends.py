@@ -23,7 +23,7 @@ from tuner.journal.records import StudyRecord
 from tuner.run.resume import nothing_left
 from tuner.run.trial_files import TRIAL, staying
 from tuner.search.driver import Driver
-from tuner.search.outcome import Outcome
+from tuner.search.outcome import StudyOutcome
 from tuner.search.recommend import NONE_WHOLE, recommendation
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
@@ -124,7 +124,7 @@ def test_where_every_arm_has_failed_another_may_be_asked_for(tmp_path: Path) -> 
         while (trial := driver.next_trial()) is not None:
             driver.trial_started(trial.number)
             driver.attempt_failed(trial.number, "non_finite", "the loss is no number")
-        driver.outcome = Outcome("failed", NONE_WHOLE)
+        driver.outcome = StudyOutcome("failed", NONE_WHOLE)
         record = driver.finish()
     assert record.state == "failed"
     assert nothing_left(record, first) == (

@@ -168,10 +168,10 @@ def test_a_driver_at_work_and_one_that_was_killed(make: Make) -> None:
 )
 def test_what_an_orderly_end_leaves(make: Make, state: str, words: str) -> None:
     folder = make("mine", state)
-    standing = look_at(folder)
-    text = shown(lambda console: show(standing, console))
+    status = look_at(folder)
+    text = shown(lambda console: show(status, console))
     command = "resume" if state == "interrupted" else "report"
-    assert standing.state == state and words in text and f"{command} mine --storage" in text
+    assert status.state == state and words in text and f"{command} mine --storage" in text
     assert "0:01:05" in text and "best (unconfirmed): trial 000, 80.00%" in text
 
 
@@ -213,7 +213,7 @@ def test_watching_ends_with_the_driver(make: Make, monkeypatch: pytest.MonkeyPat
     looks = []
     with driver_at_work(folder) as process:
 
-        def look(at: Path) -> status.Standing:
+        def look(at: Path) -> status.StudyStatus:
             looks.append(at)
             if len(looks) == 3:
                 process.kill()

@@ -108,13 +108,13 @@ def read(folder: Path) -> int:
             parts = [of_study(record), *(of_trial(t, record, "p") for t in record.trials)]
             done += bool(parts and artifacts(record) and study_view(record))
         with suppress(UserError):
-            standing = look_at(folder)
-            standing.as_json()
-            show(standing, Console(file=StringIO(), width=100))
+            status = look_at(folder)
+            status.as_json()
+            show(status, Console(file=StringIO(), width=100))
             done += 1
         with suppress(UserError):
-            standing = look_at(folder)
-            page = page_of(standing, Family.of(standing.study, folder))
+            status = look_at(folder)
+            page = page_of(status, Family.of(status.study, folder))
             done += bool(html(page) and markdown(page))
         with suppress(UserError):
             done += bool(Confirmed.of(read_history(folder).record()))

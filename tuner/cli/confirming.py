@@ -86,10 +86,10 @@ def show_result(record: Any, folder: Place, console: Any) -> None:
     from tuner.blocks.console import show_page
     from tuner.report.page.beside import Family
     from tuner.report.page.write import page_of
-    from tuner.report.status import Standing
+    from tuner.report.status import StudyStatus
 
     console.print()
-    show_page(page_of(Standing.ended(record, folder), Family()), console)
+    show_page(page_of(StudyStatus.after_end(record, folder), Family()), console)
 
 
 def as_plain(record: Any) -> dict[str, Any]:

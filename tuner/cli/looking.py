@@ -59,20 +59,20 @@ def report(
         show(blocks, console)
         console.print(f"\nfigure: {figure}", highlight=False, soft_wrap=True)
         return
-    standing = look_at(folder)
-    page = page_of(standing, Family.of(standing.study, folder))
+    status = look_at(folder)
+    page = page_of(status, Family.of(status.study, folder))
     show_page(page, console, whole=True)
-    write(folder / "leaderboard.csv", as_csv(standing.study).encode())
+    write(folder / "leaderboard.csv", as_csv(status.study).encode())
     written = [("all settings and metrics", "leaderboard.csv")]
-    if found := timeline(standing.study):
-        draw(standing.study, found, folder / "figures" / "timeline.svg")
+    if found := timeline(status.study):
+        draw(status.study, found, folder / "figures" / "timeline.svg")
         written.append(("figure of the timeline", "figures/timeline.svg"))
     texts = write_page(page, folder)
     written += zip(("page", "the same in Markdown"), texts, strict=True)
     console.print()
     for what, name in written:
         console.print(f"{what}: {folder / name}", highlight=False, soft_wrap=True)
-    console.print(attach_page(standing, texts), highlight=False, soft_wrap=True)
+    console.print(attach_page(status, texts), highlight=False, soft_wrap=True)
 
 
 def compare(
@@ -164,11 +164,11 @@ def status(
     from tuner.report.status import look_at, show, watch
 
     folder, console = folder_of(study, storage), console_of(as_json)
-    standing = watch(folder, console) if watching else look_at(folder)
+    status = watch(folder, console) if watching else look_at(folder)
     if as_json:
-        print(json.dumps(standing.as_json()))
+        print(json.dumps(status.as_json()))
     elif not watching:
-        show(standing, console)
+        show(status, console)
 
 
 def _look_there(address: str, arguments: list[str], storage: str, insecure: bool) -> NoReturn:

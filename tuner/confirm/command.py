@@ -9,7 +9,7 @@ from functools import partial
 from rich.console import Console
 
 from tuner.confirm.design import (
-    MOST_SEEDS,
+    MAX_SEEDS,
     check_confirmable,
     chosen,
     confirmation,
@@ -118,8 +118,8 @@ def planned(search: StudyRecord, folder: Place, asked: Asked) -> StudyConfig:
             )
     if not begun or asked.again:
         top, seeds = asked.top or TOP, asked.seeds or SEEDS
-        if seeds > MOST_SEEDS:
-            raise UserError(f"--seeds {seeds:,} is more than {MOST_SEEDS}", "Ask for fewer.")
+        if seeds > MAX_SEEDS:
+            raise UserError(f"--seeds {seeds:,} is more than {MAX_SEEDS}", "Ask for fewer.")
         return confirmation(search, folder, top, seeds, begun, asked.overrides)
     there = folder.parent / begun[-1]
     study = reopened_study(read_history(there).record().settings, there)

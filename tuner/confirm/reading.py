@@ -13,7 +13,7 @@ from tuner.statistics.comparisons import FromBest
 from tuner.statistics.items import Table
 from tuner.statistics.variance import estimate
 from tuner.study.design import Arm, ConfirmDesign
-from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.study.protocol import EvaluationProtocol, EvaluationSet
 
 RECIPE = ("mix.cross_lingual", "batch.effective_size", "optim.lr", "fusion.kind")
 """The settings shown for the external reference, which has no other arm to differ from."""
@@ -34,7 +34,7 @@ class Reading:
 
     def __init__(self, study: StudyRecord, design: ConfirmDesign) -> None:
         self.study, self.design = study, design
-        self.protocol: Protocol = protocol_of(study)
+        self.protocol: EvaluationProtocol = protocol_of(study)
         done = study.complete
         self.done = {a.name: _by_seed(t for t in done if t.arm == a.name) for a in design.arms}
         self.languages = tuple(

@@ -13,7 +13,7 @@ from typing import Literal
 from tuner.errors import UserError
 from tuner.study.data import Split as Split
 
-MOST_REASONS = 5
+MAX_REASONS = 5
 """The number of reasons for dropped rows that a note lists per language, most frequent first."""
 Unit = Literal["line", "row"]
 
@@ -186,8 +186,8 @@ def _note(split: Split, readings: Mapping[str, Reading], clean_in_all: int) -> s
         reasons = list(reading.dropped.values()) + ["absent"] * (len(ids) - len(reading.places))
         if reasons:
             counts = Counter(sorted(reasons)).most_common()
-            words = [f"{count:,} {reason}" for reason, count in counts[:MOST_REASONS]]
-            if others := sum(count for _, count in counts[MOST_REASONS:]):
+            words = [f"{count:,} {reason}" for reason, count in counts[:MAX_REASONS]]
+            if others := sum(count for _, count in counts[MAX_REASONS:]):
                 words.append(f"{others:,} for other reasons")
             losses.append(f"{language} {' + '.join(words)}")
     return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
-from tuner.cluster.address import named
+from tuner.cluster.address import configured_address
 from tuner.doctor import checks, head
 from tuner.doctor.findings import Finding, Node
 from tuner.doctor.here import examine_here
@@ -42,7 +42,7 @@ def diagnose(asked: Asked, progress: Progress) -> Iterator[Finding]:
     wrong = head.from_files(asked.study) if asked.study is not None else []
     yield from wrong
     known = {finding.check for finding in wrong}
-    if named() is None:
+    if configured_address() is None:
         yield from _of_machine(asked, known, progress)
         return
     from tuner.cluster.ray import cluster  # Ray

@@ -123,7 +123,7 @@ async def _versions_there(head: Head, names: Sequence[str]) -> dict[str, str | N
     api.submit(head, id, f"exec python -c {shlex.quote(script)}", {})
     try:
         printed = "".join([piece async for piece in api.log(head, id)])
-        found = await api.ended(head, id)
+        found = await api.wait_until_ended(head, id)
     finally:
         await api.forget(head, id)
     if found.code != 0:

@@ -30,7 +30,7 @@ OF_FILES = ("data.train", "data.dev", "data.test")
 
 
 @dataclass(frozen=True)
-class Inputs:
+class LocalInputs:
     """The inputs of one study.
 
     Attributes:
@@ -46,7 +46,7 @@ class Inputs:
     told: tuple[str, ...]
 
 
-def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> Inputs:
+def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> LocalInputs:
     """Find the inputs of a study on this machine.
 
     Args:
@@ -71,13 +71,13 @@ def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> Inputs:
         else:
             told.append(f"{part}: {value} does not exist here, so the cluster's is used")
     if not places:
-        return Inputs(settings, {}, "", tuple(told))
+        return LocalInputs(settings, {}, "", tuple(told))
     name = _hash(contents)
     for (block, key), place in places.items():
         _put(settings, block, key, f"{FOLDER}/{name}/{place}")
     link = f'mkdir -p {FOLDER} && ln -sfn "$PWD/{PART}" {FOLDER}/{name} && '
     packed = {f"{PART}/{place}": path for place, path in contents.items()}
-    return Inputs(settings, packed, link, tuple(told))
+    return LocalInputs(settings, packed, link, tuple(told))
 
 
 def elsewhere_of(study: StudyConfig, settings: dict[str, Any]) -> set[str]:

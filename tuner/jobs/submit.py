@@ -94,7 +94,7 @@ def stop(name: str, address: str, console: Console, insecure: bool = False) -> N
         )
     api.stop(head, there.job.id)
     with ConsoleProgress(console).task(f"stopping {name}, which saves its trials first"):
-        job = asyncio.run(api.ended(head, there.job.id))
+        job = asyncio.run(api.wait_until_ended(head, there.job.id))
     if job.status != "STOPPED":
         _conclude(job, there)
     say(console, f"{name} has stopped" if job.status == "STOPPED" else f"{name} has ended")

@@ -20,7 +20,7 @@ TrialState = Literal["pending", "running", "completed", "pruned", "failed", "int
 Origin = Literal["baseline", "sampler", "tuning", "design"]
 """The origin of a trial's configuration: the control of a search, its sampler, the choice of a
 learning rate in a scaling study (not scored), or a design's comparison."""
-ENDED: tuple[TrialState, ...] = ("completed", "pruned", "failed")
+END_STATES: tuple[TrialState, ...] = ("completed", "pruned", "failed")
 """The final states of a trial."""
 StudyState = Literal["running", "completed", "failed", "interrupted"]
 FailureKind = Literal[

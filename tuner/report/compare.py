@@ -20,7 +20,7 @@ from tuner.journal.records import OBJECTIVE
 from tuner.report.sides import Side
 from tuner.statistics.items import Table
 from tuner.statistics.variance import Estimate, estimate
-from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.study.protocol import EvaluationProtocol, EvaluationSet
 from tuner.study.trial import flatten
 
 BLOCKS = ("encoder", "languages", "protocol")
@@ -122,7 +122,7 @@ def compare(a: Side, b: Side, oracle: bool = False) -> Comparison:
     return Comparison(a, b, tuple(_settings(a, b)), seeds, tuple(rows), tuple(alone))
 
 
-def _evaluated(protocol: Protocol) -> tuple[EvaluationSet, ...]:
+def _evaluated(protocol: EvaluationProtocol) -> tuple[EvaluationSet, ...]:
     return (*protocol.select, *protocol.oracle)
 
 
@@ -161,8 +161,8 @@ def _paired(a: Sequence[int], b: Sequence[int]) -> tuple[tuple[int, int], ...]:
 
 
 def _rows(
-    a: Protocol,
-    b: Protocol,
+    a: EvaluationProtocol,
+    b: EvaluationProtocol,
     permitted: Sequence[EvaluationSet],
     others: Sequence[EvaluationSet],
 ) -> Iterator[tuple[str, tuple[EvaluationSet, ...]]]:

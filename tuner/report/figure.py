@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LOGARITHMIC = {"optim.lr": 10, "batch.effective_size": 2}
 """Settings drawn on a logarithmic axis, and the base of that axis."""
-MOST_UPRIGHT = 6
+MAX_UPRIGHT = 6
 """Most values on an axis whose labels fit without rotation."""
 SPREAD = 0.15
 """Share of the gap between two values on the axis that the curves at one value occupy."""
@@ -107,7 +107,7 @@ def _places(axis: Axes, setting: str, values: Sequence[Any]) -> dict[Any, float]
         places = {value: float(value) for value in values}
     if base is not None:
         axis.set_xscale("log", base=base)
-    crowded = len(values) > MOST_UPRIGHT
+    crowded = len(values) > MAX_UPRIGHT
     axis.set_xticks(list(places.values()), map(shown, values), rotation=45 if crowded else 0)
     axis.minorticks_off()
     return places

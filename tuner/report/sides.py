@@ -15,7 +15,7 @@ from tuner.statistics.items import Table
 from tuner.storage.folders import Place
 from tuner.storage.location import study_folder
 from tuner.study.design import ScalingDesign
-from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.study.protocol import EvaluationProtocol, EvaluationSet
 
 _TRIAL = re.compile(r"(?P<study>.+):(?P<trial>\d{1,9})", re.DOTALL)
 
@@ -38,7 +38,7 @@ class Side:
     what: str
     chosen: str
     record: StudyRecord
-    protocol: Protocol
+    protocol: EvaluationProtocol
     trials: tuple[TrialRecord, ...]
 
     @property

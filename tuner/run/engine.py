@@ -176,7 +176,7 @@ class _Watcher(_NotPickled, tune.Callback):
         error = error_of(trial)
         kind = kind_of(error)
         self._parting.rests(number)
-        if kind == "lost" and self._with_everything():
+        if kind == "lost" and self._study_is_ending():
             return
         said = without_secrets(Text.from_ansi(str(error)).plain.strip())
         reason = reason_of(error, kind, said, private.logs_folder())
@@ -184,7 +184,7 @@ class _Watcher(_NotPickled, tune.Callback):
             reason += f" (see {self._keep(number, said)})"
         self._driver.attempt_failed(number, kind, reason)
 
-    def _with_everything(self) -> bool:
+    def _study_is_ending(self) -> bool:
         """Return whether a worker was lost because the whole study or Ray's head is ending.
 
         Such a loss is not a trial's failure. If several workers are lost at the same time, only the
@@ -193,7 +193,7 @@ class _Watcher(_NotPickled, tune.Callback):
         if time.monotonic() - self._waited > BELIEVED_AFTER:
             self._stop.wait(BELIEVED_AFTER)
             self._waited = time.monotonic()
-        return self._stop.received or bool(self._head.gone())
+        return self._stop.received or bool(self._head.failure())
 
     def _keep(self, number: int, said: str) -> Place | str:
         """Write the whole error message to a file.

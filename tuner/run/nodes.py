@@ -36,7 +36,7 @@ class Nodes:
 
         Callers may call this often: it asks Ray only if the last look is `EVERY_SECONDS` ago.
         """
-        if time.monotonic() - self._looked >= EVERY_SECONDS and not self._head.gone():
+        if time.monotonic() - self._looked >= EVERY_SECONDS and not self._head.failure():
             self._look()
 
     def placed(self, number: int, nodes: Collection[str]) -> None:

@@ -26,6 +26,6 @@ class Grid(Sampler):
     def next_point(self, number: int) -> Point | None:
         return next(iter(self._left), None)
 
-    def taken(self, number: int, params: dict[str, Any]) -> None:
+    def proposed(self, number: int, params: dict[str, Any]) -> None:
         if params in self._left:
             self._left.remove(params)

@@ -18,7 +18,7 @@ from tuner.timing import now
 
 QUIET = 60.0
 """Seconds without output after which a log names the running trials."""
-NAMED = 4
+MAX_NAMED = 4
 """Most running trials that such a line names."""
 
 
@@ -129,9 +129,11 @@ class StudyView:
     def _running_in_words(self) -> str:
         summary = self._summary()
         beats = [(t.number, self._heartbeats[t.number]) for t in summary.running]
-        named = [f"{n:03d} {beat.phase} at {beat.pairs_seen:,} pairs" for n, beat in beats[:NAMED]]
-        if len(beats) > NAMED:
-            named.append(f"and {len(beats) - NAMED} more")
+        named = [
+            f"{n:03d} {beat.phase} at {beat.pairs_seen:,} pairs" for n, beat in beats[:MAX_NAMED]
+        ]
+        if len(beats) > MAX_NAMED:
+            named.append(f"and {len(beats) - MAX_NAMED} more")
         left = summary.seconds_left
         about = f", about {clock(left)} left" if left is not None else ""
         return f"running: {', '.join(named)} [{summary.ended}/{self._budget}{about}]"

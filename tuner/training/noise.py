@@ -50,7 +50,7 @@ from tuner.data.batches import Stream
 from tuner.data.tokens import TokenisedCorpus
 from tuner.journal.noise import NoiseRecord
 from tuner.study.parts import NOISE_BATCH
-from tuner.training.accumulation import MicroBatches, none_to_spare
+from tuner.training.accumulation import MicroBatches, reporting_out_of_memory
 from tuner.training.evaluation import Evaluating
 from tuner.training.forward import Forward
 from tuner.training.group import ALONE, Group
@@ -197,7 +197,9 @@ class _SquaredNorms:
         self._model = forward.model
         self._groups, self._chunks = groups, chunks
         self._parameters = list(forward.model.parameters())
-        with none_to_spare("the two sums of gradients that diagnostics.gradient_noise keeps"):
+        with reporting_out_of_memory(
+            "the two sums of gradients that diagnostics.gradient_noise keeps"
+        ):
             self._large = [torch.zeros_like(p, requires_grad=False) for p in self._parameters]
             self._whole = [torch.zeros_like(p, requires_grad=False) for p in self._parameters]
         self._small_norm = torch.zeros((), dtype=torch.float64, device=forward.device)

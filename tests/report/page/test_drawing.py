@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from tuner.blocks.palette import LEVELS, colours, contrast
-from tuner.report.page.drawing.bars import Standing, language_bars, lying_bars
+from tuner.report.page.drawing.bars import LanguageSeries, language_bars, lying_bars
 from tuner.report.page.drawing.canvas import HEAT, SERIES
 from tuner.report.page.drawing.curves import Curve, learning_curves
 from tuner.report.page.drawing.heat import heat
@@ -29,8 +29,8 @@ def drawn() -> dict[str, str]:
         Curve("control", (400, 800), (60.0, 65.0)),
     ]
     standing = [
-        Standing("$a_1$", {"en": 90.0, "ja": 60.0}, {"en": (88.0, 92.0), "ja": (55.0, 65.0)}),
-        Standing("published", {"en": 94.0}, {}, published=True),
+        LanguageSeries("$a_1$", {"en": 90.0, "ja": 60.0}, {"en": (88.0, 92.0), "ja": (55.0, 65.0)}),
+        LanguageSeries("published", {"en": 94.0}, {}, published=True),
     ]
     course = [Course("0", {0: (70.0, 68.0, 72.0), 1: (71.0, 69.0, 73.0)}), Course("1", {})]
     return {

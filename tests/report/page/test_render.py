@@ -14,7 +14,7 @@ from tuner.blocks import Figure, Grid, Page, Section, Side, Words
 from tuner.blocks.html import html
 from tuner.blocks.markdown import markdown
 
-MOST = 3_000_000
+MAX_BYTES = 3_000_000
 """Bytes of a page."""
 
 
@@ -76,7 +76,7 @@ def test_the_page_loads_nothing_and_runs_nothing(text: str) -> None:
             assert (attributes.get(name) or "#").startswith(("#", "../"))
     assert "@import" not in text and "url(http" not in text
     assert "default-src 'none'" in text
-    assert len(text.encode()) < MOST
+    assert len(text.encode()) < MAX_BYTES
 
 
 def test_what_a_study_says_is_text(text: str, page: Page) -> None:

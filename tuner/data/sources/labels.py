@@ -25,7 +25,7 @@ NO_LABEL = frozenset({"", "-", "nan", "null"})
 WITHHELD = "-1"
 """The text for a missing label where all classes are non-negative numbers."""
 
-MOST_CLASSES = 20
+MAX_CLASSES = 20
 """The most labels that are inferred from the data without a list; more are unlikely classes."""
 
 
@@ -162,8 +162,8 @@ def found_classes(tables: Sequence[Table]) -> Classes:
     first = _first_places(tables)
     whole = all(re.fullmatch(r"-?\d+", label) for label in first)
     names = sorted(first, key=int) if whole else sorted(first)
-    shown = ", ".join(map(repr, names[:MOST_CLASSES])) or "none"
-    if not 2 <= len(names) <= MOST_CLASSES:
+    shown = ", ".join(map(repr, names[:MAX_CLASSES])) or "none"
+    if not 2 <= len(names) <= MAX_CLASSES:
         raise UserError(
             f"{tables[0].origin} has {len(names):,} different labels ({shown:.200})",
             "Name the column of the classes in data.columns, and list them in data.labels.",

@@ -17,7 +17,7 @@ from tuner.report.leaderboard import percent, varied
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.drawing.parallel import Path, Upright, parallel
 from tuner.report.page.drawing.scatter import Dots, scatter
-from tuner.report.page.levels import Levels, heights, named
+from tuner.report.page.levels import Levels, heights, setting_label
 from tuner.report.seeds import SEED, selected
 
 SIZE, MIX, LAYER, FUSION = (
@@ -68,15 +68,17 @@ def _scatter(study: StudyRecord, setting: str, told_apart: str | None) -> Figure
         for label, trials in _series(study, told_apart).items()
     ]
     claim, objective = study.facts.claim, study.facts.objective
-    apart = f", told apart by {named(told_apart)}" if told_apart else ""
-    alt = f"Scores of {len(study.ranked())} complete trials against {named(setting)}{apart}."
-    caption = (
-        f"Complete trials by {named(setting)}{apart}. Below each value: complete of all trials "
-        "with it. Unconfirmed; the leaderboard has the numbers."
+    apart = f", told apart by {setting_label(told_apart)}" if told_apart else ""
+    alt = (
+        f"Scores of {len(study.ranked())} complete trials against {setting_label(setting)}{apart}."
     )
-    title = named(told_apart) if told_apart else ""
+    caption = (
+        f"Complete trials by {setting_label(setting)}{apart}. Below each value: complete of all "
+        "trials with it. Unconfirmed; the leaderboard has the numbers."
+    )
+    title = setting_label(told_apart) if told_apart else ""
     majority = 100 * study.facts.majority_accuracy
-    draw = partial(scatter, series, ticks, named(setting), title, majority, objective, alt)
+    draw = partial(scatter, series, ticks, setting_label(setting), title, majority, objective, alt)
     return Figure(draw, alt, caption, claim)
 
 
@@ -113,9 +115,10 @@ def _heat(study: StudyRecord) -> Figure:
         for (row, column), there in sorted(cells.items())
     )
     claim = study.facts.claim
-    alt = f"Heat map of mean scores of complete trials, {named(MIX)} down, {named(SIZE)} across."
+    mix, size = setting_label(MIX), setting_label(SIZE)
+    alt = f"Heat map of mean scores of complete trials, {mix} down, {size} across."
     caption = (
-        f"{study.facts.objective}, in %, by {named(MIX)} and {named(SIZE)}: the mean over the "
+        f"{study.facts.objective}, in %, by {mix} and {size}: the mean over the "
         "complete trials of each cell, and below it how many of all trials there these are. "
         "Unconfirmed."
     )
@@ -126,8 +129,8 @@ def _heat(study: StudyRecord) -> Figure:
         columns.labels,
         {key: 100 * mean for key, mean in means.items()},
         {key: _counted(there) for key, there in cells.items()},
-        named(SIZE),
-        named(MIX),
+        size,
+        mix,
         alt,
     )
     return Figure(draw, alt, caption, claim, grid)

@@ -12,7 +12,7 @@ from tuner.blocks.markdown import markdown
 from tuner.confirm.result import Confirmed
 from tuner.errors import UserError
 from tuner.invocation import command, lasting_command
-from tuner.journal.records import ENDED, StudyRecord
+from tuner.journal.records import END_STATES, StudyRecord
 from tuner.report.page import confirmation, provenance, scaling, search
 from tuner.report.page.beside import Family, first_test, to_page
 from tuner.report.page.languages import beside_published
@@ -20,7 +20,7 @@ from tuner.report.page.noise import noise
 from tuner.report.page.published import published
 from tuner.report.page.timeline import nodes
 from tuner.report.page.trials import FIRST, planned
-from tuner.report.status import Standing
+from tuner.report.status import StudyStatus
 from tuner.run.copies import check_own_runs
 from tuner.scaling.result import Scaled
 from tuner.search.recommend import NONE_WHOLE, concluded
@@ -33,14 +33,14 @@ from tuner.tracking import attach, store_of
 from tuner.wording import count
 
 
-def page_of(standing: Standing, family: Family) -> Page:
+def page_of(status: StudyStatus, family: Family) -> Page:
     """Return the page of a study in its current state.
 
     Args:
-        standing: the study and its state.
+        status: the study and its state.
         family: the search and the confirmations that belong to it.
     """
-    study, folder = standing.study, standing.folder
+    study, folder = status.study, status.folder
     design = study.settings.design
     if design is None:
         kind, sections = "search", _search(study, folder, family)
@@ -58,7 +58,7 @@ def page_of(standing: Standing, family: Family) -> Page:
     return Page(
         study.name,
         kind,
-        _status(standing),
+        _status(status),
         study.settings.description,
         study.facts.claim,
         (
@@ -83,12 +83,12 @@ def write_page(page: Page, folder: Place) -> dict[str, str]:
     return texts
 
 
-def attach_page(standing: Standing, texts: Mapping[str, str]) -> str:
+def attach_page(status: StudyStatus, texts: Mapping[str, str]) -> str:
     """Attach the page to the study's run in MLflow, and return a message about the outcome.
 
     An unreachable MLflow is not an error, since the files are in the study's folder.
     """
-    study, folder = standing.study, standing.folder
+    study, folder = status.study, status.folder
     try:
         settings = reopened_study(study.settings, folder)
         uri = store_of(settings)
@@ -183,9 +183,9 @@ def _planned(study: StudyRecord) -> Section:
     return Section("Trials, as planned", (planned(study),))
 
 
-def _status(standing: Standing) -> tuple[str, ...]:
-    study = standing.study
+def _status(status: StudyStatus) -> tuple[str, ...]:
+    study = status.study
     began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(study.created))
-    ended = sum(trial.state in ENDED for trial in study.trials)
-    told = f"{ended} of {standing.trials} trials ended"
-    return standing.state, told, f"begun {began}", f"took {clock(study.seconds)}"
+    ended = sum(trial.state in END_STATES for trial in study.trials)
+    told = f"{ended} of {status.trials} trials ended"
+    return status.state, told, f"begun {began}", f"took {clock(study.seconds)}"
