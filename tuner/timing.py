@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 MAX_ABANDONED = 16
 """Abandoned calls at most: a server that never finishes an answer may be asked for days."""
@@ -30,7 +30,7 @@ def now() -> float:
     return _BEGAN + time.clock_gettime(_SINCE_BOOT)
 
 
-def within(seconds: float, call: Callable[[], Answer], name: str = "waiting") -> Answer:
+def within(seconds: float, call: Callable[[], Result], name: str = "waiting") -> Result:
     """Return or raise what a call returns or raises, within a time limit.
 
     A socket's timeout applies to each read, so an answer that arrives byte by byte never times
@@ -44,7 +44,7 @@ def within(seconds: float, call: Callable[[], Answer], name: str = "waiting") ->
     _left_behind[:] = [thread for thread in _left_behind if thread.is_alive()]
     if len(_left_behind) >= MAX_ABANDONED:
         raise Late(f"{MAX_ABANDONED} earlier requests are still unanswered")
-    returned: list[Answer] = []
+    returned: list[Result] = []
     raised: list[BaseException] = []
 
     def run() -> None:

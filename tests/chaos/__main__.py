@@ -98,7 +98,7 @@ def sound(tally: Tally) -> bool:
     return tally.expected == tally.finished and not any(getattr(tally, name) for name in ZEROS)
 
 
-def show(outcomes: list[KindOutcome], console: Console) -> None:
+def show_outcomes(outcomes: list[KindOutcome], console: Console) -> None:
     """The table, and under it what is not zero and should be."""
     table = Table(box=None, pad_edge=False)
     table.add_column("\nfault", no_wrap=True)
@@ -143,7 +143,7 @@ def main() -> int:
         raise
     finally:
         place.close(keep=options.keep or not clean)
-    show(outcomes, Console(width=140))
+    show_outcomes(outcomes, Console(width=140))
     seconds = round(time.monotonic() - started)
     print(f"{'all zeros' if clean else 'NOT all zeros: see above'}; {seconds} s")
     if options.json:

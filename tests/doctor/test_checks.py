@@ -12,7 +12,7 @@ from rich.console import Console
 from tuner.doctor import checks
 from tuner.doctor.findings import Finding, Node
 from tuner.doctor.node import Facts, Gpu, Space
-from tuner.doctor.show import findings_as_json, in_words, show
+from tuner.doctor.show import findings_as_json, in_words, show_findings
 
 VERSIONS = dict.fromkeys(("python", *checks.EVERYWHERE, *checks.ON_HEAD), "1.0")
 GB = 10**9
@@ -176,7 +176,7 @@ def test_a_token_that_others_can_read_fails_on_a_cluster() -> None:
 
 def printed(findings: list[Finding], terminal: bool) -> str:
     console = Console(width=80, force_terminal=terminal, file=StringIO(), record=True)
-    show(findings, console)
+    show_findings(findings, console)
     return console.export_text()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.scaling.answers import SMALL, planted
+from tests.scaling.planted import SMALL, planted
 from tests.scaling.studies import planned, recorded
 from tuner.errors import UserError
 from tuner.journal.records import StudyRecord

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tests.records import facts, settings, with_facts
 from tuner.blocks import Words
-from tuner.blocks.console import show
+from tuner.blocks.console import show_blocks
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.report.leaderboard import as_csv
 from tuner.report.page.search import answer
@@ -102,7 +102,7 @@ def said(study: StudyRecord) -> str:
 def test_table_shows_what_varies_and_no_oracle(study: StudyRecord) -> None:
     """Complete trials first; target dev is not in a default view; it fits 80 columns."""
     console = Console(width=80, record=True, file=io.StringIO())
-    show([leaderboard(study)], console)
+    show_blocks([leaderboard(study)], console)
     text = console.export_text()
     rows = [line.split()[0] for line in text.splitlines() if line[:3].isdigit()]
     assert rows == ["002", "000", "004", "001", "003"] and len(text.splitlines()[1]) <= 80

@@ -40,7 +40,7 @@ from tuner.report.leaderboard import as_csv
 from tuner.report.page.beside import Family
 from tuner.report.page.write import page_of
 from tuner.report.sides import side_of
-from tuner.report.status import look_at, show
+from tuner.report.status import look_at, show_status
 from tuner.tracking.contents import artifacts, of_study, of_trial
 from tuner.tracking.view import study_view
 
@@ -110,7 +110,7 @@ def read(folder: Path) -> int:
         with suppress(UserError):
             status = look_at(folder)
             status.as_json()
-            show(status, Console(file=StringIO(), width=100))
+            show_status(status, Console(file=StringIO(), width=100))
             done += 1
         with suppress(UserError):
             status = look_at(folder)

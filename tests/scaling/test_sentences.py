@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.report.page.examples import printed
-from tests.scaling.answers import SMALL, planted, said
 from tests.scaling.effects import about, effect, whole
+from tests.scaling.planted import SMALL, planted, said
 from tests.scaling.studies import planned, recorded
 from tuner.blocks import Section
-from tuner.report.page.scaling import answer, sections
+from tuner.report.page.scaling import conclusion_blocks, sections
 from tuner.scaling.findings import interval, main_findings, other_findings
 from tuner.scaling.model import Effect, Fit
 from tuner.scaling.result import Scaled
@@ -269,7 +269,7 @@ def test_numbers_are_written_alike_everywhere() -> None:
 
 
 def test_the_terminal_shows_effects_means_and_conclusion(result: Scaled) -> None:
-    conclusion = Section("Answer", tuple(answer(result)), brief=True)
+    conclusion = Section("Answer", tuple(conclusion_blocks(result)), brief=True)
     text = printed([*sections(result), conclusion], width=100)
     fit: Fit = result.fits["targets"]
     for each in fit.effects:

@@ -74,11 +74,11 @@ def confirm(
         print(json.dumps([as_plain(record) for record in records]))
     end_as(last, folder.parent / last.name, goes_on)
     from tuner.blocks import Commands
-    from tuner.blocks.console import show
+    from tuner.blocks.console import show_blocks
 
     reports = (command("report", folder.parent / record.name) for record in records)
     console.print()
-    show([Commands("all trials, a page and a CSV:", tuple(reports))], console)
+    show_blocks([Commands("all trials, a page and a CSV:", tuple(reports))], console)
 
 
 def show_result(record: Any, folder: Place, console: Any) -> None:

@@ -35,7 +35,7 @@ def report(
         options = ["--against", against] if against is not None else []
         options += [f"--metric={metric}" for metric in metrics] + ["--json"] * as_json
         _look_there(address, ["report", study, *options], storage, insecure)
-    from tuner.blocks.console import show, show_page
+    from tuner.blocks.console import show_blocks, show_page
     from tuner.journal.journal import read_history
     from tuner.report.against import against as metrics_against
     from tuner.report.leaderboard import as_csv
@@ -56,7 +56,7 @@ def report(
     console = console_of(False)
     if against is not None:
         blocks, figure = metrics_against(record, against, metrics, folder / "figures")
-        show(blocks, console)
+        show_blocks(blocks, console)
         console.print(f"\nfigure: {figure}", highlight=False, soft_wrap=True)
         return
     status = look_at(folder)
@@ -95,7 +95,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Set two studies or trials side by side on dev: settings, scores, paired intervals."""
-    from tuner.blocks.console import show
+    from tuner.blocks.console import show_blocks
     from tuner.report.compare import compare as compared
     from tuner.report.comparison import comparison
     from tuner.report.sides import side_of
@@ -104,7 +104,7 @@ def compare(
     if as_json:
         print(json.dumps(found.as_json()))
     else:
-        show(comparison(found), console_of(False))
+        show_blocks(comparison(found), console_of(False))
 
 
 def export(
@@ -161,14 +161,14 @@ def status(
     if address is not None:
         options = [*(["--watch"] * watching), *(["--json"] * as_json)]
         _look_there(address, ["status", study, *options], storage, insecure)
-    from tuner.report.status import look_at, show, watch
+    from tuner.report.status import look_at, show_status, watch
 
     folder, console = folder_of(study, storage), console_of(as_json)
     status = watch(folder, console) if watching else look_at(folder)
     if as_json:
         print(json.dumps(status.as_json()))
     elif not watching:
-        show(status, console)
+        show_status(status, console)
 
 
 def _look_there(address: str, arguments: list[str], storage: str, insecure: bool) -> NoReturn:

@@ -6,9 +6,9 @@ from statistics import median
 
 from tuner.confirm.design import seedless
 from tuner.journal.records import StudyRecord, TrialRecord
-from tuner.statistics.answers import protocol_of, table_of
 from tuner.statistics.items import Table
 from tuner.statistics.power import Noise, smallest_detectable
+from tuner.statistics.tables import protocol_of, table_of
 from tuner.statistics.variance import parts_of
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign

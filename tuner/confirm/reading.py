@@ -8,9 +8,9 @@ from typing import Any
 
 from tuner.confirm.arm import ArmResult, Difference, areas, cells
 from tuner.journal.records import StudyRecord, TrialRecord
-from tuner.statistics.answers import protocol_of, table_of
 from tuner.statistics.comparisons import FromBest
 from tuner.statistics.items import Table
+from tuner.statistics.tables import protocol_of, table_of
 from tuner.statistics.variance import estimate
 from tuner.study.design import Arm, ConfirmDesign
 from tuner.study.protocol import EvaluationProtocol, EvaluationSet

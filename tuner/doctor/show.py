@@ -18,7 +18,7 @@ LABEL_WIDTH = len("shared memory")
 STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 
-def show(findings: Iterable[Finding], console: Console) -> list[Finding]:
+def show_findings(findings: Iterable[Finding], console: Console) -> list[Finding]:
     """Print each finding as it comes, with its remedy, then a summary; wrap only in a terminal.
 
     Returns:

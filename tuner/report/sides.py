@@ -10,8 +10,8 @@ from tuner.errors import UserError
 from tuner.invocation import command
 from tuner.journal.journal import read_history
 from tuner.journal.records import StudyRecord, TrialRecord
-from tuner.statistics.answers import protocol_of, table_of
 from tuner.statistics.items import Table
+from tuner.statistics.tables import protocol_of, table_of
 from tuner.storage.folders import Place
 from tuner.storage.location import study_folder
 from tuner.study.design import ScalingDesign

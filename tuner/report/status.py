@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from tuner.blocks import Grid
-from tuner.blocks.console import show as show_blocks
+from tuner.blocks.console import show_blocks
 from tuner.errors import UserError
 from tuner.invocation import READER, command, program
 from tuner.journal.history import History
@@ -137,7 +137,7 @@ def look_at(folder: Place) -> StudyStatus:
     return StudyStatus(folder, state, _trials(record, folder), record)
 
 
-def show(status: StudyStatus, console: Console) -> None:
+def show_status(status: StudyStatus, console: Console) -> None:
     """Print the summary of a study and its next command."""
     console.print(status.summary)
     console.print()

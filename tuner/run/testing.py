@@ -203,7 +203,7 @@ def _evaluated(
                 running[evaluate.remote(study.resources, folder, trial, shared)] = trial.number
             for task in ray.wait(list(running), timeout=LOOK_SECONDS)[0]:
                 number = running.pop(task)
-                match _answer(task):
+                match _test_result(task):
                     case OnTest() as on_test:
                         tested(number, on_test)
                     case NotTested(reason=reason):
@@ -213,7 +213,7 @@ def _evaluated(
     return failed
 
 
-def _answer(task: ObjectRef[Any]) -> OnTest | NotTested:
+def _test_result(task: ObjectRef[Any]) -> OnTest | NotTested:
     try:
         answer = ray.get(task)
     except RayError as error:  # its node was lost again and again, or an unexpected error

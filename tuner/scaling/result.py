@@ -19,7 +19,7 @@ from tuner.journal.records import END_STATES, StudyRecord, TrialRecord
 from tuner.scaling.design import Cell
 from tuner.scaling.model import Fit, fit
 from tuner.search.rates import Choice, choices
-from tuner.statistics.answers import protocol_of, table_of
+from tuner.statistics.tables import protocol_of, table_of
 from tuner.study import StudyConfig
 from tuner.study.design import SIZE, ScalingDesign
 from tuner.study.file import reopened_study

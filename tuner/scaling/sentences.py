@@ -22,7 +22,7 @@ CLOSE = 0.1
 def sentences(result: Scaled) -> tuple[str, ...]:
     """Return the conclusion, sentence by sentence: design, rates, trials, effects, limits, claim.
 
-    If there are no effects, `tuner.scaling.answer` gives the reason.
+    If there are no effects, `tuner.scaling.conclusion` gives the reason.
     """
     told = [_design(result), _held(result), *_rates(result), *_trials(result)]
     if result.fits:

@@ -8,8 +8,8 @@ from functools import partial
 from tuner.blocks import Block, Figure, Grid, Points, Section, Side, Words
 from tuner.confirm.arm import ArmResult
 from tuner.confirm.result import COMPARED, DEV, Confirmed
-from tuner.confirm.sentences import answer as in_short
 from tuner.confirm.sentences import (
+    conclusion,
     difference,
     difference_interval,
     sentences,
@@ -22,9 +22,9 @@ from tuner.statistics.variance import Estimate
 from tuner.wording import between, p_alone, points
 
 
-def answer(result: Confirmed) -> list[Block]:
+def conclusion_blocks(result: Confirmed) -> list[Block]:
     """Return the conclusion, the recommendation first."""
-    recommended, *how_good = in_short(result)
+    recommended, *how_good = conclusion(result)
     details = sentences(result)[1 + len(how_good) :]
     return [Words(recommended, "answer"), *map(Words, how_good), Points(details)]
 

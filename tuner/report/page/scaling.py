@@ -9,7 +9,7 @@ from tuner.report.leaderboard import percent
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.drawing.intervals import Course, Interval, courses, forest
 from tuner.report.page.levels import ABSENT
-from tuner.scaling.answer import answer as in_short
+from tuner.scaling.conclusion import conclusion
 from tuner.scaling.findings import ALIKE, ends, is_main, main_findings, shown
 from tuner.scaling.model import Fit
 from tuner.scaling.result import Scaled
@@ -24,14 +24,14 @@ UNFINISHED = "Under way: this page covers the trials that have ended, and may ch
 FIXED = {"pairs": "at equal pairs", "steps": "at equal steps"}
 
 
-def answer(result: Scaled) -> list[Block]:
+def conclusion_blocks(result: Scaled) -> list[Block]:
     """Return the main findings, then the caveats and assumptions behind them."""
     told = sentences(result)
     found = main_findings(result, result.primary) if result.fits else []
     first = [each for each in told if each in found]
     rest = tuple(each for each in told if each not in found)
     under_way = [Words(UNFINISHED, "warning")] if result.left or not result.tuned else []
-    main, others = in_short(result)
+    main, others = conclusion(result)
     short = [Words(main, "answer"), *([Words(others)] if others else []), *under_way]
     if not first:
         return [*short, Points(rest)]

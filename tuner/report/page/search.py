@@ -19,7 +19,7 @@ from tuner.storage.folders import Place
 from tuner.tracking.notes import NOTHING_LEARNT, instead_of_confirming
 
 
-def answer(study: StudyRecord) -> list[Block]:
+def conclusion_blocks(study: StudyRecord) -> list[Block]:
     """Return the answer of a search alone: an unconfirmed candidate."""
     best = study.best
     if best is None or best.last is None:

@@ -106,13 +106,13 @@ def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
     """Return a search's sections; after a confirmation, that answer comes first."""
     confirmed = family.confirmation
     if confirmed is None:
-        blocks = [*search.answer(study), *search.next_step(study, folder)]
+        blocks = [*search.conclusion_blocks(study), *search.next_step(study, folder)]
         return [Section("Answer", tuple(blocks), brief=True), *search.sections(study)]
-    blocks = [*confirmation.answer(Confirmed.of(confirmed)), *_went_on(study, family)]
+    blocks = [*confirmation.conclusion_blocks(Confirmed.of(confirmed)), *_went_on(study, family)]
     link = to_page(f"Confirmed by {confirmed.name}: its whole page", confirmed, folder)
     return [
         Section("Answer, confirmed", (*blocks, link), brief=True),
-        Section("Answer of the search alone", tuple(search.answer(study))),
+        Section("Answer of the search alone", tuple(search.conclusion_blocks(study))),
         *search.sections(study),
     ]
 
@@ -145,7 +145,7 @@ def _confirmation(
             Section("Trials, as planned", trials, brief=True),
         ]
     result = Confirmed.of(study)
-    blocks = confirmation.answer(result)
+    blocks = confirmation.conclusion_blocks(result)
     if reference is study:
         text, other = "The confirmation that it accompanies", family.confirmation
     else:
@@ -160,7 +160,7 @@ def _confirmation(
 
 def _scaling(study: StudyRecord) -> list[Section]:
     result = Scaled.of(study)
-    answer = Section("Answer", tuple(scaling.answer(result)), brief=True)
+    answer = Section("Answer", tuple(scaling.conclusion_blocks(result)), brief=True)
     return [answer, *scaling.sections(result), _planned(study)]
 
 

@@ -21,7 +21,7 @@ DRAWN = {
 """A description of the batches of each granularity."""
 
 
-def answer(result: Scaled) -> tuple[str, str]:
+def conclusion(result: Scaled) -> tuple[str, str]:
     """Say what the data support and what they do not, for the primary response.
 
     Returns:
