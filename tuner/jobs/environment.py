@@ -37,11 +37,11 @@ class Environment:
 
     Attributes:
         pins: requirements such as `torch==2.13.0`; empty where the cluster has our versions.
-        told: the same in words.
+        summary: the same in words.
     """
 
     pins: tuple[str, ...]
-    told: str
+    summary: str
 
     @property
     def runtime_env(self) -> dict[str, Any]:

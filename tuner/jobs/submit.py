@@ -111,11 +111,11 @@ def _begin(
     """Pack and submit a study's job."""
     study = staged.study
     package = pack({**code(), **staged.contents})
-    for line in (*staged.told, package.in_words()):
+    for line in (*staged.notes, package.in_words()):
         progress.tell(line)
     with progress.task("asking the cluster for its versions"):
         needed = environment(head, staged.storage)
-    progress.tell(needed.told)
+    progress.tell(needed.summary)
     for line in _notes(study.tracking.uri, staged.storage, credentials):
         progress.tell(line)
     with progress.task("uploading"):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_serializer
 
 from tuner.journal.facts import StudyFacts
-from tuner.journal.noise import NoiseRecord
+from tuner.journal.gradient_noise import NoiseRecord
 from tuner.study.scores import Count, Record, Scores
 from tuner.study.settings import StudySettings
 from tuner.study.trial import RecordedConfig

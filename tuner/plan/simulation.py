@@ -28,7 +28,7 @@ from tuner.study.space import Space
 from tuner.study.space.distributions import Choice, Fixed, Float, PowerOfTwo, Scalar
 from tuner.study.trial import TrialConfig
 
-NOISE = 0.1
+SCORE_DEVIATION = 0.1
 """The standard deviation of a score around the landscape, due to seeds; weights have one of 1."""
 PLATEAU, LONGEST_PLATEAU = -100.0, 0.5
 """The score of a trial that has learnt nothing, and the upper end of the mean duration of this
@@ -184,7 +184,7 @@ class _Play:
     def _score(self, trial: int, rung: int) -> float:
         if rung < self._learns[trial] * self._rungs[-1]:
             return PLATEAU
-        return self._qualities[trial] + self._chance.gauss(0, NOISE)
+        return self._qualities[trial] + self._chance.gauss(0, SCORE_DEVIATION)
 
     def _goes_on(self, trial: int, rung: int, score: float) -> bool:
         return self._study.scheduler.kind == "none" or self._asha.goes_on(trial, rung, score)

@@ -22,7 +22,7 @@ from tuner.errors import StorageFull, UserError
 from tuner.journal.records import END_STATES, Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Phase
 from tuner.search.recommend import untested
-from tuner.storage.folders import Place, copy, fetched, names_in, remove, write
+from tuner.storage.folders import Place, copy, fetched, names_in, remove, write_atomically
 from tuner.study import StudyConfig
 from tuner.study.design import ScalingDesign
 from tuner.training.checkpoint import (
@@ -167,7 +167,7 @@ class TrialFiles:
             "config": trial.config.model_dump(mode="json"),
         }
         copy(checkpoint / MODEL, target / MODEL)
-        write(target / TRIAL, json.dumps(facts, indent=2).encode())
+        write_atomically(target / TRIAL, json.dumps(facts, indent=2).encode())
 
     def _name(self, trial: TrialRecord) -> str:
         return self._study.trial_folder(trial.number).name

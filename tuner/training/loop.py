@@ -28,10 +28,10 @@ from tuner.training.checkpoint import (
 )
 from tuner.training.evaluation import Evaluating, evaluate_dev
 from tuner.training.forward import Forward
+from tuner.training.gradient_noise import NoiseProbe
 from tuner.training.group import ALONE, Group
 from tuner.training.inputs import TrialInputs
 from tuner.training.losses import STEPS_UNREAD, read_losses
-from tuner.training.noise import NoiseProbe
 from tuner.training.processor import processor
 from tuner.training.schedule import lr_multiplier
 

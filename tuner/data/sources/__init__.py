@@ -105,7 +105,7 @@ def _corpus(data: DataConfig, languages: list[str], every: Sequence[Table]) -> C
     notes: list[str] = []
     if classes.first:
         names = ", ".join(classes.names)
-        notes.append(f"labels: {names}, in this order, as {classes.told} (data.labels sets it)")
+        notes.append(f"labels: {names}, in this order, as {classes.origin} (data.labels sets it)")
     for table in every:
         classes.check(table)
     rows: dict[Split, dict[str, dict[str, Row]]] = {}

@@ -35,14 +35,14 @@ class Classes:
 
     Attributes:
         names: names in class order, two or more.
-        told: where the classes come from, for messages.
+        origin: where the classes come from, for messages.
         numbers: the class of every label, including other names of a class.
         first: the place where each label was first found; empty if classes were listed or declared.
         listable: true if `data.labels` can change them.
     """
 
     names: tuple[str, ...]
-    told: str
+    origin: str
     numbers: Mapping[str, int]
     first: Mapping[str, str] = field(default_factory=dict)
     listable: bool = True
@@ -83,7 +83,7 @@ class Classes:
         others = unknown.total() - 1
         problem = (
             f"{table.place(row)}: the label {label[:40]!r} is not one of {', '.join(self.names)} "
-            f"({self.told})"
+            f"({self.origin})"
             + (f"; the nearest is {near}" if near else "")
             + (f"; {count(others, 'other row')} with unknown labels" if others else "")
         )

@@ -15,8 +15,8 @@ from tuner.invocation import command, lasting_command
 from tuner.journal.records import END_STATES, StudyRecord
 from tuner.report.page import confirmation, provenance, scaling, search
 from tuner.report.page.beside import Family, first_test, to_page
+from tuner.report.page.gradient_noise import gradient_noise
 from tuner.report.page.languages import beside_published
-from tuner.report.page.noise import noise
 from tuner.report.page.published import published
 from tuner.report.page.timeline import nodes
 from tuner.report.page.trials import FIRST, planned
@@ -54,7 +54,7 @@ def page_of(status: StudyStatus, family: Family) -> Page:
         warned = tuple(Words(problem, "warning") for problem in family.unread)
         first, *others = sections
         sections = [replace(first, blocks=(*first.blocks, *warned)), *others]
-    optional = [section for section in (noise(study), nodes(study)) if section is not None]
+    optional = [section for section in (gradient_noise(study), nodes(study)) if section is not None]
     return Page(
         study.name,
         kind,

@@ -18,7 +18,7 @@ from tests.training.ranks import Watched, without_clock
 from tuner.data.batches import Stream
 from tuner.data.corpus import Split
 from tuner.data.tokens import TokenisedCorpus, TokenisedSplit
-from tuner.journal.noise import NoiseRecord
+from tuner.journal.gradient_noise import NoiseRecord
 from tuner.journal.records import Evaluation
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
@@ -29,9 +29,9 @@ from tuner.study.trial import FusionConfig, HeadConfig
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Evaluating
 from tuner.training.forward import Forward
+from tuner.training.gradient_noise import NoiseProbe, estimate, groups_of
 from tuner.training.inputs import TrialInputs
 from tuner.training.loop import train
-from tuner.training.noise import NoiseProbe, estimate, groups_of
 
 CPU = torch.device("cpu")
 NEVER = 1e9
@@ -360,4 +360,4 @@ def test_draws_are_fresh_at_every_rung_and_for_every_kind_and_seed(corpus: Token
     assert probes[0]._draw(10, 0, 20).shape == (20, 2, 1), "few pairs make small chunks"
     counts = np.unique(probes[0]._draw(1, 0, 1), return_counts=True)[1]
     assert counts.max() > 1, "with replacement"
-    assert Stream.NOISE not in (Stream.PAIRS, Stream.KIND)
+    assert Stream.GRADIENT_NOISE not in (Stream.PAIRS, Stream.KIND)

@@ -48,7 +48,7 @@ from torch import Tensor
 
 from tuner.data.batches import Stream
 from tuner.data.tokens import TokenisedCorpus
-from tuner.journal.noise import NoiseRecord
+from tuner.journal.gradient_noise import NoiseRecord
 from tuner.study.parts import NOISE_BATCH
 from tuner.training.accumulation import MicroBatches, reporting_out_of_memory
 from tuner.training.evaluation import Evaluating
@@ -141,7 +141,7 @@ class NoiseProbe:
         small = min(NOISE_BATCH, each // 2)
         assert small > 0, "two pairs of each group at least: the study's check"
         chunks = each // small
-        sequence = np.random.SeedSequence(self.seed, spawn_key=(Stream.NOISE, rung, kind))
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(Stream.GRADIENT_NOISE, rung, kind))
         # Raw bits are equal in all versions of NumPy; the bias of the modulo is below 2⁻⁴⁰.
         bits = np.random.PCG64(sequence).random_raw(groups * chunks * small)
         places = (bits % np.uint64(len(self.rows))).astype(np.int64)
