@@ -14,7 +14,7 @@ from tuner.blocks import Words
 from tuner.blocks.console import show_blocks
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.report.leaderboard import as_csv
-from tuner.report.page.search import answer
+from tuner.report.page.search import conclusion_blocks
 from tuner.report.page.trials import leaderboard
 from tuner.study.scores import Scores
 from tuner.study.trial import TrialConfig
@@ -96,7 +96,7 @@ def test_a_score_at_the_majority_class_is_called_what_it_is(
 
 
 def said(study: StudyRecord) -> str:
-    return " ".join(block.text for block in answer(study) if isinstance(block, Words))
+    return " ".join(block.text for block in conclusion_blocks(study) if isinstance(block, Words))
 
 
 def test_table_shows_what_varies_and_no_oracle(study: StudyRecord) -> None:

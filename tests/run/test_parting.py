@@ -135,7 +135,7 @@ def test_a_worker_that_ends_with_everything_else_is_no_trials_failure(
     """Whoever signals a whole job, or shuts a machine down, ends workers first."""
     monkeypatch.setattr(engine, "BELIEVED_AFTER", 0.01)
     monkeypatch.setattr(engine, "error_of", lambda trial: ActorDiedError())
-    monkeypatch.setattr(engine, "logs", lambda: tmp_path)
+    monkeypatch.setattr(engine.private, "logs_folder", lambda: tmp_path)
     stop.received = received
     head: Any = SimpleNamespace(failure=lambda: gone)
     ending = Parting(driver, stop)
