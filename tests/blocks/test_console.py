@@ -18,7 +18,7 @@ from tuner.blocks import (
     Page,
     Points,
     Section,
-    Side,
+    SideBySide,
     Words,
 )
 from tuner.blocks.console import show_blocks, show_page
@@ -92,7 +92,9 @@ def test_a_figure_is_its_numbers() -> None:
 
     numbers = Grid("The numbers.", "of en", ("at", "score"), (("en", "81.25"),))
     bare = Figure(drawn, "alt", "caption", "of en")
-    text = printed(Words("above"), Side((bare, Figure(drawn, "alt", "caption", "of en", numbers))))
+    text = printed(
+        Words("above"), SideBySide((bare, Figure(drawn, "alt", "caption", "of en", numbers)))
+    )
     assert "81.25" in text and "The numbers." in text and "caption" not in text
     assert printed(Words("above"), bare, Words("below")) == "above\nbelow\n"
 

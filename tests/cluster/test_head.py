@@ -11,7 +11,7 @@ from threading import Event
 import pytest
 
 from tuner.cluster import head as module
-from tuner.cluster.head import PATIENCE, Head, RayGone
+from tuner.cluster.head import PATIENCE, RayGone, RayMonitor
 
 
 class Listening:
@@ -23,10 +23,10 @@ class Listening:
         self.path = str(folder / "raylet")
         self.raylet.bind(self.path)
         self.raylet.listen()
-        self.heads: list[Head] = []
+        self.heads: list[RayMonitor] = []
 
-    def seen(self, here: bool = True) -> Head:
-        self.heads.append(Head(self.gcs.getsockname(), self.path, here))
+    def seen(self, here: bool = True) -> RayMonitor:
+        self.heads.append(RayMonitor(self.gcs.getsockname(), self.path, here))
         return self.heads[-1]
 
     def end_raylet(self) -> None:

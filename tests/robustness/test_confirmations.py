@@ -37,7 +37,7 @@ from tuner.journal.ledger import Ledger
 from tuner.journal.records import StudyRecord
 from tuner.report.compare import compare
 from tuner.report.leaderboard import as_csv
-from tuner.report.page.beside import Family
+from tuner.report.page.beside import RelatedStudies
 from tuner.report.page.write import page_of
 from tuner.report.sides import side_of
 from tuner.report.status import look_at, show_status
@@ -114,7 +114,7 @@ def read(folder: Path) -> int:
             done += 1
         with suppress(UserError):
             status = look_at(folder)
-            page = page_of(status, Family.of(status.study, folder))
+            page = page_of(status, RelatedStudies.of(status.study, folder))
             done += bool(html(page) and markdown(page))
         with suppress(UserError):
             done += bool(Confirmed.of(read_history(folder).record()))

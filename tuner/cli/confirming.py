@@ -62,9 +62,9 @@ def confirm(
     say_at_the_end(f"go on with {goes_on}")
     with ending_at_once(lambda: told):
         with loading(console):
-            from tuner.confirm.command import Asked
+            from tuner.confirm.command import ConfirmOptions
             from tuner.confirm.command import confirm as run
-        asked = Asked(top, seeds, again, reference, overrides)
+        asked = ConfirmOptions(top, seeds, again, reference, overrides)
         records = run(folder, asked, console, tracking_later)
     last = records[-1]
     for record in records:
@@ -84,12 +84,12 @@ def confirm(
 def show_result(record: Any, folder: Place, console: Any) -> None:
     """Print the brief sections of the page of a study that has ended."""
     from tuner.blocks.console import show_page
-    from tuner.report.page.beside import Family
+    from tuner.report.page.beside import RelatedStudies
     from tuner.report.page.write import page_of
     from tuner.report.status import StudyStatus
 
     console.print()
-    show_page(page_of(StudyStatus.after_end(record, folder), Family()), console)
+    show_page(page_of(StudyStatus.after_end(record, folder), RelatedStudies()), console)
 
 
 def as_plain(record: Any) -> dict[str, Any]:

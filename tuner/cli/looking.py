@@ -39,7 +39,7 @@ def report(
     from tuner.journal.journal import read_history
     from tuner.report.against import against as metrics_against
     from tuner.report.leaderboard import as_csv
-    from tuner.report.page.beside import Family
+    from tuner.report.page.beside import RelatedStudies
     from tuner.report.page.write import attach_page, page_of, write_page
     from tuner.report.status import look_at
     from tuner.report.timeline import timeline
@@ -60,7 +60,7 @@ def report(
         console.print(f"\nfigure: {figure}", highlight=False, soft_wrap=True)
         return
     status = look_at(folder)
-    page = page_of(status, Family.of(status.study, folder))
+    page = page_of(status, RelatedStudies.of(status.study, folder))
     show_page(page, console, whole=True)
     write(folder / "leaderboard.csv", as_csv(status.study).encode())
     written = [("all settings and metrics", "leaderboard.csv")]

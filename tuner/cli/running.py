@@ -137,7 +137,7 @@ def resume(
     """Go on with a study that was interrupted, or add to it; nothing finished is run again."""
     from tuner.cluster.credentials import check_tokens
     from tuner.journal.journal import read_history
-    from tuner.report.page.beside import Family
+    from tuner.report.page.beside import RelatedStudies
     from tuner.run.resume import Extension, extended, nothing_left
 
     check_tokens(tokenless)
@@ -148,7 +148,9 @@ def resume(
     with ending_at_once(lambda: told):
         record = read_history(folder).record()
         left = not nothing_left(record, extended(record, folder, extension))
-        for confirmed in Family.of(record, folder).tested if left and not record.designed else ():
+        for confirmed in (
+            RelatedStudies.of(record, folder).tested if left and not record.designed else ()
+        ):
             warning = (
                 f"{confirmed.name} has read test: its results may influence what is added to "
                 f"{record.name}"

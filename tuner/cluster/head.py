@@ -34,7 +34,7 @@ class RayGone(RuntimeError):
     """The GCS or this node's raylet has ended, so nothing can run any more."""
 
 
-class Head:
+class RayMonitor:
     """A monitor of the cluster's GCS and of this node's raylet.
 
     Args:
@@ -134,13 +134,13 @@ def _refused(gcs: tuple[str, int]) -> OSError | None:
 
 
 @contextmanager
-def watched() -> Iterator[Head]:
+def watched() -> Iterator[RayMonitor]:
     """Yield a monitor; if RayGone leaves the block, end the process as SIGTERM would.
 
     An exception would lead to the usual shutdown of Ray, which would take a minute then.
     """
     try:
-        with closing(Head.joined()) as head:
+        with closing(RayMonitor.joined()) as head:
             yield head
     except RayGone as gone:
         print(f"Ray has ended: {gone}", file=sys.stderr, flush=True)

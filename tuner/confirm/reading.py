@@ -19,7 +19,7 @@ RECIPE = ("mix.cross_lingual", "batch.effective_size", "optim.lr", "fusion.kind"
 """The settings shown for the external reference, which has no other arm to differ from."""
 
 
-class Reading:
+class ConfirmationView:
     """A view of a confirmation's record by arm.
 
     Attributes:

@@ -28,7 +28,7 @@ BLOCKS = ("encoder", "languages", "protocol")
 
 
 @dataclass(frozen=True)
-class Row:
+class ScoreRow:
     """The scores of both sides on one dev set, or on the mean of several.
 
     Attributes:
@@ -61,7 +61,7 @@ class Comparison:
     b: Side
     settings: tuple[tuple[str, Any, Any], ...]
     seeds: tuple[tuple[int, int], ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ScoreRow, ...]
     alone: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -191,12 +191,12 @@ def _row(
     a: Side,
     b: Side,
     seeds: Sequence[tuple[int, int]],
-) -> Row:
+) -> ScoreRow:
     if seeds:
         of_a, of_b = (a.table(sets, [s for s, _ in seeds]), b.table(sets, [s for _, s in seeds]))
     else:
         of_a, of_b = (_over_seeds(side.table(sets, side.seeds)) for side in (a, b))
-    return Row(name, of_a.mean, of_b.mean, estimate(of_b.minus(of_a)))
+    return ScoreRow(name, of_a.mean, of_b.mean, estimate(of_b.minus(of_a)))
 
 
 def _over_seeds(table: Table) -> Table:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.journal.records import OBJECTIVE, StudyRecord, is_share
 from tuner.report.leaderboard import shown
-from tuner.report.seeds import Curve, selected
+from tuner.report.seeds import SettingCurve, selected
 from tuner.storage.access import write
 from tuner.storage.folders import Place
 
@@ -25,7 +25,11 @@ SPREAD = 0.15
 
 
 def draw(
-    study: StudyRecord, setting: str, metrics: Sequence[str], found: Sequence[Curve], path: Place
+    study: StudyRecord,
+    setting: str,
+    metrics: Sequence[str],
+    found: Sequence[SettingCurve],
+    path: Place,
 ) -> None:
     """Write an SVG: a panel for each metric, a line for each curve, a dot for each trial.
 
@@ -62,7 +66,7 @@ def draw(
 
 
 def _panel(
-    axis: Axes, study: StudyRecord, setting: str, metric: str, found: Sequence[Curve]
+    axis: Axes, study: StudyRecord, setting: str, metric: str, found: Sequence[SettingCurve]
 ) -> None:
     scale = 100 if is_share(metric) else 1
     values = sorted({x for curve in found for x in curve.points if x is not None})

@@ -19,7 +19,7 @@ from ray.tune.search import Searcher
 from rich.text import Text
 
 from tuner.cluster import private
-from tuner.cluster.head import Head
+from tuner.cluster.head import RayMonitor
 from tuner.cluster.ray import concurrency
 from tuner.errors import StorageFull, UserError
 from tuner.interrupts import OrderlyStop
@@ -155,7 +155,7 @@ class _Watcher(_NotPickled, tune.Callback):
     """Tells the driver of started trials and failed workers; keeps error messages in `errors`."""
 
     def __init__(
-        self, driver: Driver, errors: Place, parting: Parting, stop: OrderlyStop, head: Head
+        self, driver: Driver, errors: Place, parting: Parting, stop: OrderlyStop, head: RayMonitor
     ) -> None:
         self._driver = driver
         self._errors = errors
@@ -251,7 +251,7 @@ def run(
     driver: Driver,
     inputs: TrialInputs,
     stop: OrderlyStop,
-    head: Head,
+    head: RayMonitor,
 ) -> list[str]:
     """Run the driver's trials until none is left, the driver ends the study, or `stop` comes.
 

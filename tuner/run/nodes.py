@@ -8,7 +8,7 @@ from math import inf
 
 import ray
 
-from tuner.cluster.head import Head
+from tuner.cluster.head import RayMonitor
 from tuner.cluster.private import HEAD_RESOURCE
 from tuner.journal.events import Event, NodeJoined, NodeLeft, TrialPlaced
 from tuner.timing import now
@@ -25,7 +25,7 @@ class Nodes:
         head: the cluster's head. Once it has gone, Ray is not asked, since no answer would come.
     """
 
-    def __init__(self, note: Callable[[Event], None], head: Head) -> None:
+    def __init__(self, note: Callable[[Event], None], head: RayMonitor) -> None:
         self._note = note
         self._head = head
         self._seen: set[str] = set()

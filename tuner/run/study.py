@@ -34,7 +34,7 @@ from tuner.timing import now
 from tuner.tracking import BackgroundTracker, store_of
 
 if TYPE_CHECKING:
-    from tuner.cluster.head import Head
+    from tuner.cluster.head import RayMonitor
     from tuner.run.prepare import Prepared
 
 
@@ -161,7 +161,7 @@ def _run(
     journal: Journal,
     console: Console,
     progress: Progress,
-    head: Head,
+    head: RayMonitor,
 ) -> StudyRecord:
     # Late, as in `_prepare`: by now Ray has been started.
     from tuner.cluster.head import RayGone

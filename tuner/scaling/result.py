@@ -18,7 +18,7 @@ from tuner.errors import UserError
 from tuner.journal.records import END_STATES, StudyRecord, TrialRecord
 from tuner.scaling.design import Cell
 from tuner.scaling.model import Fit, fit
-from tuner.search.rates import Choice, choices
+from tuner.search.rates import TunedRate, choices
 from tuner.statistics.tables import protocol_of, table_of
 from tuner.study import StudyConfig
 from tuner.study.design import SIZE, ScalingDesign
@@ -81,7 +81,7 @@ class Scaled:
     majority: float
     languages: Mapping[str, tuple[str, ...]]
     chose: tuple[str, ...]
-    choices: Mapping[int, Choice]
+    choices: Mapping[int, TunedRate]
     tuned: bool
     planned: tuple[Cell, ...]
     seeds_of: Mapping[Cell, tuple[Seed, ...]]
@@ -269,7 +269,7 @@ def _fits(
     return fits, ""
 
 
-def _why_not(chosen: Mapping[int, Choice], fitted: Sequence[Cell], paired: Sequence[int]) -> str:
+def _why_not(chosen: Mapping[int, TunedRate], fitted: Sequence[Cell], paired: Sequence[int]) -> str:
     """Return the reason why no fit is possible; empty if one is."""
     if not chosen:
         return "no learning rate has been chosen for any B yet, or every rate failed"

@@ -10,7 +10,7 @@ from tuner.study.samplers import SamplerConfig
 from tuner.study.space.feasible import Feasible
 
 
-class Grid(Sampler):
+class GridSearch(Sampler):
     """Proposes every feasible point once, shuffled by the seed.
 
     The first n points are then a random sample of the grid, with every value of every parameter in

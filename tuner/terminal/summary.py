@@ -29,7 +29,7 @@ MAX_RUNNING = 8
 
 
 @dataclass(frozen=True)
-class Heartbeat:
+class TrialActivity:
     """The progress of a running trial and its current phase."""
 
     pairs_seen: int
@@ -58,7 +58,7 @@ class Summary:
     trials: int
     seconds: float
     now: float
-    heartbeats: Mapping[int, Heartbeat]
+    heartbeats: Mapping[int, TrialActivity]
     running_rows: int = 0
 
     @property

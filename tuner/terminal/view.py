@@ -13,7 +13,7 @@ from rich.text import Text
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Phase
 from tuner.terminal.progress import REFRESHES, clock, say
-from tuner.terminal.summary import Heartbeat, Summary, settings_in_short
+from tuner.terminal.summary import Summary, TrialActivity, settings_in_short
 from tuner.timing import now
 
 QUIET = 60.0
@@ -40,7 +40,7 @@ class StudyView:
         self._study: StudyRecord | None = None
         self._before = 0.0  # seconds that earlier drivers took
         self._trials: dict[int, TrialRecord] = {}
-        self._heartbeats: dict[int, Heartbeat] = {}
+        self._heartbeats: dict[int, TrialActivity] = {}
         self._most_running = 1
         self._live = (
             Live(
@@ -83,7 +83,9 @@ class StudyView:
     def trial_started(self, trial: TrialRecord) -> None:
         """Show that a trial began, or began again."""
         self._trials[trial.number] = trial
-        self._heartbeats[trial.number] = Heartbeat(trial.last.rung if trial.last else 0, "starting")
+        self._heartbeats[trial.number] = TrialActivity(
+            trial.last.rung if trial.last else 0, "starting"
+        )
         self._most_running = max(self._most_running, len(self._summary().running))
         if trial.attempts > 1:
             after = f" after {trial.last.rung:,} pairs" if trial.last else ""
@@ -96,7 +98,7 @@ class StudyView:
 
     def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None:
         """Show the progress of a trial."""
-        self._heartbeats[trial.number] = Heartbeat(pairs_seen, phase)
+        self._heartbeats[trial.number] = TrialActivity(pairs_seen, phase)
         if not self._live and time.monotonic() - self._said > QUIET:
             self._say(self._running_in_words())
 

@@ -7,7 +7,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from tuner.blocks import Block, Page, Section, Side, Words
+from tuner.blocks import Block, Page, Section, SideBySide, Words
 from tuner.blocks.console import show_blocks
 
 
@@ -16,7 +16,7 @@ def blocks_of(page: Page, title: str) -> list[Block]:
     return [
         part
         for block in section.blocks
-        for part in (block.figures if isinstance(block, Side) else (block,))
+        for part in (block.figures if isinstance(block, SideBySide) else (block,))
     ]
 
 

@@ -10,7 +10,7 @@ import pytest
 from tuner.blocks.palette import LEVELS, colours, contrast
 from tuner.report.page.drawing.bars import LanguageSeries, language_bars, lying_bars
 from tuner.report.page.drawing.canvas import HEAT, SERIES
-from tuner.report.page.drawing.curves import Curve, learning_curves
+from tuner.report.page.drawing.curves import LearningCurve, learning_curves
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.drawing.intervals import Course, Interval, courses, forest
 from tuner.report.page.drawing.parallel import Path, Upright, parallel
@@ -24,9 +24,9 @@ def drawn() -> dict[str, str]:
     """One of each, with names that mean something in TeX and in XML."""
     ticks = {0: "8\n1 of 2", 1: "16\n0 of 1"}
     curves = [
-        Curve("best", (400, 800), (60.0, 70.0)),
-        Curve("pruned", (400,), (55.0,)),
-        Curve("control", (400, 800), (60.0, 65.0)),
+        LearningCurve("best", (400, 800), (60.0, 70.0)),
+        LearningCurve("pruned", (400,), (55.0,)),
+        LearningCurve("control", (400, 800), (60.0, 65.0)),
     ]
     standing = [
         LanguageSeries("$a_1$", {"en": 90.0, "ja": 60.0}, {"en": (88.0, 92.0), "ja": (55.0, 65.0)}),

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.report.page.studies import CLAIM, HOSTILE
-from tuner.blocks import Figure, Grid, Page, Section, Side, Words
+from tuner.blocks import Figure, Grid, Page, Section, SideBySide, Words
 from tuner.blocks.html import html
 from tuner.blocks.markdown import markdown
 
@@ -48,7 +48,7 @@ class Read(HTMLParser):
 
 def grids(page: Page) -> Iterator[Grid]:
     for block in (block for section in page.sections for block in section.blocks):
-        for part in block.figures if isinstance(block, Side) else (block,):
+        for part in block.figures if isinstance(block, SideBySide) else (block,):
             if isinstance(part, Grid):
                 yield part
             elif isinstance(part, Figure) and part.numbers:

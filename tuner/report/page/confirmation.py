@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from tuner.blocks import Block, Figure, Grid, Points, Section, Side, Words
+from tuner.blocks import Block, Figure, Grid, Points, Section, SideBySide, Words
 from tuner.confirm.arm import ArmResult
 from tuner.confirm.result import COMPARED, DEV, Confirmed
 from tuner.confirm.sentences import (
@@ -141,7 +141,7 @@ def _differences(result: Confirmed) -> list[Block]:
         unit = f"points on test {group}, configuration − control"
         draw = partial(forest, rows, unit, alt)
         figures.append(Figure(draw, alt, caption, result.claim, numbers))
-    return [Side(tuple(figures))] if figures else []
+    return [SideBySide(tuple(figures))] if figures else []
 
 
 def _by_language(result: Confirmed) -> list[Block]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from statistics import fmean
 
-from tuner.blocks import Block, Figure, Grid, Section, Side, Words
+from tuner.blocks import Block, Figure, Grid, Section, SideBySide, Words
 from tuner.confirm.arm import ArmResult
 from tuner.confirm.result import Confirmed
 from tuner.report.leaderboard import percent
@@ -104,7 +104,7 @@ def crossed(result: Confirmed) -> list[Block]:
         "Sentence 1 in one language, sentence 2 in another: the generalised setting of arXiv "
         "2104.08645. Means over seeds; no interval is drawn."
     )
-    return [Words(note, "note"), areas, Side(tuple(_heat(result, arm) for arm in arms))]
+    return [Words(note, "note"), areas, SideBySide(tuple(_heat(result, arm) for arm in arms))]
 
 
 def beside_published(result: Confirmed, figures: Sequence[Published]) -> Section:

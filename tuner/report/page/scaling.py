@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from tuner.blocks import Block, Figure, Grid, Points, Section, Side, Words
+from tuner.blocks import Block, Figure, Grid, Points, Section, SideBySide, Words
 from tuner.report.leaderboard import percent
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.drawing.intervals import Course, Interval, courses, forest
@@ -14,7 +14,7 @@ from tuner.scaling.findings import ALIKE, ends, is_main, main_findings, shown
 from tuner.scaling.model import Fit
 from tuner.scaling.result import Scaled
 from tuner.scaling.sentences import sentences
-from tuner.search.rates import Choice
+from tuner.search.rates import TunedRate
 from tuner.statistics.variance import Estimate
 from tuner.wording import number, p_alone, points
 
@@ -52,8 +52,10 @@ def sections(result: Scaled) -> list[Section]:
         first, *others = (_effects(result, response) for response in order)
         made.append(Section("Effects", (first,), brief=True))
         if others:
-            made.append(Section("Effects on other responses", (Side(tuple(others)),)))
-        drawn = [Side(tuple(found)) for response in order if (found := _means(result, response))]
+            made.append(Section("Effects on other responses", (SideBySide(tuple(others)),)))
+        drawn = [
+            SideBySide(tuple(found)) for response in order if (found := _means(result, response))
+        ]
         if drawn:
             made.append(Section("Means by B, β and k", tuple(drawn), brief=True))
     if result.choices:
@@ -231,7 +233,7 @@ def _rates(result: Scaled) -> Figure:
 
 
 def _chosen(result: Scaled) -> Grid:
-    def verdict(choice: Choice) -> str:
+    def verdict(choice: TunedRate) -> str:
         return "at the edge: excluded" if choice.at_edge else "inside the grid"
 
     return Grid(

@@ -11,7 +11,7 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
-from tuner.blocks import Block, Figure, Grid, Side, Words
+from tuner.blocks import Block, Figure, Grid, SideBySide, Words
 from tuner.journal.records import StudyRecord, TrialRecord
 from tuner.report.leaderboard import percent, varied
 from tuner.report.page.drawing.heat import heat
@@ -48,7 +48,11 @@ def by_setting(study: StudyRecord) -> list[Block]:
     if SIZE in names and MIX in names:
         figures.append(_heat(study))
     why = SELECTED if selected(study) else CHOSEN
-    return [Words(why, "warning"), *([Side(tuple(figures))] if figures else []), _parallel(study)]
+    return [
+        Words(why, "warning"),
+        *([SideBySide(tuple(figures))] if figures else []),
+        _parallel(study),
+    ]
 
 
 def _scatter(study: StudyRecord, setting: str, told_apart: str | None) -> Figure:

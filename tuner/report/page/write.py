@@ -14,7 +14,7 @@ from tuner.errors import UserError
 from tuner.invocation import command, lasting_command
 from tuner.journal.records import END_STATES, StudyRecord
 from tuner.report.page import confirmation, provenance, scaling, search
-from tuner.report.page.beside import Family, first_test, to_page
+from tuner.report.page.beside import RelatedStudies, first_test, to_page
 from tuner.report.page.gradient_noise import gradient_noise
 from tuner.report.page.languages import beside_published
 from tuner.report.page.published import published
@@ -33,7 +33,7 @@ from tuner.tracking import attach, store_of
 from tuner.wording import count
 
 
-def page_of(status: StudyStatus, family: Family) -> Page:
+def page_of(status: StudyStatus, family: RelatedStudies) -> Page:
     """Return the page of a study in its current state.
 
     Args:
@@ -102,7 +102,7 @@ def attach_page(status: StudyStatus, texts: Mapping[str, str]) -> str:
     return f"not attached to MLflow, which has no run of it: {first}, then {then} again"
 
 
-def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
+def _search(study: StudyRecord, folder: Place, family: RelatedStudies) -> list[Section]:
     """Return a search's sections; after a confirmation, that answer comes first."""
     confirmed = family.confirmation
     if confirmed is None:
@@ -117,7 +117,7 @@ def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
     ]
 
 
-def _went_on(search: StudyRecord, family: Family) -> list[Block]:
+def _went_on(search: StudyRecord, family: RelatedStudies) -> list[Block]:
     """Return a warning if a search went on after its first confirmation had read test."""
     if not family.tested:
         return []
@@ -135,7 +135,7 @@ def _went_on(search: StudyRecord, family: Family) -> list[Block]:
 
 
 def _confirmation(
-    study: StudyRecord, folder: Place, family: Family, reference: StudyRecord | None
+    study: StudyRecord, folder: Place, family: RelatedStudies, reference: StudyRecord | None
 ) -> list[Section]:
     """Return the sections of a confirmation, or of the external reference."""
     if study.recommendation is None:
