@@ -119,10 +119,10 @@ def _heat(study: StudyRecord) -> Figure:
         for (row, column), there in sorted(cells.items())
     )
     claim = study.facts.claim
-    mix, size = setting_label(MIX), setting_label(SIZE)
-    alt = f"Heat map of mean scores of complete trials, {mix} down, {size} across."
+    down, across = setting_label(MIX), setting_label(SIZE)
+    alt = f"Heat map of mean scores of complete trials, {down} down, {across} across."
     caption = (
-        f"{study.facts.objective}, in %, by {mix} and {size}: the mean over the "
+        f"{study.facts.objective}, in %, by {down} and {across}: the mean over the "
         "complete trials of each cell, and below it how many of all trials there these are. "
         "Unconfirmed."
     )
@@ -133,8 +133,8 @@ def _heat(study: StudyRecord) -> Figure:
         columns.labels,
         {key: 100 * mean for key, mean in means.items()},
         {key: _counted(there) for key, there in cells.items()},
-        size,
-        mix,
+        across,
+        down,
         alt,
     )
     return Figure(draw, alt, caption, claim, grid)
