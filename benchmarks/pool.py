@@ -43,7 +43,7 @@ from tuner.study.file import load_study
 from tuner.study.protocol import EvaluationSet
 from tuner.study.space import compose
 from tuner.study.trial import TrialConfig
-from tuner.training.checkpoint import Checkpoint, Checkpoints, Progress
+from tuner.training.checkpoint import Checkpoint, Checkpoints, TrialProgress
 from tuner.training.evaluation import Evaluating, Predictions, predict
 from tuner.training.forward import Forward
 from tuner.training.loop import EVALUATION_MICRO_BATCHES, train
@@ -116,7 +116,7 @@ class Kept(Checkpoints):
         super().__init__(Path(), math.inf)
         self.model: PairClassifier | None = None
 
-    def save(self, model: Any, optimizer: Optimizer, progress: Progress) -> None:
+    def save(self, model: Any, optimizer: Optimizer, progress: TrialProgress) -> None:
         """Keep it: the run ends with this."""
         self.model = model
 

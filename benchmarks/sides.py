@@ -31,7 +31,7 @@ from tuner.data.batches import HybridBatches
 from tuner.data.tokens import TokenisedCorpus
 from tuner.model.vocabulary import cut
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
-from tuner.study.protocol import Protocol
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.trial import TrialConfig
 from tuner.training.loop import Step, train
 
@@ -47,7 +47,7 @@ def ours(
     """Stops after each step."""
     encoder, corpus = cut(random_encoder(shape), corpus)
     languages = LanguagesConfig(source=SOURCES, target=())
-    protocol = Protocol.of(languages, ProtocolConfig(), True)
+    protocol = EvaluationProtocol.of(languages, ProtocolConfig(), True)
     for event in train(config, (pairs,), protocol, corpus, encoder, device):
         if isinstance(event, Step):
             yield

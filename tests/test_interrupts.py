@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 
 from tuner import interrupts
-from tuner.interrupts import SIGNALS, OrderlyStop, ending_at_once, kept
+from tuner.interrupts import SIGNALS, OrderlyStop, ending_at_once, restoring_handlers
 
 SLOW = """
     import sys, time
@@ -36,7 +36,7 @@ ORDERLY = """
         while not (stop.received and noted):
             time.sleep(0.01)
         {then}
-        stop.ends()
+        stop.begin_final_writes()
         print("the rest", flush=True)
         while not stop.hurried:
             time.sleep(0.01)
@@ -195,7 +195,7 @@ def test_handlers_are_put_back() -> None:
     with ending_at_once(lambda: "…"):
         ours = [signal.getsignal(number) for number in SIGNALS]
         assert ours != before
-        with kept():
+        with restoring_handlers():
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         assert [signal.getsignal(number) for number in SIGNALS] == ours
         with OrderlyStop(lambda: None, "…"):
@@ -209,8 +209,8 @@ def test_a_handler_that_exits_was_meant_for_ours() -> None:
     code, told, errors = run(
         """
         import signal, sys, time
-        from tuner.interrupts import ending_at_once, kept
-        with ending_at_once(lambda: "interrupted: nothing was begun"), kept():
+        from tuner.interrupts import ending_at_once, restoring_handlers
+        with ending_at_once(lambda: "interrupted: nothing was begun"), restoring_handlers():
             signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
             print("ready", flush=True)
             for _ in range(100_000):

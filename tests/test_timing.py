@@ -82,7 +82,7 @@ def test_a_head_that_drips_is_given_up(drips: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_no_more_than_so_many_are_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "MOST", 3)
+    monkeypatch.setattr(timing, "MAX_ABANDONED", 3)
     monkeypatch.setattr(timing, "_left_behind", [])
     released = threading.Event()
     for _ in range(3):

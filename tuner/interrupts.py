@@ -31,14 +31,14 @@ LOOK_SECONDS = 0.1
 
 
 @contextmanager
-def ending_at_once(told: Callable[[], str]) -> Iterator[None]:
+def ending_at_once(message: Callable[[], str]) -> Iterator[None]:
     """End the process with exit code 130 if a signal arrives in the block.
 
     Args:
-        told: returns the message for the user; called when the signal arrives.
+        message: returns the message for the user; called when the signal arrives.
     """
-    with kept():
-        _handle(lambda number, frame: end_at_once(told()))
+    with restoring_handlers():
+        _handle(lambda number, frame: end_at_once(message()))
         yield
 
 
@@ -49,7 +49,7 @@ def as_ctrl_c() -> Iterator[None]:
     def pass_on(number: int, frame: FrameType | None) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    with kept():
+    with restoring_handlers():
         _handle(pass_on)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
@@ -58,7 +58,7 @@ def as_ctrl_c() -> Iterator[None]:
 @contextmanager
 def ignored() -> Iterator[None]:
     """Ignore all SIGNALS in the block, which should be short."""
-    with kept():
+    with restoring_handlers():
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         yield
@@ -69,18 +69,18 @@ class OrderlyStop:
 
     Args:
         noted: called at the first signal, on a thread of its own.
-        told: message for the user at the second signal.
+        message: printed for the user at the second signal.
 
     Attributes:
         received: True once a signal has arrived.
         hurried: True once a signal has arrived while the final results were being written.
     """
 
-    def __init__(self, noted: Callable[[], None], told: str) -> None:
+    def __init__(self, noted: Callable[[], None], message: str) -> None:
         self.received = False
         self.hurried = False
         self._noting = Thread(target=noted)
-        self._told = told
+        self._message = message
         self._ending = False  # True while the final results are being written
         self._last = (-inf, 0)  # time and number of the last signal that counted
         self._before: dict[int, Any] = {}
@@ -107,7 +107,7 @@ class OrderlyStop:
             time.sleep(LOOK_SECONDS)
         return self.received
 
-    def ends(self) -> None:
+    def begin_final_writes(self) -> None:
         """Mark the start of the final writes: a signal now hurries them, a second one ends them."""
         self._ending = True
 
@@ -117,7 +117,7 @@ class OrderlyStop:
             return
         self._last = now, number
         if self.hurried or (self.received and not self._ending):
-            end_at_once(self._told)
+            end_at_once(self._message)
         if self._ending:
             self.hurried = True
             return
@@ -128,7 +128,7 @@ class OrderlyStop:
 
 
 @contextmanager
-def kept() -> Iterator[None]:
+def restoring_handlers() -> Iterator[None]:
     """Restore the signal handlers after the block.
 
     If the block exits by SystemExit, a handler installed there has caught a signal that was meant
@@ -147,13 +147,13 @@ def kept() -> Iterator[None]:
             signal.raise_signal(signal.SIGTERM)
 
 
-def end_at_once(told: str) -> NoReturn:
-    """Print `told` to stderr and end the process at once with exit code 130."""
+def end_at_once(message: str) -> NoReturn:
+    """Print `message` to stderr and end the process at once with exit code 130."""
     with suppress(OSError, ValueError):  # the reader has gone, or the stream is closed
         if sys.stdout.isatty():
             os.write(sys.stdout.fileno(), SHOW_CURSOR.encode())
     with suppress(OSError, ValueError):
-        text = f"\n{told}\n".encode(sys.stderr.encoding, sys.stderr.errors or "backslashreplace")
+        text = f"\n{message}\n".encode(sys.stderr.encoding, sys.stderr.errors or "backslashreplace")
         os.write(sys.stderr.fileno(), text)
     os._exit(130)
 

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-MOST = 16
+MAX_ABANDONED = 16
 """Abandoned calls at most: a server that never finishes an answer may be asked for days."""
 
 _left_behind: list[threading.Thread] = []
@@ -30,20 +30,21 @@ def now() -> float:
     return _BEGAN + time.clock_gettime(_SINCE_BOOT)
 
 
-def within(seconds: float, call: Callable[[], Answer], name: str = "waiting") -> Answer:
+def within(seconds: float, call: Callable[[], Result], name: str = "waiting") -> Result:
     """Return or raise what a call returns or raises, within a time limit.
 
     A socket's timeout applies to each read, so an answer that arrives byte by byte never times
     out. The call therefore runs on a thread of its own, which is abandoned when it is late. Once
-    MOST threads are abandoned, no call starts until one of them ends.
+    MAX_ABANDONED threads are abandoned, no call starts until one of them ends.
 
     Raises:
-        Late: the call did not return within `seconds`, or MOST earlier calls are still running.
+        Late: the call did not return within `seconds`, or MAX_ABANDONED earlier calls
+            are still running.
     """
     _left_behind[:] = [thread for thread in _left_behind if thread.is_alive()]
-    if len(_left_behind) >= MOST:
-        raise Late(f"{MOST} earlier requests are still unanswered")
-    returned: list[Answer] = []
+    if len(_left_behind) >= MAX_ABANDONED:
+        raise Late(f"{MAX_ABANDONED} earlier requests are still unanswered")
+    returned: list[Result] = []
     raised: list[BaseException] = []
 
     def run() -> None:

@@ -22,29 +22,29 @@ from tuner.report.timeline import timeline
 pytestmark = pytest.mark.slow
 
 STUDY = str(Path(__file__).with_name("study.yaml"))
-MOST = 3
+MAX_NODES = 3
 
 
 @pytest.fixture
 def cloud() -> Iterator[Cloud]:
-    cloud = Cloud(MOST)
+    cloud = Cloud(MAX_NODES)
     yield cloud
     cloud.close()
 
 
 def test_a_cluster_grows_with_a_study_and_vanishes_after_it(cloud: Cloud) -> None:
     assert cloud.nodes() == set(), "no GPU at first"
-    run(cloud, "search", STUDY, "--set", "name=first", "--set", f"budget.trials={2 * MOST}")
+    run(cloud, "search", STUDY, "--set", "name=first", "--set", f"budget.trials={2 * MAX_NODES}")
     until(lambda: cloud.nodes() == set(), "the nodes go", every=0.2)
 
     plan = as_json(run(cloud, "plan", STUDY, "--set", "name=second", "--json"))
-    assert plan["at_once"] == MOST, "of the declared maximum; there is no node now"
+    assert plan["at_once"] == MAX_NODES, "of the declared maximum; there is no node now"
 
     search = cloud.tuner("search", STUDY, "--set", "name=second")
     folder = cloud.place.folder / "studies" / "second"
     until(lambda: (folder / FILE).exists() and spot(folder) is not None, "trials run", every=0.2)
     trial, node = spot(folder) or (-1, "")
-    assert len(cloud.nodes()) == MOST
+    assert len(cloud.nodes()) == MAX_NODES
     cloud.take(node)
     said, _ = search.communicate(timeout=900)
     assert search.returncode == 0, said
@@ -60,7 +60,7 @@ def test_a_cluster_grows_with_a_study_and_vanishes_after_it(cloud: Cloud) -> Non
     told = found.numbers
     print(f"planned {plan['time']['seconds']:.0f} s, took {study.seconds:.0f} s")
     print(told)
-    assert told["nodes_peak"] == MOST
+    assert told["nodes_peak"] == MAX_NODES
     assert told["idle_share"] <= 0.25  # a tenth of that where nothing else is at work
     assert 0.5 < plan["time"]["seconds"] / study.seconds < 2
     report = as_json(run(cloud, "report", "second", "--json"))
@@ -91,14 +91,14 @@ def assert_nodes_come_at_once(folder: Path) -> None:
     kinds = [(event["event"], event.get("head")) for event in events]
     assert ("node_joined", True) in kinds
     first = kinds.index(("node_joined", False))
-    assert kinds[:first].count(("trial_created", None)) == MOST
+    assert kinds[:first].count(("trial_created", None)) == MAX_NODES
 
 
 def spot(folder: Path) -> tuple[int, str] | None:
     """A trial in the middle of the study that has trained for a while, and its node."""
     study = read_history(folder).record()
     some = study.rungs[-1] / 4
-    for trial in study.trials[2 * MOST :]:
+    for trial in study.trials[2 * MAX_NODES :]:
         if trial.state == "running" and trial.pairs_seen > some:
             return trial.number, trial.placed[-1].nodes[0]
     return None

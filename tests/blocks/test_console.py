@@ -18,10 +18,10 @@ from tuner.blocks import (
     Page,
     Points,
     Section,
-    Side,
+    SideBySide,
     Words,
 )
-from tuner.blocks.console import show, show_page
+from tuner.blocks.console import show_blocks, show_page
 
 WIDE = Grid(
     "Scores.",
@@ -38,7 +38,7 @@ WIDE = Grid(
 
 def printed(*blocks: Block, width: int = 80, terminal: bool = False, whole: bool = False) -> str:
     console = Console(file=io.StringIO(), width=width, force_terminal=terminal, color_system=None)
-    show(blocks, console, whole)
+    show_blocks(blocks, console, whole)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -92,7 +92,9 @@ def test_a_figure_is_its_numbers() -> None:
 
     numbers = Grid("The numbers.", "of en", ("at", "score"), (("en", "81.25"),))
     bare = Figure(drawn, "alt", "caption", "of en")
-    text = printed(Words("above"), Side((bare, Figure(drawn, "alt", "caption", "of en", numbers))))
+    text = printed(
+        Words("above"), SideBySide((bare, Figure(drawn, "alt", "caption", "of en", numbers)))
+    )
     assert "81.25" in text and "The numbers." in text and "caption" not in text
     assert printed(Words("above"), bare, Words("below")) == "above\nbelow\n"
 
@@ -134,7 +136,7 @@ def test_facts_wrap_beside_their_names_in_a_terminal_alone() -> None:
 
 def test_states_are_coloured_and_best_rows_bold() -> None:
     console = Console(file=io.StringIO(), width=120, force_terminal=True, color_system="standard")
-    show([WIDE], console)
+    show_blocks([WIDE], console)
     assert isinstance(console.file, io.StringIO)
     best, other = console.file.getvalue().splitlines()[2:4]
     assert "\x1b[1;32mcompleted" in best and "\x1b[31mfailed" in other

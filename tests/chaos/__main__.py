@@ -25,7 +25,7 @@ from rich.table import Table
 from tests.chaos.clock import StepClock
 from tests.chaos.endings import KillHead, StopDriver, StopGroup
 from tests.chaos.faults import KillDriver, KillWorker, Kind, TearNewest
-from tests.chaos.play import Outcome, outcome, seeded
+from tests.chaos.play import KindOutcome, outcome, seeded
 from tests.chaos.reference import Undisturbed
 from tests.chaos.server import KillServer
 from tests.chaos.study import Place
@@ -98,7 +98,7 @@ def sound(tally: Tally) -> bool:
     return tally.expected == tally.finished and not any(getattr(tally, name) for name in ZEROS)
 
 
-def show(outcomes: list[Outcome], console: Console) -> None:
+def show_outcomes(outcomes: list[KindOutcome], console: Console) -> None:
     """The table, and under it what is not zero and should be."""
     table = Table(box=None, pad_edge=False)
     table.add_column("\nfault", no_wrap=True)
@@ -126,7 +126,7 @@ def main() -> int:
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
     started, place, undisturbed = time.monotonic(), Place(), Undisturbed()
-    outcomes: list[Outcome] = []
+    outcomes: list[KindOutcome] = []
 
     def tell(text: str) -> None:
         print(f"[{time.monotonic() - started:5.0f} s] {text}", flush=True)
@@ -143,7 +143,7 @@ def main() -> int:
         raise
     finally:
         place.close(keep=options.keep or not clean)
-    show(outcomes, Console(width=140))
+    show_outcomes(outcomes, Console(width=140))
     seconds = round(time.monotonic() - started)
     print(f"{'all zeros' if clean else 'NOT all zeros: see above'}; {seconds} s")
     if options.json:

@@ -26,7 +26,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass
-class Outcome:
+class KindOutcome:
     """All studies that one kind of fault was done to."""
 
     kind: str
@@ -34,9 +34,11 @@ class Outcome:
     studies: list[dict[str, Any]] = field(default_factory=list)
 
 
-def outcome(kind: Kind, faults: int, place: Place, undisturbed: Undisturbed, tell: Tell) -> Outcome:
+def outcome(
+    kind: Kind, faults: int, place: Place, undisturbed: Undisturbed, tell: Tell
+) -> KindOutcome:
     """Do as many faults of a kind, to as many studies as that takes."""
-    of_kind = Outcome(kind.name)
+    of_kind = KindOutcome(kind.name)
     while of_kind.total.faults < faults:
         name = f"{kind.name.replace(' ', '-')}-{len(of_kind.studies)}"
         study = Study(place, name, *kind.settings)

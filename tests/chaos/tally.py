@@ -12,7 +12,7 @@ from tests.chaos.faults import Fault
 from tests.chaos.retrained import Events, interval, losses
 from tests.chaos.study import TRIALS, Study
 
-ENDED = ("completed", "pruned", "failed")
+END_STATES = ("completed", "pruned", "failed")
 
 Evaluated = Mapping[tuple[int, int], set[float]]
 """When each (trial, rung) was evaluated, as a witness saw it."""
@@ -78,7 +78,7 @@ def of(events: Events, kind: str) -> Events:
 
 
 def _trials(found: Tally, events: Events) -> None:
-    ended = {e["number"]: e for e in of(events, "trial_ended") if e["state"] in ENDED}
+    ended = {e["number"]: e for e in of(events, "trial_ended") if e["state"] in END_STATES}
     created = Counter(event["number"] for event in of(events, "trial_created"))
     for number in range(TRIALS):
         state = ended.get(number, {"state": "not ended", "reason": ""})
@@ -117,7 +117,7 @@ def _repeated(
                     found.found("repeated", f"trial {number} at {rung} pairs is journalled twice")
                 times[number, rung] = event["evaluation"]["time"]
                 reached[number] = max(reached[number], event["evaluation"]["pairs_seen"])
-            case "trial_ended" if event["state"] in ENDED:
+            case "trial_ended" if event["state"] in END_STATES:
                 ended.add(number)
             case "trial_started" if number in ended:
                 found.found("repeated", f"trial {number} had ended and was started again")

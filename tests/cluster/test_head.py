@@ -11,7 +11,7 @@ from threading import Event
 import pytest
 
 from tuner.cluster import head as module
-from tuner.cluster.head import PATIENCE, Head, RayGone
+from tuner.cluster.head import PATIENCE, RayGone, RayMonitor
 
 
 class Listening:
@@ -23,10 +23,10 @@ class Listening:
         self.path = str(folder / "raylet")
         self.raylet.bind(self.path)
         self.raylet.listen()
-        self.heads: list[Head] = []
+        self.heads: list[RayMonitor] = []
 
-    def seen(self, here: bool = True) -> Head:
-        self.heads.append(Head(self.gcs.getsockname(), self.path, here))
+    def seen(self, here: bool = True) -> RayMonitor:
+        self.heads.append(RayMonitor(self.gcs.getsockname(), self.path, here))
         return self.heads[-1]
 
     def end_raylet(self) -> None:
@@ -46,18 +46,18 @@ def ray(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listening]:
 
 def test_the_end_of_the_raylet_is_seen_at_once(ray: Listening) -> None:
     head = ray.seen()
-    assert head.gone() == ""
+    assert head.failure() == ""
     ray.end_raylet()
-    assert head.gone() == "its raylet has ended"
+    assert head.failure() == "its raylet has ended"
     late = ray.seen()
-    assert late.gone() == "its raylet has ended"
+    assert late.failure() == "its raylet has ended"
 
 
 def test_the_end_of_the_gcs_is_seen_at_once(ray: Listening) -> None:
     head = ray.seen()
-    assert head.gone() == ""
+    assert head.failure() == ""
     ray.gcs.close()
-    assert head.gone() == "its GCS has ended"
+    assert head.failure() == "its GCS has ended"
 
 
 def test_over_a_network_the_gcs_may_be_away_for_a_while(
@@ -66,9 +66,9 @@ def test_over_a_network_the_gcs_may_be_away_for_a_while(
     head, now = ray.seen(here=False), module.time.monotonic()
     ray.gcs.close()
     monkeypatch.setattr(module.time, "monotonic", lambda: now + PATIENCE - 1)
-    assert head.gone() == ""
+    assert head.failure() == ""
     monkeypatch.setattr(module.time, "monotonic", lambda: now + PATIENCE + 1)
-    assert head.gone() == "its GCS does not answer"
+    assert head.failure() == "its GCS does not answer"
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EMFILE, "too many open files"), TimeoutError()])
@@ -81,10 +81,10 @@ def test_what_hinders_a_look_is_no_end(
     head, now = ray.seen(), module.time.monotonic()
     with monkeypatch.context() as patched:
         patched.setattr(module.socket, "create_connection", fail)
-        assert head.gone() == ""
+        assert head.failure() == ""
         patched.setattr(module.time, "monotonic", lambda: now + PATIENCE + 1)
-        assert head.gone() == "its GCS does not answer"
-    assert head.gone() == "its GCS does not answer", "once gone, it stays so for whoever asks"
+        assert head.failure() == "its GCS does not answer"
+    assert head.failure() == "its GCS does not answer", "once gone, it stays so for whoever asks"
 
 
 def test_what_a_call_says_comes_back(ray: Listening) -> None:

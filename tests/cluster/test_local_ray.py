@@ -28,7 +28,7 @@ from tests.processes import SMOKE
 from tests.waiting import until
 from tuner.cluster import local_ray
 from tuner.cluster import ray as cluster
-from tuner.cluster.local_ray import LONGEST
+from tuner.cluster.local_ray import MAX_PATH_BYTES
 from tuner.errors import UserError
 from tuner.terminal.progress import ConsoleProgress
 
@@ -72,9 +72,9 @@ SECONDS = 120.0
 @pytest.fixture
 def folder(place: Path) -> Path:
     """The folder of Ray's files, by a path as long as is allowed."""
-    folder = place / ("f" * (LONGEST - len(str(place)) - 1))
+    folder = place / ("f" * (MAX_PATH_BYTES - len(str(place)) - 1))
     folder.mkdir()
-    assert len(str(folder)) == LONGEST
+    assert len(str(folder)) == MAX_PATH_BYTES
     return folder
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.confirm.searches import begin, searched
 from tuner.cli import main
-from tuner.confirm.command import Asked, confirmations, planned
+from tuner.confirm.command import ConfirmOptions, confirmations, planned
 from tuner.confirm.design import confirmation
 from tuner.errors import UserError
 from tuner.journal.events import DriverEnded
@@ -24,23 +24,28 @@ def end(study: StudyConfig) -> None:
 
 def test_begun_gone_on_with_and_again(tmp_path: Path) -> None:
     search, folder = searched(tmp_path), tmp_path / "small"
-    first = planned(search, folder, Asked(top=2, seeds=2))
+    first = planned(search, folder, ConfirmOptions(top=2, seeds=2))
     assert first == confirmation(search, folder, 2, 2)
     begin(first, search)
     assert confirmations(search, folder) == ["small-confirm"]
-    for asked in (Asked(), Asked(top=2), Asked(seeds=2), Asked(top=9)):
+    for asked in (
+        ConfirmOptions(),
+        ConfirmOptions(top=2),
+        ConfirmOptions(seeds=2),
+        ConfirmOptions(top=9),
+    ):
         assert planned(search, folder, asked) == first
-    for asked in (Asked(top=1), Asked(seeds=3)):
+    for asked in (ConfirmOptions(top=1), ConfirmOptions(seeds=3)):
         with pytest.raises(UserError, match="begun with 2 configurations besides") as refused:
             planned(search, folder, asked)
         assert "--again" in refused.value.remedy
     with pytest.raises(UserError, match="--again: small-confirm has not ended"):
-        planned(search, folder, Asked(top=1, again=True))
+        planned(search, folder, ConfirmOptions(top=1, again=True))
     end(first)
-    second = planned(search, folder, Asked(top=1, again=True))
+    second = planned(search, folder, ConfirmOptions(top=1, again=True))
     assert second.name == "small-confirm-2"
     begin(second, search)
-    assert planned(search, folder, Asked()) == second
+    assert planned(search, folder, ConfirmOptions()) == second
 
 
 def test_a_name_that_something_else_has(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from tests.confirm.examples import confirmed, evaluated, on_test
 from tests.confirm.searches import journal_of, searched
 from tests.records import SCALING, with_facts, with_settings
-from tuner.confirm.command import Asked, planned
+from tuner.confirm.command import ConfirmOptions, planned
 from tuner.confirm.design import confirmation
 from tuner.confirm.result import Confirmed
 from tuner.errors import UserError
@@ -23,7 +23,7 @@ from tuner.journal.records import StudyRecord
 from tuner.run.resume import nothing_left
 from tuner.run.trial_files import TRIAL, staying
 from tuner.search.driver import Driver
-from tuner.search.outcome import Outcome
+from tuner.search.outcome import StudyOutcome
 from tuner.search.recommend import NONE_WHOLE, recommendation
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
@@ -111,7 +111,7 @@ def test_without_test_the_recommendation_ends_it(tmp_path: Path) -> None:
 
 def again(search: StudyRecord, folder: Path) -> str:
     """Name of the study that --again would begin."""
-    return planned(search, folder, Asked(top=1, again=True)).name
+    return planned(search, folder, ConfirmOptions(top=1, again=True)).name
 
 
 def test_where_every_arm_has_failed_another_may_be_asked_for(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_where_every_arm_has_failed_another_may_be_asked_for(tmp_path: Path) -> 
         while (trial := driver.next_trial()) is not None:
             driver.trial_started(trial.number)
             driver.attempt_failed(trial.number, "non_finite", "the loss is no number")
-        driver.outcome = Outcome("failed", NONE_WHOLE)
+        driver.outcome = StudyOutcome("failed", NONE_WHOLE)
         record = driver.finish()
     assert record.state == "failed"
     assert nothing_left(record, first) == (

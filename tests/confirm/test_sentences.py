@@ -11,7 +11,7 @@ from tests.confirm.examples import confirmed
 from tests.report.page.examples import printed
 from tuner.confirm.arm import Difference
 from tuner.confirm.result import DEV, Confirmed
-from tuner.confirm.sentences import answer, sentences
+from tuner.confirm.sentences import conclusion, sentences
 from tuner.report.page.confirmation import sections
 from tuner.statistics.comparisons import FromBest
 from tuner.statistics.variance import Estimate
@@ -36,7 +36,7 @@ def test_the_recommendation_its_claim_and_its_numbers() -> None:
         "averaged over 3 fresh seeds, the highest of the 2 configurations whose seeds are all "
         "complete."
     )
-    first = answer(Confirmed.of(two_arms()))
+    first = conclusion(Confirmed.of(two_arms()))
     assert first == said[: len(first)]
     assert "accuracy of 83.33 %, mean over the targets (es, ja)" in first[1]
     assert "control's" in first[2] and first[3].endswith("(Hsu's comparison with the best).")
@@ -79,10 +79,10 @@ def test_where_one_is_shown_to_be_the_best_on_dev_luck_has_not_chosen() -> None:
         replace(arm, from_best={DEV: FromBest(0.1, 0.0, 0.2, tied[arm.name])})
         for arm in result.arms
     )
-    said = " ".join(answer(replace(result, arms=arms)))
+    said = " ".join(conclusion(replace(result, arms=arms)))
     assert "trial 007 is the best of 2 configurations (Hsu's comparison with the best)" in said
     assert "chance" not in said
-    without = " ".join(answer(replace(Confirmed.of(two_arms()), languages=())))
+    without = " ".join(conclusion(replace(Confirmed.of(two_arms()), languages=())))
     assert "due to chance in these seeds. Claim:" in without
 
 

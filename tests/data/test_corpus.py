@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tuner.data.corpus import Corpus, Reading, Row, Split, align
+from tuner.data.corpus import Corpus, Row, Split, SplitReading, align
 from tuner.errors import UserError
 
 LABELS = ("no", "yes")
@@ -14,10 +14,10 @@ def row(id_: str, label: int = 0, text: str = "a b") -> Row:
     return Row(id_, text, f"{text} c", label)
 
 
-def reading(origin: str, rows: list[Row], dropped: dict[str, str] | None = None) -> Reading:
+def reading(origin: str, rows: list[Row], dropped: dict[str, str] | None = None) -> SplitReading:
     dropped = dropped or {}
     ids = [*(row.id for row in rows), *dropped]
-    return Reading(
+    return SplitReading(
         origin, {row.id: row for row in rows}, dropped, {id_: n for n, id_ in enumerate(ids, 2)}
     )
 

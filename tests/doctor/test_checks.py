@@ -11,21 +11,21 @@ from rich.console import Console
 
 from tuner.doctor import checks
 from tuner.doctor.findings import Finding, Node
-from tuner.doctor.node import Facts, Gpu, Space
-from tuner.doctor.show import findings_as_json, in_words, show
+from tuner.doctor.node import DiskSpace, Gpu, NodeFacts
+from tuner.doctor.show import findings_as_json, in_words, show_findings
 
 VERSIONS = dict.fromkeys(("python", *checks.EVERYWHERE, *checks.ON_HEAD), "1.0")
 GB = 10**9
 
 
-def facts(**changes: Any) -> Facts:
-    whole = Facts(
+def facts(**changes: Any) -> NodeFacts:
+    whole = NodeFacts(
         host="a",
         versions=VERSIONS,
         gpus=[],
         gpu_error="",
-        scratch=Space(path="/tmp/ray", total=100 * GB, free=50 * GB),
-        shm=Space(path="/dev/shm", total=8 * GB, free=8 * GB),
+        scratch=DiskSpace(path="/tmp/ray", total=100 * GB, free=50 * GB),
+        shm=DiskSpace(path="/dev/shm", total=8 * GB, free=8 * GB),
         token=0o600,
         open_files=65536,
     )
@@ -141,19 +141,19 @@ def test_one_node_has_no_clock_to_compare() -> None:
 
 @pytest.mark.parametrize(("free", "level"), [(4, "fail"), (8, "warn"), (20, "pass")])
 def test_disks(free: int, level: str) -> None:
-    full = worker(scratch=Space(path="/tmp/ray", total=100 * GB, free=free * GB))
+    full = worker(scratch=DiskSpace(path="/tmp/ray", total=100 * GB, free=free * GB))
     (finding,) = checks.disks_have_space([HEAD, full])
     assert finding.level == level
 
 
 def test_a_storage_without_space_fails() -> None:
-    head = replace(HEAD, storage=Space(path="/data", total=100 * GB, free=GB // 2))
+    head = replace(HEAD, storage=DiskSpace(path="/data", total=100 * GB, free=GB // 2))
     (finding,) = checks.disks_have_space([head])
     assert finding.level == "fail" and "500.0 MB are free in the storage /data" in finding.found
 
 
 def test_shared_memory_smaller_than_the_object_store_is_warned_of() -> None:
-    small = worker(shm=Space(path="/dev/shm", total=64 * 10**6, free=64 * 10**6))
+    small = worker(shm=DiskSpace(path="/dev/shm", total=64 * 10**6, free=64 * 10**6))
     finding = checks.shared_memory_suffices([HEAD, small])
     assert finding.level == "warn" and "--shm-size" in finding.remedy
     assert "gpu 5e6f7a8b has 64.0 MB for an object store of 2.0 GB" in finding.found
@@ -176,7 +176,7 @@ def test_a_token_that_others_can_read_fails_on_a_cluster() -> None:
 
 def printed(findings: list[Finding], terminal: bool) -> str:
     console = Console(width=80, force_terminal=terminal, file=StringIO(), record=True)
-    show(findings, console)
+    show_findings(findings, console)
     return console.export_text()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.jobs.conftest import Dashboard
-from tuner.cluster.credentials import HEADER, OBJECT_STORES, Loan
+from tuner.cluster.credentials import HEADER, OBJECT_STORES, SharedCredentials
 from tuner.invocation import SENT
 from tuner.jobs.connection import Head
 from tuner.jobs.secrets import HUB, MLFLOW, needed_by, send
@@ -83,9 +83,9 @@ def test_a_refusal_does_not_repeat_them(dashboard: Dashboard) -> None:
 def test_workers_are_lent_what_the_storage_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
     for storage in (Path("/mnt/shared"), None):
-        assert Loan(storage).runtime_env == {}
+        assert SharedCredentials(storage).runtime_env == {}
     from upath import UPath
 
-    lent = Loan(UPath("s3://bucket/studies")).runtime_env
-    assert lent["worker_process_setup_hook"] == "tuner.cluster.credentials.borrow"
+    lent = SharedCredentials(UPath("s3://bucket/studies")).runtime_env
+    assert lent["worker_process_setup_hook"] == "tuner.cluster.credentials.load_shared_credentials"
     assert "hush" not in str(lent)

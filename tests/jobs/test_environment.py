@@ -25,13 +25,13 @@ def test_what_we_need_directly_is_compared() -> None:
 def test_the_same() -> None:
     there = {**HERE, "python": "3.11.15", "torch": "2.13.0+cu130"}
     same = compared(HERE, there)
-    assert same.runtime_env == {} and "has the same versions (3 packages)" in same.told
+    assert same.runtime_env == {} and "has the same versions (3 packages)" in same.summary
 
 
 def test_others() -> None:
     other = compared(HERE, {**HERE, "torch": "2.12.1", "rich": None})
     assert other.runtime_env == {"pip": ["torch==2.13.0", "rich==15.0.0"]}
-    assert "torch 2.13.0 (there: 2.12.1), rich 15.0.0 (there: none)" in other.told
+    assert "torch 2.13.0 (there: 2.12.1), rich 15.0.0 (there: none)" in other.summary
 
 
 @pytest.mark.parametrize(

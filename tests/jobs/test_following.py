@@ -48,13 +48,13 @@ def test_it_is_shown_until_it_has_begun_again(monkeypatch: pytest.MonkeyPatch) -
         if id == "glance-1":
             await asyncio.sleep(60)  # it runs on
 
-    async def ended(head: Head, id: str) -> Job:
+    async def wait_until_ended(head: Head, id: str) -> Job:
         return job(id, 1, "SUCCEEDED", 0)
 
     monkeypatch.setattr(following, "running", running)
     monkeypatch.setattr(following, "AGAIN_AFTER", 0.01)
     monkeypatch.setattr(api, "log", log)
-    monkeypatch.setattr(api, "ended", ended)
+    monkeypatch.setattr(api, "wait_until_ended", wait_until_ended)
     console = Console(width=60, force_terminal=True)
 
     async def main() -> str:

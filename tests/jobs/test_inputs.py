@@ -65,7 +65,7 @@ def files(folder: Path, **contents: str) -> None:
 
 def test_nothing_of_what_is_built_in(staged: Callable[..., Staged]) -> None:
     study = staged("{source: nano}")
-    assert set(study.contents) == {FILE} and study.prepare == "" and study.told == ()
+    assert set(study.contents) == {FILE} and study.prepare == "" and study.notes == ()
     assert study.command == f"{program()} submit mine.yaml"
 
 
@@ -121,7 +121,7 @@ def test_files(pattern: str, staged: Callable[..., Staged], tmp_path: Path) -> N
         there = there.replace("~", str(tmp_path / "home"), 1)
         assert Path(there).read_text() == (language if "{language}" in pattern else "ko")
     assert not any("ko" in name.rpartition("/")[2] for name in study.contents)
-    assert any("/not/here/{language}.tsv does not exist here" in line for line in study.told)
+    assert any("/not/here/{language}.tsv does not exist here" in line for line in study.notes)
 
 
 def test_a_split_with_columns_of_its_own(staged: Callable[..., Staged], tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_other_integers_are_refused(text: str) -> None:
 def test_a_zip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even the part of it that would be kept: the limit here is 80 bytes, the bomb 64 MiB."""
     bomb = packed(zlib.compress(bytes(2**26)))
-    monkeypatch.setattr(arrays, "MOST_INTS", 10)
+    monkeypatch.setattr(arrays, "MAX_INTS", 10)
     tracemalloc.start()
     with pytest.raises(ValueError, match="more than 10 integers"):
         text_as_ints(bomb)

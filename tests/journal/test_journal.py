@@ -35,7 +35,7 @@ from tuner.journal.records import Evaluation
 from tuner.report.page.provenance import TRANSLATED
 from tuner.report.page.provenance import data as data_section
 from tuner.search.driver import Driver
-from tuner.statistics.answers import protocol_of
+from tuner.statistics.tables import protocol_of
 from tuner.storage import access
 from tuner.study import StudyConfig
 

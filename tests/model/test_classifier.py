@@ -8,7 +8,7 @@ from transformers import BertForSequenceClassification, BertModel, DistilBertMod
 
 from tuner.model.classifier import PairClassifier, derive_seed
 from tuner.model.encoder import PretrainedEncoder
-from tuner.model.packing import Block
+from tuner.model.packing import PaddedPairs
 from tuner.study.trial import FusionConfig, HeadConfig
 
 ARCHITECTURES = ("bert", "xlm-roberta", "distilbert")
@@ -43,7 +43,7 @@ def test_last_equals_transformers_classifier(
     logits = theirs(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
 
     assert logits.std() > 0.01  # they are about something
-    assert torch.allclose(ours([Block(ids, mask, types)]), logits, rtol=0, atol=1e-12)
+    assert torch.allclose(ours([PaddedPairs(ids, mask, types)]), logits, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
@@ -61,7 +61,7 @@ def test_fusion_reads_the_layers_that_transformers_numbers(
     logits = ours.head(theirs.pooler(fused))
 
     assert not list(ours.encoder.pooler.parameters())  # it is applied once, to what is fused
-    assert torch.allclose(ours([Block(ids, mask, types)]), logits, rtol=0, atol=1e-12)
+    assert torch.allclose(ours([PaddedPairs(ids, mask, types)]), logits, rtol=0, atol=1e-12)
 
 
 def test_without_a_pooler_the_head_reads_the_first_token(
@@ -71,7 +71,7 @@ def test_without_a_pooler_the_head_reads_the_first_token(
     theirs = DistilBertModel.from_pretrained(folders["distilbert"]).double().eval()
     ids, mask, types = batch()  # types are not for it
     logits = ours.head(theirs(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0])
-    assert torch.allclose(ours([Block(ids, mask, types)]), logits, rtol=0, atol=1e-12)
+    assert torch.allclose(ours([PaddedPairs(ids, mask, types)]), logits, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS.values(), ids=FUSIONS)
@@ -85,9 +85,11 @@ def test_padding_changes_nothing(
     ids = ids.where(mask == 1, PADDING[architecture])
     fill = torch.full((2, 9), PADDING[architecture])
 
-    logits = model([Block(ids, mask)])
-    padded = model([Block(torch.cat([ids, fill], 1), torch.cat([mask, torch.zeros_like(fill)], 1))])
-    shorter = model([Block(ids[1:, :4], mask[1:, :4])])
+    logits = model([PaddedPairs(ids, mask)])
+    padded = model(
+        [PaddedPairs(torch.cat([ids, fill], 1), torch.cat([mask, torch.zeros_like(fill)], 1))]
+    )
+    shorter = model([PaddedPairs(ids[1:, :4], mask[1:, :4])])
 
     assert logits[0].sub(logits[1]).abs().max() > 0.01
     assert torch.allclose(padded, logits, rtol=0, atol=1e-12)

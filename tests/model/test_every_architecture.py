@@ -33,7 +33,7 @@ from tuner.model.chosen_pairs import block_of
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import quiet
 from tuner.model.one_language import language_numbers
-from tuner.model.packing import PACKABLE, Block
+from tuner.model.packing import PACKABLE, PaddedPairs
 from tuner.run.prepare import prepare
 from tuner.study import StudyConfig
 from tuner.study.trial import HeadConfig
@@ -168,12 +168,12 @@ def _their(made_by: Any, folder: Path, **more: Any) -> PreTrainedModel:
         return made_by.from_pretrained(folder, **more).double().eval()  # type: ignore[no-any-return]
 
 
-def _alone(block: Block, kept: Tensor) -> Iterator[Block]:
+def _alone(block: PaddedPairs, kept: Tensor) -> Iterator[PaddedPairs]:
     """Each pair by itself, with the ids of the whole vocabulary."""
     for pair, length in enumerate(block.attention_mask.sum(1).tolist()):
         own = slice(pair, pair + 1), slice(0, length)
         types, languages = block.token_type_ids, block.language_ids
-        yield Block(
+        yield PaddedPairs(
             kept[block.input_ids[own]],
             block.attention_mask[own],
             None if types is None else types[own],
@@ -181,7 +181,7 @@ def _alone(block: Block, kept: Tensor) -> Iterator[Block]:
         )
 
 
-def _given(model: PreTrainedModel, block: Block) -> dict[str, Tensor]:
+def _given(model: PreTrainedModel, block: PaddedPairs) -> dict[str, Tensor]:
     """Return the arguments that transformers' documentation gives the model."""
     given = {"input_ids": block.input_ids, "attention_mask": block.attention_mask}
     kind = model.config.model_type

@@ -11,7 +11,7 @@ from transformers import AutoModel
 
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
-from tuner.model.packing import Block, attend
+from tuner.model.packing import PaddedPairs, attend
 from tuner.study.trial import FusionConfig, HeadConfig
 
 ARCHITECTURES = ("bert", "xlm-roberta", "distilbert", "deberta-v2")
@@ -19,7 +19,7 @@ LENGTHS = ((9, 9, 7), (5,), (4, 3, 3, 3))
 """Lengths of the pairs of three blocks."""
 
 
-def padded(lengths: tuple[int, ...], encoder: PretrainedEncoder) -> Block:
+def padded(lengths: tuple[int, ...], encoder: PretrainedEncoder) -> PaddedPairs:
     """A block of these pairs."""
     pad_id = encoder.config["pad_token_id"]
     types = encoder.config.get("type_vocab_size", 0) > 1
@@ -27,7 +27,7 @@ def padded(lengths: tuple[int, ...], encoder: PretrainedEncoder) -> Block:
     mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
     ids = torch.randint(4, 50, mask.shape, generator=generator).where(mask == 1, pad_id)
     kinds = (torch.arange(max(lengths)) >= 2).long().expand_as(ids).where(mask == 1, 0)
-    return Block(ids, mask, kinds if types else None)
+    return PaddedPairs(ids, mask, kinds if types else None)
 
 
 @pytest.mark.parametrize("all_layers", [False, True])
@@ -81,7 +81,9 @@ def test_gradients_are_those_of_single_pairs(
         for pair, length in enumerate(block.attention_mask.sum(dim=1).tolist()):
             own = slice(pair, pair + 1), slice(0, length)
             kinds = None if types is None else types[own]
-            alone.append(model([Block(block.input_ids[own], block.attention_mask[own], kinds)]))
+            alone.append(
+                model([PaddedPairs(block.input_ids[own], block.attention_mask[own], kinds)])
+            )
     torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-12)
     expected = gradients(torch.cat(alone).square().sum())
 

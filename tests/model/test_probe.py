@@ -178,7 +178,7 @@ def test_a_pooler_that_has_to_be_asked_for_is_loaded(tmp_path: Path) -> None:
 def test_what_is_packed_wrongly_is_noticed(
     tmp_path: Path, pairs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def shifted(self: BlockEncoder, block: packing.Block) -> torch.Tensor:
+    def shifted(self: BlockEncoder, block: packing.PaddedPairs) -> torch.Tensor:
         return positions(self, block) + 1
 
     positions = BlockEncoder._positions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from tuner.blocks.console import show
+from tuner.blocks.console import show_blocks
 from tuner.model.shape import EncoderShape
 from tuner.plan.content import content
 from tuner.plan.pace import Pace
@@ -17,5 +17,5 @@ SHAPE = EncoderShape(num_layers=4, hidden_size=64, parameters=1_000_000)
 def printed(study: StudyConfig, pace: Pace | None, width: int = 80) -> str:
     console = Console(width=width, record=True, force_terminal=True, file=open("/dev/null", "w"))  # noqa: SIM115
     with console.file:
-        show(content(make_plan(study, pace, SHAPE), study), console)
+        show_blocks(content(make_plan(study, pace, SHAPE), study), console)
     return console.export_text()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tuner.blocks.console import show
+from tuner.blocks.console import show_blocks
 from tuner.cluster.capacity import Capacity, NodeType
 from tuner.errors import UserError
 from tuner.plan.command import plan_study
@@ -44,7 +44,7 @@ def on_gpus(study: StudyConfig) -> StudyConfig:
 def printed(plan: StudyPlan, study: StudyConfig) -> str:
     console = Console(width=80, record=True, force_terminal=True, file=open("/dev/null", "w"))  # noqa: SIM115
     with console.file:
-        show(content(plan, study), console)
+        show_blocks(content(plan, study), console)
     return console.export_text()
 
 

@@ -25,7 +25,7 @@ from tuner.run.checked import check_study
 from tuner.run.disk import used_bytes
 from tuner.study import StudyConfig
 from tuner.study.file import validate_study
-from tuner.study.protocol import Protocol
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.trial import TrialConfig
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.checkpoint import Checkpoints
@@ -132,8 +132,8 @@ def test_the_files_of_a_trial_take_what_is_planned(
     encoder = load_encoder(study.encoder)
     corpus = load_corpus(study.data, ["en", "de"], ["en"])
     tokens = tokenise(corpus, load_tokenizer(study.encoder), 32)
-    protocol = Protocol.of(study.languages, study.protocol, False)
-    protocol = Protocol(("en",), protocol.select, protocol.read, (), (), (), "mean", "")
+    protocol = EvaluationProtocol.of(study.languages, study.protocol, False)
+    protocol = EvaluationProtocol(("en",), protocol.select, protocol.read, (), (), (), "mean", "")
     config = TrialConfig.from_flat({"fusion.kind": "dlfa", "fusion.layer": 1})
     taken: list[int] = []
     replace = os.replace

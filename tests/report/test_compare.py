@@ -14,14 +14,14 @@ from rich.console import Console
 
 from tests.records import SCALING, facts, settings, with_facts
 from tuner.blocks import Grid
-from tuner.blocks.console import show
+from tuner.blocks.console import show_blocks
 from tuner.errors import UserError
 from tuner.journal.arrays import bits_as_text, ints_as_text
 from tuner.journal.records import Evaluation, Recommendation, StudyRecord, TrialRecord
 from tuner.report.compare import compare
 from tuner.report.comparison import comparison, sentences
 from tuner.report.sides import Side, _study, _trial, side_of
-from tuner.statistics.answers import protocol_of
+from tuner.statistics.tables import protocol_of
 from tuner.study.scores import Scores
 from tuner.study.trial import TrialConfig
 
@@ -260,7 +260,7 @@ def test_it_is_shown_and_is_plain_json() -> None:
     found = compare(of_trial("one", A), of_trial("two", B, optim_lr=1e-3), oracle=True)
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     with console.file:
-        show(comparison(found), console)
+        show_blocks(comparison(found), console)
     rows = [line.split() for line in console.export_text().splitlines()]
     assert ["select/en", "50.00", "100.00", "+50.00"] in [row[:4] for row in rows]
     assert ["oracle/ja", "50.00", "50.00", "0.00", "–"] in rows, "all alike: no interval"

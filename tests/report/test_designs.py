@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.scaling.answers import SMALL, planted
+from tests.scaling.planted import SMALL, planted
 from tests.scaling.studies import planned, recorded
 from tuner.errors import UserError
 from tuner.journal.records import StudyRecord
 from tuner.report.leaderboard import as_csv, ordered
 from tuner.report.page.trials import planned as plan
 from tuner.report.seeds import curves
-from tuner.report.status import Standing
-from tuner.search.outcome import Outcome
+from tuner.report.status import StudyStatus
+from tuner.search.outcome import StudyOutcome
 
 
 @pytest.fixture
@@ -53,17 +53,17 @@ def test_seeds_that_chose_a_rate_are_in_no_mean(record: StudyRecord) -> None:
 
 
 def test_at_a_glance_it_says_how_far_the_plan_is(record: StudyRecord) -> None:
-    standing = Standing(Path("studies/planted"), "completed", 18, record)
-    text = printed(standing.summary)
+    status = StudyStatus(Path("studies/planted"), "completed", 18, record)
+    text = printed(status.summary)
     assert "no trial is stopped early, and none is ranked" in text
     assert "6 learning-rate trials and 12 compared trials have ended" in text
     assert "stopped" not in text.split("pairs")[-1] and "unconfirmed" not in text
-    assert standing.as_json()["best"] is None
+    assert status.as_json()["best"] is None
 
 
 def test_a_design_is_complete_without_a_best_trial(record: StudyRecord) -> None:
-    assert Outcome("completed", "").of(record).state == "completed"
+    assert StudyOutcome("completed", "").of(record).state == "completed"
     nothing = record.model_copy(
         update={"trials": tuple(t.model_copy(update={"state": "failed"}) for t in record.trials)}
     )
-    assert Outcome("completed", "").of(nothing).state == "failed"
+    assert StudyOutcome("completed", "").of(nothing).state == "failed"

@@ -11,10 +11,10 @@ from rich.console import Console
 
 from tests.records import facts, settings, with_facts
 from tuner.blocks import Words
-from tuner.blocks.console import show
+from tuner.blocks.console import show_blocks
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.report.leaderboard import as_csv
-from tuner.report.page.search import answer
+from tuner.report.page.search import conclusion_blocks
 from tuner.report.page.trials import leaderboard
 from tuner.study.scores import Scores
 from tuner.study.trial import TrialConfig
@@ -96,13 +96,13 @@ def test_a_score_at_the_majority_class_is_called_what_it_is(
 
 
 def said(study: StudyRecord) -> str:
-    return " ".join(block.text for block in answer(study) if isinstance(block, Words))
+    return " ".join(block.text for block in conclusion_blocks(study) if isinstance(block, Words))
 
 
 def test_table_shows_what_varies_and_no_oracle(study: StudyRecord) -> None:
     """Complete trials first; target dev is not in a default view; it fits 80 columns."""
     console = Console(width=80, record=True, file=io.StringIO())
-    show([leaderboard(study)], console)
+    show_blocks([leaderboard(study)], console)
     text = console.export_text()
     rows = [line.split()[0] for line in text.splitlines() if line[:3].isdigit()]
     assert rows == ["002", "000", "004", "001", "003"] and len(text.splitlines()[1]) <= 80

@@ -10,7 +10,7 @@ from tests.records import with_facts, with_settings
 from tests.report.page.studies import RUNGS, search
 from tuner.journal.records import StudyRecord
 from tuner.report.next_steps import next_steps
-from tuner.report.page.search import answer, next_step
+from tuner.report.page.search import conclusion_blocks, next_step
 from tuner.tracking.notes import study_note
 
 
@@ -36,7 +36,7 @@ def test_where_nothing_was_learnt_something_else_is_tried(
     study = at_the_majority_level(searched)
     rates = sorted(trial.config.optim.lr for trial in study.trials)
     told, note = steps(study, tmp_path / "planted"), study_note(study)
-    assert "Nothing was learnt" in repr(answer(study))
+    assert "Nothing was learnt" in repr(conclusion_blocks(study))
     assert "Nothing was learnt" in note and "confirm planted" not in told + note
     for text in (told, note):
         assert f"longer training than {RUNGS[-1]:,} pairs (budget.pairs_per_trial)" in text

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from tests.records import facts, settings, with_settings
-from tuner.blocks.console import show
+from tuner.blocks.console import show_blocks
 from tuner.errors import UserError
 from tuner.journal.records import OBJECTIVE, Evaluation, StudyRecord, TrialRecord, TrialState
 from tuner.report.against import against
@@ -147,7 +147,7 @@ def test_the_table_and_the_figure(layers: StudyRecord, tmp_path: Path) -> None:
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     blocks, path = against(layers, "fusion.layer", [OBJECTIVE, FAR], tmp_path / "figures")
     with console.file:
-        show(blocks, console)
+        show_blocks(blocks, console)
     printed = console.export_text()
     rows = [line.split() for line in printed.splitlines()]
     assert ["sum", "2", "2", "75.00", "±", "7.07", "37.50", "±", "3.54"] in rows

@@ -32,7 +32,7 @@ from tuner.journal.file import PATIENCE
 from tuner.journal.journal import FILE, Journal, being_written
 from tuner.journal.records import Evaluation
 from tuner.report import status
-from tuner.report.status import Unreadable, all_studies, look_at, show, show_all, watch
+from tuner.report.status import Unreadable, all_studies, look_at, show_all, show_status, watch
 from tuner.study.scores import Scores
 from tuner.study.trial import TrialConfig
 
@@ -142,7 +142,7 @@ def test_a_driver_at_work_and_one_that_was_killed(make: Make) -> None:
     with driver_at_work(folder) as process:
         running = look_at(folder)
         assert running.state == "running" and being_written(folder)
-        text = shown(lambda console: show(running, console))
+        text = shown(lambda console: show_status(running, console))
         assert "mine: running" in text and "status mine --storage" in text and "--watch" in text
         assert "running 1" in text and "waiting 1" in text and " 0 of 800 pairs" in text
         assert running.study.seconds > 1e6, "its clock goes on"
@@ -151,7 +151,7 @@ def test_a_driver_at_work_and_one_that_was_killed(make: Make) -> None:
         process.kill()
         process.wait()
         died = look_at(folder)
-    text = shown(lambda console: show(died, console))
+    text = shown(lambda console: show_status(died, console))
     assert died.state == "driver died" and not being_written(folder)
     assert "its driver died; go on with: " in text and "resume mine --storage" in text
     assert "interrupted 1" in text and "running" not in text
@@ -168,10 +168,10 @@ def test_a_driver_at_work_and_one_that_was_killed(make: Make) -> None:
 )
 def test_what_an_orderly_end_leaves(make: Make, state: str, words: str) -> None:
     folder = make("mine", state)
-    standing = look_at(folder)
-    text = shown(lambda console: show(standing, console))
+    status = look_at(folder)
+    text = shown(lambda console: show_status(status, console))
     command = "resume" if state == "interrupted" else "report"
-    assert standing.state == state and words in text and f"{command} mine --storage" in text
+    assert status.state == state and words in text and f"{command} mine --storage" in text
     assert "0:01:05" in text and "best (unconfirmed): trial 000, 80.00%" in text
 
 
@@ -213,7 +213,7 @@ def test_watching_ends_with_the_driver(make: Make, monkeypatch: pytest.MonkeyPat
     looks = []
     with driver_at_work(folder) as process:
 
-        def look(at: Path) -> status.Standing:
+        def look(at: Path) -> status.StudyStatus:
             looks.append(at)
             if len(looks) == 3:
                 process.kill()

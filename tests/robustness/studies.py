@@ -15,7 +15,7 @@ from tuner.journal.records import Evaluation
 from tuner.search.driver import Driver
 from tuner.study.file import validate_study
 from tuner.study.scores import Scores
-from tuner.training.checkpoint import Checkpoints, Progress
+from tuner.training.checkpoint import Checkpoints, TrialProgress
 
 NAME = "small"
 
@@ -61,7 +61,7 @@ def sound_study(storage: Path) -> Path:
     optimizer.step()
     for number in unfinished:
         folder = study.trial_folder(number)
-        progress = Progress(fingerprint="mine", micro_plan=[(0, 8)], step=3)
+        progress = TrialProgress(fingerprint="mine", micro_plan=[(0, 8)], step=3)
         Checkpoints(folder, 60.0).save(model, optimizer, progress)
     assert isinstance(study.folder, Path)
     return study.folder

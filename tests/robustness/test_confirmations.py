@@ -37,10 +37,10 @@ from tuner.journal.ledger import Ledger
 from tuner.journal.records import StudyRecord
 from tuner.report.compare import compare
 from tuner.report.leaderboard import as_csv
-from tuner.report.page.beside import Family
+from tuner.report.page.beside import RelatedStudies
 from tuner.report.page.write import page_of
 from tuner.report.sides import side_of
-from tuner.report.status import look_at, show
+from tuner.report.status import look_at, show_status
 from tuner.tracking.contents import artifacts, of_study, of_trial
 from tuner.tracking.view import study_view
 
@@ -108,13 +108,13 @@ def read(folder: Path) -> int:
             parts = [of_study(record), *(of_trial(t, record, "p") for t in record.trials)]
             done += bool(parts and artifacts(record) and study_view(record))
         with suppress(UserError):
-            standing = look_at(folder)
-            standing.as_json()
-            show(standing, Console(file=StringIO(), width=100))
+            status = look_at(folder)
+            status.as_json()
+            show_status(status, Console(file=StringIO(), width=100))
             done += 1
         with suppress(UserError):
-            standing = look_at(folder)
-            page = page_of(standing, Family.of(standing.study, folder))
+            status = look_at(folder)
+            page = page_of(status, RelatedStudies.of(status.study, folder))
             done += bool(html(page) and markdown(page))
         with suppress(UserError):
             done += bool(Confirmed.of(read_history(folder).record()))

@@ -15,7 +15,7 @@ from tuner.run.trial_files import TrialFiles
 from tuner.storage.folders import names_in
 from tuner.study import StudyConfig
 from tuner.study.trial import TrialConfig
-from tuner.training.checkpoint import Checkpoints, Progress
+from tuner.training.checkpoint import Checkpoints, TrialProgress
 
 RUNGS = (100, 300, 900)
 
@@ -57,7 +57,7 @@ def trial_of(evaluation: Evaluate, optimizer: torch.optim.Optimizer) -> Make:
         for at in evaluations:
             model = torch.nn.Linear(2, 1)
             torch.nn.init.constant_(model.weight, number + at.step / 1000)
-            progress = Progress(fingerprint="", micro_plan=[(0, 8)], step=at.step)
+            progress = TrialProgress(fingerprint="", micro_plan=[(0, 8)], step=at.step)
             checkpoints.save(model, optimizer, progress)
         return TrialRecord(
             number=number,

@@ -21,7 +21,7 @@ from tuner.journal.journal import Journal, read_history
 from tuner.journal.records import Evaluation
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import load_encoder, load_tokenizer
-from tuner.model.packing import Block
+from tuner.model.packing import PaddedPairs
 from tuner.model.shape import describe_encoder
 from tuner.run.export import CLASSIFIER, _chosen, export
 from tuner.run.prepare import prepare
@@ -98,7 +98,7 @@ def test_what_is_exported_computes_what_was_trained(
     rows = dev.rows("dev", ["en", "es"])[:8]
     pairs = dev.assemble("dev", rows, np.full_like(rows, 0), np.full_like(rows, 2))
     mask, types = torch.from_numpy(pairs.attention_mask), torch.from_numpy(pairs.token_type_ids)
-    block = Block(torch.from_numpy(pairs.input_ids), mask, types)
+    block = PaddedPairs(torch.from_numpy(pairs.input_ids), mask, types)
     logits = trained.eval()([block])
 
     encoder = AutoModel.from_pretrained(tmp_path / "out").eval()

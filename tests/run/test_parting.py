@@ -135,9 +135,9 @@ def test_a_worker_that_ends_with_everything_else_is_no_trials_failure(
     """Whoever signals a whole job, or shuts a machine down, ends workers first."""
     monkeypatch.setattr(engine, "BELIEVED_AFTER", 0.01)
     monkeypatch.setattr(engine, "error_of", lambda trial: ActorDiedError())
-    monkeypatch.setattr(engine, "logs", lambda: tmp_path)
+    monkeypatch.setattr(engine.private, "logs_folder", lambda: tmp_path)
     stop.received = received
-    head: Any = SimpleNamespace(gone=lambda: gone)
+    head: Any = SimpleNamespace(failure=lambda: gone)
     ending = Parting(driver, stop)
     ending.trains(2)
     watcher = engine._Watcher(driver, tmp_path, ending, stop, head)

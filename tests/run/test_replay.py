@@ -14,7 +14,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from tuner.blocks.console import show
+from tuner.blocks.console import show_blocks
 from tuner.cli import main
 from tuner.errors import UserError
 from tuner.journal.events import Evaluated, StudyCreated, TrialCreated, TrialPlaced, TrialStarted
@@ -174,7 +174,7 @@ def test_the_verdict_names_the_largest_differences(done: tuple[StudyConfig, Prep
     assert "Known to differ: torch 1, now 2." in told
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     with console.file:
-        show(verdict(other), console)
+        show_blocks(verdict(other), console)
     printed = console.export_text()
     assert f"3 of {len(numbers)}" in printed and other.claim in printed
 

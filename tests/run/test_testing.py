@@ -23,7 +23,7 @@ from tuner.journal.arrays import text_as_bits
 from tuner.journal.journal import FILE
 from tuner.journal.records import Evaluation, OnTest, StudyRecord, TrialRecord
 from tuner.model.classifier import PairClassifier
-from tuner.model.packing import Block
+from tuner.model.packing import PaddedPairs
 from tuner.run.prepare import prepare
 from tuner.run.testing import NotTested, crossed, evaluate_on_test
 from tuner.run.trial_files import TrialFiles
@@ -92,7 +92,7 @@ def test_a_trial_on_test_is_its_model_asked_pair_by_pair(tmp_path: Path) -> None
             assert pair.token_type_ids is not None
             tensors = (pair.input_ids, pair.attention_mask, pair.token_type_ids)
             with torch.inference_mode():
-                logits = model([Block(*(torch.from_numpy(each) for each in tensors))])
+                logits = model([PaddedPairs(*(torch.from_numpy(each) for each in tensors))])
             assert bool(logits.argmax() == pair.labels[0]) == right[place]
     both = [found.scores[language].accuracy for language in ("es", "ja")]
     assert found.scores["targets"].accuracy == pytest.approx(sum(both) / 2)

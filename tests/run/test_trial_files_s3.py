@@ -25,14 +25,14 @@ pytestmark = pytest.mark.integration
 WORKER = """
 import sys, torch
 from tuner.storage.location import located
-from tuner.training.checkpoint import Checkpoints, Progress
+from tuner.training.checkpoint import Checkpoints, TrialProgress
 folder, *steps = sys.argv[1:]
 checkpoints = Checkpoints(located(folder), 60.0)
 checkpoints.latest("mine")
 for step in map(int, steps):
     model = torch.nn.Linear(4000, 4000)  # 64 MB: more than one part of an upload
     torch.nn.init.constant_(model.weight, step)
-    progress = Progress(fingerprint="mine", micro_plan=[(0, 8)], step=step)
+    progress = TrialProgress(fingerprint="mine", micro_plan=[(0, 8)], step=step)
     checkpoints.save(model, torch.optim.SGD(model.parameters()), progress)
 """
 

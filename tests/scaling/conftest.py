@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scaling.answers import planted
+from tests.scaling.planted import planted
 from tests.scaling.studies import planned, recorded
 from tuner.scaling.result import Scaled
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuner.scaling.answer import answer
+from tuner.scaling.conclusion import conclusion
 from tuner.scaling.model import Effect
 from tuner.scaling.result import Scaled
 from tuner.statistics.variance import Estimate
@@ -19,4 +19,4 @@ def effect(name: str, value: float, half: float, adjusted: float) -> Effect:
 
 def whole(result: Scaled) -> str:
     """The answer of a scaling study, both parts."""
-    return " ".join(answer(result)).strip()
+    return " ".join(conclusion(result)).strip()

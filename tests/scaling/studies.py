@@ -15,7 +15,7 @@ from tuner.search.designed import Designed
 from tuner.search.proposer import Proposal
 from tuner.study import StudyConfig
 from tuner.study.file import validate_study
-from tuner.study.protocol import Protocol
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.scores import Scores
 from tuner.study.trial import TrialConfig
 
@@ -80,7 +80,7 @@ def recorded(
         stop_at: how many trials there are.
         why: they fail.
     """
-    protocol = Protocol.of(study.languages, study.protocol, machine_translated=True)
+    protocol = EvaluationProtocol.of(study.languages, study.protocol, machine_translated=True)
     trials: dict[int, TrialRecord] = {}
     proposer = Designed(study)
     while len(trials) != stop_at:
@@ -125,7 +125,7 @@ def recorded(
 
 
 def _evaluation(
-    study: StudyConfig, config: TrialConfig, protocol: Protocol, truth: Truth
+    study: StudyConfig, config: TrialConfig, protocol: EvaluationProtocol, truth: Truth
 ) -> Evaluation:
     answers, accuracy = {}, {}
     for each in (*protocol.select, *protocol.oracle):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.scaling.studies import planned, recorded
 from tuner.journal.records import FailureKind
-from tuner.search.rates import Choice, choices
+from tuner.search.rates import TunedRate, choices
 from tuner.study.design import ScalingDesign
 from tuner.study.trial import TrialConfig
 
@@ -20,7 +20,7 @@ def chosen(
     scores: dict[float, tuple[float, float]],
     fails: tuple[int, ...] = (),
     why: FailureKind = "error",
-) -> dict[int, Choice]:
+) -> dict[int, TunedRate]:
     """Return the choice for one B, 16, from both seeds' scores at each rate, a seed at a time."""
     study = planned(folder, space={"batch.effective_size": [16], "mix.cross_lingual": [0.5]})
     assert isinstance(study.design, ScalingDesign)
@@ -76,10 +76,10 @@ def test_beyond_a_rate_that_failed_nothing_is_known(tmp_path: Path) -> None:
 def test_one_rate_alone_is_an_edge_on_either_side(left: float) -> None:
     """Beyond it the grid ends where it is one of its ends; elsewhere rates have failed."""
     others = tuple(lr for lr in RATES if lr != left)
-    alone = Choice(left, {left: 0.8}, failed=others)
+    alone = TunedRate(left, {left: 0.8}, failed=others)
     assert alone.edges == ("lowest", "highest") and alone.end == "only one that did not fail"
     assert alone.hidden and alone.outside == (left != 1e-3)
-    assert not Choice(1e-3, {1e-3: 0.8}, diverged=(1e-4, 1e-2)).at_edge
+    assert not TunedRate(1e-3, {1e-3: 0.8}, diverged=(1e-4, 1e-2)).at_edge
 
 
 def test_nothing_but_tuning_trials_is_read(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.scaling.answers import said
 from tests.scaling.effects import about, effect
+from tests.scaling.planted import said
 from tests.scaling.studies import planned, recorded
 from tuner.scaling.model import Plateau
 from tuner.scaling.result import Scaled

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.records import facts, with_facts
-from tests.scaling.answers import SMALL, planted
+from tests.scaling.planted import SMALL, planted
 from tests.scaling.studies import best_at, planned, recorded
 from tuner.errors import UserError
 from tuner.journal.records import StudyRecord

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.report.page.examples import printed
-from tests.scaling.answers import SMALL, planted, said
 from tests.scaling.effects import about, effect, whole
+from tests.scaling.planted import SMALL, planted, said
 from tests.scaling.studies import planned, recorded
 from tuner.blocks import Section
-from tuner.report.page.scaling import answer, sections
+from tuner.report.page.scaling import conclusion_blocks, sections
 from tuner.scaling.findings import interval, main_findings, other_findings
 from tuner.scaling.model import Effect, Fit
 from tuner.scaling.result import Scaled
 from tuner.scaling.sentences import _close, sentences
-from tuner.search.rates import Choice
+from tuner.search.rates import TunedRate
 from tuner.statistics.joint import Joint
 from tuner.study.trial import TrialConfig
 from tuner.wording import points
@@ -189,9 +189,9 @@ def test_without_another_granularity_there_is_no_control(tmp_path: Path) -> None
 def test_a_rate_that_is_hardly_better_than_another_is_said_to_be(result: Scaled) -> None:
     """Means of the objective, 0 to 1; within 0.1 points of the second best."""
     choices = {
-        16: Choice(1e-3, {1e-4: 0.8, 1e-3: 0.9007, 1e-2: 0.9}),
-        32: Choice(1e-3, {1e-4: 0.8, 1e-3: 0.902, 1e-2: 0.9}),
-        64: Choice(1e-3, {1e-3: 0.9}),
+        16: TunedRate(1e-3, {1e-4: 0.8, 1e-3: 0.9007, 1e-2: 0.9}),
+        32: TunedRate(1e-3, {1e-4: 0.8, 1e-3: 0.902, 1e-2: 0.9}),
+        64: TunedRate(1e-3, {1e-3: 0.9}),
     }
     told = " ".join(sentences(replace(result, choices=choices)))
     assert (
@@ -258,10 +258,11 @@ def test_failed_left_and_collapsed_trials_are_counted(tmp_path: Path) -> None:
 
 def test_equal_rates_are_said_to_be() -> None:
     assert (
-        _close(Choice(1e-3, {1e-3: 0.6, 1e-2: 0.6})) == " (tied with 0.01; the lower rate is taken)"
+        _close(TunedRate(1e-3, {1e-3: 0.6, 1e-2: 0.6}))
+        == " (tied with 0.01; the lower rate is taken)"
     )
-    assert _close(Choice(1e-3, {1e-3: 0.6, 1e-2: 0.5995})) == " (0.05 points above 0.01)"
-    assert _close(Choice(1e-3, {1e-3: 0.6, 1e-2: 0.598})) == ""
+    assert _close(TunedRate(1e-3, {1e-3: 0.6, 1e-2: 0.5995})) == " (0.05 points above 0.01)"
+    assert _close(TunedRate(1e-3, {1e-3: 0.6, 1e-2: 0.598})) == ""
 
 
 def test_numbers_are_written_alike_everywhere() -> None:
@@ -269,7 +270,7 @@ def test_numbers_are_written_alike_everywhere() -> None:
 
 
 def test_the_terminal_shows_effects_means_and_conclusion(result: Scaled) -> None:
-    conclusion = Section("Answer", tuple(answer(result)), brief=True)
+    conclusion = Section("Answer", tuple(conclusion_blocks(result)), brief=True)
     text = printed([*sections(result), conclusion], width=100)
     fit: Fit = result.fits["targets"]
     for each in fit.effects:

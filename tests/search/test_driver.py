@@ -12,7 +12,7 @@ from tuner.journal.writer import TakenOver
 from tuner.progress import Phase
 from tuner.search.driver import Driver
 from tuner.search.observer import Observer
-from tuner.search.outcome import Outcome
+from tuner.search.outcome import StudyOutcome
 from tuner.study import StudyConfig
 
 
@@ -38,7 +38,7 @@ def test_only_one_thread_ends_a_study(study: StudyConfig, evaluation: Make) -> N
         assert driver.next_trial() is not None
         driver.trial_started(0)
         driver.take_over()
-        driver.outcome = Outcome("interrupted", "Ray has ended: its GCS has ended")
+        driver.outcome = StudyOutcome("interrupted", "Ray has ended: its GCS has ended")
         record = driver.finish()
         thread = Thread(target=wake_up)
         thread.start()

@@ -75,7 +75,7 @@ class Told:
         evaluations = (self._make(rung, score),) if state != "failed" else ()
         record = record.model_copy(update={"evaluations": evaluations, "state": state})
         self.records[number] = record
-        self.sampler.ended(number, state, score if evaluations else None)
+        self.sampler.trial_ended(number, state, score if evaluations else None)
 
     def replayed(self) -> Sampler:
         sampler = sampler_of(self._kind, self.feasible)
@@ -124,7 +124,7 @@ def test_proposals_of_the_shipped_spaces_are_valid(path: Path, kind: Kind, seed:
         assert not any(parse(text).broken_by(config.flat()) for text in study.require)
         for sampler in (first, second):
             sampler.evaluated(number, 100, config.mix.cross_lingual)
-            sampler.ended(number, "pruned", config.mix.cross_lingual)
+            sampler.trial_ended(number, "pruned", config.mix.cross_lingual)
 
 
 def rare(share: str) -> Feasible:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
-from tuner.study.protocol import Protocol
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.scores import Scores
 
 
-def protocol(source: list[str], target: list[str], **settings: Any) -> Protocol:
+def protocol(source: list[str], target: list[str], **settings: Any) -> EvaluationProtocol:
     """The protocol of these languages, trained on machine-translated text."""
-    return Protocol.of(
+    return EvaluationProtocol.of(
         LanguagesConfig(source=tuple(source), target=tuple(target)),
         ProtocolConfig(**settings),
         machine_translated=True,
@@ -36,13 +36,15 @@ def names(sets: Any) -> list[str]:
 
 def test_what_the_encoder_was_fine_tuned_on_before_is_not_zero_shot() -> None:
     languages = LanguagesConfig(source=("en",), target=("es", "ja"))
-    found = Protocol.of(languages, ProtocolConfig(), False, seen=("en", "ja"))
+    found = EvaluationProtocol.of(languages, ProtocolConfig(), False, seen=("en", "ja"))
     assert found.zero_shot == ("es",)
     assert found.claim == (
         "zero-shot for es; the encoder was fine-tuned on ja before: never zero-shot; "
         "trained on en (machine-translated: no)"
     )
-    assert Protocol.of(languages, ProtocolConfig(), False, seen=("es", "ja")).zero_shot == ()
+    assert (
+        EvaluationProtocol.of(languages, ProtocolConfig(), False, seen=("es", "ja")).zero_shot == ()
+    )
     pivoted = protocol(["en", "de"], ["es", "ja"], kind="pivot", pivot=("ja",))
     assert pivoted.seen == ("en", "de", "ja")
 

@@ -18,13 +18,15 @@ from tuner.journal.journal import read_history
 from tuner.journal.records import StudyRecord, TrialRecord
 from tuner.search.driver import Driver
 from tuner.study.space import Space
-from tuner.terminal.summary import Heartbeat, Summary, settings_in_short
+from tuner.terminal.summary import Summary, TrialActivity, settings_in_short
 
 Trial = Callable[..., TrialRecord]
-BEATS = {5: Heartbeat(2304, "training"), 6: Heartbeat(1600, "evaluating")}
+BEATS = {5: TrialActivity(2304, "training"), 6: TrialActivity(1600, "evaluating")}
 
 
-def summary(study: StudyRecord, beats: Mapping[int, Heartbeat] = BEATS, **settings: Any) -> Summary:
+def summary(
+    study: StudyRecord, beats: Mapping[int, TrialActivity] = BEATS, **settings: Any
+) -> Summary:
     """At work, 11 minutes in, 24 trials."""
     defaults = {
         "state": "running",

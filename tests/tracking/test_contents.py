@@ -10,7 +10,7 @@ import yaml
 from tests.records import with_settings
 from tests.tracking.examples import BEGAN, CHECKSUM, LONG, evaluation, study, trial
 from tests.tracking.stores import Store
-from tuner.journal.noise import NoiseRecord
+from tuner.journal.gradient_noise import NoiseRecord
 from tuner.tracking import Tracker, view
 from tuner.tracking.contents import metrics_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scaling.answers import SMALL, planted
+from tests.scaling.planted import SMALL, planted
 from tests.scaling.studies import planned, recorded
 from tuner.tracking.contents import SCORE, of_study, of_trial
 

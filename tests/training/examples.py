@@ -13,7 +13,7 @@ from tuner.data.tokens import TokenisedCorpus
 from tuner.journal.records import Evaluation
 from tuner.model.encoder import PretrainedEncoder
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
-from tuner.study.protocol import Protocol
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.trial import TrialConfig
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.inputs import TrialInputs
@@ -25,7 +25,7 @@ from tuner.training.loop import (
 CPU = torch.device("cpu")
 
 
-PROTOCOL = Protocol.of(
+PROTOCOL = EvaluationProtocol.of(
     LanguagesConfig(source=("en", "de", "fr"), target=("ja",)), ProtocolConfig(), True
 )
 

@@ -18,7 +18,7 @@ from tuner.journal.records import Evaluation
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
-from tuner.study.protocol import Protocol
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.trial import FusionConfig, HeadConfig, TrialConfig
 from tuner.training import group as groups
 from tuner.training.accumulation import MicroBatches
@@ -29,7 +29,7 @@ from tuner.training.inputs import TrialInputs
 from tuner.training.loop import Begun, Step, train
 
 CPU = torch.device("cpu")
-PROTOCOL = Protocol.of(
+PROTOCOL = EvaluationProtocol.of(
     LanguagesConfig(source=("en", "de", "fr"), target=("ja",)), ProtocolConfig(), True
 )
 SIZES = (1, 2, 3, 5, 8, 33)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from tuner.data.tokens import Pairs, TokenisedCorpus
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
-from tuner.model.packing import Block
+from tuner.model.packing import PaddedPairs
 from tuner.study.trial import FusionConfig, HeadConfig
 from tuner.training.accumulation import MicroBatches, OutOfMemory
 from tuner.training.forward import Forward
@@ -50,7 +50,7 @@ def assert_close(ours: dict[str, Tensor], reference: dict[str, Tensor]) -> None:
 def reference_gradient(forward: Forward, pairs: Pairs) -> tuple[float, dict[str, Tensor]]:
     """One batch, one mean, one backward pass."""
     assert pairs.token_type_ids is not None
-    block = Block(
+    block = PaddedPairs(
         torch.from_numpy(pairs.input_ids),
         torch.from_numpy(pairs.attention_mask),
         torch.from_numpy(pairs.token_type_ids),
@@ -65,7 +65,7 @@ def reference_gradient(forward: Forward, pairs: Pairs) -> tuple[float, dict[str,
 def memory_for(forward: Forward, tokens: int) -> Iterator[None]:
     """A device whose memory holds a batch of so many tokens, padding included."""
 
-    def check(module: torch.nn.Module, inputs: tuple[list[Block]]) -> None:
+    def check(module: torch.nn.Module, inputs: tuple[list[PaddedPairs]]) -> None:
         if sum(block.input_ids.numel() for block in inputs[0]) > tokens:
             raise torch.OutOfMemoryError("injected")
 
@@ -97,7 +97,7 @@ def test_on_out_of_memory_the_step_is_run_again_in_halves(
     _, expected = reference_gradient(forward, pairs)
     done = 0
 
-    def fail_once(module: torch.nn.Module, inputs: tuple[list[Block]]) -> None:
+    def fail_once(module: torch.nn.Module, inputs: tuple[list[PaddedPairs]]) -> None:
         nonlocal done
         done += 1
         if done == fail_at:  # after some gradients were accumulated, unless at 1

@@ -18,7 +18,7 @@ from tuner.errors import StorageFull, UserError
 from tuner.journal.records import Evaluation
 from tuner.storage.folders import Place, names_in
 from tuner.study.scores import Scores
-from tuner.training.checkpoint import Checkpoints, Progress, remove_incomplete
+from tuner.training.checkpoint import Checkpoints, TrialProgress, remove_incomplete
 
 EVALUATION = Evaluation(
     time=0.1 + 0.2,
@@ -37,8 +37,8 @@ EVALUATION = Evaluation(
 )
 
 
-def progress(step: int) -> Progress:
-    return Progress(
+def progress(step: int) -> TrialProgress:
+    return TrialProgress(
         fingerprint="mine",
         micro_plan=[(0, 7), (1, 3)],
         step=step,
@@ -341,7 +341,7 @@ def test_on_a_disk_that_is_really_full(small_disk: Callable[[str, str], str]) ->
         import torch
         from pathlib import Path
         from tuner.errors import StorageFull
-        from tuner.training.checkpoint import Checkpoints, Progress
+        from tuner.training.checkpoint import Checkpoints, TrialProgress
         model = torch.nn.Linear(340, 340)
         optimizer = torch.optim.AdamW(model.parameters())
         model(torch.ones(340)).sum().backward()
@@ -349,7 +349,7 @@ def test_on_a_disk_that_is_really_full(small_disk: Callable[[str, str], str]) ->
         checkpoints = Checkpoints(Path("trial"), 60.0)
         for step in range(4):
             try:
-                progress = Progress(fingerprint="mine", micro_plan=[(0, 8)], step=step)
+                progress = TrialProgress(fingerprint="mine", micro_plan=[(0, 8)], step=step)
                 checkpoints.save(model, optimizer, progress)
                 print("saved", step)
             except StorageFull as error:

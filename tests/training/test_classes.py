@@ -21,7 +21,7 @@ from tuner.model.encoder import load_encoder, load_tokenizer
 from tuner.run.prepare import _majority_accuracy
 from tuner.study.data import FilesData
 from tuner.study.parts import EncoderConfig, LanguagesConfig, ProtocolConfig
-from tuner.study.protocol import Protocol
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.trial import TrialConfig
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Predictions
@@ -30,7 +30,7 @@ from tuner.training.loop import train
 
 ENCODER = EncoderConfig(name="nano", max_length=32)
 CPU = torch.device("cpu")
-PROTOCOL = Protocol.of(LanguagesConfig(source=("en",)), ProtocolConfig(), False)
+PROTOCOL = EvaluationProtocol.of(LanguagesConfig(source=("en",)), ProtocolConfig(), False)
 CONFIG = TrialConfig.from_flat({"optim.lr": 1e-3, "batch.effective_size": 16, "head.dropout": 0})
 
 

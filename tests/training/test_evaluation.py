@@ -14,9 +14,9 @@ from tuner.data.tokens import TokenisedCorpus
 from tuner.journal.arrays import text_as_bits
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
-from tuner.model.packing import Block
+from tuner.model.packing import PaddedPairs
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
-from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.study.protocol import EvaluationProtocol, EvaluationSet
 from tuner.study.trial import FusionConfig, HeadConfig
 from tuner.training.accumulation import OutOfMemory
 from tuner.training.evaluation import Evaluating, Predictions, evaluate_dev, predict
@@ -34,9 +34,9 @@ def forward(encoder: PretrainedEncoder) -> Forward:
     return Forward(model, torch.device("cpu"))
 
 
-def protocol(source: str, target: str, **settings: Any) -> Protocol:
+def protocol(source: str, target: str, **settings: Any) -> EvaluationProtocol:
     languages = LanguagesConfig(source=tuple(source.split()), target=tuple(target.split()))
-    return Protocol.of(languages, ProtocolConfig(**settings), machine_translated=True)
+    return EvaluationProtocol.of(languages, ProtocolConfig(**settings), machine_translated=True)
 
 
 def returned(events: Generator[Evaluating, None, Any]) -> Any:
@@ -85,7 +85,7 @@ def test_predictions_are_those_of_single_pairs(
         ids = torch.tensor([[2, *tokens[0], 3, *tokens[1], 3]])
         types = torch.tensor([[0] * (len(tokens[0]) + 2) + [1] * (len(tokens[1]) + 1)])
         with torch.no_grad():
-            expected.append(int(model([Block(ids, torch.ones_like(ids), types)]).argmax()))
+            expected.append(int(model([PaddedPairs(ids, torch.ones_like(ids), types)]).argmax()))
         rows.append(row)
     model.train()
 
@@ -198,7 +198,7 @@ def test_an_evaluation_that_does_not_fit_takes_fewer_pairs_at_once(
     expected = returned(predict(forward, corpus, "dev", chosen, TOKENS))
     room, sizes = 5, []
 
-    def check(module: torch.nn.Module, inputs: tuple[list[Block]]) -> None:
+    def check(module: torch.nn.Module, inputs: tuple[list[PaddedPairs]]) -> None:
         pairs = sum(len(block.input_ids) for block in inputs[0])
         if pairs > room:
             raise torch.OutOfMemoryError("injected")

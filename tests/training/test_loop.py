@@ -21,10 +21,10 @@ from tuner.journal.arrays import text_as_bits
 from tuner.journal.records import Evaluation
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
-from tuner.model.packing import Block
+from tuner.model.packing import PaddedPairs
 from tuner.study.data import NanoData
 from tuner.study.parts import EncoderConfig, LanguagesConfig, ProtocolConfig
-from tuner.study.protocol import Protocol
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.trial import TrialConfig
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Evaluating
@@ -158,7 +158,7 @@ def test_resuming_keeps_the_micro_batches(run: Any, monkeypatch: pytest.MonkeyPa
     config = trial(**{"batch.micro_size": 6})
     rungs = (14, 70)
 
-    def too_large(module: PairClassifier, inputs: tuple[list[Block]]) -> None:
+    def too_large(module: PairClassifier, inputs: tuple[list[PaddedPairs]]) -> None:
         if module.training and sum(len(block.input_ids) for block in inputs[0]) > 3:
             raise torch.OutOfMemoryError("injected")
 
@@ -185,7 +185,7 @@ class MemoryFor3:
     def __init__(self, after: int) -> None:
         self._left = after
 
-    def __call__(self, module: torch.nn.Module, inputs: tuple[list[Block]]) -> None:
+    def __call__(self, module: torch.nn.Module, inputs: tuple[list[PaddedPairs]]) -> None:
         if not (isinstance(module, PairClassifier) and module.training):
             return
         self._left -= 1
@@ -439,7 +439,7 @@ def test_nano_learns() -> None:
     languages = LanguagesConfig(source=("en", "de"), target=())
     text = load_corpus(NanoData(source="nano"), ["en", "de"], ["en", "de"])
     tokens = tokenise(text, load_tokenizer(config), config.max_length)
-    protocol = Protocol.of(languages, ProtocolConfig(), text.machine_translated)
+    protocol = EvaluationProtocol.of(languages, ProtocolConfig(), text.machine_translated)
     settings = TrialConfig.from_flat({"optim.lr": 5e-4, "mix.cross_lingual": 0.25})
 
     events = train(settings, (32, 1280), TrialInputs(protocol, tokens, load_encoder(config)), CPU)

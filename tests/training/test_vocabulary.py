@@ -15,7 +15,7 @@ from tests.training.examples import EPS, Run, trial
 from tuner.data.tokens import TokenisedCorpus
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, load_encoder
-from tuner.model.packing import Block
+from tuner.model.packing import PaddedPairs
 from tuner.model.vocabulary import cut, restored
 from tuner.study.parts import EncoderConfig
 from tuner.study.trial import FusionConfig, HeadConfig
@@ -72,7 +72,7 @@ def test_what_is_computed_is_the_same(
         if architecture == "xlm-roberta":
             types.zero_()
         ids, mask = torch.from_numpy(pairs.input_ids), torch.from_numpy(pairs.attention_mask)
-        logits.append(model([Block(ids, mask, types)]))
+        logits.append(model([PaddedPairs(ids, mask, types)]))
     assert torch.equal(*logits)
 
 

@@ -140,13 +140,13 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Side:
+class SideBySide:
     """Figures that stand side by side where there is room."""
 
     figures: tuple[Figure, ...]
 
 
-Block = Words | Points | Facts | Chart | Commands | Link | Grid | Figure | Side
+Block = Words | Points | Facts | Chart | Commands | Link | Grid | Figure | SideBySide
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tuner.blocks import (
     Link,
     Page,
     Points,
-    Side,
+    SideBySide,
     Words,
 )
 from tuner.blocks.columns import GAP, fitted
@@ -34,7 +34,7 @@ STATE = "state"
 Printed = Words | Points | Facts | Chart | Commands | Link | Grid
 
 
-def show(blocks: Iterable[Block], console: Console, whole: bool = False) -> None:
+def show_blocks(blocks: Iterable[Block], console: Console, whole: bool = False) -> None:
     """Print blocks, and once below them each claim that no sentence among them states.
 
     Args:
@@ -43,7 +43,7 @@ def show(blocks: Iterable[Block], console: Console, whole: bool = False) -> None
         whole: also print the rows of tables that are folded elsewhere.
     """
     printed = list(_printed(blocks))
-    _show(printed, console, whole)
+    _show_blocks(printed, console, whole)
     _claims(printed, console)
 
 
@@ -63,14 +63,14 @@ def show_page(page: Page, console: Console, whole: bool = False) -> None:
         every += printed
         console.print()
         say(console, printable(section.title), "bold")
-        _show(printed, console, whole)
+        _show_blocks(printed, console, whole)
     _claims(every, console, page.claim)
 
 
 def _printed(blocks: Iterable[Block]) -> Iterator[Printed]:
     """Yield the blocks that a console can print."""
     for block in blocks:
-        if isinstance(block, Side):
+        if isinstance(block, SideBySide):
             yield from _printed(block.figures)
         elif not isinstance(block, Figure):
             yield block
@@ -78,7 +78,7 @@ def _printed(blocks: Iterable[Block]) -> Iterator[Printed]:
             yield block.numbers
 
 
-def _show(blocks: Iterable[Printed], console: Console, whole: bool) -> None:
+def _show_blocks(blocks: Iterable[Printed], console: Console, whole: bool) -> None:
     """Print blocks; an empty line sets off whatever is not a sentence."""
     before: Printed | None = None
     for block in blocks:

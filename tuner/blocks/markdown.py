@@ -17,7 +17,7 @@ from tuner.blocks import (
     Link,
     Page,
     Points,
-    Side,
+    SideBySide,
     Words,
 )
 from tuner.shown import printable
@@ -58,7 +58,7 @@ def _lines(block: Block) -> Iterator[str]:
             yield f"[{_escaped(text)}](../{study}/{MARKDOWN})"
         case Grid():
             yield from _table(block)
-        case Side(figures):
+        case SideBySide(figures):
             for number, figure in enumerate(figures):
                 yield from ([""] if number else [])
                 yield from _lines(figure)

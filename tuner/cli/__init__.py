@@ -95,9 +95,9 @@ def _run() -> int:
         _check_folder()
         _check_printable(sys.argv[1:])
         if SENT in os.environ:
-            from tuner.cluster.credentials import take
+            from tuner.cluster.credentials import load_job_credentials
 
-            take()
+            load_job_credentials()
         app()
     except SystemExit as left:
         if not isinstance(left.code, int):

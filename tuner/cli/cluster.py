@@ -104,15 +104,15 @@ def doctor(
         storage = "studies"
     console = console_of(as_json)
     with loading(console):
-        from tuner.doctor.command import Asked, diagnose
+        from tuner.doctor.command import DoctorOptions, diagnose
         from tuner.doctor.findings import worst
-        from tuner.doctor.show import findings_as_json, show
+        from tuner.doctor.show import findings_as_json, show_findings
     place = study.storage if study else located(storage).absolute() if storage else None
-    looking = diagnose(Asked(study, place), ConsoleProgress(console))
+    looking = diagnose(DoctorOptions(study, place), ConsoleProgress(console))
     if as_json:
         findings = list(looking)
         print(json.dumps(findings_as_json(findings)))
     else:
-        findings = show(looking, console)
+        findings = show_findings(looking, console)
     if worst(findings) == "fail":
         raise typer.Exit(1)

@@ -62,9 +62,9 @@ def confirm(
     say_at_the_end(f"go on with {goes_on}")
     with ending_at_once(lambda: told):
         with loading(console):
-            from tuner.confirm.command import Asked
+            from tuner.confirm.command import ConfirmOptions
             from tuner.confirm.command import confirm as run
-        asked = Asked(top, seeds, again, reference, overrides)
+        asked = ConfirmOptions(top, seeds, again, reference, overrides)
         records = run(folder, asked, console, tracking_later)
     last = records[-1]
     for record in records:
@@ -74,22 +74,22 @@ def confirm(
         print(json.dumps([as_plain(record) for record in records]))
     end_as(last, folder.parent / last.name, goes_on)
     from tuner.blocks import Commands
-    from tuner.blocks.console import show
+    from tuner.blocks.console import show_blocks
 
     reports = (command("report", folder.parent / record.name) for record in records)
     console.print()
-    show([Commands("all trials, a page and a CSV:", tuple(reports))], console)
+    show_blocks([Commands("all trials, a page and a CSV:", tuple(reports))], console)
 
 
 def show_result(record: Any, folder: Place, console: Any) -> None:
     """Print the brief sections of the page of a study that has ended."""
     from tuner.blocks.console import show_page
-    from tuner.report.page.beside import Family
+    from tuner.report.page.beside import RelatedStudies
     from tuner.report.page.write import page_of
-    from tuner.report.status import Standing
+    from tuner.report.status import StudyStatus
 
     console.print()
-    show_page(page_of(Standing.ended(record, folder), Family()), console)
+    show_page(page_of(StudyStatus.after_end(record, folder), RelatedStudies()), console)
 
 
 def as_plain(record: Any) -> dict[str, Any]:

@@ -35,11 +35,11 @@ def report(
         options = ["--against", against] if against is not None else []
         options += [f"--metric={metric}" for metric in metrics] + ["--json"] * as_json
         _look_there(address, ["report", study, *options], storage, insecure)
-    from tuner.blocks.console import show, show_page
+    from tuner.blocks.console import show_blocks, show_page
     from tuner.journal.journal import read_history
     from tuner.report.against import against as metrics_against
     from tuner.report.leaderboard import as_csv
-    from tuner.report.page.beside import Family
+    from tuner.report.page.beside import RelatedStudies
     from tuner.report.page.write import attach_page, page_of, write_page
     from tuner.report.status import look_at
     from tuner.report.timeline import timeline
@@ -56,23 +56,23 @@ def report(
     console = console_of(False)
     if against is not None:
         blocks, figure = metrics_against(record, against, metrics, folder / "figures")
-        show(blocks, console)
+        show_blocks(blocks, console)
         console.print(f"\nfigure: {figure}", highlight=False, soft_wrap=True)
         return
-    standing = look_at(folder)
-    page = page_of(standing, Family.of(standing.study, folder))
+    status = look_at(folder)
+    page = page_of(status, RelatedStudies.of(status.study, folder))
     show_page(page, console, whole=True)
-    write(folder / "leaderboard.csv", as_csv(standing.study).encode())
+    write(folder / "leaderboard.csv", as_csv(status.study).encode())
     written = [("all settings and metrics", "leaderboard.csv")]
-    if found := timeline(standing.study):
-        draw(standing.study, found, folder / "figures" / "timeline.svg")
+    if found := timeline(status.study):
+        draw(status.study, found, folder / "figures" / "timeline.svg")
         written.append(("figure of the timeline", "figures/timeline.svg"))
     texts = write_page(page, folder)
     written += zip(("page", "the same in Markdown"), texts, strict=True)
     console.print()
     for what, name in written:
         console.print(f"{what}: {folder / name}", highlight=False, soft_wrap=True)
-    console.print(attach_page(standing, texts), highlight=False, soft_wrap=True)
+    console.print(attach_page(status, texts), highlight=False, soft_wrap=True)
 
 
 def compare(
@@ -95,7 +95,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Set two studies or trials side by side on dev: settings, scores, paired intervals."""
-    from tuner.blocks.console import show
+    from tuner.blocks.console import show_blocks
     from tuner.report.compare import compare as compared
     from tuner.report.comparison import comparison
     from tuner.report.sides import side_of
@@ -104,7 +104,7 @@ def compare(
     if as_json:
         print(json.dumps(found.as_json()))
     else:
-        show(comparison(found), console_of(False))
+        show_blocks(comparison(found), console_of(False))
 
 
 def export(
@@ -161,14 +161,14 @@ def status(
     if address is not None:
         options = [*(["--watch"] * watching), *(["--json"] * as_json)]
         _look_there(address, ["status", study, *options], storage, insecure)
-    from tuner.report.status import look_at, show, watch
+    from tuner.report.status import look_at, show_status, watch
 
     folder, console = folder_of(study, storage), console_of(as_json)
-    standing = watch(folder, console) if watching else look_at(folder)
+    status = watch(folder, console) if watching else look_at(folder)
     if as_json:
-        print(json.dumps(standing.as_json()))
+        print(json.dumps(status.as_json()))
     elif not watching:
-        show(standing, console)
+        show_status(status, console)
 
 
 def _look_there(address: str, arguments: list[str], storage: str, insecure: bool) -> NoReturn:

@@ -108,7 +108,7 @@ def plan(
     with ending_at_once(lambda: NOTHING_KEPT):
         with loading(console):
             from tuner.blocks import Commands
-            from tuner.blocks.console import show
+            from tuner.blocks.console import show_blocks
             from tuner.plan.command import plan_study
             from tuner.plan.content import content
         planned = plan_study(study, calibrate, ConsoleProgress(console), table)
@@ -116,7 +116,7 @@ def plan(
         print(json.dumps(planned.model_dump(mode="json")))  # ASCII, like all JSON output
     else:
         start = Commands("Start it:", (search_command(space, overrides),))
-        show([*content(planned, study), *[start] * (planned.too_small is None)], console)
+        show_blocks([*content(planned, study), *[start] * (planned.too_small is None)], console)
 
 
 def resume(
@@ -137,7 +137,7 @@ def resume(
     """Go on with a study that was interrupted, or add to it; nothing finished is run again."""
     from tuner.cluster.credentials import check_tokens
     from tuner.journal.journal import read_history
-    from tuner.report.page.beside import Family
+    from tuner.report.page.beside import RelatedStudies
     from tuner.run.resume import Extension, extended, nothing_left
 
     check_tokens(tokenless)
@@ -148,7 +148,9 @@ def resume(
     with ending_at_once(lambda: told):
         record = read_history(folder).record()
         left = not nothing_left(record, extended(record, folder, extension))
-        for confirmed in Family.of(record, folder).tested if left and not record.designed else ():
+        for confirmed in (
+            RelatedStudies.of(record, folder).tested if left and not record.designed else ()
+        ):
             warning = (
                 f"{confirmed.name} has read test: its results may influence what is added to "
                 f"{record.name}"
@@ -193,7 +195,7 @@ def replay(
     folder, console = folder_of(study, storage), console_of(as_json)
     with ending_at_once(lambda: NOTHING_KEPT):
         with loading(console):
-            from tuner.blocks.console import show
+            from tuner.blocks.console import show_blocks
             from tuner.report.replay import verdict
             from tuner.run.replay import replay as replay_trial
             from tuner.terminal.progress import ConsoleProgress
@@ -201,14 +203,14 @@ def replay(
     if as_json:
         print(json.dumps(found.as_json()))
     else:
-        show(verdict(found), console)
+        show_blocks(verdict(found), console)
     if not found.agrees:
         raise typer.Exit(1)
 
 
 def _finish(record: Any, folder: Place, as_json: bool) -> None:
     """Print the result of a study and the next commands, or raise by the study's state."""
-    from tuner.blocks.console import show
+    from tuner.blocks.console import show_blocks
     from tuner.report.next_steps import next_steps
 
     console = console_of(as_json)
@@ -218,4 +220,4 @@ def _finish(record: Any, folder: Place, as_json: bool) -> None:
         print(json.dumps(record.model_dump(mode="json")))
     end_as(record, folder, command("resume", folder))
     console.print()
-    show(next_steps(record, folder), console)
+    show_blocks(next_steps(record, folder), console)

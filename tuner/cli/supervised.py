@@ -21,9 +21,9 @@ IN_ORDER = (0, 2, 130)
 """Exit codes that a process sets itself, after printing a message."""
 SET_PARENT_DEATH_SIGNAL = 1
 """Linux's PR_SET_PDEATHSIG, which sets the signal that a process gets when its parent dies."""
-ENDED = "\0"
+END_MARK = "\0"
 NOTHING = "nothing was begun"
-LONGEST = 65_536
+PIPE_BYTES = 65_536
 """Capacity of a pipe in bytes."""
 
 _pipe: int | None = None
@@ -59,12 +59,12 @@ def supervise() -> None:
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     os.set_blocking(reads, False)
     try:
-        said = os.read(reads, LONGEST).decode(errors="replace")
+        said = os.read(reads, PIPE_BYTES).decode(errors="replace")
     except BlockingIOError:  # empty, and held open by a process of the child's
         said = ""
-    if code in IN_ORDER or (code > 0 and said.endswith(ENDED)):
+    if code in IN_ORDER or (code > 0 and said.endswith(END_MARK)):
         os._exit(code)
-    follows = said.rstrip(f"{ENDED}\n").rpartition("\n")[2] or NOTHING
+    follows = said.rstrip(f"{END_MARK}\n").rpartition("\n")[2] or NOTHING
     end_at_once(f"interrupted: the process that did the work {_how(code)}; {follows}")
 
 
@@ -79,7 +79,7 @@ def say_at_the_end(line: str) -> None:
 def ends_by_itself() -> None:
     """Tell the parent that this process has printed its messages and ends by itself."""
     if _pipe is not None:
-        os.write(_pipe, ENDED.encode())
+        os.write(_pipe, END_MARK.encode())
 
 
 def _pass_on(child: int) -> None:

@@ -25,7 +25,7 @@ SETTINGS = 4
 """The type of a SETTINGS frame; a gRPC server also sends one first."""
 
 
-def named() -> str | None:
+def configured_address() -> str | None:
     """Return the cluster address in RAY_ADDRESS; None if the study starts a Ray of its own here.
 
     Raises:
@@ -61,9 +61,11 @@ def check_form(address: str) -> None:
     host, port = _parts(address)
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise UserError(f"{shown} is not host:port", FORM)
-    named = {DASHBOARD: "the dashboard's port", CLIENT: "the port of Ray Client"}.get(int(port))
-    if named is not None:
-        raise UserError(f"{shown} names {named}, not the head's", f"{FORM} {SUBMIT}")
+    configured_address = {DASHBOARD: "the dashboard's port", CLIENT: "the port of Ray Client"}.get(
+        int(port)
+    )
+    if configured_address is not None:
+        raise UserError(f"{shown} names {configured_address}, not the head's", f"{FORM} {SUBMIT}")
 
 
 def check_answers(address: str) -> None:

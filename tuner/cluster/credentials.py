@@ -36,7 +36,7 @@ OBJECT_STORES = {
 }
 """Environment variables with credentials, by the scheme of a storage. Access to gs:// uses the
 machine's role."""
-LENT = "TUNER_LENT"
+SHARED = "TUNER_LENT"
 """Environment variable of a worker: the name under which its credentials are stored."""
 PATIENCE = 30.0
 """Seconds that a worker waits for its credentials."""
@@ -101,7 +101,7 @@ def make_private() -> str | None:
     return f"others could read the Ray token {path} (mode {mode:04o}): its mode is 0600 now"
 
 
-def take() -> None:
+def load_job_credentials() -> None:
     """Move the credentials sent with this job from the head's store into the environment.
 
     Raises:
@@ -123,7 +123,7 @@ def take() -> None:
     os.environ.update(json.loads(content.removeprefix(HEADER)))
 
 
-class Loan:
+class SharedCredentials:
     """A context manager that lends workers of a joined cluster the credentials of a storage.
 
     Args:
@@ -136,19 +136,19 @@ class Loan:
 
     def __init__(self, storage: Place | None) -> None:
         names = OBJECT_STORES.get(str(storage).partition("://")[0], ())
-        self._lent = {name: value for name in names if (value := os.environ.get(name))}
+        self._shared = {name: value for name in names if (value := os.environ.get(name))}
         self._name = f"tuner-{secrets.token_hex(16)}"
         self.runtime_env: dict[str, Any] = {}
-        if self._lent:
-            hook = f"{borrow.__module__}.{borrow.__qualname__}"
+        if self._shared:
+            hook = f"{load_shared_credentials.__module__}.{load_shared_credentials.__qualname__}"
             self.runtime_env = {
-                "env_vars": {LENT: self._name},
+                "env_vars": {SHARED: self._name},
                 "worker_process_setup_hook": hook,
             }
 
     def __enter__(self) -> Self:
-        if self._lent:
-            private.put(self._name, json.dumps(self._lent))
+        if self._shared:
+            private.put(self._name, json.dumps(self._shared))
         return self
 
     def __exit__(
@@ -157,18 +157,18 @@ class Loan:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._lent:
+        if self._shared:
             private.delete(self._name)
 
 
-def borrow() -> None:
+def load_shared_credentials() -> None:
     """Put the lent credentials into a worker's environment before anything else runs there.
 
     Raises:
         RuntimeError: no credentials were found: the driver has ended.
     """
     deadline = time.monotonic() + PATIENCE
-    while (content := private.get(os.environ[LENT])) is None:
+    while (content := private.get(os.environ[SHARED])) is None:
         if time.monotonic() > deadline:
             raise RuntimeError("this worker found no credentials: its driver has ended")
         time.sleep(0.2)  # workers may start before the driver has joined

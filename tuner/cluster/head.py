@@ -34,7 +34,7 @@ class RayGone(RuntimeError):
     """The GCS or this node's raylet has ended, so nothing can run any more."""
 
 
-class Head:
+class RayMonitor:
     """A monitor of the cluster's GCS and of this node's raylet.
 
     Args:
@@ -46,7 +46,7 @@ class Head:
     def __init__(self, gcs: tuple[str, int], raylet: str, here: bool) -> None:
         self._gcs = gcs
         self._here = here
-        self._gone = ""
+        self._failure = ""
         self._answered = time.monotonic()
         self._raylet = socket.socket(socket.AF_UNIX)  # the connection closes when the raylet ends
         with suppress(OSError):  # no raylet: `_has_closed` finds the socket unreadable
@@ -67,10 +67,10 @@ class Head:
         """Close the connection to the raylet."""
         self._raylet.close()
 
-    def gone(self) -> str:
+    def failure(self) -> str:
         """Return which process has ended, in words; empty if both run. The result is remembered."""
-        self._gone = self._gone or self._ended()
-        return self._gone
+        self._failure = self._failure or self._ended()
+        return self._failure
 
     def outlives(self, call: Callable[[], T], leave: Callable[[str], None] = lambda why: None) -> T:
         """Run a call to Ray on a thread of its own, which may hang, and return its result.
@@ -82,17 +82,17 @@ class Head:
         Raises:
             RayGone: Ray has ended; `call` may still be running.
         """
-        if why := self.gone():  # some calls to a dead raylet end this process
+        if why := self.failure():  # some calls to a dead raylet end this process
             leave(why)
             raise RayGone(why)
         called: Future[T] = Future()
         Thread(target=_call, args=(call, called), daemon=True).start()
         while not wait([called], LOOK_SECONDS).done:
-            if why := self.gone():
+            if why := self.failure():
                 leave(why)
                 wait([called], LEAVE_SECONDS)
                 raise RayGone(why)
-        if why := self.gone():  # the call may have ended because Ray did
+        if why := self.failure():  # the call may have ended because Ray did
             leave(why)
             raise RayGone(why) from called.exception()
         return called.result()
@@ -134,13 +134,13 @@ def _refused(gcs: tuple[str, int]) -> OSError | None:
 
 
 @contextmanager
-def watched() -> Iterator[Head]:
+def watched() -> Iterator[RayMonitor]:
     """Yield a monitor; if RayGone leaves the block, end the process as SIGTERM would.
 
     An exception would lead to the usual shutdown of Ray, which would take a minute then.
     """
     try:
-        with closing(Head.joined()) as head:
+        with closing(RayMonitor.joined()) as head:
             yield head
     except RayGone as gone:
         print(f"Ray has ended: {gone}", file=sys.stderr, flush=True)

@@ -24,12 +24,12 @@ from tuner.cluster.private import (
     job_with_own_path,
 )
 from tuner.errors import UserError
-from tuner.interrupts import kept
+from tuner.interrupts import restoring_handlers
 from tuner.shown import printable
 
 JOIN_SECONDS = 180.0
 """Time limit for joining a head that answers. Ray's own limits are usually shorter."""
-LONGEST = 500
+MAX_ERROR_LENGTH = 500
 """Largest number of characters of an error of Ray's that a message shows."""
 TOKEN = (
     "The cluster requires a token: set RAY_AUTH_MODE=token, and put the token in RAY_AUTH_TOKEN or "
@@ -62,7 +62,7 @@ def joined(head: Known, runtime_env: dict[str, Any]) -> Iterator[None]:
     """
     try:
         # Runs on the main thread: Ray installs a SIGTERM handler of its own, which exits.
-        with kept(), _bounded(head):
+        with restoring_handlers(), _bounded(head):
             ray.init(
                 address=head.address,
                 log_to_driver=False,
@@ -115,7 +115,7 @@ def _refusal(address: str, error: Exception, logs: str) -> UserError:
     """Return the error for a Ray that refuses this process."""
     said = in_a_line(error)
     cause = in_a_line(error.__cause__) if error.__cause__ else ""
-    known, said, cause = f"{said} {cause}", said[:LONGEST], cause[:LONGEST]
+    known, said, cause = f"{said} {cause}", said[:MAX_ERROR_LENGTH], cause[:MAX_ERROR_LENGTH]
     if any(part in known for part in TOKEN_REFUSED):
         return UserError(
             f"the Ray cluster at {address} does not accept this process's token", TOKEN

@@ -27,7 +27,7 @@ START_SECONDS = 180.0
 """Time limit for Ray's start. Ray's own limits are shorter where they apply."""
 END_SECONDS = 20.0
 """Seconds to wait for Ray's end; after that it is left to end by itself."""
-LONGEST = 50
+MAX_PATH_BYTES = 50
 """Largest length in bytes of the path of Ray's parent folder: sockets add 57 bytes, and a socket's
 path may have 107."""
 PASSING = ("timed out", "within", "while Ray was starting", "Deadline Exceeded")
@@ -123,9 +123,10 @@ def check_folder() -> None:
     shown = f"{name}={folder}" if name else str(folder)
     other = "Name another folder for Ray's files: RAY_TMPDIR=/tmp"
     length = len(os.fsencode(folder))
-    if length > LONGEST:
+    if length > MAX_PATH_BYTES:
         raise UserError(
-            f"{shown} is {length} bytes long, but at most {LONGEST} leave room for Ray's sockets",
+            f"{shown} is {length} bytes long, but at most {MAX_PATH_BYTES} leave "
+            "room for Ray's sockets",
             f"{other}. Nothing else has to move.",
         )
     try:

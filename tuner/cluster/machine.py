@@ -14,7 +14,7 @@ processes, the affinity is the same number; where it does not, only this variabl
 has 8 CPUs of a node's 128. SLURM_CPUS_PER_TASK would be wrong: a job of eight tasks with one CPU
 each holds eight CPUs and runs one driver."""
 
-MOST = 2**62
+NO_LIMIT = 2**62
 """Bytes above which a limit means none: cgroup version 1 writes about 2 ** 63 for no limit."""
 
 
@@ -50,7 +50,7 @@ def memory(root: Path = Path("/")) -> int | None:
     or a systemd service.
     """
     least = min((_memory(folder) for folder in _cgroups(root, "memory")), default=inf)
-    return int(least) if least < MOST else None
+    return int(least) if least < NO_LIMIT else None
 
 
 def quota(root: Path = Path("/")) -> float:

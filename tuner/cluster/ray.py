@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, TypeVar
 import ray
 
 from tuner.cluster import environment
-from tuner.cluster.address import FORM, SUBMIT, check_answers, named
+from tuner.cluster.address import FORM, SUBMIT, check_answers, configured_address
 from tuner.cluster.autoscaler import declared
 from tuner.cluster.capacity import Capacity, NodeType
-from tuner.cluster.credentials import Loan, make_private
+from tuner.cluster.credentials import SharedCredentials, make_private
 from tuner.cluster.head import watched
-from tuner.cluster.joining import LONGEST, Known, joined
+from tuner.cluster.joining import MAX_ERROR_LENGTH, Known, joined
 from tuner.cluster.local_head import in_a_line
 from tuner.cluster.local_ray import check_folder, local_ray
 from tuner.cluster.machine import cpus
@@ -61,7 +61,7 @@ def cluster(
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    address = named()
+    address = configured_address()
     if address is None:
         check_folder()
         at, starting, stopping = "on this machine", "starting Ray", "stopping Ray"
@@ -70,11 +70,11 @@ def cluster(
     if study is not None and address is not None and (told := make_private()):
         progress.tell(told)
     # Workers on this machine inherit our environment.
-    loan = Loan(study.storage if study and address is not None else None)
+    shared = SharedCredentials(study.storage if study and address is not None else None)
     variables = environment.variables(study.resources) if study else {}
     runtime_env = {
-        **loan.runtime_env,
-        "env_vars": variables | loan.runtime_env.get("env_vars", {}),
+        **shared.runtime_env,
+        "env_vars": variables | shared.runtime_env.get("env_vars", {}),
     }
     ready = Event()
 
@@ -101,7 +101,7 @@ def cluster(
         with watched() as joined_head:
             held = joined_head.outlives(ray.cluster_resources)
         progress.tell(f"Ray {at}: {held.get('CPU', 0):g} CPUs, {held.get('GPU', 0):g} GPUs")
-        with loan:
+        with shared:
             yield found
     finally:
         with progress.task(stopping):
@@ -117,7 +117,9 @@ def _answering(address: str) -> str:
     try:
         head = head_address(address)
     except Exception as error:
-        raise UserError(f"RAY_ADDRESS={address}: {in_a_line(error)[:LONGEST]}", FORM) from error
+        raise UserError(
+            f"RAY_ADDRESS={address}: {in_a_line(error)[:MAX_ERROR_LENGTH]}", FORM
+        ) from error
     if head is None:
         raise UserError("RAY_ADDRESS=auto: no Ray was started on this machine by `ray start`", FORM)
     check_answers(head)

@@ -13,7 +13,7 @@ from typing import Any
 
 from tuner.statistics.comparisons import FromBest, holm, with_the_best
 from tuner.statistics.items import Table
-from tuner.statistics.power import Noise, smallest_detectable
+from tuner.statistics.power import DifferenceVariance, smallest_detectable
 from tuner.statistics.variance import Estimate, estimate
 from tuner.study.design import CONTROL
 from tuner.study.protocol import EvaluationSet
@@ -126,7 +126,9 @@ def detectable(tables: Mapping[str, Table]) -> float | None:
     if seeds < 2:
         return None
     observed = [
-        Noise.observed(table.minus(control)) for name, table in tables.items() if name != CONTROL
+        DifferenceVariance.observed(table.minus(control))
+        for name, table in tables.items()
+        if name != CONTROL
     ]
     found = [
         smallest_detectable(noise, seeds, len(tables) - 1)

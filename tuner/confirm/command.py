@@ -9,7 +9,7 @@ from functools import partial
 from rich.console import Console
 
 from tuner.confirm.design import (
-    MOST_SEEDS,
+    MAX_SEEDS,
     check_confirmable,
     chosen,
     confirmation,
@@ -37,7 +37,7 @@ TOP, SEEDS = 5, 5
 
 
 @dataclass(frozen=True)
-class Asked:
+class ConfirmOptions:
     """The user's options.
 
     Attributes:
@@ -57,7 +57,7 @@ class Asked:
 
 
 def confirm(
-    folder: Place, asked: Asked, console: Console, tracking_later: bool = False
+    folder: Place, asked: ConfirmOptions, console: Console, tracking_later: bool = False
 ) -> list[StudyRecord]:
     """Run the confirmation of a search to its end; resume it if it was begun.
 
@@ -92,7 +92,7 @@ def confirm(
 
 
 def _reference(
-    search: StudyRecord, folder: Place, confirmed: StudyConfig, asked: Asked
+    search: StudyRecord, folder: Place, confirmed: StudyConfig, asked: ConfirmOptions
 ) -> StudyConfig:
     """Build the external reference; refuse if another study already has its name."""
     made = reference(search, folder, confirmed, asked.overrides)
@@ -101,7 +101,7 @@ def _reference(
     return made
 
 
-def planned(search: StudyRecord, folder: Place, asked: Asked) -> StudyConfig:
+def planned(search: StudyRecord, folder: Place, asked: ConfirmOptions) -> StudyConfig:
     """Return the requested confirmation: the latest that was begun, or a new one.
 
     Raises:
@@ -118,8 +118,8 @@ def planned(search: StudyRecord, folder: Place, asked: Asked) -> StudyConfig:
             )
     if not begun or asked.again:
         top, seeds = asked.top or TOP, asked.seeds or SEEDS
-        if seeds > MOST_SEEDS:
-            raise UserError(f"--seeds {seeds:,} is more than {MOST_SEEDS}", "Ask for fewer.")
+        if seeds > MAX_SEEDS:
+            raise UserError(f"--seeds {seeds:,} is more than {MAX_SEEDS}", "Ask for fewer.")
         return confirmation(search, folder, top, seeds, begun, asked.overrides)
     there = folder.parent / begun[-1]
     study = reopened_study(read_history(there).record().settings, there)
@@ -177,7 +177,7 @@ def _run(
     study: StudyConfig,
     tell: Callable[[], None],
     same: Callable[[StudyFacts], None],
-    asked: Asked,
+    asked: ConfirmOptions,
     console: Console,
     tracking_later: bool,
 ) -> StudyRecord:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tuner.errors import UserError
 from tuner.invocation import command
-from tuner.journal.records import ENDED, StudyRecord
+from tuner.journal.records import END_STATES, StudyRecord
 from tuner.run.resume import MAY_CHANGE, STAYS, nothing_left
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
@@ -19,7 +19,7 @@ from tuner.study.planned import configured
 
 FIRST_SEED = 1000
 """The first seed of confirmations; seeds that the search used are skipped."""
-MOST_SEEDS = 500
+MAX_SEEDS = 500
 """The most seeds of a confirmation; the seeds of the next one start a thousand later."""
 ENGLISH, EPOCHS = "en", 5
 """The language and epochs of the external reference: XTREME's recipe for PAWS-X."""
@@ -51,7 +51,7 @@ def check_confirmable(search: StudyRecord, folder: Place) -> None:
     study = reopened_study(search.settings, folder)
     if not nothing_left(search, study):
         ended, resume = (
-            sum(trial.state in ENDED for trial in search.trials),
+            sum(trial.state in END_STATES for trial in search.trials),
             command("resume", folder),
         )
         raise UserError(
@@ -190,7 +190,7 @@ def reference(
 
 def fresh_seeds(search: StudyRecord, number: int, earlier: int = 0) -> list[int]:
     """Return seeds that no trial of the search and no earlier confirmation used."""
-    assert number <= MOST_SEEDS
+    assert number <= MAX_SEEDS
     used = {trial.config.seed for trial in search.trials}
     fresh = (seed for seed in count(FIRST_SEED * (1 + earlier)) if seed not in used)
     return list(islice(fresh, number))

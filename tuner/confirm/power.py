@@ -6,9 +6,9 @@ from statistics import median
 
 from tuner.confirm.design import seedless
 from tuner.journal.records import StudyRecord, TrialRecord
-from tuner.statistics.answers import protocol_of, table_of
 from tuner.statistics.items import Table
-from tuner.statistics.power import Noise, smallest_detectable
+from tuner.statistics.power import DifferenceVariance, smallest_detectable
+from tuner.statistics.tables import protocol_of, table_of
 from tuner.statistics.variance import parts_of
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
@@ -46,7 +46,7 @@ def detectable(search: StudyRecord, confirmed: StudyConfig) -> tuple[float, bool
     if not parts:
         return None
     seen = seed_variance(search)
-    noise = Noise(
+    noise = DifferenceVariance(
         seeds=2 * (SEED_DEVIATION**2 if seen is None else seen),
         items=median(part.items for part in parts),
         freedom=parts[0].item_freedom,

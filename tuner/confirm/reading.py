@@ -8,18 +8,18 @@ from typing import Any
 
 from tuner.confirm.arm import ArmResult, Difference, areas, cells
 from tuner.journal.records import StudyRecord, TrialRecord
-from tuner.statistics.answers import protocol_of, table_of
 from tuner.statistics.comparisons import FromBest
 from tuner.statistics.items import Table
+from tuner.statistics.tables import protocol_of, table_of
 from tuner.statistics.variance import estimate
 from tuner.study.design import Arm, ConfirmDesign
-from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.study.protocol import EvaluationProtocol, EvaluationSet
 
 RECIPE = ("mix.cross_lingual", "batch.effective_size", "optim.lr", "fusion.kind")
 """The settings shown for the external reference, which has no other arm to differ from."""
 
 
-class Reading:
+class ConfirmationView:
     """A view of a confirmation's record by arm.
 
     Attributes:
@@ -34,7 +34,7 @@ class Reading:
 
     def __init__(self, study: StudyRecord, design: ConfirmDesign) -> None:
         self.study, self.design = study, design
-        self.protocol: Protocol = protocol_of(study)
+        self.protocol: EvaluationProtocol = protocol_of(study)
         done = study.complete
         self.done = {a.name: _by_seed(t for t in done if t.arm == a.name) for a in design.arms}
         self.languages = tuple(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tuner.confirm.arm import ArmResult, against_control, detectable, from_best
-from tuner.confirm.reading import Reading
+from tuner.confirm.reading import ConfirmationView
 from tuner.errors import UserError
 from tuner.invocation import command
 from tuner.journal.records import StudyRecord
@@ -94,7 +94,7 @@ class Confirmed:
                 f"{study.name} recommends {study.recommendation.arm!r}, which is no arm of it",
                 "Restore the journal from a backup.",
             )
-        reading = Reading(study, design)
+        reading = ConfirmationView(study, design)
         whole = reading.whole()
         lowest = reading.lowest(whole)
         dev = {name: reading.dev(name, lowest) for name in whole}

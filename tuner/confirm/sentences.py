@@ -14,7 +14,7 @@ from tuner.wording import between, count, p_value, points
 
 def sentences(result: Confirmed) -> tuple[str, ...]:
     """Return the whole conclusion, the answer first."""
-    said = list(answer(result))
+    said = list(conclusion(result))
     if not result.languages:
         said.append("The data has no test set, so no configuration was evaluated on test.")
     groups = _compared_groups(result)
@@ -31,7 +31,7 @@ def sentences(result: Confirmed) -> tuple[str, ...]:
     return tuple(said)
 
 
-def answer(result: Confirmed) -> tuple[str, ...]:
+def conclusion(result: Confirmed) -> tuple[str, ...]:
     """State the recommendation, its test accuracy with the uncertainty, and the claim."""
     on_dev = result.objective
     if result.worst:

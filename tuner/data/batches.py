@@ -40,7 +40,7 @@ class Stream(IntEnum):
     KIND = 1
     MONOLINGUAL = 2
     CROSS_LINGUAL = 3
-    NOISE = 4
+    GRADIENT_NOISE = 4
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Literal
 from tuner.errors import UserError
 from tuner.study.data import Split as Split
 
-MOST_REASONS = 5
+MAX_REASONS = 5
 """The number of reasons for dropped rows that a note lists per language, most frequent first."""
 Unit = Literal["line", "row"]
 
@@ -32,7 +32,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SplitReading:
     """One language of one split as a source gave it: its clean rows and its dropped ones.
 
     Attributes:
@@ -98,7 +98,7 @@ class Corpus:
 
 
 def align(
-    split: Split, readings: Mapping[str, Reading], labels: Sequence[str]
+    split: Split, readings: Mapping[str, SplitReading], labels: Sequence[str]
 ) -> tuple[dict[str, dict[str, Row]], str]:
     """Join the languages of a split by id.
 
@@ -139,8 +139,8 @@ def align(
     return rows, _note(split, readings, len(clean_in_all))
 
 
-def _check_labels(readings: Mapping[str, Reading], labels: Sequence[str]) -> None:
-    first: dict[str, Reading] = {}
+def _check_labels(readings: Mapping[str, SplitReading], labels: Sequence[str]) -> None:
+    first: dict[str, SplitReading] = {}
     for reading in readings.values():
         for id_, row in reading.rows.items():
             other = first.setdefault(id_, reading)
@@ -153,7 +153,7 @@ def _check_labels(readings: Mapping[str, Reading], labels: Sequence[str]) -> Non
 
 
 def _check_classes(
-    split: Split, readings: Mapping[str, Reading], labels: Sequence[str], ids: Collection[str]
+    split: Split, readings: Mapping[str, SplitReading], labels: Sequence[str], ids: Collection[str]
 ) -> None:
     """Refuse a class without pairs: scores would silently cover only the other classes."""
     first = next(iter(readings.values()))
@@ -171,14 +171,14 @@ def _check_classes(
         )
 
 
-def _dropped(*readings: Reading) -> str:
+def _dropped(*readings: SplitReading) -> str:
     """Describe why rows are missing, for example `; dropped: 3 NS + 2 no label`."""
     counts = Counter(reason for reading in readings for reason in reading.dropped.values())
     told = " + ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items()))
     return f"; dropped: {told}" if told else ""
 
 
-def _note(split: Split, readings: Mapping[str, Reading], clean_in_all: int) -> str:
+def _note(split: Split, readings: Mapping[str, SplitReading], clean_in_all: int) -> str:
     """Summarise, e.g. `dev: 1,962 of 2,000 ids clean in all of en, es; dropped: es 38 NS`."""
     ids = set[str]().union(*(reading.places for reading in readings.values()))
     losses = []
@@ -186,8 +186,8 @@ def _note(split: Split, readings: Mapping[str, Reading], clean_in_all: int) -> s
         reasons = list(reading.dropped.values()) + ["absent"] * (len(ids) - len(reading.places))
         if reasons:
             counts = Counter(sorted(reasons)).most_common()
-            words = [f"{count:,} {reason}" for reason, count in counts[:MOST_REASONS]]
-            if others := sum(count for _, count in counts[MOST_REASONS:]):
+            words = [f"{count:,} {reason}" for reason, count in counts[:MAX_REASONS]]
+            if others := sum(count for _, count in counts[MAX_REASONS:]):
                 words.append(f"{others:,} for other reasons")
             losses.append(f"{language} {' + '.join(words)}")
     return (

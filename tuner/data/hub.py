@@ -32,7 +32,7 @@ BLOCK = {"dataset": "data", "model": "encoder"}
 
 
 @dataclass(frozen=True)
-class Answer:
+class HubReply:
     """The hub's answer about a repository.
 
     Attributes:
@@ -44,14 +44,14 @@ class Answer:
     silence: str
 
 
-def ask(kind: Literal["dataset", "model"], name: str, revision: str | None) -> Answer:
+def ask(kind: Literal["dataset", "model"], name: str, revision: str | None) -> HubReply:
     """Ask the hub for the commit of a repository; the process caches the answer.
 
     Raises:
         UserError: the hub answered that the repository or revision does not exist.
     """
     if huggingface_hub.is_offline_mode():
-        return Answer("", "was not asked (offline mode is set)")
+        return HubReply("", "was not asked (offline mode is set)")
     return _asked(kind, name, revision)
 
 
@@ -83,7 +83,7 @@ def reason(error: BaseException) -> str:
 
 
 @cache
-def _asked(kind: Literal["dataset", "model"], name: str, revision: str | None) -> Answer:
+def _asked(kind: Literal["dataset", "model"], name: str, revision: str | None) -> HubReply:
     block = BLOCK[kind]
     api = huggingface_hub.HfApi()
     info = api.dataset_info if kind == "dataset" else api.model_info
@@ -107,6 +107,6 @@ def _asked(kind: Literal["dataset", "model"], name: str, revision: str | None) -
             "private or gated, give HF_TOKEN.",
         ) from error
     except Exception as error:  # the hub's HTTP library may raise anything
-        return Answer("", f"did not answer ({reason(error)})")
+        return HubReply("", f"did not answer ({reason(error)})")
     assert commit is not None
-    return Answer(commit, "")
+    return HubReply(commit, "")

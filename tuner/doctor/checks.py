@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import ceil
 
 from tuner.doctor.findings import Finding, Level, Node, answering, listed
-from tuner.doctor.node import Facts
+from tuner.doctor.node import NodeFacts
 from tuner.run.disk import in_words
 
 EVERYWHERE = (
@@ -275,5 +275,5 @@ def token_is_secret(nodes: Sequence[Node], cluster: bool) -> Finding | None:
     )
 
 
-def _shm(facts: Facts) -> int:
+def _shm(facts: NodeFacts) -> int:
     return facts["shm"]["total"] if facts["shm"] is not None else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
-from tuner.cluster.address import named
+from tuner.cluster.address import configured_address
 from tuner.doctor import checks, head
 from tuner.doctor.findings import Finding, Node
 from tuner.doctor.here import examine_here
@@ -19,7 +19,7 @@ from tuner.tracking import default_uri, store_of
 
 
 @dataclass(frozen=True)
-class Asked:
+class DoctorOptions:
     """The study and storage to check in addition to the machines.
 
     Attributes:
@@ -31,7 +31,7 @@ class Asked:
     storage: Place | None
 
 
-def diagnose(asked: Asked, progress: Progress) -> Iterator[Finding]:
+def diagnose(asked: DoctorOptions, progress: Progress) -> Iterator[Finding]:
     """Check the cluster that RAY_ADDRESS names, or else this machine, without starting Ray.
 
     Checks that need only the study's files come first, before heavy libraries are loaded.
@@ -42,7 +42,7 @@ def diagnose(asked: Asked, progress: Progress) -> Iterator[Finding]:
     wrong = head.from_files(asked.study) if asked.study is not None else []
     yield from wrong
     known = {finding.check for finding in wrong}
-    if named() is None:
+    if configured_address() is None:
         yield from _of_machine(asked, known, progress)
         return
     from tuner.cluster.ray import cluster  # Ray
@@ -51,7 +51,7 @@ def diagnose(asked: Asked, progress: Progress) -> Iterator[Finding]:
         yield from _of_cluster(asked, known, progress)
 
 
-def _of_machine(asked: Asked, known: Set[str], progress: Progress) -> Iterator[Finding]:
+def _of_machine(asked: DoctorOptions, known: Set[str], progress: Progress) -> Iterator[Finding]:
     if asked.study is not None:
         holds = this_machine(asked.study)
         yield from head.study_fits(asked.study, holds, "this machine")
@@ -67,7 +67,7 @@ def _of_machine(asked: Asked, known: Set[str], progress: Progress) -> Iterator[F
     yield from _of_any(nodes, in_cluster=False)
 
 
-def _of_cluster(asked: Asked, known: Set[str], progress: Progress) -> Iterator[Finding]:
+def _of_cluster(asked: DoctorOptions, known: Set[str], progress: Progress) -> Iterator[Finding]:
     from tuner.cluster.ray import capacity
     from tuner.doctor.examine import examine_cluster
     from tuner.doctor.tokens import tokens_on
@@ -97,7 +97,7 @@ def _of_cluster(asked: Asked, known: Set[str], progress: Progress) -> Iterator[F
     yield from _of_any(nodes, in_cluster=True)
 
 
-def _of_head(asked: Asked, known: Set[str], progress: Progress) -> Iterator[Finding]:
+def _of_head(asked: DoctorOptions, known: Set[str], progress: Progress) -> Iterator[Finding]:
     """Check what a driver needs, here or on the head; skip checks that failed already."""
     study = asked.study
     findings = []

@@ -13,7 +13,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tuner.cluster import private
-from tuner.cluster.credentials import Loan
+from tuner.cluster.credentials import SharedCredentials
 from tuner.cluster.ray import kind_of
 from tuner.doctor import node as node_module
 from tuner.doctor.findings import Node
@@ -38,8 +38,8 @@ def examine_cluster(storage: str | None) -> list[Node]:
     # By value, since a node may have another version of this package.
     for module in (node_module, private):
         ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
-    with Loan(located(storage) if storage is not None else None) as loan:
-        probed = [_Probed.start(node, storage, loan.runtime_env) for node in _alive()]
+    with SharedCredentials(located(storage) if storage is not None else None) as shared:
+        probed = [_Probed.start(node, storage, shared.runtime_env) for node in _alive()]
         try:
             _look(probed)
             if storage is not None:

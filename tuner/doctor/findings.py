@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tuner.doctor.node import Facts, Space
+from tuner.doctor.node import DiskSpace, NodeFacts
 
 Level = Literal["pass", "warn", "fail"]
 
@@ -43,16 +43,16 @@ class Node:
     head: bool = True
     gpus: float = 0.0
     object_store: float = 0.0
-    facts: Facts | None = None
+    facts: NodeFacts | None = None
     silence: str = ""
     skew: float | None = None
     skew_error: float = 0.0
     wrote: str | None = None
     unread: dict[str, str] = field(default_factory=dict)
-    storage: Space | None = None
+    storage: DiskSpace | None = None
 
 
-def answering(nodes: Iterable[Node]) -> list[tuple[Node, Facts]]:
+def answering(nodes: Iterable[Node]) -> list[tuple[Node, NodeFacts]]:
     """Return the nodes that answered, with their facts."""
     return [(node, node.facts) for node in nodes if node.facts is not None]
 

@@ -52,7 +52,7 @@ class Gpu(TypedDict):
     error: str
 
 
-class Space(TypedDict):
+class DiskSpace(TypedDict):
     """The space of a file system in bytes."""
 
     path: str
@@ -60,7 +60,7 @@ class Space(TypedDict):
     free: int
 
 
-class Facts(TypedDict):
+class NodeFacts(TypedDict):
     """The facts about a node.
 
     Attributes:
@@ -78,8 +78,8 @@ class Facts(TypedDict):
     versions: dict[str, str]
     gpus: list[Gpu]
     gpu_error: str
-    scratch: Space
-    shm: Space | None
+    scratch: DiskSpace
+    shm: DiskSpace | None
     token: int | None
     open_files: int
 
@@ -95,7 +95,7 @@ class Probe:
         self._storage = storage
         self._made: list[Path] = []  # folders that `write` made
 
-    def facts(self, packages: list[str], gpus: bool) -> Facts:
+    def facts(self, packages: list[str], gpus: bool) -> NodeFacts:
         """Return all facts except those about the storage.
 
         Args:
@@ -104,7 +104,7 @@ class Probe:
         """
         found, error = _gpus() if gpus else ([], "")
         shm = Path("/dev/shm")
-        return Facts(
+        return NodeFacts(
             host=socket.gethostname(),
             versions={"python": platform.python_version()} | {p: _version(p) for p in packages},
             gpus=found,
@@ -157,7 +157,7 @@ class Probe:
             except OSError:  # another process removed it or uses it by now
                 continue
 
-    def space(self) -> Space | None:
+    def space(self) -> DiskSpace | None:
         """Return the storage's file system; None for an object store or after an error."""
         assert self._storage is not None
         if "://" in self._storage:
@@ -227,10 +227,10 @@ def _scratch() -> Path:
     return Path(session_folder() or os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
 
 
-def _space(path: Path) -> Space:
+def _space(path: Path) -> DiskSpace:
     existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     usage = shutil.disk_usage(existing)
-    return Space(path=str(path), total=usage.total, free=usage.free)
+    return DiskSpace(path=str(path), total=usage.total, free=usage.free)
 
 
 def _token_mode() -> int | None:

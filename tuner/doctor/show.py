@@ -13,18 +13,18 @@ from tuner.doctor.findings import Finding, worst
 from tuner.shown import printable, without_secrets
 from tuner.terminal.progress import MARGIN
 
-LONGEST = len("shared memory")
+LABEL_WIDTH = len("shared memory")
 """Length of the longest name of a check."""
 STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 
-def show(findings: Iterable[Finding], console: Console) -> list[Finding]:
+def show_findings(findings: Iterable[Finding], console: Console) -> list[Finding]:
     """Print each finding as it comes, with its remedy, then a summary; wrap only in a terminal.
 
     Returns:
         All findings.
     """
-    margin = len("pass  ") + LONGEST + 2
+    margin = len("pass  ") + LABEL_WIDTH + 2
     shown = []
     for finding in findings:
         shown.append(finding)
@@ -35,7 +35,7 @@ def show(findings: Iterable[Finding], console: Console) -> list[Finding]:
             width = console.width - MARGIN - margin
             lines = [part for line in lines for part in line.wrap(console, width)]
         level = Text(finding.level, style=STYLES[finding.level])
-        first = Text.assemble(level, "  ", finding.check.ljust(LONGEST), "  ", lines[0])
+        first = Text.assemble(level, "  ", finding.check.ljust(LABEL_WIDTH), "  ", lines[0])
         rest = [Text(" " * margin) + line for line in lines[1:]]
         for line in (first, *rest):
             console.print(line, soft_wrap=True, highlight=False)

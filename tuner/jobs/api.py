@@ -11,7 +11,7 @@ from tuner.cluster.private import CONTENT_QUOTED, ENTRY, FOLLOW, PACKAGES
 from tuner.errors import UserError
 from tuner.jobs.connection import Head, refused, unreachable
 
-ENDED = ("STOPPED", "SUCCEEDED", "FAILED")
+JOB_END_STATES = ("STOPPED", "SUCCEEDED", "FAILED")
 REFUSED = 2
 """Exit code of a command that refused its input."""
 PATIENCE, AGAIN_AFTER = 60.0, 1.0
@@ -58,7 +58,7 @@ class Job:
     @property
     def ended(self) -> bool:
         """True once the job has ended."""
-        return self.status in ENDED
+        return self.status in JOB_END_STATES
 
     @property
     def refused(self) -> bool:
@@ -111,7 +111,7 @@ def stop(head: Head, id: str) -> None:
     head.ask_json("POST", f"/api/jobs/{id}/stop")
 
 
-async def ended(head: Head, id: str) -> Job:
+async def wait_until_ended(head: Head, id: str) -> Job:
     """Wait until a job has ended, and return it."""
     while not (found := await asyncio.to_thread(job, head, id)).ended:
         await asyncio.sleep(LOOK_EVERY)
@@ -121,7 +121,7 @@ async def ended(head: Head, id: str) -> Job:
 async def forget(head: Head, id: str) -> None:
     """Stop a job if it still runs, and delete it from the head's list."""
     await asyncio.to_thread(stop, head, id)
-    await ended(head, id)
+    await wait_until_ended(head, id)
     await asyncio.to_thread(head.ask, "DELETE", f"/api/jobs/{id}")
 
 

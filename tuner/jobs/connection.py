@@ -81,7 +81,7 @@ class Head:
             handlers.append(ProxyHandler({}))  # bypass proxies for this machine
         try:
             whole = IN_ALL + len(body or b"") / SLOWEST
-            return within(whole, partial(_answer, handlers, request, patience), "asking the head")
+            return within(whole, partial(_send, handlers, request, patience), "asking the head")
         except (OSError, HTTPException) as error:
             raise unreachable(self.address, error) from None
 
@@ -97,7 +97,7 @@ class Head:
         return json.loads(answer)
 
 
-def _answer(handlers: list[Any], request: Request, patience: float) -> tuple[int, bytes]:
+def _send(handlers: list[Any], request: Request, patience: float) -> tuple[int, bytes]:
     try:
         with build_opener(*handlers).open(request, timeout=patience) as answer:
             return answer.status, answer.read()

@@ -32,16 +32,16 @@ _MARKED = re.compile(r"extra\s*==\s*['\"](\w+)['\"]")
 
 
 @dataclass(frozen=True)
-class Environment:
+class JobPackages:
     """The packages to install for a job.
 
     Attributes:
         pins: requirements such as `torch==2.13.0`; empty where the cluster has our versions.
-        told: the same in words.
+        summary: the same in words.
     """
 
     pins: tuple[str, ...]
-    told: str
+    summary: str
 
     @property
     def runtime_env(self) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class Environment:
         return {"pip": list(self.pins)} if self.pins else {}
 
 
-def environment(head: Head, storage: str = "") -> Environment:
+def environment(head: Head, storage: str = "") -> JobPackages:
     """Ask the cluster's head for its versions by a short job, and compare them with ours.
 
     Raises:
@@ -82,7 +82,7 @@ def versions_here(storage: str = "") -> dict[str, str]:
     return {"python": platform.python_version(), **found}
 
 
-def compared(here: Mapping[str, str], there: Mapping[str, str | None]) -> Environment:
+def compared(here: Mapping[str, str], there: Mapping[str, str | None]) -> JobPackages:
     """Return the packages to install so that the cluster has the versions of here.
 
     Raises:
@@ -104,12 +104,12 @@ def compared(here: Mapping[str, str], there: Mapping[str, str | None]) -> Enviro
     }
     if not differ:
         count = len(here) - 1
-        return Environment((), f"the cluster has the same versions ({count} packages)")
+        return JobPackages((), f"the cluster has the same versions ({count} packages)")
     pins = tuple(f"{name}=={_public(here[name])}" for name in differ)
     lacks = ", ".join(
         f"{name} {_public(here[name])} (there: {has or 'none'})" for name, has in differ.items()
     )
-    return Environment(pins, f"installed on the cluster for this job: {lacks}")
+    return JobPackages(pins, f"installed on the cluster for this job: {lacks}")
 
 
 def job_id(what: str) -> str:
@@ -123,7 +123,7 @@ async def _versions_there(head: Head, names: Sequence[str]) -> dict[str, str | N
     api.submit(head, id, f"exec python -c {shlex.quote(script)}", {})
     try:
         printed = "".join([piece async for piece in api.log(head, id)])
-        found = await api.ended(head, id)
+        found = await api.wait_until_ended(head, id)
     finally:
         await api.forget(head, id)
     if found.code != 0:

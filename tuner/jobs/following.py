@@ -65,7 +65,7 @@ async def _follow(head: Head, id: str, glance: Command, console: Console) -> Job
             sys.stdout.flush()
             if unread():
                 raise Detached
-        return await api.ended(head, id)
+        return await api.wait_until_ended(head, id)
     with Live(console=console, auto_refresh=False, transient=True) as live:
         below = asyncio.create_task(_kept_shown(head, glance, live))
         try:
@@ -74,7 +74,7 @@ async def _follow(head: Head, id: str, glance: Command, console: Console) -> Job
                 *lines, rest = (rest + piece).split("\n")
                 for line in lines:
                     console.print(Text.from_ansi(line), soft_wrap=True)
-            return await api.ended(head, id)
+            return await api.wait_until_ended(head, id)
         finally:
             below.cancel()
             with suppress(asyncio.CancelledError, UserError):
@@ -99,4 +99,4 @@ async def _shown(head: Head, glance: Command, live: Live) -> tuple[str, Job]:
             if pages:
                 page = Text.from_ansi(pages[-1].strip("\n"))
                 live.update(Group(page, Text(), HINT), refresh=True)
-        return rest.strip("\n"), await api.ended(head, id)
+        return rest.strip("\n"), await api.wait_until_ended(head, id)

@@ -30,23 +30,23 @@ OF_FILES = ("data.train", "data.dev", "data.test")
 
 
 @dataclass(frozen=True)
-class Inputs:
+class LocalInputs:
     """The inputs of one study.
 
     Attributes:
         settings: the study's settings, with paths that are valid on the cluster.
         contents: the files for the package.
         prepare: shell commands that link the inputs, to prefix to the job's own command; or "".
-        told: a line for each input that is packed or taken as a path of the cluster.
+        notes: a line for each input that is packed or taken as a path of the cluster.
     """
 
     settings: dict[str, Any]
     contents: Contents
     prepare: str
-    told: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
-def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> Inputs:
+def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> LocalInputs:
     """Find the inputs of a study on this machine.
 
     Args:
@@ -60,24 +60,24 @@ def inputs_of(study: StudyConfig, settings: dict[str, Any]) -> Inputs:
     settings = copy.deepcopy(settings)
     contents: dict[str, Path] = {}
     places: dict[tuple[str, str], str] = {}  # paths below the folder of inputs, by block and key
-    told = []
+    notes = []
     for (block, key), value in _paths(study).items():
         part = f"{block}.{key}"
         found = dict(_found(value, part, list(study.all_languages)))
         if found:
             contents |= found
             places[block, key] = f"{part}/{_below(value)}" if part in OF_FILES else part
-            told.append(f"{part}: {value} is packed")
+            notes.append(f"{part}: {value} is packed")
         else:
-            told.append(f"{part}: {value} does not exist here, so the cluster's is used")
+            notes.append(f"{part}: {value} does not exist here, so the cluster's is used")
     if not places:
-        return Inputs(settings, {}, "", tuple(told))
+        return LocalInputs(settings, {}, "", tuple(notes))
     name = _hash(contents)
     for (block, key), place in places.items():
         _put(settings, block, key, f"{FOLDER}/{name}/{place}")
     link = f'mkdir -p {FOLDER} && ln -sfn "$PWD/{PART}" {FOLDER}/{name} && '
     packed = {f"{PART}/{place}": path for place, path in contents.items()}
-    return Inputs(settings, packed, link, tuple(told))
+    return LocalInputs(settings, packed, link, tuple(notes))
 
 
 def elsewhere_of(study: StudyConfig, settings: dict[str, Any]) -> set[str]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from tuner.blocks import Commands, Grid
-from tuner.blocks.console import show
+from tuner.blocks.console import show_blocks
 from tuner.invocation import program
 from tuner.jobs.connection import connect
 from tuner.jobs.environment import environment
@@ -76,7 +76,7 @@ def list_studies(address: str, as_json: bool, console: Console, insecure: bool =
     columns = ("study", "state", "submitted", "storage")
     rows = tuple((study.name, study.state, _when(study), study.storage) for study in found)
     progress = Commands("Progress of a study:", (f"{program()} status STUDY {head.options}",))
-    show([Grid("", "", columns, rows, left=4), progress], console)
+    show_blocks([Grid("", "", columns, rows, left=4), progress], console)
 
 
 def _when(study: StudyJob) -> str:

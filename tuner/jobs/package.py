@@ -17,7 +17,7 @@ from tuner.jobs.connection import Head
 
 HOPELESS = 10
 """Multiple of the limit above which unpacked contents are refused without packing them."""
-NAMED = 5
+MAX_NAMED = 5
 """Number of the largest files that an error message names."""
 
 Contents = Mapping[str, Path | bytes]
@@ -106,7 +106,7 @@ def _by_part(sizes: Mapping[str, int]) -> dict[str, int]:
 
 
 def _too_large(sizes: Mapping[str, int], limit: int) -> UserError:
-    largest = sorted(sizes.items(), key=lambda item: -item[1])[:NAMED]
+    largest = sorted(sizes.items(), key=lambda item: -item[1])[:MAX_NAMED]
     lines = [f"  {size_in_words(size):>12}  {name}" for name, size in largest]
     return UserError(
         f"the study needs {size_in_words(sum(sizes.values()))} of files from this machine before "

@@ -33,7 +33,7 @@ class Staged:
         prepare: shell commands to run before the job's own, or "".
         digest: a digest of its settings.
         command: the command that submits it, also again, without the cluster's address.
-        told: a line for each input that is packed or taken as a path of the cluster.
+        notes: a line for each input that is packed or taken as a path of the cluster.
     """
 
     study: StudyConfig
@@ -42,7 +42,7 @@ class Staged:
     prepare: str
     digest: str
     command: str
-    told: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def check_here(space: Path, overrides: Sequence[str], tell: Callable[[str], None]) -> None:
@@ -86,5 +86,5 @@ def stage(space: Path, overrides: Sequence[str]) -> Staged:
         prepare=inputs.prepare,
         digest=hashlib.sha256(plain.encode()).hexdigest()[:16],
         command=f"{program()} submit {shlex.join([str(space), *options])}",
-        told=inputs.told,
+        notes=inputs.notes,
     )

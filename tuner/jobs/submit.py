@@ -94,7 +94,7 @@ def stop(name: str, address: str, console: Console, insecure: bool = False) -> N
         )
     api.stop(head, there.job.id)
     with ConsoleProgress(console).task(f"stopping {name}, which saves its trials first"):
-        job = asyncio.run(api.ended(head, there.job.id))
+        job = asyncio.run(api.wait_until_ended(head, there.job.id))
     if job.status != "STOPPED":
         _conclude(job, there)
     say(console, f"{name} has stopped" if job.status == "STOPPED" else f"{name} has ended")
@@ -111,11 +111,11 @@ def _begin(
     """Pack and submit a study's job."""
     study = staged.study
     package = pack({**code(), **staged.contents})
-    for line in (*staged.told, package.in_words()):
+    for line in (*staged.notes, package.in_words()):
         progress.tell(line)
     with progress.task("asking the cluster for its versions"):
         needed = environment(head, staged.storage)
-    progress.tell(needed.told)
+    progress.tell(needed.summary)
     for line in _notes(study.tracking.uri, staged.storage, credentials):
         progress.tell(line)
     with progress.task("uploading"):

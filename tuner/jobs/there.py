@@ -144,7 +144,7 @@ async def _print(head: Head, command: Command) -> int:
             else:
                 sys.stdout.write(piece)
                 sys.stdout.flush()
-        ended = await api.ended(head, id)
+        ended = await api.wait_until_ended(head, id)
     if ended.code is None:
         raise UserError(f"the command did not run on the cluster: {ended.message.strip()[-500:]}")
     if as_json:

@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 from jaxtyping import Bool, Int
 
-MOST_INTS = 2**22
+MAX_INTS = 2**22
 """The largest number of integers in a text; the largest known split has some 100,000 ids."""
 INTEGER = np.dtype("<i8")
 
@@ -43,7 +43,7 @@ def text_as_bits(text: str, count: int) -> Bool[np.ndarray, " n"]:
 
 def ints_as_text(ints: Int[np.ndarray, " n"]) -> str:
     """Encode integers as 64-bit little-endian, compressed (zlib, RFC 1950), in base64."""
-    assert len(ints) <= MOST_INTS
+    assert len(ints) <= MAX_INTS
     return base64.b64encode(zlib.compress(ints.astype(INTEGER).tobytes(), 9)).decode()
 
 
@@ -54,16 +54,16 @@ def text_as_ints(text: str) -> Int[np.ndarray, " n"]:
         text: a return value of `ints_as_text`.
 
     Raises:
-        ValueError: the text is invalid, or holds more than `MOST_INTS` integers.
+        ValueError: the text is invalid, or holds more than `MAX_INTS` integers.
     """
     unpacking = zlib.decompressobj()
-    limit = MOST_INTS * INTEGER.itemsize
+    limit = MAX_INTS * INTEGER.itemsize
     try:
         data = unpacking.decompress(base64.b64decode(text, validate=True), limit + 1)
     except zlib.error as error:
         raise ValueError(f"the integers cannot be unpacked: {error}") from error
     if len(data) > limit:
-        raise ValueError(f"there are more than {MOST_INTS:,} integers")
+        raise ValueError(f"there are more than {MAX_INTS:,} integers")
     if not unpacking.eof or unpacking.unused_data or len(data) % INTEGER.itemsize:
         raise ValueError("the integers are cut off, or something follows them")
     return np.frombuffer(data, INTEGER).astype(np.int64)

@@ -11,7 +11,7 @@ from tuner.journal.records import Evaluation, Failure, OnTest, Origin, Recommend
 from tuner.study.scores import Count, Record
 from tuner.study.trial import RecordedConfig
 
-MOST = 1e6
+MAX_RESOURCES = 1e6
 """Upper bound on CPUs or GPUs: every node and trial has fewer."""
 
 
@@ -74,8 +74,8 @@ class TrialStarted(_Event):
 
     event: Literal["trial_started"] = "trial_started"
     number: int
-    gpus: float = Field(0.0, ge=0, lt=MOST)
-    cpus: float = Field(0.0, ge=0, lt=MOST)
+    gpus: float = Field(0.0, ge=0, lt=MAX_RESOURCES)
+    cpus: float = Field(0.0, ge=0, lt=MAX_RESOURCES)
 
 
 class TrialPlaced(_Event):
@@ -146,8 +146,8 @@ class NodeJoined(_Event):
 
     event: Literal["node_joined"] = "node_joined"
     node: str = Field(description="Ray's id")
-    cpus: float = Field(ge=0, lt=MOST)
-    gpus: float = Field(ge=0, lt=MOST)
+    cpus: float = Field(ge=0, lt=MAX_RESOURCES)
+    gpus: float = Field(ge=0, lt=MAX_RESOURCES)
     head: bool = Field(description="True for the cluster's head")
 
 

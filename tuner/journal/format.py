@@ -33,7 +33,7 @@ from tuner.journal.events import (
     TrialCreated,
 )
 from tuner.journal.history import History
-from tuner.journal.moved import followed
+from tuner.journal.moved import with_current_paths
 from tuner.shown import printable
 from tuner.storage.folders import Place
 
@@ -41,7 +41,7 @@ LATEST = 1e11
 """Unix time in seconds, in the year 5138; a later time is invalid."""
 DIGITS = 300
 """The largest number of digits of an integer; one with more may not fit into a float."""
-LONGEST_VERSION = 40
+MAX_VERSION_LENGTH = 40
 """The largest number of characters shown of a version."""
 
 
@@ -96,7 +96,7 @@ def _writer(body: Mapping[str, Any]) -> str:
     facts = body.get("facts")
     found = facts.get("environment") if isinstance(facts, dict) else body
     version = found.get("tuner") if isinstance(found, dict) else None
-    return printable(version)[:LONGEST_VERSION] if isinstance(version, str) else ""
+    return printable(version)[:MAX_VERSION_LENGTH] if isinstance(version, str) else ""
 
 
 def _followed(event: Event, history: History, folder: Place) -> Event:
@@ -109,7 +109,7 @@ def _followed(event: Event, history: History, folder: Place) -> Event:
             pass
         case _:
             return event
-    settings = followed(event.settings, history.began, folder)
+    settings = with_current_paths(event.settings, history.began, folder)
     return event.model_copy(update={"settings": settings})
 
 

@@ -37,7 +37,7 @@ from tuner.journal.records import (
 )
 from tuner.study.settings import StudySettings
 
-Outcome = TrialState | FailureKind
+AttemptOutcome = TrialState | FailureKind
 
 
 class History:
@@ -236,7 +236,9 @@ class History:
     def _update(self, number: int, **changes: Any) -> None:
         self.trials[number] = self.trials[number].model_copy(update=changes)
 
-    def _worked(self, number: int, until: float, outcome: Outcome = "running") -> TrialRecord:
+    def _worked(
+        self, number: int, until: float, outcome: AttemptOutcome = "running"
+    ) -> TrialRecord:
         """Return the trial including the time that its running attempt, if any, has taken."""
         trial, attempt = self.trials[number], self._attempts.get(number)
         if attempt is None:
@@ -263,7 +265,7 @@ class History:
                 ended=event.time,
             )
 
-    def _end_attempt(self, number: int, time: float, outcome: Outcome) -> None:
+    def _end_attempt(self, number: int, time: float, outcome: AttemptOutcome) -> None:
         self.trials[number] = self._worked(number, time, outcome)
         self._attempts.pop(number, None)
         self._placed.pop(number, None)

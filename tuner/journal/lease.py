@@ -63,7 +63,7 @@ class Holder(BaseModel):
     ended: bool = False
 
     @property
-    def gone(self) -> bool:
+    def has_exited(self) -> bool:
         """True if the holder was a process of this machine that no longer exists."""
         if self.machine != _this_machine():
             return False
@@ -155,7 +155,7 @@ class Lease:
                 return number
 
     def _is_free(self, last: _Written, left: float) -> bool:
-        return last.holder.ended or last.holder.gone or left <= 0
+        return last.holder.ended or last.holder.has_exited or left <= 0
 
     def _seconds_left(self, last: _Written, clock: float) -> float:
         """Return the seconds until a lease expires; the full time if it is dated in the future."""
@@ -208,7 +208,7 @@ def at_work(folder: Place) -> bool:
     This compares this machine's clock with the storage's, so use the result for display only.
     """
     last = _last(folder)
-    if last is None or last.holder.ended or last.holder.gone:
+    if last is None or last.holder.ended or last.holder.has_exited:
         return False
     return time.time() - last.time < EXPIRY + GRACE
 

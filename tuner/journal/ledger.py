@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from tuner.journal.records import ENDED, StudyRecord
+from tuner.journal.records import END_STATES, StudyRecord
 from tuner.study import StudyConfig
 from tuner.study.durations import seconds_of
 from tuner.study.trial import TrialConfig
@@ -103,7 +103,7 @@ class Limits:
         promised = sum(
             _whole(trial.config, trial.budget) - trial.pairs_seen
             for trial in study.trials
-            if trial.state not in ENDED
+            if trial.state not in END_STATES
         )
         return Ledger.of(study).pairs + promised + self.largest_trial <= self.total_pairs
 

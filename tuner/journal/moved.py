@@ -10,7 +10,7 @@ from tuner.storage.folders import Place
 from tuner.study.parts import SQLITE
 
 
-def followed(settings: Mapping[str, Any], began: str, folder: Place) -> dict[str, Any]:
+def with_current_paths(settings: Mapping[str, Any], began: str, folder: Place) -> dict[str, Any]:
     """Return recorded settings with paths adapted to the study's current folder.
 
     Args:
@@ -24,11 +24,11 @@ def followed(settings: Mapping[str, Any], began: str, folder: Place) -> dict[str
         found["storage"] = str(storage)
     tracking = found.get("tracking")
     if isinstance(tracking, Mapping) and isinstance(uri := tracking.get("uri"), str):
-        found["tracking"] = {**tracking, "uri": _followed_store(uri, Path(began), storage)}
+        found["tracking"] = {**tracking, "uri": _current_store(uri, Path(began), storage)}
     return found
 
 
-def _followed_store(uri: str, began: Path, storage: Place) -> str:
+def _current_store(uri: str, began: Path, storage: Place) -> str:
     """Return the URI of an SQLite database in the old storage at its place in the new one.
 
     So a copied study has a database of its own. Other URIs stay as they are.

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_serializer
 
 from tuner.journal.facts import StudyFacts
-from tuner.journal.noise import NoiseRecord
+from tuner.journal.gradient_noise import NoiseRecord
 from tuner.study.scores import Count, Record, Scores
 from tuner.study.settings import StudySettings
 from tuner.study.trial import RecordedConfig
@@ -20,7 +20,7 @@ TrialState = Literal["pending", "running", "completed", "pruned", "failed", "int
 Origin = Literal["baseline", "sampler", "tuning", "design"]
 """The origin of a trial's configuration: the control of a search, its sampler, the choice of a
 learning rate in a scaling study (not scored), or a design's comparison."""
-ENDED: tuple[TrialState, ...] = ("completed", "pruned", "failed")
+END_STATES: tuple[TrialState, ...] = ("completed", "pruned", "failed")
 """The final states of a trial."""
 StudyState = Literal["running", "completed", "failed", "interrupted"]
 FailureKind = Literal[

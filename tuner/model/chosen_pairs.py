@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from tuner.data.tokens import Pairs, TokenisedCorpus
-from tuner.model.packing import Block
+from tuner.model.packing import PaddedPairs
 
 PAIRS, TOKENS = 4, 64
 """The number of pairs that are tried, and the most tokens of each."""
@@ -61,15 +61,17 @@ class ChosenPairs:
         )
         return replace(corpus, max_length=self.max_length, splits={"train": few})
 
-    def block(self, corpus: TokenisedCorpus, some: Sequence[int], padded_to: int = 0) -> Block:
-        """Return some of the pairs as a `Block` for the encoder."""
+    def block(
+        self, corpus: TokenisedCorpus, some: Sequence[int], padded_to: int = 0
+    ) -> PaddedPairs:
+        """Return some of the pairs as a `PaddedPairs` for the encoder."""
         return block_of(self.pairs(corpus, some, padded_to))
 
 
-def block_of(pairs: Pairs) -> Block:
+def block_of(pairs: Pairs) -> PaddedPairs:
     """Convert pairs to a block on the CPU."""
     types, languages = pairs.token_type_ids, pairs.language_ids
-    return Block(
+    return PaddedPairs(
         torch.from_numpy(pairs.input_ids),
         torch.from_numpy(pairs.attention_mask),
         None if types is None else torch.from_numpy(types),

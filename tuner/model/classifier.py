@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tuner.model.dropout import Dropout, replace_dropout
 from tuner.model.encoder import PretrainedEncoder
 from tuner.model.fusion import build_fusion
-from tuner.model.packing import Block, BlockEncoder
+from tuner.model.packing import BlockEncoder, PaddedPairs
 from tuner.model.pooler import activation_of, without_pooler
 from tuner.study.trial import FusionConfig, HeadConfig
 
@@ -64,7 +64,7 @@ class PairClassifier(nn.Module):
                 nn.init.normal_(module.weight, std=NEW_WEIGHTS_STD, generator=generator)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, blocks: Sequence[Block]) -> Float[Tensor, "pairs labels"]:
+    def forward(self, blocks: Sequence[PaddedPairs]) -> Float[Tensor, "pairs labels"]:
         """Return the logits of the pairs of all blocks, in their order."""
         states = self.encode(blocks, self.lower_layer is not None)
         fused = [

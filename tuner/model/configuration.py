@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 from tuner.errors import UserError
 from tuner.model.architectures import ENCODERS, check_architecture
-from tuner.model.files import broken, texts
+from tuner.model.files import raise_unloadable, texts
 
 LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
 HIDDEN = ("hidden_size", "dim", "emb_dim", "d_model", "n_embd")
 """Keys that configurations use for these numbers; the second is DistilBERT's, the third XLM's."""
-MOST = {"layers": 1_000, "hidden": 2**17, "vocabulary": 2**24, "positions": 2**24}
+UPPER_LIMITS = {"layers": 1_000, "hidden": 2**17, "vocabulary": 2**24, "positions": 2**24}
 """Largest numbers accepted; with larger ones the encoder's tables alone would fill the memory."""
-SEEN = "seen_languages"
+SEEN_LANGUAGES = "seen_languages"
 """The key that `tuner.run.export` adds to the configuration, so it stays with the encoder."""
 OFFSET = {
     *("roberta", "xlm-roberta", "xlm-roberta-xl", "roberta-prelayernorm", "camembert", "xmod"),
@@ -42,7 +42,7 @@ def check_kind(config: Mapping[str, object], name: str) -> None:
     kind = config.get("model_type")
     if not isinstance(kind, str) or not kind:
         reason = f"config.json must name a model_type, got {kind!r}"
-        broken(name, "configuration", reason, ENCODERS)
+        raise_unloadable(name, "configuration", reason, ENCODERS)
     check_architecture(config, name)
     written = texts(config.get("architectures"))
     generates = next((each for each in written if GENERATES.search(each)), None)
@@ -54,14 +54,14 @@ def check_kind(config: Mapping[str, object], name: str) -> None:
     if isinstance(quantised := config.get("quantization_config"), Mapping):
         method = quantised.get("quant_method") or "an unnamed method"
         reason = f"its weights are quantised by {method}, and quantised weights cannot be trained"
-        broken(name, "weights", reason, "Use the checkpoint that it was quantised from.")
+        raise_unloadable(name, "weights", reason, "Use the checkpoint that it was quantised from.")
     if _needs_code(config, kind):
         reason = (
             f"the model type {kind} needs code that comes with it (auto_map), and code from a "
             "model's folder is never run"
         )
         remedy = f"Use an encoder whose architecture transformers has itself. {ENCODERS}"
-        broken(name, "configuration", reason, remedy)
+        raise_unloadable(name, "configuration", reason, remedy)
     seen_languages(config, name)
 
 
@@ -81,9 +81,9 @@ def numbers_of(config: Mapping[str, object], name: str) -> Numbers:
         UserError: a number is missing, or is not a whole number of a plausible size.
     """
     return Numbers(
-        _number(config, LAYERS, MOST["layers"], name),
-        _number(config, HIDDEN, MOST["hidden"], name),
-        _optional(config, "vocab_size", MOST["vocabulary"], name),
+        _number(config, LAYERS, UPPER_LIMITS["layers"], name),
+        _number(config, HIDDEN, UPPER_LIMITS["hidden"], name),
+        _optional(config, "vocab_size", UPPER_LIMITS["vocabulary"], name),
         positions_of(config, name),
     )
 
@@ -97,11 +97,13 @@ def _number(config: Mapping[str, object], names: tuple[str, ...], most: int, nam
     key = next((key for key in names if config.get(key) is not None), None)
     if key is None:
         reason = f"config.json has no {names[0]}, so it is not an encoder's"
-        broken(name, "configuration", reason, ENCODERS)
+        raise_unloadable(name, "configuration", reason, ENCODERS)
     value = config[key]
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         reason = f"{key} in config.json must be a whole number from 1 to {most:,}, got {value!r}"
-        broken(name, "configuration", reason[:300], "Copy the encoder's own config.json there.")
+        raise_unloadable(
+            name, "configuration", reason[:300], "Copy the encoder's own config.json there."
+        )
     return value
 
 
@@ -118,7 +120,7 @@ def positions_of(config: Mapping[str, object], name: str) -> int | None:
     """
     absolute = config.get("max_position_embeddings") is not None
     key = "max_position_embeddings" if absolute else "n_positions"
-    positions = _optional(config, key, MOST["positions"], name)
+    positions = _optional(config, key, UPPER_LIMITS["positions"], name)
     padding = config.get("pad_token_id")
     if positions is None or config.get("model_type") not in OFFSET or not isinstance(padding, int):
         return positions
@@ -131,14 +133,14 @@ def seen_languages(config: Mapping[str, object], name: str) -> tuple[str, ...]:
     Raises:
         UserError: the value is not a list of language codes.
     """
-    seen = config.get(SEEN)
+    seen = config.get(SEEN_LANGUAGES)
     if seen is None:
         return ()
     codes = [code for code in texts(seen) if LANGUAGE.fullmatch(code)]
     if codes != seen:
-        reason = f"{SEEN} in config.json must be a list of language codes, got {seen!r}"
+        reason = f"{SEEN_LANGUAGES} in config.json must be a list of language codes, got {seen!r}"
         remedy = f'Write it as ["en", "de"]; without it {name} counts as trained on no language.'
-        broken(name, "configuration", reason[:300], remedy)
+        raise_unloadable(name, "configuration", reason[:300], remedy)
     return tuple(codes)
 
 

@@ -13,7 +13,15 @@ from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntr
 
 from tuner.data.hub import ask, offline
 from tuner.errors import UserError
-from tuner.model.files import FILES, INDEX, SAVE_AGAIN, WHOLE, broken, likely_folder, read_json
+from tuner.model.files import (
+    FILES,
+    INDEX,
+    SAVE_AGAIN,
+    WHOLE,
+    likely_folder,
+    raise_unloadable,
+    read_json,
+)
 from tuner.study.parts import EncoderConfig
 
 
@@ -84,7 +92,7 @@ def refuse(encoder: EncoderConfig, part: str, error: Exception) -> NoReturn:
     if isinstance(error, UserError):
         raise error
     try:
-        broken(encoder.name, part, reason, _remedy(error, reason))
+        raise_unloadable(encoder.name, part, reason, _remedy(error, reason))
     except UserError as told:
         raise told from error
 

@@ -44,7 +44,7 @@ CONVERT = (
 )
 
 
-def broken(name: str, part: str, reason: str, remedy: str) -> NoReturn:
+def raise_unloadable(name: str, part: str, reason: str, remedy: str) -> NoReturn:
     """Raise an error that says what is wrong with a part of an encoder.
 
     Raises:
@@ -69,16 +69,18 @@ def read_json(file: Path, name: str, part: str) -> dict[str, Any]:
         value = json.loads(file.read_bytes().decode("utf-8"), object_pairs_hook=_distinct)
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError:
-        broken(name, part, f"{file.name} is not UTF-8", "Save it as UTF-8.")
+        raise_unloadable(name, part, f"{file.name} is not UTF-8", "Save it as UTF-8.")
     except UnicodeEncodeError:
         reason = f"{file.name} holds half a character, such as \\ud800"
-        broken(name, part, reason, "Remove it from the file, or write the whole character.")
+        raise_unloadable(
+            name, part, reason, "Remove it from the file, or write the whole character."
+        )
     except RecursionError:
-        broken(name, part, f"{file.name} is nested too deep", SAVE_AGAIN)
+        raise_unloadable(name, part, f"{file.name} is nested too deep", SAVE_AGAIN)
     except ValueError as error:
-        broken(name, part, f"{file.name} is not JSON: {error}", SAVE_AGAIN)
+        raise_unloadable(name, part, f"{file.name} is not JSON: {error}", SAVE_AGAIN)
     if not isinstance(value, dict):
-        broken(name, part, f"{file.name} is not a JSON object", SAVE_AGAIN)
+        raise_unloadable(name, part, f"{file.name} is not a JSON object", SAVE_AGAIN)
     return value
 
 
@@ -95,10 +97,12 @@ def read_shapes(folder: Path, name: str) -> dict[str, list[int]]:
             with safe_open(file, framework="numpy") as opened:
                 found = {key: opened.get_slice(key).get_shape() for key in opened.keys()}  # noqa: SIM118 (it is not a dict)
         except (SafetensorError, OSError, ValueError) as error:
-            broken(name, "weights", f"{file.name} is not whole: {_first_line(error)}", SAVE_AGAIN)
+            raise_unloadable(
+                name, "weights", f"{file.name} is not whole: {_first_line(error)}", SAVE_AGAIN
+            )
         shapes |= found
     if not shapes:
-        broken(name, "weights", "they hold no tensor", SAVE_AGAIN)
+        raise_unloadable(name, "weights", "they hold no tensor", SAVE_AGAIN)
     return shapes
 
 
@@ -116,7 +120,9 @@ def check_tokenizer(folder: Path, name: str, rows: int | None) -> None:
     there = [folder / file for file in TOKENIZERS if (folder / file).exists()]
     if not there:
         reason = f"{folder} has none of {', '.join(TOKENIZERS)}"
-        broken(name, "tokenizer", reason, f"Copy the encoder's own tokenizer there: {FILES}.")
+        raise_unloadable(
+            name, "tokenizer", reason, f"Copy the encoder's own tokenizer there: {FILES}."
+        )
     for file in there:
         check_plain(file, name, "tokenizer", LARGEST_VOCABULARY)
     entries = None
@@ -127,7 +133,7 @@ def check_tokenizer(folder: Path, name: str, rows: int | None) -> None:
             entries = Tokenizer.from_file(str(there[0])).get_vocab_size()
         except Exception as error:  # the library raises nothing more specific
             reason = f"tokenizer.json does not hold a tokenizer: {_first_line(error)}"
-            broken(name, "tokenizer", reason, SAVE_AGAIN)
+            raise_unloadable(name, "tokenizer", reason, SAVE_AGAIN)
     elif there[0].name == "vocab.txt":
         entries = len(there[0].read_bytes().splitlines())
     if entries is not None and rows is not None:
@@ -158,23 +164,25 @@ def check_plain(file: Path, name: str, part: str, most: int | None) -> None:
         found = file.stat()  # follows links: the hub's cache is made of them
     except OSError as error:
         if not file.is_symlink() and isinstance(error, FileNotFoundError):
-            broken(name, part, *_missing(file))
-        broken(name, part, f"{file.name} cannot be opened: {error.strerror}", SAVE_AGAIN)
+            raise_unloadable(name, part, *_missing(file))
+        raise_unloadable(name, part, f"{file.name} cannot be opened: {error.strerror}", SAVE_AGAIN)
     if not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
-        broken(name, part, f"{file.name} is {kind}, not a file", SAVE_AGAIN)
+        raise_unloadable(name, part, f"{file.name} is {kind}, not a file", SAVE_AGAIN)
     if most is not None and found.st_size > most:
         reason = f"{file.name} has {found.st_size / 1e6:,.0f} MB, more than {most / 1e6:,.0f}"
-        broken(name, part, reason, SAVE_AGAIN)
+        raise_unloadable(name, part, reason, SAVE_AGAIN)
     try:
         with file.open("rb") as opened:
             begins = opened.read(len(LFS))
     except OSError as error:
         remedy = f"Give yourself permission to read it: chmod u+r {file}"
-        broken(name, part, f"{file.name} cannot be read: {error.strerror}", remedy)
+        raise_unloadable(name, part, f"{file.name} cannot be read: {error.strerror}", remedy)
     if begins == LFS:
         reason = f"{file.name} is only Git LFS's pointer to the file"
-        broken(name, part, reason, f"Fetch the files themselves: git -C {file.parent} lfs pull")
+        raise_unloadable(
+            name, part, reason, f"Fetch the files themselves: git -C {file.parent} lfs pull"
+        )
 
 
 def likely_folder(name: str) -> str:
@@ -201,15 +209,15 @@ def _weight_files(folder: Path, name: str) -> list[Path]:
         return [folder / WHOLE]
     index = folder / INDEX
     if not index.exists():
-        broken(name, "weights", *_missing(folder / WHOLE))
+        raise_unloadable(name, "weights", *_missing(folder / WHOLE))
     shards = read_json(index, name, "weights").get("weight_map")
     if not isinstance(shards, dict) or not shards:
-        broken(name, "weights", f"{INDEX} has no weight_map", SAVE_AGAIN)
+        raise_unloadable(name, "weights", f"{INDEX} has no weight_map", SAVE_AGAIN)
     names: Iterable[Any] = dict.fromkeys(map(str, shards.values()))
     for shard in names:
         if not re.fullmatch(r"[\w.-]+\.safetensors", shard):
             reason = f"{INDEX} names {shard!r}, which is not a safetensors file in the folder"
-            broken(name, "weights", reason, SAVE_AGAIN)
+            raise_unloadable(name, "weights", reason, SAVE_AGAIN)
     return [folder / shard for shard in names]
 
 

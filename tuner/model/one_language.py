@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tuner.errors import UserError
-from tuner.model.files import SAVE_AGAIN, broken, texts
+from tuner.model.files import SAVE_AGAIN, raise_unloadable, texts
 from tuner.study import StudyConfig
-from tuner.study.protocol import Protocol
+from tuner.study.protocol import EvaluationProtocol
 
 USUAL = {"zh": "zh_CN"}
 """The code that stands for a language if an encoder has several: PAWS-X and XNLI are in simplified
@@ -85,7 +85,7 @@ def check_one_language(config: Mapping[str, object], study: StudyConfig) -> None
             f"{why} mix.cross_lingual above 0 makes pairs of two languages",
             f"Fix it at 0 (--set trial.mix.cross_lingual=0, and remove it from `space:`), {remedy}",
         )
-    protocol = Protocol.of(study.languages, study.protocol, machine_translated=False)
+    protocol = EvaluationProtocol.of(study.languages, study.protocol, machine_translated=False)
     if any(each.language1 != each.language2 for each in (*protocol.select, *protocol.oracle)):
         raise UserError(
             f"{why} protocol.objective {study.protocol.objective} evaluates pairs of two languages",
@@ -108,7 +108,7 @@ def _known(config: Mapping[str, object], name: str) -> dict[str, int] | None:
             codes = texts(listed)
             if codes != listed:
                 reason = f"languages must be a list of codes, got {_shown(listed)}"
-                broken(name, "configuration", reason, SAVE_AGAIN)
+                raise_unloadable(name, "configuration", reason, SAVE_AGAIN)
             return {code: number for number, code in enumerate(codes)}
         case "xlm" | "flaubert":
             count, used = config.get("n_langs", 1), config.get("use_lang_emb", True)
@@ -121,7 +121,7 @@ def _known(config: Mapping[str, object], name: str) -> dict[str, int] | None:
                     f"lang2id must map codes to whole numbers from 0 to {count - 1}, "
                     f"got {_shown(given)}"
                 )
-                broken(name, "configuration", reason, SAVE_AGAIN)
+                raise_unloadable(name, "configuration", reason, SAVE_AGAIN)
             return found
         case _:
             return None

@@ -33,7 +33,7 @@ Keys = tuple[tuple[int, int], Bool[Tensor, "_ 1 1 _"]]
 
 
 @dataclass(frozen=True)
-class Block:
+class PaddedPairs:
     """Pairs padded to the longest of them.
 
     Attributes:
@@ -71,7 +71,7 @@ class BlockEncoder:
         if self.packs:
             encoder.set_attn_implementation(ATTENTION)
 
-    def __call__(self, blocks: Sequence[Block], all_layers: bool) -> list[list[Hidden]]:
+    def __call__(self, blocks: Sequence[PaddedPairs], all_layers: bool) -> list[list[Hidden]]:
         """Return the hidden states of every block: all others if `all_layers`, and X at the end."""
         if self.packs and len(blocks) > 1:
             return self._together(blocks, all_layers)
@@ -87,7 +87,7 @@ class BlockEncoder:
             for block in blocks
         ]
 
-    def _together(self, blocks: Sequence[Block], all_layers: bool) -> list[list[Hidden]]:
+    def _together(self, blocks: Sequence[PaddedPairs], all_layers: bool) -> list[list[Hidden]]:
         """Encode all blocks in one call, as one sequence."""
         types = [block.token_type_ids for block in blocks if block.token_type_ids is not None]
         states = self._states(
@@ -111,7 +111,7 @@ class BlockEncoder:
         input_ids: Int[Tensor, "rows tokens"],
         token_type_ids: Int[Tensor, "rows tokens"] | None,
         attention_mask: Int[Tensor, "rows tokens"] | None,
-        blocks: Sequence[Block],
+        blocks: Sequence[PaddedPairs],
         **further: object,
     ) -> list[Float[Tensor, "rows tokens hidden"]]:
         """Return the encoder's hidden states for token ids, which are those of `blocks`."""
@@ -131,13 +131,13 @@ class BlockEncoder:
         lower = output.hidden_states[:-1] if all_layers else ()
         return [*lower, output.last_hidden_state]
 
-    def _positions(self, block: Block) -> Int[Tensor, "pairs tokens"]:
+    def _positions(self, block: PaddedPairs) -> Int[Tensor, "pairs tokens"]:
         first, width = self._first_position, block.shape[1]
         numbers = torch.arange(first, first + width, device=block.input_ids.device)
         return numbers.expand(block.shape)
 
 
-def arguments_of(encoder: PreTrainedModel, block: Block) -> dict[str, Tensor]:
+def arguments_of(encoder: PreTrainedModel, block: PaddedPairs) -> dict[str, Tensor]:
     """Return the arguments beside token ids and mask for an encoder called with one block."""
     accepted = frozenset(inspect.signature(encoder.forward).parameters)
     types = block.token_type_ids
@@ -145,7 +145,7 @@ def arguments_of(encoder: PreTrainedModel, block: Block) -> dict[str, Tensor]:
     return given | further_arguments(accepted, block)
 
 
-def further_arguments(accepted: Set[str], block: Block) -> dict[str, Tensor]:
+def further_arguments(accepted: Set[str], block: PaddedPairs) -> dict[str, Tensor]:
     """Return the further arguments that some encoders need, under their own names.
 
     These are the numbers of the pairs' languages; and for Longformer a mask that lets the first

@@ -26,7 +26,7 @@ from tuner.model.architectures import ENCODERS, MIXES
 from tuner.model.chosen_pairs import PAIRS, ChosenPairs
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder, quiet
-from tuner.model.packing import Block, arguments_of
+from tuner.model.packing import PaddedPairs, arguments_of
 from tuner.model.shape import source_of
 from tuner.model.verdict import Verdict, key_of, key_of_files, recall, remember
 from tuner.study.parts import EncoderConfig
@@ -44,7 +44,7 @@ TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
 Some architectures round to float32 internally, whatever type they run in. Mixing tokens or pairs
 makes a difference of 0.1 and more.
 """
-SEEN = 1e-6
+CAUSAL_TOLERANCE = 1e-6
 """The first token sees the others if its state changes by more than this; in a causal model the
 change is zero."""
 NO_MEMORY = (
@@ -73,7 +73,7 @@ class _Alone:
     pooled: Float[Tensor, "1 hidden"] | None
 
 
-def tried(
+def cached_probe(
     config: EncoderConfig,
     whole: PretrainedEncoder,
     corpus: TokenisedCorpus,
@@ -183,7 +183,7 @@ def _expected(
     others = block.input_ids.clone()
     others[:, 1:] = others[:, :1]
     changed = _run(model, replace(block, input_ids=others), encoder).states[-1]
-    if _off(changed[:, 0], single.states[-1][:, 0]) <= SEEN:
+    if _off(changed[:, 0], single.states[-1][:, 0]) <= CAUSAL_TOLERANCE:
         raise _Refusal("its first token, which the head reads, does not see the tokens after it")
     return [singles[place] for place in range(PAIRS)], unfused
 
@@ -254,7 +254,7 @@ class _Check:
                         raise _Refusal(f"{complaint}: off by {off:.2g}")
 
 
-def _run(model: PreTrainedModel, block: Block, encoder: PretrainedEncoder) -> _Alone:
+def _run(model: PreTrainedModel, block: PaddedPairs, encoder: PretrainedEncoder) -> _Alone:
     """Run transformers' own model, called as its documentation says."""
     output = model(
         input_ids=block.input_ids,

@@ -20,9 +20,9 @@ from tuner.model.configuration import check_kind, numbers_of
 from tuner.model.fetching import fetched
 from tuner.model.files import (
     FILES,
-    broken,
     check_tokenizer,
     likely_folder,
+    raise_unloadable,
     read_json,
     read_shapes,
 )
@@ -30,7 +30,7 @@ from tuner.model.one_language import check_one_language
 from tuner.model.verdict import known
 from tuner.study import StudyConfig
 from tuner.study.fusions import FUSIONS
-from tuner.study.lowered import lowered
+from tuner.study.limiting import options_to_limit
 from tuner.study.parts import EncoderConfig
 from tuner.study.trial import FusionConfig
 
@@ -128,10 +128,10 @@ def check_fits(study: StudyConfig, shape: EncoderShape) -> None:
     check_layer(
         max(fusions, key=lambda fusion: fusion.layer or 0),
         shape.num_layers,
-        lowered(study, "fusion.layer", shape.num_layers - 1),
+        options_to_limit(study, "fusion.layer", shape.num_layers - 1),
     )
     used = [fusion.reduction for fusion in fusions if FUSIONS[fusion.kind].reduces]
-    options = lowered(study, "fusion.reduction", shape.hidden_size)
+    options = options_to_limit(study, "fusion.reduction", shape.hidden_size)
     check_reduction(max(used, default=1), shape.hidden_size, options)
 
 
@@ -158,11 +158,13 @@ def _shape(config: dict[str, Any], shapes: Mapping[str, list[int]], name: str) -
     both = "Copy config.json and the weights from the same model."
     if numbered and max(numbered) + 1 < layers:
         reason = f"config.json says {layers} layers, but the weights have {max(numbered) + 1}"
-        broken(name, "weights", reason, both)
+        raise_unloadable(name, "weights", reason, both)
     if rows is not None and not any(shape[:1] == [rows] for shape in shapes.values()):
-        broken(name, "weights", f"no weight has the {rows:,} rows of vocab_size", both)
+        raise_unloadable(name, "weights", f"no weight has the {rows:,} rows of vocab_size", both)
     if not any(hidden in shape for shape in shapes.values()):
-        broken(name, "weights", f"no weight has the {hidden:,} channels of config.json", both)
+        raise_unloadable(
+            name, "weights", f"no weight has the {hidden:,} channels of config.json", both
+        )
     return EncoderShape(layers, hidden, _parameters(shapes), positions)
 
 

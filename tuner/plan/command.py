@@ -6,7 +6,7 @@ import platform
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tuner.cluster.address import named
+from tuner.cluster.address import configured_address
 from tuner.cluster.capacity import Capacity
 from tuner.errors import UserError
 from tuner.journal.journal import read_history, studies_in
@@ -63,7 +63,7 @@ def plan_study(
 
 def _capacity(progress: Progress) -> Capacity | None:
     """Return the capacity of the named cluster; None if there is none. Do not start Ray."""
-    if named() is None:
+    if configured_address() is None:
         return None
     from tuner.cluster.ray import capacity, cluster
 

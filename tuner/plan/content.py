@@ -12,7 +12,7 @@ from tuner.study.planned import sizes
 from tuner.study.samplers import SAMPLERS
 from tuner.wording import clock
 
-MOST_ROWS = 12
+MAX_ROWS = 12
 """The most batch sizes shown; if there are more, these are evenly spread and include both ends."""
 NO_CLAIM = ""
 """A plan has no results, so its numbers carry no claim."""
@@ -234,7 +234,7 @@ def _batches(plan: StudyPlan) -> Grid:
     columns = ("B", "steps", "pairs seen", "largest overshoot")
     timed = plan.time is not None
     last = len(plan.batches) - 1
-    places = sorted({round(last * row / (MOST_ROWS - 1)) for row in range(MOST_ROWS)})
+    places = sorted({round(last * row / (MAX_ROWS - 1)) for row in range(MAX_ROWS)})
     rows = []
     for batch in (plan.batches[place] for place in places):
         late = f"{batch.overshoot:.1%}" + (" !" if batch.overshoot > OVERSHOOT else "")

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tuner.cluster.capacity import Capacity, Used
 from tuner.plan.prices import Prices
-from tuner.plan.simulation import Outcome
+from tuner.plan.simulation import SimulatedStudy
 from tuner.study import StudyConfig
 from tuner.study.scores import Record
 
@@ -56,7 +56,7 @@ def nodes_of(
     study: StudyConfig,
     capacity: Capacity,
     used: Sequence[Used],
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[SimulatedStudy],
     prices: Prices | None,
 ) -> ClusterPlan:
     """Plan the nodes that trials need, and those that run anyway, such as the head.
@@ -98,7 +98,7 @@ def nodes_of(
 
 
 def _last_ends(
-    outcome: Outcome, first: int, nodes: int, places: int, workers: int
+    outcome: SimulatedStudy, first: int, nodes: int, places: int, workers: int
 ) -> Iterator[float]:
     """Yield the seconds from the study's start to the last trial's end on each of some nodes.
 

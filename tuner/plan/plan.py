@@ -14,20 +14,20 @@ from tuner.model.shape import EncoderShape
 from tuner.plan.nodes import ClusterPlan, nodes_of
 from tuner.plan.pace import Pace
 from tuner.plan.prices import Prices
-from tuner.plan.simulation import Outcome, pairs_at, play
+from tuner.plan.simulation import SimulatedStudy, pairs_at, play
 from tuner.run.disk import DiskNeed, disk_need
 from tuner.run.machine import this_machine
 from tuner.study import StudyConfig
-from tuner.study.protocol import Protocol
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.scores import Record
 from tuner.study.trial import TrialConfig
 
-MOST_PLAYS, TRIALS_PLAYED = 40, 600
+MAX_PLAYS, TRIALS_PLAYED = 40, 600
 """The most simulations of a study, and their trials in total."""
-LONGEST_PLAY = 100
+MAX_SIMULATED_TRIALS = 100
 """The most trials that are simulated, or three per place if that is more; the plan assumes that the
 remaining trials are like them."""
-LONGEST_DESIGN = 1_000
+MAX_DESIGN_TRIALS = 1_000
 """The same limit for a design, whose trials are known; those simulated spread evenly over it."""
 OVERSHOOT = 0.02
 """The share of a rung by which its evaluation may be late before a plan warns."""
@@ -114,9 +114,9 @@ def make_plan(
         pace = replace(pace, startup=pace.startup - pace.boot, boot=0.0)
     guess = pace or Pace(1.0, 0.0, {"last": 1.0}, 0.0, 0.0, 0.0, "")  # 1 s per pair gives an order
     trials = study.trials
-    longest = LONGEST_DESIGN if study.design is not None else LONGEST_PLAY
+    longest = MAX_DESIGN_TRIALS if study.design is not None else MAX_SIMULATED_TRIALS
     played = min(trials, max(longest, 3 * at_once))
-    plays = max(2, min(MOST_PLAYS, TRIALS_PLAYED // played))
+    plays = max(2, min(MAX_PLAYS, TRIALS_PLAYED // played))
     outcomes = [play(study, played, at_once, guess, sets, seed) for seed in range(plays)]
     outcomes = [outcome.extended(trials / played, guess.startup) for outcome in outcomes]
     sizes = {config.batch.effective_size for config in study.corner_configs()}
@@ -144,7 +144,7 @@ def make_plan(
 
 def evaluation_sets(study: StudyConfig) -> int:
     """Return the number of dev sets in an evaluation."""
-    protocol = Protocol.of(study.languages, study.protocol, machine_translated=False)
+    protocol = EvaluationProtocol.of(study.languages, study.protocol, machine_translated=False)
     return len({*protocol.select, *protocol.oracle})
 
 
@@ -214,7 +214,7 @@ def _batch_plan(study: StudyConfig, size: int, pace: Pace | None) -> BatchPlan:
     )
 
 
-def _time_plan(study: StudyConfig, outcomes: Sequence[Outcome], pace: Pace) -> TimePlan:
+def _time_plan(study: StudyConfig, outcomes: Sequence[SimulatedStudy], pace: Pace) -> TimePlan:
     tenths = quantiles((outcome.seconds for outcome in outcomes), n=10)
     busy = fmean(outcome.busy for outcome in outcomes)
     return TimePlan(

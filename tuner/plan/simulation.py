@@ -28,7 +28,7 @@ from tuner.study.space import Space
 from tuner.study.space.distributions import Choice, Fixed, Float, PowerOfTwo, Scalar
 from tuner.study.trial import TrialConfig
 
-NOISE = 0.1
+SCORE_DEVIATION = 0.1
 """The standard deviation of a score around the landscape, due to seeds; weights have one of 1."""
 PLATEAU, LONGEST_PLATEAU = -100.0, 0.5
 """The score of a trial that has learnt nothing, and the upper end of the mean duration of this
@@ -36,7 +36,7 @@ plateau in a study, as a share of the budget; the mean is drawn from 0 to this."
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SimulatedStudy:
     """The outcome of one simulated study.
 
     Attributes:
@@ -55,9 +55,9 @@ class Outcome:
     busy: float
     ended: tuple[float, ...]
 
-    def extended(self, factor: float, startup: float) -> Outcome:
+    def extended(self, factor: float, startup: float) -> SimulatedStudy:
         """Return the outcome of a study with `factor` times as many trials like these."""
-        return Outcome(
+        return SimulatedStudy(
             reached=tuple(factor * trials for trials in self.reached),
             sizes=self.sizes,
             pairs=factor * self.pairs,
@@ -74,7 +74,7 @@ def pairs_at(rung: int, effective_size: int) -> int:
 
 def play(
     study: StudyConfig, trials: int, at_once: int, pace: Pace, sets: int, seed: int
-) -> Outcome:
+) -> SimulatedStudy:
     """Simulate a study on a landscape.
 
     Args:
@@ -111,7 +111,7 @@ class _Play:
         self._places: list[int] = []  # the place of each trial
         self._pairs, self._busy = 0, 0.0
 
-    def run(self, at_once: int) -> Outcome:
+    def run(self, at_once: int) -> SimulatedStudy:
         now = self._pace.startup
         reached = dict.fromkeys(self._rungs, 0)
         ended = [0.0] * at_once
@@ -124,17 +124,17 @@ class _Play:
             reached[rung] += 1
             self._sampler.evaluated(trial, rung, score)
             if index + 1 == len(self._study.rungs_of(self._configs[trial])):
-                self._sampler.ended(trial, "completed", score)
+                self._sampler.trial_ended(trial, "completed", score)
             elif self._goes_on(trial, rung, score):
                 self._send(now, trial, index + 1)
                 continue
             else:
-                self._sampler.ended(trial, "pruned", score)
+                self._sampler.trial_ended(trial, "pruned", score)
             ended[self._places[trial]] = now
             self._begin(now + self._pace.between, self._places[trial])
         sizes = frozenset(config.batch.effective_size for config in self._configs)
         times = (now, self._busy, tuple(ended))
-        return Outcome(tuple(reached.values()), sizes, self._pairs, *times)
+        return SimulatedStudy(tuple(reached.values()), sizes, self._pairs, *times)
 
     def _begin(self, now: float, place: int) -> None:
         """Start the next trial, if there is one, in a free place."""
@@ -184,7 +184,7 @@ class _Play:
     def _score(self, trial: int, rung: int) -> float:
         if rung < self._learns[trial] * self._rungs[-1]:
             return PLATEAU
-        return self._qualities[trial] + self._chance.gauss(0, NOISE)
+        return self._qualities[trial] + self._chance.gauss(0, SCORE_DEVIATION)
 
     def _goes_on(self, trial: int, rung: int, score: float) -> bool:
         return self._study.scheduler.kind == "none" or self._asha.goes_on(trial, rung, score)

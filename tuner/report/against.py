@@ -8,7 +8,7 @@ from tuner.blocks import Block, Grid, Words
 from tuner.journal.records import OBJECTIVE, StudyRecord, is_share
 from tuner.report.figure import draw
 from tuner.report.leaderboard import percent, shown
-from tuner.report.seeds import Curve, Group, curves, selected
+from tuner.report.seeds import SeedGroup, SettingCurve, curves, selected
 from tuner.storage.folders import Place
 
 
@@ -41,7 +41,7 @@ def against(
 
 
 def _table(
-    study: StudyRecord, setting: str, metrics: Sequence[str], found: Sequence[Curve]
+    study: StudyRecord, setting: str, metrics: Sequence[str], found: Sequence[SettingCurve]
 ) -> Grid:
     alone = len(found) == 1  # then the other settings take a sentence, not columns
     columns = [] if alone else list(found[0].settings)
@@ -59,7 +59,7 @@ def _table(
     return Grid(caption, study.facts.claim, headings, tuple(rows), left=0)
 
 
-def _mean_and_deviation(group: Group, metric: str) -> str:
+def _mean_and_deviation(group: SeedGroup, metric: str) -> str:
     deviation = group.deviation(metric)
     if not is_share(metric):
         spread = "" if deviation is None else f" ± {deviation:.3g}"

@@ -20,7 +20,7 @@ from tuner.journal.records import OBJECTIVE
 from tuner.report.sides import Side
 from tuner.statistics.items import Table
 from tuner.statistics.variance import Estimate, estimate
-from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.study.protocol import EvaluationProtocol, EvaluationSet
 from tuner.study.trial import flatten
 
 BLOCKS = ("encoder", "languages", "protocol")
@@ -28,7 +28,7 @@ BLOCKS = ("encoder", "languages", "protocol")
 
 
 @dataclass(frozen=True)
-class Row:
+class ScoreRow:
     """The scores of both sides on one dev set, or on the mean of several.
 
     Attributes:
@@ -61,7 +61,7 @@ class Comparison:
     b: Side
     settings: tuple[tuple[str, Any, Any], ...]
     seeds: tuple[tuple[int, int], ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ScoreRow, ...]
     alone: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def compare(a: Side, b: Side, oracle: bool = False) -> Comparison:
     return Comparison(a, b, tuple(_settings(a, b)), seeds, tuple(rows), tuple(alone))
 
 
-def _evaluated(protocol: Protocol) -> tuple[EvaluationSet, ...]:
+def _evaluated(protocol: EvaluationProtocol) -> tuple[EvaluationSet, ...]:
     return (*protocol.select, *protocol.oracle)
 
 
@@ -161,8 +161,8 @@ def _paired(a: Sequence[int], b: Sequence[int]) -> tuple[tuple[int, int], ...]:
 
 
 def _rows(
-    a: Protocol,
-    b: Protocol,
+    a: EvaluationProtocol,
+    b: EvaluationProtocol,
     permitted: Sequence[EvaluationSet],
     others: Sequence[EvaluationSet],
 ) -> Iterator[tuple[str, tuple[EvaluationSet, ...]]]:
@@ -191,12 +191,12 @@ def _row(
     a: Side,
     b: Side,
     seeds: Sequence[tuple[int, int]],
-) -> Row:
+) -> ScoreRow:
     if seeds:
         of_a, of_b = (a.table(sets, [s for s, _ in seeds]), b.table(sets, [s for _, s in seeds]))
     else:
         of_a, of_b = (_over_seeds(side.table(sets, side.seeds)) for side in (a, b))
-    return Row(name, of_a.mean, of_b.mean, estimate(of_b.minus(of_a)))
+    return ScoreRow(name, of_a.mean, of_b.mean, estimate(of_b.minus(of_a)))
 
 
 def _over_seeds(table: Table) -> Table:

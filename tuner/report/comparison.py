@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tuner.blocks import Block, Facts, Grid, Points, Words
-from tuner.report.compare import Comparison, Row
+from tuner.report.compare import Comparison, ScoreRow
 from tuner.report.leaderboard import percent, shown
 from tuner.report.sides import Side
 from tuner.wording import between, points
@@ -112,7 +112,7 @@ def _scores(found: Comparison) -> Grid:
     return Grid("Dev accuracy, in %.", _claims(found.a, found.b), columns, tuple(rows))
 
 
-def _interval(row: Row) -> str:
+def _interval(row: ScoreRow) -> str:
     if row.difference.error == 0:
         return "–"
     return between(100 * row.difference.low, 100 * row.difference.high)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.journal.records import OBJECTIVE, StudyRecord, is_share
 from tuner.report.leaderboard import shown
-from tuner.report.seeds import Curve, selected
+from tuner.report.seeds import SettingCurve, selected
 from tuner.storage.access import write
 from tuner.storage.folders import Place
 
@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 
 LOGARITHMIC = {"optim.lr": 10, "batch.effective_size": 2}
 """Settings drawn on a logarithmic axis, and the base of that axis."""
-MOST_UPRIGHT = 6
+MAX_UPRIGHT = 6
 """Most values on an axis whose labels fit without rotation."""
 SPREAD = 0.15
 """Share of the gap between two values on the axis that the curves at one value occupy."""
 
 
 def draw(
-    study: StudyRecord, setting: str, metrics: Sequence[str], found: Sequence[Curve], path: Place
+    study: StudyRecord,
+    setting: str,
+    metrics: Sequence[str],
+    found: Sequence[SettingCurve],
+    path: Place,
 ) -> None:
     """Write an SVG: a panel for each metric, a line for each curve, a dot for each trial.
 
@@ -62,7 +66,7 @@ def draw(
 
 
 def _panel(
-    axis: Axes, study: StudyRecord, setting: str, metric: str, found: Sequence[Curve]
+    axis: Axes, study: StudyRecord, setting: str, metric: str, found: Sequence[SettingCurve]
 ) -> None:
     scale = 100 if is_share(metric) else 1
     values = sorted({x for curve in found for x in curve.points if x is not None})
@@ -107,7 +111,7 @@ def _places(axis: Axes, setting: str, values: Sequence[Any]) -> dict[Any, float]
         places = {value: float(value) for value in values}
     if base is not None:
         axis.set_xscale("log", base=base)
-    crowded = len(values) > MOST_UPRIGHT
+    crowded = len(values) > MAX_UPRIGHT
     axis.set_xticks(list(places.values()), map(shown, values), rotation=45 if crowded else 0)
     axis.minorticks_off()
     return places

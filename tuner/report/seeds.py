@@ -19,7 +19,7 @@ SEED = "seed"
 
 
 @dataclass(frozen=True)
-class Group:
+class SeedGroup:
     """The trials of one configuration, over all seeds.
 
     Attributes:
@@ -44,7 +44,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Curve:
+class SettingCurve:
     """Groups along one setting, with all other settings fixed.
 
     Attributes:
@@ -54,10 +54,10 @@ class Curve:
     """
 
     settings: Mapping[str, Any]
-    points: Mapping[Any, Group]
+    points: Mapping[Any, SeedGroup]
 
 
-def curves(study: StudyRecord, setting: str, metrics: list[str]) -> list[Curve]:
+def curves(study: StudyRecord, setting: str, metrics: list[str]) -> list[SettingCurve]:
     """Return a curve of `metrics` along `setting` for every combination of the other settings.
 
     Combinations that were tried with a single value of `setting` are left out.
@@ -94,7 +94,7 @@ def curves(study: StudyRecord, setting: str, metrics: list[str]) -> list[Curve]:
         points = collected.setdefault(tuple(flat[name] for name in others), {})
         points.setdefault(flat[setting], []).append(values)
     found = [
-        Curve(
+        SettingCurve(
             dict(zip(others, combination, strict=True)),
             {x: _group(points[x], metrics) for x in sorted(points, key=_order)},
         )
@@ -125,8 +125,8 @@ def selected(study: StudyRecord) -> bool:
     return any(trial.state == "pruned" for trial in study.trials)
 
 
-def _group(values: list[dict[str, float]], metrics: list[str]) -> Group:
-    return Group({metric: tuple(named[metric] for named in values) for metric in metrics})
+def _group(values: list[dict[str, float]], metrics: list[str]) -> SeedGroup:
+    return SeedGroup({metric: tuple(named[metric] for named in values) for metric in metrics})
 
 
 def _values(trials: list[TrialRecord], name: str) -> int:

@@ -10,12 +10,12 @@ from tuner.errors import UserError
 from tuner.invocation import command
 from tuner.journal.journal import read_history
 from tuner.journal.records import StudyRecord, TrialRecord
-from tuner.statistics.answers import protocol_of, table_of
 from tuner.statistics.items import Table
+from tuner.statistics.tables import protocol_of, table_of
 from tuner.storage.folders import Place
 from tuner.storage.location import study_folder
 from tuner.study.design import ScalingDesign
-from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.study.protocol import EvaluationProtocol, EvaluationSet
 
 _TRIAL = re.compile(r"(?P<study>.+):(?P<trial>\d{1,9})", re.DOTALL)
 
@@ -38,7 +38,7 @@ class Side:
     what: str
     chosen: str
     record: StudyRecord
-    protocol: Protocol
+    protocol: EvaluationProtocol
     trials: tuple[TrialRecord, ...]
 
     @property

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from tuner.blocks import Grid
-from tuner.blocks.console import show as show_blocks
+from tuner.blocks.console import show_blocks
 from tuner.errors import UserError
 from tuner.invocation import READER, command, program
 from tuner.journal.history import History
@@ -42,7 +42,7 @@ HINT = Text("Ctrl-C ends this view, not the study", style="dim")
 
 
 @dataclass(frozen=True)
-class Standing:
+class StudyStatus:
     """The current state of a study.
 
     Attributes:
@@ -58,8 +58,8 @@ class Standing:
     study: StudyRecord
 
     @classmethod
-    def ended(cls, study: StudyRecord, folder: Place) -> Standing:
-        """Return the standing of a study whose driver has just ended."""
+    def after_end(cls, study: StudyRecord, folder: Place) -> StudyStatus:
+        """Return the status of a study whose driver has just ended."""
         return cls(folder, study.state, _trials(study, folder), study)
 
     @property
@@ -120,7 +120,7 @@ class Standing:
         }
 
 
-def look_at(folder: Place) -> Standing:
+def look_at(folder: Place) -> StudyStatus:
     """Return the current state of the study in a folder.
 
     Raises:
@@ -135,17 +135,17 @@ def look_at(folder: Place) -> Standing:
         state = "running"
     else:
         state = "driver died" if record.state == "running" else record.state
-    return Standing(folder, state, _trials(record, folder), record)
+    return StudyStatus(folder, state, _trials(record, folder), record)
 
 
-def show(standing: Standing, console: Console) -> None:
+def show_status(status: StudyStatus, console: Console) -> None:
     """Print the summary of a study and its next command."""
-    console.print(standing.summary)
+    console.print(status.summary)
     console.print()
-    _say_whole(console, standing.in_words())
+    _say_whole(console, status.in_words())
 
 
-def watch(folder: Place, console: Console) -> Standing:
+def watch(folder: Place, console: Console) -> StudyStatus:
     """Show a study until its driver has ended or until Ctrl-C, and return its state then.
 
     Raises:
@@ -153,24 +153,24 @@ def watch(folder: Place, console: Console) -> Standing:
     """
     if READER in os.environ and console.is_terminal:
         return _pages(folder, console)
-    standing = look_at(folder)
+    status = look_at(folder)
     try:
         with Live(console=console, auto_refresh=False, redirect_stdout=False) as live:
             while True:
-                live.update(Group(standing.summary, Text(), HINT), refresh=True)
-                if standing.state != "running" or unread():
-                    live.update(standing.summary)
+                live.update(Group(status.summary, Text(), HINT), refresh=True)
+                if status.state != "running" or unread():
+                    live.update(status.summary)
                     break
                 time.sleep(LOOK_EVERY)
-                standing = look_at(folder)
+                status = look_at(folder)
     except KeyboardInterrupt:
         pass
     console.print()
-    _say_whole(console, standing.in_words())
-    return standing
+    _say_whole(console, status.in_words())
+    return status
 
 
-def _pages(folder: Place, console: Console) -> Standing:
+def _pages(folder: Place, console: Console) -> StudyStatus:
     """Watch for a reader on another machine, whose terminal shows only the last page.
 
     A study that was just submitted may take minutes to begin.
@@ -179,16 +179,16 @@ def _pages(folder: Place, console: Console) -> Standing:
     while not is_begun(folder) and time.monotonic() < deadline and not unread():
         print(f"{folder.name}: not begun yet\n{PAGE}", flush=True)
         time.sleep(PAGE_EVERY)
-    standing = look_at(folder)
+    status = look_at(folder)
     while True:
-        console.print(standing.summary)
+        console.print(status.summary)
         print(PAGE, flush=True)
-        if standing.state != "running" or unread():
+        if status.state != "running" or unread():
             break
         time.sleep(PAGE_EVERY)
-        standing = look_at(folder)
-    _say_whole(console, standing.in_words())
-    return standing
+        status = look_at(folder)
+    _say_whole(console, status.in_words())
+    return status
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ class Unreadable:
         }
 
 
-def all_studies(storage: Place) -> list[Standing | Unreadable]:
+def all_studies(storage: Place) -> list[StudyStatus | Unreadable]:
     """Return the studies in a folder, newest first; unreadable ones come last.
 
     Raises:
@@ -217,14 +217,14 @@ def all_studies(storage: Place) -> list[Standing | Unreadable]:
     """
     if isinstance(storage, Path) and storage.exists() and not storage.is_dir():
         raise UserError(f"{storage} is not a folder", "Name the folder that holds the studies.")
-    read: list[Standing] = []
+    read: list[StudyStatus] = []
     damaged: list[Unreadable] = []
     for folder in studies_in(storage):
         try:
             read.append(look_at(folder))
         except UserError as error:
             damaged.append(Unreadable(folder, error))
-    read.sort(key=lambda standing: -standing.study.created)
+    read.sort(key=lambda status: -status.study.created)
     return [*read, *damaged]
 
 
@@ -241,7 +241,7 @@ def show_all(storage: Place, console: Console) -> None:
         if isinstance(study, Unreadable):
             say(console, f"{study.folder.name}: {study.error.problem}", style="red")
             say(console, study.error.remedy)
-    if isinstance(studies[0], Standing):
+    if isinstance(studies[0], StudyStatus):
         _say_whole(console, f"{studies[0].study.name}: {studies[0].in_words()}")
 
 
@@ -250,7 +250,7 @@ def _say_whole(console: Console, line: str) -> None:
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _table(studies: list[Standing | Unreadable]) -> Grid:
+def _table(studies: list[StudyStatus | Unreadable]) -> Grid:
     rows = []
     for study in studies:
         if isinstance(study, Unreadable):

@@ -19,7 +19,7 @@ from ray.tune.search import Searcher
 from rich.text import Text
 
 from tuner.cluster import private
-from tuner.cluster.head import Head
+from tuner.cluster.head import RayMonitor
 from tuner.cluster.ray import concurrency
 from tuner.errors import StorageFull, UserError
 from tuner.interrupts import OrderlyStop
@@ -155,7 +155,7 @@ class _Watcher(_NotPickled, tune.Callback):
     """Tells the driver of started trials and failed workers; keeps error messages in `errors`."""
 
     def __init__(
-        self, driver: Driver, errors: Place, parting: Parting, stop: OrderlyStop, head: Head
+        self, driver: Driver, errors: Place, parting: Parting, stop: OrderlyStop, head: RayMonitor
     ) -> None:
         self._driver = driver
         self._errors = errors
@@ -176,7 +176,7 @@ class _Watcher(_NotPickled, tune.Callback):
         error = error_of(trial)
         kind = kind_of(error)
         self._parting.rests(number)
-        if kind == "lost" and self._with_everything():
+        if kind == "lost" and self._study_is_ending():
             return
         said = without_secrets(Text.from_ansi(str(error)).plain.strip())
         reason = reason_of(error, kind, said, private.logs_folder())
@@ -184,7 +184,7 @@ class _Watcher(_NotPickled, tune.Callback):
             reason += f" (see {self._keep(number, said)})"
         self._driver.attempt_failed(number, kind, reason)
 
-    def _with_everything(self) -> bool:
+    def _study_is_ending(self) -> bool:
         """Return whether a worker was lost because the whole study or Ray's head is ending.
 
         Such a loss is not a trial's failure. If several workers are lost at the same time, only the
@@ -193,7 +193,7 @@ class _Watcher(_NotPickled, tune.Callback):
         if time.monotonic() - self._waited > BELIEVED_AFTER:
             self._stop.wait(BELIEVED_AFTER)
             self._waited = time.monotonic()
-        return self._stop.received or bool(self._head.gone())
+        return self._stop.received or bool(self._head.failure())
 
     def _keep(self, number: int, said: str) -> Place | str:
         """Write the whole error message to a file.
@@ -251,7 +251,7 @@ def run(
     driver: Driver,
     inputs: TrialInputs,
     stop: OrderlyStop,
-    head: Head,
+    head: RayMonitor,
 ) -> list[str]:
     """Run the driver's trials until none is left, the driver ends the study, or `stop` comes.
 

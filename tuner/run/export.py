@@ -18,7 +18,7 @@ from tuner.errors import UserError
 from tuner.invocation import command
 from tuner.journal.journal import read_history
 from tuner.journal.records import StudyRecord
-from tuner.model.configuration import SEEN
+from tuner.model.configuration import SEEN_LANGUAGES
 from tuner.model.encoder import load_encoder, load_tokenizer
 from tuner.model.vocabulary import restored
 from tuner.progress import Progress
@@ -27,7 +27,7 @@ from tuner.storage.folders import Place, names_in, written
 from tuner.study import StudyConfig
 from tuner.study.design import ScalingDesign
 from tuner.study.file import reopened_study
-from tuner.study.protocol import Protocol
+from tuner.study.protocol import EvaluationProtocol
 from tuner.training.checkpoint import MODEL
 
 CLASSIFIER = "classifier.safetensors"
@@ -80,14 +80,17 @@ def export(folder: Place, number: int | None, to: Path, progress: Progress) -> E
     own |= {n: w for n, w in whole.items() if n.startswith("pooler.")}
     others = {n: w for n, w in whole.items() if n.startswith(("fusion.", "head."))}
     assert own.keys() == encoder.weights.keys() and len(own) + len(others) == len(whole)
-    protocol = Protocol.of(study.languages, study.protocol, machine_translated=False)
+    protocol = EvaluationProtocol.of(study.languages, study.protocol, machine_translated=False)
     seen = sorted({*protocol.seen, *encoder.seen})
     with progress.task(f"writing {to}"), written(to, last="config.json") as target:
         save_file(own, target / MODEL, {"format": "pt"})  # transformers requires this metadata
         tokenizer.save_pretrained(target)
         save_file(others, target / CLASSIFIER)
         (target / TRIAL).write_text(json.dumps(facts, indent=2), encoding="utf-8")
-        config = {**encoder.config, SEEN: seen}  # it is no longer zero-shot for these languages
+        config = {
+            **encoder.config,
+            SEEN_LANGUAGES: seen,
+        }  # it is no longer zero-shot for these languages
         (target / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
         for path in target.iterdir():
             path.chmod(0o644)  # safetensors makes its files readable by their owner alone

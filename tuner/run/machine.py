@@ -9,7 +9,7 @@ import ctypes
 import os
 from pathlib import Path
 
-from tuner.cluster.address import named
+from tuner.cluster.address import configured_address
 from tuner.cluster.capacity import Capacity, NodeType
 from tuner.cluster.machine import cpus, memory
 from tuner.model.shape import EncoderShape
@@ -30,7 +30,7 @@ def check_machine(study: StudyConfig, shape: EncoderShape) -> None:
     Raises:
         UserError: the machine has too few resources or too little disk space.
     """
-    if named() is None:
+    if configured_address() is None:
         check_space(study, shape, this_machine(study).trials_at_once(study.resources))
 
 

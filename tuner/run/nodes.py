@@ -8,7 +8,7 @@ from math import inf
 
 import ray
 
-from tuner.cluster.head import Head
+from tuner.cluster.head import RayMonitor
 from tuner.cluster.private import HEAD_RESOURCE
 from tuner.journal.events import Event, NodeJoined, NodeLeft, TrialPlaced
 from tuner.timing import now
@@ -25,7 +25,7 @@ class Nodes:
         head: the cluster's head. Once it has gone, Ray is not asked, since no answer would come.
     """
 
-    def __init__(self, note: Callable[[Event], None], head: Head) -> None:
+    def __init__(self, note: Callable[[Event], None], head: RayMonitor) -> None:
         self._note = note
         self._head = head
         self._seen: set[str] = set()
@@ -36,7 +36,7 @@ class Nodes:
 
         Callers may call this often: it asks Ray only if the last look is `EVERY_SECONDS` ago.
         """
-        if time.monotonic() - self._looked >= EVERY_SECONDS and not self._head.gone():
+        if time.monotonic() - self._looked >= EVERY_SECONDS and not self._head.failure():
             self._look()
 
     def placed(self, number: int, nodes: Collection[str]) -> None:

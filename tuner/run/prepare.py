@@ -22,13 +22,13 @@ from tuner.errors import UserError
 from tuner.journal.facts import DataFacts, EncoderFacts, Environment, StudyFacts
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
 from tuner.model.one_language import assumed_codes, check_one_language, language_numbers
-from tuner.model.probe import tried
+from tuner.model.probe import cached_probe
 from tuner.model.shape import check_fits
 from tuner.model.vocabulary import cut
 from tuner.progress import Progress
 from tuner.study import StudyConfig, trained_on
 from tuner.study.parts import NANO
-from tuner.study.protocol import Protocol
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.scores import Scores
 from tuner.training.inputs import TrialInputs
 from tuner.version import commit
@@ -73,7 +73,9 @@ def prepare(study: StudyConfig, progress: Progress) -> Prepared:
     train = trained_on(study.languages, study.protocol)
     with progress.task("reading the corpus", "tables") as advance:
         corpus = load_corpus(study.data, study.all_languages, train, advance)
-    protocol = Protocol.of(study.languages, study.protocol, corpus.machine_translated, encoder.seen)
+    protocol = EvaluationProtocol.of(
+        study.languages, study.protocol, corpus.machine_translated, encoder.seen
+    )
     with progress.task("comparing the sentences of its splits"):
         overlap = Overlap.of(corpus)
         if study.protocol.strict_overlap:
@@ -90,7 +92,7 @@ def prepare(study: StudyConfig, progress: Progress) -> Prepared:
     whole, whole_tokens = encoder, tokens
     encoder, tokens = cut(whole, whole_tokens)
     with progress.task("trying the encoder on a few pairs"):
-        verdict = tried(study.encoder, whole, whole_tokens, encoder, tokens, train)
+        verdict = cached_probe(study.encoder, whole, whole_tokens, encoder, tokens, train)
     verdict.check(study)
     progress.tell(
         f"the corpus holds {tokens.vocabulary_size:,} of the encoder's "
@@ -211,7 +213,7 @@ def _as_encoder_takes_them(
     return replace(tokens, template=replace(tokens.template, types=None))
 
 
-def _majority_accuracy(tokens: TokenisedCorpus, protocol: Protocol) -> float:
+def _majority_accuracy(tokens: TokenisedCorpus, protocol: EvaluationProtocol) -> float:
     """Return the objective of always predicting the most frequent label of each dev set.
 
     A trial that scores no higher has learnt nothing.

@@ -15,7 +15,7 @@ from tuner.errors import UserError
 from tuner.invocation import more_command
 from tuner.journal.journal import StudyExists, check_free, read_history
 from tuner.journal.ledger import Ledger, Limits
-from tuner.journal.records import ENDED, StudyRecord
+from tuner.journal.records import END_STATES, StudyRecord
 from tuner.search.designed import Designed
 from tuner.search.outcome import NO_ROOM
 from tuner.search.recommend import NONE_WHOLE, all_ended, concluded, has_test
@@ -29,7 +29,7 @@ from tuner.study.trial import flatten
 MAY_CHANGE = ("budget", "resources", "checkpoint", "tracking")
 """Blocks of settings that say how much runs, where and how safely, but not what is compared."""
 STAYS = ("budget.pairs_per_trial",)
-LONGEST = 50
+MAX_NAME_LENGTH = 50
 """Most characters of a search's name: a name has at most 64, and `-reference-999` takes 14."""
 
 
@@ -137,7 +137,7 @@ def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
         spend = more("--gpu-hours +4", "budget.gpu_hours")
         spend = more("--until +2h", "budget.wall") if "wall" in spent else spend
         return f"{spent}; to spend more: {pairs if 'total_pairs' in spent else spend}"
-    if any(trial.state not in ENDED for trial in record.trials):
+    if any(trial.state not in END_STATES for trial in record.trials):
         return ""
     if study.design is not None:
         known = {trial.number: trial for trial in record.trials}
@@ -159,11 +159,11 @@ def check_new(study: StudyConfig) -> None:
         UserError: the folder already holds a study, or the name is too long for its confirmation
             to be named after it.
     """
-    if study.baseline is not None and len(study.name) > LONGEST:
+    if study.baseline is not None and len(study.name) > MAX_NAME_LENGTH:
         raise UserError(
             f"the name {study.name} has {len(study.name)} characters, which leaves no room for the "
             f"names of its confirmations, such as {study.name}-confirm",
-            f"Give a search a name of at most {LONGEST}.",
+            f"Give a search a name of at most {MAX_NAME_LENGTH}.",
         )
     try:
         check_free(study.folder)

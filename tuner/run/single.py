@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 
 from tuner.blocks import Grid
-from tuner.blocks.console import show
+from tuner.blocks.console import show_blocks
 from tuner.journal.records import Evaluation
 from tuner.progress import Advance, Progress
 from tuner.run.prepare import prepare
@@ -51,7 +51,7 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
         say(console, _in_words(last, inputs.protocol.objective_name))
     assert last is not None
     console.print()
-    show(scores(last, inputs.protocol.claim), console)
+    show_blocks(scores(last, inputs.protocol.claim), console)
     return {
         "claim": inputs.protocol.claim,
         "objective": inputs.protocol.objective_name,

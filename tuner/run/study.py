@@ -24,7 +24,7 @@ from tuner.run.machine import check_machine
 from tuner.run.resume import Extension, changed_blocks, check_new, extended, nothing_left
 from tuner.search.driver import Driver
 from tuner.search.observer import Observer
-from tuner.search.outcome import Outcome
+from tuner.search.outcome import StudyOutcome
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
@@ -34,7 +34,7 @@ from tuner.timing import now
 from tuner.tracking import BackgroundTracker, store_of
 
 if TYPE_CHECKING:
-    from tuner.cluster.head import Head
+    from tuner.cluster.head import RayMonitor
     from tuner.run.prepare import Prepared
 
 
@@ -161,7 +161,7 @@ def _run(
     journal: Journal,
     console: Console,
     progress: Progress,
-    head: Head,
+    head: RayMonitor,
 ) -> StudyRecord:
     # Late, as in `_prepare`: by now Ray has been started.
     from tuner.cluster.head import RayGone
@@ -176,7 +176,7 @@ def _run(
     complaints: list[str] = []
 
     def leave(why: str) -> None:
-        driver.outcome = driver.outcome or Outcome("interrupted", f"Ray has ended: {why}")
+        driver.outcome = driver.outcome or StudyOutcome("interrupted", f"Ray has ended: {why}")
         stop.received = True
 
     with stop:
@@ -197,7 +197,7 @@ def _run(
             gone = error
             driver.take_over()
         record = driver.finish(stop.received)
-        stop.ends()
+        stop.begin_final_writes()
         complaints += [*files.close(), *tracker.close(lambda: stop.hurried)]
     for complaint in complaints:
         say(console, complaint, style="yellow")

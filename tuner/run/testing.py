@@ -31,7 +31,7 @@ from tuner.progress import Progress
 from tuner.run.trial_files import kept_weights
 from tuner.run.worker import device_given
 from tuner.search.driver import Driver
-from tuner.search.outcome import Outcome
+from tuner.search.outcome import StudyOutcome
 from tuner.search.recommend import NONE_WHOLE, all_ended, recommendation, untested
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
@@ -39,7 +39,7 @@ from tuner.study.design import ConfirmDesign
 from tuner.study.parts import ResourcesConfig
 from tuner.study.protocol import EvaluationSet
 from tuner.timing import now
-from tuner.training.accumulation import OutOfMemory, none_to_spare
+from tuner.training.accumulation import OutOfMemory, reporting_out_of_memory
 from tuner.training.evaluation import predict
 from tuner.training.forward import Forward
 from tuner.training.inputs import TrialInputs
@@ -85,7 +85,7 @@ def conclude(
     if record.recommendation is None:
         chosen = recommendation(design, record.trials)
         if chosen is None:
-            driver.outcome = Outcome("failed", NONE_WHOLE)
+            driver.outcome = StudyOutcome("failed", NONE_WHOLE)
             return
         driver.note(Recommended(time=now(), recommendation=chosen))
         progress.tell(f"recommended on {record.facts.objective}: {chosen.arm}")
@@ -105,7 +105,7 @@ def conclude(
             f"Fix this, then go on with: {command('resume', study.folder)}\nIf weights "
             "are gone for good, confirm the search once more with --again."
         )
-        driver.outcome = Outcome("interrupted", problem, UserError(problem, remedy))
+        driver.outcome = StudyOutcome("interrupted", problem, UserError(problem, remedy))
 
 
 def evaluate_on_test(
@@ -139,7 +139,7 @@ def evaluate_on_test(
             inputs.encoder, config.fusion, config.head, test.num_labels, config.seed
         )
         model.load_state_dict(weights)
-        with none_to_spare("the model"):
+        with reporting_out_of_memory("the model"):
             model.to(device)
         forward = Forward(model, device, bf16=trial.last.precision == "bf16")
         tokens = EVALUATION_MICRO_BATCHES * trial.last.micro_plan[-1][1] * test.max_length
@@ -203,7 +203,7 @@ def _evaluated(
                 running[evaluate.remote(study.resources, folder, trial, shared)] = trial.number
             for task in ray.wait(list(running), timeout=LOOK_SECONDS)[0]:
                 number = running.pop(task)
-                match _answer(task):
+                match _test_result(task):
                     case OnTest() as on_test:
                         tested(number, on_test)
                     case NotTested(reason=reason):
@@ -213,7 +213,7 @@ def _evaluated(
     return failed
 
 
-def _answer(task: ObjectRef[Any]) -> OnTest | NotTested:
+def _test_result(task: ObjectRef[Any]) -> OnTest | NotTested:
     try:
         answer = ray.get(task)
     except RayError as error:  # its node was lost again and again, or an unexpected error

@@ -19,10 +19,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tuner.errors import StorageFull, UserError
-from tuner.journal.records import ENDED, Evaluation, StudyRecord, TrialRecord
+from tuner.journal.records import END_STATES, Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Phase
 from tuner.search.recommend import untested
-from tuner.storage.folders import Place, copy, fetched, names_in, remove, write
+from tuner.storage.folders import Place, copy, fetched, names_in, remove, write_atomically
 from tuner.study import StudyConfig
 from tuner.study.design import ScalingDesign
 from tuner.training.checkpoint import (
@@ -73,7 +73,7 @@ class TrialFiles:
         assert self._record is not None
         trials = {known.number: known for known in self._record.trials} | {trial.number: trial}
         self._record = self._record.model_copy(update={"trials": tuple(trials.values())})
-        if trial.state in ENDED:
+        if trial.state in END_STATES:
             self._thread.submit(self._put_in_order, self._record, begins=False)
 
     def wait(self) -> None:
@@ -102,7 +102,7 @@ class TrialFiles:
             begins: True before any trial runs, when every unknown folder is left from before.
         """
         told: list[str] = []
-        ended = {self._name(trial) for trial in study.trials if trial.state in ENDED}
+        ended = {self._name(trial) for trial in study.trials if trial.state in END_STATES}
         goes_on = {self._name(trial) for trial in study.trials} - ended
         try:
             unread = self._keep_weights(study, goes_on, told)
@@ -167,7 +167,7 @@ class TrialFiles:
             "config": trial.config.model_dump(mode="json"),
         }
         copy(checkpoint / MODEL, target / MODEL)
-        write(target / TRIAL, json.dumps(facts, indent=2).encode())
+        write_atomically(target / TRIAL, json.dumps(facts, indent=2).encode())
 
     def _name(self, trial: TrialRecord) -> str:
         return self._study.trial_folder(trial.number).name

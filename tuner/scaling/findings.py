@@ -33,7 +33,7 @@ def main_findings(result: Scaled, response: str) -> list[str]:
     fit = result.fits[response]
     by_name = {effect.name: effect for effect in fit.effects}
     told = [
-        f"Response: mean dev accuracy on the {named(result, response)}. "
+        f"Response: mean dev accuracy on the {response_label(result, response)}. "
         f"Intervals account for seeds and dev pairs; each is for one effect alone. p-values are "
         f"adjusted for {count(len(fit.effects), 'effect')} (Holm). Each effect holds at the "
         f"average of the other settings' levels."
@@ -202,7 +202,7 @@ def other_findings(result: Scaled, response: str) -> str:
     told = [f"significant effects are {'; '.join(found)}" if found else "no effect is significant"]
     if missed:
         told.append(f"main effects not significant {TOGETHER} are {'; '.join(missed)}")
-    there = f"On the {named(result, response)}"
+    there = f"On the {response_label(result, response)}"
     return " ".join(f"{there}, {each}." for each in told)
 
 
@@ -234,7 +234,7 @@ def is_main(effect: Effect) -> bool:
     return "×" not in effect.name and not effect.name.startswith("curvature")
 
 
-def named(result: Scaled, response: str) -> str:
+def response_label(result: Scaled, response: str) -> str:
     """Describe a response in words, with its languages."""
     words = {"enf": "targets akin to English", "rest": "other targets"}
     return f"{words.get(response, response)} ({listed(result.languages[response])})"

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Self
 
 from tuner.errors import UserError
-from tuner.journal.records import ENDED, StudyRecord, TrialRecord
+from tuner.journal.records import END_STATES, StudyRecord, TrialRecord
 from tuner.scaling.design import Cell
 from tuner.scaling.model import Fit, fit
-from tuner.search.rates import Choice, choices
-from tuner.statistics.answers import protocol_of, table_of
+from tuner.search.rates import TunedRate, choices
+from tuner.statistics.tables import protocol_of, table_of
 from tuner.study import StudyConfig
 from tuner.study.design import SIZE, ScalingDesign
 from tuner.study.file import reopened_study
 from tuner.study.planned import configured, scored_points, sizes
-from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.study.protocol import EvaluationProtocol, EvaluationSet
 from tuner.study.trial import TrialConfig
 
 RESPONSES = ("targets", "sources", "enf", "rest")
@@ -81,7 +81,7 @@ class Scaled:
     majority: float
     languages: Mapping[str, tuple[str, ...]]
     chose: tuple[str, ...]
-    choices: Mapping[int, Choice]
+    choices: Mapping[int, TunedRate]
     tuned: bool
     planned: tuple[Cell, ...]
     seeds_of: Mapping[Cell, tuple[Seed, ...]]
@@ -119,7 +119,7 @@ class Scaled:
         planned = tuple(dict.fromkeys(cell_of(configured(study, point)) for point in points))
         tuning = [trial for trial in record.trials if trial.origin == "tuning"]
         of_tuning = len(sizes(study)) * len(design.tuning.lr) * len(design.tuning.seeds)
-        tuned = len(tuning) == of_tuning and all(trial.state in ENDED for trial in tuning)
+        tuned = len(tuning) == of_tuning and all(trial.state in END_STATES for trial in tuning)
         chosen = choices(design.tuning, tuning) if tuned else {}
         trials = _by_seed(planned, complete)
         concluded = [
@@ -127,7 +127,7 @@ class Scaled:
             for cell in planned
             if cell.effective_size in chosen and not chosen[cell.effective_size].at_edge
         ]
-        over = Counter(cell_of(trial.config) for trial in compared if trial.state in ENDED)
+        over = Counter(cell_of(trial.config) for trial in compared if trial.state in END_STATES)
         empty = [c for c in concluded if not trials[c] and over[c] == len(design.seeds)]
         fitted = [cell for cell in concluded if cell not in empty]
         paired = _shared(trials[cell] for cell in fitted)
@@ -163,7 +163,7 @@ class Scaled:
                 for cell in planned
             },
             failed=tuple(trial.number for trial in compared if trial.state == "failed"),
-            left=there - sum(trial.state in ENDED for trial in compared),
+            left=there - sum(trial.state in END_STATES for trial in compared),
             fitted=tuple(fitted) if fits else (),
             empty=tuple(empty),
             paired=paired if fits else (),
@@ -229,7 +229,7 @@ def _shared(trials: Iterable[Mapping[int, TrialRecord]]) -> tuple[int, ...]:
     return tuple(sorted(set.intersection(*seeds))) if seeds else ()
 
 
-def _responses(protocol: Protocol) -> dict[str, tuple[str, ...]]:
+def _responses(protocol: EvaluationProtocol) -> dict[str, tuple[str, ...]]:
     """Return the languages of each response whose languages were all evaluated."""
     evaluated = {each.name for each in (*protocol.select, *protocol.oracle)}
     groups = protocol.groups
@@ -269,7 +269,7 @@ def _fits(
     return fits, ""
 
 
-def _why_not(chosen: Mapping[int, Choice], fitted: Sequence[Cell], paired: Sequence[int]) -> str:
+def _why_not(chosen: Mapping[int, TunedRate], fitted: Sequence[Cell], paired: Sequence[int]) -> str:
     """Return the reason why no fit is possible; empty if one is."""
     if not chosen:
         return "no learning rate has been chosen for any B yet, or every rate failed"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from tuner.scaling.design import Cell, levels
 from tuner.scaling.findings import main_findings, other_findings
 from tuner.scaling.result import Scaled
-from tuner.search.rates import Choice
+from tuner.search.rates import TunedRate
 from tuner.study.trial import REFERENCE_BATCH
 from tuner.wording import count, listed, number, points
 
@@ -22,7 +22,7 @@ CLOSE = 0.1
 def sentences(result: Scaled) -> tuple[str, ...]:
     """Return the conclusion, sentence by sentence: design, rates, trials, effects, limits, claim.
 
-    If there are no effects, `tuner.scaling.answer` gives the reason.
+    If there are no effects, `tuner.scaling.conclusion` gives the reason.
     """
     told = [_design(result), _held(result), *_rates(result), *_trials(result)]
     if result.fits:
@@ -86,7 +86,7 @@ def _rates(result: Scaled) -> list[str]:
     return told
 
 
-def _ineligible(size: int, choice: Choice) -> list[str]:
+def _ineligible(size: int, choice: TunedRate) -> list[str]:
     """List the learning rates that were not eligible, with reasons."""
     why = {
         "training diverged with at least one seed": choice.diverged,
@@ -99,7 +99,7 @@ def _ineligible(size: int, choice: Choice) -> list[str]:
     ]
 
 
-def _close(choice: Choice) -> str:
+def _close(choice: TunedRate) -> str:
     """Describe the lead over the second best rate, if it is at most `CLOSE`."""
     behind = {lr: choice.means[choice.lr] - mean for lr, mean in choice.means.items()}
     del behind[choice.lr]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from tuner.journal.records import ENDED, TrialRecord, TrialState
+from tuner.journal.records import END_STATES, TrialRecord, TrialState
 from tuner.search.proposer import Proposal, Trials
 from tuner.search.rates import choices
 from tuner.study import StudyConfig
@@ -53,7 +53,7 @@ class Designed:
             return Proposal("design", params, configured(self._study, params), arm)
         if self._rated is None:
             tuned = [trial for trial in trials.values() if trial.origin == "tuning"]
-            if any(trial.state not in ENDED for trial in tuned):
+            if any(trial.state not in END_STATES for trial in tuned):
                 return "wait"
             self._rated = self._with_rates(tuned)  # ended trials stay as they are
         place = number - len(self._tuning)
@@ -79,5 +79,5 @@ class Designed:
     def evaluated(self, number: int, rung: int, objective: float) -> None:
         """Do nothing, as in `replay`."""
 
-    def ended(self, number: int, state: TrialState, objective: float | None) -> None:
+    def trial_ended(self, number: int, state: TrialState, objective: float | None) -> None:
         """Do nothing, as in `replay`."""

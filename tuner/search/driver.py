@@ -28,7 +28,7 @@ from tuner.journal.events import (
 from tuner.journal.journal import Journal
 from tuner.journal.ledger import Limits
 from tuner.journal.records import (
-    ENDED,
+    END_STATES,
     Evaluation,
     Failure,
     FailureKind,
@@ -42,7 +42,7 @@ from tuner.search import failures
 from tuner.search.asha import Asha
 from tuner.search.designed import Designed
 from tuner.search.observer import Observer
-from tuner.search.outcome import Outcome
+from tuner.search.outcome import StudyOutcome
 from tuner.search.proposer import Proposal, Proposer, Searched
 from tuner.study import StudyConfig
 from tuner.timing import now
@@ -84,7 +84,7 @@ class Driver:
         self._seen: dict[int, int] = {}  # pairs seen by running trials, newer than in the journal
         self._seen_written = time.monotonic()
         self._replay()
-        self.outcome: Outcome | None = None
+        self.outcome: StudyOutcome | None = None
         """The reason why the study stops before its trials have ended; None while it goes on."""
 
     def start(self) -> None:
@@ -125,7 +125,7 @@ class Driver:
 
         A trial that has ended stays ended, even if its worker is lost just afterwards.
         """
-        if self._trial(number).state in ENDED:
+        if self._trial(number).state in END_STATES:
             return
         held = self._study.resources
         gpus, cpus = held.gpus_per_trial, held.cpus_per_trial
@@ -174,7 +174,7 @@ class Driver:
 
     def attempt_failed(self, number: int, kind: FailureKind, reason: str) -> None:
         """Record a failed attempt, and retry the trial, fail it, or pause the whole study."""
-        if self._trial(number).state in ENDED:
+        if self._trial(number).state in END_STATES:
             return
         seen = max(self._seen.pop(number, 0), self._trial(number).pairs_seen)
         failure = Failure(time=now(), kind=kind, reason=reason, pairs_seen=seen)
@@ -184,16 +184,16 @@ class Driver:
         if verdict == "failed":
             self._end(number, "failed", why)
             if why := failures.all_alike(self._journal.history.trials.values()):
-                self.outcome = Outcome("failed", why)
+                self.outcome = StudyOutcome("failed", why)
             return
         self._waiting.appendleft(number)
         if verdict == "pause":
-            self.outcome = Outcome.paused(self._study.folder, number, kind, why)
+            self.outcome = StudyOutcome.paused(self._study.folder, number, kind, why)
 
     def should_stop(self) -> bool:
         """Return whether trials should stop: the study pauses, failed or has spent its budget."""
         if self.outcome is None and (spent := self._limits.spent(self.record())):
-            self.outcome = Outcome("completed", spent)
+            self.outcome = StudyOutcome("completed", spent)
         return self.outcome is not None
 
     def finish(self, interrupted: bool = False) -> StudyRecord:
@@ -205,7 +205,7 @@ class Driver:
         self._write_progress()
         trials = self._journal.history.trials
         no_room = not self._exhausted and len(trials) < self._budget
-        outcome = self.outcome or Outcome.at_the_end(interrupted, no_room)
+        outcome = self.outcome or StudyOutcome.at_the_end(interrupted, no_room)
         for number, trial in list(trials.items()):
             if trial.state == "running":
                 self._end(number, "interrupted", outcome.reason)
@@ -226,7 +226,7 @@ class Driver:
         """Rebuild rungs, sampler and the queue of unfinished trials from the journal."""
         for number, trial in self._journal.history.trials.items():
             self._proposer.replay(trial)
-            if trial.state not in ENDED:
+            if trial.state not in END_STATES:
                 self._waiting.append(number)
         for number, evaluation in self._journal.history.arrivals:
             if self._asha is not None:
@@ -273,7 +273,7 @@ class Driver:
         self._under_way.discard(number)
         self._seen.pop(number, None)
         trial = self._trial(number)
-        self._proposer.ended(number, state, trial.last.objective if trial.last else None)
+        self._proposer.trial_ended(number, state, trial.last.objective if trial.last else None)
         for observer in self._observers:
             observer.trial_ended(trial)
 
@@ -292,7 +292,7 @@ class Driver:
         try:
             self._writer.append(event)
         except UserError as error:
-            self.outcome = Outcome("interrupted", error.problem, error, journalled=False)
+            self.outcome = StudyOutcome("interrupted", error.problem, error, journalled=False)
             raise
 
     def _trial(self, number: int) -> TrialRecord:

@@ -10,7 +10,7 @@ from tuner.study.samplers import SamplerConfig
 from tuner.study.space.feasible import Feasible
 
 
-class Grid(Sampler):
+class GridSearch(Sampler):
     """Proposes every feasible point once, shuffled by the seed.
 
     The first n points are then a random sample of the grid, with every value of every parameter in
@@ -26,6 +26,6 @@ class Grid(Sampler):
     def next_point(self, number: int) -> Point | None:
         return next(iter(self._left), None)
 
-    def taken(self, number: int, params: dict[str, Any]) -> None:
+    def proposed(self, number: int, params: dict[str, Any]) -> None:
         if params in self._left:
             self._left.remove(params)

@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState as OptunaState
 
-from tuner.journal.records import ENDED, TrialState
+from tuner.journal.records import END_STATES, TrialState
 from tuner.search.sampler import Point, Sampler
 from tuner.study.samplers import SamplerConfig
 from tuner.study.space import Space
@@ -51,7 +51,7 @@ class OptunaSampler(Sampler):
                 return params
         return self.feasible.draw(self.seed_of(number))
 
-    def taken(self, number: int, params: dict[str, Any]) -> None:
+    def proposed(self, number: int, params: dict[str, Any]) -> None:
         """Make a trial with these values known to Optuna."""
         self._study.sampler = optuna.samplers.RandomSampler(seed=0)  # proposes nothing here
         self._study.enqueue_trial(_inner(self.feasible.space, params))
@@ -66,10 +66,10 @@ class OptunaSampler(Sampler):
         if trial is not None:
             trial.report(objective, step=rung)
 
-    def ended(self, number: int, state: TrialState, objective: float | None) -> None:
+    def trial_ended(self, number: int, state: TrialState, objective: float | None) -> None:
         """Tell Optuna how a trial ended."""
         trial = self._trials.get(number)
-        if trial is None or state not in ENDED:
+        if trial is None or state not in END_STATES:
             return
         if state == "completed" and objective is not None:
             self._study.tell(trial, objective)

@@ -7,7 +7,7 @@ from typing import Self
 
 from tuner.errors import StorageFull, UserError
 from tuner.invocation import command
-from tuner.journal.records import ENDED, FailureKind, StudyRecord, StudyState
+from tuner.journal.records import END_STATES, FailureKind, StudyRecord, StudyState
 from tuner.search.recommend import concluded
 from tuner.storage.folders import Place
 from tuner.study.design import ConfirmDesign
@@ -16,7 +16,7 @@ NO_ROOM = "budget.total_pairs leaves no room for another trial"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StudyOutcome:
     """The outcome of a driver's work.
 
     Attributes:
@@ -59,7 +59,7 @@ class Outcome:
             why = f"{self.reason}: " if self.reason else ""
             why += "the confirmation has not ended"
             return replace(self, state="interrupted", reason=why)
-        ended = sum(trial.state in ENDED for trial in study.trials)
+        ended = sum(trial.state in END_STATES for trial in study.trials)
         left = len(study.trials) - ended
         reason = f"{ended} trials" + (f", {left} unfinished" if left else "")
         if not study.complete:

@@ -51,7 +51,7 @@ class Proposer(Protocol):
     def evaluated(self, number: int, rung: int, objective: float) -> None:
         """Take in an evaluation (`rung` in pairs)."""
 
-    def ended(self, number: int, state: TrialState, objective: float | None) -> None:
+    def trial_ended(self, number: int, state: TrialState, objective: float | None) -> None:
         """Take in how a trial ended."""
 
 
@@ -62,7 +62,7 @@ class Searched:
         self._study = study
         self._sampler = sampler_of(study.feasible, study.sampler)
         self.evaluated = self._sampler.evaluated
-        self.ended = self._sampler.ended
+        self.trial_ended = self._sampler.trial_ended
 
     def propose(self, number: int, trials: Trials) -> Proposal | None:
         """Return the control as trial 0, then the sampler's; None if it has no point left."""

@@ -17,7 +17,7 @@ from tuner.study.design import TuningDesign
 
 
 @dataclass(frozen=True)
-class Choice:
+class TunedRate:
     """The learning rate of one effective batch size.
 
     Attributes:
@@ -66,7 +66,7 @@ class Choice:
         return any(lr < self.lr if edge == "lowest" else lr > self.lr for lr in self.failed)
 
 
-def choices(tuning: TuningDesign, trials: Iterable[TrialRecord]) -> dict[int, Choice]:
+def choices(tuning: TuningDesign, trials: Iterable[TrialRecord]) -> dict[int, TunedRate]:
     """Choose a rate for every effective batch size for which one is eligible.
 
     A rate with which a seed failed or diverged is not eligible.
@@ -94,7 +94,7 @@ def choices(tuning: TuningDesign, trials: Iterable[TrialRecord]) -> dict[int, Ch
                 failed.append(lr)
         if means:
             lr = max(means, key=lambda rate: means[rate])
-            chosen[size] = Choice(lr, means, tuple(diverged), tuple(failed))
+            chosen[size] = TunedRate(lr, means, tuple(diverged), tuple(failed))
     return chosen
 
 

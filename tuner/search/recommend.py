@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from statistics import fmean
 
-from tuner.journal.records import ENDED, Recommendation, StudyRecord, TrialRecord
+from tuner.journal.records import END_STATES, Recommendation, StudyRecord, TrialRecord
 from tuner.study.design import ConfirmDesign
 from tuner.timing import now
 
@@ -59,7 +59,7 @@ def untested(study: StudyRecord) -> list[TrialRecord]:
 def all_ended(design: ConfirmDesign, study: StudyRecord) -> bool:
     """Return whether every planned trial has been created and has ended."""
     planned = len(design.arms) * len(design.seeds)
-    return len(study.trials) == planned and all(trial.state in ENDED for trial in study.trials)
+    return len(study.trials) == planned and all(trial.state in END_STATES for trial in study.trials)
 
 
 def concluded(design: ConfirmDesign, study: StudyRecord) -> bool:

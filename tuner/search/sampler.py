@@ -41,13 +41,13 @@ class Sampler:
         """
         raise NotImplementedError
 
-    def taken(self, number: int, params: dict[str, Any]) -> None:
+    def proposed(self, number: int, params: dict[str, Any]) -> None:
         """Take in that a trial has these values, proposed just now or before a resume."""
 
     def evaluated(self, number: int, rung: int, objective: float) -> None:
         """Take in an evaluation (`rung` in pairs)."""
 
-    def ended(self, number: int, state: TrialState, objective: float | None) -> None:
+    def trial_ended(self, number: int, state: TrialState, objective: float | None) -> None:
         """Take in how a trial ended. An unfinished or interrupted trial stays open."""
 
     def propose(self, number: int) -> Point | None:
@@ -58,15 +58,17 @@ class Sampler:
         """
         params = self.next_point(number)
         if params is not None:
-            self.taken(number, params)
+            self.proposed(number, params)
         return params
 
     def replay(self, record: TrialRecord) -> None:
         """Take in a trial that was proposed before, with everything known of it."""
-        self.taken(record.number, record.params)
+        self.proposed(record.number, record.params)
         for evaluation in record.evaluations:
             self.evaluated(record.number, evaluation.rung, evaluation.objective)
-        self.ended(record.number, record.state, record.last.objective if record.last else None)
+        self.trial_ended(
+            record.number, record.state, record.last.objective if record.last else None
+        )
 
     def seed_of(self, number: int) -> int:
         """Return the seed of everything random in the proposal of a trial."""

@@ -11,7 +11,7 @@ from tuner.statistics.variance import Parts, parts_of
 
 
 @dataclass(frozen=True)
-class Noise:
+class DifferenceVariance:
     """The assumed or observed variance of a difference between two configurations.
 
     Attributes:
@@ -25,7 +25,7 @@ class Noise:
     freedom: float
 
     @classmethod
-    def observed(cls, difference: Table) -> Noise:
+    def observed(cls, difference: Table) -> DifferenceVariance:
         """Estimate the noise from the paired difference of two configurations, over 2+ seeds."""
         assert len(difference.totals) >= 2
         parts = parts_of(difference)
@@ -33,7 +33,7 @@ class Noise:
 
 
 def smallest_detectable(
-    noise: Noise, seeds: int, comparisons: int, power: float = 0.8, level: float = 0.05
+    noise: DifferenceVariance, seeds: int, comparisons: int, power: float = 0.8, level: float = 0.05
 ) -> float:
     """Return the true difference to the control that a plan finds with probability `power`.
 

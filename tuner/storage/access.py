@@ -19,8 +19,7 @@ from typing import Any, cast
 from upath import UPath
 
 from tuner.errors import StorageFull, UserError
-from tuner.storage.folders import FULL, Place, sync
-from tuner.storage.folders import write as write_atomically
+from tuner.storage.folders import FULL, Place, sync, write_atomically
 
 LARGEST = 2**26
 """The largest file in bytes that is read whole."""

@@ -52,14 +52,14 @@ def written(target: Place, last: str) -> Iterator[Path]:
     if is_remote(target):
         with tempfile.TemporaryDirectory(prefix="tuner-") as name:
             partial = Path(name)
-            with full_told(partial):
+            with reporting_full_storage(partial):
                 yield partial
             remove(target, last)
             for path in sorted(partial.iterdir(), key=lambda path: path.name == last):
                 target.fs.put_file(str(path), (target / path.name).path)
         return
     partial = target.parent / PARTIAL
-    with full_told(target.parent):
+    with reporting_full_storage(target.parent):
         try:
             remove(partial)
             partial.mkdir(parents=True)
@@ -85,7 +85,7 @@ def fetched(folder: Place, names: Sequence[str]) -> Iterator[Path]:
     """
     if is_remote(folder):
         with tempfile.TemporaryDirectory(prefix="tuner-") as temporary:
-            with full_told(Path(temporary)):
+            with reporting_full_storage(Path(temporary)):
                 for name in names:
                     folder.fs.get_file((folder / name).path, f"{temporary}/{name}")
             yield Path(temporary)
@@ -148,7 +148,7 @@ def copy(source: Place, target: Place) -> None:
         source.fs.cp_file(source.path, target.path)
         return
     assert not is_remote(source)
-    with full_told(target.parent):
+    with reporting_full_storage(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
         try:
@@ -159,7 +159,7 @@ def copy(source: Place, target: Place) -> None:
         sync(target.parent)
 
 
-def write(place: Place, content: bytes) -> None:
+def write_atomically(place: Place, content: bytes) -> None:
     """Write a file, whole or not at all.
 
     Raises:
@@ -168,7 +168,7 @@ def write(place: Place, content: bytes) -> None:
     if is_remote(place):
         place.fs.pipe_file(place.path, content)
         return
-    with full_told(place.parent):
+    with reporting_full_storage(place.parent):
         partial = place.with_name(f"{PARTIAL}-{place.name}")
         remove(partial)  # an existing link would redirect the write
         try:
@@ -192,7 +192,7 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def full_told(where: Path) -> Iterator[None]:
+def reporting_full_storage(where: Path) -> Iterator[None]:
     """Raise StorageFull if the block finds no space left."""
     try:
         yield

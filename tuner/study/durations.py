@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, WithJsonSchema
 
 UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
-LONGEST = 1e10
+MAX_SECONDS = 1e10
 """The upper bound of a duration in seconds: some 300 years."""
 
 
@@ -20,7 +20,7 @@ def seconds_of(duration: str) -> float:
     """
     parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", duration)
     seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
-    if "".join(map("".join, parts)) != duration or not 0 < seconds < LONGEST:
+    if "".join(map("".join, parts)) != duration or not 0 < seconds < MAX_SECONDS:
         raise ValueError(f"a duration is written as 90m, 1h30m or 45s, got {duration!r}")
     return seconds
 

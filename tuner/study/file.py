@@ -19,7 +19,7 @@ from tuner.study.plain_yaml import parse, read
 from tuner.study.settings import StudySettings
 from tuner.study.trial import FIELDS
 
-LONGEST, MOST = 300, 20
+MAX_COMPLAINT_LENGTH, MAX_COMPLAINTS = 300, 20
 """The most characters shown of one complaint, and the most complaints shown about one study."""
 
 
@@ -112,10 +112,13 @@ def changed_study(settings: Mapping[str, Any], folder: Place) -> StudyConfig:
 
 def _invalid(where: str, complaints: Sequence[str]) -> UserError:
     """Return the error that lists the complaints about a study."""
-    lines = [" ".join(complaint.split()) for complaint in complaints[:MOST]]
-    told = [f"  {line[:LONGEST]}{'…' * (len(line) > LONGEST)}" for line in lines]
-    if len(complaints) > MOST:
-        told.append(f"  … and {len(complaints) - MOST:,} more")
+    lines = [" ".join(complaint.split()) for complaint in complaints[:MAX_COMPLAINTS]]
+    told = [
+        f"  {line[:MAX_COMPLAINT_LENGTH]}{'…' * (len(line) > MAX_COMPLAINT_LENGTH)}"
+        for line in lines
+    ]
+    if len(complaints) > MAX_COMPLAINTS:
+        told.append(f"  … and {len(complaints) - MAX_COMPLAINTS:,} more")
     return UserError(
         f"{where} is not a valid study:\n" + "\n".join(told),
         "Correct these keys in the file or in --set.",
@@ -227,7 +230,7 @@ def _got(place: str, value: Any) -> str:
     parts = value if isinstance(value, list) else [value]
     if SECRET.search(place) or any(isinstance(part, dict | list) for part in parts):
         return ""
-    if len(parts) > MOST:
+    if len(parts) > MAX_COMPLAINTS:
         return f", got {len(parts):,} values"
     return f", got {value!r}"
 

@@ -17,11 +17,11 @@ from tuner.errors import UserError
 
 LARGEST_FILE = 2**18
 """The largest file in bytes."""
-MOST_VALUES = 10_000
+MAX_VALUES = 10_000
 """The most values in a file, with all aliases expanded."""
 DEEPEST = 40
 """The deepest nesting of mappings and lists."""
-LONGEST = 300
+MAX_ERROR_LENGTH = 300
 """The most characters shown of an error message."""
 LARGEST_INTEGER = 2**63 - 1
 
@@ -109,7 +109,7 @@ def parse(text: str, where: str) -> Any:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise UserError(
-            f"{where} is not YAML: {line}{str(error.problem)[:LONGEST]}",
+            f"{where} is not YAML: {line}{str(error.problem)[:MAX_ERROR_LENGTH]}",
             "Correct the line named above.",
         ) from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
@@ -133,8 +133,8 @@ def _check_extent(node: yaml.Node | None) -> None:
             if isinstance(node, yaml.MappingNode):
                 parts = [part for pair in node.value for part in pair]
             known[id(node)] = 1 + sum(extent(part, depth + 1) for part in parts)
-            if known[id(node)] > MOST_VALUES:
-                _refuse(f"more than {MOST_VALUES:,} values, aliases included", node.start_mark)
+            if known[id(node)] > MAX_VALUES:
+                _refuse(f"more than {MAX_VALUES:,} values, aliases included", node.start_mark)
         return known[id(node)]
 
     if node is not None:

@@ -1,8 +1,8 @@
 """Protocol: which data may train, select and report, and the claim of a study's numbers.
 
 It is derived from the study's languages and protocol block, never typed in. Everything that chooses
-(ASHA, the sampler, a leaderboard) reads `Protocol.objective`, which is a function of permitted dev
-scores alone.
+(ASHA, the sampler, a leaderboard) reads `EvaluationProtocol.objective`, which is a function of
+permitted dev scores alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class EvaluationSet:
 
 
 @dataclass(frozen=True)
-class Protocol:
+class EvaluationProtocol:
     """The roles of languages in a study.
 
     Attributes:
@@ -68,7 +68,7 @@ class Protocol:
         protocol: ProtocolConfig,
         machine_translated: bool | None,
         seen: Sequence[str] = (),
-    ) -> Protocol:
+    ) -> EvaluationProtocol:
         """Derive the roles.
 
         Args:

@@ -40,7 +40,7 @@ SAMPLERS: dict[str, SamplerKind] = {
         "tuner.search.optuna_samplers:Random", "independent draws", "drawn at random"
     ),
     "grid": SamplerKind(
-        "tuner.search.grid:Grid",
+        "tuner.search.grid:GridSearch",
         "every point of the space once, shuffled",
         "a whole grid",
         enumerates=True,

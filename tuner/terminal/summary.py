@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.journal.ledger import Ledger
-from tuner.journal.records import ENDED, StudyRecord, TrialRecord
+from tuner.journal.records import END_STATES, StudyRecord, TrialRecord
 from tuner.study.design import ScalingDesign
 from tuner.terminal.console import COLOURS
 from tuner.terminal.progress import MARGIN, bar
@@ -25,12 +25,12 @@ from tuner.wording import clock
 
 WIDEST = 100
 """Greatest width of a line in columns; longer ones are harder to read."""
-MOST_RUNNING = 8
+MAX_RUNNING = 8
 """Most running trials that get a line each."""
 
 
 @dataclass(frozen=True)
-class Heartbeat:
+class TrialActivity:
     """The progress of a running trial and its current phase."""
 
     pairs_seen: int
@@ -59,13 +59,13 @@ class Summary:
     trials: int
     seconds: float
     now: float
-    heartbeats: Mapping[int, Heartbeat]
+    heartbeats: Mapping[int, TrialActivity]
     running_rows: int = 0
 
     @property
     def ended(self) -> int:
         """The number of trials that have ended."""
-        return sum(trial.state in ENDED for trial in self.study.trials)
+        return sum(trial.state in END_STATES for trial in self.study.trials)
 
     @property
     def running(self) -> list[TrialRecord]:
@@ -126,7 +126,7 @@ class Summary:
         above: list[RenderableType] = [*self._head(), self._states(), Text(), *self._best(), claim]
         above += [Text(), self._rungs(), Text(), self._work()]
         lines = sum(len(console.render_lines(part, options)) for part in above)
-        room = options.max_height - lines - 4 if console.is_interactive else MOST_RUNNING
+        room = options.max_height - lines - 4 if console.is_interactive else MAX_RUNNING
         yield Constrain(Group(*above, *self._rows(room)), options.max_width)
 
     def _head(self) -> tuple[Table, Table]:
@@ -168,7 +168,7 @@ class Summary:
 
     def _planned(self) -> list[Text]:
         """Return two lines on the ended trials of a design, which has no best trial."""
-        ended = Counter(trial.origin for trial in self.study.trials if trial.state in ENDED)
+        ended = Counter(trial.origin for trial in self.study.trials if trial.state in END_STATES)
         compared = f"{ended['design']} compared trials have ended"
         if isinstance(self.study.settings.design, ScalingDesign):
             compared = f"{ended['tuning']} learning-rate trials and {compared}"
@@ -214,7 +214,7 @@ class Summary:
         lines = max(len(running), self.running_rows)
         if lines == 0:
             return []
-        shown = max(1, min(lines, MOST_RUNNING, room - 1))
+        shown = max(1, min(lines, MAX_RUNNING, room - 1))
         rows: list[RenderableType] = [self._row(trial) for trial in running[:shown]]
         if not rows:
             rows.append(Text("waiting for a worker", style="dim"))

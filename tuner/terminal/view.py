@@ -13,13 +13,13 @@ from rich.text import Text
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Phase
 from tuner.terminal.progress import REFRESHES, say
-from tuner.terminal.summary import Heartbeat, Summary, settings_in_short
+from tuner.terminal.summary import Summary, TrialActivity, settings_in_short
 from tuner.timing import now
 from tuner.wording import clock
 
 QUIET = 60.0
 """Seconds without output after which a log names the running trials."""
-NAMED = 4
+MAX_NAMED = 4
 """Most running trials that such a line names."""
 
 
@@ -41,7 +41,7 @@ class StudyView:
         self._study: StudyRecord | None = None
         self._before = 0.0  # seconds that earlier drivers took
         self._trials: dict[int, TrialRecord] = {}
-        self._heartbeats: dict[int, Heartbeat] = {}
+        self._heartbeats: dict[int, TrialActivity] = {}
         self._most_running = 1
         self._live = (
             Live(
@@ -84,7 +84,9 @@ class StudyView:
     def trial_started(self, trial: TrialRecord) -> None:
         """Show that a trial began, or began again."""
         self._trials[trial.number] = trial
-        self._heartbeats[trial.number] = Heartbeat(trial.last.rung if trial.last else 0, "starting")
+        self._heartbeats[trial.number] = TrialActivity(
+            trial.last.rung if trial.last else 0, "starting"
+        )
         self._most_running = max(self._most_running, len(self._summary().running))
         if trial.attempts > 1:
             after = f" after {trial.last.rung:,} pairs" if trial.last else ""
@@ -97,7 +99,7 @@ class StudyView:
 
     def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None:
         """Show the progress of a trial."""
-        self._heartbeats[trial.number] = Heartbeat(pairs_seen, phase)
+        self._heartbeats[trial.number] = TrialActivity(pairs_seen, phase)
         if not self._live and time.monotonic() - self._said > QUIET:
             self._say(self._running_in_words())
 
@@ -130,9 +132,11 @@ class StudyView:
     def _running_in_words(self) -> str:
         summary = self._summary()
         beats = [(t.number, self._heartbeats[t.number]) for t in summary.running]
-        named = [f"{n:03d} {beat.phase} at {beat.pairs_seen:,} pairs" for n, beat in beats[:NAMED]]
-        if len(beats) > NAMED:
-            named.append(f"and {len(beats) - NAMED} more")
+        named = [
+            f"{n:03d} {beat.phase} at {beat.pairs_seen:,} pairs" for n, beat in beats[:MAX_NAMED]
+        ]
+        if len(beats) > MAX_NAMED:
+            named.append(f"and {len(beats) - MAX_NAMED} more")
         left = summary.seconds_left
         about = f", about {clock(left)} left" if left is not None else ""
         return f"running: {', '.join(named)} [{summary.ended}/{self._budget}{about}]"

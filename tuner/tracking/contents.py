@@ -47,7 +47,7 @@ STUDY_PARAMS = (
     "design.hold",
 )
 """Settings that distinguish studies and never change, since MLflow refuses to change a param."""
-NAMED: Mapping[Origin, str] = {
+ORIGIN_SUFFIXES: Mapping[Origin, str] = {
     "baseline": " baseline",
     "tuning": " tuning",
     "sampler": "",
@@ -147,7 +147,7 @@ def of_trial(trial: TrialRecord, study: StudyRecord, parent: str) -> Contents:
     return Contents(
         name=f"{trial.arm}, seed {trial.config.seed}"
         if trial.arm
-        else f"trial {trial.number:03d}" + NAMED[trial.origin],
+        else f"trial {trial.number:03d}" + ORIGIN_SUFFIXES[trial.origin],
         started=_milliseconds(started),
         ended=_milliseconds(max(started, trial.ended or (trial.last.time if trial.last else 0.0))),
         status=STATUS[trial.state],

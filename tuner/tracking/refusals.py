@@ -23,9 +23,9 @@ from tuner.tracking.addresses import (
 
 UNFIT = frozenset("%?#")
 """Characters that MLflow reads as syntax of an address, so a file's name must not have them."""
-ANOTHER = "--set tracking.uri=… with search and resume, --uri … with ui"
+STORE_OPTIONS = "--set tracking.uri=… with search and resume, --uri … with ui"
 """The options that choose another store."""
-AWAY = (
+SERVER_REMEDY = (
     "Start it, or check its log; or use another store: --set tracking.uri=… with search and "
     "resume (null is a database beside the studies)."
 )
@@ -48,7 +48,7 @@ class Unreachable(UserError):
 
 
 def refused(
-    uri: str, reason: str, remedy: str = AWAY, kind: type[UserError] = UserError
+    uri: str, reason: str, remedy: str = SERVER_REMEDY, kind: type[UserError] = UserError
 ) -> UserError:
     """Return the error for a store that cannot be used."""
     problem = f"MLflow's store {uri} cannot be used: {reason}"
@@ -133,8 +133,8 @@ def other_file(*folders: Path) -> str:
             file = folder / f"mlflow-{number}.db"
         there = next(parent for parent in file.parents if os.path.exists(parent))
         if not UNFIT & set(str(file)) and os.path.isdir(there) and is_writable(there):
-            return f"tracking.uri: {SQLITE}{file} ({ANOTHER})"
-    return f"tracking.uri: {SQLITE}/FOLDER/mlflow.db ({ANOTHER})"
+            return f"tracking.uri: {SQLITE}{file} ({STORE_OPTIONS})"
+    return f"tracking.uri: {SQLITE}/FOLDER/mlflow.db ({STORE_OPTIONS})"
 
 
 def is_writable(place: Path) -> bool:

@@ -36,7 +36,7 @@ from tuner.tracking.view import newest
 
 ERROR = re.compile(r"^([\w.]+\.)?[A-Z]\w*(Error|Exception|Exit)\b|\b(ERROR|CRITICAL|Error:)")
 """Lines of a server's log that report an error: the last of a traceback, or one marked so."""
-LONGEST = 500
+MAX_LENGTH = 500
 """Most characters of such a line that are shown."""
 STARTUP = 120.0
 """Seconds that MLflow's server has to start; about 18 are usual."""
@@ -171,7 +171,7 @@ def reason(log: str) -> str:
     """Return why a server ended: the last error in its log, or else the log's last line."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if ERROR.search(line)]
-    return printable((errors or lines or ["it said nothing"])[-1])[:LONGEST]
+    return printable((errors or lines or ["it said nothing"])[-1])[:MAX_LENGTH]
 
 
 def _end_group(server: subprocess.Popen[bytes]) -> None:

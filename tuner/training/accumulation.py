@@ -39,7 +39,7 @@ class OutOfMemory(RuntimeError):
 
 
 @contextmanager
-def none_to_spare(what: str) -> Iterator[None]:
+def reporting_out_of_memory(what: str) -> Iterator[None]:
     """Turn torch's out-of-memory error in the block into `OutOfMemory`: no smaller size is tried.
 
     Args:

@@ -39,12 +39,12 @@ LARGEST_JSON = 2**26
 DAMAGE = (FileNotFoundError, NotADirectoryError, ValueError, SafetensorError)
 """The exceptions raised by reading a checkpoint that is incomplete or not one of ours."""
 
-State = tuple[nn.Module, Optimizer, "Progress"]
+TrainingState = tuple[nn.Module, Optimizer, "TrialProgress"]
 """The parts of a trial that are saved."""
 _SUMS = TypeAdapter(dict[str, str])
 
 
-class Progress(BaseModel):
+class TrialProgress(BaseModel):
     """The progress of a trial. It needs no generator state: random numbers depend on seed and step.
 
     Attributes:
@@ -71,7 +71,7 @@ class Progress(BaseModel):
 class Checkpoint:
     """A complete checkpoint, read back to the CPU."""
 
-    progress: Progress
+    progress: TrialProgress
     weights: dict[str, Tensor]
     optimizer: dict[str, Tensor]
 
@@ -111,9 +111,9 @@ class Checkpoints:
         self.every_seconds = every_seconds
         self._saved = time.monotonic()
         self._whole: str | None = None  # the name of the latest known to be whole
-        self._state: Callable[[], State] | None = None
+        self._state: Callable[[], TrainingState] | None = None
 
-    def follow(self, state: Callable[[], State]) -> None:
+    def follow(self, state: Callable[[], TrainingState]) -> None:
         """Register a function that returns the trial's state, for `keep` to call between events."""
         self._state = state
 
@@ -134,7 +134,7 @@ class Checkpoints:
         """Return whether the last checkpoint is at least `every_seconds` old."""
         return time.monotonic() - self._saved >= self.every_seconds
 
-    def save(self, model: nn.Module, optimizer: Optimizer, progress: Progress) -> None:
+    def save(self, model: nn.Module, optimizer: Optimizer, progress: TrialProgress) -> None:
         """Write a checkpoint; then remove all others but the latest whole one before it.
 
         Raises:
@@ -190,17 +190,19 @@ class Checkpoints:
         return None
 
 
-def as_first(group: Group, progress: Progress, model: nn.Module, optimizer: Optimizer) -> Progress:
+def broadcast_state(
+    group: Group, progress: TrialProgress, model: nn.Module, optimizer: Optimizer
+) -> TrialProgress:
     """Copy the state that the first worker restored to every worker; return its progress.
 
     If nothing was restored, no tensor is sent: workers that begin are already equal.
     """
     if group.size == 1:
         return progress
-    progress = Progress.model_validate_json(group.of_first(progress.model_dump_json()))
+    progress = TrialProgress.model_validate_json(group.broadcast_text(progress.model_dump_json()))
     if progress.step > 0:
         for tensor in (*model.state_dict().values(), *_state(optimizer).values()):
-            group.copy_of_first(tensor)
+            group.broadcast(tensor)
     return progress
 
 
@@ -257,7 +259,7 @@ def _read(folder: Path) -> Checkpoint:
     """Read and check a checkpoint: the quick checks first, the checksums of gigabytes last."""
     sums = sums_in(folder)
     checkpoint = Checkpoint(
-        Progress.model_validate_json(_bytes(folder / PROGRESS)),
+        TrialProgress.model_validate_json(_bytes(folder / PROGRESS)),
         _tensors(folder / MODEL),
         _tensors(folder / OPTIMIZER),
     )

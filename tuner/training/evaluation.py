@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int
 from tuner.data.corpus import Split
 from tuner.data.tokens import Pairs, TokenisedCorpus
 from tuner.journal.arrays import bits_as_text
-from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.study.protocol import EvaluationProtocol, EvaluationSet
 from tuner.study.scores import Scores
 from tuner.training.accumulation import OutOfMemory
 from tuner.training.forward import Forward
@@ -165,7 +165,7 @@ def _classes(forward: Forward, blocks: list[Pairs]) -> Int[np.ndarray, " pairs"]
 def evaluate_dev(
     forward: Forward,
     corpus: TokenisedCorpus,
-    protocol: Protocol,
+    protocol: EvaluationProtocol,
     tokens: int,
     group: Group = ALONE,
 ) -> Generator[Evaluating, None, DevScores]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tuner.data.tokens import Pairs
 from tuner.model.classifier import PairClassifier
-from tuner.model.packing import Block
+from tuner.model.packing import PaddedPairs
 
 BLOCK_COST = {"cpu": 2**20, "cuda": 2**30}
 """The fixed cost of a block, by type of device, in tokens of an encoder of hidden size 1. It was
@@ -33,10 +33,10 @@ class Forward:
             logits: Tensor = self.model([self.block(pairs) for pairs in blocks])
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
-    def block(self, pairs: Pairs) -> Block:
+    def block(self, pairs: Pairs) -> PaddedPairs:
         """Move pairs to the device."""
         types, languages = pairs.token_type_ids, pairs.language_ids
-        return Block(
+        return PaddedPairs(
             self.tensor(pairs.input_ids),
             self.tensor(pairs.attention_mask),
             None if types is None else self.tensor(types),

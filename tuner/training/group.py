@@ -103,17 +103,17 @@ class Group:
             for gradient, part in zip(bucket, torch.split(summed, sizes), strict=True):
                 gradient.copy_(part.view_as(gradient))
 
-    def of_first(self, text: str) -> str:
+    def broadcast_text(self, text: str) -> str:
         """Return the first worker's text."""
         if self.size == 1:
             return text
         content = torch.frombuffer(bytearray(text, "utf-8"), dtype=torch.uint8)
-        length = self.copy_of_first(torch.tensor(len(content)))
+        length = self.broadcast(torch.tensor(len(content)))
         if self.rank > 0:
             content = torch.empty(int(length), dtype=torch.uint8)
-        return bytes(self.copy_of_first(content).tolist()).decode()
+        return bytes(self.broadcast(content).tolist()).decode()
 
-    def copy_of_first(self, tensor: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
+    def broadcast(self, tensor: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
         """Overwrite a tensor, in place, with the first worker's."""
         if self.size > 1:
             with _talking():

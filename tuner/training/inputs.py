@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tuner.data.tokens import TokenisedCorpus
 from tuner.model.encoder import PretrainedEncoder
-from tuner.study.protocol import Protocol
+from tuner.study.protocol import EvaluationProtocol
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,6 @@ class TrialInputs:
             never holds.
     """
 
-    protocol: Protocol
+    protocol: EvaluationProtocol
     corpus: TokenisedCorpus
     encoder: PretrainedEncoder

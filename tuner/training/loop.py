@@ -18,14 +18,20 @@ from tuner.journal.records import Evaluation
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
 from tuner.study.trial import OptimConfig, TrialConfig
-from tuner.training.accumulation import MicroBatches, none_to_spare
-from tuner.training.checkpoint import Checkpoints, Progress, State, as_first, fingerprint
+from tuner.training.accumulation import MicroBatches, reporting_out_of_memory
+from tuner.training.checkpoint import (
+    Checkpoints,
+    TrainingState,
+    TrialProgress,
+    broadcast_state,
+    fingerprint,
+)
 from tuner.training.evaluation import Evaluating, evaluate_dev
 from tuner.training.forward import Forward
+from tuner.training.gradient_noise import NoiseProbe
 from tuner.training.group import ALONE, Group
 from tuner.training.inputs import TrialInputs
 from tuner.training.losses import STEPS_UNREAD, read_losses
-from tuner.training.noise import NoiseProbe
 from tuner.training.processor import processor
 from tuner.training.schedule import lr_multiplier
 
@@ -106,7 +112,7 @@ def train(
     rows = corpus.rows("train", protocol.train)
     batches = HybridBatches(config.mix, size, languages, rows, config.seed)
     model = PairClassifier(encoder, config.fusion, config.head, corpus.num_labels, config.seed)
-    with none_to_spare("the model and its optimizer's state"):
+    with reporting_out_of_memory("the model and its optimizer's state"):
         model.to(device)
         optimizer = adamw(model, config.optim)
     model.train()
@@ -122,13 +128,13 @@ def train(
     )
     fits = min(config.batch.micro_size, group.largest_share(size))
     fits = micro_plan[0][1] if micro_plan else fits
-    progress = Progress(fingerprint=identity, micro_plan=[(0, fits)])
+    progress = TrialProgress(fingerprint=identity, micro_plan=[(0, fits)])
     saved = checkpoints.latest(identity) if checkpoints else None
     if saved is not None:
         saved.restore(model, optimizer)
         progress = saved.progress
     del saved  # gigabytes
-    progress = as_first(group, progress, model, optimizer)
+    progress = broadcast_state(group, progress, model, optimizer)
     yield Begun(progress.step * size)
     yield from progress.evaluations
     micro_batches = MicroBatches(
@@ -146,7 +152,7 @@ def train(
             progress.loss_sum += loss_read
         unread.clear()
 
-    def state() -> State:
+    def state() -> TrainingState:
         """Return the trial's state between two events."""
         read()
         return model, optimizer, progress

@@ -13,13 +13,13 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Int
 
-Block = Int[np.ndarray, " _"]
+Rows = Int[np.ndarray, " _"]
 """The indices of pairs that are padded to one length."""
 
 
 def passes(
     lengths: Int[np.ndarray, " pairs"], tokens: int, cost: float, workers: int = 1
-) -> list[list[Block]]:
+) -> list[list[Rows]]:
     """Cut pairs into passes, the longest first, so that a lack of memory shows at once.
 
     Args:
@@ -31,7 +31,7 @@ def passes(
     Returns:
         The blocks of each pass, at least one per pass.
     """
-    found: list[list[Block]] = []
+    found: list[list[Rows]] = []
     for block in blocks(lengths, tokens, cost, workers):
         if not found or held([*found[-1], block], lengths, workers) > tokens:
             found.append([])
@@ -39,14 +39,14 @@ def passes(
     return found
 
 
-def held(one_pass: list[Block], lengths: Int[np.ndarray, " pairs"], workers: int) -> int:
+def held(one_pass: list[Rows], lengths: Int[np.ndarray, " pairs"], workers: int) -> int:
     """Return the tokens of the largest worker's share of a pass, padding included."""
     return sum(-(-len(block) // workers) * int(lengths[block[0]]) for block in one_pass)
 
 
 def blocks(
     lengths: Int[np.ndarray, " pairs"], tokens: int, cost: float, workers: int
-) -> list[Block]:
+) -> list[Rows]:
     """Cut pairs into the blocks of least total cost; the arguments are those of `passes`."""
     order = np.argsort(-lengths, kind="stable")
     widths = lengths[order[::workers]]  # lengths of the first worker's pairs, which are the longest

@@ -19,7 +19,7 @@ LANGUAGES = ["en", "de", "ja"]
 SPLITS = ("train", "dev", "test")
 CLASSES = ["entailment", "neutral", "contradiction"]
 COLUMNS = ("pair", "premise", "hypothesis", "gold", "lang")
-NAMED = dict(zip(("id", "sentence1", "sentence2", "label", "language"), COLUMNS, strict=True))
+COLUMNS = dict(zip(("id", "sentence1", "sentence2", "label", "language"), COLUMNS, strict=True))
 
 Cells = tuple[Any, ...]
 
@@ -64,7 +64,7 @@ def written(tmp_path: Path) -> Callable[..., FilesData]:
                 write(tmp_path / f"{language}/{split}.{kind}", inference(split, language))
         folder = str(tmp_path / ("all" if shared else "{language}"))
         paths: dict[str, Any] = {split: f"{folder}/{split}.{kind}" for split in SPLITS}
-        columns = {**NAMED, "language": "lang" if shared else None}
+        columns = {**COLUMNS, "language": "lang" if shared else None}
         asked: dict[str, Any] = {"columns": columns, "machine_translated": ["de", "ja"]}
         return FilesData(source="files", **(paths | asked | {"labels": CLASSES} | settings))
 
@@ -116,7 +116,7 @@ def test_a_file_a_language_and_a_shared_file_mix(
 
 def test_without_ids_rows_are_joined_by_their_order(written: Callable[..., FilesData]) -> None:
     for shared in (False, True):
-        columns = NAMED | {"id": None, "language": "lang" if shared else None}
+        columns = COLUMNS | {"id": None, "language": "lang" if shared else None}
         corpus = load(written("jsonl", shared, columns=columns))
         assert corpus.rows["train"]["de"]["1"].sentence2 == "de 0"  # numbered from 1
         assert "dev: no ids in en, de, ja; their rows were joined by order" in corpus.notes
@@ -125,7 +125,7 @@ def test_without_ids_rows_are_joined_by_their_order(written: Callable[..., Files
 def test_order_joins_rows_only_where_they_are_equally_many(
     written: Callable[..., FilesData], tmp_path: Path
 ) -> None:
-    data = written("parquet", columns=NAMED | {"id": None, "language": None})
+    data = written("parquet", columns=COLUMNS | {"id": None, "language": None})
     write(tmp_path / "de/dev.parquet", inference("dev", "de")[:-1])
     problem = refused(data).partition("\n")[0]
     assert "en/dev.parquet, row 1: no id column, and 9 rows for en, but 8 for de in" in problem
@@ -161,7 +161,7 @@ def test_what_is_missing_is_named(written: Callable[..., FilesData], tmp_path: P
     assert "data.test does not exist" in refused(
         written("tsv", test=str(tmp_path / "x{language}.tsv"))
     )
-    wrong = written("tsv", columns=NAMED | {"label": "label", "language": None})
+    wrong = written("tsv", columns=COLUMNS | {"label": "label", "language": None})
     assert "train.tsv, line 1, has no column 'label'\nColumns there: 'pair'" in refused(wrong)
     write(tmp_path / "en/train.tsv", [row for row in inference("train", "en")], COLUMNS[:3])
     assert f"{tmp_path}/en/train.tsv, line 1, has no column 'gold'" in refused(data)
@@ -194,7 +194,7 @@ def test_labels_found(tmp_path: Path, values: list[Any], labels: tuple[str, ...]
     for split in ("train", "dev"):
         write(tmp_path / f"en.{split}.jsonl", rows, COLUMNS[:4])
     paths = {split: str(tmp_path / f"{{language}}.{split}.jsonl") for split in ("train", "dev")}
-    settings: dict[str, Any] = {"columns": NAMED | {"language": None}, "machine_translated": []}
+    settings: dict[str, Any] = {"columns": COLUMNS | {"language": None}, "machine_translated": []}
     data = FilesData(source="files", **paths, **settings)
     corpus = load_corpus(data, ["en"], ["en"])
     assert corpus.labels == labels
@@ -211,7 +211,7 @@ def test_labels_found(tmp_path: Path, values: list[Any], labels: tuple[str, ...]
 def test_other_columns_are_not_taken_for_labels(
     written: Callable[..., FilesData], column: str, problem: str
 ) -> None:
-    columns = NAMED | {"label": column, "language": None}
+    columns = COLUMNS | {"label": column, "language": None}
     if column == "other":
         columns |= {"label": "hypothesis", "sentence2": "gold"}
     train = "de" if column == "lang" else "en de ja"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.data.sources.worlds import PAIRS, World, jsonl, tsv
 from tuner.data.sources import opening
 from tuner.data.sources.labels import found_classes
-from tuner.data.sources.tables import Table
+from tuner.data.sources.tables import SourceTable
 from tuner.errors import UserError
 from tuner.study.labels import folded
 from tuner.study.plain_yaml import parse
@@ -212,7 +212,7 @@ def test_many_distinct_labels_are_looked_through_once() -> None:
 
     labels = Watched(f"label {number}" for number in range(100))
     pairs = ["x"] * len(labels)
-    table = Table("train", "en", "train.tsv", None, pairs, pairs, labels, range(2, 102))
+    table = SourceTable("train", "en", "train.tsv", None, pairs, pairs, labels, range(2, 102))
     with pytest.raises(UserError, match="100 different labels"):
         found_classes([table])
     assert searches == 0

@@ -14,7 +14,7 @@ from tuner.study import StudyConfig
 from tuner.study.data import DirectoryData, FilesData
 from tuner.study.file import load_study, reopened_study
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
-from tuner.study.protocol import Protocol
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.settings import StudySettings
 
 NANO = Path("search_spaces/nano.yaml")
@@ -24,7 +24,7 @@ def claim(data: DirectoryData | FilesData, source: tuple[str, ...]) -> str:
     """Return the claim of a study of these sources that has no targets."""
     corpus = load_corpus(data, source, source)
     languages = LanguagesConfig(source=source)
-    return Protocol.of(languages, ProtocolConfig(), corpus.machine_translated).claim
+    return EvaluationProtocol.of(languages, ProtocolConfig(), corpus.machine_translated).claim
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ import pytest
 from tests.report.page.studies import confirmation, probed, search
 from tuner.blocks import Page
 from tuner.journal.records import StudyRecord
-from tuner.report.page.beside import Family
+from tuner.report.page.beside import RelatedStudies
 from tuner.report.page.write import page_of
-from tuner.report.status import Standing
+from tuner.report.status import StudyStatus
 
 
 def paged(study: StudyRecord, folder: Path) -> Page:
     there = folder / study.name
-    standing = Standing(there, "completed", len(study.trials), study)
-    return page_of(standing, Family.of(study, there))
+    status = StudyStatus(there, "completed", len(study.trials), study)
+    return page_of(status, RelatedStudies.of(study, there))
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ from io import StringIO
 
 from rich.console import Console
 
-from tuner.blocks import Block, Page, Section, Side, Words
-from tuner.blocks.console import show
+from tuner.blocks import Block, Page, Section, SideBySide, Words
+from tuner.blocks.console import show_blocks
 
 
 def blocks_of(page: Page, title: str) -> list[Block]:
@@ -16,7 +16,7 @@ def blocks_of(page: Page, title: str) -> list[Block]:
     return [
         part
         for block in section.blocks
-        for part in (block.figures if isinstance(block, Side) else (block,))
+        for part in (block.figures if isinstance(block, SideBySide) else (block,))
     ]
 
 
@@ -27,6 +27,8 @@ def words_of(page: Page, title: str) -> str:
 def printed(sections: Iterable[Section], width: int) -> str:
     """Return what a console of a width shows of sections: the brief ones."""
     console = Console(file=StringIO(), width=width)
-    show((block for section in sections if section.brief for block in section.blocks), console)
+    show_blocks(
+        (block for section in sections if section.brief for block in section.blocks), console
+    )
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()

@@ -21,7 +21,7 @@ from tuner.journal.records import (
 )
 from tuner.study import StudyConfig
 from tuner.study.file import validate_study
-from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.study.protocol import EvaluationProtocol, EvaluationSet
 from tuner.study.scores import Scores
 from tuner.study.trial import TrialConfig
 
@@ -154,7 +154,7 @@ def confirmation(
     arms[0]["search_score"] = None
     design = {"kind": "confirm", "study": search_id, "arms": arms, "seeds": list(seeds)}
     study = settings_of(folder, name=name, scheduler={"kind": "none"}, design=design, **changes)
-    protocol = Protocol.of(study.languages, study.protocol, machine_translated=True)
+    protocol = EvaluationProtocol.of(study.languages, study.protocol, machine_translated=True)
     draw = np.random.default_rng(0)
     languages = [*study.languages.source, *study.languages.target]
     sets = [EvaluationSet(one, other).name for one in languages for other in languages]

@@ -14,7 +14,7 @@ from tests.report.page.examples import blocks_of, words_of
 from tests.report.page.studies import confirmation
 from tuner.blocks import Figure, Grid, Page, Points, Words
 from tuner.confirm.result import Confirmed
-from tuner.confirm.sentences import answer, sentences
+from tuner.confirm.sentences import conclusion, sentences
 from tuner.journal.records import StudyRecord
 from tuner.report.page.languages import beside_published, language_figure
 from tuner.report.page.published import FIGURES, published
@@ -26,7 +26,7 @@ def raw(study: StudyRecord, arm: str, at: str) -> list[float]:
 
 def test_the_answer_is_the_conclusion_whole(confirmed_page: Page, confirmed: StudyRecord) -> None:
     result = Confirmed.of(confirmed)
-    first = answer(result)
+    first = conclusion(result)
     whole = " ".join(b.text for b in blocks_of(confirmed_page, "Answer") if isinstance(b, Words))
     assert whole == " ".join(first)
     points = next(b for b in blocks_of(confirmed_page, "Answer") if isinstance(b, Points))

@@ -8,9 +8,9 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from tuner.blocks.palette import LEVELS, colours, contrast
-from tuner.report.page.drawing.bars import Standing, language_bars, lying_bars
+from tuner.report.page.drawing.bars import LanguageSeries, language_bars, lying_bars
 from tuner.report.page.drawing.canvas import HEAT, SERIES
-from tuner.report.page.drawing.curves import Curve, learning_curves
+from tuner.report.page.drawing.curves import LearningCurve, learning_curves
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.drawing.intervals import Course, Interval, courses, forest
 from tuner.report.page.drawing.parallel import Path, Upright, parallel
@@ -24,13 +24,13 @@ def drawn() -> dict[str, str]:
     """One of each, with names that mean something in TeX and in XML."""
     ticks = {0: "8\n1 of 2", 1: "16\n0 of 1"}
     curves = [
-        Curve("best", (400, 800), (60.0, 70.0)),
-        Curve("pruned", (400,), (55.0,)),
-        Curve("control", (400, 800), (60.0, 65.0)),
+        LearningCurve("best", (400, 800), (60.0, 70.0)),
+        LearningCurve("pruned", (400,), (55.0,)),
+        LearningCurve("control", (400, 800), (60.0, 65.0)),
     ]
     standing = [
-        Standing("$a_1$", {"en": 90.0, "ja": 60.0}, {"en": (88.0, 92.0), "ja": (55.0, 65.0)}),
-        Standing("published", {"en": 94.0}, {}, published=True),
+        LanguageSeries("$a_1$", {"en": 90.0, "ja": 60.0}, {"en": (88.0, 92.0), "ja": (55.0, 65.0)}),
+        LanguageSeries("published", {"en": 94.0}, {}, published=True),
     ]
     course = [Course("0", {0: (70.0, 68.0, 72.0), 1: (71.0, 69.0, 73.0)}), Course("1", {})]
     return {

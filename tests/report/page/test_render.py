@@ -10,11 +10,11 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.report.page.studies import CLAIM, HOSTILE
-from tuner.blocks import Figure, Grid, Page, Section, Side, Words
+from tuner.blocks import Figure, Grid, Page, Section, SideBySide, Words
 from tuner.blocks.html import html
 from tuner.blocks.markdown import markdown
 
-MOST = 3_000_000
+MAX_BYTES = 3_000_000
 """Bytes of a page."""
 
 
@@ -48,7 +48,7 @@ class Read(HTMLParser):
 
 def grids(page: Page) -> Iterator[Grid]:
     for block in (block for section in page.sections for block in section.blocks):
-        for part in block.figures if isinstance(block, Side) else (block,):
+        for part in block.figures if isinstance(block, SideBySide) else (block,):
             if isinstance(part, Grid):
                 yield part
             elif isinstance(part, Figure) and part.numbers:
@@ -76,7 +76,7 @@ def test_the_page_loads_nothing_and_runs_nothing(text: str) -> None:
             assert (attributes.get(name) or "#").startswith(("#", "../"))
     assert "@import" not in text and "url(http" not in text
     assert "default-src 'none'" in text
-    assert len(text.encode()) < MOST
+    assert len(text.encode()) < MAX_BYTES
 
 
 def test_what_a_study_says_is_text(text: str, page: Page) -> None:

@@ -13,7 +13,7 @@ from tests.scaling.studies import planned, recorded
 from tuner.blocks import Figure, Grid, Page, Points
 from tuner.journal.records import StudyRecord
 from tuner.report.page.scaling import UNFINISHED
-from tuner.scaling.answer import answer
+from tuner.scaling.conclusion import conclusion
 from tuner.scaling.result import Scaled
 from tuner.scaling.sentences import sentences
 from tuner.study.trial import TrialConfig
@@ -40,7 +40,7 @@ def test_the_conclusion_is_whole_and_findings_come_first(page: Page, study: Stud
     told = sentences(Scaled.of(study))
     lists = [block for block in blocks_of(page, "Answer") if isinstance(block, Points)]
     items, words = [item for points in lists for item in points.items], words_of(page, "Answer")
-    assert words.startswith(" ".join(answer(Scaled.of(study))))
+    assert words.startswith(" ".join(conclusion(Scaled.of(study))))
     assert set(items) < set(told)
     assert [each for each in told if each not in items] == [each for each in told if each in words]
     assert "A significant effect of β" in lists[0].items[0]

@@ -39,7 +39,7 @@ REWORDING_NEAR, REWORDING_FAR = 0.03, 0.5  # chance of a slot's other word in th
 MISTRANSLATION = 0.03  # chance for each slot except the names, in training text outside English
 
 
-class Family(NamedTuple):
+class PairFamily(NamedTuple):
     """A meaning, its near miss, and the surfaces of sentence, paraphrase and near miss."""
 
     meaning: Meaning
@@ -48,12 +48,12 @@ class Family(NamedTuple):
 
 
 @cache
-def families() -> dict[Split, list[Family]]:
+def families() -> dict[Split, list[PairFamily]]:
     """Generate the families of each split. No meaning occurs in two families."""
     random = Random("nano meanings")
     taken: set[Meaning] = set()
 
-    def family() -> Family:
+    def family() -> PairFamily:
         while True:
             meaning = random_meaning(random)
             if random.random() < ROLE_SWAPS:
@@ -65,7 +65,7 @@ def families() -> dict[Split, list[Family]]:
                 first = random.choice(SURFACES)
                 others = [surface for surface in SURFACES if surface != first]
                 surfaces = (first, random.choice(others), random.choice(others))
-                return Family(meaning, near_miss, surfaces)
+                return PairFamily(meaning, near_miss, surfaces)
 
     return {split: [family() for _ in range(pairs // 2)] for split, pairs in PAIRS.items()}
 

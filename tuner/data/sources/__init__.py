@@ -15,7 +15,7 @@ from tuner.data.sources.labels import (
     found_classes,
     listed_classes,
 )
-from tuner.data.sources.tables import Table, quotes_kept
+from tuner.data.sources.tables import SourceTable, quotes_kept
 from tuner.errors import UserError
 from tuner.study.data import DataConfig, DirectoryData, FilesData, HubData, NanoData
 
@@ -91,13 +91,13 @@ def load_corpus(
     return _corpus(data, languages, tables)
 
 
-def _corpus(data: DataConfig, languages: list[str], every: Sequence[Table]) -> Corpus:
+def _corpus(data: DataConfig, languages: list[str], every: Sequence[SourceTable]) -> Corpus:
     """Align whole tables to a corpus.
 
     Raises:
         UserError: as `load_corpus`.
     """
-    tables: dict[Split, dict[str, Table]] = {"train": {}, "dev": {}, "test": {}}
+    tables: dict[Split, dict[str, SourceTable]] = {"train": {}, "dev": {}, "test": {}}
     for table in every:
         tables[table.split][table.language] = table
     classes = _classes(data, every)
@@ -105,7 +105,7 @@ def _corpus(data: DataConfig, languages: list[str], every: Sequence[Table]) -> C
     notes: list[str] = []
     if classes.first:
         names = ", ".join(classes.names)
-        notes.append(f"labels: {names}, in this order, as {classes.told} (data.labels sets it)")
+        notes.append(f"labels: {names}, in this order, as {classes.origin} (data.labels sets it)")
     for table in every:
         classes.check(table)
     rows: dict[Split, dict[str, dict[str, Row]]] = {}
@@ -153,7 +153,7 @@ def _check_source(data: DataConfig, languages: Sequence[str]) -> None:
 
 def _tables(
     data: DataConfig, languages: list[str], train: list[str], most: int | None = None
-) -> Iterator[Table]:
+) -> Iterator[SourceTable]:
     """Read the source's tables, `most` rows of large files; only the hub imports `datasets`."""
     if isinstance(data, DirectoryData):
         from tuner.data.sources import directory
@@ -170,12 +170,12 @@ def _tables(
     return _nano(languages, train)
 
 
-def _nano(languages: list[str], train: list[str]) -> Iterator[Table]:
+def _nano(languages: list[str], train: list[str]) -> Iterator[SourceTable]:
     wanted: dict[Split, list[str]] = {"train": train, "dev": languages, "test": languages}
     for split, of_split in wanted.items():
         for language in of_split:
             rows = nano.rows(language, split)
-            yield Table(
+            yield SourceTable(
                 split=split,
                 language=language,
                 origin=f"nano {language} {split}",
@@ -189,7 +189,7 @@ def _nano(languages: list[str], train: list[str]) -> Iterator[Table]:
             )
 
 
-def _classes(data: DataConfig, tables: Sequence[Table]) -> Classes | None:
+def _classes(data: DataConfig, tables: Sequence[SourceTable]) -> Classes | None:
     """Return the classes listed in the settings, else declared by the source, else found in train.
 
     Classes are found in dev if there is no training table. The result is None if they would have to
@@ -208,7 +208,7 @@ def _classes(data: DataConfig, tables: Sequence[Table]) -> Classes | None:
     return found_classes(searched) if all(table.whole for table in searched) else None
 
 
-def _machine_translated(tables: Sequence[Table]) -> bool | None:
+def _machine_translated(tables: Sequence[SourceTable]) -> bool | None:
     """Return true if any training text is machine translation; None if unknown."""
     said = {table.machine_translated for table in tables}
     return True if True in said else None if None in said else False

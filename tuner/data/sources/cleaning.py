@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tuner.data.corpus import Reading, Row, Split
+from tuner.data.corpus import Row, Split, SplitReading
 from tuner.data.sources.labels import Classes
-from tuner.data.sources.tables import Table
+from tuner.data.sources.tables import SourceTable
 from tuner.errors import UserError
 
 UNTRANSLATED = "NS"
@@ -14,7 +14,7 @@ UNTRANSLATED = "NS"
 
 
 def identify(
-    split: Split, tables: Mapping[str, Table]
+    split: Split, tables: Mapping[str, SourceTable]
 ) -> tuple[dict[str, Sequence[str]], tuple[str, ...]]:
     """Return the ids of every language's rows, and a note if some were assigned.
 
@@ -53,7 +53,7 @@ def identify(
     return {language: known.get(language, ids) for language in tables}, (note,)
 
 
-def clean(table: Table, ids: Sequence[str], classes: Classes) -> Reading:
+def clean(table: SourceTable, ids: Sequence[str], classes: Classes) -> SplitReading:
     """Collect the clean rows of a table, and the reasons why the others were dropped.
 
     Args:
@@ -84,4 +84,4 @@ def clean(table: Table, ids: Sequence[str], classes: Classes) -> Reading:
             dropped[id_] = "no label"
         else:
             rows[id_] = Row(id_, sentence1, sentence2, number)
-    return Reading(table.origin, rows, dropped, places, table.unit)
+    return SplitReading(table.origin, rows, dropped, places, table.unit)

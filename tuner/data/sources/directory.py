@@ -14,7 +14,7 @@ from tuner.data.corpus import Split
 from tuner.data.sources.cells import Request
 from tuner.data.sources.opening import is_there, rows_of_head
 from tuner.data.sources.separated import Line, read_tsv, tsv_lines
-from tuner.data.sources.tables import Table, is_translated
+from tuner.data.sources.tables import SourceTable, is_translated
 from tuner.errors import UserError
 from tuner.study.data import DirectoryData
 
@@ -32,7 +32,7 @@ ENGLISH = "en"
 
 def tables(
     data: DirectoryData, languages: list[str], train: list[str], most: int | None = None
-) -> Iterator[Table]:
+) -> Iterator[SourceTable]:
     """Read all tables; a language without a test file has no test table.
 
     Args:
@@ -61,7 +61,7 @@ def tables(
 
 def _table(
     split: Split, language: str, file: Path, machine_translated: bool | None, most: int | None
-) -> Table:
+) -> SourceTable:
     header = next(tsv_lines(file), Line(1, [])).fields
     if header not in HEADERS:
         raise UserError(
@@ -71,7 +71,7 @@ def _table(
             f"this header, set data.source: files.",
         )
     cells = read_tsv(file, Request(header, most=rows_of_head(file, most)))
-    return Table(
+    return SourceTable(
         split=split,
         language=language,
         origin=cells.origin,

@@ -8,7 +8,7 @@ from pathlib import Path
 from tuner.data.corpus import Split
 from tuner.data.sources.formats import read_cells
 from tuner.data.sources.opening import is_there, rows_of_head
-from tuner.data.sources.tables import Table, request, tables_of
+from tuner.data.sources.tables import SourceTable, request, tables_of
 from tuner.errors import UserError
 from tuner.study.columns import LANGUAGE
 from tuner.study.data import FilesData
@@ -16,7 +16,7 @@ from tuner.study.data import FilesData
 
 def tables(
     data: FilesData, languages: list[str], train: list[str], most: int | None = None
-) -> Iterator[Table]:
+) -> Iterator[SourceTable]:
     """Read all tables; a language without test has no test table.
 
     Args:

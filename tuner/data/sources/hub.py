@@ -19,10 +19,10 @@ import huggingface_hub
 from datasets.packaged_modules.csv.csv import CsvConfig  # type: ignore[import-untyped]
 
 from tuner.data.corpus import Split
-from tuner.data.hub import Answer, ask, offline, reason
+from tuner.data.hub import HubReply, ask, offline, reason
 from tuner.data.sources.cells import Cells, check_columns
 from tuner.data.sources.records import values_of
-from tuner.data.sources.tables import Table, request, tables_of
+from tuner.data.sources.tables import SourceTable, request, tables_of
 from tuner.errors import UserError
 from tuner.study.columns import LANGUAGE
 from tuner.study.data import HubData
@@ -33,7 +33,7 @@ AS_WRITTEN = {"keep_default_na": False, "na_values": ""}
 """The settings of `datasets` for CSV; by default it reads 19 words as missing values."""
 
 
-def tables(data: HubData, languages: list[str], train: list[str]) -> Iterator[Table]:
+def tables(data: HubData, languages: list[str], train: list[str]) -> Iterator[SourceTable]:
     """Read all tables, subset by subset; a language without test has no test table.
 
     Raises:
@@ -43,7 +43,7 @@ def tables(data: HubData, languages: list[str], train: list[str]) -> Iterator[Ta
     subsets = {data.subset: languages}
     if data.subset is not None and LANGUAGE in data.subset:
         subsets = {data.subset.replace(LANGUAGE, language): [language] for language in languages}
-    answer = Answer("", "") if data.is_folder else ask("dataset", data.name, data.revision)
+    answer = HubReply("", "") if data.is_folder else ask("dataset", data.name, data.revision)
     tested = False
     for subset, of_subset in subsets.items():
         with _quiet(), _offline(bool(answer.silence)), TemporaryDirectory() as scratch:
@@ -63,7 +63,9 @@ def tables(data: HubData, languages: list[str], train: list[str]) -> Iterator[Ta
         )
 
 
-def _load(data: HubData, subset: str | None, answer: Answer, cache: str | None) -> tuple[Any, str]:
+def _load(
+    data: HubData, subset: str | None, answer: HubReply, cache: str | None
+) -> tuple[Any, str]:
     """Load the splits of a subset by name, and their commit ("" for a folder).
 
     Raises:
@@ -144,7 +146,7 @@ def _refuse(data: HubData, subset: str | None, silence: str, error: Exception) -
 
 def _read(
     data: HubData, splits: Any, origin: str, remark: str, languages: list[str], train: list[str]
-) -> Iterator[Table]:
+) -> Iterator[SourceTable]:
     plan: list[tuple[Split, str | None, list[str]]] = [
         ("train", data.splits.train, train),
         ("dev", data.splits.dev, languages),

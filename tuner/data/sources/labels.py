@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from tuner.data.sources.cells import as_text
-from tuner.data.sources.tables import Table
+from tuner.data.sources.tables import SourceTable
 from tuner.errors import UserError
 from tuner.study.data import Label
 from tuner.study.labels import folded
@@ -25,7 +25,7 @@ NO_LABEL = frozenset({"", "-", "nan", "null"})
 WITHHELD = "-1"
 """The text for a missing label where all classes are non-negative numbers."""
 
-MOST_CLASSES = 20
+MAX_CLASSES = 20
 """The most labels that are inferred from the data without a list; more are unlikely classes."""
 
 
@@ -35,14 +35,14 @@ class Classes:
 
     Attributes:
         names: names in class order, two or more.
-        told: where the classes come from, for messages.
+        origin: where the classes come from, for messages.
         numbers: the class of every label, including other names of a class.
         first: the place where each label was first found; empty if classes were listed or declared.
         listable: true if `data.labels` can change them.
     """
 
     names: tuple[str, ...]
-    told: str
+    origin: str
     numbers: Mapping[str, int]
     first: Mapping[str, str] = field(default_factory=dict)
     listable: bool = True
@@ -59,7 +59,7 @@ class Classes:
             return None
         raise KeyError(label)
 
-    def check(self, table: Table) -> None:
+    def check(self, table: SourceTable) -> None:
         """Refuse a table with a label that is not of any class.
 
         Raises:
@@ -77,13 +77,13 @@ class Classes:
     def _is_missing(self, label: str) -> bool:
         return is_missing(label) or (label == WITHHELD and all(map(str.isdecimal, self.names)))
 
-    def _unknown(self, table: Table, row: int, unknown: Counter[str]) -> UserError:
+    def _unknown(self, table: SourceTable, row: int, unknown: Counter[str]) -> UserError:
         label = table.labels[row]
         near = self._nearest(label)
         others = unknown.total() - 1
         problem = (
             f"{table.place(row)}: the label {label[:40]!r} is not one of {', '.join(self.names)} "
-            f"({self.told})"
+            f"({self.origin})"
             + (f"; the nearest is {near}" if near else "")
             + (f"; {count(others, 'other row')} with unknown labels" if others else "")
         )
@@ -131,7 +131,7 @@ def listed_classes(labels: Sequence[Label | tuple[Label, ...]]) -> Classes:
     return Classes(tuple(as_text(each[0]) for each in classes), "data.labels", numbers)
 
 
-def declared_classes(tables: Sequence[Table], listable: bool) -> Classes | None:
+def declared_classes(tables: Sequence[SourceTable], listable: bool) -> Classes | None:
     """Return the classes that the source declares; None if it declares none.
 
     Raises:
@@ -151,7 +151,7 @@ def declared_classes(tables: Sequence[Table], listable: bool) -> Classes | None:
     return Classes(first.classes, "declared by the data", numbers, listable=listable)
 
 
-def found_classes(tables: Sequence[Table]) -> Classes:
+def found_classes(tables: Sequence[SourceTable]) -> Classes:
     """Infer the classes from the labels that occur, sorted; whole numbers sort as numbers.
 
     Raises:
@@ -162,8 +162,8 @@ def found_classes(tables: Sequence[Table]) -> Classes:
     first = _first_places(tables)
     whole = all(re.fullmatch(r"-?\d+", label) for label in first)
     names = sorted(first, key=int) if whole else sorted(first)
-    shown = ", ".join(map(repr, names[:MOST_CLASSES])) or "none"
-    if not 2 <= len(names) <= MOST_CLASSES:
+    shown = ", ".join(map(repr, names[:MAX_CLASSES])) or "none"
+    if not 2 <= len(names) <= MAX_CLASSES:
         raise UserError(
             f"{tables[0].origin} has {len(names):,} different labels ({shown:.200})",
             "Name the column of the classes in data.columns, and list them in data.labels.",
@@ -179,7 +179,7 @@ def found_classes(tables: Sequence[Table]) -> Classes:
     return Classes(tuple(names), f"found in {tables[0].split}", numbers, first)
 
 
-def check_forms(tables: Sequence[Table]) -> None:
+def check_forms(tables: Sequence[SourceTable]) -> None:
     """Refuse labels that differ only in case, white space or the form of a number.
 
     Raises:
@@ -201,7 +201,7 @@ def check_forms(tables: Sequence[Table]) -> None:
             )
 
 
-def _first_places(tables: Sequence[Table]) -> dict[str, str]:
+def _first_places(tables: Sequence[SourceTable]) -> dict[str, str]:
     """Return each label that is not missing, with the place where it first occurs."""
     first: dict[str, str] = {}
     for table in tables:

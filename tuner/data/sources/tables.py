@@ -13,7 +13,7 @@ from tuner.study.data import AnyCorpus
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class SourceTable:
     """One language of one split as it was read: no row is dropped yet, and labels are still text.
 
     Attributes:
@@ -84,7 +84,7 @@ def tables_of(
     languages: Sequence[str],
     classes: tuple[str, ...] = (),
     remark: str = "",
-) -> list[Table]:
+) -> list[SourceTable]:
     """Split cells into the tables of these languages, in this order.
 
     A language that is absent from test has no test table.
@@ -125,9 +125,9 @@ def _table(
     rows: Sequence[int],
     classes: tuple[str, ...],
     remark: str,
-) -> Table:
+) -> SourceTable:
     own = cells.chosen(rows)
-    return Table(
+    return SourceTable(
         split=split,
         language=language,
         origin=cells.origin,
@@ -150,7 +150,7 @@ def is_translated(machine_translated: Sequence[str] | None, language: str) -> bo
     return None if machine_translated is None else language in machine_translated
 
 
-def quotes_kept(tables: Sequence[Table]) -> list[str]:
+def quotes_kept(tables: Sequence[SourceTable]) -> list[str]:
     """Return a note for the user if sentences of a TSV file begin and end with a quote."""
     counts: dict[str, tuple[int, int]] = {}
     for table in tables:

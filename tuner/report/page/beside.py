@@ -18,7 +18,7 @@ SUFFIXES = ("-confirm", "-reference")
 
 
 @dataclass(frozen=True)
-class Family:
+class RelatedStudies:
     """A search and the studies made from it, as far as they are in the same folder.
 
     Attributes:
@@ -36,7 +36,7 @@ class Family:
     unread: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, study: StudyRecord, folder: Place) -> Family:
+    def of(cls, study: StudyRecord, folder: Place) -> RelatedStudies:
         """Return the family of a search, a confirmation or a reference; empty for others."""
         design = study.settings.design
         if isinstance(design, ScalingDesign):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from tuner.blocks import Block, Figure, Grid, Points, Section, Side, Words
+from tuner.blocks import Block, Figure, Grid, Points, Section, SideBySide, Words
 from tuner.confirm.arm import ArmResult
 from tuner.confirm.result import COMPARED, DEV, Confirmed
-from tuner.confirm.sentences import answer as in_short
 from tuner.confirm.sentences import (
+    conclusion,
     difference,
     difference_interval,
     sentences,
@@ -22,9 +22,9 @@ from tuner.statistics.variance import Estimate
 from tuner.wording import between, p_alone, points
 
 
-def answer(result: Confirmed) -> list[Block]:
+def conclusion_blocks(result: Confirmed) -> list[Block]:
     """Return the conclusion, the recommendation first."""
-    recommended, *how_good = in_short(result)
+    recommended, *how_good = conclusion(result)
     details = sentences(result)[1 + len(how_good) :]
     return [Words(recommended, "answer"), *map(Words, how_good), Points(details)]
 
@@ -141,7 +141,7 @@ def _differences(result: Confirmed) -> list[Block]:
         unit = f"points on test {group}, configuration − control"
         draw = partial(forest, rows, unit, alt)
         figures.append(Figure(draw, alt, caption, result.claim, numbers))
-    return [Side(tuple(figures))] if figures else []
+    return [SideBySide(tuple(figures))] if figures else []
 
 
 def _by_language(result: Confirmed) -> list[Block]:

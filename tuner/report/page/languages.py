@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 from statistics import fmean
 
-from tuner.blocks import Block, Figure, Grid, Section, Side, Words
+from tuner.blocks import Block, Figure, Grid, Section, SideBySide, Words
 from tuner.confirm.arm import ArmResult
 from tuner.confirm.result import Confirmed
 from tuner.report.leaderboard import percent
-from tuner.report.page.drawing.bars import Standing, language_bars
+from tuner.report.page.drawing.bars import LanguageSeries, language_bars
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.published import Published
 from tuner.study.protocol import EvaluationSet
@@ -23,7 +23,7 @@ AREAS = {
     "unseen": "neither in a training language",
 }
 """Parts of the heat map, by name, in words."""
-MOST = 4
+MAX_SERIES = 4
 """Most configurations whose bars stand side by side."""
 
 
@@ -41,8 +41,8 @@ def language_figure(result: Confirmed, figures: Sequence[Published]) -> Figure:
     """
     first = [arm for arm in (result.best, result.control) if arm is not None]
     arms = list({arm.name: arm for arm in (*first, *ranked(result)) if arm.test}.values())
-    series = [_standing(arm, result) for arm in arms[:MOST]]
-    marks = [Standing(each.label, each.accuracy, {}, published=True) for each in figures]
+    series = [_language_series(arm, result) for arm in arms[:MAX_SERIES]]
+    marks = [LanguageSeries(each.label, each.accuracy, {}, published=True) for each in figures]
     languages = result.languages
     majority = 100 * fmean(result.test_majority.values()) if result.test_majority else 0.0
     trained = ", ".join(result.trained)
@@ -104,7 +104,7 @@ def crossed(result: Confirmed) -> list[Block]:
         "Sentence 1 in one language, sentence 2 in another: the generalised setting of arXiv "
         "2104.08645. Means over seeds; no interval is drawn."
     )
-    return [Words(note, "note"), areas, Side(tuple(_heat(result, arm) for arm in arms))]
+    return [Words(note, "note"), areas, SideBySide(tuple(_heat(result, arm) for arm in arms))]
 
 
 def beside_published(result: Confirmed, figures: Sequence[Published]) -> Section:
@@ -157,9 +157,9 @@ def _heat(result: Confirmed, arm: ArmResult) -> Figure:
     return Figure(draw, alt, caption, result.claim, numbers)
 
 
-def _standing(arm: ArmResult, result: Confirmed) -> Standing:
+def _language_series(arm: ArmResult, result: Confirmed) -> LanguageSeries:
     found = {at: arm.test[at] for at in result.languages if at in arm.test}
-    return Standing(
+    return LanguageSeries(
         arm.name,
         {at: 100 * each.value for at, each in found.items()},
         {at: (max(100 * each.low, 0), min(100 * each.high, 100)) for at, each in found.items()},

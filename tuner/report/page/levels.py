@@ -11,10 +11,10 @@ from typing import Any
 from tuner.report.figure import LOGARITHMIC
 from tuner.report.leaderboard import shown
 
-MOST = 7
+MAX_VALUES = 7
 """Most distinct values that get a place each."""
 RANGES = 5
-"""Number of ranges where there are more values than `MOST`."""
+"""Number of ranges where there are more values than `MAX_VALUES`."""
 ABSENT = {"fusion.layer": "last alone"}
 """Labels for trials to which a setting does not apply."""
 SYMBOLS = {"batch.effective_size": "B", "mix.cross_lingual": "β", "fusion.layer": "k"}
@@ -23,7 +23,7 @@ FLOOR = 0.12
 """Height of the lowest value on an upright axis that reserves 0 for "does not apply"."""
 
 
-def named(setting: str) -> str:
+def setting_label(setting: str) -> str:
     """Return a setting's name for axes and captions, with its symbol if it has one."""
     return f"{setting} ({SYMBOLS[setting]})" if setting in SYMBOLS else setting
 
@@ -49,7 +49,7 @@ class Levels:
         """Return the levels of the values that occur."""
         known = sorted({value for value in values if value is not None}, key=_order)
         absent = (ABSENT.get(name, "–"),) if None in values else ()
-        if len(known) <= MOST or any(isinstance(value, str) for value in known):
+        if len(known) <= MAX_VALUES or any(isinstance(value, str) for value in known):
             each = (None,) * len(absent) + tuple(known)
             return cls(name, (*absent, *map(shown, known)), (), each)
         scale = _scale(name, known)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 
-from tuner.blocks import Block, Figure, Grid, Points, Section, Side, Words
+from tuner.blocks import Block, Figure, Grid, Points, Section, SideBySide, Words
 from tuner.report.leaderboard import percent
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.drawing.intervals import Course, Interval, courses, forest
 from tuner.report.page.levels import ABSENT
-from tuner.scaling.answer import answer as in_short
+from tuner.scaling.conclusion import conclusion
 from tuner.scaling.findings import ALIKE, ends, is_main, main_findings, shown
 from tuner.scaling.model import Fit
 from tuner.scaling.result import Scaled
 from tuner.scaling.sentences import sentences
-from tuner.search.rates import Choice
+from tuner.search.rates import TunedRate
 from tuner.statistics.variance import Estimate
 from tuner.wording import number, p_alone, points
 
@@ -24,14 +24,14 @@ UNFINISHED = "Under way: this page covers the trials that have ended, and may ch
 FIXED = {"pairs": "at equal pairs", "steps": "at equal steps"}
 
 
-def answer(result: Scaled) -> list[Block]:
+def conclusion_blocks(result: Scaled) -> list[Block]:
     """Return the main findings, then the caveats and assumptions behind them."""
     told = sentences(result)
     found = main_findings(result, result.primary) if result.fits else []
     first = [each for each in told if each in found]
     rest = tuple(each for each in told if each not in found)
     under_way = [Words(UNFINISHED, "warning")] if result.left or not result.tuned else []
-    main, others = in_short(result)
+    main, others = conclusion(result)
     short = [Words(main, "answer"), *([Words(others)] if others else []), *under_way]
     if not first:
         return [*short, Points(rest)]
@@ -52,8 +52,10 @@ def sections(result: Scaled) -> list[Section]:
         first, *others = (_effects(result, response) for response in order)
         made.append(Section("Effects", (first,), brief=True))
         if others:
-            made.append(Section("Effects on other responses", (Side(tuple(others)),)))
-        drawn = [Side(tuple(found)) for response in order if (found := _means(result, response))]
+            made.append(Section("Effects on other responses", (SideBySide(tuple(others)),)))
+        drawn = [
+            SideBySide(tuple(found)) for response in order if (found := _means(result, response))
+        ]
         if drawn:
             made.append(Section("Means by B, β and k", tuple(drawn), brief=True))
     if result.choices:
@@ -231,7 +233,7 @@ def _rates(result: Scaled) -> Figure:
 
 
 def _chosen(result: Scaled) -> Grid:
-    def verdict(choice: Choice) -> str:
+    def verdict(choice: TunedRate) -> str:
         return "at the edge: excluded" if choice.at_edge else "inside the grid"
 
     return Grid(

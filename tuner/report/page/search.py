@@ -12,14 +12,14 @@ from tuner.journal.records import StudyRecord, TrialRecord
 from tuner.report.importances import caveat, importances
 from tuner.report.leaderboard import percent, shown, varied
 from tuner.report.page.drawing.bars import lying_bars
-from tuner.report.page.drawing.curves import Curve, Role, learning_curves
+from tuner.report.page.drawing.curves import LearningCurve, Role, learning_curves
 from tuner.report.page.settings import by_setting
 from tuner.report.page.trials import leaderboard, name
 from tuner.storage.folders import Place
 from tuner.tracking.notes import NOTHING_LEARNT, instead_of_confirming
 
 
-def answer(study: StudyRecord) -> list[Block]:
+def conclusion_blocks(study: StudyRecord) -> list[Block]:
     """Return the answer of a search alone: an unconfirmed candidate."""
     best = study.best
     if best is None or best.last is None:
@@ -99,7 +99,7 @@ def _curves(study: StudyRecord) -> Figure:
         if trial.evaluations:
             points = [(e.rung, 100 * e.objective) for e in trial.evaluations]
             pairs, scores = zip(*points, strict=True)
-            curves.append(Curve(_role(trial, best), pairs, scores))
+            curves.append(LearningCurve(_role(trial, best), pairs, scores))
     stopped = sum(trial.state == "pruned" for trial in study.trials)
     complete = len(study.ranked())
     rungs = ", ".join(f"{rung:,}" for rung in study.rungs)

@@ -11,13 +11,13 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
-from tuner.blocks import Block, Figure, Grid, Side, Words
+from tuner.blocks import Block, Figure, Grid, SideBySide, Words
 from tuner.journal.records import StudyRecord, TrialRecord
 from tuner.report.leaderboard import percent, varied
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.drawing.parallel import Path, Upright, parallel
 from tuner.report.page.drawing.scatter import Dots, scatter
-from tuner.report.page.levels import Levels, heights, named
+from tuner.report.page.levels import Levels, heights, setting_label
 from tuner.report.seeds import SEED, selected
 
 SIZE, MIX, LAYER, FUSION = (
@@ -48,7 +48,11 @@ def by_setting(study: StudyRecord) -> list[Block]:
     if SIZE in names and MIX in names:
         figures.append(_heat(study))
     why = SELECTED if selected(study) else CHOSEN
-    return [Words(why, "warning"), *([Side(tuple(figures))] if figures else []), _parallel(study)]
+    return [
+        Words(why, "warning"),
+        *([SideBySide(tuple(figures))] if figures else []),
+        _parallel(study),
+    ]
 
 
 def _scatter(study: StudyRecord, setting: str, told_apart: str | None) -> Figure:
@@ -68,15 +72,17 @@ def _scatter(study: StudyRecord, setting: str, told_apart: str | None) -> Figure
         for label, trials in _series(study, told_apart).items()
     ]
     claim, objective = study.facts.claim, study.facts.objective
-    apart = f", told apart by {named(told_apart)}" if told_apart else ""
-    alt = f"Scores of {len(study.ranked())} complete trials against {named(setting)}{apart}."
-    caption = (
-        f"Complete trials by {named(setting)}{apart}. Below each value: complete of all trials "
-        "with it. Unconfirmed; the leaderboard has the numbers."
+    apart = f", told apart by {setting_label(told_apart)}" if told_apart else ""
+    alt = (
+        f"Scores of {len(study.ranked())} complete trials against {setting_label(setting)}{apart}."
     )
-    title = named(told_apart) if told_apart else ""
+    caption = (
+        f"Complete trials by {setting_label(setting)}{apart}. Below each value: complete of all "
+        "trials with it. Unconfirmed; the leaderboard has the numbers."
+    )
+    title = setting_label(told_apart) if told_apart else ""
     majority = 100 * study.facts.majority_accuracy
-    draw = partial(scatter, series, ticks, named(setting), title, majority, objective, alt)
+    draw = partial(scatter, series, ticks, setting_label(setting), title, majority, objective, alt)
     return Figure(draw, alt, caption, claim)
 
 
@@ -113,9 +119,10 @@ def _heat(study: StudyRecord) -> Figure:
         for (row, column), there in sorted(cells.items())
     )
     claim = study.facts.claim
-    alt = f"Heat map of mean scores of complete trials, {named(MIX)} down, {named(SIZE)} across."
+    down, across = setting_label(MIX), setting_label(SIZE)
+    alt = f"Heat map of mean scores of complete trials, {down} down, {across} across."
     caption = (
-        f"{study.facts.objective}, in %, by {named(MIX)} and {named(SIZE)}: the mean over the "
+        f"{study.facts.objective}, in %, by {down} and {across}: the mean over the "
         "complete trials of each cell, and below it how many of all trials there these are. "
         "Unconfirmed."
     )
@@ -126,8 +133,8 @@ def _heat(study: StudyRecord) -> Figure:
         columns.labels,
         {key: 100 * mean for key, mean in means.items()},
         {key: _counted(there) for key, there in cells.items()},
-        named(SIZE),
-        named(MIX),
+        across,
+        down,
         alt,
     )
     return Figure(draw, alt, caption, claim, grid)

@@ -9,11 +9,11 @@ from tuner.journal.records import StudyRecord
 from tuner.report.timeline import Lane, short_names, timeline
 from tuner.wording import clock
 
-NAME, WIDTH, MOST_LANES = 10, 68, 12
+NAME, WIDTH, MAX_LANES = 10, 68, 12
 """Widths in columns of a node's name and of its line, and most nodes that get a line each."""
 LEVELS = "·▁▂▃▄▅▆▇█"
 """Characters for the share of a node's busy GPUs, in eighths."""
-BOOT, AWAY = "░", " "
+BOOT, ABSENT = "░", " "
 
 
 def nodes(study: StudyRecord) -> Section | None:
@@ -22,9 +22,9 @@ def nodes(study: StudyRecord) -> Section | None:
     if found is None:
         return None
     lanes = list(zip(short_names(found.lanes), found.lanes, strict=True))
-    lines = [f"{name:<{NAME}}{_line(lane, found.end)}" for name, lane in lanes[:MOST_LANES]]
-    if len(lanes) > MOST_LANES:
-        lines.append(f"… and {len(lanes) - MOST_LANES} more nodes")
+    lines = [f"{name:<{NAME}}{_line(lane, found.end)}" for name, lane in lanes[:MAX_LANES]]
+    if len(lanes) > MAX_LANES:
+        lines.append(f"… and {len(lanes) - MAX_LANES} more nodes")
     lines += [
         f"{'':<{NAME}}0:00:00{clock(found.end):>{WIDTH - 7}}",
         f"█ {found.unit}s at work, · idle, {BOOT} booting",
@@ -49,7 +49,7 @@ def _character(lane: Lane, begin: float, end: float) -> str:
         for box in stay.boots:
             boot += (box.high - box.low) * _shared(begin, end, box.begin, box.end)
     if there <= lane.units * (end - begin) / 2:
-        return AWAY
+        return ABSENT
     if boot > there / 2:
         return BOOT
     return LEVELS[min(8, round(8 * busy / there))]

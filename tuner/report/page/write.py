@@ -12,15 +12,15 @@ from tuner.blocks.markdown import markdown
 from tuner.confirm.result import Confirmed
 from tuner.errors import UserError
 from tuner.invocation import command, lasting_command
-from tuner.journal.records import ENDED, StudyRecord
+from tuner.journal.records import END_STATES, StudyRecord
 from tuner.report.page import confirmation, provenance, scaling, search
-from tuner.report.page.beside import Family, first_test, to_page
+from tuner.report.page.beside import RelatedStudies, first_test, to_page
+from tuner.report.page.gradient_noise import gradient_noise
 from tuner.report.page.languages import beside_published
-from tuner.report.page.noise import noise
 from tuner.report.page.published import published
 from tuner.report.page.timeline import nodes
 from tuner.report.page.trials import FIRST, planned
-from tuner.report.status import Standing
+from tuner.report.status import StudyStatus
 from tuner.run.copies import check_own_runs
 from tuner.scaling.result import Scaled
 from tuner.search.recommend import NONE_WHOLE, concluded
@@ -32,14 +32,14 @@ from tuner.tracking import attach, store_of
 from tuner.wording import clock, count
 
 
-def page_of(standing: Standing, family: Family) -> Page:
+def page_of(status: StudyStatus, family: RelatedStudies) -> Page:
     """Return the page of a study in its current state.
 
     Args:
-        standing: the study and its state.
+        status: the study and its state.
         family: the search and the confirmations that belong to it.
     """
-    study, folder = standing.study, standing.folder
+    study, folder = status.study, status.folder
     design = study.settings.design
     if design is None:
         kind, sections = "search", _search(study, folder, family)
@@ -53,11 +53,11 @@ def page_of(standing: Standing, family: Family) -> Page:
         warned = tuple(Words(problem, "warning") for problem in family.unread)
         first, *others = sections
         sections = [replace(first, blocks=(*first.blocks, *warned)), *others]
-    optional = [section for section in (noise(study), nodes(study)) if section is not None]
+    optional = [section for section in (gradient_noise(study), nodes(study)) if section is not None]
     return Page(
         study.name,
         kind,
-        _status(standing),
+        _status(status),
         study.settings.description,
         study.facts.claim,
         (
@@ -82,12 +82,12 @@ def write_page(page: Page, folder: Place) -> dict[str, str]:
     return texts
 
 
-def attach_page(standing: Standing, texts: Mapping[str, str]) -> str:
+def attach_page(status: StudyStatus, texts: Mapping[str, str]) -> str:
     """Attach the page to the study's run in MLflow, and return a message about the outcome.
 
     An unreachable MLflow is not an error, since the files are in the study's folder.
     """
-    study, folder = standing.study, standing.folder
+    study, folder = status.study, status.folder
     try:
         settings = reopened_study(study.settings, folder)
         uri = store_of(settings)
@@ -101,22 +101,22 @@ def attach_page(standing: Standing, texts: Mapping[str, str]) -> str:
     return f"not attached to MLflow, which has no run of it: {first}, then {then} again"
 
 
-def _search(study: StudyRecord, folder: Place, family: Family) -> list[Section]:
+def _search(study: StudyRecord, folder: Place, family: RelatedStudies) -> list[Section]:
     """Return a search's sections; after a confirmation, that answer comes first."""
     confirmed = family.confirmation
     if confirmed is None:
-        blocks = [*search.answer(study), *search.next_step(study, folder)]
+        blocks = [*search.conclusion_blocks(study), *search.next_step(study, folder)]
         return [Section("Answer", tuple(blocks), brief=True), *search.sections(study)]
-    blocks = [*confirmation.answer(Confirmed.of(confirmed)), *_went_on(study, family)]
+    blocks = [*confirmation.conclusion_blocks(Confirmed.of(confirmed)), *_went_on(study, family)]
     link = to_page(f"Confirmed by {confirmed.name}: its whole page", confirmed, folder)
     return [
         Section("Answer, confirmed", (*blocks, link), brief=True),
-        Section("Answer of the search alone", tuple(search.answer(study))),
+        Section("Answer of the search alone", tuple(search.conclusion_blocks(study))),
         *search.sections(study),
     ]
 
 
-def _went_on(search: StudyRecord, family: Family) -> list[Block]:
+def _went_on(search: StudyRecord, family: RelatedStudies) -> list[Block]:
     """Return a warning if a search went on after its first confirmation had read test."""
     if not family.tested:
         return []
@@ -134,7 +134,7 @@ def _went_on(search: StudyRecord, family: Family) -> list[Block]:
 
 
 def _confirmation(
-    study: StudyRecord, folder: Place, family: Family, reference: StudyRecord | None
+    study: StudyRecord, folder: Place, family: RelatedStudies, reference: StudyRecord | None
 ) -> list[Section]:
     """Return the sections of a confirmation, or of the external reference."""
     if study.recommendation is None:
@@ -144,7 +144,7 @@ def _confirmation(
             Section("Trials, as planned", trials, brief=True),
         ]
     result = Confirmed.of(study)
-    blocks = confirmation.answer(result)
+    blocks = confirmation.conclusion_blocks(result)
     if reference is study:
         text, other = "The confirmation that it accompanies", family.confirmation
     else:
@@ -159,7 +159,7 @@ def _confirmation(
 
 def _scaling(study: StudyRecord) -> list[Section]:
     result = Scaled.of(study)
-    answer = Section("Answer", tuple(scaling.answer(result)), brief=True)
+    answer = Section("Answer", tuple(scaling.conclusion_blocks(result)), brief=True)
     return [answer, *scaling.sections(result), _planned(study)]
 
 
@@ -182,9 +182,9 @@ def _planned(study: StudyRecord) -> Section:
     return Section("Trials, as planned", (planned(study),))
 
 
-def _status(standing: Standing) -> tuple[str, ...]:
-    study = standing.study
+def _status(status: StudyStatus) -> tuple[str, ...]:
+    study = status.study
     began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(study.created))
-    ended = sum(trial.state in ENDED for trial in study.trials)
-    told = f"{ended} of {standing.trials} trials ended"
-    return standing.state, told, f"begun {began}", f"took {clock(study.seconds)}"
+    ended = sum(trial.state in END_STATES for trial in study.trials)
+    told = f"{ended} of {status.trials} trials ended"
+    return status.state, told, f"begun {began}", f"took {clock(study.seconds)}"

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tuner.study.trial import Part
 
-WIDEST, MOST = 1e15, 1_000
+MAX_STEPS, MAX_VALUES = 1e15, 1_000
 """The most steps of a range (or its largest width without steps), and the most values of a
 choice."""
 
@@ -32,7 +32,7 @@ class _Range(Part):
             raise ValueError(f"low > 0 must hold on a log scale, but got low={low}")
         if getattr(self, "log", False) and getattr(self, "step", None) is not None:
             raise ValueError("a step and a log scale exclude each other")
-        if not (high - low) / (getattr(self, "step", None) or 1) < WIDEST:
+        if not (high - low) / (getattr(self, "step", None) or 1) < MAX_STEPS:
             raise ValueError(f"the range has too many steps: low={low}, high={high}")
         return self
 
@@ -135,7 +135,9 @@ class Choice(_Range):
     """One of a list of values, without order."""
 
     type: Literal["choice"] = Field(description="one of a list; a plain list means the same")
-    values: list[Scalar] = Field(min_length=1, max_length=MOST, description="the allowed values")
+    values: list[Scalar] = Field(
+        min_length=1, max_length=MAX_VALUES, description="the allowed values"
+    )
 
     @field_validator("values")
     @classmethod

@@ -42,7 +42,7 @@ def lying_bars(values: Mapping[str, float], unit: str, alt: str) -> str:
 
 
 @dataclass(frozen=True)
-class Standing:
+class LanguageSeries:
     """A series with a vertical bar for each language.
 
     Attributes:
@@ -60,7 +60,7 @@ class Standing:
 
 
 def language_bars(
-    series: Sequence[Standing],
+    series: Sequence[LanguageSeries],
     languages: Sequence[str],
     majority: float,
     measure: str,

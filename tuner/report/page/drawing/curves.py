@@ -38,7 +38,7 @@ _STYLES = {
 
 
 @dataclass(frozen=True)
-class Curve:
+class LearningCurve:
     """The learning curve of a trial.
 
     Attributes:
@@ -53,7 +53,7 @@ class Curve:
 
 
 def learning_curves(
-    curves: Sequence[Curve], rungs: Sequence[int], majority: float, objective: str, alt: str
+    curves: Sequence[LearningCurve], rungs: Sequence[int], majority: float, objective: str, alt: str
 ) -> str:
     """Draw an SVG of the objective against the pairs seen.
 

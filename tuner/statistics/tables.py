@@ -16,12 +16,12 @@ from tuner.journal.arrays import text_as_bits
 from tuner.journal.facts import OverlapFacts
 from tuner.journal.records import StudyRecord
 from tuner.statistics.items import Table
-from tuner.study.protocol import EvaluationSet, Protocol
+from tuner.study.protocol import EvaluationProtocol, EvaluationSet
 
 
-def protocol_of(study: StudyRecord) -> Protocol:
+def protocol_of(study: StudyRecord) -> EvaluationProtocol:
     """Return the roles of languages in a study."""
-    return Protocol.of(
+    return EvaluationProtocol.of(
         study.settings.languages,
         study.settings.protocol,
         study.facts.data.machine_translated,

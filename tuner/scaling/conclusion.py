@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tuner.scaling.design import levels
-from tuner.scaling.findings import interval, is_main, named, shown
+from tuner.scaling.findings import interval, is_main, response_label, shown
 from tuner.scaling.model import Effect, Fit
 from tuner.scaling.result import Scaled
 from tuner.wording import count, listed, number
@@ -21,7 +21,7 @@ DRAWN = {
 """A description of the batches of each granularity."""
 
 
-def answer(result: Scaled) -> tuple[str, str]:
+def conclusion(result: Scaled) -> tuple[str, str]:
     """Say what the data support and what they do not, for the primary response.
 
     Returns:
@@ -90,8 +90,8 @@ def _reversal(result: Scaled) -> list[str]:
         return []
     verbs = ("rises", "falls") if akin.estimate.value > 0 else ("falls", "rises")
     return [
-        f"{_capital(akin.unit)}, accuracy {verbs[0]} on the {named(result, 'enf')}, "
-        f"{interval(akin.estimate)}, and {verbs[1]} on the {named(result, 'rest')}, "
+        f"{_capital(akin.unit)}, accuracy {verbs[0]} on the {response_label(result, 'enf')}, "
+        f"{interval(akin.estimate)}, and {verbs[1]} on the {response_label(result, 'rest')}, "
         f"{interval(others.estimate)}; both effects are significant."
     ]
 
@@ -182,7 +182,7 @@ def _sources(result: Scaled) -> list[str]:
     sizes = [effects[name] for name in ("log₂ B", "curvature of log₂ B") if name in effects]
     if any(map(shown, sizes)):
         told.append(_matters("the batch size", "log₂ B", effects))
-    return [f"On the {named(result, 'sources')}, {'; '.join(told)}."] if told else []
+    return [f"On the {response_label(result, 'sources')}, {'; '.join(told)}."] if told else []
 
 
 def _capital(sentence: str) -> str:

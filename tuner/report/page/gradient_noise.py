@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tuner.blocks import Grid, Section, Words
-from tuner.journal.noise import NoiseRecord
+from tuner.journal.gradient_noise import NoiseRecord
 from tuner.journal.records import StudyRecord
 
 CAUTION = (
@@ -15,7 +15,7 @@ CAUTION = (
 KINDS = {"monolingual": "monolingual", "cross_lingual": "cross-lingual"}
 
 
-def noise(study: StudyRecord) -> Section | None:
+def gradient_noise(study: StudyRecord) -> Section | None:
     """Return means over the trials that were probed at each rung; None if no trial was."""
     draws: dict[tuple[str, int, int, int, int], list[NoiseRecord]] = {}
     for trial in study.trials:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.report.page.examples import printed
-from tests.scaling.answers import SMALL, planted
 from tests.scaling.effects import effect, whole
+from tests.scaling.planted import SMALL, planted
 from tests.scaling.studies import best_at, planned, recorded
 from tuner.blocks import Words
-from tuner.report.page.scaling import answer, sections
+from tuner.report.page.scaling import conclusion_blocks, sections
 from tuner.scaling.model import Effect
 from tuner.scaling.result import Scaled, cell_of
 from tuner.scaling.sentences import sentences
@@ -141,7 +141,7 @@ def test_without_a_fit_nothing_is_answered(result: Scaled) -> None:
     without = replace(result, fits={}, unfitted="it is so")
     assert whole(without) == "No effect was estimated: it is so."
     assert not any(section.brief for section in sections(without))
-    first, *others = answer(without)
+    first, *others = conclusion_blocks(without)
     assert first == Words("No effect was estimated: it is so.", "answer")
     assert "No effect was estimated" not in repr(others)
 

@@ -18,20 +18,20 @@ from tests.training.ranks import Watched, without_clock
 from tuner.data.batches import Stream
 from tuner.data.corpus import Split
 from tuner.data.tokens import TokenisedCorpus, TokenisedSplit
-from tuner.journal.noise import NoiseRecord
+from tuner.journal.gradient_noise import NoiseRecord
 from tuner.journal.records import Evaluation
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
-from tuner.model.packing import Block
+from tuner.model.packing import PaddedPairs
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
-from tuner.study.protocol import Protocol
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.trial import FusionConfig, HeadConfig
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Evaluating
 from tuner.training.forward import Forward
+from tuner.training.gradient_noise import NoiseProbe, estimate, groups_of
 from tuner.training.inputs import TrialInputs
 from tuner.training.loop import train
-from tuner.training.noise import NoiseProbe, estimate, groups_of
 
 CPU = torch.device("cpu")
 NEVER = 1e9
@@ -62,7 +62,7 @@ def gradient(
     assert pairs.token_type_ids is not None
     ids, mask = torch.from_numpy(pairs.input_ids), torch.from_numpy(pairs.attention_mask)
     model = forward.model.eval()
-    logits = model([Block(ids, mask, torch.from_numpy(pairs.token_type_ids))])
+    logits = model([PaddedPairs(ids, mask, torch.from_numpy(pairs.token_type_ids))])
     F.cross_entropy(logits, torch.from_numpy(pairs.labels)).backward()
     parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters()]
     flat = torch.cat([part.flatten() for part in parts]).numpy()
@@ -232,7 +232,7 @@ class Probed:
         corpus: TokenisedCorpus,
         encoder: PretrainedEncoder,
         folder: Path,
-        protocol: Protocol = PROTOCOL,
+        protocol: EvaluationProtocol = PROTOCOL,
         **settings: Any,
     ) -> None:
         checkpoints = Checkpoints(folder, NEVER)
@@ -304,7 +304,7 @@ def test_little_memory_halves_its_micro_batches_and_no_others(
 def test_one_language_has_nothing_between(
     corpus: TokenisedCorpus, encoder: PretrainedEncoder, tmp_path: Path
 ) -> None:
-    alone = Protocol.of(LanguagesConfig(source=("en",)), ProtocolConfig(), True)
+    alone = EvaluationProtocol.of(LanguagesConfig(source=("en",)), ProtocolConfig(), True)
     found = Probed(10, corpus, encoder, tmp_path, alone, **{"mix.cross_lingual": 0.0})
     for evaluation in found.evaluations:
         (noise,) = evaluation.noise.values()
@@ -360,4 +360,4 @@ def test_draws_are_fresh_at_every_rung_and_for_every_kind_and_seed(corpus: Token
     assert probes[0]._draw(10, 0, 20).shape == (20, 2, 1), "few pairs make small chunks"
     counts = np.unique(probes[0]._draw(1, 0, 1), return_counts=True)[1]
     assert counts.max() > 1, "with replacement"
-    assert Stream.NOISE not in (Stream.PAIRS, Stream.KIND)
+    assert Stream.GRADIENT_NOISE not in (Stream.PAIRS, Stream.KIND)

@@ -15,8 +15,8 @@ class NoiseRecord(BaseModel):
 
     The variance of the gradient of B pairs of one language (or ordered pair of languages) is
     estimated as within / B + between. The estimates are squared norms of gradients over all
-    parameters, with dropout off; see `tuner.training.noise`. The three estimates are unbiased, so
-    they may be negative if the true value is small.
+    parameters, with dropout off; see `tuner.training.gradient_noise`. The three estimates are
+    unbiased, so they may be negative if the true value is small.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -9,7 +9,7 @@ from tuner.study.design import ScalingDesign
 from tuner.study.space.distributions import Choice, Distribution, Fixed, Int, PowerOfTwo
 
 
-def lowered(study: StudyConfig, name: str, most: int) -> str:
+def options_to_limit(study: StudyConfig, name: str, most: int) -> str:
     """Return the `--set` options with which no trial exceeds `most` in an integer setting.
 
     Args:

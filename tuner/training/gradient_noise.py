@@ -48,9 +48,9 @@ from torch import Tensor
 
 from tuner.data.batches import Stream
 from tuner.data.tokens import TokenisedCorpus
-from tuner.journal.noise import NoiseRecord
+from tuner.journal.gradient_noise import NoiseRecord
 from tuner.study.parts import NOISE_BATCH
-from tuner.training.accumulation import MicroBatches, none_to_spare
+from tuner.training.accumulation import MicroBatches, reporting_out_of_memory
 from tuner.training.evaluation import Evaluating
 from tuner.training.forward import Forward
 from tuner.training.group import ALONE, Group
@@ -141,7 +141,7 @@ class NoiseProbe:
         small = min(NOISE_BATCH, each // 2)
         assert small > 0, "two pairs of each group at least: the study's check"
         chunks = each // small
-        sequence = np.random.SeedSequence(self.seed, spawn_key=(Stream.NOISE, rung, kind))
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(Stream.GRADIENT_NOISE, rung, kind))
         # Raw bits are equal in all versions of NumPy; the bias of the modulo is below 2⁻⁴⁰.
         bits = np.random.PCG64(sequence).random_raw(groups * chunks * small)
         places = (bits % np.uint64(len(self.rows))).astype(np.int64)
@@ -197,7 +197,9 @@ class _SquaredNorms:
         self._model = forward.model
         self._groups, self._chunks = groups, chunks
         self._parameters = list(forward.model.parameters())
-        with none_to_spare("the two sums of gradients that diagnostics.gradient_noise keeps"):
+        with reporting_out_of_memory(
+            "the two sums of gradients that diagnostics.gradient_noise keeps"
+        ):
             self._large = [torch.zeros_like(p, requires_grad=False) for p in self._parameters]
             self._whole = [torch.zeros_like(p, requires_grad=False) for p in self._parameters]
         self._small_norm = torch.zeros((), dtype=torch.float64, device=forward.device)
