@@ -1,4 +1,4 @@
-"""Signal handling: a running study stops in order; any other command ends at once.
+"""Signal handling: a running study stops cleanly; any other command ends at once.
 
 Ctrl-C, SIGTERM and a closing terminal (SIGHUP) are treated alike. `nohup` keeps its meaning: a
 SIGHUP that was ignored stays ignored. No handler raises an exception while foreign code may run:

@@ -54,7 +54,10 @@ TWO_KINDS: dict[str, Any] = {
         ({"design__seeds": [1]}, "at least 2 seeds: one seed says nothing about others"),
         ({"design__hold": "epochs"}, "'pairs' or 'steps'"),
         ({"design__kind": "grid"}, "design"),
-        ({"require": ["mix.cross_lingual < 0.5 or batch.effective_size < 64"]}, "at breaks a requ"),
+        (
+            {"require": ["mix.cross_lingual < 0.5 or batch.effective_size < 64"]},
+            "at violates a requ",
+        ),
         ({"space": TWO_KINDS}, "with one kind of fusion, got dlfa, sum"),
         ({"space__mix.cross_lingual": {"type": "float", "low": 0, "high": 1}}, "infinitely many"),
         ({"languages": {"source": ["en"], "target": ["ja"]}}, "need two source languages"),

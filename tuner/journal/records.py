@@ -272,10 +272,10 @@ class StudyRecord(Record):
         return next(iter(self.ranked()), None)
 
     def collapsed(self, trial: TrialRecord) -> bool:
-        """Return whether a trial's last score is no better than always giving the commonest label.
+        """Return whether a trial's last score is at most that of the most frequent label.
 
         Such a trial has learnt nothing. A score that is above that level by rounding alone has
-        collapsed, too; a trial without a score has not.
+        collapsed, too. A trial without a score has not collapsed.
         """
         majority = self.facts.majority_accuracy
         return trial.last is not None and trial.last.objective < majority + ROUNDING

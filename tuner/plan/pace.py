@@ -98,8 +98,7 @@ def recorded_pace(study: StudyConfig, platform: str, records: Iterable[StudyReco
     """Return the pace of earlier studies with this encoder, data, resources and platform.
 
     Speeds come from all trials of these studies that ran in one attempt. Start-up and waiting times
-    come from completed studies in which all trials did. The result is None if there is no such
-    trial.
+    come from completed studies in which all trials did. The result is None without such a trial.
     """
     alike = [record for record in records if _alike(record, study, platform)]
     alike.sort(key=lambda record: record.created)

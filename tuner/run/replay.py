@@ -76,7 +76,7 @@ class Replay:
         pairs: the trial's last rung, the nominal number of pairs it was trained for.
         budget: the trial's full budget in pairs.
         numbers: all numbers that were compared, rung by rung.
-        answers: number of pairs that one run classified right and the other wrong, by dev set;
+        answers: number of pairs that one run classified correctly and the other wrong, by dev set;
             empty if the journal has no answers, which it keeps only at the full budget.
         elsewhere: the known differences between then and now: (what, then, now).
     """
@@ -172,7 +172,7 @@ def _replayable(record: StudyRecord, folder: Place, number: int) -> TrialRecord:
         raise UserError(
             f"trial {number:03d} was trained by {workers} workers, whose dropout depends on their "
             "number: one process cannot repeat it",
-            "To see how far scores vary, train the configuration with other seeds, by one worker.",
+            "To see how far scores vary, train it with different seeds and one worker.",
         )
     return trial
 

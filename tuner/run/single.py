@@ -40,7 +40,7 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
     if study.resources.workers > 1:
         progress.tell(
             f"resources.workers is {study.resources.workers}, but this process trains alone: "
-            "it does the same steps, but needs more time"
+            "it takes the same steps, but needs more time"
         )
     inputs = prepare(study, progress).inputs
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

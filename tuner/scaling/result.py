@@ -274,7 +274,7 @@ def _why_not(chosen: Mapping[int, Choice], fitted: Sequence[Cell], paired: Seque
     if not chosen:
         return "no learning rate has been chosen for any B yet, or every rate failed"
     if all(choice.at_edge for choice in chosen.values()):
-        return "the best learning rate of every B that has one may not be the best there is"
+        return "for every B that has a best learning rate, a better rate may exist"
     if not fitted:
         return "all trials failed at every B whose learning rate is not at an edge of the grid"
     if len(fitted) == 1:

@@ -47,7 +47,7 @@ def located(text: str | Place) -> Place:
     allowed = "Give a local folder, s3://bucket/folder or gs://bucket/folder."
     if url is None or url["scheme"] not in LIBRARIES:
         scheme = url["scheme"] + "://" if url else text.partition(":")[0] + ":"
-        raise UserError(f"studies cannot be kept at {scheme}…", allowed)
+        raise UserError(f"studies cannot be stored at {scheme}…", allowed)
     bucket, *keys = url["rest"].rstrip("/").split("/")
     if "@" in url["rest"]:
         raise UserError(
@@ -75,7 +75,7 @@ def local(text: str | Path) -> Path:
     """Return a path with `~` expanded to a home folder.
 
     Raises:
-        UserError: there is no such user.
+        UserError: the user does not exist.
     """
     try:
         return Path(text).expanduser()

@@ -1,4 +1,4 @@
-"""The `design:` block: planned studies, whose trials are fixed beforehand and never pruned.
+"""The `design:` block: planned studies, whose trials are fixed in advance and never pruned.
 
 Trials that survive ASHA are not a fair sample of the space. Conclusions therefore rest on planned
 trials: every arm or cell is trained with the same seeds to its full budget.

@@ -59,14 +59,14 @@ FIGURES = (
 
 
 def published(study: StudyRecord) -> tuple[Published, ...]:
-    """Return figures comparable to a reference: on its data, with its encoder or mBERT.
+    """Return published figures for a reference to be compared with: its data, its encoder or mBERT.
 
     Args:
         study: an external reference.
 
     Returns:
-        The figures; none where the data is not PAWS-X, or its test is smaller than the official
-        one.
+        The figures; none where the data is not PAWS-X, or its test set is smaller than the
+        official one.
     """
     data = study.settings.data
     is_pawsx = data.source == PAWSX[0] or (
