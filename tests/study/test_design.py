@@ -47,7 +47,7 @@ TWO_KINDS: dict[str, Any] = {
         ({"design__tuning__lr": [1e-3, 1e-4, 1e-2]}, "must be ascending"),
         ({"design__tuning__lr": [1e-4, 1e-4, 1e-2]}, "must be ascending"),
         ({"design__tuning__lr": [1e-4, 1e-3]}, "at least 3"),
-        ({"design__tuning__seeds": [1]}, "share 1: a seed that has chosen a learning rate"),
+        ({"design__tuning__seeds": [1]}, "share 1: a seed used to choose a learning rate"),
         ({"design__tuning__seeds": [8, 8]}, "design.tuning.seeds must be distinct"),
         ({"design__seeds": [1, 1]}, "design.seeds must be distinct"),
         ({"design__seeds": []}, "design.seeds must have at least 2 seeds"),

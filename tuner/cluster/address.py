@@ -56,7 +56,7 @@ def check_form(address: str) -> None:
         if scheme in ("http", "https"):
             raise UserError(f"{shown} is the address of a dashboard, not of a head", SUBMIT)
         if scheme == "ray":
-            raise UserError(f"{shown} is an address of Ray Client, where no study runs", SUBMIT)
+            raise UserError(f"{shown} is a Ray Client address, where no study can run", SUBMIT)
         raise UserError(f"{shown} is not the address of a head", FORM)
     host, port = _parts(address)
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:

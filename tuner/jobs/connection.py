@@ -186,7 +186,7 @@ def unreachable(address: str, error: Exception) -> UserError:
     if isinstance(reason, ssl.SSLError) and reason.reason == "WRONG_VERSION_NUMBER":
         return UserError(
             f"the server at {address} does not speak TLS",
-            f"Is it http://{urlsplit(address).netloc}?",
+            f"Did you mean http://{urlsplit(address).netloc}?",
         )
     if isinstance(reason, HTTPException):
         return UserError(

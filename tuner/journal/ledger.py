@@ -35,7 +35,7 @@ class Ledger:
 
     @classmethod
     def of(cls, study: StudyRecord) -> Ledger:
-        """Return the ledger of a study as it stands."""
+        """Return the current ledger of a study."""
         pairs = dict.fromkeys(("completed", "pruned", "failed", "under_way"), 0)
         for trial in study.trials:
             pairs[trial.state if trial.state in pairs else "under_way"] += trial.pairs_seen

@@ -200,7 +200,7 @@ def check_layer(config: FusionConfig, num_layers: int, options: str = "") -> Non
             f"fusion.layer must be 0 ... {num_layers - 1} for an encoder of {num_layers} layers, "
             f"got {config.layer}",
             f"Choose a lower layer (0: the embeddings): "
-            f"{options or f'fusion.layer={num_layers - 1}'}; the last one is fused anyway.",
+            f"{options or f'fusion.layer={num_layers - 1}'}; the last one is always fused.",
         )
 
 

@@ -192,7 +192,7 @@ def _in_one_go(record: StudyRecord) -> bool:
 def _places(record: StudyRecord) -> list[list[tuple[float, float]]]:
     """Return the start and end of the trials that followed each other in each place.
 
-    A trial takes the place on its nodes that became free last before it began, or else a new one.
+    A trial takes the place on its nodes that became free most recently, or else a new place.
     """
     places: list[tuple[tuple[str, ...], list[tuple[float, float]]]] = []
     for begun, ended, nodes in sorted(filter(None, map(_stretch, record.trials))):

@@ -152,7 +152,7 @@ def _check_same_data(a: Side, b: Side) -> None:
 
 
 def _paired(a: Sequence[int], b: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    """Pair equal seeds of A and B; with fewer than two, pair them in order, as independent."""
+    """Pair equal seeds of A and B; fewer than two are treated as independent, paired in order."""
     if min(len(a), len(b)) < 2:
         return ()
     both = sorted({*a} & {*b})

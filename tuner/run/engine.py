@@ -182,7 +182,7 @@ class _Watcher(_NotPickled, tune.Callback):
         said = without_secrets(Text.from_ansi(str(error)).plain.strip())
         reason = reason_of(error, kind, said, private.logs_folder())
         if kind == "error":
-            reason += f" (see {self._keep(number, said)})"
+            reason += f" ({self._keep(number, said)})"
         self._driver.attempt_failed(number, kind, reason)
 
     def _with_everything(self) -> bool:
@@ -196,18 +196,18 @@ class _Watcher(_NotPickled, tune.Callback):
             self._waited = time.monotonic()
         return self._stop.received or bool(self._head.gone())
 
-    def _keep(self, number: int, said: str) -> Place | str:
+    def _keep(self, number: int, said: str) -> str:
         """Write the whole error message to a file.
 
         Returns:
-            The file's path, or in words why it could not be written.
+            A reference to the file, or the reason why it could not be written.
         """
         path = self._errors / f"{number:04d}.txt"
         try:
             write(path, f"{said}\n".encode())
         except UserError as error:
-            return f"nothing: {error.problem}"
-        return path
+            return f"its message was not kept: {error.problem}"
+        return f"see {path}"
 
 
 class _Stopper(_NotPickled, tune.Stopper):

@@ -30,7 +30,7 @@ class Parting:
     """The trials that have to save something before the run can end.
 
     Args:
-        driver: receives how far each trial is.
+        driver: receives the progress of each trial.
         stop: says whether a user has asked the study to stop.
 
     Attributes:

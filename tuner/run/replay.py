@@ -116,7 +116,7 @@ def replay(folder: Place, number: int, progress: Progress) -> Replay:
     Args:
         folder: the study's folder.
         number: the trial's number.
-        progress: shows how far the replay is.
+        progress: shows the progress of the replay.
 
     Raises:
         UserError: there is no such trial, it was never evaluated, several workers trained it, the

@@ -48,7 +48,7 @@ def begin(
 
     Args:
         study: the study's settings.
-        console: shows how far the study is.
+        console: shows the study's progress.
         tracking_later: continue if MLflow does not answer, and write to it later.
         check: checks the facts about data and encoder, for a study that depends on particular
             facts.

@@ -75,7 +75,7 @@ def conclude(
         driver: the study's driver; its trials have run.
         inputs: the inputs of its trials, but with the pairs of test.
         stop: checked meanwhile; it ends the evaluation.
-        progress: shows how far the evaluation is.
+        progress: shows the progress of the evaluation.
     """
     design = study.design
     assert isinstance(design, ConfirmDesign)

@@ -46,7 +46,7 @@ class TrialFiles:
     """An observer that keeps weights and removes checkpoints, on a thread of its own.
 
     It tidies all folders when the study starts, and again whenever a trial ends. It retries failed
-    actions each time; `close` returns the failures of the last time.
+    actions each time; `close` returns the failures of the last attempt.
 
     Args:
         study: the study's settings.
@@ -174,7 +174,7 @@ class TrialFiles:
 
 
 def staying(study: StudyRecord, keep_best: int) -> list[TrialRecord]:
-    """Return the trials whose final weights stay as the study stands, the best first.
+    """Return the trials whose final weights currently stay, the best first.
 
     Args:
         study: the record of a search or a design.

@@ -62,7 +62,7 @@ class Scaled:
         chose: targets whose dev helped to choose the learning rates, as in `protocol.kind oracle`.
         choices: the learning rate of each B, where there is one; empty until all tuning trials have
             ended.
-        tuned: true if all trials that choose learning rates have ended.
+        tuned: true if all trials used to choose learning rates have ended.
         planned: the cells, in the order of the plan.
         seeds_of: the complete trials of each cell.
         failed: numbers of compared trials that failed.

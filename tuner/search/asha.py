@@ -36,7 +36,7 @@ class Asha:
         self._stopped: dict[tuple[int, int], bool] = {}
 
     def goes_on(self, trial: int, rung: int, value: float) -> bool:
-        """Record a value (higher is better) and decide; known facts get their first answer again.
+        """Record a value (higher is better) and decide; a known fact gets the same answer again.
 
         Args:
             trial: the trial's number.

@@ -18,7 +18,7 @@ class Designed:
 
     A confirmation runs every arm with its first seed, then every arm with the second, and so on:
     so its arms can be compared pair by pair wherever it stops. A scaling study first runs the
-    trials that choose the learning rates, then all points with its first seed, and so on.
+    trials used to choose the learning rates, then all points with its first seed, and so on.
     """
 
     def __init__(self, study: StudyConfig) -> None:

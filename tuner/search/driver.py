@@ -146,7 +146,7 @@ class Driver:
         self._write(event)
 
     def progressed(self, number: int, pairs_seen: int, phase: Phase) -> None:
-        """Record how far a running trial is, between two rungs."""
+        """Record a running trial's progress between two rungs."""
         if self._writer.late:
             return
         self._seen[number] = pairs_seen
@@ -219,7 +219,7 @@ class Driver:
         self._writer.take_over()
 
     def record(self) -> StudyRecord:
-        """Return the record of the study as it stands."""
+        """Return the current record of the study."""
         return self._journal.history.record(now())
 
     def _replay(self) -> None:

@@ -49,7 +49,7 @@ class Outcome:
         return cls("completed", NO_ROOM if no_room else "")
 
     def of(self, study: StudyRecord) -> Self:
-        """Return this outcome adjusted to a study as it stands.
+        """Return this outcome adjusted to a study's current record.
 
         A study without a result has failed, unless its budget ended before any trial did.
         """

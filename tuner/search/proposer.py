@@ -39,7 +39,7 @@ class Proposer(Protocol):
 
         Args:
             number: the trial's number, one more than that of the last trial.
-            trials: all trials so far, as they stand.
+            trials: all trials so far, in their current state.
 
         Raises:
             UserError: nothing can be proposed.

@@ -42,12 +42,12 @@ class Choice:
 
     @property
     def at_edge(self) -> bool:
-        """True if `lr` is at an edge, so that a better rate may lie beyond it."""
+        """True if `lr` is at an edge, so a better rate may lie beyond it."""
         return bool(self.edges)
 
     @property
     def hidden(self) -> bool:
-        """True if rates beyond an edge were tried and failed, so that nothing is known of them."""
+        """True if rates beyond an edge were tried and failed, so nothing is known about them."""
         return any(self._beyond(edge) for edge in self.edges)
 
     @property

@@ -96,7 +96,7 @@ def study_folder(study: str, storage: str) -> Place:
     folder = located(study) if "/" in study else located(storage) / study
     if not NAME.fullmatch(folder.name if "/" in study else study):
         raise UserError(
-            f"{study!r} cannot name a study: a name is letters, digits, - and _, at most 64",
+            f"{study!r} is not a valid study name: use letters, digits, - and _, at most 64",
             "Give the study's name, with --storage if it is not in ./studies, or its folder.",
         )
     return folder

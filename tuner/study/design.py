@@ -118,7 +118,7 @@ class ScalingDesign(Part):
         if both := sorted(set(self.seeds) & set(self.tuning.seeds)):
             raise ValueError(
                 f"design.seeds and design.tuning.seeds share {', '.join(map(str, both))}: a seed "
-                f"that has chosen a learning rate must not score it"
+                f"used to choose a learning rate must not be used to score it"
             )
         return self
 

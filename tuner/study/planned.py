@@ -1,4 +1,4 @@
-"""The planned trials of a design, in order, as far as they are known before it begins."""
+"""The planned trials of a design, in order, with what is known before it begins."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def sizes(study: StudyConfig) -> list[int]:
 
 
 def tuning_points(study: StudyConfig, design: ScalingDesign) -> list[Params]:
-    """Return the points that choose learning rates: all points of a seed, then the next seed."""
+    """Return the points used to choose learning rates: all points of a seed, then the next."""
     return [
         {**design.tuning.at, SIZE: size, TUNED: lr, "seed": seed}
         for seed in design.tuning.seeds
