@@ -229,7 +229,7 @@ def _made(settings: dict[str, Any], seeds: int, overrides: Sequence[str]) -> Stu
         if key.partition(".")[0] not in MAY_CHANGE or key in STAYS:
             raise UserError(
                 f"--set {key}: a confirmation must train exactly as the search did",
-                f"May be set: {', '.join(MAY_CHANGE)}, but {STAYS[0]}.",
+                f"These may be set: {', '.join(MAY_CHANGE)}, except {STAYS[0]}.",
             )
         override(settings, text)
     return validate_study(settings, settings["name"])

@@ -131,8 +131,8 @@ def connect(address: str, insecure: bool = False) -> Head:
         _check_ray(nobody)
         if not insecure:
             raise UserError(
-                f"the job API at {address} answers without a token: whoever reaches it may run "
-                "anything on the cluster",
+                f"the job API at {address} answers without a token: anyone who can reach it can "
+                "run anything on the cluster",
                 f"{TURN_ON} Or give --insecure if nobody else can reach it.",
             )
         return nobody

@@ -117,7 +117,7 @@ def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
     """Load weights and configuration from a local folder or the hub, safetensors only.
 
     A checkpoint saved without its pooler gives `has_pooler` False. Any other missing weight is an
-    error; it is never initialised anew.
+    error; it is never re-initialised.
 
     Raises:
         UserError: the encoder cannot be found, reached or read, is not an encoder-only model, lacks

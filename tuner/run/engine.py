@@ -43,7 +43,7 @@ signal, or a machine shuts down, workers may be gone before the driver receives 
 
 
 class _NotPickled:
-    """An adapter that pickles as an empty object: Ray snapshots it, and nobody reads that."""
+    """An adapter that pickles as an empty object: Ray snapshots it but never reads it."""
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         return object, ()

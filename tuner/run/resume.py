@@ -105,7 +105,7 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
     for trial in record.trials:
         if trial.origin == "sampler" and not study.space.holds(trial.params):
             raise UserError(
-                f"trial {trial.number:03d} in the journal of {folder} is not a point of its space",
+                f"trial {trial.number:03d} in the journal of {folder} is outside the search space",
                 "Restore the journal from a backup.",
             )
     if study.trials < min(len(record.trials), was.trials):

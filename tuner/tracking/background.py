@@ -164,13 +164,13 @@ class BackgroundTracker:
                     time.sleep(pause)
 
     def _wait(self) -> bool:
-        """Wait until a record is lacking or `close` is called; return whether one is lacking."""
+        """Wait until a record is missing or `close` is called; return whether one is missing."""
         with self._changed:
             self._changed.wait_for(lambda: self._lacking or self._closing.is_set())
             return bool(self._lacking)
 
     def _deliver_next(self) -> None:
-        """Deliver the oldest lacking record, or all records if the study's own is lacking."""
+        """Deliver the oldest missing record, or all records if the study's own is missing."""
         if self._tracker is None:
             self._tracker = Tracker(self._uri, self._experiment)
         with self._changed:

@@ -148,7 +148,7 @@ class Tracker:
         return identifier
 
     def _whole(self, study: StudyRecord, advance: Advance) -> bool:
-        """Write everything that is lacking; return False if a run that it made has a duplicate.
+        """Write everything that is missing; return False if a run that it made has a duplicate.
 
         The study's run ends last: once it has ended, everything is in MLflow.
         """

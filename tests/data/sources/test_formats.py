@@ -128,8 +128,8 @@ HEADER = "id,sentence1,label\n"
         ("a.jsonl", "", "a.jsonl is empty"),
         ("a.jsonl", '{"id": 1, "label": 0}', "a.jsonl, line 1, has no column 'sentence1'"),
         ("a.jsonl", "[" * 100_000, "a.jsonl, line 1: not JSON (maximum recursion"),
-        ("a.parquet", "", "a.parquet is not a whole Parquet file: "),
-        ("a.parquet", "PAR1 garbage PAR1", "a.parquet is not a whole Parquet file: "),
+        ("a.parquet", "", "a.parquet is not a complete Parquet file: "),
+        ("a.parquet", "PAR1 garbage PAR1", "a.parquet is not a complete Parquet file: "),
     ],
 )
 def test_broken_files_are_named_with_line_and_reason(
@@ -154,7 +154,7 @@ def test_a_torn_parquet_file_is_refused(tmp_path: Path) -> None:
     middle = len(whole) // 3
     for torn in (whole[:-20], whole[:middle] + whole[middle + 9 :], whole[:4] + whole[-60:]):
         (tmp_path / "a.parquet").write_bytes(torn)
-        with pytest.raises(UserError, match="is not a whole Parquet file"):
+        with pytest.raises(UserError, match="is not a complete Parquet file"):
             read_cells(tmp_path / "a.parquet", Request(COLUMNS))
 
 

@@ -262,7 +262,7 @@ CASES: dict[str, tuple[Change, str, Change]] = {
     ),
     "named .gz and not compressed": (
         renames(".tsv", ".tsv.gz"),
-        "is not a whole gzip file .*\n.*drop .gz from its name",
+        "is not a complete gzip file .*\n.*drop .gz from its name",
         renames(".tsv.gz", ".tsv"),
     ),
     "half a gzip file": (
@@ -271,7 +271,7 @@ CASES: dict[str, tuple[Change, str, Change]] = {
             in_all(zipped),
             holds("dev.de.tsv.gz", zipped(tsv("de"))[:40]),
         ),
-        "dev.de.tsv.gz is not a whole gzip file",
+        "dev.de.tsv.gz is not a complete gzip file",
         holds("dev.de.tsv.gz", zipped(tsv("de"))),
     ),
     "compressed without saying so": (
@@ -296,7 +296,7 @@ CASES: dict[str, tuple[Change, str, Change]] = {
     ),
     "half a Parquet file": (
         then(as_format("parquet", parquet), holds("dev.de.parquet", parquet("de")[:50])),
-        "dev.de.parquet is not a whole Parquet file.*\nWrite or download it again",
+        "dev.de.parquet is not a complete Parquet file.*\nWrite or download it again",
         holds("dev.de.parquet", parquet("de")),
     ),
     "Parquet with text of another encoding": (

@@ -68,7 +68,7 @@ def read_parquet(file: Path, request: Request) -> Cells:
             read = next(table.iter_batches(request.most, columns=names), None)
     except (OSError, pyarrow.ArrowException) as error:
         raise UserError(
-            f"{file} is not a whole Parquet file: {str(error).splitlines()[0]}",
+            f"{file} is not a complete Parquet file: {str(error).splitlines()[0]}",
             "Write or download it again.",
         ) from error
     rows = 0 if read is None else read.num_rows
