@@ -105,7 +105,7 @@ def planned(search: StudyRecord, folder: Place, asked: Asked) -> StudyConfig:
     """Return the requested confirmation: the latest that was started, or a new one.
 
     Raises:
-        UserError: the confirmation is of another search, was begun with a different number of
+        UserError: the confirmation is of another search, was started with a different number of
             configurations or seeds, or has not ended although `again` requests another one.
     """
     begun = confirmations(search, folder)

@@ -76,8 +76,8 @@ class Replay:
         pairs: the trial's last rung, the nominal number of pairs it was trained for.
         budget: the trial's full budget in pairs.
         numbers: all numbers that were compared, rung by rung.
-        answers: number of pairs that one run classified correctly and the other wrong, by dev set;
-            empty if the journal has no answers, which it keeps only at the full budget.
+        answers: number of pairs that one run classified correctly and the other did not, by dev
+            set; empty if the journal has no answers, which it keeps only at the full budget.
         elsewhere: the known differences between then and now: (what, then, now).
     """
 

@@ -17,7 +17,7 @@ from tuner.training.group import Disconnected
 def error_of(trial: Trial) -> Exception:
     """Read the error that ended a worker, which Ray has just written to its scratch folder.
 
-    For other errors than an actor's death or a task's exception, such as the host running out of
+    For errors other than an actor's death or a task's exception, such as the host running out of
     memory, Ray writes only the text, under a header line.
     """
     path = trial.pickled_error_file

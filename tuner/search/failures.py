@@ -2,12 +2,13 @@
 
 | kind | what happened | what follows |
 |---|---|---|
-| `out_of_memory` | the host's memory ran out and the worker is gone | continues, micro-batch halved
-| | `infeasible` | not even one pair fits in memory | the trial fails | | `non_finite` | the loss or
-the gradient is NaN or infinite | the trial fails | | `lost` | the node or the process is gone |
-continues from its checkpoint, not counted | | `disk_full` | its checkpoint cannot be written | the
-study pauses | | `user_error` | data or settings do not fit | the study pauses | | `error` |
-anything else | tried again, `resources.max_failures` times |
+| `out_of_memory` | the host's memory ran out, the worker is gone | continues, micro-batch halved |
+| `infeasible` | not even one pair fits in memory | the trial fails |
+| `non_finite` | the loss or the gradient is NaN or infinite | the trial fails |
+| `lost` | the node or the process is gone | continues from its checkpoint, not counted |
+| `disk_full` | its checkpoint cannot be written | the study pauses |
+| `user_error` | data or settings do not fit | the study pauses |
+| `error` | anything else | tried again, `resources.max_failures` times |
 
 If a device's memory runs out in the middle of a step, the worker itself halves the micro-batch and
 runs the step again (`tuner.training.accumulation`); that is not a failure. The effective batch size

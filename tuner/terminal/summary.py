@@ -270,7 +270,7 @@ def _colour(state: str) -> str:
 
 
 def _line(*parts: RenderableType) -> Table:
-    """Return a line as wide as the console; the second last part takes the remaining width."""
+    """Return a line as wide as the console; the second-to-last part takes the remaining width."""
     line = Table.grid(padding=(0, 1), expand=True)
     for place in range(len(parts)):
         wide = place == len(parts) - 2

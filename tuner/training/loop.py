@@ -67,8 +67,9 @@ def train(
     the same step share one evaluation, which yields its progress meanwhile. If `checkpoints` holds
     a checkpoint, the evaluations in it are yielded again and training resumes from it, bit-equal on
     the same machine and number of threads. A checkpoint is saved at rungs, before the evaluation is
-    yielded; by time; and between two events whenever `checkpoints.keep` is called. A checkpoint
-    saved during an evaluation resumes with that evaluation. This seeds torch's global generators.
+    yielded; by time; and between two events whenever `checkpoints.keep` is called. From a
+    checkpoint saved during an evaluation, training resumes with it. This seeds torch's global
+    generators.
 
     With several workers this runs in each of them with the same arguments. All yield the same
     sequence, and no exchange between them spans an event: a caller that advances them by equal
