@@ -95,7 +95,7 @@ def _of_recommended(
 def judged(
     tables: Sequence[Table], truth: Float[np.ndarray, " configurations"], pairs: int
 ) -> dict[str, float]:
-    """Means, differences to the control, ties with the best: which of them are right.
+    """Means, differences from the control, ties with the best: which of them are right.
 
     Args:
         tables: the control's first.

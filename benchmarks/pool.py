@@ -75,7 +75,7 @@ class Pool:
         configurations: their settings that differ, by dotted name.
         languages: codes, the sources first.
         sources: how many of them are trained on.
-        right: by split: whether each item was classified rightly.
+        right: by split: whether each item was classified correctly.
         components: by split: the number of each item's component, from 0. Items that share a
             sentence in any language are in one; languages have the same items in the same order.
     """

@@ -15,7 +15,7 @@ from tuner.interrupts import SIGNALS, OrderlyStop, ending_at_once, restoring_han
 SLOW = """
     import sys, time
     from tuner.interrupts import OrderlyStop, ending_at_once
-    with ending_at_once(lambda: "interrupted: nothing was begun"):
+    with ending_at_once(lambda: "interrupted: nothing was started"):
         try:
             print("ready", flush=True)
             for _ in range(100_000):  # see LONG
@@ -67,7 +67,7 @@ def run(code: str, *steps: tuple[str, int]) -> tuple[int, str, str]:
 def test_the_end_at_once_raises_nothing_that_could_be_swallowed(number: int) -> None:
     code, told, errors = run(SLOW, ("ready", number))
     assert (code, told) == (130, "")
-    assert errors.strip() == "interrupted: nothing was begun"
+    assert errors.strip() == "interrupted: nothing was started"
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -210,7 +210,7 @@ def test_a_handler_that_exits_was_meant_for_ours() -> None:
         """
         import signal, sys, time
         from tuner.interrupts import ending_at_once, restoring_handlers
-        with ending_at_once(lambda: "interrupted: nothing was begun"), restoring_handlers():
+        with ending_at_once(lambda: "interrupted: nothing was started"), restoring_handlers():
             signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
             print("ready", flush=True)
             for _ in range(100_000):
@@ -218,4 +218,4 @@ def test_a_handler_that_exits_was_meant_for_ours() -> None:
         """,
         ("ready", signal.SIGTERM),
     )
-    assert (code, told, errors.strip()) == (130, "", "interrupted: nothing was begun")
+    assert (code, told, errors.strip()) == (130, "", "interrupted: nothing was started")

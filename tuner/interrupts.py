@@ -1,9 +1,9 @@
-"""Signal handling: a running study stops in order; any other command ends at once.
+"""Signal handling: a running study stops cleanly; any other command ends at once.
 
 Ctrl-C, SIGTERM and a closing terminal (SIGHUP) are treated alike. `nohup` keeps its meaning: a
-SIGHUP that was ignored stays ignored. No handler raises an exception while foreign code may run:
-code that is loading libraries or starting Ray would swallow the exception or crash. Ending at once
-does no more harm than a kill.
+SIGHUP that was ignored stays ignored. No handler raises an exception while third-party code may
+run: code that is loading libraries or starting Ray would swallow the exception or crash. Ending at
+once does no more harm than a kill.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Cleaning of foreign text before it is shown or stored: secrets and control characters."""
+"""Cleaning of untrusted text before it is shown or stored: secrets and control characters."""
 
 from __future__ import annotations
 

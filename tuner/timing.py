@@ -31,7 +31,7 @@ def now() -> float:
 
 
 def within(seconds: float, call: Callable[[], Result], name: str = "waiting") -> Result:
-    """Return or raise what a call returns or raises, within a time limit.
+    """Call a function within a time limit; return its result or raise its exception.
 
     A socket's timeout applies to each read, so an answer that arrives byte by byte never times
     out. The call therefore runs on a thread of its own, which is abandoned when it is late. Once

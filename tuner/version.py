@@ -27,7 +27,8 @@ def commit(package: Path = Path(__file__).parent) -> str:
     """Return the commit of the running code, with `+` if it was changed; empty if unknown.
 
     An installed package may lie in an environment inside an unrelated repository. So a repository
-    counts only if it tracks the package. Otherwise pip knows the commit if it installed from git.
+    counts only if it tracks the package. Without one, pip knows the commit of a package that it
+    installed from git.
 
     Args:
         package: the folder of the code.

@@ -1,4 +1,4 @@
-"""Number formats for sentences and tables, the same everywhere.
+"""Number formats shared by all sentences and tables.
 
 Accuracy is in percent and its differences in percentage points, with two decimals, so that readers
 can reproduce them from the scores of the seeds.

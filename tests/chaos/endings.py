@@ -112,5 +112,5 @@ class KillHead(Kind):
 def in_order(driver: Driver) -> bool:
     """Return whether an ended driver said what follows, and nothing that is not for users."""
     said = driver.said()
-    follows = "tuner resume" in said or "nothing was begun" in said or "error: Ray" in said
+    follows = "tuner resume" in said or "nothing was started" in said or "error: Ray" in said
     return "Traceback" not in said and (follows or driver.wait() == 0)

@@ -50,7 +50,7 @@ def ended(work: str) -> tuple[int, str, str]:
     return process.returncode, said, complained.strip()
 
 
-SAYS = "supervised.say_at_the_end('not this'); supervised.say_at_the_end('go on with x'); "
+SAYS = "supervised.say_at_the_end('not this'); supervised.say_at_the_end('continue with x'); "
 
 
 @pytest.mark.parametrize("code", [0, 2, 130])
@@ -73,28 +73,28 @@ def test_a_failure_that_was_told_is_passed_on() -> None:
 )
 def test_who_ends_without_a_word_is_spoken_for(end: str, how: str) -> None:
     code, _, complained = ended(f"{SAYS}{end}")
-    assert code == 130 and how in complained and complained.endswith("; go on with x")
+    assert code == 130 and how in complained and complained.endswith("; continue with x")
     code, _, complained = ended(end)
-    assert code == 130 and how in complained and complained.endswith("; nothing was begun")
+    assert code == 130 and how in complained and complained.endswith("; nothing was started")
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_before_the_command_handles_any_is_answered(name: str) -> None:
     """While its modules load, for instance."""
     end = f"os.kill(os.getpid(), signal.{name}); time.sleep(60)"
-    assert ended(end) == (130, "", "interrupted: nothing was begun")
-    assert ended(f"{SAYS}{end}") == (130, "", "interrupted: go on with x")
+    assert ended(end) == (130, "", "interrupted: nothing was started")
+    assert ended(f"{SAYS}{end}") == (130, "", "interrupted: continue with x")
 
 
 def test_who_is_ended_after_its_last_message_is_spoken_for() -> None:
     """Libraries take themselves down after it, and may crash."""
     code, said, complained = ended(f"{SAYS}supervised.ends_by_itself(); os.abort()")
-    assert (code, said) == (130, "") and complained.endswith("; go on with x")
+    assert (code, said) == (130, "") and complained.endswith("; continue with x")
 
 
 def test_any_path_can_be_named() -> None:
-    code, _, complained = ended(r"supervised.say_at_the_end('go on with \udce9'); os._exit(1)")
-    assert code == 130 and complained.endswith(r"; go on with \udce9")
+    code, _, complained = ended(r"supervised.say_at_the_end('continue with \udce9'); os._exit(1)")
+    assert code == 130 and complained.endswith(r"; continue with \udce9")
 
 
 def test_each_signal_arrives_once() -> None:

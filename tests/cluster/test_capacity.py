@@ -95,5 +95,5 @@ def test_a_cluster_without_gpus_says_so() -> None:
 
 
 def test_a_head_alone_holds_none() -> None:
-    with pytest.raises(UserError, match="no node of the cluster has a CPU for trials"):
+    with pytest.raises(UserError, match="no node of the cluster has CPUs for trials"):
         Capacity((HEAD,)).trials_at_once(asks(1))

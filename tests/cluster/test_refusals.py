@@ -73,7 +73,7 @@ def no_node_in_time() -> None:
             "does not accept this process's token",
             joining.TOKEN,
         ),
-        (other_versions, "runs other versions: RuntimeError: .*Ray: 1.0", "Use the cluster's"),
+        (other_versions, "runs different versions: RuntimeError: .*Ray: 1.0", "Use the cluster's"),
         (no_node_here, f"no node of the Ray cluster at {AT} runs on this machine", SUBMIT),
         (no_node_in_time, "did not answer in time: TimeoutError: Timed out after 0 s", LATER),
         (fails(RpcError("RPC error: Deadline Exceeded", rpc_code=4)), "not answer in time", LATER),

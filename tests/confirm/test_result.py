@@ -107,7 +107,7 @@ def test_what_is_no_confirmation_is_refused() -> None:
     with pytest.raises(UserError, match="is not a confirmation"):
         Confirmed.of(with_settings(study, design=None))
     other = study.recommendation.model_copy(update={"arm": "nobody"})  # type: ignore[union-attr]
-    with pytest.raises(UserError, match="no arm of it"):
+    with pytest.raises(UserError, match="not an arm of it"):
         Confirmed.of(study.model_copy(update={"recommendation": other}))
     damaged = study.trials[0].tests[0].model_copy(update={"answers": {"en": "AAAA"}})
     trial = study.trials[0].model_copy(update={"tests": (damaged,)})

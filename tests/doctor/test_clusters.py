@@ -146,7 +146,7 @@ def test_a_cluster_without_tokens() -> None:
         cluster.close()
     assert doctor.returncode == 1, doctor.stdout + doctor.stderr
     (failed,) = [line for line in doctor.stdout.splitlines() if line.startswith("fail")]
-    assert failed.split()[1] == "tokens" and "whoever reaches the cluster may run" in failed
+    assert failed.split()[1] == "tokens" and "anyone who can reach the cluster can run" in failed
     assert "RAY_AUTH_MODE=token" in doctor.stdout
 
 

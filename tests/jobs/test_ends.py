@@ -81,4 +81,4 @@ def test_a_study_that_is_watched_before_it_begins(
     with pytest.raises(UserError, match="there is no study mine"):
         status.watch(tmp_path / "mine", Console(force_terminal=True))
     pages = capsys.readouterr().out.split(status.PAGE)
-    assert len(pages) > 2 and pages[0] == "mine: not begun yet\n"
+    assert len(pages) > 2 and pages[0] == "mine: not started yet\n"

@@ -102,6 +102,6 @@ def test_a_refused_job_does_not_speak_for_its_study(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(looking, "connect", lambda address, insecure: HEAD)
     monkeypatch.setattr(api, "log", log)
     del jobs[1]
-    with pytest.raises(UserError, match="has not begun: its job was refused") as refused:
+    with pytest.raises(UserError, match="never started: its job was refused") as refused:
         looking.look(HEAD.address, ["status", "mine"], None, Console())
     assert "asks for 1 CPU and 1 GPU" in str(refused.value)

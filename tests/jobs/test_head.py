@@ -203,7 +203,11 @@ def test_detached_attached_stopped_resumed(
     wait_until(lambda: ended_trials(storage, "longer") >= 2, attached)
     attached.send_signal(signal.SIGINT)
     code, rest = finish(attached)
-    assert code == 0 and "runs there already" in said and "detached: longer keeps running" in rest
+    assert (
+        code == 0
+        and "is already running there" in said
+        and "detached: longer keeps running" in rest
+    )
 
     code, said = finish(tuner(*look))
     assert code == 0 and "longer: running" in said, said
@@ -211,7 +215,7 @@ def test_detached_attached_stopped_resumed(
     code, said = finish(tuner("status", "--address", head.address))
     assert code == 0 and re.search(r"longer +running", said), said
     code, said = finish(tuner(*submit, "--set", "sampler.seed=7"))
-    assert code == 2 and "runs there already with other settings" in said
+    assert code == 2 and "is running there already with different settings" in said
 
     code, said = finish(tuner(*stop))
     assert code == 0 and "longer has stopped" in said, said

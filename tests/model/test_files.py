@@ -213,7 +213,7 @@ def test_configurations(content: bytes, words: str, bert: Path) -> None:
         ({"seen_languages": ["en", 7]}, "must be a list of language codes"),
         ({"seen_languages": {"en": 1}}, "must be a list of language codes"),
         ({"quantization_config": {"quant_method": "gptq"}}, "quantised by gptq"),
-        ({"is_encoder_decoder": True}, "of type bert, not an encoder-only one: it has a decoder"),
+        ({"is_encoder_decoder": True}, "of type bert, not an encoder-only model: it has a decoder"),
         ({"architectures": ["GPT2LMHeadModel"]}, "GPT2LMHeadModel generates text"),
         ({"model_type": "mine", "auto_map": {"AutoModel": "m.M"}}, "needs code that comes with it"),
     ],

@@ -112,7 +112,7 @@ def test_pairs_of_two_languages_are_refused(tmp_path: Path) -> None:
     ):
         check_one_language(XMOD, mixed)
     crossing = of(protocol={"objective": "cross_lingual"})
-    with pytest.raises(UserError, match="objective cross_lingual evaluates pairs of two"):
+    with pytest.raises(UserError, match="objective cross_lingual evaluates pairs in two"):
         check_one_language(XMOD, crossing)
     unknown = of(languages={"source": ["en"], "target": ["ja"]})
     with pytest.raises(UserError, match="does not know ja"):

@@ -317,7 +317,7 @@ def test_token_types_beyond_the_encoders_are_left_out(
     told = Told()
     inputs = prepare(study(tmp_path, pairs), told).inputs
     assert inputs.corpus.template.types is None
-    assert any("only one type: the sentences are not numbered" in line for line in told.lines)
+    assert any("only one type, so the sentences are not numbered" in line for line in told.lines)
 
 
 def test_a_pair_begins_with_a_special_token(tmp_path: Path, pairs: dict[str, Any]) -> None:

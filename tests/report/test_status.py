@@ -153,7 +153,7 @@ def test_a_driver_at_work_and_one_that_was_killed(make: Make) -> None:
         died = look_at(folder)
     text = shown(lambda console: show_status(died, console))
     assert died.state == "driver died" and not being_written(folder)
-    assert "its driver died; go on with: " in text and "resume mine --storage" in text
+    assert "its driver died; continue with: " in text and "resume mine --storage" in text
     assert "interrupted 1" in text and "running" not in text
     assert died.study.seconds == 60, "up to its last word"
 
@@ -161,7 +161,7 @@ def test_a_driver_at_work_and_one_that_was_killed(make: Make) -> None:
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ("interrupted", "interrupted; go on with: "),
+        ("interrupted", "interrupted; continue with: "),
         ("completed", "completed; every trial: "),
         ("failed", "failed, so it is; see: "),
     ],
@@ -271,7 +271,7 @@ def test_all_studies_the_newest_first_and_damaged_ones_with_their_complaint(
     assert rows[1][1:4] == ["interrupted", "1/3", "90.00%"] and rows[1][4] == "0:01:05"
     assert rows[2][1:4] == ["completed", "2/3", "80.00%"]
     assert rows[3][1] == "damaged" and "record 2 is damaged" in text
-    assert "unconfirmed" in caption and "new: interrupted; go on with: " in text
+    assert "unconfirmed" in caption and "new: interrupted; continue with: " in text
     assert isinstance(all_studies(tmp_path)[-1], Unreadable)
     narrow = shown(lambda console: show_all(tmp_path, console), width=60)
     assert "created" in narrow and "90.00%" in narrow

@@ -115,7 +115,7 @@ def test_a_killed_worker_goes_on_from_its_checkpoint(tuner: Command, place: Path
     (trial,) = record(place).trials
     assert trial.state == "completed" and trial.attempts == 2
     assert [attempt.outcome for attempt in trial.placed] == ["lost", "completed"]
-    assert [(f.kind, f.reason) for f in trial.failures] == [("lost", "its worker has gone")]
+    assert [(f.kind, f.reason) for f in trial.failures] == [("lost", "its worker is gone")]
     journal = (place / "studies" / "smoke" / FILE).read_text(encoding="utf-8")
     events = [json.loads(line) for line in journal.splitlines()]
     rungs = [e["evaluation"]["rung"] for e in events if e["event"] == "evaluated"]

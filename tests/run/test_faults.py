@@ -181,7 +181,7 @@ def test_interrupted_before_it_began(
     time.sleep(seconds)
     process.send_signal(number)
     code, printed = finish(process)
-    assert code == 130 and "interrupted: nothing was begun" in printed, printed
+    assert code == 130 and "interrupted: nothing was started" in printed, printed
     assert not (place / "studies" / "smoke").exists()
 
 
@@ -196,7 +196,7 @@ def test_interrupted_just_after_it_began_the_study_goes_on(tuner: Command, place
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     code, printed = finish(process)
-    assert code == 130 and "nothing was begun" not in printed, printed
+    assert code == 130 and "nothing was started" not in printed, printed
     assert "tuner resume smoke" in printed
 
 

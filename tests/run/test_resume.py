@@ -174,7 +174,7 @@ def test_a_name_that_is_taken_says_what_differs(study: StudyConfig, done: Any) -
     assert "already exists" in refused.value.problem and "settings" not in refused.value.problem
     with pytest.raises(UserError) as refused:
         check_new(with_budget(study, trials=7))
-    assert "with other settings:\n  budget.trials: was 9, now 7" in refused.value.problem
+    assert "with different settings:\n  budget.trials: was 9, now 7" in refused.value.problem
     assert "resume small" in refused.value.remedy
 
 

@@ -96,7 +96,7 @@ def test_where_a_worker_is_lost_the_trial_goes_on_from_its_checkpoint(
     assert code == 0, printed
     (trial,) = record(place).trials
     assert trial.state == "completed" and trial.attempts == 2
-    assert [(f.kind, f.reason) for f in trial.failures] == [("lost", "its worker has gone")]
+    assert [(f.kind, f.reason) for f in trial.failures] == [("lost", "its worker is gone")]
     assert [e.rung for e in trial.evaluations] == [400, 800, 1600, 3200, 6400]
     (whole,) = alone(record(place), [settings[1], settings[3]])
     assert_alike(trial, whole)

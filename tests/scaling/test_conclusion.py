@@ -118,8 +118,8 @@ def test_a_batch_size_that_is_left_out_is_in_the_answer_with_what_to_do(tmp_path
     ) in told
     told = whole(Scaled.of(recorded(planned(tmp_path, **SMALL), best_at(1e-4))))
     assert told == (
-        "No effect was estimated: the best learning rate of every B that has one may not be the "
-        "best there is. B = 16 is excluded: its best learning rate is the lowest of the grid. "
+        "No effect was estimated: for every B that has a best learning rate, a better rate may "
+        "exist. B = 16 is excluded: its best learning rate is the lowest of the grid. "
         "B = 64 is excluded: its best learning rate is the lowest of the grid. "
         "Repeat with a wider grid, as a study with another name."
     )

@@ -61,7 +61,7 @@ def test_a_batch_size_at_the_edge_of_its_grid_is_in_no_fit(tmp_path: Path) -> No
 
 def test_where_all_are_at_the_edge_nothing_is_fitted(tmp_path: Path) -> None:
     result = Scaled.of(recorded(planned(tmp_path, **SMALL), best_at(1e-2)))
-    assert result.fits == {} and result.fitted == () and "of every B that" in result.unfitted
+    assert result.fits == {} and result.fitted == () and "for every B that" in result.unfitted
     assert result.choices[16].edges == ("highest",)
     low = Scaled.of(recorded(planned(tmp_path, **SMALL), best_at(1e-4)))
     assert low.choices[64].edges == ("lowest",)
@@ -173,7 +173,7 @@ def test_a_journal_without_answers_is_refused_in_words(tmp_path: Path) -> None:
         if (found := trial.evaluations)
     ]
     older = record.model_copy(update={"trials": tuple(trials)})
-    with pytest.raises(UserError, match="which dev pairs of es were classified right"):
+    with pytest.raises(UserError, match="which dev pairs of es were classified correctly"):
         Scaled.of(older)
     without = with_facts(record, overlap={"rows": {}})
     with pytest.raises(UserError, match="share sentences"):

@@ -236,7 +236,7 @@ def test_failed_left_and_collapsed_trials_are_counted(tmp_path: Path) -> None:
     assert "6 compared trials of the plan have not ended." in small(tmp_path, stop_at=12)
     assert "1 compared trial of the plan has not ended." in small(tmp_path, stop_at=17)
     tuning = small(tmp_path, stop_at=5)
-    assert "Not all trials that choose learning rates have ended." in tuning
+    assert "Not all trials used to choose learning rates have ended." in tuning
     assert "The learning rate of each B" not in tuning
     nowhere = small(tmp_path, 3, 4, 5)
     assert "At B = 64 every rate failed with at least one seed" in nowhere

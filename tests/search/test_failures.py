@@ -75,12 +75,12 @@ def test_a_trial_that_ends_its_worker_each_time_is_given_up(study: StudyConfig) 
         driver.start()
         first(driver)
         for _ in range(failures.STUCK - 1):
-            fail(driver, 0, "lost", "its worker has gone", seen=40)
+            fail(driver, 0, "lost", "its worker is gone", seen=40)
             assert first(driver).number == 0
-        fail(driver, 0, "lost", "its worker has gone", seen=40)
+        fail(driver, 0, "lost", "its worker is gone", seen=40)
         assert first(driver).number == 1
     assert record(study).trials[0].reason == (
-        "lost 5 times after 40 pairs, the last time: its worker has gone"
+        "lost 5 times after 40 pairs, the last time: its worker is gone"
     )
 
 

@@ -56,7 +56,7 @@ def test_an_object_store(url: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("file:///etc", "studies cannot be kept at file://"),
+        ("file:///etc", "studies cannot be stored at file://"),
         ("memory://x", "memory://"),
         ("http://host/x", "http://"),
         ("simplecache::s3://bucket/x", "simplecache::s3://"),

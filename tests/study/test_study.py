@@ -152,7 +152,7 @@ def test_numbers_without_a_dot_are_numbers_and_no_is_a_language() -> None:
         ("require=[fusion.kind > 3]", "cannot compare fusion.kind .a string. with 3 .a number."),
         (
             "require=[batch.effective_size > 64]",
-            "the baseline breaks a requirement: .* does not hold: batch.effective_size is 32",
+            "the baseline violates a requirement: .* does not hold: batch.effective_size is 32",
         ),
         (
             "require=[seed < 1, optim.lr == 5e-4, fusion.kind == 'last' or mix.cross_lingual > 0]",

@@ -154,7 +154,7 @@ def test_an_empty_answer_is_no_deleted_experiment(network: Network) -> None:
     Tracker(network.uri, "demo")
     network.parts = cycle([slice(17)])
     network.loses = partial(_first, ["get-by-name"])
-    with pytest.raises(Unreachable, match="broke off"):
+    with pytest.raises(Unreachable, match="cut off"):
         Tracker(network.uri, "demo")
 
 

@@ -1,4 +1,4 @@
-"""Blocks: what people read, as words, tables and figures, independent of the format.
+"""Blocks: words, tables and figures for people to read, independent of the output format.
 
 The console, Markdown and HTML are rendered from these blocks alone, so they hold the same words and
 numbers. Every table and figure requires the claim that its numbers carry.
@@ -86,7 +86,7 @@ class Grid:
     Attributes:
         caption: one or two sentences about its content.
         claim: the claim that its numbers carry; empty if they are not results of a study.
-        columns: headings; below `state` are states of studies or trials.
+        columns: headings; the column `state` holds the states of studies or trials.
         rows: cells as formatted text.
         left: number of leading columns that hold words; the others hold numbers.
         strong: indices of emphasised rows.
@@ -127,7 +127,7 @@ class Figure:
         alt: the text for readers who cannot see it.
         caption: one or two sentences on how to read it.
         claim: the claim that its numbers carry.
-        numbers: the drawn numbers as a table; None where another table of the page has them.
+        numbers: the drawn numbers as a table; None if another table on the page has them.
         wide: whether it takes the page's width, and scrolls in its own box on a phone.
     """
 
@@ -179,7 +179,7 @@ class Page:
         status: short facts, such as its state and when it began.
         description: the study's description by its author.
         claim: the study's claim.
-        sections: the sections, the answer first, which is brief.
+        sections: the sections; the first is the answer, which is brief.
     """
 
     title: str

@@ -107,7 +107,7 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _filled(pieces: Iterable[str], width: int) -> list[str]:
-    """Join pieces into lines of at most a width; a piece that is longer is cut."""
+    """Join pieces into lines of at most a width; longer pieces are cut."""
     lines = [""]
     for piece in pieces:
         if cell_len((lines[-1] + piece).rstrip()) <= width:

@@ -63,7 +63,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def _between(low: str, high: str, share: float) -> str:
-    """Return a colour on the straight line between two, as `#rrggbb`."""
+    """Return a mixture of two colours, as `#rrggbb`."""
     ends = [[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in (low, high)]
     mixed = [round(a + share * (b - a)) for a, b in zip(*ends, strict=True)]
     return "#" + "".join(f"{part:02x}" for part in mixed)

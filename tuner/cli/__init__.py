@@ -128,7 +128,7 @@ def _check_folder() -> None:
         os.getcwd()
     except OSError as error:
         told = f"the current folder is gone or cannot be entered: {error.strerror}"
-        raise UserError(told, "Change to another one first: cd") from None
+        raise UserError(told, "Change to an existing one first: cd") from None
 
 
 def _check_printable(arguments: Sequence[str]) -> None:

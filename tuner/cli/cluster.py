@@ -46,7 +46,7 @@ def submit(
     insecure: Insecure = False,
     tracking_later: TrackingLater = False,
 ) -> None:
-    """Run a study on a Ray cluster, or go on with it there; follow it, Ctrl-C leaves it."""
+    """Run a study on a Ray cluster, or continue it there; follow it until Ctrl-C."""
     console = console_of(False)
     with ending_at_once(lambda: SUBMITTED):
         with loading(console):
@@ -62,7 +62,7 @@ def stop(
     address: Address,
     insecure: Insecure = False,
 ) -> None:
-    """Stop a study on a cluster, in order, so that submitting it again resumes it."""
+    """Stop a study on a cluster cleanly, so that submitting it again resumes it."""
     from tuner.jobs.submit import stop as stop_study
 
     stop_study(study, address, console_of(False), insecure)
@@ -84,7 +84,7 @@ def doctor(
     insecure: Insecure = False,
     as_json: Json = False,
 ) -> None:
-    """Look whether a study can run here, or on every node of a cluster; nothing is started."""
+    """Check whether a study can run here, or on every node of a cluster; start nothing."""
     if space is not None and storage is not None:
         overrides = [*overrides, f"storage={json.dumps(storage)}"]
     if address is not None:

@@ -12,7 +12,7 @@ SPACES = "search_spaces/"
 
 
 def studies(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the studies of the storage whose names begin like this; none for an object store."""
+    """Return the studies in the storage whose names begin with a text; none for an object store."""
     from tuner.journal.journal import studies_in
 
     storage = str(context.params.get("storage") or "studies")
@@ -23,6 +23,6 @@ def studies(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def spaces(incomplete: str) -> list[str]:
-    """Return the YAML files whose paths begin like this; the shell completes other paths itself."""
+    """Return the YAML files whose paths begin with a text; the shell completes other paths."""
     begun = incomplete or (SPACES if Path(SPACES).is_dir() else "")
     return sorted(glob(f"{escape(begun)}*.yaml"))

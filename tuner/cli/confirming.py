@@ -1,4 +1,4 @@
-"""The command `confirm`, and what is shown of a study that has ended."""
+"""The command `confirm`, and the display of a study that has ended."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def confirm(
         int | None, typer.Option(min=2, max=500, help="fresh seeds per configuration; default: 5")
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="confirm again with other seeds: STUDY-confirm-2")
+        bool, typer.Option("--again", help="confirm again with different seeds: STUDY-confirm-2")
     ] = False,
     reference: Annotated[
         bool,
@@ -52,14 +52,14 @@ def confirm(
     tokenless: Tokenless = False,
     as_json: Json = False,
 ) -> None:
-    """Train the best of a search and its control with fresh seeds; recommend; then read test."""
+    """Retrain the best of a search and its control with fresh seeds; recommend; read test."""
     from tuner.cluster.credentials import check_tokens
 
     check_tokens(tokenless)
     folder, console = folder_of(study, storage), console_of(as_json)
     goes_on = command("confirm", folder) + " --reference" * reference
     told = f"interrupted: completed work is kept; {goes_on}"
-    say_at_the_end(f"go on with {goes_on}")
+    say_at_the_end(f"continue with {goes_on}")
     with ending_at_once(lambda: told):
         with loading(console):
             from tuner.confirm.command import ConfirmOptions
@@ -112,6 +112,6 @@ def end_as(record: Any, folder: Place, goes_on: str) -> None:
         StudyFailed: the study failed.
     """
     if record.state == "interrupted":
-        raise StudyInterrupted(f"go on with: {goes_on}")
+        raise StudyInterrupted(f"continue with: {goes_on}")
     if record.state == "failed":
         raise StudyFailed(f"{record.reason}; see: {command('report', folder)}")

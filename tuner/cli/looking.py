@@ -89,7 +89,7 @@ def compare(
         ),
     ],
     oracle: Annotated[
-        bool, typer.Option("--oracle", help="also compare dev sets that nothing may choose by")
+        bool, typer.Option("--oracle", help="also compare dev sets that no decision may use")
     ] = False,
     storage: Storage = "studies",
     as_json: Json = False,
@@ -150,7 +150,7 @@ def status(
     insecure: Insecure = False,
     as_json: Json = False,
 ) -> None:
-    """Say how a study stands: its trials, its rungs, the best so far, and whether it runs."""
+    """Show a study's progress: its trials, its rungs, the best so far, whether it is running."""
     if address is not None and study is None:
         from tuner.jobs.looking import list_studies
 
@@ -197,7 +197,7 @@ def sync(
     insecure: Insecure = False,
     as_json: Json = False,
 ) -> None:
-    """Make MLflow equal to a study's journal; may be run any number of times."""
+    """Bring MLflow up to date with a study's journal; it is safe to run this repeatedly."""
     if address is not None:
         _look_there(address, ["sync", study, *["--json"] * as_json], storage, insecure)
     from tuner.run.sync import sync as sync_study
@@ -223,7 +223,7 @@ def ui(
     uri: Annotated[str | None, typer.Option(help="tracking URI, if not the default")] = None,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
 ) -> None:
-    """Open MLflow on the studies' store, on this machine only."""
+    """Serve MLflow on the studies' store, on this machine only."""
     from tuner.storage.location import beside, located
     from tuner.tracking import default_uri, serve
 
@@ -232,6 +232,6 @@ def ui(
 
 
 def _announce(address: str, view: str) -> None:
-    print(f"MLflow: {address}   (Ctrl-C ends it)", flush=True)
+    print(f"MLflow: {address}   (Ctrl-C stops it)", flush=True)
     if view:
         print(f"the newest study, its trials ranked: {view}", flush=True)

@@ -44,7 +44,7 @@ def search(
     tracking_later: TrackingLater = False,
     tokenless: Tokenless = False,
     resuming: Annotated[
-        bool, typer.Option("--resume", help="if the study exists, go on with it")
+        bool, typer.Option("--resume", help="if the study exists, continue it")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -62,14 +62,14 @@ def search(
         check_new(study)  # early, since loading libraries takes seconds
 
     def stands() -> str:
-        goes_on = f"go on with {command('resume', study.folder)}"
+        goes_on = f"continue with {command('resume', study.folder)}"
         if is_remote(study.folder):  # it may not answer, and a signal handler must not wait
-            return f"interrupted: if the study was begun, {goes_on}"
+            return f"interrupted: if the study was started, {goes_on}"
         if is_begun(study.folder):
             return f"interrupted: {goes_on}"
-        return "interrupted: nothing was begun"
+        return "interrupted: nothing was started"
 
-    say_at_the_end(f"if the study was begun, go on with {command('resume', study.folder)}")
+    say_at_the_end(f"if the study was started, continue with {command('resume', study.folder)}")
     with ending_at_once(stands):
         with loading(console):
             from tuner.run.study import begin, begin_or_go_on
@@ -93,7 +93,7 @@ def plan(
     insecure: Insecure = False,
     as_json: Json = False,
 ) -> None:
-    """Say what a search would run and cost, here or on a cluster; nothing is started."""
+    """Say what a search would run and cost, here or on a cluster; start nothing."""
     from tuner.plan.prices import load_prices
     from tuner.study.file import load_study
     from tuner.terminal.progress import ConsoleProgress
@@ -134,7 +134,7 @@ def resume(
     tokenless: Tokenless = False,
     as_json: Json = False,
 ) -> None:
-    """Go on with a study that was interrupted, or add to it; nothing finished is run again."""
+    """Continue an interrupted study, or add to it; no finished trial runs again."""
     from tuner.cluster.credentials import check_tokens
     from tuner.journal.journal import read_history
     from tuner.report.page.beside import RelatedStudies
@@ -144,7 +144,7 @@ def resume(
     folder, console = folder_of(study, storage), console_of(as_json)
     extension = Extension(trials, gpu_hours, until, overrides)
     told = f"interrupted: the study is unchanged; {command('resume', folder)}"
-    say_at_the_end(f"go on with {command('resume', folder)}")
+    say_at_the_end(f"continue with {command('resume', folder)}")
     with ending_at_once(lambda: told):
         record = read_history(folder).record()
         left = not nothing_left(record, extended(record, folder, extension))
@@ -191,7 +191,7 @@ def replay(
     storage: Storage = "studies",
     as_json: Json = False,
 ) -> None:
-    """Train one trial again, here, from its study's folder alone: do its scores agree?"""
+    """Train one trial again here from its study's folder alone, and compare its scores."""
     folder, console = folder_of(study, storage), console_of(as_json)
     with ending_at_once(lambda: NOTHING_KEPT):
         with loading(console):

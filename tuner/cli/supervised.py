@@ -1,8 +1,8 @@
 """Supervision of a driver: a command runs in a child process, and its parent reports how it ended.
 
 A driver can end without a message. Ray's code ends it with exit code 1 if the raylet dies while
-data is stored, and the system kills it if memory runs out. None of our code runs in the driver
-then, so another process has to tell the user what to do.
+data is stored, and the system kills it if memory runs out. At that point none of our code can run
+in the driver, so another process has to tell the user what to do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ IN_ORDER = (0, 2, 130)
 SET_PARENT_DEATH_SIGNAL = 1
 """Linux's PR_SET_PDEATHSIG, which sets the signal that a process gets when its parent dies."""
 END_MARK = "\0"
-NOTHING = "nothing was begun"
+NOTHING = "nothing was started"
 PIPE_BYTES = 65_536
 """Capacity of a pipe in bytes."""
 
@@ -33,7 +33,7 @@ _follows = NOTHING
 
 
 def supervise() -> None:
-    """Fork a child that goes on with the command, and wait in this process for the child's end.
+    """Fork a child that continues with the command, and wait in this process for the child's end.
 
     The function returns only in the child, which ends if this process is killed. The child is in a
     process group of its own; this process passes each signal on to it once.

@@ -1,4 +1,4 @@
-"""The address of a Ray cluster to join: checks of its form, and of whether a cluster answers."""
+"""The address of a Ray cluster to join: checks of its form, and that a cluster answers there."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def check_form(address: str) -> None:
         if scheme in ("http", "https"):
             raise UserError(f"{shown} is the address of a dashboard, not of a head", SUBMIT)
         if scheme == "ray":
-            raise UserError(f"{shown} is an address of Ray Client, where no study runs", SUBMIT)
-        raise UserError(f"{shown} is not an address of a head", FORM)
+            raise UserError(f"{shown} is a Ray Client address, where no study can run", SUBMIT)
+        raise UserError(f"{shown} is not the address of a head", FORM)
     host, port = _parts(address)
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise UserError(f"{shown} is not host:port", FORM)

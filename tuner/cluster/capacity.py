@@ -129,7 +129,7 @@ class Capacity:
         possible = [type_ for type_ in self.types if type_.most and type_.cpus]
         if not possible:
             return UserError(
-                f"{who} asks for {asks}, but no node of the cluster has a CPU for trials",
+                f"{who} asks for {asks}, but no node of the cluster has CPUs for trials",
                 "Start worker nodes, or raise max_workers of the cluster's node types.",
             )
         largest = max(possible, key=lambda type_: (min(type_.gpus, gpus), type_.cpus, type_.gpus))

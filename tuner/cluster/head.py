@@ -1,4 +1,4 @@
-"""Monitoring of Ray's own processes by the driver, so a study ends in order when they end.
+"""Monitoring of Ray's own processes by the driver, so a study ends cleanly when they end.
 
 Ray itself waits a minute for a lost GCS, then ends the driver with exit code 1.
 """
@@ -25,7 +25,7 @@ PATIENCE = 50.0
 """Seconds without an answer after which the GCS counts as gone. Ray recovers from short network
 failures. The limit is below Ray's own minute."""
 LEAVE_SECONDS = 10.0
-"""Seconds that the running call may take to end in order once Ray has gone."""
+"""Seconds that the running call may take to end cleanly once Ray has ended."""
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ class RayMonitor:
         return self._failure
 
     def outlives(self, call: Callable[[], T], leave: Callable[[str], None] = lambda why: None) -> T:
-        """Run a call to Ray on a thread of its own, which may hang, and return its result.
+        """Run a call to Ray, which may hang, on a thread of its own, and return its result.
 
         Args:
             call: the call to make.
@@ -119,7 +119,7 @@ class RayMonitor:
 
 
 def gcs_has_ended(address: str) -> bool:
-    """Return whether nothing listens any more at `HOST:PORT`, where a GCS of this machine did."""
+    """Return whether the GCS of this machine has stopped listening at `HOST:PORT`."""
     host, _, port = address.rpartition(":")
     return isinstance(_refused((host, int(port))), ConnectionRefusedError)
 

@@ -122,7 +122,7 @@ def _refusal(address: str, error: Exception, logs: str) -> UserError:
         )
     if VERSIONS_DIFFER in known:
         return UserError(
-            f"the Ray cluster at {address} runs other versions: {said}",
+            f"the Ray cluster at {address} runs different versions: {said}",
             "Use the cluster's versions of Ray and Python here, or its image.",
         )
     if NOT_A_NODE in known:

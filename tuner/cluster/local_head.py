@@ -1,10 +1,10 @@
 """The process that starts and ends a local Ray; run by its path.
 
-By its path, so that it can say so where `tuner` is not installed.
+It is run by its path, so that it can report an error even where `tuner` is not installed.
 
 It leads a session of its own, and it and its children block the signals that end processes. So a
 signal to the driver's process group, or to each process of its cgroup, acts on the driver alone,
-which ends Ray after it has ended in order. Ray ends when this process's standard input is closed:
+which ends Ray after it has ended cleanly. Ray ends when this process's standard input is closed:
 by the driver, or by the kernel if the driver was killed. If the driver wrote anything to it before,
 Ray's folder is kept, because the driver has pointed the user to the logs.
 
@@ -161,7 +161,7 @@ def shares(limit: int) -> tuple[int, int]:
 
 
 def in_a_line(error: BaseException) -> str:
-    """Return an error's type and message in a line; of a traceback in it, only the last line."""
+    """Return an error's type and message on one line; of a traceback in it, only the last line."""
     return " ".join(TRACEBACK.sub("", f"{type(error).__name__}: {error}").split())
 
 

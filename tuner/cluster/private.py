@@ -44,7 +44,7 @@ def raylet_socket() -> str:
 def session_folder() -> str | None:
     """Return the folder of Ray's session; None if this process has not joined Ray.
 
-    It imports nothing and runs on nodes without this package: `tuner.doctor` sends it by value.
+    It imports nothing, because `tuner.doctor` sends it by value to nodes without this package.
     """
     worker: Any = sys.modules.get("ray._private.worker")
     node = worker._global_node if worker else None
@@ -109,7 +109,7 @@ TIMED_OUT = ("imed out", "imeout", "Deadline Exceeded")
 def start_head(**parameters: Any) -> Node:
     """Start a head node as `ray.init` does, without the parts that `parameters` turn off.
 
-    Ray need not end its processes when this one exits: the caller ends them all.
+    The caller ends the processes of the node itself; Ray does not do it when this one exits.
     """
     from ray._private.node import Node
     from ray._private.parameter import RayParams
@@ -181,7 +181,7 @@ def put(name: str, value: str) -> None:
 
 
 def get(name: str) -> bytes | None:
-    """Return a value of the joined cluster's store, None if it has none of that name."""
+    """Return a value of the joined cluster's store, None if it holds no value by that name."""
     from ray.experimental.internal_kv import _internal_kv_get
 
     value: bytes | None = _internal_kv_get(name)
@@ -247,7 +247,7 @@ def kubernetes(namespace: str, path: str) -> dict[str, Any]:
 
 
 def keep_from_trials(prefix: str) -> None:
-    """Keep Tune from giving trials, and its logs, the values of variables that begin like this."""
+    """Keep Tune from giving trials, and its logs, the values of variables with this prefix."""
     from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE as NAMES
 
     NAMES.difference_update({name for name in NAMES if name.startswith(prefix)})

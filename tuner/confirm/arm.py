@@ -48,7 +48,7 @@ class ArmResult:
         settings: its settings by dotted name, in addition to those of every trial.
         search_score: its objective in the search, biased upwards by the selection.
         objectives: the objective of each seed whose trial reached the full budget.
-        failed: the seeds whose trial did not.
+        failed: the seeds whose trial did not reach it.
         collapsed: seeds whose objective is at most that of the most frequent label.
         tested: for each seed, accuracy on test by language, ordered pair of languages, and mean.
         dev: the objective, estimated over seeds; None if no seed has finished. If the objective is
@@ -59,7 +59,7 @@ class ArmResult:
         pairs: mean accuracy over seeds of every ordered pair of languages; `en` means en and en.
         areas: unweighted means of `pairs`: mono and cross (one language, two), seen, mixed and
             unseen (both trained on, one of two, none).
-        against_control: the difference to the control for each mean over languages.
+        against_control: the difference from the control for each mean over languages.
         from_best: Hsu's comparison with the best, on `dev` and on `targets`.
     """
 
@@ -115,7 +115,7 @@ def from_best(tables: Mapping[str, Table]) -> dict[str, FromBest]:
 
 
 def detectable(tables: Mapping[str, Table]) -> float | None:
-    """Return the difference to the control that such a plan finds with a power of 80 %.
+    """Return the difference from the control that such a design detects with a power of 80 %.
 
     The noise is that of the observed differences; the result is the median over arms. It is None if
     there is no variation, for example because all arms collapsed in the same way.

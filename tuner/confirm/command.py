@@ -43,8 +43,8 @@ class ConfirmOptions:
     Attributes:
         top: number of configurations besides the control; None for that of the confirmation that
             was begun, or 5.
-        seeds: seeds of each configuration; None likewise.
-        again: start another confirmation, with other seeds, if there is one already.
+        seeds: seeds of each configuration; None means the same as for `top`.
+        again: start another confirmation, with different seeds, if one exists already.
         reference: also run the external reference.
         overrides: `key=value` of budget, resources, checkpoint or tracking.
     """
@@ -59,7 +59,7 @@ class ConfirmOptions:
 def confirm(
     folder: Place, asked: ConfirmOptions, console: Console, tracking_later: bool = False
 ) -> list[StudyRecord]:
-    """Run the confirmation of a search to its end; resume it if it was begun.
+    """Run the confirmation of a search to its end; resume it if it was started.
 
     Args:
         folder: folder of the search.
@@ -73,7 +73,7 @@ def confirm(
 
     Raises:
         UserError: the search cannot be confirmed, or the options differ from those of the
-            confirmation that was begun.
+            confirmation that was started.
     """
     search = read_history(folder).record()
     check_confirmable(search, folder)
@@ -102,10 +102,10 @@ def _reference(
 
 
 def planned(search: StudyRecord, folder: Place, asked: ConfirmOptions) -> StudyConfig:
-    """Return the requested confirmation: the latest that was begun, or a new one.
+    """Return the requested confirmation: the latest that was started, or a new one.
 
     Raises:
-        UserError: the confirmation is of another search, was begun with another number of
+        UserError: the confirmation is of another search, was started with a different number of
             configurations or seeds, or has not ended although `again` requests another one.
     """
     begun = confirmations(search, folder)
@@ -119,7 +119,7 @@ def planned(search: StudyRecord, folder: Place, asked: ConfirmOptions) -> StudyC
     if not begun or asked.again:
         top, seeds = asked.top or TOP, asked.seeds or SEEDS
         if seeds > MAX_SEEDS:
-            raise UserError(f"--seeds {seeds:,} is more than {MAX_SEEDS}", "Ask for fewer.")
+            raise UserError(f"--seeds {seeds:,} is more than {MAX_SEEDS}", "Use fewer seeds.")
         return confirmation(search, folder, top, seeds, begun, asked.overrides)
     there = folder.parent / begun[-1]
     study = reopened_study(read_history(there).record().settings, there)
@@ -131,9 +131,9 @@ def planned(search: StudyRecord, folder: Place, asked: ConfirmOptions) -> StudyC
     others = asked.top is not None and [arm["name"] for arm in arms] != names
     if others or asked.seeds not in (None, seeds):
         raise UserError(
-            f"{study.name} was begun with {count(len(names) - 1, 'configuration')} besides the "
+            f"{study.name} was started with {count(len(names) - 1, 'configuration')} besides the "
             f"{CONTROL} and {seeds} seeds of each",
-            f"Leave out --top and --seeds to continue it, or start another one with other seeds: "
+            f"Leave out --top and --seeds to continue it, or start another with different seeds: "
             f"{command('confirm', folder)} --again",
         )
     return study
@@ -154,7 +154,7 @@ def _is_over(confirmed: StudyRecord, folder: Place) -> bool:
 
 
 def confirmations(search: StudyRecord, folder: Place) -> list[str]:
-    """Return the names of the confirmations of a search that were begun, in order.
+    """Return the names of the confirmations of a search that were started, in order.
 
     Raises:
         UserError: a study with such a name is not a confirmation of this search.
@@ -167,7 +167,7 @@ def confirmations(search: StudyRecord, folder: Place) -> list[str]:
         design = read_history(folder.parent / name).record().settings.design
         if not isinstance(design, ConfirmDesign) or design.study != search.id:
             raise UserError(
-                f"{name} in {folder.parent} is not a confirmation of this {search.name}",
+                f"{name} in {folder.parent} is not a confirmation of this study {search.name}",
                 "Move it to another folder, or give the search another name.",
             )
         names.append(name)

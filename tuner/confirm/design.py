@@ -39,7 +39,7 @@ def check_confirmable(search: StudyRecord, folder: Place) -> None:
     """
     if search.designed:
         raise UserError(
-            f"{search.name} is a planned design, which has nothing to confirm",
+            f"{search.name} is a planned design, so there is nothing to confirm",
             f"Only a search can be confirmed. Results of this study: {command('report', folder)}",
         )
     if search.settings.baseline is None:
@@ -57,7 +57,7 @@ def check_confirmable(search: StudyRecord, folder: Place) -> None:
         raise UserError(
             f"{search.name} has not ended, {ended} of its {study.trials} trials have: a "
             "confirmation reads test, and a search should not continue after that",
-            f"Let it end, or continue it: {resume}\nTo end it with the trials that it has: "
+            f"Let it finish, or continue it: {resume}\nTo end it with the trials that it has: "
             f"{resume} --set budget.trials={len(search.trials)}",
         )
     if not any(trial.origin == "sampler" for trial in search.complete):
@@ -199,7 +199,7 @@ def fresh_seeds(search: StudyRecord, number: int, earlier: int = 0) -> list[int]
 def _sibling(
     search: StudyRecord, storage: Place, suffix: str, trial: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return plain settings of a design beside a search, in the search's current storage.
+    """Return the plain settings of a design that is stored beside its search.
 
     The data, encoder, languages and protocol stay the same.
     """
@@ -228,8 +228,8 @@ def _made(settings: dict[str, Any], seeds: int, overrides: Sequence[str]) -> Stu
         key = text.partition("=")[0].strip()
         if key.partition(".")[0] not in MAY_CHANGE or key in STAYS:
             raise UserError(
-                f"--set {key}: a confirmation trains exactly as the search did",
-                f"May be set: {', '.join(MAY_CHANGE)}, but {STAYS[0]}.",
+                f"--set {key}: a confirmation must train exactly as the search did",
+                f"These may be set: {', '.join(MAY_CHANGE)}, except {STAYS[0]}.",
             )
         override(settings, text)
     return validate_study(settings, settings["name"])

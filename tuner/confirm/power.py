@@ -18,16 +18,17 @@ SEED_DEVIATION = 0.01
 
 
 def detectable(search: StudyRecord, confirmed: StudyConfig) -> tuple[float, bool] | None:
-    """Return a difference to the control that a confirmation finds with a power of 80 % or more.
+    """Return a difference from the control that a confirmation detects with 80 % power or more.
 
     The variance over items comes from the search's own trials on permitted dev. The variance over
     seeds comes from trials that differ only in their seed, or is assumed (`SEED_DEVIATION`). Each
     trial has one seed, so the variance over items includes the interaction with the seed, which
-    would fall with more seeds. The result is therefore rather too large than too small.
+    would fall with more seeds. The result therefore tends to be too large rather than too small.
 
     Returns:
         The difference on these dev sets, a share of 1, and true if the variance over seeds was
-        observed. None if the search did not record the answers to each pair, or has no variation.
+        observed. None if the search did not record the answers to each pair, or its scores do not
+        vary.
     """
     design = confirmed.design
     assert isinstance(design, ConfirmDesign)

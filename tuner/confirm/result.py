@@ -32,7 +32,7 @@ class Confirmed:
         name: name of the study.
         search: unique id of the search.
         claim: the claim that its numbers support.
-        objective: the objective that chooses, in words.
+        objective: the objective used to choose, in words.
         worst: true if the objective is the worst of several languages.
         compared_on: the dev set on which arms are compared: `mean`, or, if the objective is the
             worst language, the language with the lowest mean over all compared arms and seeds.
@@ -45,8 +45,8 @@ class Confirmed:
         trained: the training languages.
         zero_shot: targets that may be called zero-shot.
         languages: the languages that have test, in order.
-        detectable: the difference to the control on `targets` (else `sources`) that such a plan
-            finds with a power of 80 %: the median over arms; None if nothing is compared.
+        detectable: the difference from the control on `targets` (else `sources`) that such a design
+            detects with a power of 80 %: the median over arms; None if nothing is compared.
         untested: number of trials that reached the full budget but were not evaluated on test.
         earlier: earlier confirmations of the same search, which may have read the same test.
     """
@@ -80,7 +80,7 @@ class Confirmed:
         """
         design = study.settings.design
         if not isinstance(design, ConfirmDesign):
-            raise UserError(f"{study.name} is not a confirmation", "A search is confirmed first.")
+            raise UserError(f"{study.name} is not a confirmation", "Confirm a search first.")
         if study.recommendation is None and concluded(design, study):
             raise UserError(f"{study.name}: {NONE_WHOLE}", "Confirm the search with --again.")
         if study.recommendation is None:
@@ -91,7 +91,7 @@ class Confirmed:
             )
         if study.recommendation.arm not in [arm.name for arm in design.arms]:
             raise UserError(
-                f"{study.name} recommends {study.recommendation.arm!r}, which is no arm of it",
+                f"{study.name} recommends {study.recommendation.arm!r}, which is not an arm of it",
                 "Restore the journal from a backup.",
             )
         reading = ConfirmationView(study, design)

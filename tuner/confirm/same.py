@@ -19,7 +19,7 @@ def check_same(was: StudyFacts, found: StudyFacts, splits: Sequence[str] = SPLIT
     Args:
         was: facts of the earlier study to compare with.
         found: facts of the study that is about to begin.
-        splits: the splits that have to be the same.
+        splits: the splits that must be the same.
 
     Raises:
         UserError: the data of these splits or the encoder has changed.
@@ -51,7 +51,7 @@ def check_own(planned: StudyConfig, there: StudyRecord, search: StudyRecord) -> 
         search: record of the search that it belongs to.
 
     Raises:
-        UserError: the existing study is another one, or has other seeds.
+        UserError: the existing study is another one, or has different seeds.
     """
     assert isinstance(planned.design, ConfirmDesign)
     design, asked = there.settings.design, [arm.name for arm in planned.design.arms]
@@ -61,11 +61,11 @@ def check_own(planned: StudyConfig, there: StudyRecord, search: StudyRecord) -> 
         or [arm.name for arm in design.arms] != asked
     ):
         raise UserError(
-            f"{there.name} is not an external reference of this {search.name}",
+            f"{there.name} is not an external reference of this study {search.name}",
             "Move it to another folder, or leave --reference out.",
         )
     if design.seeds != planned.design.seeds:
         raise UserError(
-            f"{there.name} was begun with seeds that differ from those of the confirmation",
+            f"{there.name} was started with seeds that differ from those of the confirmation",
             "Move it to another folder, or leave --reference out.",
         )

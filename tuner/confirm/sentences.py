@@ -62,22 +62,22 @@ def _compared_groups(result: Confirmed) -> list[str]:
 
 
 def percent(share: float) -> str:
-    """Format a share of 1, as `82.10 %`."""
+    """Format a share of 1, for example `82.10 %`."""
     return f"{100 * share:.2f} %"
 
 
 def interval(found: Estimate) -> str:
-    """Format the interval of a score in percent, as `81.00 to 83.20`, clipped to 0 and 100."""
+    """Format the interval of a score in percent, clipped to 0 and 100: `81.00 to 83.20`."""
     return f"{100 * max(found.low, 0):.2f} to {100 * min(found.high, 1):.2f}"
 
 
 def in_a_sentence(arm: str) -> str:
-    """Name an arm within a sentence, as `the control` or `trial 012`."""
+    """Name an arm within a sentence, for example `the control` or `trial 012`."""
     return f"the {arm}" if arm in (CONTROL, REFERENCE) else arm
 
 
 def settings_in_words(settings: Mapping[str, Any]) -> str:
-    """List settings, as `fusion.kind dlfa, fusion.layer 2`; leave out those that do not apply."""
+    """List the settings that apply, for example `fusion.kind dlfa, fusion.layer 2`."""
     said = [
         f"{name} {format(value, '.3g') if isinstance(value, float) else value}"
         for name, value in settings.items()
@@ -87,17 +87,17 @@ def settings_in_words(settings: Mapping[str, Any]) -> str:
 
 
 def group_in_words(result: Confirmed, group: str) -> str:
-    """Describe a mean over languages, as `mean over the targets (es, ja)`."""
+    """Describe a mean over languages, for example `mean over the targets (es, ja)`."""
     return f"mean over the {group} ({', '.join(result.groups[group])})"
 
 
 def difference(found: Difference) -> str:
-    """Format the estimate of a difference in points, as `+1.20`."""
+    """Format the estimate of a difference in points, for example `+1.20`."""
     return points(100 * found.estimate.value)
 
 
 def difference_interval(found: Difference) -> str:
-    """Format the interval of a difference in points, as `+0.40 to +2.00`."""
+    """Format the interval of a difference in points, for example `+0.40 to +2.00`."""
     return between(100 * found.estimate.low, 100 * found.estimate.high)
 
 

@@ -179,7 +179,7 @@ class _Shuffles:
     size: int
 
     def take(self, start: int, count: int) -> Int[np.ndarray, " count"]:
-        """Return items `start` to `start + count` of the sequence."""
+        """Return `count` items of the sequence from `start` on."""
         # Permutations of few items are drawn many at a time, for speed.
         permutations_a_draw = max(1, 4096 // self.size)
         drawn = permutations_a_draw * self.size

@@ -74,7 +74,7 @@ class Corpus:
     machine_translated: bool | None
 
     def ids(self, split: Split) -> tuple[str, ...]:
-        """Return the ids of a split in the order of row indices, whatever the order in files."""
+        """Return the ids of a split in the order of row indices, not that of the files."""
         ids = {id_ for rows in self.rows[split].values() for id_ in rows}
         return tuple(sorted(ids, key=lambda id_: (len(id_), id_)))  # 2 before 10
 

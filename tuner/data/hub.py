@@ -102,7 +102,7 @@ def _asked(kind: Literal["dataset", "model"], name: str, revision: str | None) -
         ) from error
     except RepositoryNotFoundError as error:
         raise UserError(
-            f"the hub has no {kind} {name!r}, or does not show it to you",
+            f"the hub has no {kind} {name!r}, or you may not access it",
             f"Check {block}.name: a folder would be {Path(name).absolute()}. If the {kind} is "
             "private or gated, give HF_TOKEN.",
         ) from error

@@ -1,4 +1,4 @@
-"""Examination of a cluster's nodes by a probe on each node, whatever the node's resources."""
+"""Examination of a cluster's nodes by a probe on each node, whatever its resources."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROUND_TRIPS = 5
 
 
 def examine_cluster(storage: str | None) -> list[Node]:
-    """Examine each node of the joined cluster by an actor there that takes no CPU.
+    """Examine each node of the joined cluster with an actor there that takes no CPU.
 
     Args:
         storage: the folder of the studies, or its URL; None to skip the storage.
@@ -93,7 +93,7 @@ def _look(probed: Sequence[_Probed]) -> None:
 
 
 def _skew(actor: Any) -> tuple[float, float]:
-    """Return how far a clock is ahead, and the error of that: half the fastest round trip."""
+    """Return how far a clock is ahead, and the error of that value: half the fastest round trip."""
     measured = []
     for _ in range(ROUND_TRIPS):
         asked = time.time()

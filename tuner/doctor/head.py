@@ -45,7 +45,7 @@ def from_files(study: StudyConfig) -> list[Finding]:
 
 
 def study_fits(study: StudyConfig, capacity: Capacity, where: str) -> Iterator[Finding]:
-    """Check that a machine or cluster can hold a trial of a study, and the disk its files.
+    """Check that a machine or cluster can hold a trial of a study, and the disk can hold its files.
 
     Args:
         study: the study's settings.
@@ -97,7 +97,7 @@ def memory_suffices(study: StudyConfig, capacity: Capacity) -> Iterator[Finding]
         yield Finding(
             "memory",
             "warn",
-            f"a trial needs {in_words(trial)} at most for weights and moments, and this machine "
+            f"a trial needs up to {in_words(trial)} for weights and moments, and this machine "
             f"has {in_words(there)}",
             "Choose a smaller encoder, or a machine with more memory.",
         )

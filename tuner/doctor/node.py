@@ -1,8 +1,8 @@
 """The probe that collects facts on a node, in a process there, without judging them.
 
-Ray sends this module, and the one that it imports, to the nodes by value, so that it runs where
-another version of this package is installed, or none. Everything outside the standard library may
-be missing or broken there.
+Ray sends this module, and the one that it imports, to the nodes by value, so that it runs where a
+different version of this package, or none, is installed. Everything outside the standard library
+may be missing or broken there.
 """
 
 from __future__ import annotations

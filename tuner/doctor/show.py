@@ -45,7 +45,7 @@ def show_findings(findings: Iterable[Finding], console: Console) -> list[Finding
 
 
 def in_words(findings: Sequence[Finding]) -> str:
-    """Return the counts of findings by level, in a line."""
+    """Return the counts of findings by level on one line."""
     levels = [finding.level for finding in findings]
     failed, warned = levels.count("fail"), levels.count("warn")
     if not failed and not warned:

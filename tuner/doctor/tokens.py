@@ -27,7 +27,7 @@ def tokens_on() -> Finding:
     store = ray.get_runtime_context().gcs_address
     if _store_is_open(store):
         return Finding(
-            TOKENS, "fail", "off: whoever reaches the cluster may run anything on it", TURN_ON
+            TOKENS, "fail", "off: anyone who can reach the cluster can run anything on it", TURN_ON
         )
     address = dashboard()
     if not address:

@@ -179,7 +179,7 @@ async def _pieces(head: Head, id: str) -> AsyncIterator[str]:
                 if message.type is aiohttp.WSMsgType.TEXT:
                     yield message.data
             if socket.close_code != aiohttp.WSCloseCode.OK:
-                raise ConnectionError("the connection broke off")
+                raise ConnectionError("the connection was cut off")
     except aiohttp.WSServerHandshakeError as error:
         raise refused(head.address, error.status, error.message.encode()) from None
     except aiohttp.ClientError as error:

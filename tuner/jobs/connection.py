@@ -49,7 +49,7 @@ class Head:
 
     Attributes:
         address: the address of its dashboard, such as `https://head:8265`.
-        token: the token that it asks for; None where it asks for none.
+        token: the token that it asks for; None if it asks for none.
     """
 
     address: str
@@ -121,8 +121,8 @@ def connect(address: str, insecure: bool = False) -> Head:
         insecure: accept a head without tokens, and plain http.
 
     Raises:
-        UserError: the head is not safe, does not answer, is not a Ray dashboard, wants another
-            token, or runs another version of Ray.
+        UserError: the head is not safe, does not answer, is not a Ray dashboard, requires a
+            different token, or runs a different version of Ray.
     """
     address = _checked(address, insecure)
     nobody = Head(address)
@@ -131,8 +131,8 @@ def connect(address: str, insecure: bool = False) -> Head:
         _check_ray(nobody)
         if not insecure:
             raise UserError(
-                f"the job API at {address} answers without a token: whoever reaches it may run "
-                "anything on the cluster",
+                f"the job API at {address} answers without a token: anyone who can reach it can "
+                "run anything on the cluster",
                 f"{TURN_ON} Or give --insecure if nobody else can reach it.",
             )
         return nobody
@@ -186,7 +186,7 @@ def unreachable(address: str, error: Exception) -> UserError:
     if isinstance(reason, ssl.SSLError) and reason.reason == "WRONG_VERSION_NUMBER":
         return UserError(
             f"the server at {address} does not speak TLS",
-            f"Is it http://{urlsplit(address).netloc}?",
+            f"Did you mean http://{urlsplit(address).netloc}?",
         )
     if isinstance(reason, HTTPException):
         return UserError(
@@ -232,7 +232,7 @@ def _checked(address: str, insecure: bool) -> str:
     except ValueError as error:
         raise UserError(f"{address!r} is not an address: {error}", remedy) from None
     if parts.scheme not in ("http", "https") or not host:
-        raise UserError(f"{address!r} is not an address of a dashboard", remedy)
+        raise UserError(f"{address!r} is not the address of a dashboard", remedy)
     if parts.username is not None or parts.query or parts.fragment:
         raise UserError("an address may contain neither a login nor a query", remedy)
     if _in_clear(address) and not insecure:

@@ -50,10 +50,10 @@ class JobPackages:
 
 
 def environment(head: Head, storage: str = "") -> JobPackages:
-    """Ask the cluster's head for its versions by a short job, and compare them with ours.
+    """Run a short job to read the versions on the cluster's head, and compare them with ours.
 
     Raises:
-        UserError: the head has another Python or Ray, or cannot run Python at all.
+        UserError: the head has a different Python or Ray, or cannot run Python at all.
     """
     here = versions_here(storage)
     return compared(here, asyncio.run(_versions_there(head, list(here))))
@@ -70,7 +70,7 @@ def versions_here(storage: str = "") -> dict[str, str]:
         needs = requires(DISTRIBUTION) or []
     except PackageNotFoundError:
         raise UserError(
-            f"{DISTRIBUTION} is not installed here, so its dependencies are not known",
+            f"{DISTRIBUTION} is not installed here, so its dependencies are unknown",
             "In its repository: make setup; or: pip install -c constraints.txt -e .",
         ) from None
     found = {}
@@ -83,10 +83,10 @@ def versions_here(storage: str = "") -> dict[str, str]:
 
 
 def compared(here: Mapping[str, str], there: Mapping[str, str | None]) -> JobPackages:
-    """Return the packages to install so that the cluster has the versions of here.
+    """Return the packages to install so that the cluster has the versions installed here.
 
     Raises:
-        UserError: Python or Ray differ, which cannot be installed for a job.
+        UserError: Python or Ray differs, and neither can be installed for a job.
     """
     for name, what in {"python": "Python", "ray": "Ray"}.items():
         has = there.get(name) or "none"

@@ -25,7 +25,7 @@ HINT = Text("Ctrl-C ends this view, not the study", style="dim")
 
 
 class Detached(Exception):
-    """The reader has left, by Ctrl-C or by closing a pipe; the study goes on."""
+    """The reader has left, by Ctrl-C or by closing a pipe; the study continues."""
 
 
 def follow(head: Head, id: str, glance: Command, console: Console) -> Job:

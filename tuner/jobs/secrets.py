@@ -2,8 +2,8 @@
 
 Credentials are not part of the job: everybody with access to the cluster can see a job's
 entrypoint, runtime environment and metadata, and logs keep them. They are uploaded like a package,
-under a name that nobody can guess. The driver begins by reading them from the head's store and
-deleting them there. Ray removes credentials that nobody has read after ten minutes.
+under a name that nobody can guess. The driver first reads them from the head's store and deletes
+them there. Ray removes credentials that nobody has read after ten minutes.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Staged:
         contents: the contents of the package besides our code.
         prepare: shell commands to run before the job's own, or "".
         digest: a digest of its settings.
-        command: the command that submits it, also again, without the cluster's address.
+        command: the command that submits or resubmits it, without the cluster's address.
         notes: a line for each input that is packed or taken as a path of the cluster.
     """
 
@@ -46,7 +46,7 @@ class Staged:
 
 
 def check_here(space: Path, overrides: Sequence[str], tell: Callable[[str], None]) -> None:
-    """Check a study before packing it, with its data and encoder as far as they are here.
+    """Check a study before packing it, with its data and encoder if they are on this machine.
 
     Args:
         space: the study's YAML.

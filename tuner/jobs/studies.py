@@ -129,6 +129,6 @@ def refusal(head: Head, study: StudyJob) -> UserError:
 
     last = asyncio.run(printed()).strip().splitlines()[-LINES:]
     return UserError(
-        f"study {study.name} has not begun: its job was refused there. Its last lines:\n"
+        f"study {study.name} never started: its job was refused there. Its last lines:\n"
         + "\n".join(f"  {line}" for line in last)
     )

@@ -54,7 +54,7 @@ def submit(
         there = _begin(head, staged, credentials, tracking_later, progress)
     else:
         _check_same(head, there, staged)
-        progress.tell(f"{staged.study.name} runs there already: following it")
+        progress.tell(f"{staged.study.name} is already running there: following it")
     if detach:
         _say_commands(head, there, console)
         return
@@ -90,7 +90,7 @@ def stop(name: str, address: str, console: Console, insecure: bool = False) -> N
     if there.job.ended:
         raise UserError(
             f"study {name} is not running there: its last job is {there.state}",
-            f"Go on with it: {there.command}",
+            f"Continue it: {there.command}",
         )
     api.stop(head, there.job.id)
     with ConsoleProgress(console).task(f"stopping {name}, which saves its trials first"):
@@ -98,7 +98,7 @@ def stop(name: str, address: str, console: Console, insecure: bool = False) -> N
     if job.status != "STOPPED":
         _conclude(job, there)
     say(console, f"{name} has stopped" if job.status == "STOPPED" else f"{name} has ended")
-    _say_whole(console, f"go on with it: {there.command}")
+    _say_whole(console, f"continue it: {there.command}")
 
 
 def _begin(
@@ -161,7 +161,7 @@ def _check_same(head: Head, there: StudyJob, staged: Staged) -> None:
     """Raise UserError if the running study has settings other than the staged ones."""
     if there.digest != staged.digest:
         raise UserError(
-            f"study {there.name} runs there already with other settings",
+            f"study {there.name} is running there already with different settings",
             f"Stop it first: {program()} stop {there.name} {head.options}, or choose another name: "
             f"--set name={there.name}-2",
         )
@@ -183,7 +183,7 @@ def _say_whole(console: Console, line: str) -> None:
 
 def _conclude(job: Job, there: StudyJob) -> None:
     """Return or raise so that this process's exit code fits the job's: 0, 1, 2 or 130."""
-    again = f"go on with: {there.command}"
+    again = f"continue with: {there.command}"
     match job.code:
         case 0:
             return

@@ -120,12 +120,12 @@ async def running(head: Head, command: Command) -> AsyncIterator[str]:
 
 
 def reader(head: Head, again: str) -> dict[str, str]:
-    """Return variables by which a remote command shows commands as the user types them here."""
+    """Return variables that make a remote command show commands as the user types them here."""
     return {READER: head.options} | ({AGAIN: again} if again else {})
 
 
 def terminal() -> dict[str, str]:
-    """Return variables that lay out text for this terminal; plain text if there is none."""
+    """Return variables that lay out text for this terminal; plain text without a terminal."""
     found = {name: value for name in PASSED_ON if (value := os.environ.get(name))}
     if not sys.stdout.isatty():
         return found

@@ -34,7 +34,7 @@ def text_as_bits(text: str, count: int) -> Bool[np.ndarray, " n"]:
     """
     data = base64.b64decode(text, validate=True)
     if len(data) != (count + 7) // 8:
-        raise ValueError(f"{count} bits are {(count + 7) // 8} bytes, got {len(data)}")
+        raise ValueError(f"{count} bits take {(count + 7) // 8} bytes, got {len(data)}")
     bits = np.unpackbits(np.frombuffer(data, np.uint8)).astype(bool)
     if bits[count:].any():
         raise ValueError(f"there are more than {count} bits")

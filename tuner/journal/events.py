@@ -31,7 +31,7 @@ class StudyCreated(_Event):
 
     @field_serializer("facts")
     def _as_recorded(self, facts: StudyFacts) -> dict[str, Any]:
-        """Write no fact that was not recorded."""
+        """Leave out facts that were not recorded."""
         return facts.model_dump(mode="json", exclude_unset=True)
 
 
@@ -43,7 +43,7 @@ class DriverStarted(_Event):
 
 
 class DriverEnded(_Event):
-    """A driver ended in order; a killed driver writes no such event."""
+    """A driver ended cleanly; a killed driver writes no such event."""
 
     event: Literal["driver_ended"] = "driver_ended"
     state: StudyState

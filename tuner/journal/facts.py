@@ -1,6 +1,6 @@
-"""StudyFacts: what a study found when it began about its data, its encoder and its environment.
+"""StudyFacts: the facts about data, encoder and environment that a study records when it begins.
 
-A journal may be from another version of this tool, or malicious: reading it checks every fact's
+A journal may be from a different version of this tool, or malicious: reading it checks every fact's
 type. A fact that an earlier version did not record is None or empty. A fact that only a later
 version knows is kept.
 """
@@ -90,7 +90,7 @@ class Environment(_Facts):
 
     @property
     def versions(self) -> dict[str, str]:
-        """All of them that are known, by name."""
+        """All known versions, by name."""
         return self.model_dump(exclude_none=True)
 
 

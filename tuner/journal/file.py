@@ -1,4 +1,4 @@
-"""A journal on a local disk: one file with one record a line, and its lock."""
+"""A journal on a local disk: one file with one record per line, and its lock."""
 
 from __future__ import annotations
 
@@ -168,4 +168,4 @@ def _check_plain(folder: Path) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise UserError(f"{path} is not a regular file", "Restore the journal from a backup.")
     if found.st_size > LARGEST:
-        raise UserError(f"{path} is larger than any journal", "Restore it from a backup.")
+        raise UserError(f"{path} is larger than any journal can be", "Restore it from a backup.")

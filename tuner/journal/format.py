@@ -1,7 +1,7 @@
-"""The journal's format: one JSON record a line, its checksum, and the allowed order of records.
+"""The journal's format: one JSON record per line, its checksum, and the allowed order of records.
 
 Every record carries its number and a CRC-32 of itself. A torn record at the end (the writer or its
-disk died while writing it) is detected and dropped: it is a bad record with no sound one after it.
+disk died while writing it) is detected and dropped: it is a bad record with no intact one after it.
 Any other inconsistency is an error; nothing is skipped. A journal may be damaged or malicious:
 reading it yields a study or a UserError, whatever it holds.
 """
@@ -64,7 +64,7 @@ def decode(records: Sequence[bytes], folder: Place) -> tuple[History, int]:
         folder: the study's folder, which has the study's name.
 
     Returns:
-        The history, and how many records are sound: all, or those before the torn one at the end.
+        The history, and the number of intact records: all, or those before the torn one at the end.
 
     Raises:
         UserError: the journal is empty or damaged, or belongs to another study or version.
@@ -125,7 +125,7 @@ def _is_sound(record: bytes) -> bool:
 def _body(number: int, record: bytes) -> dict[str, Any]:
     body = _sealed(record)
     if body.pop("n", None) != number:
-        raise ValueError(f"its number is not {number}")
+        raise ValueError(f"its number should be {number}")
     return body
 
 
@@ -204,7 +204,7 @@ def _check_trial(number: int, history: History) -> None:
 
 
 def _unknown(folder: Place, number: int, error: ValidationError, writer: str) -> UserError:
-    """Return the error for a sound record that is not in this version's format."""
+    """Return the error for an intact record that this version cannot read."""
     first = error.errors()[0]
     reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     problem = f"the journal in {folder}: record {number + 1} is not in the format of this version, "
@@ -216,7 +216,7 @@ def _unknown(folder: Place, number: int, error: ValidationError, writer: str) ->
         )
     return UserError(
         problem,
-        "A newer commit of this tool wrote it, or somebody changed it. Use that commit, or restore "
+        "A newer commit of this tool wrote it, or someone changed it. Use that commit, or restore "
         "the journal from a backup; the records before this one are intact.",
     )
 

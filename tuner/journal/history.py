@@ -203,7 +203,7 @@ class History:
         return self._nodes.keys()
 
     def record(self, now: float | None = None) -> StudyRecord:
-        """Return the study as it stands.
+        """Return the current study.
 
         Args:
             now: Unix time in seconds until which the driver has worked; default: the last event's.

@@ -50,7 +50,7 @@ class Holder(BaseModel):
         host, pid: host and process id, shown to people.
         machine: the boot and the container in which `pid` is a process.
         renewed: how often the lease was renewed, so that a waiting driver sees it change.
-        ended: True if the driver has ended in order.
+        ended: True if the driver has ended cleanly.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -165,7 +165,7 @@ class Lease:
         """Wait until the lease has expired or its driver has ended.
 
         Raises:
-            UserError: the lease was renewed, or there is no `progress`.
+            UserError: the lease was renewed, or `progress` is None.
         """
         until = time.monotonic() + left
         if progress is None:
@@ -234,7 +234,7 @@ def _who(holder: Holder) -> str:
 
 
 def _last(folder: Place) -> _Written | None:
-    """Return the lease that was created last; None if there is none."""
+    """Return the lease that was created last; None if no lease was created."""
     numbers = (int(match[1]) for match in map(_NAME.fullmatch, listed(folder / FOLDER)) if match)
     number = max(numbers, default=0)
     if number == 0:

@@ -1,4 +1,4 @@
-"""A study's spending by outcome of the work, and what its budget still allows."""
+"""A study's spending by outcome of the work, and the rest of its budget."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Ledger:
 
     Attributes:
         useful: pairs of trials that reached the full budget.
-        under_way: pairs of trials that are running or will go on.
+        under_way: pairs of trials that are running or will continue.
         pruned: pairs of trials that ASHA stopped.
         failed: pairs of trials that failed.
         repeated: pairs lost with a worker or a driver and trained again.
@@ -35,7 +35,7 @@ class Ledger:
 
     @classmethod
     def of(cls, study: StudyRecord) -> Ledger:
-        """Return the ledger of a study as it stands."""
+        """Return the current ledger of a study."""
         pairs = dict.fromkeys(("completed", "pruned", "failed", "under_way"), 0)
         for trial in study.trials:
             pairs[trial.state if trial.state in pairs else "under_way"] += trial.pairs_seen

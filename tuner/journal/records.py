@@ -125,7 +125,7 @@ class Failure(Record):
     time: Moment = Field(description="Unix time, seconds")
     kind: FailureKind
     reason: str = Field(description="the reason in one line")
-    pairs_seen: Count = Field(0, description="how far it is known to have come, in pairs")
+    pairs_seen: Count = Field(0, description="the pairs it is known to have seen")
 
 
 class Attempt(Record):
@@ -202,7 +202,7 @@ class TrialRecord(Record):
     ended: float | None = Field(None, description="Unix time, seconds")
     evaluations: tuple[Evaluation, ...] = ()
     failures: tuple[Failure, ...] = Field((), description="attempts that failed, in order")
-    pairs_seen: Count = Field(0, description="how far it is known to have come, in pairs")
+    pairs_seen: Count = Field(0, description="the pairs it is known to have seen")
     repeated_pairs: int = Field(
         0, description="pairs that were lost with an attempt and trained again"
     )
@@ -272,10 +272,10 @@ class StudyRecord(Record):
         return next(iter(self.ranked()), None)
 
     def collapsed(self, trial: TrialRecord) -> bool:
-        """Return whether a trial's last score is no better than always giving the commonest label.
+        """Return whether a trial's last score is at most that of the most frequent label.
 
         Such a trial has learnt nothing. A score that is above that level by rounding alone has
-        collapsed, too; a trial without a score has not.
+        collapsed, too. A trial without a score has not collapsed.
         """
         majority = self.facts.majority_accuracy
         return trial.last is not None and trial.last.objective < majority + ROUNDING

@@ -67,7 +67,7 @@ class Segments:
 
 
 def create_segments(folder: Place, record: bytes) -> bool:
-    """Create a journal with its first record; return False if one exists."""
+    """Create a journal with its first record; return False if a journal exists."""
     return create(_segment(folder, 0), record)
 
 
@@ -88,7 +88,7 @@ def read_segments(folder: Place) -> list[bytes]:
         if name != _name(number):
             raise UserError(
                 f"the journal in {folder} has no record {number + 1}: {_name(number)} is missing",
-                "Restore the file from a backup; the records before it are sound.",
+                "Restore the file from a backup; the records before it are intact.",
             )
     return [known[name][1] for name, _ in tags]
 

@@ -59,7 +59,7 @@ def check_architecture(config: Mapping[str, object], name: str) -> None:
         if config.get(key) is True:
             raise UserError(
                 f'{name!r} is a decoder ("{key}": true in its config.json): its first token, which '
-                "the head reads, sees no other",
+                "the head reads, cannot see the others",
                 f'Use an encoder that reads both ways. If this one does, set "{key}" to false in '
                 "its config.json.",
             )

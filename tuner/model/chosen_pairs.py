@@ -1,4 +1,4 @@
-"""The few pairs of a study that an encoder is tried on."""
+"""The few pairs of a study on which an encoder is tried."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ def check_kind(config: Mapping[str, object], name: str) -> None:
         name: the encoder's name, as the user gave it.
 
     Raises:
-        UserError: the model has a decoder or generates text, is quantised, or needs code of its
-            own; its architecture is refused; or the configuration is invalid.
+        UserError: the model has a decoder or generates text, is quantised, or needs custom code;
+            its architecture is refused; or the configuration is invalid.
     """
     kind = config.get("model_type")
     if not isinstance(kind, str) or not kind:
@@ -49,7 +49,7 @@ def check_kind(config: Mapping[str, object], name: str) -> None:
     if config.get("is_encoder_decoder") is True or generates:
         why = f"{generates} generates text" if generates else "it has a decoder"
         raise UserError(
-            f"{name!r} is a model of type {kind}, not an encoder-only one: {why}", ENCODERS
+            f"{name!r} is a model of type {kind}, not an encoder-only model: {why}", ENCODERS
         )
     if isinstance(quantised := config.get("quantization_config"), Mapping):
         method = quantised.get("quant_method") or "an unnamed method"
@@ -66,7 +66,7 @@ def check_kind(config: Mapping[str, object], name: str) -> None:
 
 
 class Numbers(NamedTuple):
-    """The numbers needed of a configuration; an optional one is None if the key is missing."""
+    """The numbers needed from a configuration; an optional one is None if the key is missing."""
 
     layers: int
     hidden: int

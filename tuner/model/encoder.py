@@ -90,7 +90,7 @@ class PretrainedEncoder:
 
     @property
     def shape(self) -> EncoderShape:
-        """The size of this encoder as it is, cut or whole."""
+        """The size of this encoder, whether cut or whole."""
         parameters = sum(array.size for array in self.weights.values())
         positions = positions_of(self.config, self.name)
         return EncoderShape(self.num_layers, self.hidden_size, parameters, positions)
@@ -117,7 +117,7 @@ def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
     """Load weights and configuration from a local folder or the hub, safetensors only.
 
     A checkpoint saved without its pooler gives `has_pooler` False. Any other missing weight is an
-    error; it is never initialised anew.
+    error; it is never re-initialised.
 
     Raises:
         UserError: the encoder cannot be found, reached or read, is not an encoder-only model, lacks
@@ -149,7 +149,7 @@ def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
         raise UserError(
             f"the encoder {encoder.name!r} lacks {len(missing)} of its weights: "
             f"{', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}",
-            "use a checkpoint saved whole by save_pretrained; missing weights are never filled in",
+            "Use a complete checkpoint from save_pretrained; missing weights are never filled in.",
         )
     _check_max_length(encoder, model)
     _check_finite(encoder, model)
@@ -207,8 +207,8 @@ def _load_config(encoder: EncoderConfig, source: str) -> PretrainedConfig:
     check_architecture(config.to_dict(), encoder.name)
     if config.is_encoder_decoder or config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         raise UserError(
-            f"{encoder.name!r} is a model of type {config.model_type}, not an encoder-only one",
-            "use a masked language model such as BERT, XLM-R or DistilBERT",
+            f"{encoder.name!r} is a model of type {config.model_type}, not an encoder-only model",
+            "Use a masked language model such as BERT, XLM-R or DistilBERT",
         )
     return config
 

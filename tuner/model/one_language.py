@@ -25,7 +25,7 @@ def language_numbers(
     Args:
         config: the contents of config.json.
         languages: codes such as `de`. An encoder's own code, such as `de_DE`, matches by its first
-            part if it is the only one that begins so, or the usual one.
+            part if no other code begins with it, or if it is the usual one.
         name: the encoder's name, as the user gave it.
 
     Raises:
@@ -69,7 +69,7 @@ def assumed_codes(config: Mapping[str, object], languages: Sequence[str], name: 
 
 
 def check_one_language(config: Mapping[str, object], study: StudyConfig) -> None:
-    """Check that no pair of a study is in two languages if its encoder takes one per sequence.
+    """Refuse pairs in two languages if the encoder takes one language per sequence.
 
     Raises:
         UserError: batches or evaluation sets are cross-lingual, or the encoder does not know one
@@ -82,13 +82,13 @@ def check_one_language(config: Mapping[str, object], study: StudyConfig) -> None
     remedy = "or use an encoder that does not take the language, such as XLM-R."
     if any(trial.mix.cross_lingual > 0 for trial in study.corner_configs()):
         raise UserError(
-            f"{why} mix.cross_lingual above 0 makes pairs of two languages",
+            f"{why} mix.cross_lingual above 0 makes pairs in two languages",
             f"Fix it at 0 (--set trial.mix.cross_lingual=0, and remove it from `space:`), {remedy}",
         )
     protocol = EvaluationProtocol.of(study.languages, study.protocol, machine_translated=False)
     if any(each.language1 != each.language2 for each in (*protocol.select, *protocol.oracle)):
         raise UserError(
-            f"{why} protocol.objective {study.protocol.objective} evaluates pairs of two languages",
+            f"{why} protocol.objective {study.protocol.objective} evaluates pairs in two languages",
             f"Choose another objective, such as --set protocol.objective=mean, {remedy}",
         )
     chosen = [each.language1 for each in (*protocol.select, *protocol.oracle)]
@@ -140,7 +140,7 @@ def _numbers(given: object, count: int) -> dict[str, int] | None:
 
 
 def _codes(language: str, known: Mapping[str, int]) -> list[str]:
-    """Return the encoder's own codes that a language may mean: a single one if it is certain."""
+    """Return the encoder's own codes that a language may stand for; only one if it is certain."""
     if language in known:
         return [language]
     alike, usual = _alike(language, known), USUAL.get(language)

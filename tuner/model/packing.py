@@ -138,7 +138,7 @@ class BlockEncoder:
 
 
 def arguments_of(encoder: PreTrainedModel, block: PaddedPairs) -> dict[str, Tensor]:
-    """Return the arguments beside token ids and mask for an encoder called with one block."""
+    """Return the arguments besides token ids and mask for an encoder called with one block."""
     accepted = frozenset(inspect.signature(encoder.forward).parameters)
     types = block.token_type_ids
     given = {"token_type_ids": types} if types is not None and "token_type_ids" in accepted else {}
@@ -146,10 +146,10 @@ def arguments_of(encoder: PreTrainedModel, block: PaddedPairs) -> dict[str, Tens
 
 
 def further_arguments(accepted: Set[str], block: PaddedPairs) -> dict[str, Tensor]:
-    """Return the further arguments that some encoders need, under their own names.
+    """Return the additional arguments that some encoders need, by the names they use.
 
-    These are the numbers of the pairs' languages; and for Longformer a mask that lets the first
-    token see all others, as in its own classifier.
+    Some need the numbers of the pairs' languages. Longformer needs a mask that lets the first
+        token see all others, as in its own classifier.
     """
     if "global_attention_mask" in accepted:
         first = torch.zeros_like(block.attention_mask)

@@ -1,10 +1,10 @@
-"""The probe: it tries on a few pairs of the study whether an encoder computes what training needs.
+"""The probe: it checks on a few pairs of the study that an encoder computes what training needs.
 
 Training joins pairs into blocks, pads them, cuts the vocabulary, packs blocks into one sequence,
 and takes out lower layers and the pooler. All this is exact for an encoder built like BERT, but not
 for every encoder that transformers loads: some mix tokens with padding, or pairs with one another,
 and some read from left to right. So the probe runs transformers' own model on single pairs, and
-ours beside it, without dropout and in float64 (float32 above `LARGE` parameters).
+ours beside it, without dropout and in float64 (or float32 above `LARGE` parameters).
 `tuner.model.verdict` remembers the answer.
 """
 
@@ -199,7 +199,7 @@ def _compared(
     """Compare our model with them: single pairs, blocks, more padding, other companions, packed.
 
     Raises:
-        _Refusal: a state differs, or the logits have another shape.
+        _Refusal: a state differs, or the logits have a different shape.
     """
     model = PairClassifier(encoder, FusionConfig(), HeadConfig(), corpus.num_labels)
     model.to(dtype).eval()

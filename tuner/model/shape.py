@@ -1,4 +1,4 @@
-"""The shape of an encoder, found without loading it: its source, its size and what fits it.
+"""The shape of an encoder, found without loading it: its source, its size, what fits it.
 
 The functions read its configuration and the header of its weights, without torch and transformers,
 which take seconds to import: `tuner plan` answers before that.
@@ -202,7 +202,7 @@ def check_layer(config: FusionConfig, num_layers: int, options: str = "") -> Non
             f"fusion.layer must be 0 ... {num_layers - 1} for an encoder of {num_layers} layers, "
             f"got {config.layer}",
             f"Choose a lower layer (0: the embeddings): "
-            f"{options or f'fusion.layer={num_layers - 1}'}; the last one is fused anyway.",
+            f"{options or f'fusion.layer={num_layers - 1}'}; the last one is always fused.",
         )
 
 
@@ -227,7 +227,7 @@ def added_parameters(config: FusionConfig, hidden_size: int, labels: int = 2) ->
 
 
 def _parameters(shapes: Mapping[str, list[int]]) -> int:
-    """Count the encoder's parameters: beside a head of another task its weights have a prefix."""
+    """Count the encoder's parameters; beside another task's head, their names have a prefix."""
     first = min((name for name in shapes if TOKENS in name), key=len, default="")
     prefix = first.partition(TOKENS)[0]
     return sum(math.prod(shape) for name, shape in shapes.items() if name.startswith(prefix))

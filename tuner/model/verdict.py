@@ -40,7 +40,7 @@ class Verdict:
     packed: bool = False
 
     def check(self, study: StudyConfig) -> None:
-        """Refuse a study that the encoder cannot be trained for.
+        """Refuse a study for which the encoder cannot be trained.
 
         Raises:
             UserError: the encoder cannot be trained at all, or a trial fuses layers that cannot be.

@@ -1,6 +1,6 @@
 """The vocabulary cut: the embedding keeps only the tokens of a study's corpus, without any loss.
 
-92 M of mBERT's 178 M parameters are rows of the embedding matrix, one for each of 119,547 tokens.
+Of mBERT's 178 M parameters, 92 M are rows of the embedding matrix, one for each of 119,547 tokens.
 A corpus in a few languages uses a fraction of them. A row that no pair holds is never read, gets no
 gradient and does not change: AdamW would move it only by weight decay, from which the matrix is
 exempt (see `tuner.training.loop.adamw`). So trials hold, update and save only the other rows.

@@ -62,7 +62,7 @@ def plan_study(
 
 
 def _capacity(progress: Progress) -> Capacity | None:
-    """Return the capacity of the named cluster; None if there is none. Do not start Ray."""
+    """Return the capacity of the named cluster; None without a cluster. This does not start Ray."""
     if configured_address() is None:
         return None
     from tuner.cluster.ray import capacity, cluster

@@ -59,7 +59,7 @@ def nodes_of(
     outcomes: Sequence[SimulatedStudy],
     prices: Prices | None,
 ) -> ClusterPlan:
-    """Plan the nodes that trials need, and those that run anyway, such as the head.
+    """Plan the nodes that trials need, and the nodes that run anyway, such as the head.
 
     The hours of a node that the autoscaler starts count from the study's start, when it is
     requested, until it has been idle for as long as the autoscaler waits.

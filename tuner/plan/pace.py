@@ -98,8 +98,7 @@ def recorded_pace(study: StudyConfig, platform: str, records: Iterable[StudyReco
     """Return the pace of earlier studies with this encoder, data, resources and platform.
 
     Speeds come from all trials of these studies that ran in one attempt. Start-up and waiting times
-    come from completed studies in which all trials did. The result is None if there is no such
-    trial.
+    come from completed studies in which all trials did. The result is None without such a trial.
     """
     alike = [record for record in records if _alike(record, study, platform)]
     alike.sort(key=lambda record: record.created)
@@ -193,7 +192,7 @@ def _in_one_go(record: StudyRecord) -> bool:
 def _places(record: StudyRecord) -> list[list[tuple[float, float]]]:
     """Return the start and end of the trials that followed each other in each place.
 
-    A trial takes the place on its nodes that became free last before it began, or else a new one.
+    A trial takes the place on its nodes that became free most recently, or else a new place.
     """
     places: list[tuple[tuple[str, ...], list[tuple[float, float]]]] = []
     for begun, ended, nodes in sorted(filter(None, map(_stretch, record.trials))):

@@ -4,7 +4,8 @@ The cost of a study depends on how many trials survive, and more than one in eta
 rung. A sampler that learns proposes better and better trials. Trials that have learnt nothing yet
 tie, so ASHA lets them continue. The objective is therefore a random landscape: each setting has a
 best value, which the sampler can find, and a weight. For a random share of the budget a trial is on
-a plateau. The plan simulates several landscapes; none is built to favour large or small batches.
+a plateau. The plan simulates several landscapes; none of them favours large or small batches by
+design.
 """
 
 from __future__ import annotations

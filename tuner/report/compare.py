@@ -32,7 +32,7 @@ class ScoreRow:
     """The scores of both sides on one dev set, or on the mean of several.
 
     Attributes:
-        name: `select/…` where both protocols permit choosing by it, otherwise `oracle/…`.
+        name: `select/…` if both protocols permit choosing by this score, otherwise `oracle/…`.
         a: accuracy of A, 0 to 1, over the compared seeds.
         b: accuracy of B, likewise.
         difference: b - a, paired.
@@ -94,7 +94,7 @@ def compare(a: Side, b: Side, oracle: bool = False) -> Comparison:
     Args:
         a: the side that differences are measured from.
         b: the other side.
-        oracle: also compare dev sets that nothing may choose by, and means over them.
+        oracle: also compare dev sets that no decision may use, and means over them.
 
     Raises:
         UserError: the sides are the same, have different data, or share no dev set.
@@ -109,8 +109,9 @@ def compare(a: Side, b: Side, oracle: bool = False) -> Comparison:
     if not (permitted or others):
         names = [", ".join(each.name for each in side.protocol.select) for side in (a, b)]
         raise UserError(
-            f"no dev set may choose in both: {names[0]} in {a.name}, {names[1]} in {b.name}",
-            "Compare the dev sets that nothing may choose by, if both have recorded them: --oracle",
+            f"no dev set may be used to choose in both: {names[0]} in {a.name}, {names[1]} in "
+            f"{b.name}",
+            "Compare the dev sets that no decision may use, if both have recorded them: --oracle",
         )
     seeds = _paired(a.seeds, b.seeds)
     rows = [
@@ -135,7 +136,7 @@ def _check_same_data(a: Side, b: Side) -> None:
             for side, each in zip((a, b), data, strict=True)
         ]
         raise UserError(
-            f"the two have different data, by checksum and languages: {told[0]}; {told[1]}",
+            f"the two have different data (checksum and languages): {told[0]}; {told[1]}",
             "Compare studies of the same data: differences need the same dev pairs.",
         )
     for each in set(_evaluated(a.protocol)) & set(_evaluated(b.protocol)):
@@ -146,12 +147,12 @@ def _check_same_data(a: Side, b: Side) -> None:
         if not np.array_equal(found[0], found[1]):
             raise UserError(
                 f"{a.name} and {b.name} have different dev pairs of {each.name}",
-                "One of the journals is damaged, or from another version: run the study again.",
+                "One of the journals is damaged, or from a different version: run the study again.",
             )
 
 
 def _paired(a: Sequence[int], b: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    """Pair equal seeds of A and B; with fewer than two, pair them in order, as independent."""
+    """Pair equal seeds of A and B; fewer than two are treated as independent, paired in order."""
     if min(len(a), len(b)) < 2:
         return ()
     both = sorted({*a} & {*b})

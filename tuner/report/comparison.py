@@ -69,7 +69,7 @@ def _accounted(found: Comparison) -> str:
         )
         return (
             "Intervals account for items only, grouped by shared sentences. They do not account "
-            f"for seeds: with another seed the difference would be another one.{of}"
+            f"for seeds: with a different seed the difference would be different.{of}"
         )
     if all(a == b for a, b in found.seeds):
         pairs = f"paired by seed: {', '.join(str(a) for a, _ in found.seeds)}"

@@ -28,7 +28,7 @@ def verdict(found: Replay) -> list[Block]:
 
 
 def sentences(found: Replay) -> tuple[str, ...]:
-    """Return the verdict, the largest differences, and the known differences of circumstances."""
+    """Return the verdict, the largest differences, and the known differences in circumstances."""
     told = []
     answered = sum(found.answers.values())
     if found.agrees:

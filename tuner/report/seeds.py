@@ -114,7 +114,7 @@ def curves(study: StudyRecord, setting: str, metrics: list[str]) -> list[Setting
 
 
 def compared(study: StudyRecord) -> str:
-    """Return the first setting of a space that varies the seed too; "" if there is none."""
+    """Return the first setting of a space that varies the seed too; "" if none varies."""
     varied = list(study.settings.space.root)
     settings = [name for name in varied if name != SEED]
     return settings[0] if SEED in varied and settings else ""

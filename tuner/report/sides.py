@@ -27,7 +27,7 @@ class Side:
     Attributes:
         name: the name that the user gave: `nano`, or `nano:12`.
         what: a description of the side in words.
-        chosen: how the compared scores themselves chose this side, in words; "" where the user
+        chosen: how this side was chosen by the compared scores, in words; "" where the user
             named a trial.
         record: the record of its study.
         protocol: the protocol of its study.
@@ -66,7 +66,7 @@ def side_of(text: str, storage: str) -> Side:
     named = _TRIAL.fullmatch(text)
     if not named and ":" in text and "/" not in text:
         raise UserError(
-            f"{text!r} is not a trial", "Name a trial by its study and number, as nano:12."
+            f"{text!r} is not a trial", "Name a trial by its study and number, such as nano:12."
         )
     folder = study_folder(named["study"] if named else text, storage)
     record = read_history(folder).record()
@@ -97,7 +97,7 @@ def _study(text: str, record: StudyRecord, folder: Place) -> Side:
         if record.best is None:
             raise UserError(
                 f"no trial of {record.name} has reached its full budget",
-                f"Let it run on: {command('resume', folder)}",
+                f"Let it continue: {command('resume', folder)}",
             )
         trials = _with_other_seeds(record, record.best)
         what = f"the best of {record.name}, trial {record.best.number:03d}"
@@ -108,12 +108,12 @@ def _study(text: str, record: StudyRecord, folder: Place) -> Side:
     if isinstance(design, ScalingDesign):
         raise UserError(
             f"{record.name} is a planned study of many configurations, and recommends none",
-            f"Name one of its trials, as {text}:0; its findings: {command('report', folder)}",
+            f"Name one of its trials, such as {text}:0; its findings: {command('report', folder)}",
         )
     if record.recommendation is None:
         raise UserError(
             f"{record.name} has not made a recommendation yet",
-            f"Let it run to its end: {command('resume', folder)}; or name a trial, as {text}:0",
+            f"Let it finish: {command('resume', folder)}; or name a trial, such as {text}:0",
         )
     arm = record.recommendation.arm
     trials = tuple(

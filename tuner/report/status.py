@@ -1,4 +1,4 @@
-"""`tuner status`: the state of studies, from their journals and from whether a driver runs now."""
+"""`tuner status`: the state of studies, from their journals and their drivers."""
 
 from __future__ import annotations
 
@@ -84,11 +84,11 @@ class StudyStatus:
         return command("resume" if goes_on else "report", self.folder)
 
     def in_words(self) -> str:
-        """Return the state and the next command, in a line."""
+        """Return the state and the next command on one line."""
         what = {
             "running": "running; to watch it",
-            "interrupted": "interrupted; go on with",
-            "driver died": "its driver died; go on with",
+            "interrupted": "interrupted; continue with",
+            "driver died": "its driver died; continue with",
             "failed": f"failed, {self.study.reason}; see",
             "completed": "completed; every trial",
         }
@@ -171,13 +171,13 @@ def watch(folder: Place, console: Console) -> StudyStatus:
 
 
 def _pages(folder: Place, console: Console) -> StudyStatus:
-    """Watch for a reader on another machine, whose terminal shows only the last page.
+    """Print page after page for a terminal on another machine, which shows only the last one.
 
     A study that was just submitted may take minutes to begin.
     """
     deadline = time.monotonic() + PATIENCE
     while not is_begun(folder) and time.monotonic() < deadline and not unread():
-        print(f"{folder.name}: not begun yet\n{PAGE}", flush=True)
+        print(f"{folder.name}: not started yet\n{PAGE}", flush=True)
         time.sleep(PAGE_EVERY)
     status = look_at(folder)
     while True:

@@ -1,8 +1,8 @@
 """The timeline of a study: which trials ran on which nodes, and how long GPUs were idle.
 
 It is computed from the study's record alone. If no trial held a GPU, it counts CPUs instead. Times
-are seconds of work: time without a running driver is left out, so an interruption is a seam, not a
-gap.
+are seconds of work: time without a running driver is left out, so an interruption appears as a
+seam, not as a gap.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Bar(Box):
 
 @dataclass(frozen=True)
 class Stay:
-    """The presence of a node during one driver; times in seconds of work."""
+    """The presence of a node during one driver's run; times in seconds of work."""
 
     joined: float
     left: float
@@ -156,7 +156,7 @@ class Timeline:
         }
 
     def in_words(self) -> str:
-        """Return the most important numbers, in a line."""
+        """Return the most important numbers on one line."""
         told = self.numbers
         nodes = f"{told['nodes_peak']} at most, {told['nodes_mean']:.1f} in the mean"
         return (

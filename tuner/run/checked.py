@@ -22,7 +22,7 @@ def check_study(
     Args:
         study: the study's settings.
         tell: called with a warning if the encoder is not on this machine and the hub does not
-            answer, for a command that can do without the encoder; None for one that cannot.
+            answer, for a command that can do without the encoder; None if the command needs it.
 
     Returns:
         The encoder's shape; None if `tell` was called.

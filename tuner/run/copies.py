@@ -47,7 +47,7 @@ def check_own_runs(record: StudyRecord, folder: Place, uri: str) -> None:
 
 
 def _apart(uri: str, folder: Path, other: StudyRecord) -> bool:
-    """Return whether a study's database lies beside it and `other` uses a different store."""
+    """Return whether a study's database lies beside the study, and `other` uses a different one."""
     if not uri.startswith(SQLITE):
         return False
     database = database_file(uri)

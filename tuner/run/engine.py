@@ -1,6 +1,6 @@
 """The engine: thin adapters through which Ray Tune places and runs a driver's trials.
 
-The driver decides which trial runs next, which goes on and what is written. Ray's own state is
+The driver decides which trial runs next, which continues and what is written. Ray's own state is
 thrown away after a run.
 """
 
@@ -43,14 +43,14 @@ signal, or a machine shuts down, workers may be gone before the driver receives 
 
 
 class _NotPickled:
-    """An adapter that pickles as an empty object: Ray snapshots it, and nobody reads that."""
+    """An adapter that pickles as an empty object: Ray snapshots it but never reads it."""
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         return object, ()
 
 
 class _Searcher(_NotPickled, Searcher):
-    """Hands Ray the driver's next trial."""
+    """Hands the driver's next trial to Ray."""
 
     def __init__(self, driver: Driver, workers: int, parting: Parting) -> None:
         super().__init__()
@@ -61,7 +61,8 @@ class _Searcher(_NotPickled, Searcher):
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial as a dict, FINISHED if no other will come, or None for now.
 
-        None also while the run is ending, or while a running trial may have to be tried again.
+        It is also None while the run is ending, or while a running trial may have to be tried
+        again.
         """
         if self._parting.begun:
             return None
@@ -85,7 +86,7 @@ class _Searcher(_NotPickled, Searcher):
 
 
 class _Scheduler(_NotPickled, FIFOScheduler):
-    """Passes every result to the driver, and the driver's decision to Ray."""
+    """Passes each result to the driver, and the driver's decision to Ray."""
 
     supports_buffered_results = False
 
@@ -96,7 +97,7 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         self._parting = parting
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """Return the oldest waiting trial, those with a process being started for them last.
+        """Return the oldest waiting trial; trials for which a process is being started come last.
 
         The chosen trial takes over a worker that has become free, and Ray ends the process that it
         was starting for that trial. If trials end faster than a process starts, a node that has
@@ -125,7 +126,7 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         self._parting.rests(_number(trial))
 
     def _goes_on(self, number: int, result: dict[str, Any]) -> bool:
-        """Pass a result to the driver; return whether the trial goes on.
+        """Pass a result to the driver; return whether the trial continues.
 
         A trial that ends before its first report has a result without one.
         """
@@ -152,7 +153,7 @@ class _Scheduler(_NotPickled, FIFOScheduler):
 
 
 class _Watcher(_NotPickled, tune.Callback):
-    """Tells the driver of started trials and failed workers; keeps error messages in `errors`."""
+    """Tells the driver about started trials and failed workers; keeps errors in `errors`."""
 
     def __init__(
         self, driver: Driver, errors: Place, parting: Parting, stop: OrderlyStop, head: RayMonitor
@@ -181,7 +182,7 @@ class _Watcher(_NotPickled, tune.Callback):
         said = without_secrets(Text.from_ansi(str(error)).plain.strip())
         reason = reason_of(error, kind, said, private.logs_folder())
         if kind == "error":
-            reason += f" (see {self._keep(number, said)})"
+            reason += f" ({self._keep(number, said)})"
         self._driver.attempt_failed(number, kind, reason)
 
     def _study_is_ending(self) -> bool:
@@ -195,18 +196,18 @@ class _Watcher(_NotPickled, tune.Callback):
             self._waited = time.monotonic()
         return self._stop.received or bool(self._head.failure())
 
-    def _keep(self, number: int, said: str) -> Place | str:
+    def _keep(self, number: int, said: str) -> str:
         """Write the whole error message to a file.
 
         Returns:
-            The file's path, or in words why it could not be written.
+            A reference to the file, or the reason why it could not be written.
         """
         path = self._errors / f"{number:04d}.txt"
         try:
             write(path, f"{said}\n".encode())
         except UserError as error:
-            return f"nothing: {error.problem}"
-        return path
+            return f"its message was not kept: {error.problem}"
+        return f"see {path}"
 
 
 class _Stopper(_NotPickled, tune.Stopper):
@@ -228,7 +229,7 @@ class _Stopper(_NotPickled, tune.Stopper):
 
 
 def _number(trial: Trial) -> int:
-    """Return our number of a trial of Ray's."""
+    """Return our number for one of Ray's trials."""
     return messages.start_in(trial.config).number
 
 
@@ -253,7 +254,7 @@ def run(
     stop: OrderlyStop,
     head: RayMonitor,
 ) -> list[str]:
-    """Run the driver's trials until none is left, the driver ends the study, or `stop` comes.
+    """Run the driver's trials until none is left, the driver ends the study, or `stop` is set.
 
     Returns:
         A complaint for each trial that could not save its progress before a stop: its number and

@@ -113,7 +113,7 @@ def _chosen(study: StudyConfig, record: StudyRecord, number: int | None) -> int:
         raise UserError(
             f"{folder} does not hold the weights of any trial",
             "A study keeps those of its best trials at the full budget (checkpoint.keep_best); "
-            f"go on with it: {command('resume', folder)}",
+            f"continue it: {command('resume', folder)}",
         )
     if number is not None and number not in trials:
         raise UserError(

@@ -12,7 +12,7 @@ TAIL = 20_000
 
 
 def last_words(told: str, logs: Path) -> str:
-    """Return why a worker has gone, after a colon; an empty string if the reason is unknown.
+    """Return why a worker ended, after a colon; an empty string if the reason is unknown.
 
     A worker that is killed prints nothing. One that fails while it loads its libraries, or whose
     process crashes, prints an error.

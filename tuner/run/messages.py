@@ -66,7 +66,7 @@ class AtRung:
 
 @dataclass(frozen=True)
 class Failed:
-    """The report that a trial failed while its worker is sound.
+    """The report that a trial failed although its worker is healthy.
 
     Attributes:
         kind: the kind of failure.

@@ -22,7 +22,7 @@ class Nodes:
 
     Args:
         note: journals an event.
-        head: the cluster's head. Once it has gone, Ray is not asked, since no answer would come.
+        head: the cluster's head. Once it has ended, Ray is not asked, since no answer would come.
     """
 
     def __init__(self, note: Callable[[Event], None], head: RayMonitor) -> None:

@@ -30,7 +30,7 @@ class Parting:
     """The trials that have to save something before the run can end.
 
     Args:
-        driver: receives how far each trial is.
+        driver: receives the progress of each trial.
         stop: says whether a user has asked the study to stop.
 
     Attributes:
@@ -54,7 +54,7 @@ class Parting:
         self._training.add(number)
 
     def rests(self, number: int) -> None:
-        """Record that a trial has nothing left to save: it ended, or its worker has gone."""
+        """Record that a trial has nothing left to save: it ended, or its worker is gone."""
         self._training.discard(number)
 
     def ask(self, controller: Any, trial: Trial) -> None:
@@ -95,6 +95,6 @@ class Parting:
 
     def _complain(self, number: int, why: str) -> None:
         self.complaints.append(
-            f"trial {number:03d} could not save its progress and will go on from its previous "
+            f"trial {number:03d} could not save its progress and will continue from its previous "
             f"checkpoint: {why}"
         )

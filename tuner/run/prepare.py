@@ -154,7 +154,7 @@ def environment() -> Environment:
 
 
 def check_unchanged(recorded: StudyFacts, found: StudyFacts) -> None:
-    """Refuse to resume a study with other data or another encoder than it began with.
+    """Refuse to resume a study with data or an encoder that differ from those it began with.
 
     Raises:
         UserError: the checksum of the data or the encoder has changed.
@@ -177,8 +177,8 @@ def _kept_relative(recorded: StudyFacts) -> str:
     if name == NANO or Path(name).is_absolute():
         return ""
     return (
-        f" Its name, {name}, is read as an id of the hub. If it was a folder where the study was "
-        "begun, resume the study from there."
+        f" Its name, {name}, is read as an id on the hub. If it was a folder relative to the place "
+        "where the study was started, resume the study from there."
     )
 
 
@@ -208,7 +208,7 @@ def _as_encoder_takes_them(
     if known == 1:
         progress.tell(
             f"the tokenizer of {encoder.name} numbers the sentences of a pair by token types, but "
-            "the encoder has only one type: the sentences are not numbered"
+            "the encoder has only one type, so the sentences are not numbered"
         )
     return replace(tokens, template=replace(tokens.template, types=None))
 

@@ -76,8 +76,8 @@ class Replay:
         pairs: the trial's last rung, the nominal number of pairs it was trained for.
         budget: the trial's full budget in pairs.
         numbers: all numbers that were compared, rung by rung.
-        answers: number of pairs that one run classified right and the other wrong, by dev set;
-            empty if the journal has no answers, which it keeps only at the full budget.
+        answers: number of pairs that one run classified correctly and the other did not, by dev
+            set; empty if the journal has no answers, which it keeps only at the full budget.
         elsewhere: the known differences between then and now: (what, then, now).
     """
 
@@ -116,7 +116,7 @@ def replay(folder: Place, number: int, progress: Progress) -> Replay:
     Args:
         folder: the study's folder.
         number: the trial's number.
-        progress: shows how far the replay is.
+        progress: shows the progress of the replay.
 
     Raises:
         UserError: there is no such trial, it was never evaluated, several workers trained it, the
@@ -172,7 +172,7 @@ def _replayable(record: StudyRecord, folder: Place, number: int) -> TrialRecord:
         raise UserError(
             f"trial {number:03d} was trained by {workers} workers, whose dropout depends on their "
             "number: one process cannot repeat it",
-            "To see how far scores vary, train the configuration with other seeds, by one worker.",
+            "To see how far scores vary, train it with different seeds and one worker.",
         )
     return trial
 

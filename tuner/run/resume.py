@@ -1,6 +1,6 @@
-"""The rules of `resume`: which settings of a study it may change, and which have to stay.
+"""The rules of `resume`: which settings of a study it may change, and which must stay.
 
-Settings that its trials are compared by stay.
+Settings on which the comparison of trials depends must stay.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Extension:
     Attributes:
         trials, gpu_hours, until: the options as typed: `+32`, `+4`, `+2h`.
         overrides: the `key=value` arguments of `--set`.
-        settings: the study's settings as its YAML file has them now, if it is submitted again.
+        settings: the study's settings as its YAML file has them now, if the study is submitted
+            again.
     """
 
     trials: str | None = None
@@ -54,7 +55,7 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
     """Return the settings with which a study resumes.
 
     Raises:
-        UserError: the settings are invalid, or would change what its trials are compared by.
+        UserError: the settings are invalid, or would make its trials incomparable.
     """
     settings = copy.deepcopy(dict(extension.settings or record.settings.model_dump(mode="json")))
     for text in extension.overrides:
@@ -96,14 +97,15 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
     ]
     if stays:
         raise UserError(
-            "a resume cannot change settings by which trials are compared:\n" + "\n".join(stays),
+            "a resume cannot change settings on which the comparison of trials depends:\n"
+            + "\n".join(stays),
             f"These may change: {', '.join(MAY_CHANGE)}, except {STAYS[0]}. For anything else, "
             "begin a new study under another name.",
         )
     for trial in record.trials:
         if trial.origin == "sampler" and not study.space.holds(trial.params):
             raise UserError(
-                f"trial {trial.number:03d} in the journal of {folder} is not a point of its space",
+                f"trial {trial.number:03d} in the journal of {folder} is outside the search space",
                 "Restore the journal from a backup.",
             )
     if study.trials < min(len(record.trials), was.trials):
@@ -121,7 +123,7 @@ def changed_blocks(record: StudyRecord, study: StudyConfig) -> dict[str, dict[st
 
 
 def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
-    """Return why nothing is left to do and what would change that; empty if something is left."""
+    """Return why nothing is left to do and how to add work; empty if work is left."""
     limits, more = Limits.of(study), partial(more_command, study.folder)
     if isinstance(study.design, ConfirmDesign) and all_ended(study.design, record):
         if not concluded(study.design, record):
@@ -173,7 +175,9 @@ def check_new(study: StudyConfig) -> None:
         if not differences:
             raise
         told = "\n".join(differences.values())
-        raise UserError(f"{error.problem}, with other settings:\n{told}", error.remedy) from error
+        raise UserError(
+            f"{error.problem}, with different settings:\n{told}", error.remedy
+        ) from error
 
 
 def _differences(was: StudyConfig, now: StudyConfig) -> dict[str, str]:

@@ -40,7 +40,7 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
     if study.resources.workers > 1:
         progress.tell(
             f"resources.workers is {study.resources.workers}, but this process trains alone: "
-            "it does the same steps, but needs more time"
+            "it takes the same steps, but needs more time"
         )
     inputs = prepare(study, progress).inputs
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -63,12 +63,12 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
 def watched(
     events: Iterable[Begun | Step | Evaluating | Evaluation], pairs: int, progress: Progress
 ) -> Iterator[Evaluation]:
-    """Run a trial's training and show how far it is; yield its evaluations.
+    """Run a trial's training and show its progress; yield its evaluations.
 
     Args:
         events: the events of `tuner.training.loop.train`, which trains as they are consumed.
         pairs: number of pairs that the trial is trained for.
-        progress: shows how far it is.
+        progress: shows its progress.
     """
     with progress.task("training", "pairs") as trained, ExitStack() as evaluation:
         evaluated: Advance

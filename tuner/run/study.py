@@ -48,9 +48,10 @@ def begin(
 
     Args:
         study: the study's settings.
-        console: shows how far the study is.
-        tracking_later: go on if MLflow does not answer, and write to it later.
-        check: checks the facts about data and encoder, for a study that depends on certain ones.
+        console: shows the study's progress.
+        tracking_later: continue if MLflow does not answer, and write to it later.
+        check: checks the facts about data and encoder, for a study that depends on particular
+            facts.
 
     Raises:
         UserError: the study exists, or its data, encoder or resources do not fit, or the tracker
@@ -86,11 +87,11 @@ def begin(
 def begin_or_go_on(
     study: StudyConfig, console: Console, tracking_later: bool = False
 ) -> StudyRecord:
-    """Run a study to its end, from where it stopped if it was begun.
+    """Run a study to its end, from where it stopped if it was started.
 
     Raises:
-        UserError: as raised by `begin` and `go_on`; or the study was begun with other settings,
-            which it has to keep.
+        UserError: as raised by `begin` and `go_on`; or the study was started with different
+            settings, which must stay.
     """
     if not is_begun(study.folder):
         return begin(study, console, tracking_later)
@@ -170,7 +171,7 @@ def _run(
     from tuner.run.trial_files import TrialFiles
 
     files = TrialFiles(study)
-    goes_on = f"go on with the study: {command('resume', study.folder)}"
+    goes_on = f"continue the study: {command('resume', study.folder)}"
     stop = OrderlyStop(partial(progress.tell, STOPPING), f"stopped at once; {goes_on}")
     gone: RayGone | None = None
     complaints: list[str] = []
@@ -215,7 +216,7 @@ def _settle(
     journal: Journal,
     console: Console,
 ) -> StudyRecord:
-    """Finish what a driver killed right at its end left undone: files, MLflow, its last event."""
+    """Finish what a driver killed at its very end left undone: files, MLflow, its last event."""
     from tuner.run.trial_files import TrialFiles  # late: it imports torch
 
     files = TrialFiles(study)

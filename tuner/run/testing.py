@@ -75,7 +75,7 @@ def conclude(
         driver: the study's driver; its trials have run.
         inputs: the inputs of its trials, but with the pairs of test.
         stop: checked meanwhile; it ends the evaluation.
-        progress: shows how far the evaluation is.
+        progress: shows the progress of the evaluation.
     """
     design = study.design
     assert isinstance(design, ConfirmDesign)
@@ -102,7 +102,7 @@ def conclude(
         others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         problem = f"trial {number:03d}{others} cannot be evaluated on test: {why}"
         remedy = (
-            f"Fix this, then go on with: {command('resume', study.folder)}\nIf weights "
+            f"Fix this, then continue with: {command('resume', study.folder)}\nIf weights "
             "are gone for good, confirm the search once more with --again."
         )
         driver.outcome = StudyOutcome("interrupted", problem, UserError(problem, remedy))
@@ -163,7 +163,7 @@ def evaluate_on_test(
 
 
 def crossed(test: TokenisedCorpus) -> list[EvaluationSet]:
-    """Return every ordered pair of languages with test pairs in common, each with itself included.
+    """Return ordered pairs of languages with common test pairs, each with itself included.
 
     An encoder that takes one language per sequence gets only each language with itself.
     """

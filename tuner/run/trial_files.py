@@ -1,6 +1,6 @@
 """The files that each trial leaves on disk: a function of the study's record alone.
 
-No crash changes which files stay. A trial that may go on keeps its checkpoints. The best trials
+No crash changes which files stay. A trial that may continue keeps its checkpoints. The best trials
 that reached the full budget keep their final weights, in `best/NNNN/`. In a confirmation all trials
 keep them until they have been evaluated on test, and the recommended arm's trials after that. Other
 trials keep nothing.
@@ -46,7 +46,7 @@ class TrialFiles:
     """An observer that keeps weights and removes checkpoints, on a thread of its own.
 
     It tidies all folders when the study starts, and again whenever a trial ends. It retries failed
-    actions each time; `close` returns the failures of the last time.
+    actions each time; `close` returns the failures of the last attempt.
 
     Args:
         study: the study's settings.
@@ -61,7 +61,7 @@ class TrialFiles:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="trial-files")
 
     def study_started(self, study: StudyRecord) -> None:
-        """Tidy what an earlier driver left, before a trial takes one of its folders."""
+        """Tidy up what an earlier driver left, before a trial takes one of its folders."""
         self._record = study
         self._put_in_order(study, begins=True)
 
@@ -77,7 +77,7 @@ class TrialFiles:
             self._thread.submit(self._put_in_order, self._record, begins=False)
 
     def wait(self) -> None:
-        """Wait until everything that was asked for so far is done."""
+        """Wait until all requested actions are done."""
         self._thread.submit(lambda: None).result()
 
     def close(self) -> list[str]:
@@ -98,7 +98,7 @@ class TrialFiles:
         """Keep the weights that stay, and remove the folders that do not.
 
         Args:
-            study: the study's record when this was asked for; other trials may have begun since.
+            study: the study's record at the time of the request; other trials may have begun since.
             begins: True before any trial runs, when every unknown folder is left from before.
         """
         told: list[str] = []
@@ -112,7 +112,7 @@ class TrialFiles:
                     _attempt(told, f"{folder} could not be removed", remove, folder)
                 elif begins and name in goes_on:
                     _attempt(told, f"{folder} could not be tidied", remove_incomplete, folder)
-        except Exception as error:  # the storage fails: the study goes on, this is tried again
+        except Exception as error:  # the storage fails: the study continues, this is tried again
             told.append(f"the files of ended trials could not be removed: {_line(error)}")
         self._complaints = told
 
@@ -174,7 +174,7 @@ class TrialFiles:
 
 
 def staying(study: StudyRecord, keep_best: int) -> list[TrialRecord]:
-    """Return the trials whose final weights stay as the study stands, the best first.
+    """Return the trials whose final weights currently stay, the best first.
 
     Args:
         study: the record of a search or a design.
@@ -230,7 +230,7 @@ def is_kept(folder: Place) -> bool:
 def _attempt(told: list[str], trouble: str, action: Callable[..., None], *arguments: Any) -> None:
     try:
         action(*arguments)
-    except Exception as error:  # of any storage: the study goes on, and this is tried again
+    except Exception as error:  # of any storage: the study continues, and this is tried again
         told.append(f"{trouble}: {_line(error)}")
 
 

@@ -53,7 +53,8 @@ class Worker:
         """Train a trial, from its checkpoint where there is one.
 
         Yields:
-            The events of the loop; `Failed` at the end if the trial failed and the worker is sound.
+            The events of the loop; `Failed` at the end if the trial failed and the worker is
+            healthy.
         """
         folder = self._study.trial_folder(start.number)
         saved = self._saved = Checkpoints(folder, self._study.checkpoint.every_seconds)
@@ -85,7 +86,7 @@ class Worker:
         return Kept(self._pairs_seen, complaint)
 
     def release(self) -> None:
-        """Free the memory of a trial that nobody holds any more."""
+        """Free the memory of a released trial."""
         self._saved = None
         self._pairs_seen = 0
         gc.collect()

@@ -17,8 +17,8 @@ from tuner.training.group import Disconnected
 def error_of(trial: Trial) -> Exception:
     """Read the error that ended a worker, which Ray has just written to its scratch folder.
 
-    For errors that are neither an actor's end nor a task's error, such as the host running out of
-    memory, Ray writes the text alone, under a line of its own.
+    For errors other than an actor's death or a task's exception, such as the host running out of
+    memory, Ray writes only the text, under a header line.
     """
     path = trial.pickled_error_file
     if path is None:
@@ -50,7 +50,7 @@ def reason_of(error: Exception, kind: FailureKind, said: str, logs: Path) -> str
     if kind == "lost":
         if isinstance(error, RayActorError) and error.preempted:
             return "its node was taken away"
-        return "its worker has gone" + last_words(said, logs)
+        return "its worker is gone" + last_words(said, logs)
     if kind == "out_of_memory":
         used = MEMORY_USED.search(said)
         return "the host's memory ran out" + (f": {used[1]} of {used[2]} GB" if used else "")

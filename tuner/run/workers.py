@@ -71,13 +71,13 @@ class Member:
         self._worker.join(self._rank, address, port)
 
     def begin(self, start: TrialStart) -> None:
-        """Take a trial; release the one before, with the memory it held."""
+        """Take a trial; release the previous one and the memory it held."""
         self._events = iter(())
         self._worker.release()
         self._events = self._worker.train(start)
 
     def advance(self, most: int) -> list[Event]:
-        """Train for up to `most` events; stop at an event that the driver has to know at once."""
+        """Train for up to `most` events; stop at an event that the driver must learn of at once."""
         said: list[Event] = []
         for event in self._events:
             said.append(event)
@@ -146,7 +146,7 @@ class Members:
         return kept
 
     def end(self) -> None:
-        """Kill all workers at once, whatever they do or wait for."""
+        """Kill all workers at once, whatever they are doing."""
         for actor in self._actors:
             ray.kill(actor)
         self._actors = []

@@ -1,4 +1,4 @@
-"""The effects that a design of cells can estimate, derived from its levels, never from its scores.
+"""The effects that a design can estimate, derived from its levels and never from its scores.
 
 Every effect is a column over the cells. Columns are centred on the unweighted mean of a factor's
 levels, so that an effect holds at the average of the other factors. In a full factorial it depends
@@ -37,7 +37,7 @@ class Cell:
         effective_size: B.
         cross_lingual: β.
         layer: k, the layer fused with the last one; None for the last layer alone.
-        granularity: what the pairs of one batch have in common.
+        granularity: the unit within which pairs share kind and languages.
     """
 
     effective_size: int

@@ -220,12 +220,12 @@ def shown(effect: Effect) -> bool:
 
 
 def ends(estimate: Estimate) -> str:
-    """Format the ends of an interval, as `+0.40 to +2.00`."""
+    """Format the ends of an interval, for example `+0.40 to +2.00`."""
     return between(estimate.low, estimate.high)
 
 
 def interval(estimate: Estimate) -> str:
-    """Format an estimate, as `+1.20 points (95 % CI +0.40 to +2.00)`."""
+    """Format an estimate, for example `+1.20 points (95 % CI +0.40 to +2.00)`."""
     return f"{points(estimate.value)} points (95 % CI {ends(estimate)})"
 
 

@@ -54,7 +54,7 @@ class Plateau:
         gains: for each B except the largest, the estimated gain of the best larger B over it.
         bounds: for each B except the largest, an upper bound on the gain of any larger B over it.
             All bounds hold together with the stated confidence.
-        size: the smallest B whose bound is below the margin; None if there is none.
+        size: the smallest B whose bound is below the margin; None if no bound is.
     """
 
     margin: float
@@ -150,7 +150,7 @@ def _marginal(
     """Average over the other factors for each combination of levels of some factors, in points.
 
     Only combinations of the other factors that have all these levels enter, so that means are
-    comparable. The result is empty if there is no such combination.
+    comparable. The result is empty without such a combination.
     """
     others = [factor for factor in FACTORS if factor not in factors]
     blocks: dict[tuple[Level, ...], dict[tuple[Level, ...], Table]] = {}

@@ -62,7 +62,7 @@ class Scaled:
         chose: targets whose dev helped to choose the learning rates, as in `protocol.kind oracle`.
         choices: the learning rate of each B, where there is one; empty until all tuning trials have
             ended.
-        tuned: true if all trials that choose learning rates have ended.
+        tuned: true if all trials used to choose learning rates have ended.
         planned: the cells, in the order of the plan.
         seeds_of: the complete trials of each cell.
         failed: numbers of compared trials that failed.
@@ -274,7 +274,7 @@ def _why_not(chosen: Mapping[int, TunedRate], fitted: Sequence[Cell], paired: Se
     if not chosen:
         return "no learning rate has been chosen for any B yet, or every rate failed"
     if all(choice.at_edge for choice in chosen.values()):
-        return "the best learning rate of every B that has one may not be the best there is"
+        return "for every B that has a best learning rate, a better rate may exist"
     if not fitted:
         return "all trials failed at every B whose learning rate is not at an edge of the grid"
     if len(fitted) == 1:

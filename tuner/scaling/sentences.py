@@ -114,7 +114,7 @@ def _close(choice: TunedRate) -> str:
 def _trials(result: Scaled) -> list[str]:
     told = []
     if not result.tuned:
-        told.append("Not all trials that choose learning rates have ended.")
+        told.append("Not all trials used to choose learning rates have ended.")
     elif result.left:
         verb = "has" if result.left == 1 else "have"
         told.append(f"{count(result.left, 'compared trial')} of the plan {verb} not ended.")

@@ -1,4 +1,4 @@
-"""ASHA, the stopping variant: it decides which trials go on at a rung.
+"""ASHA, the stopping variant: it decides which trials continue at a rung.
 
 The algorithm is that of Li et al. 2020, arXiv 1810.05934, with stopping in place of promotion as in
 Klein et al. 2020, arXiv 2003.10865: a trial is never paused, so the decision is taken once, on
@@ -15,8 +15,8 @@ from collections.abc import Sequence
 class Asha:
     """The decisions at rungs.
 
-    A trial goes on at a rung while fewer than eta values are known there, its own included, and
-    then only if its value is among the best floor(n / eta) of the n known ones (ties go on).
+    A trial continues at a rung while fewer than eta values are known there, its own included, and
+    then only if its value is among the best floor(n / eta) of the n known ones (ties continue).
 
     Args:
         rungs: budgets in pairs, ascending; the last is the full budget, where nothing is decided.
@@ -36,7 +36,7 @@ class Asha:
         self._stopped: dict[tuple[int, int], bool] = {}
 
     def goes_on(self, trial: int, rung: int, value: float) -> bool:
-        """Record a value (higher is better) and decide; known facts get their first answer again.
+        """Record a value (higher is better) and decide; a known fact gets the same answer again.
 
         Args:
             trial: the trial's number.

@@ -17,8 +17,8 @@ class Designed:
     """A proposer of planned trials; only the learning rates depend on results.
 
     A confirmation runs every arm with its first seed, then every arm with the second, and so on:
-    wherever it is stopped, its arms can be compared pair by pair. A scaling study first runs the
-    trials that choose the learning rates, then all points with its first seed, and so on.
+    so its arms can be compared pair by pair wherever it stops. A scaling study first runs the
+    trials used to choose the learning rates, then all points with its first seed, and so on.
     """
 
     def __init__(self, study: StudyConfig) -> None:
@@ -40,8 +40,8 @@ class Designed:
     def propose(self, number: int, trials: Trials) -> Proposal | Literal["wait"] | None:
         """Return the next trial of the plan; "wait" while learning rates are being chosen.
 
-        None if the plan has no more. Points of a batch size for which no learning rate could be
-        chosen are left out.
+        The result is None at the end of the plan. Points of a batch size for which no learning rate
+        could be chosen are left out.
         """
         if number < len(self._tuning):
             params = self._tuning[number]

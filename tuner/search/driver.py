@@ -1,7 +1,7 @@
-"""The driver: it asks for trials, journals every fact, and decides which trials go on.
+"""The driver: it asks for trials, journals every fact, and decides which trials continue.
 
 The driver is pure Python: the Ray engine feeds it, and observers (MLflow, the terminal) watch it.
-It journals every fact before it tells anyone. A driver made from a journal has the same state as
+It journals every fact before it tells anyone. A driver rebuilt from a journal has the same state as
 the driver that wrote it.
 """
 
@@ -59,7 +59,7 @@ class Driver:
     Args:
         study: the study's settings.
         journal: a journal open for writing; the events it already holds are replayed.
-        observers: objects that are told of every fact from now on.
+        observers: objects that are told about every fact from now on.
 
     Raises:
         UserError: from every method, if the journal cannot be written; `outcome` keeps the error.
@@ -88,7 +88,7 @@ class Driver:
         """The reason why the study stops before its trials have ended; None while it goes on."""
 
     def start(self) -> None:
-        """Begin to work, and take up the trials that a killed driver left."""
+        """Start working, and pick up the trials that a killed driver left."""
         self._write(DriverStarted(time=now(), tuner=__version__))
         self._tell_study("study_started")
         for number in list(self._waiting):  # a driver died before it journalled its decision
@@ -99,7 +99,7 @@ class Driver:
     def next_trial(self) -> TrialRecord | None:
         """Return the next trial to run: an unfinished one, the baseline, or a new proposal.
 
-        None if there is none now; `done` says whether there may be one later.
+        None if no trial is ready now; `done` says whether one may come later.
         """
         if self.should_stop() or not (self._waiting or self._may_create()):
             return None
@@ -146,7 +146,7 @@ class Driver:
         self._write(event)
 
     def progressed(self, number: int, pairs_seen: int, phase: Phase) -> None:
-        """Record how far a running trial is, between two rungs."""
+        """Record a running trial's progress between two rungs."""
         if self._writer.late:
             return
         self._seen[number] = pairs_seen
@@ -156,7 +156,7 @@ class Driver:
             observer.progressed(self._trial(number), pairs_seen, phase)
 
     def evaluated(self, number: int, evaluation: Evaluation) -> bool:
-        """Record an evaluation and decide; return True if the trial goes on.
+        """Record an evaluation and decide; return True if the trial continues.
 
         A known evaluation changes nothing: a trial that restarts from a checkpoint reports the
         evaluations in it again.
@@ -197,7 +197,7 @@ class Driver:
         return self.outcome is not None
 
     def finish(self, interrupted: bool = False) -> StudyRecord:
-        """End this driver's work in order; trials that still run are marked interrupted."""
+        """End this driver's work cleanly; trials that still run are marked interrupted."""
         if self.outcome is not None and not self.outcome.journalled:
             told = {"state": self.outcome.state, "reason": self.outcome.reason}
             self._tell_study("study_ended", told)
@@ -215,11 +215,11 @@ class Driver:
         return self.record()
 
     def take_over(self) -> None:
-        """Let only this thread write from now on: another hangs in Ray and may wake up later."""
+        """Let only this thread write from now on, since another one hangs in Ray and may resume."""
         self._writer.take_over()
 
     def record(self) -> StudyRecord:
-        """Return the record of the study as it stands."""
+        """Return the current record of the study."""
         return self._journal.history.record(now())
 
     def _replay(self) -> None:
@@ -233,7 +233,7 @@ class Driver:
                 self._asha.goes_on(number, evaluation.rung, evaluation.objective)
 
     def _goes_on(self, number: int) -> bool:
-        """Return whether the trial's latest evaluation lets it go on to another rung."""
+        """Return whether the trial's latest evaluation lets it continue to another rung."""
         trial = self._trial(number)
         last = trial.last
         assert last is not None

@@ -2,10 +2,10 @@
 
 | kind | what happened | what follows |
 |---|---|---|
-| `out_of_memory` | the host's memory ran out, its worker is gone | goes on, micro-batch halved |
+| `out_of_memory` | the host's memory ran out, the worker is gone | continues, micro-batch halved |
 | `infeasible` | not even one pair fits in memory | the trial fails |
 | `non_finite` | the loss or the gradient is NaN or infinite | the trial fails |
-| `lost` | the node or the process has gone | goes on from its checkpoint, not counted |
+| `lost` | the node or the process is gone | continues from its checkpoint, not counted |
 | `disk_full` | its checkpoint cannot be written | the study pauses |
 | `user_error` | data or settings do not fit | the study pauses |
 | `error` | anything else | tried again, `resources.max_failures` times |
@@ -35,7 +35,7 @@ ALIKE = 5
 
 
 def verdict(trial: TrialRecord, resources: ResourcesConfig) -> tuple[Verdict, str]:
-    """Decide what follows from the latest failure of a trial.
+    """Decide what to do about the latest failure of a trial.
 
     Args:
         trial: the trial, whose record includes that failure.
@@ -94,12 +94,12 @@ def all_alike(trials: Collection[TrialRecord]) -> str:
 
 
 def _gist(failure: Failure) -> tuple[str, str]:
-    """Return the kind and the reason without numbers and paths, equal for failures alike."""
+    """Return the kind and the reason without numbers and paths, equal for similar failures."""
     return failure.kind, re.sub(r"[\d.]+|\S*/\S*|\bnan\b|\binf\b", "…", failure.reason)
 
 
 def _lost_in_place(trial: TrialRecord) -> int:
-    """Count how often in a row the trial was lost without any progress."""
+    """Count how many times in a row the trial was lost without any progress."""
     times = 0
     for failure in reversed(trial.failures):
         if failure.kind != "lost" or failure.pairs_seen != trial.failures[-1].pairs_seen:

@@ -1,4 +1,4 @@
-"""The grid sampler: every feasible point once, in an order of the seed."""
+"""The grid sampler: every feasible point once, in an order that the seed determines."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ from tuner.progress import Phase
 
 
 class Observer(Protocol):
-    """An object that is told of facts after they are journalled; its methods must not block.
+    """An object that is told about facts after they are journalled; its methods must not block.
 
-    `trial_started` is called again for a trial that goes on after a failure: its record says which
-    attempt it is, and how the others failed. `progressed` is called more often than it is
+    `trial_started` is called again for a trial that continues after a failure: its record says
+    which attempt it is, and how the others failed. `progressed` is called more often than it is
     journalled.
     """
 

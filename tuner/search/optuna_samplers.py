@@ -24,7 +24,7 @@ ASKED = 100
 class OptunaSampler(Sampler):
     """Proposes Optuna's first point that meets the requirements.
 
-    If 100 in a row do not, it draws uniformly from the points that do.
+    If 100 proposals in a row do not, it draws uniformly from the points that do.
     """
 
     def __init__(self, feasible: Feasible, config: SamplerConfig) -> None:
@@ -39,8 +39,8 @@ class OptunaSampler(Sampler):
     def next_point(self, number: int) -> Point:
         """Return Optuna's first feasible proposal, or a uniform draw after `ASKED` others.
 
-        Each proposal is closed as failed at once, which Optuna then ignores. So a study that is
-        rebuilt without these proposals makes the same ones.
+        Each proposal is marked as failed at once, and Optuna ignores failed trials. So an Optuna
+        study that is rebuilt without the proposals makes the same ones.
         """
         self._study.sampler = self.seeded(self.seed_of(number))
         for _ in range(ASKED):
@@ -52,7 +52,7 @@ class OptunaSampler(Sampler):
         return self.feasible.draw(self.seed_of(number))
 
     def proposed(self, number: int, params: dict[str, Any]) -> None:
-        """Make a trial with these values known to Optuna."""
+        """Tell Optuna about a trial with these values."""
         self._study.sampler = optuna.samplers.RandomSampler(seed=0)  # proposes nothing here
         self._study.enqueue_trial(_inner(self.feasible.space, params))
         trial = self._study.ask()
@@ -61,7 +61,7 @@ class OptunaSampler(Sampler):
         self._trials[number] = trial
 
     def evaluated(self, number: int, rung: int, objective: float) -> None:
-        """Tell Optuna an intermediate value (`rung` in pairs)."""
+        """Report an intermediate value to Optuna; `rung` is in pairs."""
         trial = self._trials.get(number)
         if trial is not None:
             trial.report(objective, step=rung)
@@ -92,8 +92,8 @@ class Random(OptunaSampler):
 class Tpe(OptunaSampler):
     """Models the space on the trials so far: TPE, Bergstra et al. 2011.
 
-    Multivariate and grouped, so that conditional parameters are modelled together; constant liar,
-    so that parallel trials keep apart.
+    It is multivariate and grouped, so conditional parameters are modelled together. It uses a
+    constant liar, so parallel trials stay apart.
     """
 
     def seeded(self, seed: int) -> optuna.samplers.BaseSampler:

@@ -22,7 +22,7 @@ class StudyOutcome:
     Attributes:
         state: the study's state.
         reason: the reason in words.
-        error: the error that the user has to fix before the study can go on.
+        error: the error that the user has to fix before the study can continue.
         journalled: False if the journal cannot be written and so does not hold this outcome.
     """
 
@@ -37,7 +37,7 @@ class StudyOutcome:
         if kind == "disk_full":
             error: UserError = StorageFull(folder)
         else:
-            go_on = f"Fix this, then go on with: {command('resume', folder)}"
+            go_on = f"Fix this, then continue with: {command('resume', folder)}"
             error = UserError(f"trial {number} cannot be trained: {why}", go_on)
         return cls("interrupted", error.problem, error)
 
@@ -49,7 +49,7 @@ class StudyOutcome:
         return cls("completed", NO_ROOM if no_room else "")
 
     def of(self, study: StudyRecord) -> Self:
-        """Return this outcome adjusted to a study as it stands.
+        """Return this outcome adjusted to a study's current record.
 
         A study without a result has failed, unless its budget ended before any trial did.
         """

@@ -32,27 +32,27 @@ class Proposal:
 
 
 class Proposer(Protocol):
-    """A source of trials: a function of the study and of the facts it was told."""
+    """A source of trials: a function of the study and the facts that it has been given."""
 
     def propose(self, number: int, trials: Trials) -> Proposal | Literal["wait"] | None:
-        """Return trial `number`; "wait" if it depends on running trials; None if no more exist.
+        """Return trial `number`; "wait" if it depends on running trials; None if no trial is left.
 
         Args:
             number: the trial's number, one more than that of the last trial.
-            trials: all trials so far, as they stand.
+            trials: all trials so far, in their current state.
 
         Raises:
             UserError: nothing can be proposed.
         """
 
     def replay(self, trial: TrialRecord) -> None:
-        """Take in a trial that was proposed before, with everything known of it."""
+        """Record a trial that was proposed before, with everything known about it."""
 
     def evaluated(self, number: int, rung: int, objective: float) -> None:
-        """Take in an evaluation (`rung` in pairs)."""
+        """Record an evaluation (`rung` in pairs)."""
 
     def trial_ended(self, number: int, state: TrialState, objective: float | None) -> None:
-        """Take in how a trial ended."""
+        """Record how a trial ended."""
 
 
 class Searched:
@@ -75,6 +75,6 @@ class Searched:
         return Proposal("sampler", params, study.space.trial_config(study.trial, params))
 
     def replay(self, trial: TrialRecord) -> None:
-        """Take in a trial that was proposed before; the sampler is not told of the control."""
+        """Record a trial that was proposed before; the sampler does not learn about the control."""
         if trial.origin == "sampler":
             self._sampler.replay(trial)

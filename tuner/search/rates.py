@@ -2,8 +2,8 @@
 
 This follows Shallue et al. (arXiv 1811.03600, section 4): if the best rate is at the edge of its
 grid, a better one may lie beyond, so results measured at it are flagged and support no conclusion.
-A rate that diverged counts as a known rate beyond the edge. A rate that failed otherwise counts as
-if it were not in the grid.
+A rate that diverged counts as a known rate beyond the edge. A rate that failed for another reason
+counts as if it were not in the grid.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class TunedRate:
         means: mean objective over the tuning seeds by rate, for the rates with which all seeds
             reached the full budget.
         diverged: rates that are not eligible, since a seed's loss or gradient was not finite.
-        failed: rates that are not eligible, since a seed's trial failed otherwise.
+        failed: rates that are not eligible, since a seed's trial failed for another reason.
     """
 
     lr: float
@@ -35,19 +35,19 @@ class TunedRate:
 
     @property
     def edges(self) -> tuple[str, ...]:
-        """The edges at which `lr` lies among the known rates: `lowest`, `highest`, both or none."""
+        """The edges of the known rates at which `lr` lies: `lowest`, `highest`, both or neither."""
         known = [*self.means, *self.diverged]
         ends = {"lowest": min(known), "highest": max(known)}
         return tuple(edge for edge, lr in ends.items() if lr == self.lr)
 
     @property
     def at_edge(self) -> bool:
-        """True if `lr` is at an edge, so that a better rate may lie beyond it."""
+        """True if `lr` is at an edge, so a better rate may lie beyond it."""
         return bool(self.edges)
 
     @property
     def hidden(self) -> bool:
-        """True if rates beyond an edge were tried and failed, so that nothing is known of them."""
+        """True if rates beyond an edge were tried and failed, so nothing is known about them."""
         return any(self._beyond(edge) for edge in self.edges)
 
     @property

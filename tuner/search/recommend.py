@@ -20,7 +20,7 @@ def objectives(design: ConfirmDesign, trials: Iterable[TrialRecord]) -> dict[str
     """Return each complete arm's mean objective over its seeds, 0 to 1, in the arms' order.
 
     A collapsed seed counts like any other. An arm with a failed seed has no mean, since that would
-    be a mean over other seeds than its siblings have.
+    be a mean over different seeds from those of its siblings.
     """
     scores: dict[str, list[float]] = {arm.name: [] for arm in design.arms}
     for trial in trials:

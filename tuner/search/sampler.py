@@ -20,7 +20,7 @@ Point = dict[str, Scalar]
 class Sampler:
     """Proposes the next feasible point of a space.
 
-    A kind of sampler has to have `next_point`; one that learns overrides the other methods, too.
+    Every kind of sampler defines `next_point`; one that learns overrides the other methods, too.
     All randomness is a function of (seed, trial number), so a resumed study makes the same
     proposals as one that was never interrupted.
 
@@ -42,13 +42,13 @@ class Sampler:
         raise NotImplementedError
 
     def proposed(self, number: int, params: dict[str, Any]) -> None:
-        """Take in that a trial has these values, proposed just now or before a resume."""
+        """Record that a trial has these values, proposed just now or before a resume."""
 
     def evaluated(self, number: int, rung: int, objective: float) -> None:
-        """Take in an evaluation (`rung` in pairs)."""
+        """Record an evaluation (`rung` in pairs)."""
 
     def trial_ended(self, number: int, state: TrialState, objective: float | None) -> None:
-        """Take in how a trial ended. An unfinished or interrupted trial stays open."""
+        """Record how a trial ended. An unfinished or interrupted trial stays open."""
 
     def propose(self, number: int) -> Point | None:
         """Return values by dotted name for the trial `number`; None if no point is left.
@@ -62,7 +62,7 @@ class Sampler:
         return params
 
     def replay(self, record: TrialRecord) -> None:
-        """Take in a trial that was proposed before, with everything known of it."""
+        """Record a trial that was proposed before, with everything known about it."""
         self.proposed(record.number, record.params)
         for evaluation in record.evaluations:
             self.evaluated(record.number, evaluation.rung, evaluation.objective)

@@ -35,7 +35,7 @@ class DifferenceVariance:
 def smallest_detectable(
     noise: DifferenceVariance, seeds: int, comparisons: int, power: float = 0.8, level: float = 0.05
 ) -> float:
-    """Return the true difference to the control that a plan finds with probability `power`.
+    """Return the true difference from the control that a plan detects with probability `power`.
 
     The test is two-sided at `level`. Holm's correction for `comparisons` applies as if no other
     comparison were significant, which is its first and strictest step. The interval is that of
@@ -46,7 +46,7 @@ def smallest_detectable(
         noise: the variance of a difference; must not be 0.
         seeds: seeds of each configuration, at least 2.
         comparisons: how many configurations are compared with the control.
-        power: the probability of finding the difference.
+        power: the probability of detecting the difference.
         level: the probability of a false finding in the whole family.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Tables of the pairs that trials classified right, read from a study's record for estimates.
+"""Tables of the pairs that trials classified correctly, read from a study's record for estimates.
 
 A row is a seed. A column is a component of shared sentences, the same one in all languages.
 """
@@ -53,8 +53,8 @@ def table_of(
             seeds = [text_as_bits(of_seed[each.name], len(own)) for of_seed in answers]
         except (KeyError, ValueError) as error:
             raise UserError(
-                f"the record does not say which {split} pairs of {each.name} were classified right "
-                f"({type(error).__name__}: {error})",
+                f"the record does not say which {split} pairs of {each.name} were classified "
+                f"correctly ({type(error).__name__}: {error})",
                 "Restore the journal from a backup, or run the study again.",
             ) from error
         right.append(np.stack(seeds))

@@ -50,7 +50,7 @@ def reaching(where: Place) -> Iterator[None]:
 
 
 def create(path: Place, content: bytes) -> bool:
-    """Write a new file durably, whole or not at all. Of several creators, only one succeeds.
+    """Write a new file durably, whole or not at all. If several processes try, only one succeeds.
 
     Returns:
         True if the file now has this content; False if another one existed before.
@@ -155,7 +155,7 @@ def probe(folder: Place) -> float:
 
 
 def _content(path: Path) -> bytes:
-    """Read a regular file; others are refused: a pipe may never end, a link may lead anywhere."""
+    """Read a regular file; refuse others: a pipe may never end, a link may lead anywhere."""
     found = os.lstat(path)
     if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
         raise UserError(

@@ -47,7 +47,7 @@ def located(text: str | Place) -> Place:
     allowed = "Give a local folder, s3://bucket/folder or gs://bucket/folder."
     if url is None or url["scheme"] not in LIBRARIES:
         scheme = url["scheme"] + "://" if url else text.partition(":")[0] + ":"
-        raise UserError(f"studies cannot be kept at {scheme}…", allowed)
+        raise UserError(f"studies cannot be stored at {scheme}…", allowed)
     bucket, *keys = url["rest"].rstrip("/").split("/")
     if "@" in url["rest"]:
         raise UserError(
@@ -75,7 +75,7 @@ def local(text: str | Path) -> Path:
     """Return a path with `~` expanded to a home folder.
 
     Raises:
-        UserError: there is no such user.
+        UserError: the user does not exist.
     """
     try:
         return Path(text).expanduser()
@@ -96,7 +96,7 @@ def study_folder(study: str, storage: str) -> Place:
     folder = located(study) if "/" in study else located(storage) / study
     if not NAME.fullmatch(folder.name if "/" in study else study):
         raise UserError(
-            f"{study!r} cannot name a study: a name is letters, digits, - and _, at most 64",
+            f"{study!r} is not a valid study name: use letters, digits, - and _, at most 64",
             "Give the study's name, with --storage if it is not in ./studies, or its folder.",
         )
     return folder

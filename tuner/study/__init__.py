@@ -159,11 +159,11 @@ class StudyConfig(StudySettings):
             )
 
     def _check_requirements(self) -> None:
-        """Refuse a baseline that breaks a requirement, and a space without a feasible point."""
+        """Refuse a baseline that violates a requirement, and a space without a feasible point."""
         if not self.require:
             return
         if self.baseline is not None and (complaint := self.feasible.complaint(self.baseline)):
-            raise ValueError(f"the baseline breaks a requirement: {complaint}")
+            raise ValueError(f"the baseline violates a requirement: {complaint}")
         tally = self.feasible.tally(AT_ONCE, draws=2_000)
         if tally.feasible == 0:
             raise ValueError(_none_feasible(tally))
@@ -190,5 +190,5 @@ def _none_feasible(tally: Tally) -> str:
 
 
 def trained_on(languages: LanguagesConfig, protocol: ProtocolConfig) -> tuple[Language, ...]:
-    """Return the source languages without the one that is held out."""
+    """Return the source languages except the one that is held out."""
     return tuple(language for language in languages.source if language != protocol.held_out)

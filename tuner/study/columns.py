@@ -1,4 +1,4 @@
-"""The tables of a corpus: their files, their columns, and how languages are told apart."""
+"""The tables of a corpus: their files, their columns, and the ways to tell languages apart."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ class ColumnsConfig(Part):
     @classmethod
     def _name_or_number(cls, name: Any) -> Any:
         if not (name is None or isinstance(name, str)) and (type(name) is not int or name < 1):
-            raise ValueError(f"must be a column's name, or its number from 1, got {name!r}")
+            raise ValueError(
+                f"must be a column's name, or its number, counted from 1, got {name!r}"
+            )
         return name
 
     @model_validator(mode="after")
@@ -111,7 +113,7 @@ class SplitFile(Part):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Return the schema of a path alone, or of the block."""
+        """Return a schema that accepts a path alone, or the block."""
         block = handler(core_schema)
         return {"anyOf": [{"type": "string"}, block]}
 

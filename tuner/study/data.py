@@ -150,7 +150,7 @@ class FilesData(AnyCorpus):
     def columns_of(self, split: Split) -> ColumnsConfig:
         """Return the names of a split's columns.
 
-        A split with one file a language has no column for the language; other splits may have one.
+        A split with one file per language has no language column; other splits may have one.
         """
         file = self.splits[split]
         if file.columns is not None:
@@ -173,7 +173,7 @@ class SplitsConfig(Part):
 
 
 class HubData(AnyCorpus):
-    """A dataset of the Hugging Face hub, or a folder in the layout of one."""
+    """A dataset on the Hugging Face hub, or a folder with the layout of one."""
 
     source: Literal["hub"] = Field(description="a dataset of the Hugging Face hub")
     name: str = Field(
@@ -226,7 +226,7 @@ def check_translated(data: DataConfig, languages: Sequence[str]) -> None:
     """Refuse a machine-translated language that the study does not have.
 
     Raises:
-        ValueError: there is such a language.
+        ValueError: such a language is named.
     """
     if isinstance(data, NanoData):
         return

@@ -1,4 +1,4 @@
-"""The `design:` block: planned studies, whose trials are fixed beforehand and never pruned.
+"""The `design:` block: planned studies, whose trials are fixed in advance and never pruned.
 
 Trials that survive ASHA are not a fair sample of the space. Conclusions therefore rest on planned
 trials: every arm or cell is trained with the same seeds to its full budget.
@@ -118,7 +118,7 @@ class ScalingDesign(Part):
         if both := sorted(set(self.seeds) & set(self.tuning.seeds)):
             raise ValueError(
                 f"design.seeds and design.tuning.seeds share {', '.join(map(str, both))}: a seed "
-                f"that has chosen a learning rate must not score it"
+                f"used to choose a learning rate must not be used to score it"
             )
         return self
 

@@ -161,7 +161,7 @@ def override(settings: dict[str, Any], text: str) -> None:
 
 
 def _unfit(settings: Mapping[str, Any]) -> list[str]:
-    """Return complaints about secrets and control characters in any setting.
+    """Return complaints about settings that contain secrets or control characters.
 
     Settings are written to terminals, the journal and MLflow.
     """

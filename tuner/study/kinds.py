@@ -10,10 +10,10 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
 class OneOf:
-    """An annotation of a string: a name in a table, which may have grown when a value is checked.
+    """An annotation for a string that must be a name in a table at the time of the check.
 
     Args:
-        table: what each name stands for.
+        table: the meaning of each name.
     """
 
     def __init__(self, table: Mapping[str, object]) -> None:

@@ -62,17 +62,18 @@ class LanguagesConfig(Part):
 
 
 class ProtocolConfig(Part):
-    """The data that may choose configurations, and so the claims that results allow."""
+    """The data that may be used to choose configurations, and so the claims that results allow."""
 
     kind: Literal["zero_shot", "pivot", "translate_train", "oracle"] = Field(
-        "zero_shot", description="the data that may choose, and so the claims allowed for targets"
+        "zero_shot",
+        description="the data that may be used to choose, and so the claims allowed for targets",
     )
     objective: Literal["mean", "worst", "cross_lingual", "held_out"] = Field(
         "mean",
         description="score over the permitted dev sets: mean, worst language, source x source, or "
         "the held-out language",
     )
-    pivot: tuple[Language, ...] = Field((), description="languages whose dev may choose")
+    pivot: tuple[Language, ...] = Field((), description="languages whose dev may be used to choose")
     held_out: Language | None = Field(None, description="a source language that is not trained on")
     record_oracle: bool = Field(
         True, description="record scores on target dev as oracle/...; no choice depends on them"
@@ -93,7 +94,7 @@ class ProtocolConfig(Part):
             )
         if self.kind == "oracle" and self.objective in ("cross_lingual", "held_out"):
             raise ValueError(
-                "protocol.kind oracle selects on target dev: write objective: mean or worst"
+                "protocol.kind oracle selects on target dev: set objective: mean or worst"
             )
         return self
 
@@ -122,7 +123,9 @@ def check_roles(languages: LanguagesConfig, protocol: ProtocolConfig) -> None:
         raise ValueError("protocol.objective cross_lingual needs two source languages")
     trained_pivot = set(protocol.pivot) & set(languages.source)
     if trained_pivot:
-        raise ValueError(f"a pivot is not trained on, but {', '.join(trained_pivot)} is a source")
+        raise ValueError(
+            f"a pivot must not be trained on, but {', '.join(trained_pivot)} is a source"
+        )
 
 
 class BudgetConfig(Part):
@@ -223,7 +226,7 @@ NOISE_BATCH = 8
 
 
 class DiagnosticsConfig(Part):
-    """Measurements at rungs apart from training and scores; no decision reads them."""
+    """Additional measurements at rungs, which no decision reads."""
 
     gradient_noise: bool = Field(
         False,

@@ -1,7 +1,7 @@
-"""A strict YAML reader: only mappings, lists, texts and numbers, of limited size and depth.
+"""A strict YAML reader: only mappings, lists, strings and numbers, of limited size and depth.
 
-It is stricter than YAML: there are no tags and no dates, `no` is a text, and a duplicate key is an
-error. `1e-5` is a number.
+It is stricter than YAML: there are no tags and no dates, `no` is a string, and a duplicate key is
+an error. `1e-5` is a number.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _Loader.add_implicit_resolver(
     re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+"),
     list("-+.0123456789"),
 )
-# Dates are texts, and only true and false are booleans: `no` is a language.
+# Dates are strings, and only true and false are booleans: `no` is a language.
 _Loader.yaml_implicit_resolvers = {
     first: [kind for kind in kinds if kind[0] not in (f"{_KINDS}bool", f"{_KINDS}timestamp")]
     for first, kinds in _Loader.yaml_implicit_resolvers.items()
@@ -116,7 +116,9 @@ def parse(text: str, where: str) -> Any:
         told = str(error).partition("\n")[0]
         raise UserError(f"{where} is not YAML: {told}", "Correct it.") from error
     except RecursionError as error:
-        raise UserError(f"{where} is nested too deeply", "No setting lies that deep.") from error
+        raise UserError(
+            f"{where} is nested too deeply", "No setting is nested that deep."
+        ) from error
 
 
 def _check_extent(node: yaml.Node | None) -> None:

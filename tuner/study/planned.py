@@ -1,4 +1,4 @@
-"""The planned trials of a design, in order, as far as they are known before it begins."""
+"""The planned trials of a design, in order, with what is known before it begins."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_design(study: StudyConfig) -> None:
     """Refuse settings that contradict a study's design.
 
     Raises:
-        ValueError: a setting does; the message says which.
+        ValueError: a setting contradicts it; the message says which.
     """
     design = study.design
     assert design is not None
@@ -73,7 +73,7 @@ def _check_scaling(study: StudyConfig, design: ScalingDesign) -> None:
             )
     for point in tuning_points(study, design):
         if not study.feasible.keeps(point):
-            raise ValueError(f"design.tuning.at breaks a requirement at {SIZE} {point[SIZE]}")
+            raise ValueError(f"design.tuning.at violates a requirement at {SIZE} {point[SIZE]}")
     fusions = [config.fusion for config in planned_configs(study)]
     kinds = {fusion.kind for fusion in fusions if fusion.fuses}
     if len(kinds) > 1:
@@ -101,7 +101,7 @@ def sizes(study: StudyConfig) -> list[int]:
 
 
 def tuning_points(study: StudyConfig, design: ScalingDesign) -> list[Params]:
-    """Return the points that choose learning rates: all for one seed, then the next."""
+    """Return the points used to choose learning rates: all points of a seed, then the next."""
     return [
         {**design.tuning.at, SIZE: size, TUNED: lr, "seed": seed}
         for seed in design.tuning.seeds
@@ -111,7 +111,7 @@ def tuning_points(study: StudyConfig, design: ScalingDesign) -> list[Params]:
 
 
 def scored_points(study: StudyConfig, design: ScalingDesign) -> list[Params]:
-    """Return the points to compare, without learning rates: all for one seed, then the next."""
+    """Return the points to compare, without learning rates: all points of a seed, then the next."""
     points = study.feasible.grid()
     return [{**point, "seed": seed} for seed in design.seeds for point in points]
 
@@ -178,7 +178,7 @@ def single_config(study: StudyConfig) -> TrialConfig:
         config = compose({}, study.trial, "the `trial:` block is not a valid trial")
         study.check_mix(config)
         if complaint := study.feasible.complaint({}):
-            raise ValueError(f"the `trial:` block breaks a requirement: {complaint}")
+            raise ValueError(f"the `trial:` block violates a requirement: {complaint}")
     except ValueError as error:
         raise UserError(str(error), "Complete or correct it: --set trial.KEY=VALUE") from error
     return config

@@ -43,9 +43,9 @@ class EvaluationProtocol:
 
     Attributes:
         train: languages trained on.
-        select: dev sets that may choose, all of them evaluated.
+        select: dev sets that may be used to choose; all are evaluated.
         read: those of `select` that the objective reads.
-        oracle: dev sets of targets that are recorded only; nothing that chooses may read them.
+        oracle: dev sets of targets, which are only recorded; no decision may read them.
         targets: languages that results are claimed for.
         zero_shot: targets whose scores may be called zero-shot.
         aggregate: how `select` becomes the objective.
@@ -123,7 +123,7 @@ class EvaluationProtocol:
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """Languages that train or choose; the trained encoder is zero-shot for none of them."""
+        """Languages used to train or choose; the trained encoder is zero-shot for none of them."""
         chosen = (lang for each in self.select for lang in (each.language1, each.language2))
         return tuple(dict.fromkeys((*self.train, *chosen)))
 
@@ -175,7 +175,7 @@ def _claim(
     machine_translated: bool | None,
     seen: Sequence[str],
 ) -> str:
-    """Return the claim in words; `untrained` are languages that choose but are not trained on."""
+    """Return the claim in words; `untrained` languages are used to choose but not to train."""
     supervised = [lang for lang in targets if lang in train]
     parts = []
     if kind == "oracle":

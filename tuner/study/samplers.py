@@ -49,7 +49,7 @@ SAMPLERS: dict[str, SamplerKind] = {
 
 
 class SamplerConfig(Part):
-    """The sampler, which proposes configurations that keep the requirements in `require`."""
+    """The sampler, which proposes configurations that satisfy the requirements in `require`."""
 
     kind: Annotated[str, OneOf(SAMPLERS)] = Field(
         "tpe",

@@ -59,8 +59,8 @@ Storage = Annotated[
 class StudySettings(Part):
     """The settings of one study, without the checks between blocks that `StudyConfig` adds.
 
-    Records of studies hold them, so that a study can be read whose settings would no longer be
-    accepted. `tuner.study.file.reopened_study` makes a `StudyConfig` of them.
+    Records of studies hold them, so that a study can be read even if its settings would no longer
+    be accepted. `tuner.study.file.reopened_study` makes a `StudyConfig` of them.
     """
 
     name: str = Field(

@@ -31,7 +31,7 @@ REFERENCE_BATCH = 32
 
 
 class Neutral(NamedTuple):
-    """Metadata of a setting that was added later: its value in trials from before it existed.
+    """Metadata of a setting that was added later: its value in trials that predate it.
 
     This value never changes, even if the default does, so a new setting invalidates no record.
     """

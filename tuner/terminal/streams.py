@@ -1,7 +1,7 @@
 """Standard streams that never make printing fail.
 
-A stream prints characters that its encoding lacks in a readable ASCII form. A stream that nobody
-reads any more, or that is closed or full, drops its output, so that a study goes on.
+A stream prints characters that its encoding lacks in a readable ASCII form. A stream that has lost
+its reader, or is closed or full, drops its output, so that a study continues.
 """
 
 from __future__ import annotations

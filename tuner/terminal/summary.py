@@ -195,7 +195,7 @@ class Summary:
         return table
 
     def _work(self) -> Text:
-        """Return the ledger in a line."""
+        """Return the ledger on one line."""
         ledger, budget = self.ledger, self.study.settings.budget
         limit = budget.total_pairs
         parts = [f"work: {ledger.pairs:,}{f' of {limit:,}' if limit else ''} pairs"]
@@ -271,7 +271,7 @@ def _colour(state: str) -> str:
 
 
 def _line(*parts: RenderableType) -> Table:
-    """Return a line as wide as the console; the last part but one takes the remaining width."""
+    """Return a line as wide as the console; the second-to-last part takes the remaining width."""
     line = Table.grid(padding=(0, 1), expand=True)
     for place in range(len(parts)):
         wide = place == len(parts) - 2

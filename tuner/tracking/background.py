@@ -29,14 +29,15 @@ STALLED = 300.0
 
 
 class BackgroundTracker:
-    """Keeps MLflow equal to the records that it receives, on one thread, as soon as it can.
+    """Brings MLflow up to date with the records that it receives, on one thread.
 
     Args:
         uri: the address of the store. The constructor checks at once that a server permits
             writing; the thread creates a sqlite file or brings it up to date, which takes seconds.
         experiment: the experiment's name; created if missing.
         progress: the progress display for the user.
-        later: go on with a message if a server does not answer; it is filled in once it does.
+        later: if a server does not answer, show a message and continue; it is filled in once it
+            answers.
 
     Raises:
         UserError: nothing answers at `uri`, or the store does not permit writing.
@@ -163,13 +164,13 @@ class BackgroundTracker:
                     time.sleep(pause)
 
     def _wait(self) -> bool:
-        """Wait until a record is lacking or `close` is called; return whether one is lacking."""
+        """Wait until a record is missing or `close` is called; return whether one is missing."""
         with self._changed:
             self._changed.wait_for(lambda: self._lacking or self._closing.is_set())
             return bool(self._lacking)
 
     def _deliver_next(self) -> None:
-        """Deliver the oldest lacking record, or all records if the study's own is lacking."""
+        """Deliver the oldest missing record, or all records if the study's own is missing."""
         if self._tracker is None:
             self._tracker = Tracker(self._uri, self._experiment)
         with self._changed:

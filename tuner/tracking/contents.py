@@ -187,8 +187,7 @@ def metrics_of(evaluations: Iterable[Evaluation]) -> list[Metric]:
 def artifacts(study: StudyRecord) -> dict[str, str]:
     """Return the files of the parent run: the resolved settings, and a file for each kind of fact.
 
-    The file on the overlap of sentences has the counts alone, since the rest is long and not
-    readable.
+    The file on the overlap of sentences has only the counts, since the rest is long and unreadable.
     """
     settings = study.settings.model_dump(mode="json")
     facts = study.facts.model_dump(mode="json", exclude_none=True)

@@ -64,7 +64,7 @@ def study_note(study: StudyRecord) -> str:
 
 
 def instead_of_confirming(study: StudyRecord) -> str:
-    """Say what to try after nothing was learnt, with the values that did not help."""
+    """Say what to try if no trial learnt anything, with the values that did not help."""
     budget = f"longer training than {study.rungs[-1]:,} pairs (budget.pairs_per_trial)"
     tried = sorted({trial.config.optim.lr for trial in study.trials})
     rates = f"{tried[0]:.3g}" + (f" to {tried[-1]:.3g}" if len(tried) > 1 else "")

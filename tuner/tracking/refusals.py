@@ -40,7 +40,7 @@ DRIVERS = {
 }
 """The distribution to install for each database driver, by the name of the driver's module."""
 OUTDATED = re.compile(r"out-of-date database schema \(found version (\w+),")
-"""MLflow's error message for a database that another version of it made."""
+"""MLflow's error message for a database that a different version of it made."""
 
 
 class Unreachable(UserError):
@@ -149,7 +149,7 @@ def is_file(uri: str) -> bool:
 
 
 def in_short(error: BaseException) -> str:
-    """Return an error in a line, without a database's SQL; of requests' errors only the cause."""
+    """Return an error on one line, without SQL; for an error of requests, only its cause."""
     text = " ".join(str(error).partition("[SQL:")[0].split())
     caused = re.search(r"\(Caused by (.*)\)", text)
     return (caused[1] if caused else text)[:300] or type(error).__name__

@@ -2,7 +2,7 @@
 
 MLflow retries an address that does not answer for minutes, without a message to the user. So this
 module first tries the address with the standard library, and reports an error within seconds. Each
-request has a deadline as a whole, since an answer that comes in drips would never end.
+request has a deadline as a whole, since an answer that arrives byte by byte would never end.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The tracker, which writes a study to MLflow: a parent run, and a child run for each trial.
 
-It uses only `MlflowClient`, with no active run and no other global state of MLflow's. So neither
+It uses only `MlflowClient`, with no active run and no other global state of MLflow. So neither
 `MLFLOW_RUN_ID` nor another study in the same process can interfere.
 """
 
@@ -30,9 +30,9 @@ KIND = "mlflow.experimentKind"
 EXPERIMENT_TAGS = {
     KIND: "custom_model_development",  # or MLflow guesses it, and asks the user
     "mlflow.note.content": (
-        "A study is one run, its trials are nested under it; steps are `pairs_seen`. "
+        "A study is one run, with its trials nested under it; steps are `pairs_seen`. "
         "**Views** (above, right) has a table and charts prepared for each study.\n\n"
-        "`select/…` may choose; `oracle/…` (dev sets of target languages) is recorded beside it "
+        "`select/…` may be used to choose; `oracle/…` (dev sets of targets) is recorded beside it "
         "and must not choose anything: a configuration picked by it is not zero-shot. "
         "`select/score` is the objective at the full budget; scores at lower budgets are not "
         "ranked against it."
@@ -55,7 +55,7 @@ class Synced:
     duplicates: int
 
     def in_words(self) -> str:
-        """Return the counts in a line."""
+        """Return the counts on one line."""
         said = f"{self.made} runs created, {self.updated} updated, {self.unchanged} unchanged"
         return said + (f", {self.duplicates} duplicates deleted" if self.duplicates else "")
 
@@ -93,7 +93,7 @@ class Tracker:
     def sync(self, study: StudyRecord, advance: Advance = lambda done, total: None) -> Synced:
         """Make MLflow equal to a study's record; leave runs that are up to date unchanged.
 
-        Go on after an error, unless nothing was written since the previous error.
+        It continues after an error, unless nothing was written since the previous error.
 
         Args:
             study: the study's current record.
@@ -148,7 +148,7 @@ class Tracker:
         return identifier
 
     def _whole(self, study: StudyRecord, advance: Advance) -> bool:
-        """Write everything that is lacking; return False if a run that it made has a duplicate.
+        """Write everything that is missing; return False if a run that it made has a duplicate.
 
         The study's run ends last: once it has ended, everything is in MLflow.
         """
@@ -271,9 +271,9 @@ class Tracker:
 
 
 def _given(identifier: str) -> str:
-    """Return an id from MLflow; an empty one means that the answer broke off in its headers."""
+    """Return an id from MLflow; an empty one means that the answer was cut off in its headers."""
     if not identifier:
-        raise ConnectionError("its answer broke off")
+        raise ConnectionError("its answer was cut off")
     return str(identifier)
 
 

@@ -63,10 +63,10 @@ class MicroBatches:
         size: pairs of `max_length` tokens that a forward pass holds, in every worker; it holds
             correspondingly more shorter pairs. On out-of-memory it is halved for good, and the same
             step is run again.
-        plan: (first step, size) for every size so far. With seed and number of workers it
+        plan: (first step, size) for every size so far. With the seed and number of workers it
             determines dropout, so a rerun that follows the plan repeats the trial.
-        ahead: (first step, size) of sizes to go down to at later steps, as in a plan; a size that
-            is not below the current one by then is skipped.
+        ahead: (first step, size) of smaller sizes to use from later steps on, as in a plan; a size
+            that is not below the current one by then is skipped.
         loss: computes the sum of the losses of some pairs.
     """
 

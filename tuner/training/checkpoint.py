@@ -2,7 +2,8 @@
 
 A checkpoint is a folder `step-N` with `model.safetensors`, `optimizer.safetensors`, `progress.json`
 and `manifest.json`, which holds the sha256 of the other three. A folder without a manifest does not
-count. Two checkpoints are kept: if the last one is damaged, the trial resumes from the one before.
+count. Two checkpoints are kept: if the last one is damaged, the trial resumes from the previous
+one.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ class TrialProgress(BaseModel):
     """The progress of a trial. It needs no generator state: random numbers depend on seed and step.
 
     Attributes:
-        fingerprint: a hash of everything that determines the trial; a checkpoint with another one
-            is refused.
+        fingerprint: a hash of everything that determines the trial; a checkpoint with a different
+            one is refused.
         step: optimizer steps done.
         micro_plan: (first step, pairs of a forward pass) for every size so far.
         loss_sum: sum of the losses since the last evaluation.
@@ -103,7 +104,7 @@ class Checkpoints:
 
     Args:
         folder: the trial's own folder, made when it is first needed.
-        every_seconds: longest time of training that an interruption may cost.
+        every_seconds: the most training time that an interruption may cost.
     """
 
     def __init__(self, folder: Place, every_seconds: float) -> None:
@@ -159,7 +160,7 @@ class Checkpoints:
         self._saved = time.monotonic()
 
     def latest(self, fingerprint: str) -> Checkpoint | None:
-        """Return the latest whole checkpoint; None if there is none. Damaged ones are skipped.
+        """Return the latest whole checkpoint, skipping damaged ones; None without a whole one.
 
         Raises:
             UserError: the checkpoint belongs to another trial.
@@ -243,7 +244,7 @@ def check_covered(path: Path) -> None:
 
 
 def remove_incomplete(folder: Place) -> None:
-    """Remove half-written files that a process that died has left in a trial's folder.
+    """Remove half-written files that a dead process left in a trial's folder.
 
     Raises:
         OSError: something cannot be removed.
@@ -265,7 +266,7 @@ def _read(folder: Path) -> Checkpoint:
     )
     for name in (PROGRESS, MODEL, OPTIMIZER):
         if sums.get(name) != sha256(folder / name):
-            raise ValueError(f"{folder / name} is not what was written")
+            raise ValueError(f"{folder / name} differs from what was written")
     return checkpoint
 
 
@@ -273,12 +274,12 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except TypeError as error:  # torch raises it for a shape that overflows
-        raise ValueError(f"{path} holds no tensors") from error
+        raise ValueError(f"{path} does not hold tensors") from error
 
 
 def _bytes(path: Path) -> bytes:
     if path.stat().st_size > LARGEST_JSON:
-        raise ValueError(f"{path} is larger than any that was written")
+        raise ValueError(f"{path} is larger than any file that was written")
     return path.read_bytes()
 
 

@@ -35,8 +35,8 @@ class DevScores:
     Attributes:
         select: scores of permitted sets by name, and means of these alone.
         oracle: all other recorded scores.
-        answers: the pairs of each set that were classified right, encoded for the journal, by the
-            set's name; means have none.
+        answers: the pairs of each set that were classified correctly, encoded for the journal, by
+            the set's name; means have none.
     """
 
     select: dict[str, Scores]
@@ -76,7 +76,7 @@ class Predictions:
 
     @property
     def right(self) -> Bool[np.ndarray, " pairs"]:
-        """True for each pair that was classified right."""
+        """True for each pair that was classified correctly."""
         return np.asarray(self.predicted == self.labels)
 
     def _f1(self, number: int) -> float:
@@ -95,8 +95,8 @@ def predict(
 ) -> Generator[Evaluating, None, list[Predictions]]:
     """Classify every pair of some sets, without dropout and gradients.
 
-    Yields its progress at the beginning and after every forward pass; returns the predictions for
-    each set. It leaves the model in training mode.
+    The generator yields its progress at the beginning and after every forward pass, and returns
+    the predictions for each set. It leaves the model in training mode.
 
     Args:
         forward: the model.
@@ -171,8 +171,8 @@ def evaluate_dev(
 ) -> Generator[Evaluating, None, DevScores]:
     """Compute dev scores by name, and the means over languages.
 
-    `select` is computed from permitted sets alone. A mean that needs a score of `oracle` is in
-    `oracle`. Yields its progress as `predict` does, over the sets of both.
+    `select` is computed from permitted sets alone; a mean that uses any `oracle` score goes to
+    `oracle`. The generator yields its progress as `predict` does, over all sets together.
     """
     sets = (*protocol.select, *protocol.oracle)
     predictions = yield from predict(forward, corpus, "dev", sets, tokens, group)

@@ -84,8 +84,8 @@ class NoiseProbe:
     ) -> Generator[Evaluating, None, dict[str, NoiseRecord]]:
         """Measure the noise of each kind of batch that the languages allow, at the model's weights.
 
-        Yields its progress at the beginning and after every chunk. It costs about as much as
-        training on these pairs, and the memory of two gradients. It seeds torch's global
+        The generator yields its progress at the beginning and after every chunk. It costs about as
+        much as training on these pairs, and the memory of two gradients. It seeds torch's global
         generators, and leaves the model in training mode, without gradients.
 
         Args:

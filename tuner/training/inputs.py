@@ -17,8 +17,8 @@ class TrialInputs:
 
     Attributes:
         protocol: the rules for which data may be used for what.
-        corpus: the pairs, of train and dev for a trial, of test for its evaluation there; token ids
-            are those of `encoder`.
+        corpus: the pairs: those of train and dev for a trial, those of test for its evaluation on
+            test; token ids are those of `encoder`.
         encoder: the encoder that training starts from, without the rows of tokens that the corpus
             never holds.
     """

@@ -73,8 +73,8 @@ def train(
     the same step share one evaluation, which yields its progress meanwhile. If `checkpoints` holds
     a checkpoint, the evaluations in it are yielded again and training resumes from it, bit-equal on
     the same machine and number of threads. A checkpoint is saved at rungs, before the evaluation is
-    yielded; by time; and between two events whenever `checkpoints.keep` is called. If that was
-    during an evaluation, training resumes with the evaluation. This seeds torch's global
+    yielded; by time; and between two events whenever `checkpoints.keep` is called. From a
+    checkpoint saved during an evaluation, training resumes with it. This seeds torch's global
     generators.
 
     With several workers this runs in each of them with the same arguments. All yield the same
@@ -90,7 +90,7 @@ def train(
         micro_size: replaces `batch.micro_size` if it is smaller.
         group: the workers that share every step and evaluation, seen from this one.
         noise_pairs: training pairs of each kind on which gradient noise is probed at every rung, as
-            part of its evaluation; None for no probe. All else is the same bit for bit.
+            part of its evaluation; None for no probe. Everything else is bit-equal.
         micro_plan: the plan of an evaluation of the same trial with as many workers. This run takes
             the same sizes of micro-batches at the same steps, whatever `batch.micro_size` says, and
             so has the same dropout. Sizes that do not fit here are halved as usual.
@@ -266,7 +266,7 @@ def adamw(model: PairClassifier, optim: OptimConfig) -> AdamW:
 
 
 def computes_in_bf16(precision: str, device: torch.device, encoder: PretrainedEncoder) -> bool:
-    """Return whether to use bfloat16 autocast; `auto` does if the hardware gains by it."""
+    """Return whether to use bfloat16 autocast; `auto` does if the hardware is faster with it."""
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":

@@ -50,7 +50,8 @@ def read_losses(unread: list[tuple[Tensor, Tensor]], step: int) -> list[float]:
     """Read the losses of the most recent steps; `step` counts all steps so far.
 
     Raises:
-        NonFiniteLoss: a loss or gradient norm is not finite; names the first such step, from 1.
+        NonFiniteLoss: a loss or gradient norm is not finite; the error names the first such step,
+            counted from 1.
     """
     values = torch.stack([torch.stack(pair) for pair in unread]).tolist()
     for index, (loss, gradient_norm) in enumerate(values, start=step - len(values) + 1):

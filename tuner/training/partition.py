@@ -20,7 +20,7 @@ Rows = Int[np.ndarray, " _"]
 def passes(
     lengths: Int[np.ndarray, " pairs"], tokens: int, cost: float, workers: int = 1
 ) -> list[list[Rows]]:
-    """Cut pairs into passes, the longest first, so that a lack of memory shows at once.
+    """Cut pairs into passes, the longest first, so that running out of memory happens at once.
 
     Args:
         lengths: tokens of each pair.

@@ -119,17 +119,17 @@ HEADER = "id,sentence1,label\n"
         ("a.tsv", "id\tid\tsentence1\tlabel\n", "a.tsv, line 1, has the column 'id' twice"),
         ("a.csv", HEADER + '1,"a\nb",0\n2,a\n', "a.csv, line 4: 2 columns, expected 3"),
         ("a.csv", HEADER + "1,a,0\n\n2,b,0\n", "a.csv, line 3: 0 columns, expected 3"),
-        ("a.csv", HEADER + '1,"a"b,0\n', 'a.csv, line 2: not CSV: a " stands inside a field'),
+        ("a.csv", HEADER + '1,"a"b,0\n', 'a.csv, line 2: not CSV: there is a " inside a field'),
         ("a.csv", HEADER + '1,"a,0\n', 'a.csv, line 2: a field begins with "'),
-        ("a.csv", HEADER.replace(",", ";"), "a.csv, line 1, has one column: 'id;sentence1"),
+        ("a.csv", HEADER.replace(",", ";"), "a.csv, line 1, has only one column: 'id;sentence1"),
         ("a.csv", "", "a.csv is empty"),
         ("a.jsonl", '{"id": 1, "sentence1": "a", "label": 0}\n{"id"\n', "line 2: not JSON (Expect"),
         ("a.jsonl", '["a"]', 'a.jsonl, line 1: not a JSON object: ["a"]'),
         ("a.jsonl", "", "a.jsonl is empty"),
         ("a.jsonl", '{"id": 1, "label": 0}', "a.jsonl, line 1, has no column 'sentence1'"),
         ("a.jsonl", "[" * 100_000, "a.jsonl, line 1: not JSON (maximum recursion"),
-        ("a.parquet", "", "a.parquet is not a whole Parquet file: "),
-        ("a.parquet", "PAR1 garbage PAR1", "a.parquet is not a whole Parquet file: "),
+        ("a.parquet", "", "a.parquet is not a complete Parquet file: "),
+        ("a.parquet", "PAR1 garbage PAR1", "a.parquet is not a complete Parquet file: "),
     ],
 )
 def test_broken_files_are_named_with_line_and_reason(
@@ -154,7 +154,7 @@ def test_a_torn_parquet_file_is_refused(tmp_path: Path) -> None:
     middle = len(whole) // 3
     for torn in (whole[:-20], whole[:middle] + whole[middle + 9 :], whole[:4] + whole[-60:]):
         (tmp_path / "a.parquet").write_bytes(torn)
-        with pytest.raises(UserError, match="is not a whole Parquet file"):
+        with pytest.raises(UserError, match="is not a complete Parquet file"):
             read_cells(tmp_path / "a.parquet", Request(COLUMNS))
 
 

@@ -326,7 +326,11 @@ def test_a_look_reads_what_a_corpus_needs(world: World) -> None:
             "columns must be distinct, got .*label: sentence1",
             {"columns": {"label": "label"}},
         ),
-        ({"columns": {"label": 0}}, "its number from 1, got 0", {"columns": {"label": "0"}}),
+        (
+            {"columns": {"label": 0}},
+            "its number, counted from 1, got 0",
+            {"columns": {"label": "0"}},
+        ),
         ({"dev": "{language}.xlsx"}, "must end in .tsv, .txt, .csv", {"dev": "{language}.csv.gz"}),
         ({"dev": 5}, "must be a path, or a block with path", {"dev": {"path": "{language}.csv"}}),
         ({"labels": [0.5, 1]}, "got 0.5: write '0.5'", {"labels": ["0.5", 1]}),

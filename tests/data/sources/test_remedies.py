@@ -183,17 +183,17 @@ CASES: dict[str, tuple[Change, str, Change]] = {
     # What separates fields.
     "TSV named .csv": (
         renames(".tsv", ".csv"),
-        "has one column.*\nTabs separate the fields: name the file .tsv",
+        "has only one column.*\nTabs separate the fields: name the file .tsv",
         renames(".csv", ".tsv"),
     ),
     "CSV named .tsv": (
         as_format("tsv", csv),
-        "has one column.*\nCommas separate the fields: name the file .csv",
+        "has only one column.*\nCommas separate the fields: name the file .csv",
         renames(".tsv", ".csv"),
     ),
     "semicolons": (
         as_format("csv", lambda language: csv(language).replace(",", ";")),
-        "has one column.*\nSemicolons .* write the file with commas",
+        "has only one column.*\nSemicolons .* write the file with commas",
         in_all(lambda text: text.replace(";", ",")),
     ),
     "TSV numbered, named .csv": (
@@ -244,7 +244,7 @@ CASES: dict[str, tuple[Change, str, Change]] = {
     ),
     "a quote that belongs to the text": (
         then(as_format("csv", csv), swaps("dev.de.csv", "de two 5", '"de" two 5')),
-        'line 7: not CSV: a " stands inside a field .*\nDouble every "',
+        'line 7: not CSV: there is a " inside a field .*\nDouble every "',
         swaps("dev.de.csv", '"de" two 5', '"""de"" two 5"'),
     ),
     # Bytes.
@@ -262,7 +262,7 @@ CASES: dict[str, tuple[Change, str, Change]] = {
     ),
     "named .gz and not compressed": (
         renames(".tsv", ".tsv.gz"),
-        "is not a whole gzip file .*\n.*drop .gz from its name",
+        "is not a complete gzip file .*\n.*drop .gz from its name",
         renames(".tsv.gz", ".tsv"),
     ),
     "half a gzip file": (
@@ -271,7 +271,7 @@ CASES: dict[str, tuple[Change, str, Change]] = {
             in_all(zipped),
             holds("dev.de.tsv.gz", zipped(tsv("de"))[:40]),
         ),
-        "dev.de.tsv.gz is not a whole gzip file",
+        "dev.de.tsv.gz is not a complete gzip file",
         holds("dev.de.tsv.gz", zipped(tsv("de"))),
     ),
     "compressed without saying so": (
@@ -296,7 +296,7 @@ CASES: dict[str, tuple[Change, str, Change]] = {
     ),
     "half a Parquet file": (
         then(as_format("parquet", parquet), holds("dev.de.parquet", parquet("de")[:50])),
-        "dev.de.parquet is not a whole Parquet file.*\nWrite or download it again",
+        "dev.de.parquet is not a complete Parquet file.*\nWrite or download it again",
         holds("dev.de.parquet", parquet("de")),
     ),
     "Parquet with text of another encoding": (
@@ -322,7 +322,7 @@ CASES: dict[str, tuple[Change, str, Change]] = {
     ),
     "an object over several lines": (
         then(as_format("json", array), holds(f"{DE}.json", json.dumps({"data": []}, indent=1))),
-        "is one JSON value over several lines",
+        "is a JSON value over several lines",
         holds(f"{DE}.json", array("de")),
     ),
     "an array that breaks off": (

@@ -105,7 +105,7 @@ def test_nothing_is_said_before_there_is_a_recommendation(
     place: Path, confirmed: StudyRecord
 ) -> None:
     page = paged(confirmed.model_copy(update={"recommendation": None}), place)
-    assert "nothing has read test" in words_of(page, "Answer")
+    assert "test has not been read" in words_of(page, "Answer")
     assert not any(section.title == "By language" for section in page.sections)
 
 

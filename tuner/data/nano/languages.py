@@ -170,7 +170,7 @@ class Lexicon(NamedTuple):
 
 
 def _invent(sounds: str, random: Random, taken: set[str]) -> str:
-    """Invent a stem in the sound of a language that no language has taken yet."""
+    """Invent a stem that sounds like a language and that no language has yet."""
     onsets, vowels, codas, syllables = _SOUNDS[sounds]
     while True:
         parts = [*[onsets, vowels] * syllables, codas]

@@ -1,6 +1,6 @@
 """Pre-training of the nano encoder: `python -m tuner.data.nano.pretrain [--seed 0] [--out FOLDER]`.
 
-It takes the place of multilingual pre-training, and says nothing about it. The encoder sees pairs
+It stands in for multilingual pre-training, and shows nothing about it. The encoder sees pairs
 of sentences. The language of each is drawn independently, English far more often than Korean. The
 encoder learns three tasks:
 

@@ -147,7 +147,7 @@ def _check_source(data: DataConfig, languages: Sequence[str]) -> None:
     if isinstance(data, HubData) and data.is_folder and not Path(data.name).is_dir():
         raise UserError(
             f"data.name is not a folder: {data.name}",
-            "A name that begins with / ~ or . is a folder in the hub's layout, not an id.",
+            "A name that begins with / ~ or . is taken as a folder in the hub's layout, not an id.",
         )
 
 

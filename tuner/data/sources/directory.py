@@ -1,7 +1,7 @@
 """The source for a PAWS-X directory in its published layout (arXiv 1908.11828).
 
 FOLDER/LANGUAGE/{train | translated_train, dev_2k, test_2k}.tsv: tab-separated without any quoting,
-one pair a line, with the header `id sentence1 sentence2 label`. A sentence that could not be
+one pair per line, with the header `id sentence1 sentence2 label`. A sentence that could not be
 translated reads `NS`.
 """
 

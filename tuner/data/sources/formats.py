@@ -27,6 +27,7 @@ def read_cells(file: Path, request: Request) -> Cells:
     """Read columns of a file in the format of its ending.
 
     Raises:
-        UserError: the file cannot be read, has another format than its ending, or lacks a column.
+        UserError: the file cannot be read, has a format other than its ending says, or lacks a
+            column.
     """
     return READERS[ending(file)](file, request)

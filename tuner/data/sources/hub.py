@@ -69,7 +69,7 @@ def _load(
     """Load the splits of a subset by name, and their commit ("" for a folder).
 
     Raises:
-        UserError: the subset cannot be loaded, or the cache has another revision of it.
+        UserError: the subset cannot be loaded, or the cache has a different revision of it.
     """
     path = data.name if data.is_folder else f"{HUB}{data.name}"
     try:
@@ -98,13 +98,13 @@ def _load(
 def _builder(
     path: str, subset: str | None, revision: str | None, cache: str | None, cached: bool
 ) -> Any:
-    """Return the builder of a subset; in CSV, `None` and `NA` are texts, only a blank is missing.
+    """Return the builder of a subset; in CSV, `None` and `NA` are text, only a blank is missing.
 
     Builders of other formats do not accept the CSV settings. Offline (`cached`), the cache has a
     copy that was made either with these settings or without.
 
     Raises:
-        UserError: the cache has the subset only as CSV that was read with other settings.
+        UserError: the cache has the subset only as CSV that was read with different settings.
     """
     asked = {"path": path, "name": subset, "revision": revision, "cache_dir": cache}
     if cached:

@@ -93,7 +93,7 @@ class Classes:
             same = folded(label) == folded(near)
             return UserError(
                 problem,
-                f"{'Write both alike' if same else 'Correct it'}, or, if it is the same class, "
+                f"{'Spell both alike' if same else 'Correct it'}, or, if it is the same class, "
                 f"set data.labels: {self._with(near, label)}",
             )
         return UserError(
@@ -171,7 +171,7 @@ def found_classes(tables: Sequence[SourceTable]) -> Classes:
     if whole and names[0].startswith("-"):
         listed = ", ".join(name for name in names if not name.startswith("-"))
         raise UserError(
-            f"{first[names[0]]}: the label {names[0]} may be a class, or stand for a missing label",
+            f"{first[names[0]]}: the label {names[0]} may be a class, or may mark a missing label",
             f"List the classes in data.labels: [{', '.join(names)}], or [{listed}] if "
             f"{WITHHELD} stands for a missing label.",
         )
@@ -196,7 +196,7 @@ def check_forms(tables: Sequence[SourceTable]) -> None:
             raise UserError(
                 f"{first[others[0]]}: the label {others[0]!r} differs only in form from {usual!r} "
                 f"in {first[usual]}",
-                f"Write both alike, or list all classes and say which labels are the same: "
+                f"Spell both the same way, or list all classes and say which labels are the same: "
                 f"data.labels: [{every}]",
             )
 

@@ -80,7 +80,7 @@ def opened(file: Path) -> Iterator[BinaryIO]:
                 yield plain
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(
-            f"{file} is not a whole gzip file ({error})",
+            f"{file} is not a complete gzip file ({error})",
             "Compress or download it again. If it is not compressed, drop .gz from its name.",
         ) from error
     except OSError as error:

@@ -32,7 +32,7 @@ def read_json(file: Path, request: Request) -> Cells:
     """Read columns of a file that is one JSON array of objects, or has one object per line.
 
     Raises:
-        UserError: the file cannot be read, has another structure, or an object lacks a key.
+        UserError: the file cannot be read, has a different structure, or an object lacks a key.
     """
     lines = lines_of(file)
     start = "".join(islice(lines, 1))
@@ -40,7 +40,7 @@ def read_json(file: Path, request: Request) -> Cells:
         text = start + "".join(lines)
         if text.strip() and not text.lstrip().startswith("["):
             raise UserError(
-                f"{file} is one JSON value over several lines, but not an array",
+                f"{file} is a JSON value over several lines, but not an array",
                 f"Write an array of objects, [{EXAMPLE}, …], or one object per line.",
             )
         return _cells(file, _of_array(file, text), "row", request)
@@ -51,7 +51,7 @@ def read_parquet(file: Path, request: Request) -> Cells:
     """Read columns of a Parquet file.
 
     Raises:
-        UserError: the file cannot be read, is incomplete, lacks a column, or a text is not UTF-8.
+        UserError: the file cannot be read, is incomplete, lacks a column, or a string is not UTF-8.
     """
     import pyarrow.parquet  # type: ignore[import-untyped]  # here: other formats do not need it
 
@@ -68,7 +68,7 @@ def read_parquet(file: Path, request: Request) -> Cells:
             read = next(table.iter_batches(request.most, columns=names), None)
     except (OSError, pyarrow.ArrowException) as error:
         raise UserError(
-            f"{file} is not a whole Parquet file: {str(error).splitlines()[0]}",
+            f"{file} is not a complete Parquet file: {str(error).splitlines()[0]}",
             "Write or download it again.",
         ) from error
     rows = 0 if read is None else read.num_rows
@@ -83,7 +83,7 @@ def values_of(column: Any, origin: str, name: str) -> list[Any]:
     """Return the values of an Arrow column.
 
     Raises:
-        UserError: a text is not UTF-8.
+        UserError: a string is not UTF-8.
     """
     try:
         values: list[Any] = column.to_pylist()

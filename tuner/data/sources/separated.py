@@ -123,7 +123,7 @@ def _indices(file: Path, first: Line, request: Request, separator: str) -> dict[
     origin = f"{file}, line 1,"
     if not set(request.names) & set(first.fields):
         if remedy := _another_separator(first.fields, separator):
-            raise UserError(f"{origin} has one column: {first.fields[0]!r:.80}", remedy)
+            raise UserError(f"{origin} has only one column: {first.fields[0]!r:.80}", remedy)
         if _reads_like_data(first.fields):
             raise UserError(
                 f"{origin} reads like data, not a header: {separator.join(first.fields)!r:.80}",
@@ -135,7 +135,7 @@ def _indices(file: Path, first: Line, request: Request, separator: str) -> dict[
 
 
 def _another_separator(fields: Sequence[str], separator: str) -> str:
-    """Return the remedy for a file with another separator; "" if the separator is right."""
+    """Return the remedy for a file with a different separator; "" if the separator is right."""
     if len(fields) != 1:
         return ""
     if separator == "," and "\t" in fields[0]:
@@ -170,13 +170,13 @@ def _reads_like_header(fields: Sequence[str]) -> bool:
 def _not_csv(file: Path, begins: int, number: int, error: csv.Error) -> UserError:
     if "unexpected end" in str(error):
         return UserError(
-            f'{file}, line {begins}: a field begins with ", but no " ends it',
+            f'{file}, line {begins}: a field begins with ", but no " closes it',
             'Close it, or enclose the field in " and double the " that it begins with.',
         )
     row = f" of the row that begins in line {begins}" if begins < number else ""
     return UserError(
-        f'{file}, line {number}: not CSV: a " stands inside a field{row} ({error})',
-        'Double every " that is part of a text: "say ""no""".',
+        f'{file}, line {number}: not CSV: there is a " inside a field{row} ({error})',
+        'Double every " that is part of the text: "say ""no""".',
     )
 
 

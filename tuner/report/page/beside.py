@@ -19,7 +19,7 @@ SUFFIXES = ("-confirm", "-reference")
 
 @dataclass(frozen=True)
 class RelatedStudies:
-    """A search and the studies made from it, as far as they are in the same folder.
+    """A search, and those studies made from it that are in the same folder.
 
     Attributes:
         search: the search; None where it is missing, or the reported study has no family.

@@ -59,14 +59,14 @@ FIGURES = (
 
 
 def published(study: StudyRecord) -> tuple[Published, ...]:
-    """Return figures comparable to a reference: on its data, with its encoder or mBERT.
+    """Return the published figures that a reference may be compared with.
 
     Args:
         study: an external reference.
 
     Returns:
-        The figures; none where the data is not PAWS-X, or its test is smaller than the official
-        one.
+        The figures for its encoder or mBERT; none if the data is not PAWS-X, or its test set is
+        smaller than the official one.
     """
     data = study.settings.data
     is_pawsx = data.source == PAWSX[0] or (

@@ -52,7 +52,7 @@ def conclusion_blocks(study: StudyRecord) -> list[Block]:
     blocks += [
         Words(f"Its settings: {settings}.") if settings else Words("No settings were varied."),
         Words(
-            "The best of many noisy scores is biased upwards by being the best. This is a "
+            "The best of many noisy scores is biased upwards by the selection. This is a "
             "candidate, not a result: a result needs fresh seeds. The search did not read test.",
             "warning",
         ),

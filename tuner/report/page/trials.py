@@ -72,7 +72,7 @@ def planned(study: StudyRecord, first: int = 0) -> Grid:
         for trial in study.trials
     )
     return Grid(
-        f"Every trial of the plan that was begun, not ranked. Score: {study.facts.objective}.",
+        f"All started trials of the plan, not ranked. Score: {study.facts.objective}.",
         study.facts.claim,
         ("trial", "purpose", *COLUMNS, *names),
         rows,
@@ -83,7 +83,7 @@ def planned(study: StudyRecord, first: int = 0) -> Grid:
 
 
 def _others(how_many: int) -> str:
-    """Return the label of folded trials; empty if there is none."""
+    """Return the label of folded trials; empty if no trial is folded."""
     return count(how_many, "more trial") if how_many > 0 else ""
 
 

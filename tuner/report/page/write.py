@@ -170,11 +170,11 @@ def _without(study: StudyRecord, folder: Place) -> list[Block]:
         told = f"{NONE_WHOLE[:1].upper()}{NONE_WHOLE[1:]}. Nothing has read test."
         return [
             Words(told, "answer"),
-            Words("To confirm the search with other seeds, use --again."),
+            Words("To confirm the search with different seeds, use --again."),
         ]
     return [
-        Words("There is no recommendation yet, and nothing has read test.", "answer"),
-        Commands("Go on with:", (lasting_command("resume", folder),)),
+        Words("There is no recommendation yet, and test has not been read.", "answer"),
+        Commands("Continue with:", (lasting_command("resume", folder),)),
     ]
 
 

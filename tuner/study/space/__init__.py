@@ -92,8 +92,7 @@ class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="typ
     ) -> dict[str, Scalar] | None:
         """Draw a random point in which a parameter has this value, so its conditions hold.
 
-        The conditions of its conditions hold too, to any depth. Returns None if there is no such
-        point.
+        The conditions of its conditions hold too, to any depth. Returns None without such a point.
         """
         allowed = {name: [value]}
         for dependent in reversed(self.ordered()):  # after all parameters that depend on it
@@ -176,7 +175,7 @@ def compose(fixed: Mapping[str, Any], params: Mapping[str, Any], whence: str) ->
 
 
 def merged(fixed: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `params` on top of the settings fixed for every trial, by dotted name.
+    """Return the settings of a trial by dotted name: `params` on top of the fixed ones.
 
     A fixed `fusion.layer` applies only to trials that fuse: if `params` choose the last layer
     alone, it is dropped.

@@ -132,7 +132,7 @@ class PowerOfTwo(_Range):
 
 
 class Choice(_Range):
-    """One of a list of values, without order."""
+    """A choice from a list of values without an order."""
 
     type: Literal["choice"] = Field(description="one of a list; a plain list means the same")
     values: list[Scalar] = Field(

@@ -1,4 +1,4 @@
-"""The feasible points of a search space: those that keep a study's requirements."""
+"""The feasible points of a search space: those that satisfy a study's requirements."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LARGEST_GRID = 100_000
 AT_ONCE = 10_000
 """The most points that are enumerated where it must be quick: whenever a study is read."""
 DRAWS = 20_000
-"""The most random points that are drawn until one keeps the requirements."""
+"""The most random points that are drawn until one satisfies the requirements."""
 COMPLETIONS = 20
 """The random points that are tried with a parameter at one of its ends."""
 
@@ -31,8 +31,8 @@ class Tally:
 
     Attributes:
         points: how many points were checked.
-        feasible: how many of them keep every requirement.
-        excluded: how many of them break each requirement, perhaps others as well.
+        feasible: how many of them satisfy every requirement.
+        excluded: how many of them violate each requirement, perhaps others as well.
         complete: True if these are all points of the space, each once.
     """
 
@@ -43,7 +43,7 @@ class Tally:
 
 
 class Feasible:
-    """The points of a space that keep the requirements, each checked as a whole configuration.
+    """The points of a space that satisfy the requirements, each checked as a whole configuration.
 
     Args:
         space: the search space.
@@ -61,7 +61,7 @@ class Feasible:
         return {**DEFAULTS, **merged(self._fixed, params)}
 
     def complaint(self, params: Mapping[str, Any]) -> str:
-        """Return the first requirement that a point breaks, with its values; empty if none."""
+        """Return the first requirement that a point violates, with its values; empty if none."""
         values = self.values(params)
         for requirement in self._requirements:
             if requirement.broken_by(values):
@@ -70,7 +70,7 @@ class Feasible:
         return ""
 
     def keeps(self, params: Mapping[str, Any]) -> bool:
-        """Return whether a point keeps every requirement."""
+        """Return whether a point satisfies every requirement."""
         values = self.values(params)
         return not any(requirement.broken_by(values) for requirement in self._requirements)
 
@@ -78,7 +78,7 @@ class Feasible:
         """Draw one uniform feasible point, a function of the seed.
 
         Raises:
-            UserError: none of DRAWS points keeps the requirements.
+            UserError: none of DRAWS points satisfies the requirements.
         """
         generator = random.Random(seed)
         for _ in range(DRAWS):
