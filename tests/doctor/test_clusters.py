@@ -181,4 +181,4 @@ def test_from_elsewhere_by_its_address(cluster: Cluster, tmp_path: Path) -> None
     plan = run("plan", SMOKE, "--prices", str(prices))
     assert plan.returncode == 0, plan.stdout + plan.stderr
     assert "as many as the cluster holds at its maximum" in plan.stdout
-    assert "EUR" in plan.stdout and f"start it: {program()} submit" in plan.stdout
+    assert "EUR" in plan.stdout and f"{program()} submit" in plan.stdout

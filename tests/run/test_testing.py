@@ -134,7 +134,7 @@ def test_searched_confirmed_interrupted_and_once_more(tuner: Command, place: Pat
         assert tested.get(trial.number, trial.tests) == trial.tests
         assert len(trial.tests[0].answers) == 16
     result = Confirmed.of(study)
-    assert "Recommended, before test was read" in printed and study.facts.claim in printed
+    assert "before test was read" in printed and study.facts.claim in printed
     (told,) = json.loads(printed[printed.index('[{"name"') :].splitlines()[0])
     assert told["result"]["recommended"] == result.recommended and told["state"] == "completed"
     journal = (place / "studies" / NAME / FILE).read_text(encoding="utf-8").splitlines()

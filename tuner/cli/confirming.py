@@ -78,7 +78,7 @@ def confirm(
 
     reports = (command("report", folder.parent / record.name) for record in records)
     console.print()
-    show_blocks([Commands("all trials, a page and a CSV:", tuple(reports))], console)
+    show_blocks([Commands("All trials, a page and a CSV:", tuple(reports))], console)
 
 
 def show_result(record: Any, folder: Place, console: Any) -> None:
