@@ -43,7 +43,7 @@ def repository(tmp_path: Path) -> Path:
 def code_in(folder: Path) -> Path:
     package = folder / "tuner"
     package.mkdir(parents=True)
-    (package / "commit.py").write_text(Path(module.__file__).read_text())
+    (package / Path(module.__file__).name).write_text(Path(module.__file__).read_text())
     return package
 
 
@@ -55,7 +55,7 @@ def wheel_in(project: Path, origin: dict[str, object] | None) -> Path:
         info = packages / f"{name}-0.1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1.0\n")
-        (info / "RECORD").write_text(f"{name}/commit.py,,\n{name}/__init__.py,,\n")
+        (info / "RECORD").write_text(f"{name}/version.py,,\n{name}/__init__.py,,\n")
         if text is not None:
             (info / "direct_url.json").write_text(json.dumps({"url": "u", **text}))
     return package
@@ -83,7 +83,7 @@ def test_a_checkout_has_its_own(repository: Path, monkeypatch: pytest.MonkeyPatc
     assert commit(package) == head
     (repository / "paper.tex").write_text("y")
     assert commit(package) == head
-    (package / "commit.py").write_text("changed")
+    (package / Path(module.__file__).name).write_text("changed")
     assert commit(package) == f"{head}+"
 
 

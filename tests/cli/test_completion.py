@@ -54,9 +54,8 @@ def test_a_shell_gets_a_script_that_asks_so(tmp_path: Path) -> None:
     source = os.environ | {"_TUNER_COMPLETE": "source_bash"}
     script = subprocess.run([TUNER], env=source, capture_output=True, text=True, check=True).stdout
     assert "_TUNER_COMPLETE=complete_bash" in script and "tuner" in script.split()
-    shown = subprocess.run(
-        [TUNER, "--show-completion", "bash"], capture_output=True, text=True, check=False
-    )
+    from_bash = ["bash", "-c", f"'{TUNER}' --show-completion; exit $?"]  # it looks at its parents
+    shown = subprocess.run(from_bash, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
 
 

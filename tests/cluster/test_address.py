@@ -23,7 +23,7 @@ from tuner.errors import UserError
         ("[::1]:8265", "the dashboard's port"),
         ("ray://head:10001", "Ray Client"),
         ("head:10001", "Ray Client"),
-        ("redis://head:6379", "not an address of a head"),
+        ("redis://head:6379", "not the address of a head"),
         ("head", "not host:port"),
         ("head:", "not host:port"),
         (":6379", "not host:port"),

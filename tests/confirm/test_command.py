@@ -36,7 +36,7 @@ def test_begun_gone_on_with_and_again(tmp_path: Path) -> None:
     ):
         assert planned(search, folder, asked) == first
     for asked in (ConfirmOptions(top=1), ConfirmOptions(seeds=3)):
-        with pytest.raises(UserError, match="begun with 2 configurations besides") as refused:
+        with pytest.raises(UserError, match="with 2 configurations besides") as refused:
             planned(search, folder, asked)
         assert "--again" in refused.value.remedy
     with pytest.raises(UserError, match="--again: small-confirm has not ended"):
@@ -52,7 +52,7 @@ def test_a_name_that_something_else_has(tmp_path: Path) -> None:
     search = searched(tmp_path)
     begin(confirmation(search, tmp_path / "small", 1, 2), search)
     other = search.model_copy(update={"id": "another search of that name"})
-    with pytest.raises(UserError, match="is not a confirmation of this small"):
+    with pytest.raises(UserError, match="is not a confirmation of this study small"):
         confirmations(other, tmp_path / "small")
 
 

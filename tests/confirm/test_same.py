@@ -56,9 +56,9 @@ def test_a_reference_is_gone_on_with_where_it_is_the_same(tmp_path: Path) -> Non
     there = read_history(made.folder).record()
     check_own(made, there, search)
     other = search.model_copy(update={"id": "another of that name"})
-    with pytest.raises(UserError, match="is not an external reference of this small"):
+    with pytest.raises(UserError, match="is not an external reference of this study small"):
         check_own(made, there, other)
-    with pytest.raises(UserError, match="is not an external reference of this small"):
+    with pytest.raises(UserError, match="is not an external reference of this study small"):
         check_own(made, search.model_copy(update={"name": made.name}), search)
     more = reference(search, folder, confirmation(search, folder, 1, 3))
     with pytest.raises(UserError, match="seeds that differ from those of the confirmation"):

@@ -61,7 +61,7 @@ def test_plain_http_over_a_network() -> None:
     "address", ["head:8265", "ray://head:10001", "https://", "http://[::1", "http://h:port"]
 )
 def test_no_address(address: str) -> None:
-    assert "is not an address" in complaint(address)
+    assert "dashboard's address" in complaint(address)
 
 
 @pytest.mark.parametrize("address", ["https://me:secret@head", "https://head/?token=secret"])
@@ -77,7 +77,7 @@ def test_nobody_there() -> None:
 
 def test_what_speaks_another_language(dashboard: Dashboard) -> None:
     said = complaint(dashboard.address.replace("http", "https"))
-    assert "does not speak TLS" in said and f"Is it {dashboard.address}?" in said
+    assert "does not speak TLS" in said and f"Did you mean {dashboard.address}?" in said
     with socket.create_server(("127.0.0.1", 0)) as other:
 
         def answer() -> None:

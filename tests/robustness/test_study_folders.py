@@ -118,7 +118,7 @@ def test_weights_that_never_end(sound: Path) -> None:
 def test_a_trial_that_its_space_has_not(params: dict[str, Any], sound: Path) -> None:
     record = read_history(sound).record()
     trials = (*record.trials[:-1], record.trials[-1].model_copy(update={"params": params}))
-    with pytest.raises(UserError, match=r"trial 007 in the journal .* is not a point"):
+    with pytest.raises(UserError, match=r"trial 007 in the journal .* is outside the search space"):
         extended(record.model_copy(update={"trials": trials}), sound, Extension())
 
 

@@ -46,7 +46,7 @@ def test_gradient_noise_is_told_where_it_is_asked_for() -> None:
         "cross_lingual": 48,
     }
     printed = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "gradient noise: a diagnostic, not a critical batch size" in printed
+    assert "a diagnostic, not a critical batch size" in printed
     assert f"{noise['cross_lingual'].within:.3g}" in printed
 
 

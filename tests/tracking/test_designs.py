@@ -20,7 +20,7 @@ def test_tuning_trials_are_named_and_not_scored(tmp_path: Path) -> None:
     assert SCORE not in {metric.key for metric in tuning.metrics}
     assert SCORE in {metric.key for metric in compared.metrics}
     note = tuning.tags["mlflow.note.content"]
-    assert "chooses a learning rate and is not compared" in note and "unconfirmed" not in note
+    assert "chooses a learning rate, not compared" in note and "unconfirmed" not in note
     parent = of_study(record)
     assert parent.metrics == [] and "sampler.kind" not in parent.params
     assert parent.params["design.kind"] == "scaling" and parent.params["design.hold"] == "pairs"

@@ -18,8 +18,8 @@ from tuner.study.data import DirectoryData, FilesData
 LANGUAGES = ["en", "de", "ja"]
 SPLITS = ("train", "dev", "test")
 CLASSES = ["entailment", "neutral", "contradiction"]
-COLUMNS = ("pair", "premise", "hypothesis", "gold", "lang")
-COLUMNS = dict(zip(("id", "sentence1", "sentence2", "label", "language"), COLUMNS, strict=True))
+NAMES = ("pair", "premise", "hypothesis", "gold", "lang")
+COLUMNS = dict(zip(("id", "sentence1", "sentence2", "label", "language"), NAMES, strict=True))
 
 Cells = tuple[Any, ...]
 
@@ -34,7 +34,7 @@ def inference(split: str, language: str) -> list[Cells]:
     return rows
 
 
-def write(file: Path, rows: Sequence[Cells], columns: Sequence[str] = COLUMNS) -> None:
+def write(file: Path, rows: Sequence[Cells], columns: Sequence[str] = NAMES) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     rows = [row[: len(columns)] for row in rows]
     if file.suffix == ".tsv":
@@ -163,7 +163,7 @@ def test_what_is_missing_is_named(written: Callable[..., FilesData], tmp_path: P
     )
     wrong = written("tsv", columns=COLUMNS | {"label": "label", "language": None})
     assert "train.tsv, line 1, has no column 'label'\nColumns there: 'pair'" in refused(wrong)
-    write(tmp_path / "en/train.tsv", [row for row in inference("train", "en")], COLUMNS[:3])
+    write(tmp_path / "en/train.tsv", [row for row in inference("train", "en")], NAMES[:3])
     assert f"{tmp_path}/en/train.tsv, line 1, has no column 'gold'" in refused(data)
     shared = written("tsv", shared=True)
     write(tmp_path / "all/dev.tsv", inference("dev", "en"))
@@ -192,7 +192,7 @@ def test_labels_are_those_in_train_where_none_are_given(
 def test_labels_found(tmp_path: Path, values: list[Any], labels: tuple[str, ...]) -> None:
     rows = [(number, "a", "b", value) for number, value in enumerate(values)]
     for split in ("train", "dev"):
-        write(tmp_path / f"en.{split}.jsonl", rows, COLUMNS[:4])
+        write(tmp_path / f"en.{split}.jsonl", rows, NAMES[:4])
     paths = {split: str(tmp_path / f"{{language}}.{split}.jsonl") for split in ("train", "dev")}
     settings: dict[str, Any] = {"columns": COLUMNS | {"language": None}, "machine_translated": []}
     data = FilesData(source="files", **paths, **settings)
