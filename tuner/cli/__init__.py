@@ -127,8 +127,8 @@ def _check_folder() -> None:
     try:
         os.getcwd()
     except OSError as error:
-        told = f"the current folder is gone or cannot be entered: {error.strerror}"
-        raise UserError(told, "Change to an existing one first: cd") from None
+        text = f"the current folder is gone or cannot be entered: {error.strerror}"
+        raise UserError(text, "Change to an existing one first: cd") from None
 
 
 def _check_printable(arguments: Sequence[str]) -> None:

@@ -58,9 +58,9 @@ def confirm(
     check_tokens(tokenless)
     folder, console = folder_of(study, storage), console_of(as_json)
     goes_on = command("confirm", folder) + " --reference" * reference
-    told = f"interrupted: completed work is kept; {goes_on}"
+    message = f"interrupted: completed work is kept; {goes_on}"
     say_at_the_end(f"continue with {goes_on}")
-    with ending_at_once(lambda: told):
+    with ending_at_once(lambda: message):
         with loading(console):
             from tuner.confirm.command import ConfirmOptions
             from tuner.confirm.command import confirm as run

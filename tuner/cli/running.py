@@ -143,9 +143,9 @@ def resume(
     check_tokens(tokenless)
     folder, console = folder_of(study, storage), console_of(as_json)
     extension = Extension(trials, gpu_hours, until, overrides)
-    told = f"interrupted: the study is unchanged; {command('resume', folder)}"
+    message = f"interrupted: the study is unchanged; {command('resume', folder)}"
     say_at_the_end(f"continue with {command('resume', folder)}")
-    with ending_at_once(lambda: told):
+    with ending_at_once(lambda: message):
         record = read_history(folder).record()
         left = not nothing_left(record, extended(record, folder, extension))
         for confirmed in (

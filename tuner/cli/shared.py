@@ -124,7 +124,7 @@ def study_there(
     from tuner.jobs.there import run_there
 
     if command != "doctor":  # doctor reports it on the cluster with all else
-        check_here(space, overrides, lambda told: None)
+        check_here(space, overrides, lambda note: None)
     staged = stage(space, overrides)
     names = {option: f"{option.strip('-')}.yaml" for option in files or {}}
     sent = {names[option]: path for option, path in (files or {}).items()}

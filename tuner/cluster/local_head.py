@@ -50,7 +50,7 @@ def main() -> None:
     """Start Ray with the JSON in the first argument (`folder`, `cpus`, `memory`); end it later."""
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     asked = json.loads(sys.argv[1])
-    driver, told = _ends()
+    driver, pipe = _ends()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=asked["folder"]))  # mode 0700
@@ -58,14 +58,14 @@ def main() -> None:
     try:
         if find_spec("tuner") is None:
             raise ModuleNotFoundError(NOT_INSTALLED)
-        with _watched(told, folder):
+        with _watched(pipe, folder):
             node = _started(folder, asked["cpus"], asked["memory"])
-        _tell(told, address=node.gcs_address, logs=node.get_logs_dir_path())
+        _tell(pipe, address=node.gcs_address, logs=node.get_logs_dir_path())
         while os.read(driver, 1):  # until the driver closes the pipe; any byte keeps the logs
             kept = True
     except Exception as error:
         kept = bool(_logs(folder))
-        _tell(told, failed=in_a_line(error), logs=_logs(folder))
+        _tell(pipe, failed=in_a_line(error), logs=_logs(folder))
     finally:
         _end_all(os.getpid())
         if not kept:
@@ -73,14 +73,14 @@ def main() -> None:
 
 
 @contextmanager
-def _watched(told: TextIO, folder: Path) -> Iterator[None]:
+def _watched(pipe: TextIO, folder: Path) -> Iterator[None]:
     """End this process if Ray's GCS or raylet ends in the block; Ray would wait a minute for them.
 
     A process of its own watches them, because Ray's code may block all threads of this one.
     """
     head, watcher = os.getpid(), os.fork()
     if watcher == 0:
-        _watch(head, told, folder)
+        _watch(head, pipe, folder)
         os._exit(0)
     try:
         yield
@@ -89,7 +89,7 @@ def _watched(told: TextIO, folder: Path) -> Iterator[None]:
         os.waitpid(watcher, 0)
 
 
-def _watch(head: int, told: TextIO, folder: Path) -> None:
+def _watch(head: int, pipe: TextIO, folder: Path) -> None:
     """Watch the processes that a head starts, and end the head with all of them if one ends."""
     import psutil  # type: ignore[import-untyped]  # Ray depends on it
 
@@ -105,7 +105,7 @@ def _watch(head: int, told: TextIO, folder: Path) -> None:
                 if _has_ended(process):
                     ours.suspend()  # so it starts nothing new
                     failed = f"{name} has ended while Ray was starting"
-                    _tell(told, failed=failed, logs=_logs(folder))
+                    _tell(pipe, failed=failed, logs=_logs(folder))
                     _end_all(head)
                     ours.kill()
                     return
@@ -118,11 +118,11 @@ def _logs(folder: Path) -> str:
 
 def _ends() -> tuple[int, TextIO]:
     """Move the two pipes to the driver to descriptors that Ray's processes do not inherit."""
-    driver, told = os.dup(0), os.dup(1)
+    driver, pipe = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
-    return driver, os.fdopen(told, "w", encoding="utf-8")
+    return driver, os.fdopen(pipe, "w", encoding="utf-8")
 
 
 def _started(folder: Path, cpus: int, memory: int | None) -> Any:
@@ -165,9 +165,9 @@ def in_a_line(error: BaseException) -> str:
     return " ".join(TRACEBACK.sub("", f"{type(error).__name__}: {error}").split())
 
 
-def _tell(told: TextIO, **said: Any) -> None:
+def _tell(pipe: TextIO, **said: Any) -> None:
     try:
-        print(json.dumps(said), file=told, flush=True)
+        print(json.dumps(said), file=pipe, flush=True)
     except BrokenPipeError:  # the driver has ended; the next read from its pipe returns nothing
         return
 

@@ -67,8 +67,8 @@ def cluster(
         at, starting, stopping = "on this machine", "starting Ray", "stopping Ray"
     else:
         at, starting, stopping = f"at {_answering(address)}", "joining Ray", "leaving Ray"
-    if study is not None and address is not None and (told := make_private()):
-        progress.tell(told)
+    if study is not None and address is not None and (note := make_private()):
+        progress.tell(note)
     # Workers on this machine inherit our environment.
     shared = SharedCredentials(study.storage if study and address is not None else None)
     variables = environment.variables(study.resources) if study else {}

@@ -85,9 +85,9 @@ def confirm(
     done = [_run(made, tell, same, asked, console, tracking_later)]
     if beside is not None and done[0].state == "completed":
         pairs = f"{planned_pairs(beside):,} pairs of English alone"
-        told = f"{beside.name}, the external reference: {len(made.design.seeds)} seeds, {pairs}"
+        note = f"{beside.name}, the external reference: {len(made.design.seeds)} seeds, {pairs}"
         same = partial(check_same, done[0].facts, splits=("dev", "test"))  # train differs
-        done.append(_run(beside, lambda: say(console, told), same, asked, console, tracking_later))
+        done.append(_run(beside, lambda: say(console, note), same, asked, console, tracking_later))
     return done
 
 

@@ -174,8 +174,8 @@ def _check_classes(
 def _dropped(*readings: SplitReading) -> str:
     """Describe why rows are missing, for example `; dropped: 3 NS + 2 no label`."""
     counts = Counter(reason for reading in readings for reason in reading.dropped.values())
-    told = " + ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items()))
-    return f"; dropped: {told}" if told else ""
+    text = " + ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items()))
+    return f"; dropped: {text}" if text else ""
 
 
 def _note(split: Split, readings: Mapping[str, SplitReading], clean_in_all: int) -> str:

@@ -165,12 +165,12 @@ def without_shared(corpus: Corpus, overlap: Overlap) -> Corpus:
             for language, of_language in rows[split].items()
         }
     _check_left(corpus.rows, rows, corpus.labels)
-    told = [
+    counts = [
         f"{int(gone.sum()):,} of {len(gone):,} {split} pairs, which share a sentence with {later}"
         for split, gone in dropped.items()
         if (later := " or ".join(name for name in EVALUATED if name in read and name != split))
     ]
-    note = f"protocol.strict_overlap: dropped {'; '.join(told) or 'nothing: there is no test'}"
+    note = f"protocol.strict_overlap: dropped {'; '.join(counts) or 'nothing: there is no test'}"
     return replace(corpus, rows=rows, notes=(*corpus.notes, note))
 
 

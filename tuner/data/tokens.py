@@ -132,7 +132,7 @@ class TokenisedCorpus:
     @property
     def truncation(self) -> tuple[str, ...]:
         """The counts of `truncated` as a line for the user; empty if no pair is truncated."""
-        told = []
+        lines = []
         for split, counts in self.truncated().items():
             clean = self.splits[split].clean.sum(axis=1)
             some = [
@@ -141,10 +141,10 @@ class TokenisedCorpus:
                 if count
             ]
             if some:
-                told.append(f"{split}: {', '.join(some)}")
-        if not told:
+                lines.append(f"{split}: {', '.join(some)}")
+        if not lines:
             return ()
-        return (f"pairs truncated to {self.max_length} tokens: {'; '.join(told)}",)
+        return (f"pairs truncated to {self.max_length} tokens: {'; '.join(lines)}",)
 
     def token_ids(self) -> Int[np.ndarray, " ids"]:
         """Return all ids that a batch can hold, ascending: sentences, special tokens, padding."""

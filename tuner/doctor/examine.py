@@ -58,15 +58,15 @@ class _Probed:
     actor: Any
 
     @classmethod
-    def start(cls, told: dict[str, Any], storage: str | None, env: dict[str, Any]) -> _Probed:
+    def start(cls, raw: dict[str, Any], storage: str | None, env: dict[str, Any]) -> _Probed:
         """Read Ray's facts about a node, and start a probe there."""
-        kind = kind_of(told)
-        held = told["Resources"]
-        there = NodeAffinitySchedulingStrategy(told["NodeID"], soft=False)
+        kind = kind_of(raw)
+        held = raw["Resources"]
+        there = NodeAffinitySchedulingStrategy(raw["NodeID"], soft=False)
         options = {"num_cpus": 0, "scheduling_strategy": there, "runtime_env": env}
         actor = ray.remote(Probe).options(**options).remote(storage)
-        named = "head" if kind.head else kind.type or told["NodeManagerAddress"]
-        label = f"{named} {told['NodeID'][:8]}"
+        named = "head" if kind.head else kind.type or raw["NodeManagerAddress"]
+        label = f"{named} {raw['NodeID'][:8]}"
         node = Node(label, kind.head, kind.gpus, held.get("object_store_memory", 0.0))
         return cls(node, actor)
 

@@ -43,16 +43,16 @@ class Job:
     code: int | None
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Self:
+    def of(cls, reply: Mapping[str, Any]) -> Self:
         """Read a job from an answer of the API."""
         return cls(
-            id=told["submission_id"],
-            status=told["status"],
-            message=told.get("message") or "",
-            metadata=told.get("metadata") or {},
-            runtime_env=told.get("runtime_env") or {},
-            started=(told.get("start_time") or 0) / 1000,
-            code=told.get("driver_exit_code"),
+            id=reply["submission_id"],
+            status=reply["status"],
+            message=reply.get("message") or "",
+            metadata=reply.get("metadata") or {},
+            runtime_env=reply.get("runtime_env") or {},
+            started=(reply.get("start_time") or 0) / 1000,
+            code=reply.get("driver_exit_code"),
         )
 
     @property
@@ -68,8 +68,8 @@ class Job:
 
 def all_jobs(head: Head) -> list[Job]:
     """Return all submitted jobs, the newest first."""
-    told = head.ask_json("GET", "/api/jobs/")
-    jobs = [Job.of(job) for job in told if job.get("submission_id")]
+    reply = head.ask_json("GET", "/api/jobs/")
+    jobs = [Job.of(job) for job in reply if job.get("submission_id")]
     return sorted(jobs, key=lambda job: -job.started)
 
 

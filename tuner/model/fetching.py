@@ -85,16 +85,16 @@ def refuse(encoder: EncoderConfig, part: str, error: Exception) -> NoReturn:
             "Connect to the hub once, unset HF_HUB_OFFLINE, or set encoder.name to a folder with "
             f"{FILES}"
         )
-        told = f"the {part} of {encoder.name!r} cannot be loaded: {problem}"
+        message = f"the {part} of {encoder.name!r} cannot be loaded: {problem}"
         if hint := likely_folder(encoder.name):
-            raise UserError(f"{told}; {hint}", remedy) from error
-        raise HubAway(told, remedy) from error
+            raise UserError(f"{message}; {hint}", remedy) from error
+        raise HubAway(message, remedy) from error
     if isinstance(error, UserError):
         raise error
     try:
         raise_unloadable(encoder.name, part, reason, _remedy(error, reason))
-    except UserError as told:
-        raise told from error
+    except UserError as refusal:
+        raise refusal from error
 
 
 def _remedy(error: Exception, reason: str) -> str:

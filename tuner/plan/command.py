@@ -87,8 +87,8 @@ def _measured(
         try:
             this_machine(study).trials_at_once(study.resources)
         except UserError as error:
-            told = f"--calibrate measures on this machine: {error.problem}"
-            raise UserError(told, error.remedy) from error
+            message = f"--calibrate measures on this machine: {error.problem}"
+            raise UserError(message, error.remedy) from error
     from tuner.plan.calibration import calibrate  # imports torch and transformers, which are slow
     from tuner.run.prepare import prepare
 

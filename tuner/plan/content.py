@@ -35,14 +35,14 @@ def content(plan: StudyPlan, study: StudyConfig) -> list[Block]:
 
 def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
     """Return warnings about the plan for the user to read before the study starts."""
-    told = []
+    sentences = []
     if plan.too_small is not None:
-        told.append(f"search will refuse to start here: {plan.too_small}")
+        sentences.append(f"search will refuse to start here: {plan.too_small}")
     late = [batch for batch in plan.batches if batch.overshoot > OVERSHOOT]
     if late:
         worst = max(late, key=lambda batch: (batch.overshoot, batch.effective_size))
         sizes = ", ".join(str(batch.effective_size) for batch in late)
-        told.append(
+        sentences.append(
             f"evaluations are late by more than {OVERSHOOT:.0%} of a rung at B = {sizes}; the "
             f"worst is B = {worst.effective_size}, {worst.overshoot:.1%} past "
             f"{worst.at_rung:,} pairs. Rungs that are multiples of B avoid this: choose "
@@ -50,7 +50,7 @@ def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
             f"{max(batch.effective_size for batch in late)}."
         )
     if plan.time is None and plan.cluster is not None and study.design is not None:
-        told.append(
+        sentences.append(
             "no time is predicted: no earlier study here had this encoder, data and resources."
         )
     elif plan.time is None:
@@ -60,25 +60,25 @@ def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
             if plan.cluster is not None
             else "--calibrate times a few steps on this machine."
         )
-        told.append(
+        sentences.append(
             "no time is predicted: no earlier study here had this encoder, data and resources. "
             + measured
         )
     if plan.cluster is not None:
-        told += _of_cluster(plan.cluster, plan.time)
+        sentences += _of_cluster(plan.cluster, plan.time)
     if plan.disk is not None and (lacking := shortage(plan.disk, study.storage)):
-        told.append(f"{lacking.problem}: search will refuse. {lacking.remedy}.")
+        sentences.append(f"{lacking.problem}: search will refuse. {lacking.remedy}.")
     if (
         study.design is None
         and plan.distinct is not None
         and plan.distinct < plan.trials - (study.baseline is not None)
     ):
-        told.append(
+        sentences.append(
             f"the space holds {plan.distinct:,} configurations for {plan.trials:,} trials: some "
             f"will run more than once, with the same seed. Make seed an axis, or lower "
             f"budget.trials."
         )
-    return told
+    return sentences
 
 
 def _rung_settings(study: StudyConfig) -> str:
@@ -87,19 +87,19 @@ def _rung_settings(study: StudyConfig) -> str:
 
 
 def _of_cluster(cluster: ClusterPlan, time: TimePlan | None) -> list[str]:
-    told = []
+    sentences = []
     if cluster.growing and time is not None and time.boot_seconds == 0:
-        told.append(
+        sentences.append(
             f"nodes have to boot first ({cluster.growing} of them), and no earlier study has shown "
             "how long that takes: add a few minutes to the time in clouds."
         )
     unpriced = [node.type for node in cluster.nodes if node.per_hour is None]
     if cluster.currency is not None and unpriced:
-        told.append(
+        sentences.append(
             f"no price is given for {', '.join(unpriced)}: the cost does not include them. Add "
             "them to per_hour in the price table."
         )
-    return told
+    return sentences
 
 
 def _facts(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:

@@ -35,8 +35,8 @@ def against(
     draw(study, setting, measured, found, path)
     blocks: list[Block] = [_table(study, setting, measured, found)]
     if selected(study):
-        told = "ASHA stopped other trials early: the complete ones are not a fair sample."
-        blocks.append(Words(told, "warning"))
+        message = "ASHA stopped other trials early: the complete ones are not a fair sample."
+        blocks.append(Words(message, "warning"))
     return blocks, path
 
 

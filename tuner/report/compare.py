@@ -131,12 +131,12 @@ def _check_same_data(a: Side, b: Side) -> None:
     """Raise UserError unless both sides have the same dev pairs, item by item."""
     data = [side.record.facts.data for side in (a, b)]
     if data[0].checksum != data[1].checksum:
-        told = [
+        sentences = [
             f"{side.name} has {each.checksum[:12]} ({', '.join(each.languages)})"
             for side, each in zip((a, b), data, strict=True)
         ]
         raise UserError(
-            f"the two have different data (checksum and languages): {told[0]}; {told[1]}",
+            f"the two have different data (checksum and languages): {sentences[0]}; {sentences[1]}",
             "Compare studies of the same data: differences need the same dev pairs.",
         )
     for each in set(_evaluated(a.protocol)) & set(_evaluated(b.protocol)):

@@ -26,32 +26,32 @@ def comparison(found: Comparison) -> list[Block]:
 
 def sentences(found: Comparison) -> tuple[str, ...]:
     """Return the verdict of the first row, what its interval accounts for, and caveats."""
-    told = [_verdict(found), _accounted(found)]
+    lines = [_verdict(found), _accounted(found)]
     if len(found.rows) > 1:
-        told.append(
+        lines.append(
             f"Each of the {len(found.rows)} intervals is for itself: of many, some miss by chance."
         )
     for letter, side in (("A", found.a), ("B", found.b)):
         if side.chosen:
-            told.append(f"{letter} is {side.chosen}.")
+            lines.append(f"{letter} is {side.chosen}.")
     if any(row.name.startswith("oracle/") for row in found.rows):
-        told.append(
+        lines.append(
             "oracle/… is for the record only: a choice between the two by it is no longer "
             "zero-shot."
         )
     if found.alone:
-        told.append(f"Not compared, because only one of them has it: {', '.join(found.alone)}.")
-    told += _protocols(found.a, found.b)
-    return tuple(told)
+        lines.append(f"Not compared, because only one of them has it: {', '.join(found.alone)}.")
+    lines += _protocols(found.a, found.b)
+    return tuple(lines)
 
 
 def _verdict(found: Comparison) -> str:
     row = found.rows[0]
     difference = row.difference.value
-    told = f"On {row.name}, B - A is {points(100 * difference)} percentage points"
+    text = f"On {row.name}, B - A is {points(100 * difference)} percentage points"
     if row.difference.error == 0:
         return (
-            f"{told}, the same in every group of pairs that share sentences, so no interval can be "
+            f"{text}, the same in every group of pairs that share sentences, so no interval can be "
             "estimated."
         )
     if row.difference.low <= 0 <= row.difference.high:
@@ -59,7 +59,7 @@ def _verdict(found: Comparison) -> str:
     else:
         what = f"{'B' if difference > 0 else 'A'} is significantly better"
         what += "" if found.seeds else ", as trained here"
-    return f"{told} (95 % CI {_interval(row)}): {what}."
+    return f"{text} (95 % CI {_interval(row)}): {what}."
 
 
 def _accounted(found: Comparison) -> str:

@@ -93,18 +93,18 @@ def importances(study: StudyRecord) -> Importances | None:
 
 def caveat(found: Importances, study: StudyRecord) -> str:
     """Return the sentences that say what these importances do not show."""
-    told = (
+    message = (
         f"Importances compare the settings of the {found.best} best with those of all "
         f"{found.complete} complete trials. They say what the best have in common, not what "
         "effect a setting has."
     )
     stopped = sum(trial.state == "pruned" for trial in study.trials)
     if stopped:
-        told += (
+        message += (
             f" ASHA stopped {stopped} other trials early. They are not missing at random, so the "
             "complete trials are a biased sample of the settings."
         )
-    return told + " Only a planned scaling study estimates effects of settings."
+    return message + " Only a planned scaling study estimates effects of settings."
 
 
 def _values(trials: Sequence[TrialRecord], name: str) -> list[Any]:

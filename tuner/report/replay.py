@@ -29,29 +29,29 @@ def verdict(found: Replay) -> list[Block]:
 
 def sentences(found: Replay) -> tuple[str, ...]:
     """Return the verdict, the largest differences, and the known differences in circumstances."""
-    told = []
+    lines = []
     answered = sum(found.answers.values())
     if found.agrees:
         answers = ", and so do all answers on dev" if found.answers else ""
-        told.append(f"All {len(found.numbers)} numbers agree bit for bit{answers}.")
+        lines.append(f"All {len(found.numbers)} numbers agree bit for bit{answers}.")
     else:
-        told.append(f"{len(found.differing)} of {len(found.numbers)} numbers differ.")
+        lines.append(f"{len(found.differing)} of {len(found.numbers)} numbers differ.")
         shares = [number for number in found.differing if is_share(number.metric)]
         losses = [number for number in found.differing if not is_share(number.metric)]
         for numbers, scale, unit in ((shares, 100, " percentage points"), (losses, 1, "")):
             if numbers:
                 most = max(numbers, key=lambda number: number.distance)
-                told.append(
+                lines.append(
                     f"{most.metric} differs most: by {scale * most.distance:.3g}{unit} at "
                     f"{most.rung:,} pairs."
                 )
         if found.answers:
-            told.append(f"{answered:,} answers on dev differ at the full budget.")
+            lines.append(f"{answered:,} answers on dev differ at the full budget.")
     if found.pairs < found.budget:
-        told.append(f"It trained to {found.pairs:,} of {found.budget:,} pairs, as the trial did.")
+        lines.append(f"It trained to {found.pairs:,} of {found.budget:,} pairs, as the trial did.")
     changed = "; ".join(f"{name} {was}, now {is_}" for name, was, is_ in found.elsewhere)
-    told.append(f"Known to differ: {changed}." if changed else "Nothing is known to differ.")
-    return tuple(told)
+    lines.append(f"Known to differ: {changed}." if changed else "Nothing is known to differ.")
+    return tuple(lines)
 
 
 def _percent(share: float | None) -> str:

@@ -157,11 +157,11 @@ class Timeline:
 
     def in_words(self) -> str:
         """Return the most important numbers on one line."""
-        told = self.numbers
-        nodes = f"{told['nodes_peak']} at most, {told['nodes_mean']:.1f} in the mean"
+        facts = self.numbers
+        nodes = f"{facts['nodes_peak']} at most, {facts['nodes_mean']:.1f} in the mean"
         return (
-            f"{told['idle_share']:.1%} of {self.unit} time idle, boots excluded; nodes: {nodes}; "
-            f"{told['held_hours']:.2f} {self.unit}-hours"
+            f"{facts['idle_share']:.1%} of {self.unit} time idle, boots excluded; nodes: {nodes}; "
+            f"{facts['held_hours']:.2f} {self.unit}-hours"
         )
 
 

@@ -11,20 +11,20 @@ TAIL = 20_000
 """Bytes at the end of a worker's standard error that are searched for an error."""
 
 
-def last_words(told: str, logs: Path) -> str:
+def last_words(message: str, logs: Path) -> str:
     """Return why a worker ended, after a colon; an empty string if the reason is unknown.
 
     A worker that is killed prints nothing. One that fails while it loads its libraries, or whose
     process crashes, prints an error.
 
     Args:
-        told: Ray's message about the end of the actor.
+        message: Ray's message about the end of the actor.
         logs: the folder of Ray's logs on this machine; workers of other machines have none in it.
     """
-    process = PROCESS_ID.search(told)
+    process = PROCESS_ID.search(message)
     printed = _printed(logs, process[1]) if process else ""
     said = _error_in(printed)
-    if not said and (exited := EXIT_CODE.search(told)):
+    if not said and (exited := EXIT_CODE.search(message)):
         said = f"it exited with {exited[1]}"
     return f": {without_secrets(said)}" if said else ""
 

@@ -174,9 +174,9 @@ def check_new(study: StudyConfig) -> None:
         differences = _differences(recorded, study)
         if not differences:
             raise
-        told = "\n".join(differences.values())
+        words = "\n".join(differences.values())
         raise UserError(
-            f"{error.problem}, with different settings:\n{told}", error.remedy
+            f"{error.problem}, with different settings:\n{words}", error.remedy
         ) from error
 
 

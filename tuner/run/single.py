@@ -35,8 +35,8 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
     progress = ConsoleProgress(console)
     if study.design is not None:
         params = first_planned(study)
-        told = ", ".join(f"{name}={value}" for name, value in params.items())
-        progress.tell(f"training the first configuration of the design: {told}")
+        text = ", ".join(f"{name}={value}" for name, value in params.items())
+        progress.tell(f"training the first configuration of the design: {text}")
     if study.resources.workers > 1:
         progress.tell(
             f"resources.workers is {study.resources.workers}, but this process trains alone: "

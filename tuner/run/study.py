@@ -114,15 +114,15 @@ def go_on(
         record = journal.history.record()
         study = extended(record, folder, extension)
         check_own_runs(record, folder, store_of(study))
-        told = nothing_left(record, study)
-        if not told:
+        message = nothing_left(record, study)
+        if not message:
             _check(study)
         tracker = _tracker(study, progress, tracking_later)
         changed = changed_blocks(record, study)
-        if told:
+        if message:
             if changed:
                 journal.append(SettingsChanged(time=now(), settings=changed))
-            say(console, told)
+            say(console, message)
             return _settle(study, record, tracker, journal, console)
         from tuner.cluster.head import watched
         from tuner.cluster.ray import cluster, concurrency  # late, as in `begin`

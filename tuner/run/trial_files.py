@@ -101,22 +101,22 @@ class TrialFiles:
             study: the study's record at the time of the request; other trials may have begun since.
             begins: True before any trial runs, when every unknown folder is left from before.
         """
-        told: list[str] = []
+        troubles: list[str] = []
         ended = {self._name(trial) for trial in study.trials if trial.state in END_STATES}
         goes_on = {self._name(trial) for trial in study.trials} - ended
         try:
-            unread = self._keep_weights(study, goes_on, told)
+            unread = self._keep_weights(study, goes_on, troubles)
             for name in filter(_NUMBER.fullmatch, names_in(self._trials)):
                 folder = self._trials / name
                 if name in ended - unread or (begins and name not in goes_on | unread):
-                    _attempt(told, f"{folder} could not be removed", remove, folder)
+                    _attempt(troubles, f"{folder} could not be removed", remove, folder)
                 elif begins and name in goes_on:
-                    _attempt(told, f"{folder} could not be tidied", remove_incomplete, folder)
+                    _attempt(troubles, f"{folder} could not be tidied", remove_incomplete, folder)
         except Exception as error:  # the storage fails: the study continues, this is tried again
-            told.append(f"the files of ended trials could not be removed: {_line(error)}")
-        self._complaints = told
+            troubles.append(f"the files of ended trials could not be removed: {_line(error)}")
+        self._complaints = troubles
 
-    def _keep_weights(self, study: StudyRecord, goes_on: set[str], told: list[str]) -> set[str]:
+    def _keep_weights(self, study: StudyRecord, goes_on: set[str], troubles: list[str]) -> set[str]:
         """Keep the weights that stay, and remove the others from `best/`.
 
         A trial that has not ended may have weights there if the journal's last record, which said
@@ -130,7 +130,7 @@ class TrialFiles:
         for name in names_in(self._best):
             if name not in best and name not in goes_on:
                 folder = self._best / name
-                _attempt(told, f"{folder} could not be removed", remove, folder, TRIAL)
+                _attempt(troubles, f"{folder} could not be removed", remove, folder, TRIAL)
         unread = set()
         for name, trial in best.items():
             if TRIAL in names_in(self._best / name):
@@ -140,7 +140,7 @@ class TrialFiles:
             except Exception as error:
                 lost = isinstance(error, DAMAGE) and not isinstance(error, StorageFull)
                 why = "its last checkpoint is gone or damaged" if lost else _line(error)
-                told.append(f"the weights of trial {trial.number:03d} could not be kept: {why}")
+                troubles.append(f"the weights of trial {trial.number:03d} could not be kept: {why}")
                 if not lost:
                     unread.add(name)
         return unread
@@ -227,11 +227,11 @@ def is_kept(folder: Place) -> bool:
     return True
 
 
-def _attempt(told: list[str], trouble: str, action: Callable[..., None], *arguments: Any) -> None:
+def _attempt(troubles: list[str], what: str, action: Callable[..., None], *arguments: Any) -> None:
     try:
         action(*arguments)
     except Exception as error:  # of any storage: the study continues, and this is tried again
-        told.append(f"{trouble}: {_line(error)}")
+        troubles.append(f"{what}: {_line(error)}")
 
 
 def _line(error: Exception) -> str:

@@ -32,19 +32,19 @@ def conclusion(result: Scaled) -> tuple[str, str]:
     fit = result.fits[result.primary]
     effects = {effect.name: effect for effect in fit.effects}
     languages = listed(result.languages[result.primary])
-    told = [*_mix(fit, effects), *_reversal(result)]
-    told += _size(effects)
-    told += _left_out(result)
-    told += [
+    sentences = [*_mix(fit, effects), *_reversal(result)]
+    sentences += _size(effects)
+    sentences += _left_out(result)
+    sentences += [
         _layer(result, effect)
         for effect in fit.effects
         if effect.name.startswith("k = ") and is_main(effect)
     ]
-    told += _batches(result, effects)
+    sentences += _batches(result, effects)
     if result.primary == "targets" and "sources" in result.fits:
-        told += _sources(result)
+        sentences += _sources(result)
     where = f"At equal {result.design.hold}, on dev of the {result.primary} ({languages}):"
-    return " ".join([*_unlearnt(result), where, *told[:1]]), " ".join(told[1:])
+    return " ".join([*_unlearnt(result), where, *sentences[:1]]), " ".join(sentences[1:])
 
 
 def _unlearnt(result: Scaled) -> list[str]:
@@ -98,11 +98,11 @@ def _reversal(result: Scaled) -> list[str]:
 
 def _size(effects: dict[str, Effect]) -> list[str]:
     """Describe the effect of B, and its interaction with β: how hybrid batches scale."""
-    told = []
+    sentences = []
     if "log₂ B" in effects:
-        told.append(_capital(f"{_matters('the batch size', 'log₂ B', effects)}."))
+        sentences.append(_capital(f"{_matters('the batch size', 'log₂ B', effects)}."))
     if crossed := effects.get("β × log₂ B"):
-        told.append(
+        sentences.append(
             (
                 "The effect of cross-lingual batches changes significantly with the batch size: "
                 if shown(crossed)
@@ -110,7 +110,7 @@ def _size(effects: dict[str, Effect]) -> list[str]:
             )
             + f"{interval(crossed.estimate)} {crossed.unit}."
         )
-    return told
+    return sentences
 
 
 def _matters(what: str, name: str, effects: dict[str, Effect], means: str = "") -> str:
@@ -129,7 +129,7 @@ def _matters(what: str, name: str, effects: dict[str, Effect], means: str = "") 
 def _left_out(result: Scaled) -> list[str]:
     """List each B without a conclusion, with reasons and remedies; note if only one B is left."""
     left = levels(result.fitted, "effective_size")
-    told, remedies = [], []
+    sentences, remedies = [], []
     for size in result.sizes:
         if size in result.at_edge:
             choice = result.choices[size]
@@ -143,11 +143,13 @@ def _left_out(result: Scaled) -> list[str]:
             remedies.append(SEE_WHY)
         else:
             continue
-        told.append(f"B = {size} is excluded: {why}.")
-    told += dict.fromkeys(remedies)
+        sentences.append(f"B = {size} is excluded: {why}.")
+    sentences += dict.fromkeys(remedies)
     if result.fits and len(left) == 1:
-        told.append(f"All findings are for B = {left[0]}: no effect of batch size was estimated.")
-    return told
+        sentences.append(
+            f"All findings are for B = {left[0]}: no effect of batch size was estimated."
+        )
+    return sentences
 
 
 def _layer(result: Scaled, effect: Effect) -> str:
@@ -161,28 +163,32 @@ def _layer(result: Scaled, effect: Effect) -> str:
 
 def _batches(result: Scaled, effects: dict[str, Effect]) -> list[str]:
     """Say whether batch composition matters, beyond the mix of pairs in the data."""
-    told = []
+    sentences = []
     reference, *others = levels(result.fitted, "granularity")
     for level in others:
         effect = effects.get(f"granularity {level}")
         if effect is None:
             continue
         verb = "has a" if shown(effect) else "has no"
-        told.append(
+        sentences.append(
             f"How the same pairs are put into batches ({DRAWN[str(level)]}, instead of "
             f"{DRAWN[str(reference)]}) {verb} significant effect: {interval(effect.estimate)}."
         )
-    return told
+    return sentences
 
 
 def _sources(result: Scaled) -> list[str]:
     """Describe the effect of β on the source languages, and that of B if significant."""
     effects = {effect.name: effect for effect in result.fits["sources"].effects}
-    told = [_matters(SHARE, "β", effects)] if "β" in effects else []
+    sentences = [_matters(SHARE, "β", effects)] if "β" in effects else []
     sizes = [effects[name] for name in ("log₂ B", "curvature of log₂ B") if name in effects]
     if any(map(shown, sizes)):
-        told.append(_matters("the batch size", "log₂ B", effects))
-    return [f"On the {response_label(result, 'sources')}, {'; '.join(told)}."] if told else []
+        sentences.append(_matters("the batch size", "log₂ B", effects))
+    return (
+        [f"On the {response_label(result, 'sources')}, {'; '.join(sentences)}."]
+        if sentences
+        else []
+    )
 
 
 def _capital(sentence: str) -> str:

@@ -32,7 +32,7 @@ def main_findings(result: Scaled, response: str) -> list[str]:
     """Return all sentences about the primary response."""
     fit = result.fits[response]
     by_name = {effect.name: effect for effect in fit.effects}
-    told = [
+    sentences = [
         f"Response: mean dev accuracy on the {response_label(result, response)}. "
         f"Intervals account for seeds and dev pairs; each is for one effect alone. p-values are "
         f"adjusted for {count(len(fit.effects), 'effect')} (Holm). Each effect holds at the "
@@ -41,15 +41,17 @@ def main_findings(result: Scaled, response: str) -> list[str]:
     for name, (factor, symbol) in STRAIGHT.items():
         if name in by_name:
             means = _means(symbol, {} if fit.missing else fit.means.get(factor, {}))
-            told.append(f"{_verdict(by_name[name])}{means}.")
+            sentences.append(f"{_verdict(by_name[name])}{means}.")
             if bent := by_name.get(f"curvature of {name}"):
-                told.append(f"{_verdict(bent)}.")
-    told += [f"{_verdict(e)}." for e in fit.effects if e.name.startswith("k = ") and is_main(e)]
-    told += _interactions(fit)
-    told += _control(result, fit)
-    told += _plateau(result, fit)
-    told += _misfit(fit)
-    return told
+                sentences.append(f"{_verdict(bent)}.")
+    sentences += [
+        f"{_verdict(e)}." for e in fit.effects if e.name.startswith("k = ") and is_main(e)
+    ]
+    sentences += _interactions(fit)
+    sentences += _control(result, fit)
+    sentences += _plateau(result, fit)
+    sentences += _misfit(fit)
+    return sentences
 
 
 def _verdict(effect: Effect) -> str:
@@ -74,16 +76,16 @@ def _means(symbol: str, means: Mapping[Level, Estimate]) -> str:
 
 def _interactions(fit: Fit) -> list[str]:
     crossed = [effect for effect in fit.effects if "×" in effect.name]
-    told = []
+    sentences = []
     if found := [effect for effect in crossed if shown(effect)]:
         each = "; ".join(
             f"{e.name} ({e.unit}) {interval(e.estimate)}, {p_value(e.adjusted)}" for e in found
         )
-        told.append(f"Significant interactions: {each}.")
+        sentences.append(f"Significant interactions: {each}.")
     if missed := [effect for effect in crossed if not shown(effect)]:
         each = "; ".join(map(_missed, missed))
-        told.append(f"Interactions that are not significant {TOGETHER}: {each}.")
-    return told
+        sentences.append(f"Interactions that are not significant {TOGETHER}: {each}.")
+    return sentences
 
 
 def _control(result: Scaled, fit: Fit) -> list[str]:
@@ -94,7 +96,7 @@ def _control(result: Scaled, fit: Fit) -> list[str]:
             f"Granularity was {reference} throughout, so this study does not separate the effect "
             f"of how pairs are put into batches from the effect of which pairs they are."
         ]
-    told = []
+    sentences = []
     for level in others:
         effect = next(each for each in fit.effects if each.name == f"granularity {level}")
         estimate = effect.estimate
@@ -104,19 +106,19 @@ def _control(result: Scaled, fit: Fit) -> list[str]:
         )
         if shown(effect):
             better = level if estimate.value > 0 else reference
-            told.append(
+            sentences.append(
                 f"{what}, {p_value(effect.adjusted)}. How pairs are put into batches has an "
                 f"effect of its own: {better} is significantly better."
             )
         else:
             bound = max(abs(estimate.low), abs(estimate.high))
-            told.append(
+            sentences.append(
                 f"{what}, {p_value(effect.adjusted)}. No significant difference was found "
                 f"{TOGETHER}, so there is no evidence for an effect of how pairs are put into "
                 f"batches, apart from that of the cross-lingual data in them. The interval does "
                 f"not exclude a difference of {bound:.2f} points."
             )
-    return told
+    return sentences
 
 
 def _plateau(result: Scaled, fit: Fit) -> list[str]:
@@ -170,28 +172,30 @@ def _no_worse(size: int, means: Mapping[Level, Estimate]) -> str:
 
 
 def _misfit(fit: Fit) -> list[str]:
-    told = [f"{refused}." for refused in fit.refused]
+    sentences = [f"{refused}." for refused in fit.refused]
     if fit.missing:
-        told.append(
+        sentences.append(
             f"{count(len(fit.missing), 'combination')} of the levels "
             f"{'was' if len(fit.missing) == 1 else 'were'} not fitted, so the fitted design is not "
             f"a full factorial. Effects are over all fitted configurations; means by level are "
             f"over {ALIKE}."
         )
     if fit.lack is None:
-        told.append("There are as many effects as configurations, so lack of fit cannot be tested.")
+        sentences.append(
+            "There are as many effects as configurations, so lack of fit cannot be tested."
+        )
     elif fit.lack.p < LEVEL:
-        told.append(
+        sentences.append(
             f"The configurations depart significantly from the fitted model "
             f"({p_value(fit.lack.p)}; about {fit.departure:.2f} points, root mean square). The "
             f"effects are therefore averages; the means by B and β say more."
         )
     else:
-        told.append(
+        sentences.append(
             f"No significant departure of the configurations from the fitted model was found "
             f"({p_value(fit.lack.p)})."
         )
-    return told
+    return sentences
 
 
 def other_findings(result: Scaled, response: str) -> str:
@@ -199,11 +203,13 @@ def other_findings(result: Scaled, response: str) -> str:
     fit = result.fits[response]
     found = [f"{e.name} ({e.unit}) {interval(e.estimate)}" for e in fit.effects if shown(e)]
     missed = [_missed(effect) for effect in fit.effects if is_main(effect) and not shown(effect)]
-    told = [f"significant effects are {'; '.join(found)}" if found else "no effect is significant"]
+    sentences = [
+        f"significant effects are {'; '.join(found)}" if found else "no effect is significant"
+    ]
     if missed:
-        told.append(f"main effects not significant {TOGETHER} are {'; '.join(missed)}")
+        sentences.append(f"main effects not significant {TOGETHER} are {'; '.join(missed)}")
     there = f"On the {response_label(result, response)}"
-    return " ".join(f"{there}, {each}." for each in told)
+    return " ".join(f"{there}, {each}." for each in sentences)
 
 
 def _missed(effect: Effect) -> str:

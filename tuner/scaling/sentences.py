@@ -24,13 +24,13 @@ def sentences(result: Scaled) -> tuple[str, ...]:
 
     If there are no effects, `tuner.scaling.conclusion` gives the reason.
     """
-    told = [_design(result), _held(result), *_rates(result), *_trials(result)]
+    sentences = [_design(result), _held(result), *_rates(result), *_trials(result)]
     if result.fits:
-        told += main_findings(result, result.primary)
+        sentences += main_findings(result, result.primary)
         for response in result.fits:
             if response != result.primary:
-                told.append(other_findings(result, response))
-    return tuple([*told, *_limits(result)])
+                sentences.append(other_findings(result, response))
+    return tuple([*sentences, *_limits(result)])
 
 
 def _design(result: Scaled) -> str:
@@ -57,7 +57,7 @@ def _held(result: Scaled) -> str:
 
 
 def _rates(result: Scaled) -> list[str]:
-    tuning, told = result.design.tuning, []
+    tuning, sentences = result.design.tuning, []
     chosen = [
         f"{choice.lr:g} at B = {size}{_close(choice)}" for size, choice in result.choices.items()
     ]
@@ -65,25 +65,25 @@ def _rates(result: Scaled) -> list[str]:
         left = any(each.diverged or each.failed for each in result.choices.values())
         of = f"the {'eligible ' if left else ''}one of {listed(tuning.lr, number)}"
         at = ", ".join(f"{name} {value}" for name, value in tuning.at.items())
-        told.append(
+        sentences.append(
             f"The learning rate of each B is {of} with the highest "
             f"{result.objective}, over seeds {listed(tuning.seeds)}, which are not "
             f"compared{f', at {at}' if at else ''}: {', '.join(chosen)}. At other settings "
             f"another rate may be the best."
         )
     for size, choice in result.choices.items():
-        told += _ineligible(size, choice)
+        sentences += _ineligible(size, choice)
         if choice.at_edge:
-            told.append(
+            sentences.append(
                 f"At B = {size} the chosen rate, {number(choice.lr)}, is the {choice.end}, and a "
                 f"better one may lie beyond it. B = {size} is excluded from all effects and means "
                 f"below."
             )
     for size in result.without_rate:
-        told.append(
+        sentences.append(
             f"At B = {size} every rate failed with at least one seed, so no trial is compared."
         )
-    return told
+    return sentences
 
 
 def _ineligible(size: int, choice: TunedRate) -> list[str]:
@@ -112,60 +112,60 @@ def _close(choice: TunedRate) -> str:
 
 
 def _trials(result: Scaled) -> list[str]:
-    told = []
+    sentences = []
     if not result.tuned:
-        told.append("Not all trials used to choose learning rates have ended.")
+        sentences.append("Not all trials used to choose learning rates have ended.")
     elif result.left:
         verb = "has" if result.left == 1 else "have"
-        told.append(f"{count(result.left, 'compared trial')} of the plan {verb} not ended.")
+        sentences.append(f"{count(result.left, 'compared trial')} of the plan {verb} not ended.")
     if result.failed:
-        told.append(
+        sentences.append(
             f"{count(len(result.failed), 'compared trial')} failed "
             f"({listed(result.failed, '{:03d}'.format)}). A seed that is not complete in all "
             f"fitted configurations is excluded from all of them. Failed trials may differ from "
             f"the others."
         )
     if result.empty:
-        told.append(f"Excluded, because every seed failed: {_cells(result.empty)}.")
+        sentences.append(f"Excluded, because every seed failed: {_cells(result.empty)}.")
     if result.collapsed:
-        told.append(
+        sentences.append(
             f"{count(len(result.collapsed), 'compared trial')} collapsed "
             f"({listed(result.collapsed, '{:03d}'.format)}), at or below the "
             f"{result.majority:.2%} of always giving the most frequent label. Collapsed trials "
             f"are included like the others."
         )
     if result.fits:
-        told.append(
+        sentences.append(
             f"The effects below are estimated from {count(len(result.fitted), 'configuration')} "
             f"with seeds {listed(result.paired)}."
         )
-    return told
+    return sentences
 
 
 def _limits(result: Scaled) -> list[str]:
-    told = []
+    sentences = []
     if "targets" not in result.languages:
-        told.append(
+        sentences.append(
             "Dev scores of the targets were not recorded, so nothing can be said about transfer."
         )
     elif result.chose:
-        told.append(
+        sentences.append(
             f"Dev scores of {listed(result.chose)} are the response, and they also helped to "
             f"choose the learning rates."
         )
     else:
-        told.append(
+        sentences.append(
             "Dev scores of the targets are the response. They were not used to choose anything."
         )
-    told.append("Test was not read.")
+    sentences.append("Test was not read.")
     data = result.study.data.source
-    told.append(
+    sentences.append(
         "All findings are for nano's artificial languages and say nothing about natural ones."
         if data == "nano"
         else "All findings are for this encoder, these data and these levels only."
     )
-    told.append(f"Claim: {result.claim}.")
-    return told
+    sentences.append(f"Claim: {result.claim}.")
+    return sentences
 
 
 def _cells(cells: Iterable[Cell]) -> str:

@@ -199,8 +199,8 @@ class Driver:
     def finish(self, interrupted: bool = False) -> StudyRecord:
         """End this driver's work cleanly; trials that still run are marked interrupted."""
         if self.outcome is not None and not self.outcome.journalled:
-            told = {"state": self.outcome.state, "reason": self.outcome.reason}
-            self._tell_study("study_ended", told)
+            update = {"state": self.outcome.state, "reason": self.outcome.reason}
+            self._tell_study("study_ended", update)
             return self.record()
         self._write_progress()
         trials = self._journal.history.trials

@@ -113,14 +113,14 @@ def changed_study(settings: Mapping[str, Any], folder: Place) -> StudyConfig:
 def _invalid(where: str, complaints: Sequence[str]) -> UserError:
     """Return the error that lists the complaints about a study."""
     lines = [" ".join(complaint.split()) for complaint in complaints[:MAX_COMPLAINTS]]
-    told = [
+    sentences = [
         f"  {line[:MAX_COMPLAINT_LENGTH]}{'…' * (len(line) > MAX_COMPLAINT_LENGTH)}"
         for line in lines
     ]
     if len(complaints) > MAX_COMPLAINTS:
-        told.append(f"  … and {len(complaints) - MAX_COMPLAINTS:,} more")
+        sentences.append(f"  … and {len(complaints) - MAX_COMPLAINTS:,} more")
     return UserError(
-        f"{where} is not a valid study:\n" + "\n".join(told),
+        f"{where} is not a valid study:\n" + "\n".join(sentences),
         "Correct these keys in the file or in --set.",
     )
 

@@ -113,8 +113,8 @@ def parse(text: str, where: str) -> Any:
             "Correct the line named above.",
         ) from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        told = str(error).partition("\n")[0]
-        raise UserError(f"{where} is not YAML: {told}", "Correct it.") from error
+        problem = str(error).partition("\n")[0]
+        raise UserError(f"{where} is not YAML: {problem}", "Correct it.") from error
     except RecursionError as error:
         raise UserError(
             f"{where} is nested too deeply", "No setting is nested that deep."

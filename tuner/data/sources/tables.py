@@ -161,8 +161,8 @@ def quotes_kept(tables: Sequence[SourceTable]) -> list[str]:
             counts[table.language] = quoted, of + len(fields)
     if not any(quoted for quoted, _ in counts.values()):
         return []
-    told = ", ".join(f"{lang} {quoted:,} of {of:,}" for lang, (quoted, of) in counts.items())
-    return [f'TSV is read with its quotes; sentences that begin and end with ": {told}']
+    words = ", ".join(f"{lang} {quoted:,} of {of:,}" for lang, (quoted, of) in counts.items())
+    return [f'TSV is read with its quotes; sentences that begin and end with ": {words}']
 
 
 def _rows_by_language(

@@ -110,8 +110,8 @@ def _differences(result: Confirmed) -> list[Block]:
             for found in (arm.against_control[group],)
         ]
         languages = ", ".join(result.groups[group])
-        told = "; ".join(f"{r.label} {points(r.value)} ({between(r.low, r.high)})" for r in rows)
-        alt = f"Differences from the control on the {group}, in points with 95 % intervals: {told}."
+        text = "; ".join(f"{r.label} {points(r.value)} ({between(r.low, r.high)})" for r in rows)
+        alt = f"Differences from the control on the {group}, in points with 95 % intervals: {text}."
         what = (
             f"Test accuracy on the {group} ({languages}) minus the control's, paired by seed and "
             "by group of pairs that share sentences."
@@ -205,13 +205,13 @@ def _seeds(result: Confirmed) -> Grid:
 
 
 def _majority(result: Confirmed) -> str:
-    told = [f"{percent(result.majority)} % on dev"]
+    lines = [f"{percent(result.majority)} % on dev"]
     for group in COMPARED:
         languages = result.groups.get(group, ())
         shares = [result.test_majority[at] for at in languages if at in result.test_majority]
         if shares:
-            told.append(f"{percent(_mean(shares))} % on test {group}")
-    return ", ".join(told)
+            lines.append(f"{percent(_mean(shares))} % on test {group}")
+    return ", ".join(lines)
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -46,11 +46,11 @@ def language_figure(result: Confirmed, figures: Sequence[Published]) -> Figure:
     languages = result.languages
     majority = 100 * fmean(result.test_majority.values()) if result.test_majority else 0.0
     trained = ", ".join(result.trained)
-    told = "; ".join(
+    text = "; ".join(
         f"{each.label}: " + ", ".join(f"{at} {value:.2f}" for at, value in each.heights.items())
         for each in series
     )
-    alt = f"Test accuracy by language, in %: {told}."
+    alt = f"Test accuracy by language, in %: {text}."
     caption = (
         f"Test accuracy by language, mean over {len(result.seeds)} seeds with 95 % intervals; "
         f"trained on {trained}. The dotted line is always giving the most frequent label."

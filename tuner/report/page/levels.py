@@ -56,8 +56,8 @@ class Levels:
         low, high = scale(known[0]), scale(known[-1])
         ends = [low + (high - low) * part / RANGES for part in range(RANGES + 1)]
         back = math.exp if scale is math.log else float
-        told = [f"{back(a):.2g}–{back(b):.2g}" for a, b in pairwise(ends)]
-        return cls(name, (*absent, *told), tuple(ends[1:-1]), (None,) * len(absent))
+        sentences = [f"{back(a):.2g}–{back(b):.2g}" for a, b in pairwise(ends)]
+        return cls(name, (*absent, *sentences), tuple(ends[1:-1]), (None,) * len(absent))
 
     def place(self, value: Any) -> int:
         """Return the place of a value."""

@@ -36,11 +36,13 @@ def cost(study: StudyRecord) -> Section:
     ]
     rows.append(("all trained pairs", f"{ledger.pairs:,}", "100.0" if ledger.pairs else "0.0"))
     evaluated = sum(t.last.train_seconds for t in study.trials if t.last)
-    told = [f"Drivers worked for {clock(study.seconds)}."]
+    sentences = [f"Drivers worked for {clock(study.seconds)}."]
     held = sum(trial.seconds for trial in study.trials) / 3600
-    told.append(f"Trials were on workers for {held:.2f} hours, {evaluated / 3600:.2f} of training.")
+    sentences.append(
+        f"Trials were on workers for {held:.2f} hours, {evaluated / 3600:.2f} of training."
+    )
     if ledger.gpu_hours:
-        told.append(f"GPUs were held for {ledger.gpu_hours:.2f} GPU-hours.")
+        sentences.append(f"GPUs were held for {ledger.gpu_hours:.2f} GPU-hours.")
     grid = Grid(
         "Pairs trained, by the outcome of their trials.",
         study.facts.claim,
@@ -48,25 +50,25 @@ def cost(study: StudyRecord) -> Section:
         tuple(rows),
         strong=frozenset([len(rows) - 1]),
     )
-    return Section("Cost", (grid, Words(" ".join(told))))
+    return Section("Cost", (grid, Words(" ".join(sentences))))
 
 
 def data(study: StudyRecord) -> Section:
     """Return the section on corpus and encoder, with the sentences that splits share."""
     corpus, encoder = study.facts.data, study.facts.encoder
     blocks: list[Block] = []
-    told = [f"Source: {corpus.source}; checksum {corpus.checksum[:DIGITS]}."]
+    sentences = [f"Source: {corpus.source}; checksum {corpus.checksum[:DIGITS]}."]
     if corpus.training_pairs is not None:
-        told.append(
+        sentences.append(
             f"Trained on {corpus.training_pairs:,} pairs that are clean in all source languages."
         )
-    told.append(TRANSLATED[corpus.machine_translated])
-    told.append(
+    sentences.append(TRANSLATED[corpus.machine_translated])
+    sentences.append(
         f"Encoder: {encoder.name}"
         + (f" at revision {encoder.revision}" if encoder.revision else "")
         + f", {encoder.layers} layers; checksum {encoder.checksum[:DIGITS]}."
     )
-    blocks.append(Words(" ".join(told)))
+    blocks.append(Words(" ".join(sentences)))
     blocks += overlap(study)
     if corpus.notes:
         blocks.append(Points(corpus.notes))
@@ -90,11 +92,11 @@ def overlap(study: StudyRecord) -> list[Block]:
         for split, found in counts.items()
     )
     strict = study.settings.protocol.strict_overlap
-    told = "dropped such pairs from train and dev" if strict else "kept them"
+    message = "dropped such pairs from train and dev" if strict else "kept them"
     grid = Grid(
         "Pairs that share a sentence with another split, in any language. Groups: pairs of a split "
         "that share sentences among themselves; effective: the number of independent pairs that "
-        f"these are worth if a group is answered alike. This study {told}.",
+        f"these are worth if a group is answered alike. This study {message}.",
         study.facts.claim,
         ("split", "pairs", *(f"shared with {split}" for split in splits), "groups", "effective"),
         rows,

@@ -26,10 +26,10 @@ FIXED = {"pairs": "at equal pairs", "steps": "at equal steps"}
 
 def conclusion_blocks(result: Scaled) -> list[Block]:
     """Return the main findings, then the caveats and assumptions behind them."""
-    told = sentences(result)
+    every = sentences(result)
     found = main_findings(result, result.primary) if result.fits else []
-    first = [each for each in told if each in found]
-    rest = tuple(each for each in told if each not in found)
+    first = [each for each in every if each in found]
+    rest = tuple(each for each in every if each not in found)
     under_way = [Words(UNFINISHED, "warning")] if result.left or not result.tuned else []
     main, others = conclusion(result)
     short = [Words(main, "answer"), *([Words(others)] if others else []), *under_way]
@@ -78,11 +78,11 @@ def _effects(result: Scaled, response: str) -> Figure:
     ]
     what = f"dev accuracy of the {_response(result, response)}"
     claim = result.claim
-    told = "; ".join(
+    text = "; ".join(
         f"{effect.name} {points(effect.estimate.value)} ({ends(effect.estimate)})"
         for effect in fit.effects
     )
-    alt = f"Effects on {what}, in points with 95 % intervals: {told}."
+    alt = f"Effects on {what}, in points with 95 % intervals: {text}."
     units = "; ".join(f"{e.name} {e.unit}" for e in fit.effects if is_main(e))
     basis = f"Effects on {what}, {FIXED[result.design.hold]}, from designed and unpruned trials"
     significant = "significant, that is p < 0.05 adjusted for all effects (Holm)"

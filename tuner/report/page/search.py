@@ -151,8 +151,8 @@ def _importances(study: StudyRecord) -> list[Block]:
         return []
     claim = study.facts.claim
     values = {setting: 100 * share for setting, share in found.shares.items()}
-    told = ", ".join(f"{setting} {value:.0f} %" for setting, value in values.items())
-    alt = f"Importances, which sum to 100 %: {told}."
+    text = ", ".join(f"{setting} {value:.0f} %" for setting, value in values.items())
+    alt = f"Importances, which sum to 100 %: {text}."
     rows = tuple((setting, f"{value:.1f}") for setting, value in values.items())
     numbers = Grid("Importances, in %.", claim, ("setting", "%"), rows)
     caption = "PED-ANOVA (arXiv 2304.10255) by Optuna; no interval is known for these shares."

@@ -29,8 +29,8 @@ def nodes(study: StudyRecord) -> Section | None:
         f"{'':<{NAME}}0:00:00{clock(found.end):>{WIDTH - 7}}",
         f"█ {found.unit}s at work, · idle, {BOOT} booting",
     ]
-    told = f"{found.in_words()}."
-    return Section("Timeline", (Words(told), Chart(tuple(lines), told)), brief=True)
+    message = f"{found.in_words()}."
+    return Section("Timeline", (Words(message), Chart(tuple(lines), message)), brief=True)
 
 
 def _line(lane: Lane, end: float) -> str:

@@ -126,11 +126,11 @@ def _went_on(search: StudyRecord, family: RelatedStudies) -> list[Block]:
     later = [trial for trial in search.trials if (trial.started or 0.0) > read]
     if not later:
         return []
-    told = (
+    message = (
         f"{count(len(later), 'trial')} of the search began after {confirmed.name} had read test: "
         "its results may have influenced the decision to add trials."
     )
-    return [Words(told, "warning")]
+    return [Words(message, "warning")]
 
 
 def _confirmation(
@@ -167,9 +167,9 @@ def _without(study: StudyRecord, folder: Place) -> list[Block]:
     """Return the answer of a confirmation without a recommendation."""
     design = study.settings.design
     if isinstance(design, ConfirmDesign) and concluded(design, study):
-        told = f"{NONE_WHOLE[:1].upper()}{NONE_WHOLE[1:]}. Nothing has read test."
+        message = f"{NONE_WHOLE[:1].upper()}{NONE_WHOLE[1:]}. Nothing has read test."
         return [
-            Words(told, "answer"),
+            Words(message, "answer"),
             Words("To confirm the search with different seeds, use --again."),
         ]
     return [
@@ -186,5 +186,5 @@ def _status(status: StudyStatus) -> tuple[str, ...]:
     study = status.study
     began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(study.created))
     ended = sum(trial.state in END_STATES for trial in study.trials)
-    told = f"{ended} of {status.trials} trials ended"
-    return status.state, told, f"begun {began}", f"took {clock(study.seconds)}"
+    message = f"{ended} of {status.trials} trials ended"
+    return status.state, message, f"begun {began}", f"took {clock(study.seconds)}"

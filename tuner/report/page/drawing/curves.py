@@ -89,11 +89,11 @@ def learning_curves(
                 axis.plot(*ends, "x", color=INK, ms=4.5, mew=0.9, alpha=0.8)
             first = False
     majority_line(axis, majority)
-    told: list[int] = []
+    sentences: list[int] = []
     for rung in reversed(rungs):  # only rungs with room for their number
-        if not told or told[-1] - rung > rungs[-1] / 9:
-            told.append(rung)
-    axis.set_xticks(told, [f"{rung:,}" for rung in told])
+        if not sentences or sentences[-1] - rung > rungs[-1] / 9:
+            sentences.append(rung)
+    axis.set_xticks(sentences, [f"{rung:,}" for rung in sentences])
     axis.set_xlim(left=0)
     axis.margins(x=0.03)
     axis.set_xlabel("pairs seen (dashed: rungs)")
