@@ -93,7 +93,7 @@ class Surface:
 
     def __call__(self, beta: float, effective_size: int, layer: int | None) -> float:
         doublings = np.log2(effective_size / 32)
-        return (
+        return float(
             self.base
             + self.beta * beta
             + self.beta_squared * beta**2
@@ -131,7 +131,7 @@ def searched(rng: np.random.Generator, trials: int, equal: bool) -> tuple[Points
     """
     settings = [CONTROL]
     while len(settings) < trials:
-        settings.append((rng.choice(BETAS), rng.choice(EFFECTIVE_SIZES), rng.choice(LAYERS)))
+        settings.append((rng.choice(BETAS), rng.choice(EFFECTIVE_SIZES), rng.choice(LAYERS)))  # type: ignore[arg-type]
     ill_fitting = np.abs(rng.normal(0, 0.015, trials)) * (np.arange(trials) > 0)
     of_languages = []
     for languages in (3, 4):
