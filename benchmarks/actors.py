@@ -59,6 +59,10 @@ def idle_actor(
             evaluation = template.model_copy(update={**changes, "objective": score})
             return self._result(messages.AtRung(evaluation), rung, score)
 
+        def keep(self) -> messages.Kept:
+            """Answer that there is nothing to save, when the study is being stopped."""
+            return messages.Kept(rungs[self.at - 1] if self.at > 0 else 0, "")
+
         def _result(
             self, report: messages.Report, pairs_seen: int, score: float = 0.0
         ) -> dict[str, Any]:

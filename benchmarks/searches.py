@@ -229,7 +229,7 @@ def ray_tune(work: Work) -> None:
 def optuna(work: Work) -> None:
     """Optuna alone, its trials on threads."""
     import optuna as library
-    from optuna_integration.mlflow import MLflowCallback
+    from optuna_integration.mlflow import MLflowCallback  # type: ignore[import-untyped]
 
     def objective(trial: Any) -> float:
         scores: list[float] = []
