@@ -67,7 +67,8 @@ def ours(trials: int) -> dict[str, Any]:
         record = begin(study, Console(file=io.StringIO(), width=80))
         states = [trial.state for trial in record.trials]
         # Scores rise with the number; a few that overtake one another at the start are stopped.
-        assert len(states) == trials and states.count("completed") >= 0.99 * trials
+        stopped = len(states) - states.count("completed")
+        assert len(states) == trials and stopped <= max(WORKERS, trials // 100)
     return {"marks": marks, **between(marks)}
 
 

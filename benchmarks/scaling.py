@@ -15,6 +15,9 @@ import logging
 import os
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +81,7 @@ def ray_alone(workers: int) -> dict[str, float]:
             evaluated = isinstance(report, messages.AtRung)
             reports[trial.trial_id] = reports.get(trial.trial_id, 0) + evaluated
 
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     with tempfile.TemporaryDirectory() as storage:
         tune.Tuner(
             tune.with_resources(idle_actor(study, PACE, EVALUATION), {"CPU": 1}),
@@ -100,8 +104,15 @@ def ray_alone(workers: int) -> dict[str, float]:
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         ).fit()
+    ray.shutdown()
     busy = sum(slept(study.rungs, number) for number in reports.values())
     return shares(workers, busy, max(at["ended"]) - min(at["begun"]))
+
+
+def apart(side: Callable[[int], dict[str, float]], workers: int) -> dict[str, float]:
+    """Measure a side in a process of its own, since Ray keeps the token of a process's cluster."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(side, workers).result()
 
 
 def shares(workers: int, busy: float, seconds: float) -> dict[str, float]:
@@ -116,15 +127,15 @@ def shares(workers: int, busy: float, seconds: float) -> dict[str, float]:
 
 def main() -> None:
     """All sizes, both sides, and write them down."""
-    asked = command_line(__doc__, "scaling.json").parse_args()
+    parser = command_line(__doc__, "scaling.json")
+    parser.add_argument("--workers", type=int, nargs="+", default=WORKERS)
+    asked = parser.parse_args()
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     found = []
-    for workers in WORKERS:
+    for workers in asked.workers:
         os.environ["RAY_OVERRIDE_RESOURCES"] = json.dumps({"CPU": workers})
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-        alone = ray_alone(workers)
-        ray.shutdown()
-        found.append({"workers": workers, "ours": ours(workers), "ray_alone": alone})
+        alone = apart(ray_alone, workers)
+        found.append({"workers": workers, "ours": apart(ours, workers), "ray_alone": alone})
         print(found[-1], flush=True)
     write(asked.out, {"found": found}, "ray", "optuna", "mlflow")
 
