@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
 import ray
 from ray import tune
+from ray.tune.result import DONE
 
 from tuner.journal.records import Evaluation
-from tuner.run import engine
-from tuner.run.worker import NUMBER
+from tuner.run import messages
 from tuner.study import StudyConfig
 from tuner.study.scores import Scores
+from tuner.study.trial import TrialConfig
+
+PAIRS_SEEN, SCORE = "pairs_seen", "score"
+"""The keys of a result that Ray's own ASHA reads; our driver reads the report alone."""
 
 
 def idle_actor(
@@ -31,32 +34,49 @@ def idle_actor(
         select=dict.fromkeys(names, scores), oracle={}, train_loss=0.5, pairs_per_second=100.0,
         train_seconds=1.0, evaluation_seconds=0.1, peak_memory_mb=10.0, micro_plan=((0, 8),),
         workers=1, precision="fp32",
-    ).model_dump(mode="json")  # fmt: skip
-    numbered = NUMBER
-    keys = (engine.EVALUATION, engine.PAIRS_SEEN, engine.BEGUN, engine.NODES)
+    )  # fmt: skip
 
     class Idle(tune.Trainable):
         def setup(self, config: dict[str, Any]) -> None:
             self.reset_config(config)
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
-            self.number, self.at = new_config.get(numbered, 0), -1
+            self.number, self.at = messages.start_in(new_config).number, -1
             return True
 
         def step(self) -> dict[str, Any]:
             self.at += 1
-            evaluation, pairs_seen, begun, nodes = keys
             if self.at == 0:
-                return {begun: True, nodes: [ray.get_runtime_context().get_node_id()],
-                        pairs_seen: 0, "score": 0.0}  # fmt: skip
+                node = ray.get_runtime_context().get_node_id()
+                return self._result(messages.Started(0, (node,)), 0)
             if self.at > len(rungs):
-                return {pairs_seen: rungs[-1], "score": 0.0, "done": True}
+                return {**self._result(messages.Finished(), rungs[-1]), DONE: True}
             rung, score = rungs[self.at - 1], self.number / 1e6 + self.at / 1e9
             if pairs_per_second:
                 trained = rung - (rungs[self.at - 2] if self.at > 1 else 0)
                 time.sleep(trained / pairs_per_second + evaluation_seconds)
-            told = {**template, "time": time.time(), "rung": rung, "pairs_seen": rung}
-            told |= {"step": rung, "objective": score}
-            return {evaluation: json.dumps(told), pairs_seen: rung, "score": score}
+            changes = {"time": time.time(), "rung": rung, "pairs_seen": rung, "step": rung}
+            evaluation = template.model_copy(update={**changes, "objective": score})
+            return self._result(messages.AtRung(evaluation), rung, score)
+
+        def keep(self) -> messages.Kept:
+            """Answer that there is nothing to save, when the study is being stopped."""
+            return messages.Kept(rungs[self.at - 1] if self.at > 0 else 0, "")
+
+        def _result(
+            self, report: messages.Report, pairs_seen: int, score: float = 0.0
+        ) -> dict[str, Any]:
+            """Return a report for our driver, beside what Ray's own ASHA reads."""
+            return {messages.REPORT: report, PAIRS_SEEN: pairs_seen, SCORE: score}
 
     return Idle
+
+
+def idle_trials(number: int) -> dict[str, Any]:
+    """Return the search space of so many trials for Ray Tune alone: the message that starts each.
+
+    Our engine sends the same message.
+    """
+    config = TrialConfig()
+    starts = [messages.TrialStart(each, config, config.batch.micro_size) for each in range(number)]
+    return {messages.START: tune.grid_search(starts)}

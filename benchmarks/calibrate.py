@@ -27,6 +27,7 @@ from resampled import Resampled, exact_t
 from writing import command_line, write
 
 from tuner.scaling.design import Cell
+from tuner.study.data import Split
 
 TRIALS = 64
 DEV, TEST = 500, 1000
@@ -96,9 +97,10 @@ def resampled(row: Row, rng: np.random.Generator) -> tuple[World, World]:
     """Source dev and target test of the pool, components drawn."""
     runs = read_pool()
     sources, targets = slice(None, runs.sources), slice(runs.sources, None)
+    parts: tuple[tuple[Split, slice], ...] = (("dev", sources), ("test", targets))
     dev, test = (
         Resampled(runs.right[split][:, :, languages], runs.components[split], rng, row.equal)
-        for split, languages in (("dev", sources), ("test", targets))
+        for split, languages in parts
     )
     return dev, test
 

@@ -93,7 +93,7 @@ class Surface:
 
     def __call__(self, beta: float, effective_size: int, layer: int | None) -> float:
         doublings = np.log2(effective_size / 32)
-        return (
+        return float(
             self.base
             + self.beta * beta
             + self.beta_squared * beta**2
@@ -131,7 +131,7 @@ def searched(rng: np.random.Generator, trials: int, equal: bool) -> tuple[Points
     """
     settings = [CONTROL]
     while len(settings) < trials:
-        settings.append((rng.choice(BETAS), rng.choice(EFFECTIVE_SIZES), rng.choice(LAYERS)))
+        settings.append((rng.choice(BETAS), rng.choice(EFFECTIVE_SIZES), rng.choice(LAYERS)))  # type: ignore[arg-type]
     ill_fitting = np.abs(rng.normal(0, 0.015, trials)) * (np.arange(trials) > 0)
     of_languages = []
     for languages in (3, 4):
@@ -228,7 +228,7 @@ class World:
         means: Float[np.ndarray, " configurations"] = self.accuracies.mean(axis=1)
         if self.collapse is None:
             return means
-        return (1 - self.collapse) * means + self.collapse * 0.5
+        return np.asarray((1 - self.collapse) * means + self.collapse * 0.5)
 
     @property
     def pairs(self) -> int:
@@ -267,7 +267,7 @@ class World:
         left = 1 - sum(SHARES.values()) - (1 + apart) * scale[:, None, :, None] ** 2
         assert (left > 0).all()
         latent += np.sqrt(left) * rng.standard_normal(shape, np.float32)
-        right = latent < thresholds[:, None, :, None]
+        right = np.asarray(latent < thresholds[:, None, :, None])
         if self.collapse is not None:
             collapsed = runs.luck[chosen] < self.collapse[chosen, None]
             right[collapsed] = self.label
@@ -295,7 +295,8 @@ class World:
         return self._own[configuration]
 
     def _part(self, name: str, *shape: int) -> Float[np.ndarray, ...]:
-        return np.float32(np.sqrt(SHARES[name])) * self.rng.standard_normal(shape, np.float32)
+        scale = np.float32(np.sqrt(SHARES[name]))
+        return np.asarray(scale * self.rng.standard_normal(shape, np.float32))
 
 
 def _of_languages(
@@ -304,4 +305,4 @@ def _of_languages(
     """What seeds do to each language, whose mean over languages is what they do to all alike."""
     own = rng.standard_normal((*alike.shape, languages))
     own -= own.mean(axis=2, keepdims=True)
-    return alike[..., None] + np.sqrt(1 / SEED_LANGUAGES - 1) * own
+    return np.asarray(alike[..., None] + np.sqrt(1 / SEED_LANGUAGES - 1) * own)

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,8 +37,9 @@ from tuner.data.corpus import Corpus
 from tuner.data.sources import load_corpus
 from tuner.model.classifier import PairClassifier
 from tuner.progress import Advance
-from tuner.run.prepare import Inputs, prepare
+from tuner.run.prepare import Prepared, prepare
 from tuner.study import StudyConfig
+from tuner.study.data import Split
 from tuner.study.file import load_study
 from tuner.study.protocol import EvaluationSet
 from tuner.study.space import compose
@@ -50,7 +51,7 @@ from tuner.training.loop import EVALUATION_MICRO_BATCHES, train
 
 ROOT = RESULTS.parent.parent
 POOL = RESULTS / "pool.npz"
-SPLITS: tuple[Literal["dev", "test"], ...] = ("dev", "test")
+SPLITS: tuple[Split, ...] = ("dev", "test")
 BETAS = (0.0, 0.5, 1.0)
 SIZES = (8, 32, 128)
 FUSIONS: tuple[dict[str, Any], ...] = (
@@ -83,8 +84,8 @@ class Pool:
     configurations: list[dict[str, Any]]
     languages: list[str]
     sources: int
-    right: dict[str, Bool[np.ndarray, "configurations seeds languages items"]]
-    components: dict[str, Int[np.ndarray, " items"]]
+    right: dict[Split, Bool[np.ndarray, "configurations seeds languages items"]]
+    components: dict[Split, Int[np.ndarray, " items"]]
 
 
 def read(path: Path = POOL) -> Pool:
@@ -136,15 +137,15 @@ class Silent:
         return nullcontext(lambda done, total: None)
 
 
-def run(study: StudyConfig, inputs: Inputs, config: TrialConfig) -> dict[str, np.ndarray]:
+def run(study: StudyConfig, prepared: Prepared, config: TrialConfig) -> dict[str, np.ndarray]:
     """Train one and classify every item of both splits in all languages; packed bits by split."""
     cpu, kept = torch.device("cpu"), Kept()
-    for _ in train(config, study.rungs, inputs.protocol, inputs.corpus, inputs.encoder, cpu, kept):
+    for _ in train(config, study.rungs, prepared.inputs, cpu, kept):
         pass
     assert kept.model is not None
     forward = Forward(kept.model, cpu)
-    bits = {}
-    for split, corpus in zip(SPLITS, (inputs.corpus, inputs.test), strict=True):
+    bits: dict[str, np.ndarray] = {}
+    for split, corpus in zip(SPLITS, (prepared.inputs.corpus, prepared.test), strict=True):
         sets = [EvaluationSet(language, language) for language in corpus.languages]
         tokens = EVALUATION_MICRO_BATCHES * config.batch.micro_size * corpus.max_length
         found = returned(predict(forward, corpus, split, sets, tokens))
@@ -166,7 +167,7 @@ def returned(events: Any) -> list[Predictions]:
         assert isinstance(event, Evaluating)
 
 
-def components(corpus: Corpus, split: Literal["dev", "test"]) -> Int[np.ndarray, " items"]:
+def components(corpus: Corpus, split: Split) -> Int[np.ndarray, " items"]:
     """Number the connected components of items that share a sentence in any language.
 
     Items are in the order of a tokenised corpus: ids by length, then by the alphabet.
@@ -189,22 +190,22 @@ def components(corpus: Corpus, split: Literal["dev", "test"]) -> Int[np.ndarray,
 
 
 _study: StudyConfig
-_inputs: Inputs
+_prepared: Prepared
 
 
 def _start(study: StudyConfig) -> None:
     """In every process, once."""
-    global _study, _inputs
+    global _study, _prepared
     torch.set_num_threads(1)
-    _study, _inputs = study, prepare(study, Silent())
+    _study, _prepared = study, prepare(study, Silent())
 
 
 def _work(task: tuple[Path, TrialConfig]) -> tuple[Path, float]:
     path, config = task
     started = time.perf_counter()
-    bits = run(_study, _inputs, config)
+    bits = run(_study, _prepared, config)
     partial = path.with_suffix(".partial.npz")
-    np.savez(partial, **bits)
+    np.savez(partial, **bits)  # type: ignore[arg-type]
     partial.replace(path)
     return path, time.perf_counter() - started
 
@@ -217,8 +218,8 @@ def main() -> None:
     asked = parser.parse_args()
     asked.keep.mkdir(parents=True, exist_ok=True)
     study = load_study(ROOT / "search_spaces" / "nano.yaml", list(SETTINGS))
-    inputs = prepare(study, Silent())
-    made_from = [inputs.facts["data"]["checksum"], inputs.encoder.checksum]
+    prepared = prepare(study, Silent())
+    made_from = [prepared.facts.data.checksum, prepared.inputs.encoder.checksum]
     tasks = []
     for seed, settings in itertools.product(SEEDS, grid()):
         config = compose({**study.trial, **FIXED, "seed": seed}, settings, "the pool's run")
@@ -236,12 +237,13 @@ def main() -> None:
                 f"{number}/{len(waiting)} {path.name} {seconds:.1f} s; {minutes:.1f} min",
                 flush=True,
             )
-    write_pool(asked.out, study, inputs, [path for path, _ in tasks])
+    write_pool(asked.out, study, prepared, [path for path, _ in tasks])
 
 
-def write_pool(out: Path, study: StudyConfig, inputs: Inputs, paths: Sequence[Path]) -> None:
+def write_pool(out: Path, study: StudyConfig, prepared: Prepared, paths: Sequence[Path]) -> None:
     """Put the runs together, seeds outermost in `paths`, and say what they are."""
-    corpus = load_corpus(study.data, inputs.corpus.languages, inputs.protocol.train, None)
+    inputs = prepared.inputs
+    corpus = load_corpus(study.data, inputs.corpus.languages, inputs.protocol.train)
     arrays = {}
     for split in SPLITS:
         runs = np.stack(list(_bits(paths, split)))
@@ -256,11 +258,11 @@ def write_pool(out: Path, study: StudyConfig, inputs: Inputs, paths: Sequence[Pa
         "sources": len(inputs.protocol.train),
         "fixed": {**study.trial, **FIXED},
         "pairs": study.rungs[-1],
-        "data": inputs.facts["data"],
-        "encoder": inputs.facts["encoder"],
+        "data": prepared.facts.data.model_dump(mode="json"),
+        "encoder": prepared.facts.encoder.model_dump(mode="json"),
         "environment": {**machine("torch", "transformers", "numpy"), **moment()},
     }
-    np.savez_compressed(out, about=np.array(json.dumps(about)), **arrays)
+    np.savez_compressed(out, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
     print(f"written to {out}: {out.stat().st_size / 1e6:.2f} MB")
 
 

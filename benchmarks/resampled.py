@@ -54,7 +54,7 @@ class Resampled:
 
     @cached_property
     def _pool(self) -> Float[np.ndarray, " configurations"]:
-        return self.right.mean(axis=(1, 2, 3))
+        return np.asarray(self.right.mean(axis=(1, 2, 3)))
 
     @property
     def truth(self) -> Float[np.ndarray, " configurations"]:
@@ -64,7 +64,7 @@ class Resampled:
     @property
     def pairs(self) -> int:
         """How many pairs are evaluated, all languages together."""
-        return int(self._sizes[self._drawn].sum()) * self.right.shape[2]
+        return int(self._sizes[self._drawn].sum() * self.right.shape[2])
 
     def runs(self, seeds: int) -> Int[np.ndarray, " seeds"]:
         """Seeds of the pool, drawn with replacement."""

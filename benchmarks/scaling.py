@@ -11,22 +11,25 @@ end, idle tail included, and efficiency is the share of it that workers slept.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import ray
-from actors import idle_actor
+from actors import PAIRS_SEEN, SCORE, idle_actor, idle_trials
 from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from rich.console import Console
 from writing import command_line, write
 
-from tuner.run import engine
+from tuner.run import engine, messages
 from tuner.run.study import begin
-from tuner.run.worker import NUMBER
 from tuner.study.file import load_study
 
 HERE = Path(__file__).parent
@@ -53,12 +56,12 @@ def ours(workers: int) -> dict[str, float]:
             "checkpoint.keep_best": 0,
         }
         study = load_study(NANO, [f"{name}={value}" for name, value in settings.items()])
-        engine._trainable = lambda *inputs: tune.with_resources(  # type: ignore[assignment]
+        engine._trainable = lambda *inputs: tune.with_resources(
             idle_actor(study, PACE, EVALUATION), {"CPU": 1}
         )
         record = begin(study, Console(quiet=True))
     begun = min(trial.placed[0].placed for trial in record.trials)
-    ended = max(trial.ended for trial in record.trials)
+    ended = max(trial.ended for trial in record.trials if trial.ended is not None)
     busy = sum(slept(study.rungs, len(trial.evaluations)) for trial in record.trials)
     return shares(workers, busy, ended - begun)
 
@@ -70,20 +73,25 @@ def ray_alone(workers: int) -> dict[str, float]:
     reports: dict[str, int] = {}
 
     class Watching(tune.Callback):
-        def on_trial_result(self, trial: Any, result: dict[str, Any], **told: Any) -> None:
-            at["begun" if engine.BEGUN in result else "ended"].append(time.time())
-            reports[trial.trial_id] = reports.get(trial.trial_id, 0) + (engine.EVALUATION in result)
+        def on_trial_result(
+            self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any
+        ) -> None:
+            report = result[messages.REPORT]
+            at["begun" if isinstance(report, messages.Started) else "ended"].append(time.time())
+            evaluated = isinstance(report, messages.AtRung)
+            reports[trial.trial_id] = reports.get(trial.trial_id, 0) + evaluated
 
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     with tempfile.TemporaryDirectory() as storage:
         tune.Tuner(
             tune.with_resources(idle_actor(study, PACE, EVALUATION), {"CPU": 1}),
-            param_space={NUMBER: tune.grid_search(list(range(workers * TRIALS_A_WORKER)))},
+            param_space=idle_trials(workers * TRIALS_A_WORKER),
             tune_config=tune.TuneConfig(
-                metric="score",
+                metric=SCORE,
                 mode="max",
                 reuse_actors=True,
                 scheduler=AsyncHyperBandScheduler(
-                    time_attr=engine.PAIRS_SEEN,
+                    time_attr=PAIRS_SEEN,
                     max_t=study.rungs[-1] + 1,
                     grace_period=study.rungs[0],
                     reduction_factor=study.scheduler.reduction_factor,
@@ -96,8 +104,15 @@ def ray_alone(workers: int) -> dict[str, float]:
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         ).fit()
+    ray.shutdown()
     busy = sum(slept(study.rungs, number) for number in reports.values())
     return shares(workers, busy, max(at["ended"]) - min(at["begun"]))
+
+
+def apart(side: Callable[[int], dict[str, float]], workers: int) -> dict[str, float]:
+    """Measure a side in a process of its own, since Ray keeps the token of a process's cluster."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(side, workers).result()
 
 
 def shares(workers: int, busy: float, seconds: float) -> dict[str, float]:
@@ -112,15 +127,15 @@ def shares(workers: int, busy: float, seconds: float) -> dict[str, float]:
 
 def main() -> None:
     """All sizes, both sides, and write them down."""
-    asked = command_line(__doc__, "scaling.json").parse_args()
+    parser = command_line(__doc__, "scaling.json")
+    parser.add_argument("--workers", type=int, nargs="+", default=WORKERS)
+    asked = parser.parse_args()
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     found = []
-    for workers in WORKERS:
+    for workers in asked.workers:
         os.environ["RAY_OVERRIDE_RESOURCES"] = json.dumps({"CPU": workers})
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-        alone = ray_alone(workers)
-        ray.shutdown()
-        found.append({"workers": workers, "ours": ours(workers), "ray_alone": alone})
+        alone = apart(ray_alone, workers)
+        found.append({"workers": workers, "ours": apart(ours, workers), "ray_alone": alone})
         print(found[-1], flush=True)
     write(asked.out, {"found": found}, "ray", "optuna", "mlflow")
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 from mlflow import MlflowClient
 from searches import EXPERIMENT, SIDES, TRIALS, WORKERS, Work
 from workload import save

@@ -63,6 +63,7 @@ class Work:
             rows = np.flatnonzero(corpus.splits["dev"].clean[language])
             languages = np.full(len(rows), language)
             made = corpus.assemble("dev", rows, languages, languages)
+            assert made.token_type_ids is not None
             for row, length in enumerate(made.attention_mask.sum(axis=1)):
                 ids, types = made.input_ids[row, :length], made.token_type_ids[row, :length]
                 found.append({"input_ids": ids, "types": types, "label": made.labels[row]})
@@ -94,7 +95,7 @@ def by_hand(work: Work, trial: str, lr: float, size: int, report: Callable[[floa
             optimizer.zero_grad()
             scheduler.step()
             if step * size in RUNGS:
-                model.eval()
+                model.train(False)
                 right = 0
                 with torch.inference_mode():
                     for batch in DataLoader(dev, EVALUATION_SIZE, collate_fn=padded):  # type: ignore[arg-type]
@@ -169,7 +170,7 @@ def trainer(work: Work) -> None:
             remove_unused_columns=False, report_to=["mlflow"], disable_tqdm=True,
             skip_memory_metrics=True, dataloader_pin_memory=False,
         ),
-        data_collator=padded, train_dataset=work.examples(32), eval_dataset=work.dev(),  # type: ignore[arg-type]
+        data_collator=padded, train_dataset=work.examples(32), eval_dataset=work.dev(),
         compute_metrics=accuracy, callbacks=[Rungs()],
     )  # fmt: skip
     search.hyperparameter_search(
@@ -228,7 +229,7 @@ def ray_tune(work: Work) -> None:
 def optuna(work: Work) -> None:
     """Optuna alone, its trials on threads."""
     import optuna as library
-    from optuna_integration.mlflow import MLflowCallback
+    from optuna_integration.mlflow import MLflowCallback  # type: ignore[import-untyped]
 
     def objective(trial: Any) -> float:
         scores: list[float] = []

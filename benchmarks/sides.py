@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import DataLoader
 from transformers import BertForSequenceClassification
 from workload import SOURCES, encoder_config, load, random_encoder
@@ -33,6 +34,7 @@ from tuner.model.vocabulary import cut
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.study.protocol import EvaluationProtocol
 from tuner.study.trial import TrialConfig
+from tuner.training.inputs import TrialInputs
 from tuner.training.loop import Step, train
 
 WARM_UP = 0.25
@@ -48,7 +50,8 @@ def ours(
     encoder, corpus = cut(random_encoder(shape), corpus)
     languages = LanguagesConfig(source=SOURCES, target=())
     protocol = EvaluationProtocol.of(languages, ProtocolConfig(), True)
-    for event in train(config, (pairs,), protocol, corpus, encoder, device):
+    inputs = TrialInputs(protocol, corpus, encoder)
+    for event in train(config, (pairs,), inputs, device):
         if isinstance(event, Step):
             yield
             if event.pairs_seen >= pairs:
@@ -60,7 +63,8 @@ def plain(
 ) -> Iterator[None]:
     """The same, by hand."""
     torch.manual_seed(0)
-    model = BertForSequenceClassification(encoder_config(shape)).to(device).train()
+    model = BertForSequenceClassification(encoder_config(shape)).train()
+    nn.Module.to(model, device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.optim.lr, fused=True)
     scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, pairs)
     size, micro = config.batch.effective_size, config.batch.micro_size
@@ -203,6 +207,7 @@ class Examples(torch.utils.data.Dataset[dict[str, Any]]):
         for step in range(pairs // size):
             batch = batches[step]
             made = corpus.assemble("train", batch.rows, batch.language1, batch.language2)
+            assert made.token_type_ids is not None  # mBERT and nano number the sentences
             for row, length in enumerate(made.attention_mask.sum(axis=1)):
                 ids, types = made.input_ids[row, :length], made.token_type_ids[row, :length]
                 self._all.append({"input_ids": ids, "types": types, "label": made.labels[row]})

@@ -14,12 +14,13 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 from writing import command_line, write
 
 HERE = Path(__file__).parent
@@ -79,7 +80,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5)
     asked = parser.parse_args()
     python = [sys.executable, "-c"]
-    measured = {
+    measured: dict[str, Callable[[], float]] = {
         "tuner --help": lambda: whole([*TUNER, "--help"]),
         "python, and nothing else": lambda: whole([*python, ""]),
         "tuner plan": lambda: whole([*TUNER, "plan", str(NANO)]),

@@ -60,7 +60,7 @@ def compare(tokens: Path, shape: str, size: int, repetitions: int, gpu: bool) ->
     for _ in range(repetitions):
         for side in SIDES:
             runs[side].append(run(side, tokens, shape, size, gpu))
-    sides = {
+    sides: dict[str, dict[str, Any]] = {
         side: {key: median(one[key] for one in found) for key in found[0]}
         | {"runs": [round(one["pairs_per_second"], 2) for one in found]}
         for side, found in runs.items()

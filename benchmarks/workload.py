@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ SOURCES, TARGETS = ("en", "de", "zh"), ("es", "fr", "ja", "ko")
 MAX_LENGTH = 128
 VOCABULARY = 119_547
 """Tokens of mBERT."""
-SHAPES = {
+SHAPES: dict[str, dict[str, Any]] = {
     "4x256": {
         "num_hidden_layers": 4,
         "hidden_size": 256,
@@ -65,7 +66,7 @@ def save(corpus: TokenisedCorpus, path: Path) -> None:
     arrays = {"special_ids": corpus.template.special_ids, "types": corpus.template.types}
     for name, split in corpus.splits.items():
         arrays |= {f"{name}/{part}": array for part, array in vars(split).items()}
-    np.savez_compressed(path, plain=json.dumps(plain), **arrays)
+    np.savez_compressed(path, plain=json.dumps(plain), **arrays)  # type: ignore[arg-type]
 
 
 def load(path: Path) -> TokenisedCorpus:
@@ -75,7 +76,7 @@ def load(path: Path) -> TokenisedCorpus:
     plain = json.loads(str(arrays.pop("plain")))
     sentence1, sentence2 = plain.pop("sentences")
     specials, types = arrays.pop("special_ids"), arrays.pop("types")
-    parts: dict[str, dict[str, np.ndarray]] = {}
+    parts: dict[Any, dict[str, np.ndarray]] = {}
     for key, array in arrays.items():
         split, _, part = key.partition("/")
         parts.setdefault(split, {})[part] = array

@@ -115,7 +115,7 @@ def test_a_private_part_is_found() -> None:
         assert len(private_parts(line)) == 1, line
     for line in (
         "from ray.tune.experiment import Trial",
-        "import tuner._b",
+        "from tuner.run.engine import _trainable",
         "_ = __file__",
     ):
         assert private_parts(line) == [], line

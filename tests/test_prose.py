@@ -27,8 +27,6 @@ HEADLESS = frozenset(["Of", "What", "Whether", "Where", "How", "That", "As", "Or
 """First words of a clause without a subject."""
 DOTTED = re.compile(r"\b(?:tuner|tests)(?:\.[A-Za-z_]\w*)+")
 PATH = re.compile(r"(?<![\w./:<{-])(?:[\w-]+/)+[\w.-]*\w")
-IMPORTED = re.compile(r"^\s*from (tuner[\w.]*) import (\w+)", re.MULTILINE)
-"""An import in code that a test runs in another process."""
 FOLDERS = ("tuner", "tests", "docs", "search_spaces", "benchmarks", "cluster")
 ROOMS = {path.name for path in (ROOT / "tuner").iterdir() if path.is_dir()}
 
@@ -137,44 +135,6 @@ def test_names_in_docstrings_and_comments_exist(folder: str) -> None:
         for name in missing(text, path.parent)
     ]
     assert wrong == []
-
-
-def not_importable(source: str) -> list[str]:
-    """Return the imports of our modules in a module's strings that cannot work."""
-    strings = (
-        node.value
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    )
-    found = (pair for text in strings for pair in IMPORTED.findall(text))
-    return [
-        f"{module}: {name}"
-        for module, name in found
-        if not is_there(f"{module}.{name}") and not _exports(module, name)
-    ]
-
-
-def _exports(module: str, name: str) -> bool:
-    """Return whether a package lists a name of one of its modules."""
-    package = ROOT.joinpath(*module.split("."), "__init__.py")
-    return package.is_file() and f'"{name}"' in package.read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("folder", [name for name in MODULES if name.startswith("tests")])
-def test_code_in_strings_imports_what_exists(folder: str) -> None:
-    wrong = [
-        f"{path.relative_to(ROOT)}: {each}"
-        for path in MODULES[folder]
-        if path != Path(__file__)
-        for each in not_importable(path.read_text(encoding="utf-8"))
-    ]
-    assert wrong == []
-
-
-def test_an_import_that_cannot_work_is_found() -> None:
-    assert not_importable("CODE = 'from tuner.search import parting'") != []
-    for line in ("from tuner.run import parting", "from tuner.tracking import Tracker"):
-        assert not_importable(f"CODE = {line!r}") == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
