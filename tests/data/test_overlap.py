@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from tests.data.examples import MADE, SPLIT, Texts, corpus_of
 from tests.waiting import Within
 from tuner.data import nano
-from tuner.data.corpus import Corpus, Row, Split
-from tuner.data.overlap import Overlap, components_of, without_shared
+from tuner.data.overlap import Overlap, components_of
 from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
 from tuner.errors import UserError
@@ -25,38 +23,6 @@ from tuner.journal.facts import OverlapFacts
 from tuner.model.encoder import load_tokenizer
 from tuner.study.data import DirectoryData, NanoData
 from tuner.study.parts import EncoderConfig
-
-Texts = dict[str, dict[str, str]]
-"""Language → id → both sentences, a word each."""
-
-
-def corpus_of(labels: str = "01", **splits: Texts) -> Corpus:
-    """Pairs whose label is whether their id is odd."""
-    languages = tuple(dict.fromkeys(language for split in splits.values() for language in split))
-    rows: Any = {
-        split: {
-            language: {
-                id_: Row(id_, *texts.split("/"), int(id_) % len(labels))
-                for id_, texts in pairs.items()
-            }
-            for language, pairs in of_split.items()
-        }
-        for split, of_split in splits.items()
-    }
-    return Corpus(languages, tuple(labels), rows, ("before",), machine_translated=False)
-
-
-MADE = corpus_of(
-    train={
-        "en": {"1": "t1/u1", "2": "d5/u2", "3": "t3/u3", "4": "x/u4", "5": "t5/d1", "6": "y/z"},
-    },
-    dev={
-        # 1-2 by a sentence on the other side, 2-10 by German alone, 3 with itself, 4 alone.
-        "en": {"10": "d9/d10", "1": "d1/d2", "2": "d2/d3", "3": "d4/d4", "4": "d5/x"},
-        "de": {"2": "e1/e2", "10": "e3/e1", "3": "e4/e5"},
-    },
-    test={"de": {"1": "x/f1", "2": "f2/f3"}},  # x is English in dev, and in train
-)
 
 
 def test_components_and_counts_computed_by_hand() -> None:
@@ -116,13 +82,6 @@ def test_what_the_same_text_is(one: str, other: str, same: bool) -> None:
     assert (len(set(Overlap.of(corpus).components["dev"].tolist())) == 1) == same
 
 
-WORDS = st.sampled_from("abcdefghijklmnop")
-PAIRS = st.dictionaries(
-    st.integers(0, 14).map(str), st.tuples(WORDS, WORDS).map("/".join), min_size=1
-)
-SPLIT = st.fixed_dictionaries({"en": PAIRS}, optional={"de": PAIRS, "ja": PAIRS})
-
-
 @given(SPLIT)
 def test_components_equal_those_of_scipy(split: Texts) -> None:
     """On the graph of ids and texts, in which a pair is joined with its texts."""
@@ -140,94 +99,6 @@ def test_components_equal_those_of_scipy(split: Texts) -> None:
     expected = connected_components(graph, directed=False)[1][: len(ids)]
     assert (found[:, None] == found).tolist() == (expected[:, None] == expected).tolist()
     assert list(dict.fromkeys(found.tolist())) == list(range(found.max() + 1)), "in order of rows"
-
-
-@given(train=SPLIT, dev=SPLIT, test=SPLIT)
-def test_strict_splits_share_nothing_and_lose_nothing_else(
-    train: Texts, dev: Texts, test: Texts
-) -> None:
-    corpus = corpus_of("0", train=train, dev=dev, test=test)
-    try:
-        strict = without_shared(corpus, Overlap.of(corpus))
-    except UserError:
-        return
-    left = Overlap.of(strict)
-    assert all(not any(counts.shared.values()) for counts in left.counts.values())
-    assert strict.rows["test"] == corpus.rows["test"]
-
-    def texts(rows: dict[str, dict[str, Row]], ids: set[str] | None = None) -> set[str]:
-        every = [row for of_language in rows.values() for row in of_language.values()]
-        kept = [row for row in every if ids is None or row.id in ids]
-        return {text for row in kept for text in (row.sentence1, row.sentence2)}
-
-    later: set[str] = texts(corpus.rows["test"])
-    split: Split
-    for split in ("dev", "train"):
-        gone = set(corpus.ids(split)) - set(strict.ids(split))
-        assert all(texts(corpus.rows[split], {id_}) & later for id_ in gone)
-        for language, rows in strict.rows[split].items():
-            was = corpus.rows[split][language]
-            assert rows == {id_: row for id_, row in was.items() if id_ not in gone}
-        later |= texts(strict.rows[split])
-
-
-def test_strict_by_hand() -> None:
-    """Dev 4 goes (x is in test); train 5 (d1), and 4 (x); 2 stays, for its dev pair has gone."""
-    strict = without_shared(MADE, Overlap.of(MADE))
-    assert strict.ids("dev") == ("1", "2", "3", "10")
-    assert strict.ids("train") == ("1", "2", "3", "6")
-    assert strict.checksum != MADE.checksum and strict.labels == MADE.labels
-    assert strict.notes == (
-        "before",
-        "protocol.strict_overlap: dropped 1 of 5 dev pairs, which share a sentence with test; "
-        "2 of 6 train pairs, which share a sentence with dev or test",
-    )
-
-
-def test_strict_without_test() -> None:
-    corpus = corpus_of(train={"en": {"1": "a/b", "2": "c/d", "3": "e/f"}}, dev={"en": {"1": "f/g"}})
-    strict = without_shared(corpus, Overlap.of(corpus))
-    assert strict.ids("train") == ("1", "2") and strict.ids("dev") == ("1",)
-    assert strict.notes[-1].endswith("dropped 1 of 3 train pairs, which share a sentence with dev")
-
-
-@pytest.mark.parametrize(
-    ("splits", "problem"),
-    [
-        (
-            {
-                "dev": {"en": {"1": "a/b", "2": "c/d"}, "de": {"2": "e/f"}},
-                "test": {"de": {"1": "f/g"}},
-            },
-            "leaves no dev pair for de: all share a sentence with test",
-        ),
-        (
-            {
-                "dev": {"en": {"1": "a/b", "2": "c/d", "3": "a/h", "4": "i/j"}},
-                "test": {"de": {"1": "a/g"}},
-            },
-            "leaves no dev pair for en with the label 1: all share a sentence with test",
-        ),
-        (
-            {"train": {"en": {"1": "a/b", "2": "c/d"}}, "dev": {"en": {"1": "a/g"}}},
-            "no training pair that is clean in all of en with the label 1: all share a sentence",
-        ),
-        (
-            {
-                "train": {
-                    "en": {"1": "a/b", "2": "c/d", "3": "i/j"},
-                    "de": {"1": "e/f", "2": "g/h"},
-                },
-                "dev": {"en": {"1": "f/k"}},
-            },
-            "no training pair that is clean in all of en, de with the label 1",
-        ),
-    ],
-)
-def test_strict_refuses_what_leaves_nothing(splits: dict[str, Texts], problem: str) -> None:
-    corpus = corpus_of(**splits)
-    with pytest.raises(UserError, match=problem):
-        without_shared(corpus, Overlap.of(corpus))
 
 
 def test_a_reader_of_the_journal_finds_the_components_of_any_set() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from tests.model.architectures import data
 from tuner.model.encoder import PretrainedEncoder, load_encoder
 from tuner.study.parts import EncoderConfig
 
@@ -68,3 +70,24 @@ def encoders(folders: dict[str, Path]) -> dict[str, PretrainedEncoder]:
         name: load_encoder(EncoderConfig(name=str(folder), max_length=20))
         for name, folder in folders.items()
     }
+
+
+@pytest.fixture
+def bert(folders: dict[str, Path], tmp_path: Path) -> Path:
+    """A tiny BERT with a tokenizer, which a test may break."""
+    folder = Path(shutil.copytree(folders["bert"], tmp_path / "bert"))
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"word{i}" for i in range(45))]
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    logging.disable_progress_bar()

@@ -19,3 +19,14 @@ def printed(study: StudyConfig, pace: Pace | None, width: int = 80) -> str:
     with console.file:
         show_blocks(content(make_plan(study, pace, SHAPE), study), console)
     return console.export_text()
+
+
+PACE = Pace(
+    per_pair=0.01,
+    per_step=0.0,
+    kinds={"last": 1.0},
+    per_set=0.5,
+    startup=7.0,
+    between=1.0,
+    source="",
+)

@@ -8,21 +8,11 @@ from typing import Any
 
 import pytest
 
-from tuner.plan.pace import Pace
+from tests.plan.examples import PACE
 from tuner.plan.simulation import Landscape, pairs_at, play
 from tuner.study import StudyConfig
 from tuner.study.file import validate_study
 from tuner.study.space import Space
-
-PACE = Pace(
-    per_pair=0.01,
-    per_step=0.0,
-    kinds={"last": 1.0},
-    per_set=0.5,
-    startup=7.0,
-    between=1.0,
-    source="",
-)
 
 
 def changed(study: StudyConfig, **settings: Any) -> StudyConfig:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.robustness.changes import ENCODER, both, configured, file, moved, pipe
 from tests.robustness.commands import tree
 from tuner.data import nano
 
@@ -102,59 +103,6 @@ def folder(right: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def file(name: str, content: str | bytes | None) -> Callable[[Path], None]:
-    """Replaces a file; None removes it."""
-
-    def change(folder: Path) -> None:
-        (folder / name).unlink(missing_ok=True)
-        if content is not None:
-            (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
-
-    return change
-
-
-def replaced(name: str, old: str, new: str) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        text = (folder / name).read_text()
-        assert old in text
-        (folder / name).write_text(text.replace(old, new, 1))
-
-    return change
-
-
-def configured(**values: object) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        config = folder / ENCODER / "config.json"
-        config.write_text(json.dumps(json.loads(config.read_text()) | values))
-
-    return change
-
-
-def pipe(name: str) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        (folder / name).unlink()
-        os.mkfifo(folder / name)
-
-    return change
-
-
-def moved(old: str, new: str) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        (folder / new).parent.mkdir(parents=True, exist_ok=True)
-        (folder / old).rename(folder / new)
-
-    return change
-
-
-def both(*changes: Callable[[Path], None]) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        for each in changes:
-            each(folder)
-
-    return change
-
-
-ENCODER = "models/nano"
 WEIGHTS, CONFIG = f"{ENCODER}/model.safetensors", f"{ENCODER}/config.json"
 DEV = "data/en/dev.tsv"
 ELSEWHERE = json.dumps({"weight_map": {"a": "../../secret.safetensors"}})

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from tests.examples import SETTINGS, evaluation, study  # noqa: F401 (fixtures)
-from tests.plan.examples import printed
-from tests.plan.test_simulation import PACE
+from tests.plan.examples import PACE, printed
 from tests.processes import SMOKE
 from tests.seams.conftest import Changed
 from tests.search.examples import configurations, create, run

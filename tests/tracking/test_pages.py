@@ -8,23 +8,31 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.tracking.browser import (
+    WINDOW,
+    cells,
+    columns,
+    come,
+    named,
+    open_run,
+    open_view,
+    tuner,
+    window,
+)
 from tuner.journal.journal import read_history
-from tuner.journal.records import StudyRecord, TrialRecord
+from tuner.journal.records import StudyRecord
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page, ViewportSize
+    from playwright.sync_api import Page
+
 
 pytestmark = pytest.mark.slow
 
@@ -34,8 +42,6 @@ AXES = ["mix.cross_lingual", "batch.effective_size", "fusion.lowest_layer", "opt
 SETTINGS = ["mix.cross_lingual", "batch.effective_size", "fusion.kind", "fusion.layer", "optim.lr"]
 OBJECTIVE = "select/objective"
 SCORES = ["select/score", OBJECTIVE, "train/pairs_seen"]
-
-WINDOW: ViewportSize = {"width": 1600, "height": 950}
 
 Shot = Callable[[str], object]
 
@@ -55,31 +61,6 @@ def place() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="t-", ignore_cleanup_errors=True) as folder:
         (Path(folder) / "ray").mkdir()
         yield Path(folder)
-
-
-@contextmanager
-def tuner(place: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """`tuner …` in a session of its own, which ends with it."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tuner", *arguments],
-        cwd=place,
-        env={**os.environ, "HOME": str(place), "RAY_TMPDIR": str(place / "ray")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(20)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
 
 
 @pytest.fixture(scope="module")
@@ -125,55 +106,6 @@ def shot(page: Page, tmp_path: Path) -> Shot:
     """Takes a screenshot, by name."""
     folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
     return lambda name: page.screenshot(path=folder / f"{name}.png", animations="disabled")
-
-
-def columns(page: Page) -> set[str]:
-    """Ids of the columns of the runs' table, of those that can be chosen, e.g. params.`seed`."""
-    ids = page.locator(".ag-header-cell").evaluate_all(
-        "cells => cells.map(cell => cell.getAttribute('col-id'))"
-    )
-    return {name for name in ids if "`" in name}
-
-
-def cells(page: Page, column: str) -> list[str]:
-    """Return the texts of a column, from top to bottom."""
-    rows = page.locator(f'.ag-cell[col-id="{column}"]').evaluate_all(
-        "cells => cells.map(cell => [+cell.closest('.ag-row').getAttribute('row-index'),"
-        " cell.innerText.trim().split('\\n').at(-1)])"  # before it, a name's colour
-    )
-    return [text for _, text in sorted(rows)]
-
-
-@contextmanager
-def window(page: Page, width: int, height: int) -> Iterator[None]:
-    """A larger window: columns and charts out of sight are not made."""
-    page.set_viewport_size({"width": width, "height": height})
-    yield
-    page.set_viewport_size(WINDOW)
-
-
-def named(trial: TrialRecord) -> str:
-    return f"trial {trial.number:03d}" + (" baseline" if trial.origin == "baseline" else "")
-
-
-def come(found: Locator, count: int) -> None:
-    """Wait until there are so many."""
-    from playwright.sync_api import expect
-
-    expect(found).to_have_count(count, timeout=30_000)
-
-
-def open_view(page: Page, address: str, rows: int) -> None:
-    """Open a view, or the same again, until its table has its rows."""
-    page.goto("about:blank")
-    page.goto(address)
-    come(page.locator('.ag-cell[col-id="attributes.`Run Name`"]'), rows)
-
-
-def open_run(page: Page, address: str, rows: int, name: str) -> None:
-    open_view(page, address, rows)
-    page.get_by_role("link", name=name, exact=True).click()
-    page.get_by_test_id("note-editor-preview-content").wait_for()
 
 
 def test_a_studys_view_ranks_its_trials(

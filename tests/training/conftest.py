@@ -1,18 +1,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertModel
+from transformers import (
+    BertConfig,
+    BertModel,
+)
 from transformers.utils import logging
+from upath import UPath
 
+from tests.training.examples import Run
 from tuner.data.corpus import Split
 from tuner.data.template import PairTemplate
 from tuner.data.tokens import TokenisedCorpus, TokenisedSplit
 from tuner.model.encoder import PretrainedEncoder, load_encoder
+from tuner.storage.folders import Place
 from tuner.study.parts import EncoderConfig
+from tuner.study.trial import TrialConfig
 
 LANGUAGES = ("en", "de", "fr", "ja")
 CLS, SEP = 2, 3
@@ -63,3 +71,23 @@ def corpus() -> TokenisedCorpus:
         types=np.array([0, 0, 0, 1, 1]),
     )
     return TokenisedCorpus(LANGUAGES, 0, 50, 32, template, splits, num_labels=2)
+
+
+@pytest.fixture(params=["local", "object store"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A trial's, not made yet; fsspec's store in memory has what object stores have."""
+    if request.param == "local":
+        return tmp_path / "trials" / "0007"
+    return UPath(f"memory://{tmp_path}/trials/0007")
+
+
+@pytest.fixture
+def run(corpus: TokenisedCorpus, encoder: PretrainedEncoder, tmp_path: Path) -> Any:
+    """`run(config, rungs, folder="...", every_seconds=..., steps=...)`."""
+
+    def start(
+        config: TrialConfig, rungs: tuple[int, ...], folder: str = "trial", **settings: Any
+    ) -> Run:
+        return Run(config, rungs, corpus, encoder, tmp_path / folder, **settings)
+
+    return start

@@ -12,10 +12,12 @@ from torch import Tensor
 from tuner.data.tokens import TokenisedCorpus
 from tuner.journal.records import Evaluation
 from tuner.model.encoder import PretrainedEncoder
+from tuner.storage.folders import Place
 from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.study.protocol import EvaluationProtocol
+from tuner.study.scores import Scores
 from tuner.study.trial import TrialConfig
-from tuner.training.checkpoint import Checkpoints
+from tuner.training.checkpoint import Checkpoints, TrialProgress
 from tuner.training.inputs import TrialInputs
 from tuner.training.loop import (
     Step,
@@ -86,3 +88,60 @@ class Run:
         self.weights: dict[str, Tensor] = {}
         for checkpoint in sorted(folder.glob("step-*"))[-1:]:
             self.weights = load_file(checkpoint / "model.safetensors")
+
+
+ESTIMATES = ("within", "between", "mean_gradient_squared")
+
+EVALUATION = Evaluation(
+    time=0.1 + 0.2,
+    rung=10,
+    pairs_seen=14,
+    step=2,
+    objective=1 / 3,
+    select={"en": Scores(accuracy=1 / 3, f1=0.1, pairs=3)},
+    train_loss=0.7,
+    pairs_per_second=10.0,
+    train_seconds=1.4,
+    evaluation_seconds=0.1,
+    peak_memory_mb=100.0,
+    micro_plan=((0, 7),),
+    precision="fp32",
+)
+
+
+def progress(step: int) -> TrialProgress:
+    return TrialProgress(
+        fingerprint="mine",
+        micro_plan=[(0, 7), (1, 3)],
+        step=step,
+        loss_sum=0.1 + 0.2,
+        train_seconds=1 / 3,
+        evaluations=[EVALUATION],
+    )
+
+
+def trained(seed: int = 0) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    """A model and an optimizer with a state, one parameter never having had a gradient."""
+    torch.manual_seed(seed)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4), torch.nn.Linear(4, 2))
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    for _ in range(3):
+        model[1](model[0](torch.randn(5, 3))).pow(3).sum().backward()
+        optimizer.step()
+    return model, optimizer
+
+
+def save(folder: Place, *steps: int) -> None:
+    checkpoints = Checkpoints(folder, 60.0)
+    for step in steps:
+        checkpoints.save(*trained(), progress(step))
+
+
+def latest(folder: Place) -> int | None:
+    """The step that a trial would go on from."""
+    checkpoint = Checkpoints(folder, 60.0).latest("mine")
+    return checkpoint.progress.step if checkpoint else None
+
+
+def lose(folder: Place) -> None:
+    (folder / "manifest.json").unlink()

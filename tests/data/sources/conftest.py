@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
 import pytest
 
+from tests.data.sources.examples import LANGUAGES
 from tuner.data.corpus import Corpus
+from tuner.data.sources import load_corpus
+from tuner.study.data import NanoData
 
 SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
@@ -49,3 +53,15 @@ def pawsx_on_the_hub(tmp_path: Path):
         return folder
 
     return write
+
+
+@pytest.fixture(scope="module")
+def nano() -> Corpus:
+    """Seven languages, a few rows of each, with numbers for ids as in PAWS-X."""
+    whole = load_corpus(NanoData(source="nano"), LANGUAGES, LANGUAGES)
+    corpus = replace(whole, rows={split: dict(whole.rows[split]) for split in whole.rows})
+    for of_split in corpus.rows.values():
+        for language, rows in of_split.items():
+            few = enumerate(list(rows.values())[:20], start=1)
+            of_split[language] = {str(id_): replace(row, id=str(id_)) for id_, row in few}
+    return corpus

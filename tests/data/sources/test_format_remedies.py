@@ -1,127 +1,32 @@
-"""Every remedy works: the bad input is refused, what the message says is done, and it is read."""
+"""Every remedy works for how files are written: columns, rows, bytes and JSON."""
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow
-import pyarrow.parquet
 import pytest
 
-from tests.data.sources.worlds import PAIRS, World, jsonl, pair, tsv, zipped
+from tests.data.sources.changes import (
+    DE,
+    LAST,
+    NUMBERED,
+    WITHOUT_HEADER,
+    WITHOUT_ID,
+    Change,
+    array,
+    as_format,
+    csv,
+    holds,
+    in_all,
+    parquet,
+    renames,
+    says,
+    swaps,
+    then,
+)
+from tests.data.sources.worlds import World, jsonl, tsv, zipped
 from tuner.errors import UserError
-
-Change = Callable[[World], None]
-NUMBERED = {"id": 1, "sentence1": 2, "sentence2": 3, "label": 4}
-DE = "dev.de"
-
-
-def in_all(change: Callable[[str], str | bytes]) -> Change:
-    """A change of every file's text."""
-
-    def changed(world: World) -> None:
-        world.files.update({name: change(str(text)) for name, text in world.files.items()})
-
-    return changed
-
-
-def says(**settings: object) -> Change:
-    """Settings of the `data:` block."""
-    return lambda world: world.data.update(settings)
-
-
-def holds(file: str, text: str | bytes) -> Change:
-    """A file's content."""
-    return lambda world: world.files.update({file: text})
-
-
-def swaps(file: str, old: str, new: str) -> Change:
-    """Something in a file."""
-    return lambda world: world.replace(file, old, new)
-
-
-def renames(old: str, new: str) -> Change:
-    """Files, and the settings that name them, by their ending."""
-
-    def changed(world: World) -> None:
-        world.files = {name.removesuffix(old) + new: text for name, text in world.files.items()}
-        for split in ("train", "dev"):
-            world.data[split] = world.data[split].removesuffix(old) + new
-
-    return changed
-
-
-def then(*changes: Change) -> Change:
-    """One after another."""
-
-    def changed(world: World) -> None:
-        for change in changes:
-            change(world)
-
-    return changed
-
-
-def csv(language: str) -> str:
-    return tsv(language).replace(", ", " ").replace("\t", ",")
-
-
-def array(language: str) -> str:
-    return "[" + ",\n".join(jsonl(language).splitlines()) + "]"
-
-
-def parquet(language: str, spoilt: bool = False) -> bytes:
-    columns = list(map(list, zip(*(pair(language, n) for n in range(PAIRS)), strict=True)))
-    arrays = [pyarrow.array(column) for column in columns]
-    if spoilt:
-        first = pyarrow.array([text.encode("latin-1") + b"\xfc" for text in columns[1]])
-        arrays[1] = pyarrow.Array.from_buffers(pyarrow.string(), PAIRS, first.buffers())
-    table = pyarrow.table(arrays, names=["id", "sentence1", "sentence2", "label"])
-    buffer = io.BytesIO()
-    pyarrow.parquet.write_table(table, buffer)
-    return buffer.getvalue()
-
-
-def as_format(ending: str, write: Callable[[str], str | bytes]) -> Change:
-    return lambda world: world.as_format(ending, write)
-
-
-def one_file(world: World) -> None:
-    """Both languages in a file a split, with a column that tells them apart."""
-    for split in ("train", "dev"):
-        lines = [
-            "\t".join((*pair(language, number), language))
-            for language in ("en", "de")
-            for number in range(PAIRS)
-        ]
-        world.files[f"{split}.tsv"] = "\n".join(
-            ["id\tsentence1\tsentence2\tlabel\tlang", *lines, ""]
-        )
-        world.data[split] = f"{split}.tsv"
-    world.data["columns"] = {"language": "lang"}
-
-
-def official(world: World) -> None:
-    """The layout of PAWS-X."""
-    world.files.clear()
-    world.data = {"source": "directory", "path": "."}
-    for language, train in (("en", "train"), ("de", "translated_train")):
-        for name in (train, "dev_2k"):
-            rows = [f"{n}\t{language} {n}\tb\t{n % 2}" for n in range(4)]
-            text = "\n".join(["id\tsentence1\tsentence2\tlabel", *rows, ""])
-            world.files[f"{language}/{name}.tsv"] = text
-
-
-WITHOUT_HEADER = in_all(lambda text: text.partition("\n")[2])
-WITHOUT_ID = in_all(
-    lambda text: "\n".join(line.partition("\t")[2] for line in text.splitlines()) + "\n"
-)
-LAST = f"{PAIRS - 1}\tde one, {PAIRS - 1}"
-WITHHELD = holds(
-    "test.en.tsv", tsv("en").replace("yes", "-").replace("no", "").replace("maybe", "")
-)
 
 CASES: dict[str, tuple[Change, str, Change]] = {
     # Columns.
@@ -361,113 +266,6 @@ CASES: dict[str, tuple[Change, str, Change]] = {
         ),
         "label is neither text nor a number.*\nName another column in data.columns",
         says(columns={"label": "gold"}),
-    ),
-    # Languages and files.
-    "a language that a file does not have": (
-        then(one_file, in_all(lambda text: text.replace("\tde\n", "\tdeu\n"))),
-        "train.tsv has no row for de\nLanguages in its column 'lang': deu, en. Name the study's",
-        in_all(lambda text: text.replace("\tdeu\n", "\tde\n")),
-    ),
-    "a path that leads nowhere": (
-        says(dev="dev-{language}.tsv"),
-        "data.dev does not exist.*\nCorrect the path",
-        says(dev="dev.{language}.tsv"),
-    ),
-    "no test": (
-        says(test="test.{language}.tsv"),
-        "data.test does not exist.*\n.*leave data.test out",
-        lambda world: world.data.pop("test"),
-    ),
-    # Labels and ids.
-    "a label far from all": (
-        then(
-            in_all(lambda text: text.replace("\tmaybe\n", "\t-\n")),
-            holds("dev.de.tsv", tsv("de")),
-            holds("dev.en.tsv", tsv("en")),
-        ),
-        "dev.en.tsv, line 4: the label 'maybe' is not one of no, yes .*\nList all classes",
-        then(
-            says(labels=["no", "yes", "maybe"]),
-            holds("train.en.tsv", tsv("en")),
-            holds("train.de.tsv", tsv("de")),
-        ),
-    ),
-    "a column that holds no classes": (
-        then(in_all(lambda text: text.replace("\n", "\tx\n")), says(columns={"label": "x"})),
-        r"has 1 different labels \('x'\)\nName the column of the classes in data.columns",
-        says(columns={"label": "label"}),
-    ),
-    "a split without a class": (
-        then(
-            says(labels=["no", "yes", "maybe", "never"]),
-        ),
-        "no clean row for en has the label never\n.*list only the classes that occur",
-        says(labels=["no", "yes", "maybe"]),
-    ),
-    "labels that are withheld": (
-        then(WITHHELD, says(test="test.{language}.tsv")),
-        "test.en.tsv has no clean row for en; dropped: 6 no label\n.*Leave test out",
-        lambda world: world.data.pop("test"),
-    ),
-    "an id twice": (
-        swaps("dev.de.tsv", LAST, "0" + LAST[1:]),
-        "dev.de.tsv, line 7: id 0 again, first in line 2\nAn id must name one pair",
-        swaps("dev.de.tsv", "0" + LAST[1:], LAST),
-    ),
-    "a blank id": (
-        swaps("dev.de.tsv", LAST, LAST[1:]),
-        "dev.de.tsv, line 7: a blank id\nAn id must name one pair",
-        swaps("dev.de.tsv", LAST[1:], LAST),
-    ),
-    "one id, two labels": (
-        swaps("dev.de.tsv", "de two 3\tno", "de two 3\tyes"),
-        "dev.de.tsv, line 5: id 3 has label yes, but label no in .*\nThe same id must be",
-        swaps("dev.de.tsv", "de two 3\tyes", "de two 3\tno"),
-    ),
-    "rows without ids that are not equally many": (
-        then(
-            WITHOUT_ID,
-            says(columns={"id": None}),
-            swaps("dev.de.tsv", "de one, 5\tde two 5\tmaybe\n", ""),
-        ),
-        "no id column, and 6 rows for en, but 5 for de .*\nAdd the id column",
-        then(
-            in_all(lambda t: t),
-            lambda world: world.data.pop("columns"),
-            lambda world: world.files.update(
-                {f"{s}.{g}.tsv": tsv(g) for s in ("train", "dev") for g in ("en", "de")}
-            ),
-        ),
-    ),
-    # The layout of PAWS-X.
-    "PAWS-X: a label": (
-        then(official, swaps("de/dev_2k.tsv", "\t1\n", "\t2\n")),
-        "de/dev_2k.tsv, line 3: the label '2' is not one of 0, 1",
-        swaps("de/dev_2k.tsv", "\t2\n", "\t1\n"),
-    ),
-    "PAWS-X: a header": (
-        then(official, swaps("de/dev_2k.tsv", "id\t", "idx\t")),
-        "line 1: unknown header .*\nThe header must be 'id sentence1 sentence2 label'",
-        swaps("de/dev_2k.tsv", "idx\t", "id\t"),
-    ),
-    "PAWS-X: translated by name, and not by the settings": (
-        then(official, says(machine_translated=[])),
-        "translated_train.tsv is machine translation.*\nAdd de to data.machine_transl",
-        says(machine_translated=["de"]),
-    ),
-    "PAWS-X: the file renamed": (
-        then(official, says(machine_translated=[])),
-        "or name the file train.tsv",
-        lambda world: world.files.update(
-            {"de/train.tsv": world.files.pop("de/translated_train.tsv")}
-        ),
-    ),
-    "PAWS-X: both files": (
-        then(
-            official, lambda w: w.files.update({"de/train.tsv": w.files["de/translated_train.tsv"]})
-        ),
-        "has both train.tsv and translated_train.tsv\nKeep one",
-        lambda world: world.files.pop("de/train.tsv"),
     ),
 }
 
