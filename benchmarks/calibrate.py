@@ -20,10 +20,10 @@ from typing import Any
 import effects
 import numpy as np
 from judging import World, markdown, study, summary
-from planted import BETAS, designed, searched
 from planted import World as Planted
 from pool import Pool, read
 from resampled import Resampled, exact_t
+from surfaces import BETAS, designed, searched
 from writing import command_line, write
 
 from tuner.scaling.design import Cell

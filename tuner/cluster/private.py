@@ -1,8 +1,7 @@
 """Every part of Ray that we use although it is not public: its modules, names and messages.
 
-pyproject.toml pins Ray to one minor version because of them, and a test in `tests/cluster`
-(`test_private_*.py`) fails if another version has moved one. Importing Ray takes seconds, so the
-functions do it.
+pyproject.toml pins Ray to one minor version for them, and tests (`tests/cluster/test_private_*.py`)
+fail if another version has moved one. Importing Ray takes seconds, so the functions do it.
 """
 
 from __future__ import annotations
