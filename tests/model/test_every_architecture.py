@@ -99,7 +99,7 @@ def test_what_the_docs_say_is_so(
         study_of(tmp_path, pairs, **{"fusion.kind": "sum", "fusion.layer": 1})
     )
     one = language_numbers(inputs.encoder.config, LANGUAGES, name) is not None
-    remarks = [f"`last` alone: {unfused}"] * (fused is None) + ["one language a pair"] * one
+    remarks = [f"`last` alone: {unfused}"] * (fused is None) + ["one language per pair"] * one
     packed = inputs.encoder.config["model_type"] in PACKABLE
     assert rows()[name] == ("packed" if packed else "padded", "; ".join(remarks))
     _compare(name, inputs, tmp_path, all_layers=fused is not None)
