@@ -1,6 +1,6 @@
 """Every part of Ray that we use although it is not public: its modules, names and messages.
 
-pyproject.toml pins Ray to one minor version for them, and tests (`tests/cluster/test_private_*.py`)
+pyproject.toml pins Ray to one minor version for them, and the tests of it in `tests/cluster`
 fail if another version has moved one. Importing Ray takes seconds, so the functions do it.
 """
 
