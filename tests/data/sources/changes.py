@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import pyarrow
 import pyarrow.parquet
+import pytest
 
 from tests.data.sources.worlds import PAIRS, World, jsonl, pair, tsv
+from tuner.errors import UserError
 
 Change = Callable[[World], None]
 NUMBERED = {"id": 1, "sentence1": 2, "sentence2": 3, "label": 4}
@@ -118,3 +120,15 @@ LAST = f"{PAIRS - 1}\tde one, {PAIRS - 1}"
 WITHHELD = holds(
     "test.en.tsv", tsv("en").replace("yes", "-").replace("no", "").replace("maybe", "")
 )
+
+
+def assert_mended(world: World, breaks: Change, problem: str, mends: Change) -> None:
+    """Break a sound corpus: it is refused with the problem, and sound again by the remedy."""
+    world.load()
+    breaks(world)
+    with pytest.raises(UserError, match=problem) as raised:
+        world.load()
+    assert raised.value.remedy
+    assert "\n" not in raised.value.problem
+    mends(world)
+    assert len(world.load().rows["dev"]["de"]) >= 4
