@@ -22,6 +22,9 @@ LINGERS = 60.0
 """Seconds in which all processes of a study that has ended have to be gone: Ray's look for their
 parent every few."""
 
+VARIANTS = ("stopping", "promotion")
+"""The variants of ASHA; studies that have the same kind of fault take turns."""
+
 Tell = Callable[[str], None]
 
 
@@ -41,7 +44,8 @@ def outcome(
     of_kind = KindOutcome(kind.name)
     while of_kind.total.faults < faults:
         name = f"{kind.name.replace(' ', '-')}-{len(of_kind.studies)}"
-        study = Study(place, name, *kind.settings)
+        variant = VARIANTS[len(of_kind.studies) % len(VARIANTS)]
+        study = Study(place, name, *kind.settings, f"scheduler.variant={variant}")
         started = time.monotonic()
         most = min(A_STUDY, faults - of_kind.total.faults)
         found, done = play(study, kind, most, tell)

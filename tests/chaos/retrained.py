@@ -53,6 +53,10 @@ def _loss(
     faults: Sequence[Fault],
 ) -> tuple[int, int, str]:
     """Return where the attempt that `trained` stood, as the one that was `restored` found it."""
+    if any(event["event"] == "trial_resumed" for event in trained):  # it rested at a rung
+        known, pairs = _known(events, number, trained), restored["pairs_seen"]
+        torn = any(fault.torn == number for fault in faults)
+        return max(0, known - pairs), known * torn, f"trial {number} resumed at {pairs} of {known}"
     fault = _fault_of(trained, faults)
     if fault is None:
         return 1, 0, f"trial {number} was restored without a fault"

@@ -78,13 +78,21 @@ def of(events: Events, kind: str) -> Events:
 
 
 def _trials(found: Tally, events: Events) -> None:
-    ended = {e["number"]: e for e in of(events, "trial_ended") if e["state"] in END_STATES}
+    ended: dict[int, dict[str, Any]] = {}
+    for event in events:
+        match event["event"]:
+            case "trial_ended" if event["state"] in END_STATES:
+                ended[event["number"]] = event
+            case "trial_paused":
+                ended[event["number"]] = {**event, "state": "paused"}
+            case "trial_resumed":
+                ended.pop(event["number"], None)
     created = Counter(event["number"] for event in of(events, "trial_created"))
     for number in range(TRIALS):
         state = ended.get(number, {"state": "not ended", "reason": ""})
         if created[number] > 1:
             found.found("repeated", f"trial {number} was created {created[number]} times")
-        if created[number] and state["state"] in ("completed", "pruned"):
+        if created[number] and state["state"] in ("completed", "pruned", "paused"):
             found.finished += 1
         else:
             found.found("lost", f"trial {number} is {state['state']} {state['reason']}")
@@ -119,6 +127,8 @@ def _repeated(
                 reached[number] = max(reached[number], event["evaluation"]["pairs_seen"])
             case "trial_ended" if event["state"] in END_STATES:
                 ended.add(number)
+            case "trial_resumed":
+                ended.discard(number)
             case "trial_started" if number in ended:
                 found.found("repeated", f"trial {number} had ended and was started again")
             case "trial_restored" if event["pairs_seen"] < reached[number]:

@@ -46,7 +46,7 @@ def test_whatever_happens_nothing_is_lost_repeated_or_counted_twice(place: Place
     rng = Random(1)
     clock = StepClock(rng, place, 22)
     kinds = [KillWorker(rng), TearNewest(rng, 14), clock]
-    study = Study(place, "mixed")
+    study = Study(place, "mixed", "scheduler.variant=promotion")
     found, faults = play(study, Mixed(kinds), len(kinds), print)
     assert len(faults) == len(kinds)
     assert clock.after_study(study, study.drivers[-1]) == ""

@@ -140,3 +140,20 @@ def test_what_is_wrong_is_seen(
     expected: dict[str, int],
 ) -> None:
     assert zeros(tally_of_journal(events, faults, seen)) == expected
+
+
+def test_a_trial_that_pauses_and_resumes_where_it_was_costs_nothing() -> None:
+    """It may also rest at the end; one that went back, or was not resumed, is counted."""
+    for restored, repeated in ((FIRST, 0), (0, 1)):
+        paused = [
+            event("trial_paused", 0, 2.1, reason=""),
+            event("trial_resumed", 0, 7.0, reason=""),
+            *went_on(restored),
+        ]
+        events = [{**e, "n": n} for n, e in enumerate(journal(*paused, without=2))]
+        found = tally_of_journal(events, [], {(0, FIRST): {2.0}})
+        assert found.finished == TRIALS
+        assert found.repeated == repeated and found.over_interval == repeated
+    resting = [event("trial_paused", 0, 2.1, reason="")]
+    found = tally_of_journal(journal(*resting, without=2), [], {(0, FIRST): {2.0}})
+    assert found.finished == TRIALS and found.wrong == []

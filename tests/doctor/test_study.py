@@ -22,7 +22,7 @@ def study(folder: Path, **changes: Any) -> StudyConfig:
         "encoder": {"name": "nano", "max_length": 32},
         "languages": {"source": ["en", "de"]},
         "budget": {"trials": 9, "pairs_per_trial": 900},
-        "space": {"optim.lr": [1e-4, 1e-3]},
+        "space": {"optim.lr": [1e-4, 1e-3], "seed": [0, 1, 2, 3]},
     }
     return validate_study(settings | changes, "here")
 

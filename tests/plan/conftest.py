@@ -21,7 +21,10 @@ def study(tmp_path: Path) -> StudyConfig:
         "languages": {"source": ["en", "de"], "target": ["es", "ja"]},
         "budget": {"trials": 9, "pairs_per_trial": 900},
         "scheduler": {"kind": "asha", "min_pairs": 100, "reduction_factor": 3},
-        "space": {"batch.effective_size": {"type": "power_of_two", "low": 8, "high": 64}},
+        "space": {
+            "batch.effective_size": {"type": "power_of_two", "low": 8, "high": 64},
+            "seed": {"type": "int", "low": 0, "high": 2},
+        },
         "baseline": {"batch.effective_size": 32},
     }
     return validate_study(settings, "the fixture")

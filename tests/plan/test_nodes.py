@@ -34,7 +34,7 @@ def on_gpus(study: StudyConfig) -> StudyConfig:
     settings = study.model_dump(mode="json") | {
         "budget": {"trials": 3, "pairs_per_trial": 900},
         "scheduler": {"kind": "none"},
-        "space": {"batch.effective_size": 10},
+        "space": {"batch.effective_size": 10, "seed": {"type": "int", "low": 0, "high": 99}},
         "baseline": {"batch.effective_size": 10},
         "resources": {"cpus_per_trial": 4, "gpus_per_trial": 1},
     }

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.records import facts
-from tuner.journal.records import Attempt, Evaluation, NodeSpan, StudyRecord, TrialRecord
+from tuner.journal.node_spans import NodeSpan
+from tuner.journal.records import Attempt, Evaluation, StudyRecord, TrialRecord
 from tuner.plan.pace import BETWEEN_SECONDS, Observation, Pace, recorded_pace
 from tuner.study import StudyConfig
 from tuner.study.scores import Scores

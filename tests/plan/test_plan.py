@@ -47,7 +47,7 @@ def test_batches_and_their_overshoot(study: StudyConfig) -> None:
     assert largest.pairs_seen == (128, 320, 960)
     assert (largest.overshoot, largest.at_rung) == (pytest.approx(0.28), 100)
     assert plan.batches[0].pairs_per_second == pytest.approx(1 / 2e-3)
-    assert plan.evaluation_sets == 4 and plan.trials == 9 and plan.distinct == 4
+    assert plan.evaluation_sets == 4 and plan.trials == 9 and plan.distinct == 12
     assert plan.disk is None
 
 
@@ -55,7 +55,7 @@ def test_time_is_that_of_the_study_played_through(study: StudyConfig) -> None:
     """One configuration, nothing stopped: nine trials of 1.8 s training and 2 s evaluation."""
     fixed = changed(
         study,
-        space={"batch.effective_size": 10},
+        space={"batch.effective_size": 10, "seed": {"type": "int", "low": 0, "high": 99}},
         baseline={"batch.effective_size": 10},
         scheduler={"kind": "none"},
         resources={"max_concurrent_trials": 3},
@@ -86,7 +86,8 @@ def test_warnings_name_the_cause_and_the_remedy(study: StudyConfig) -> None:
     assert "B = 8, 16, 32, 64; the worst is B = 64, 28.0% past 100 pairs" in told
     assert "multiples of 64" in told
     assert "--calibrate times a few steps" in told
-    assert "4 configurations for 9 trials" in told
+    small = printed(changed(study, space={"batch.effective_size": [8, 16, 32]}), None)
+    assert "3 configurations, so the study ends after 3 of 9 trials" in " ".join(small.split())
     even = changed(
         study,
         budget={"trials": 9, "pairs_per_trial": 5760},
@@ -100,7 +101,7 @@ def test_warnings_name_the_cause_and_the_remedy(study: StudyConfig) -> None:
     assert (
         "evaluations are late" not in told
         and "--calibrate" not in told
-        and "more than once" not in told
+        and "configurations, so the study ends" not in told
     )
 
 
@@ -109,7 +110,7 @@ def test_no_line_is_longer_than_the_terminal(study: StudyConfig, width: int) -> 
     required = changed(study, require=["batch.effective_size <= 32"])
     lines = printed(required, PACE, width).splitlines()
     assert max(map(len, lines)) <= width
-    assert any("excluded" in line and "1 by batch" in line for line in lines)
+    assert any("excluded" in line and "3 by batch" in line for line in lines)
 
 
 def test_what_is_timed_covers_sizes_and_kinds(study: StudyConfig) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.plan.examples import PACE
-from tuner.plan.simulation import Landscape, pairs_at, play
+from tuner.plan.landscape import Landscape
+from tuner.plan.simulation import pairs_at, play
 from tuner.study import StudyConfig
 from tuner.study.file import validate_study
 from tuner.study.space import Space

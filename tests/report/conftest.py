@@ -31,7 +31,7 @@ def make(tmp_path: Path) -> Make:
             "name": name,
             "data": {"source": "nano"},
             "languages": {"source": ["en"]},
-            "space": {"optim.lr": 1e-3},
+            "space": {"optim.lr": 1e-3, "seed": {"type": "int", "low": 0, "high": 9}},
             "budget": {"trials": 3, "pairs_per_trial": 800},
             "sampler": {"kind": "tpe"},
             "storage": str(tmp_path),

@@ -44,7 +44,7 @@ def evaluation(rung: int, score: float) -> Evaluation:
 def sound_study(storage: Path) -> Path:
     """The folder of an interrupted study: some trials ended, one of them complete, one goes on."""
     settings: dict[str, Any] = {**SETTINGS, "storage": str(storage)}
-    space = {"optim.lr": [1e-4, 1e-3], "seed": [0, 1, 2]}
+    space = {"optim.lr": [1e-4, 1e-3], "seed": {"type": "int", "low": 0, "high": 9}}
     study = validate_study({**settings, "space": space, "sampler": {"kind": "random"}}, "sound")
     with create(study) as journal:
         driver = Driver(study, journal)

@@ -27,7 +27,11 @@ def small(tmp_path: Path) -> Callable[..., StudyConfig]:
     """A study that trains the last layer alone: the head adds 2 x 8 + 2 parameters."""
 
     def make(**settings: Any) -> StudyConfig:
-        changes = {"storage": tmp_path, "space": "{}", **settings}
+        changes = {
+            "storage": tmp_path,
+            "space": "{seed: {type: int, low: 0, high: 9999999}}",
+            **settings,
+        }
         return load_study(SMOKE, [f"{key}={value}" for key, value in changes.items()])
 
     return make
@@ -40,7 +44,20 @@ def test_a_need_worked_out_by_hand(small: Callable[..., StudyConfig]) -> None:
     weights = 4 * 1_000_018
     assert (need.parameters, need.weights_bytes) == (1_000_018, weights)
     assert need.checkpoint_bytes == 3 * weights
-    assert need.peak_bytes == 2 * 3 * 3 * weights + 4 * weights + 4_000_000 + 10 * 100_000
+    assert need.peak_bytes == (2 * 3 + 7) * 3 * weights + 4 * weights + 4_000_000 + 10 * 100_000
+
+
+def test_trials_that_rest_keep_a_checkpoint_each(small: Callable[..., StudyConfig]) -> None:
+    """Candidates that may yet complete; with promotion every trial that does not run."""
+    for scheduler, resting in (
+        ("{kind: asha}", 7),
+        ("{kind: asha, variant: promotion}", 18),
+        ("{kind: none}", 0),
+    ):
+        study = small(**{"budget.trials": 20, "scheduler": scheduler})
+        need = disk_need(study, SHAPE, at_once=2)
+        assert need.resting == resting
+        assert disk_need(study, SHAPE, at_once=20).resting == 0
 
 
 def test_a_study_of_few_trials_needs_no_more_than_they_do(

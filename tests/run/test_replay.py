@@ -56,7 +56,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyConfig, Prepare
     with Journal.create(study.folder, created(study, prepared.facts)) as journal:
         driver = Driver(study, journal, [])
         driver.start()
-        while (trial := driver.next_trial()) is not None:
+        for _ in range(study.trials):
+            trial = driver.next_trial()
+            assert trial is not None
             driver.trial_started(trial.number)
             driver.note(TrialPlaced(time=time.time(), number=trial.number, nodes=("here",)))
             for event in train(trial.config, study.rungs, prepared.inputs, cpu, micro_plan=HALVED):

@@ -165,7 +165,28 @@ def test_a_trial_that_began_since_keeps_its_folder(stored: StudyConfig, trial: M
     files.study_started(record())
     trial(1, "running", 0.5, rungs=1)
     files.trial_ended(trial(0, "pruned", 0.5, rungs=1))
-    assert files.close() == [] and trials_in(stored) == ["0001"]
+    assert files.close() == [] and trials_in(stored) == ["0000", "0001"], "0 may be a candidate"
+
+
+def test_a_trial_that_rests_keeps_its_latest_checkpoint_while_it_may_continue(
+    stored: StudyConfig, trial: Make
+) -> None:
+    """A paused one always; one that ASHA stopped while too few others complete."""
+
+    def other(record: TrialRecord) -> TrialRecord:
+        """The trial with a learning rate of its own."""
+        config = TrialConfig.from_flat({"optim.lr": 1e-3 * (record.number + 1)})
+        return record.model_copy(update={"config": config})
+
+    resting = [other(trial(n, "pruned", 0.1 * n, rungs=2)) for n in range(3)]
+    paused = trial(3, "paused", 0.4, rungs=2)
+    assert len(names_in(stored.trial_folder(3))) == 2
+    assert after(stored, *resting, paused) == []
+    assert trials_in(stored) == ["0000", "0001", "0002", "0003"]
+    assert [len(names_in(stored.trial_folder(n))) for n in range(4)] == [1] * 4
+    done = [other(trial(n, "completed", 0.5 + 0.01 * n)) for n in range(4, 9)]
+    assert after(stored, *resting, paused, *done) == []
+    assert trials_in(stored) == ["0003"]
 
 
 def test_weights_outlive_a_torn_record_of_their_trials_end(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -16,9 +16,11 @@ from tests.search.examples import configurations, create, run
 from tuner.errors import UserError
 from tuner.journal.journal import Journal
 from tuner.journal.records import Evaluation, StudyRecord
-from tuner.plan.simulation import Landscape, play
+from tuner.plan.landscape import Landscape
+from tuner.plan.simulation import play
 from tuner.search.driver import Driver
-from tuner.search.sampler import Point, Sampler
+from tuner.search.observation import Observation
+from tuner.search.sampler import Accepts, Point, Sampler
 from tuner.study import StudyConfig
 from tuner.study.file import validate_study
 from tuner.study.samplers import SAMPLERS, SamplerKind
@@ -30,7 +32,9 @@ Make = Callable[[int, float], Evaluation]
 class Halves(Sampler):
     """Draws points whose `mix.cross_lingual` is in the upper half."""
 
-    def next_point(self, number: int) -> Point | None:
+    def next_point(
+        self, number: int, known: Sequence[Observation], accepts: Accepts
+    ) -> Point | None:
         draws = (self.feasible.draw(self.seed_of(number) + draw) for draw in range(1000))
         return next(point for point in draws if point["mix.cross_lingual"] >= 0.5)
 
@@ -110,7 +114,7 @@ def test_one_that_enumerates_needs_no_number_of_trials(monkeypatch: pytest.Monke
     kind = SamplerKind(f"{__name__}:Halves", "every point", "every point", enumerates=True)
     monkeypatch.setitem(SAMPLERS, "halves", kind)
     spare = {"budget": {"pairs_per_trial": 900}, "space": {"seed": [0, 1, 2]}}
-    assert validate_study({**SETTINGS, **spare, "sampler": {"kind": "halves"}}, "it").trials == 4
+    assert validate_study({**SETTINGS, **spare, "sampler": {"kind": "halves"}}, "it").trials == 3
     with pytest.raises(UserError, match="only sampler\\.kind grid, halves ends"):
         validate_study({**SETTINGS, **spare, "sampler": {"kind": "random"}}, "it")
 
@@ -122,13 +126,18 @@ def test_the_docs_have_a_row_for_each() -> None:
 
 CODE = '''"""A sampler of the upper half."""
 
-from tuner.search.sampler import Point, Sampler
+from collections.abc import Sequence
+
+from tuner.search.observation import Observation
+from tuner.search.sampler import Accepts, Point, Sampler
 
 
 class Halves(Sampler):
     """Draws points whose `mix.cross_lingual` is in the upper half."""
 
-    def next_point(self, number: int) -> Point | None:
+    def next_point(
+        self, number: int, known: Sequence[Observation], accepts: Accepts
+    ) -> Point | None:
         draws = (self.feasible.draw(self.seed_of(number) + draw) for draw in range(1000))
         return next(point for point in draws if point["mix.cross_lingual"] >= 0.5)
 '''

@@ -9,10 +9,17 @@ from tests.records import facts
 from tuner.journal.events import StudyCreated, TrialPlaced
 from tuner.journal.journal import Journal
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
+from tuner.search.asha import Variant
 from tuner.search.driver import Driver
 from tuner.study import StudyConfig
 
 Make = Callable[[int, float], Evaluation]
+
+
+def with_variant(study: StudyConfig, variant: Variant) -> StudyConfig:
+    """The study with this variant of ASHA."""
+    scheduler = study.scheduler.model_copy(update={"variant": variant})
+    return study.model_copy(update={"scheduler": scheduler})
 
 
 def create(study: StudyConfig) -> Journal:

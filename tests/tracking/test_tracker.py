@@ -40,6 +40,7 @@ def test_a_study_with_every_state(store: Store) -> None:
         "protocol.strict_overlap": "0",
         "budget.pairs_per_trial": "3000",
         "scheduler.kind": "asha",
+        "scheduler.variant": "stopping",
         "sampler.kind": "tpe",
         "sampler.seed": "0",
     }

@@ -39,6 +39,7 @@ app.command()(looking.sync)
 app.command()(looking.ui)
 app.command()(looking.schema)
 app.command()(cluster.submit)
+app.command()(cluster.add)
 app.command()(cluster.stop)
 app.command()(cluster.doctor)
 

@@ -1,4 +1,4 @@
-"""The commands for a cluster: submit, stop, doctor."""
+"""The commands that act on running studies and clusters: submit, add, stop, doctor."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from tuner.cli.shared import (
     Json,
     Overrides,
     SpaceFile,
+    Storage,
+    Study,
     There,
     TrackingLater,
     console_of,
+    folder_of,
     loading,
     study_there,
 )
@@ -56,16 +59,55 @@ def submit(
 
 
 def stop(
-    study: Annotated[
-        str, typer.Argument(metavar="STUDY", help="name of a study that was submitted")
-    ],
-    address: Address,
+    study: Study,
+    trial: Annotated[
+        int | None, typer.Argument(min=0, metavar="[TRIAL]", help="stop this trial alone")
+    ] = None,
+    storage: Storage = "studies",
+    address: There = None,
     insecure: Insecure = False,
 ) -> None:
-    """Stop a study on a cluster cleanly, so that submitting it again resumes it."""
-    from tuner.jobs.submit import stop as stop_study
+    """Stop a trial for good; or a study on a cluster cleanly, so that it can resume."""
+    if trial is None:
+        from tuner.errors import UserError
+        from tuner.jobs.submit import stop as stop_study
 
-    stop_study(study, address, console_of(False), insecure)
+        address = address or os.environ.get(ADDRESS_VARIABLE)
+        if address is None:
+            raise UserError(
+                "tuner stop stops a trial, or with --address a study on a cluster",
+                "Name the trial: tuner stop STUDY TRIAL. A study on this machine stops at Ctrl-C.",
+            )
+        stop_study(study, address, console_of(False), insecure)
+        return
+    if address is not None:
+        from tuner.jobs.there import run_there
+
+        named = ["stop", study, str(trial), "--storage", storage]
+        raise typer.Exit(run_there(address, named, insecure))
+    from tuner.run.asking import ask_to_stop
+
+    print(ask_to_stop(folder_of(study, storage), trial))
+
+
+def add(
+    study: Study,
+    settings: Annotated[
+        list[str], typer.Argument(metavar="KEY=VALUE…", help="settings of the space")
+    ],
+    storage: Storage = "studies",
+    address: There = None,
+    insecure: Insecure = False,
+) -> None:
+    """Let a running search try a point of your own before the sampler's next proposal."""
+    if address is not None:
+        from tuner.jobs.there import run_there
+
+        named = ["add", study, *settings, "--storage", storage]
+        raise typer.Exit(run_there(address, named, insecure))
+    from tuner.run.asking import ask_to_add
+
+    print(ask_to_add(folder_of(study, storage), settings))
 
 
 def doctor(

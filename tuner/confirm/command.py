@@ -24,15 +24,16 @@ from tuner.journal.facts import StudyFacts
 from tuner.journal.journal import is_begun, read_history
 from tuner.journal.records import StudyRecord
 from tuner.run.resume import Extension
+from tuner.search.edges import edges
 from tuner.search.recommend import concluded, has_test, untested
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
-from tuner.study.design import CONTROL, ConfirmDesign
+from tuner.study.design import CANDIDATES, CONTROL, ConfirmDesign
 from tuner.study.file import reopened_study
 from tuner.terminal.progress import say
 from tuner.wording import count
 
-TOP, SEEDS = 5, 5
+SEEDS = 5
 """The default numbers of configurations and of seeds."""
 
 
@@ -80,7 +81,7 @@ def confirm(
     made = planned(search, folder, asked)
     assert isinstance(made.design, ConfirmDesign)
     beside = _reference(search, folder, made, asked) if asked.reference else None
-    tell = partial(_tell, search, made, asked.top or TOP, console)
+    tell = partial(_tell, search, made, asked.top or CANDIDATES, console)
     same = partial(check_same, search.facts)
     done = [_run(made, tell, same, asked, console, tracking_later)]
     if beside is not None and done[0].state == "completed":
@@ -117,7 +118,7 @@ def planned(search: StudyRecord, folder: Place, asked: ConfirmOptions) -> StudyC
                 f"Finish that one first: {command('confirm', folder)}",
             )
     if not begun or asked.again:
-        top, seeds = asked.top or TOP, asked.seeds or SEEDS
+        top, seeds = asked.top or CANDIDATES, asked.seeds or SEEDS
         if seeds > MAX_SEEDS:
             raise UserError(f"--seeds {seeds:,} is more than {MAX_SEEDS}", "Use fewer seeds.")
         return confirmation(search, folder, top, seeds, begun, asked.overrides)
@@ -205,6 +206,8 @@ def _tell(search: StudyRecord, study: StudyConfig, top: int, console: Console) -
     if arms - 1 < top:
         others = count(arms - 1, "other configuration")
         say(console, f"--top {top}: {search.name} has only {others} at the full budget")
+    for edge in edges(search):
+        say(console, f"{search.name}: {edge.sentence}. A wider search: {edge.option}", "yellow")
     found = detectable(search, study)
     if found is None:
         say(

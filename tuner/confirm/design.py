@@ -8,7 +8,7 @@ from typing import Any
 
 from tuner.errors import UserError
 from tuner.invocation import command
-from tuner.journal.records import END_STATES, StudyRecord
+from tuner.journal.records import END_STATES, SEARCHED, StudyRecord
 from tuner.run.resume import MAY_CHANGE, STAYS, nothing_left
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
@@ -60,7 +60,7 @@ def check_confirmable(search: StudyRecord, folder: Place) -> None:
             f"Let it finish, or continue it: {resume}\nTo end it with the trials that it has: "
             f"{resume} --set budget.trials={len(search.trials)}",
         )
-    if not any(trial.origin == "sampler" for trial in search.complete):
+    if not any(trial.origin in SEARCHED for trial in search.complete):
         raise UserError(
             f"no trial of {search.name} that was sampled has reached its full budget",
             f"More trials: {command('resume', folder)} --trials +8",
@@ -100,6 +100,7 @@ def confirmation(
         "arms": arms,
         "seeds": fresh_seeds(search, seeds, len(earlier)),
         "earlier": list(earlier),
+        "by_hand": search.by_hand,
     }
     made = _made(settings, seeds, overrides)
     assert isinstance(made.design, ConfirmDesign)
@@ -120,7 +121,7 @@ def chosen(
     arms: list[dict[str, Any]] = [{"name": CONTROL, "settings": seedless(study.baseline or {})}]
     known = [seedless(study.baseline_config().flat())]
     for trial in search.ranked():
-        if trial.origin != "sampler" or (config := seedless(trial.config.flat())) in known:
+        if trial.origin not in SEARCHED or (config := seedless(trial.config.flat())) in known:
             continue
         known.append(config)
         assert trial.last is not None

@@ -109,7 +109,7 @@ class Confirmed:
         return cls(
             name=study.name,
             search=design.study,
-            claim=study.facts.claim,
+            claim=study.claim,
             objective=study.facts.objective,
             worst=reading.worst,
             compared_on="mean" if lowest is None else lowest.name,

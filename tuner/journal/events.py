@@ -7,10 +7,20 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, field_serializer
 
 from tuner.journal.facts import StudyFacts
-from tuner.journal.records import Evaluation, Failure, OnTest, Origin, Recommendation, StudyState
+from tuner.journal.prior import PriorTrial
+from tuner.journal.records import (
+    Evaluation,
+    Failure,
+    OnTest,
+    Origin,
+    Recommendation,
+    StudyState,
+)
 from tuner.study.scores import Count, Record
 from tuner.study.trial import RecordedConfig
 
+EndedState = Literal["completed", "pruned", "failed", "interrupted"]
+"""The states in which a trial may end."""
 MAX_RESOURCES = 1e6
 """Upper bound on CPUs or GPUs: every node and trial has fewer."""
 
@@ -28,6 +38,8 @@ class StudyCreated(_Event):
     settings: dict[str, Any]
     facts: StudyFacts
     rungs: tuple[int, ...]
+    rules: int = Field(1, description="version of the rules by which trials are chosen")
+    prior: tuple[PriorTrial, ...] = Field((), description="trials of earlier studies, learnt from")
 
     @field_serializer("facts")
     def _as_recorded(self, facts: StudyFacts) -> dict[str, Any]:
@@ -67,6 +79,7 @@ class TrialCreated(_Event):
     params: dict[str, Any]
     config: RecordedConfig
     budget: int = Field(ge=1)
+    request: str = Field("", description="id of the user's request for it")
 
 
 class TrialStarted(_Event):
@@ -117,13 +130,31 @@ class Evaluated(_Event):
     evaluation: Evaluation
 
 
+class TrialPaused(_Event):
+    """A trial paused at a rung, for ASHA's promotion variant; its checkpoint stays."""
+
+    event: Literal["trial_paused"] = "trial_paused"
+    number: int
+    reason: str = ""
+
+
+class TrialResumed(_Event):
+    """A paused or pruned trial is to continue, as soon as a worker is free."""
+
+    event: Literal["trial_resumed"] = "trial_resumed"
+    number: int
+    reason: str = ""
+    to_the_end: bool = Field(False, description="True if it continues whatever its rank")
+
+
 class TrialEnded(_Event):
-    """A trial ended, or was interrupted and can be resumed."""
+    """A trial ended, or was interrupted and will continue with the next driver."""
 
     event: Literal["trial_ended"] = "trial_ended"
     number: int
-    state: Literal["completed", "pruned", "failed", "interrupted"]
+    state: EndedState
     reason: str = ""
+    request: str = Field("", description="id of the user's request to stop it")
 
 
 class Recommended(_Event):
@@ -170,6 +201,8 @@ Event = (
     | Progressed
     | AttemptFailed
     | Evaluated
+    | TrialPaused
+    | TrialResumed
     | TrialEnded
     | Recommended
     | Tested

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from tuner.journal.clock import JournalClock
 from tuner.journal.events import (
     AttemptFailed,
     DriverEnded,
@@ -20,15 +21,18 @@ from tuner.journal.events import (
     Tested,
     TrialCreated,
     TrialEnded,
+    TrialPaused,
     TrialPlaced,
     TrialRestored,
+    TrialResumed,
     TrialStarted,
 )
+from tuner.journal.node_spans import NodeSpans
+from tuner.journal.prior import PriorTrial
 from tuner.journal.records import (
     Attempt,
     Evaluation,
     FailureKind,
-    NodeSpan,
     Recommendation,
     StudyRecord,
     StudyState,
@@ -43,15 +47,12 @@ AttemptOutcome = TrialState | FailureKind
 class History:
     """Events folded into the study they describe. Folding an evaluation twice changes nothing.
 
-    Events keep the journal's order, and their times never decrease: if a clock was set back, or
-    another driver's clock is behind, time continues from the previous event. So no duration is
-    negative, and durations after such a step are right.
-
     Attributes:
         trials: the current record of each trial, by number.
         began: the storage in which the study began, if known.
         arrivals: (trial, evaluation) in order of arrival.
         recommendation: a confirmation's recommendation, once it has one.
+        requests: ids of the users' requests that were carried out.
     """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
@@ -64,14 +65,13 @@ class History:
         self._attempts: dict[int, TrialStarted] = {}  # running attempts
         self._placed: dict[int, Attempt] = {}  # running attempts that reached a first step
         self._waiting: dict[int, float] = {}  # when each trial began to wait, across drivers
-        self._nodes: dict[str, NodeSpan] = {}  # nodes in the cluster now
-        self._left: list[NodeSpan] = []
-        self._latest = 0.0  # time of the last event
-        self._behind = 0.0  # seconds that the current driver's clock is behind `_latest`
+        self._nodes = NodeSpans()
+        self._clock = JournalClock()
         self.began = ""
         self.trials: dict[int, TrialRecord] = {}
         self.arrivals: list[tuple[int, Evaluation]] = []
         self.recommendation: Recommendation | None = None
+        self.requests: set[str] = set()
         for event in events:
             self.apply(event)
 
@@ -87,23 +87,16 @@ class History:
                 whole = self._settings.model_dump(mode="json") | event.settings
                 self._settings = StudySettings.model_validate(whole)
             case DriverStarted():
-                self._end_driver(self._latest)  # a driver without a DriverEnded was killed
+                self._end_driver(self._clock.latest)  # a driver without a DriverEnded was killed
                 self._driver_since = event.time
                 self._state, self._reason = "running", ""
             case DriverEnded():
                 self._end_driver(event.time)
                 self._state, self._reason = event.state, event.reason
             case NodeJoined():
-                self._nodes[event.node] = NodeSpan(
-                    node=event.node,
-                    cpus=event.cpus,
-                    gpus=event.gpus,
-                    head=event.head,
-                    joined=event.time,
-                    left=event.time,
-                )
+                self._nodes.joined(event)
             case NodeLeft():
-                self._end_node(event.node, event.time)
+                self._nodes.ended(event.node, event.time)
             case TrialCreated():
                 self._waiting[event.number] = event.time
                 self.trials[event.number] = TrialRecord(
@@ -113,7 +106,9 @@ class History:
                     params=event.params,
                     config=event.config,
                     budget=event.budget,
+                    by_hand=bool(event.request),
                 )
+                self.requests.add(event.request)
             case Recommended():
                 self.recommendation = event.recommendation
             case Progressed():
@@ -122,17 +117,14 @@ class History:
             case _:
                 self._apply_to_trial(event)
         if not isinstance(event, SettingsChanged):  # the next driver writes it, maybe much later
-            self._latest = event.time
+            self._clock.latest = event.time
 
     def _in_order(self, event: Event) -> Event:
         """Return the event with its time corrected so it is not before the previous event."""
-        if isinstance(event, DriverStarted):  # a new driver may have another clock
-            self._behind = 0.0
-        self._behind = max(self._behind, self._latest - event.time)
-        if self._behind == 0.0:
-            return event
-        time = max(self._latest, event.time + self._behind)
-        return event.model_copy(update={"time": time})
+        if isinstance(event, DriverStarted):
+            self._clock.restart()
+        time = self._clock.corrected(event.time)
+        return event if time == event.time else event.model_copy(update={"time": time})
 
     def _apply_to_trial(
         self,
@@ -141,6 +133,8 @@ class History:
         | TrialRestored
         | AttemptFailed
         | Evaluated
+        | TrialPaused
+        | TrialResumed
         | TrialEnded
         | Tested,
     ) -> None:
@@ -183,9 +177,28 @@ class History:
                     self._update(number, evaluations=(*trial.evaluations, event.evaluation))
             case Tested():
                 self._update(number, tests=(*trial.tests, event.on_test))
+            case TrialPaused():
+                self._end_attempt(number, event.time, "paused")
+                self._update(number, state="paused", reason=event.reason)
+            case TrialResumed():
+                self._waiting[number] = event.time
+                self._update(
+                    number,
+                    state="pending",
+                    reason=event.reason,
+                    ended=None,
+                    to_the_end=event.to_the_end,
+                )
             case TrialEnded():
+                self.requests.add(event.request)
                 self._end_attempt(number, event.time, event.state)
-                self._update(number, state=event.state, reason=event.reason, ended=event.time)
+                self._update(
+                    number,
+                    state=event.state,
+                    reason=event.reason,
+                    ended=event.time,
+                    by_hand=bool(event.request) or trial.by_hand,
+                )
 
     @property
     def is_begun(self) -> bool:
@@ -198,9 +211,14 @@ class History:
         return () if self._created is None else self._created.rungs
 
     @property
+    def prior(self) -> tuple[PriorTrial, ...]:
+        """Trials of earlier studies that the sampler learns from."""
+        return () if self._created is None else self._created.prior
+
+    @property
     def nodes(self) -> Collection[str]:
         """Ids of the cluster's nodes, as the current driver knows them."""
-        return self._nodes.keys()
+        return self._nodes.present
 
     def record(self, now: float | None = None) -> StudyRecord:
         """Return the current study.
@@ -210,10 +228,9 @@ class History:
         """
         assert self._created is not None, "the journal does not begin with the study's creation"
         assert self._settings is not None
-        until = self._latest if now is None else max(self._latest, now + self._behind)
+        until = self._clock.latest if now is None else self._clock.shown(now)
         running = until - self._driver_since if self._driver_since is not None else 0.0
         trials = {number: self._worked(number, until) for number in self.trials}
-        there = [span.model_copy(update={"left": until}) for span in self._nodes.values()]
         return StudyRecord(
             name=self._created.name,
             id=self._created.id,
@@ -222,11 +239,12 @@ class History:
             settings=self._settings,
             facts=self._created.facts,
             rungs=self._created.rungs,
+            rules=self._created.rules,
             state=self._state,
             reason=self._reason,
             seconds=self._seconds + running,
             trials=tuple(trials.values()),
-            nodes=tuple(sorted((*self._left, *there), key=lambda span: span.joined)),
+            nodes=self._nodes.until(until),
             recommendation=self.recommendation,
         )
 
@@ -270,9 +288,6 @@ class History:
         self._attempts.pop(number, None)
         self._placed.pop(number, None)
 
-    def _end_node(self, node: str, time: float) -> None:
-        self._left.append(self._nodes.pop(node).model_copy(update={"left": time}))
-
     def _end_driver(self, time: float) -> None:
         if self._driver_since is not None:
             self._seconds += time - self._driver_since
@@ -280,5 +295,5 @@ class History:
         for number in list(self._attempts):
             self._end_attempt(number, time, "interrupted")
             self._update(number, state="interrupted", reason="its driver died")
-        for node in list(self._nodes):  # the next driver writes the nodes again
-            self._end_node(node, time)
+        for node in list(self._nodes.present):  # the next driver writes the nodes again
+            self._nodes.ended(node, time)

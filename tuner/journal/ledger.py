@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from tuner.journal.records import END_STATES, StudyRecord
+from tuner.journal.records import AT_REST, StudyRecord
 from tuner.study import StudyConfig
 from tuner.study.durations import seconds_of
 from tuner.study.trial import TrialConfig
@@ -28,6 +28,7 @@ class Ledger:
     useful: int
     under_way: int
     pruned: int
+    paused: int
     failed: int
     repeated: int
     gpu_hours: float
@@ -36,13 +37,14 @@ class Ledger:
     @classmethod
     def of(cls, study: StudyRecord) -> Ledger:
         """Return the current ledger of a study."""
-        pairs = dict.fromkeys(("completed", "pruned", "failed", "under_way"), 0)
+        pairs = dict.fromkeys(("completed", "pruned", "paused", "failed", "under_way"), 0)
         for trial in study.trials:
             pairs[trial.state if trial.state in pairs else "under_way"] += trial.pairs_seen
         return cls(
             useful=pairs["completed"],
             under_way=pairs["under_way"],
             pruned=pairs["pruned"],
+            paused=pairs["paused"],
             failed=pairs["failed"],
             repeated=sum(trial.repeated_pairs for trial in study.trials),
             gpu_hours=sum(trial.gpu_seconds for trial in study.trials) / 3600,
@@ -52,7 +54,8 @@ class Ledger:
     @property
     def pairs(self) -> int:
         """All pairs that were trained."""
-        return self.useful + self.under_way + self.pruned + self.failed + self.repeated
+        stopped = self.pruned + self.paused + self.failed
+        return self.useful + self.under_way + stopped + self.repeated
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,13 @@ class Limits:
             ),
         )
 
+    @property
+    def any(self) -> bool:
+        """True if there is a limit."""
+        return min(self.total_pairs, self.gpu_hours, self.seconds) < inf
+
     def spent(self, study: StudyRecord) -> str:
         """Return which limit is reached, in words; empty if none is."""
-        if inf == self.total_pairs == self.gpu_hours == self.seconds:
-            return ""  # fast path: this is called many times a second
         ledger = Ledger.of(study)
         if ledger.pairs >= self.total_pairs:
             return f"budget.total_pairs is spent: {ledger.pairs:,} pairs were trained"
@@ -103,7 +109,7 @@ class Limits:
         promised = sum(
             _whole(trial.config, trial.budget) - trial.pairs_seen
             for trial in study.trials
-            if trial.state not in END_STATES
+            if trial.state not in AT_REST
         )
         return Ledger.of(study).pairs + promised + self.largest_trial <= self.total_pairs
 

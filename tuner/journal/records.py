@@ -12,16 +12,23 @@ from pydantic import Field, field_serializer
 
 from tuner.journal.facts import StudyFacts
 from tuner.journal.gradient_noise import NoiseRecord
+from tuner.journal.node_spans import NodeSpan
+from tuner.study.design import ConfirmDesign
 from tuner.study.scores import Count, Record, Scores
 from tuner.study.settings import StudySettings
 from tuner.study.trial import RecordedConfig
 
-TrialState = Literal["pending", "running", "completed", "pruned", "failed", "interrupted"]
-Origin = Literal["baseline", "sampler", "tuning", "design"]
-"""The origin of a trial's configuration: the control of a search, its sampler, the choice of a
-learning rate in a scaling study (not scored), or a design's comparison."""
+TrialState = Literal["pending", "running", "paused", "completed", "pruned", "failed", "interrupted"]
+Origin = Literal["baseline", "sampler", "enqueued", "added", "tuning", "design"]
+"""The origin of a trial's configuration: the control of a search, its sampler, the study's file or
+a user while it ran, the choice of a learning rate in a scaling study (not scored), or a design's
+comparison."""
+SEARCHED: tuple[Origin, ...] = ("sampler", "enqueued", "added")  # what a search chooses among
 END_STATES: tuple[TrialState, ...] = ("completed", "pruned", "failed")
 """The final states of a trial."""
+STOPPED: tuple[TrialState, ...] = ("pruned", "paused")
+"""The states of trials that ASHA stopped, or paused, at a rung."""
+AT_REST = (*END_STATES, "paused")
 StudyState = Literal["running", "completed", "failed", "interrupted"]
 FailureKind = Literal[
     "out_of_memory", "infeasible", "non_finite", "lost", "disk_full", "user_error", "error"
@@ -140,17 +147,6 @@ class Attempt(Record):
     outcome: TrialState | FailureKind = Field("running", description="how it ended")
 
 
-class NodeSpan(Record):
-    """A node of the cluster while a driver saw it. Times are Unix times in seconds."""
-
-    node: str = Field(description="Ray's id")
-    cpus: float
-    gpus: float
-    head: bool = Field(description="True for the cluster's head")
-    joined: float
-    left: float = Field(description="time when it left; of this record if it is still there")
-
-
 class OnTest(Record):
     """A trial's evaluation on test, after the recommendation was fixed."""
 
@@ -197,6 +193,8 @@ class TrialRecord(Record):
     budget: int = Field(description="its full budget, in pairs")
     state: TrialState = "pending"
     reason: str = Field("", description="reason why it ended, in words")
+    to_the_end: bool = Field(False, description="True if it continues whatever its rank")
+    by_hand: bool = Field(False, description="True if a user added or stopped it")
     attempts: int = Field(0, description="times it was started: 1 unless it was restarted")
     started: float | None = Field(None, description="Unix time of the first start, seconds")
     ended: float | None = Field(None, description="Unix time, seconds")
@@ -229,6 +227,7 @@ class StudyRecord(Record):
     )
     facts: StudyFacts = Field(description="claim, data and versions, as found at the start")
     rungs: tuple[int, ...] = Field(description="nominal budgets in pairs, the last the full one")
+    rules: int = Field(1, description="version of the rules by which trials are chosen")
     state: StudyState = "running"
     reason: str = ""
     seconds: float = Field(0.0, description="wall time over all drivers so far")
@@ -244,6 +243,21 @@ class StudyRecord(Record):
     def _known(self, facts: StudyFacts) -> dict[str, Any]:
         """Leave out what is unknown."""
         return facts.model_dump(mode="json", exclude_none=True)
+
+    @property
+    def claim(self) -> str:
+        """The claim that its scores support."""
+        trials = f"{self.by_hand} trial{'s' * (self.by_hand > 1)}"
+        by_hand = f"; a user added or stopped {trials} of the search by hand"
+        return self.facts.claim + by_hand * (self.by_hand > 0)
+
+    @property
+    def by_hand(self) -> int:
+        """The number of trials of the search that a user added or stopped while it ran."""
+        chosen = (
+            self.settings.design.by_hand if isinstance(self.settings.design, ConfirmDesign) else 0
+        )
+        return chosen + sum(trial.by_hand for trial in self.trials)
 
     @property
     def complete(self) -> list[TrialRecord]:

@@ -68,15 +68,12 @@ def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
         sentences += _of_cluster(plan.cluster, plan.time)
     if plan.disk is not None and (lacking := shortage(plan.disk, study.storage)):
         sentences.append(f"{lacking.problem}: search will refuse. {lacking.remedy}.")
-    if (
-        study.design is None
-        and plan.distinct is not None
-        and plan.distinct < plan.trials - (study.baseline is not None)
-    ):
+    asked = study.budget.trials
+    if study.design is None and asked is not None and plan.trials < asked:
         sentences.append(
-            f"the space holds {plan.distinct:,} configurations for {plan.trials:,} trials: some "
-            f"will run more than once, with the same seed. Make seed an axis, or lower "
-            f"budget.trials."
+            f"the space holds {plan.distinct:,} configurations, so the study ends after "
+            f"{plan.trials:,} of {asked:,} trials. For replicates make seed an axis: "
+            f"--set space.seed='[0, 1, 2]'"
         )
     return sentences
 
@@ -143,16 +140,25 @@ def _probed(study: StudyConfig) -> str:
 def _searched(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
     """Describe how a search proposes and stops its trials."""
     proposed = SAMPLERS[study.sampler.kind].trials
+    if study.sampler.kind == "gp" and study.space.has_conditions:
+        proposed = "proposed by TPE, since a Gaussian process cannot model the space's conditions"
     baseline = ", the baseline first" if study.baseline is not None else ""
     stops = (
-        f"; ASHA stops those below the best 1 in {study.scheduler.reduction_factor} so far"
+        f"; ASHA {'pauses' if study.scheduler.variant == 'promotion' else 'stops'} those below the "
+        f"best 1 in {study.scheduler.reduction_factor} so far"
         if study.scheduler.kind == "asha"
         else ", each to the full budget"
     )
-    return [
+    facts = [
         ("trials", f"{plan.trials:,}{baseline}, {proposed}{stops}"),
         ("configurations", f"{plan.distinct:,}" if plan.distinct else "unlimited"),
     ]
+    if plan.other_pairs:
+        others = ", ".join(
+            f"about {pairs:,.0f} with {rung:,}" for rung, pairs in plan.other_pairs.items()
+        )
+        facts.append(("first rung", f"{plan.rungs[0]:,} pairs; training would be {others}"))
+    return facts
 
 
 def _planned(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
@@ -185,7 +191,7 @@ def _planned(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
 
 
 def _disk(need: DiskNeed, study: StudyConfig) -> list[tuple[str, str]]:
-    checkpoints = need.checkpoints_at_once * need.at_once
+    checkpoints = need.checkpoints_at_once * need.at_once + need.resting
     free = "" if need.free_bytes is None else f"; {in_words(need.free_bytes)} are free"
     best = f", the best {need.keep_best} weights of {in_words(need.weights_bytes)}"
     return [

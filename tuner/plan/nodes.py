@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tuner.cluster.capacity import Capacity, Used
 from tuner.plan.prices import Prices
-from tuner.plan.simulation import SimulatedStudy
+from tuner.plan.simulated import SimulatedStudy
 from tuner.study import StudyConfig
 from tuner.study.scores import Record
 

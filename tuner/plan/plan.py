@@ -14,7 +14,8 @@ from tuner.model.shape import EncoderShape
 from tuner.plan.nodes import ClusterPlan, nodes_of
 from tuner.plan.pace import Pace
 from tuner.plan.prices import Prices
-from tuner.plan.simulation import SimulatedStudy, pairs_at, play
+from tuner.plan.simulated import SimulatedStudy
+from tuner.plan.simulation import pairs_at, play
 from tuner.run.disk import DiskNeed, disk_need
 from tuner.run.machine import this_machine
 from tuner.study import StudyConfig
@@ -22,6 +23,9 @@ from tuner.study.protocol import EvaluationProtocol
 from tuner.study.scores import Record
 from tuner.study.trial import TrialConfig
 
+OTHER_PLAYS = 3
+EQUAL = Pace(1.0, 0.0, {"last": 1.0}, 0.0, 0.0, 0.0, "")
+"""A pace of a second per pair: it gives the order of events where none is known."""
 MAX_PLAYS, TRIALS_PLAYED = 40, 600
 """The most simulations of a study, and their trials in total."""
 MAX_SIMULATED_TRIALS = 100
@@ -78,6 +82,9 @@ class StudyPlan(Record):
     rungs: tuple[int, ...]
     reached: tuple[float, ...] = Field(description="trials expected at each rung")
     pairs: float = Field(description="pairs that all trials together train on")
+    other_pairs: dict[int, float] = Field(
+        {}, description="what these pairs would be with another first rung, by that rung in pairs"
+    )
     evaluation_sets: int = Field(description="number of dev sets in an evaluation")
     batches: tuple[BatchPlan, ...]
     disk: DiskNeed | None = None
@@ -112,7 +119,7 @@ def make_plan(
     used = capacity.used_by(study.resources, at_once) if capacity else []
     if pace and not any(nodes > type_.alive for type_, nodes, _ in used):
         pace = replace(pace, startup=pace.startup - pace.boot, boot=0.0)
-    guess = pace or Pace(1.0, 0.0, {"last": 1.0}, 0.0, 0.0, 0.0, "")  # 1 s per pair gives an order
+    guess = pace or EQUAL
     trials = study.trials
     longest = MAX_DESIGN_TRIALS if study.design is not None else MAX_SIMULATED_TRIALS
     played = min(trials, max(longest, 3 * at_once))
@@ -131,6 +138,7 @@ def make_plan(
         rungs=study.rungs,
         reached=tuple(map(fmean, zip(*(outcome.reached for outcome in outcomes), strict=True))),
         pairs=fmean(outcome.pairs for outcome in outcomes),
+        other_pairs=_with_other_rungs(study, played, at_once, outcomes),
         evaluation_sets=sets,
         batches=tuple(_batch_plan(study, size, pace) for size in sorted(sizes)),
         disk=disk_need(study, encoder, at_once) if encoder else None,
@@ -140,6 +148,28 @@ def make_plan(
         else None,
         too_small=None if capacity else _too_small(study),
     )
+
+
+def _with_other_rungs(
+    study: StudyConfig, played: int, at_once: int, outcomes: Sequence[SimulatedStudy]
+) -> dict[int, float]:
+    """Return the pairs that a search would train on with a smaller and a larger first rung.
+
+    Searches with random proposals are compared, since a model's proposals cost time.
+    """
+    if study.scheduler.kind == "none" or len(study.rungs) < 2:
+        return {}
+    first, eta = study.rungs[0], study.scheduler.reduction_factor
+    pairs = {}
+    for rung in (first, first // eta, first * eta):
+        if 1 <= rung < study.rungs[-1]:
+            scheduler = study.scheduler.model_copy(update={"min_pairs": rung})
+            sampler = study.sampler.model_copy(update={"kind": "random"})
+            other = study.model_copy(update={"scheduler": scheduler, "sampler": sampler})
+            plays = [play(other, played, at_once, EQUAL, 1, seed) for seed in range(OTHER_PLAYS)]
+            pairs[rung] = fmean(each.pairs for each in plays)
+    now = fmean(outcome.pairs for outcome in outcomes)
+    return {rung: now * others / pairs[first] for rung, others in pairs.items() if rung != first}
 
 
 def evaluation_sets(study: StudyConfig) -> int:

@@ -56,7 +56,7 @@ def _table(
         others = ", ".join(f"{name} {shown(v)}" for name, v in found[0].settings.items())
         caption += f" The other settings: {others}."
     headings = (*columns, setting, "seeds", *metrics)
-    return Grid(caption, study.facts.claim, headings, tuple(rows), left=0)
+    return Grid(caption, study.claim, headings, tuple(rows), left=0)
 
 
 def _mean_and_deviation(group: SeedGroup, metric: str) -> str:

@@ -71,7 +71,7 @@ class Comparison:
                 "name": side.name,
                 "what": side.what,
                 "chosen": side.chosen,
-                "claim": side.record.facts.claim,
+                "claim": side.record.claim,
                 "objective": side.record.facts.objective,
                 "study": side.record.name,
                 "trials": [trial.number for trial in side.trials],

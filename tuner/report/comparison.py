@@ -97,10 +97,10 @@ def _protocols(a: Side, b: Side) -> tuple[str, ...]:
 
 
 def _claims(a: Side, b: Side) -> str:
-    facts = [side.record.facts for side in (a, b)]
-    if a.protocol == b.protocol:
-        return f"Claim of both: {facts[0].claim}"
-    return f"Claim of A: {facts[0].claim}. Claim of B: {facts[1].claim}"
+    first, second = (side.record.claim for side in (a, b))
+    if first == second and a.protocol == b.protocol:
+        return f"Claim of both: {first}"
+    return f"Claim of A: {first}. Claim of B: {second}"
 
 
 def _scores(found: Comparison) -> Grid:

@@ -58,7 +58,7 @@ def draw(
         note += "".join(f"; {name} {shown(value)}" for name, value in found[0].settings.items())
     if selected(study):
         note += "; ASHA chose which trials are complete"
-    figure.suptitle(f"{study.name}: {study.facts.claim}\n{note}", fontsize=8, color="0.35")
+    figure.suptitle(f"{study.name}: {study.claim}\n{note}", fontsize=8, color="0.35")
     drawn = BytesIO()
     with rc_context({"svg.hashsalt": study.id}):  # equal records give equal files
         figure.savefig(drawn, format="svg", metadata={"Date": None})

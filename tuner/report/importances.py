@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tuner.journal.records import StudyRecord, TrialRecord
+from tuner.journal.records import SEARCHED, STOPPED, StudyRecord, TrialRecord
 from tuner.report.figure import LOGARITHMIC
 from tuner.report.leaderboard import varied
 
@@ -57,7 +57,7 @@ def importances(study: StudyRecord) -> Importances | None:
         The importances; None where there are too few trials, no setting varies, or all trials
         score the same.
     """
-    complete = [trial for trial in study.ranked() if trial.origin == "sampler"]
+    complete = [trial for trial in study.ranked() if trial.origin in SEARCHED]
     names = [name for name in varied(study) if name != "seed"]
     columns = {name: _values(complete, name) for name in names}
     columns = {name: values for name, values in columns.items() if len(_known(values)) > 1}
@@ -98,7 +98,7 @@ def caveat(found: Importances, study: StudyRecord) -> str:
         f"{found.complete} complete trials. They say what the best have in common, not what "
         "effect a setting has."
     )
-    stopped = sum(trial.state == "pruned" for trial in study.trials)
+    stopped = sum(trial.state in STOPPED for trial in study.trials)
     if stopped:
         message += (
             f" ASHA stopped {stopped} other trials early. They are not missing at random, so the "

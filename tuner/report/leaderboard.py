@@ -22,9 +22,10 @@ _ORDER: Mapping[TrialState, int] = {
     "running": 0,
     "pending": 1,
     "interrupted": 2,
-    "pruned": 3,
-    "failed": 4,
-    "completed": 5,
+    "paused": 3,
+    "pruned": 4,
+    "failed": 5,
+    "completed": 6,
 }
 
 
@@ -71,7 +72,7 @@ def as_csv(study: StudyRecord) -> str:
                 "pairs_seen": last.pairs_seen if last else "",
                 **trial.config.flat(),
                 **(last.metrics() if last else {}),
-                "claim": study.facts.claim,
+                "claim": study.claim,
             }
         )
     columns = list(dict.fromkeys(name for row in rows for name in row if name != "claim"))

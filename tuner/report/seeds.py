@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from tuner.errors import UserError, nearest
-from tuner.journal.records import StudyRecord, TrialRecord
+from tuner.journal.records import STOPPED, StudyRecord, TrialRecord
 from tuner.study.space.distributions import Choice
 
 SEED = "seed"
@@ -122,7 +122,7 @@ def compared(study: StudyRecord) -> str:
 
 def selected(study: StudyRecord) -> bool:
     """Return whether a scheduler stopped some trials, so that it selected the complete ones."""
-    return any(trial.state == "pruned" for trial in study.trials)
+    return any(trial.state in STOPPED for trial in study.trials)
 
 
 def _group(values: list[dict[str, float]], metrics: list[str]) -> SeedGroup:

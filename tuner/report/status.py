@@ -23,7 +23,6 @@ from tuner.journal.journal import being_written, is_begun, read_history, studies
 from tuner.journal.records import StudyRecord
 from tuner.storage.folders import Place
 from tuner.study.file import reopened_study
-from tuner.study.samplers import SAMPLERS
 from tuner.terminal.progress import say
 from tuner.terminal.streams import unread
 from tuner.terminal.summary import Summary
@@ -115,7 +114,7 @@ class StudyStatus:
                 "config": best.config.flat(),
                 "confirmed": False,
             },
-            "claim": self.study.facts.claim,
+            "claim": self.study.claim,
             "next": self.next_command,
         }
 
@@ -284,9 +283,4 @@ def _history(folder: Place, version: Hashable) -> History:
 
 def _trials(record: StudyRecord, folder: Place) -> int:
     """Return how many trials the study runs in all."""
-    trials = record.settings.budget.trials
-    sampler = SAMPLERS.get(record.settings.sampler.kind)
-    enumerates = sampler is not None and sampler.enumerates
-    if trials is not None and not record.designed and not enumerates:
-        return trials
-    return reopened_study(record.settings, folder).trials
+    return max(reopened_study(record.settings, folder).trials, len(record.trials))

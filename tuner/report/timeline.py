@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, Literal
 
-from tuner.journal.records import Attempt, FailureKind, NodeSpan, StudyRecord, TrialState
+from tuner.journal.node_spans import NodeSpan
+from tuner.journal.records import Attempt, FailureKind, StudyRecord, TrialState
 
 PROCESS_GONE: tuple[TrialState | FailureKind, ...] = ("lost", "error", "out_of_memory")
 """Outcomes of an attempt that ended its process: the next attempt there must start a new one."""

@@ -17,6 +17,7 @@ BOOT, IDLE = "0.85", "#f7c97f"
 COLOURS = {
     "completed": "#72b7a1",
     "pruned": "#a3c4e0",
+    "paused": "#c7d9a8",
     "running": "#4c78a8",
     "interrupted": "#b3a7d0",
     "lost": "#e45756",

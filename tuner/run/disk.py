@@ -8,9 +8,10 @@ from pydantic import Field
 
 from tuner.errors import UserError
 from tuner.model.shape import EncoderShape, added_parameters
+from tuner.search.candidates import CONTROLS
 from tuner.storage.folders import Place, is_remote
 from tuner.study import StudyConfig
-from tuner.study.design import ConfirmDesign, ScalingDesign
+from tuner.study.design import CANDIDATES, ConfirmDesign, ScalingDesign
 from tuner.study.scores import Record
 
 FLOAT32 = 4
@@ -34,6 +35,9 @@ class DiskNeed(Record):
         description="checkpoints of one trial, the one being written included"
     )
     keep_best: int = Field(description="trials whose weights are kept")
+    resting: int = Field(
+        description="most trials that keep a checkpoint while they rest, since they may continue"
+    )
     peak_bytes: int = Field(description="most bytes at any moment, journal included")
     free_bytes: int | None = Field(
         description="free bytes on that disk now; None in an object store"
@@ -54,6 +58,11 @@ def disk_need(study: StudyConfig, encoder: EncoderShape, at_once: int) -> DiskNe
     parameters = encoder.parameters + max(
         added_parameters(config.fusion, encoder.hidden_size) for config in study.corner_configs()
     )
+    resting = 0
+    if study.scheduler.kind == "asha":
+        pauses = study.scheduler.variant == "promotion"
+        resting = trials - at_once if pauses else CANDIDATES + len(CONTROLS)
+        resting = min(resting, trials - at_once)
     weights = FLOAT32 * parameters
     checkpoint = 3 * weights
     records = RECORDS + RECORDS_OF_A_TRIAL * trials
@@ -64,7 +73,8 @@ def disk_need(study: StudyConfig, encoder: EncoderShape, at_once: int) -> DiskNe
         at_once=at_once,
         checkpoints_at_once=KEPT + 1,
         keep_best=keep_best,
-        peak_bytes=at_once * (KEPT + 1) * checkpoint + keep_best * weights + records,
+        resting=resting,
+        peak_bytes=(at_once * (KEPT + 1) + resting) * checkpoint + keep_best * weights + records,
         free_bytes=free_bytes(study.storage),
     )
 

@@ -26,6 +26,7 @@ from tuner.interrupts import OrderlyStop
 from tuner.run import messages
 from tuner.run.nodes import Nodes
 from tuner.run.parting import Parting
+from tuner.run.requests import Requests
 from tuner.run.trainable import TrialActor
 from tuner.run.worker_errors import error_of, kind_of, reason_of
 from tuner.run.workers import Leader, bundles
@@ -138,8 +139,7 @@ class _Scheduler(_NotPickled, FIFOScheduler):
                 self._driver.restored(number, report.pairs_seen)
                 return True
             case messages.Heartbeat():
-                self._driver.progressed(number, report.pairs_seen, report.phase)
-                return True
+                return self._driver.progressed(number, report.pairs_seen, report.phase)
             case messages.AtRung():
                 return self._driver.evaluated(number, report.evaluation)
             case messages.Failed():
@@ -213,18 +213,21 @@ class _Watcher(_NotPickled, tune.Callback):
 class _Stopper(_NotPickled, tune.Stopper):
     """Ends the run when the driver or a user wants it to stop.
 
-    Ray calls it in each round of its loop, so it also journals the cluster's nodes.
+    Ray calls it in each round of its loop, so it also journals the cluster's nodes, and looks for
+    users' requests.
     """
 
-    def __init__(self, parting: Parting, nodes: Nodes) -> None:
+    def __init__(self, parting: Parting, nodes: Nodes, requests: Requests) -> None:
         self._parting = parting
         self._nodes = nodes
+        self._requests = requests
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False  # so that every result of a trial reaches the driver
 
     def stop_all(self) -> bool:
         self._nodes.look()
+        self._requests.look()
         return self._parting.over()
 
 
@@ -257,8 +260,8 @@ def run(
     """Run the driver's trials until none is left, the driver ends the study, or `stop` is set.
 
     Returns:
-        A complaint for each trial that could not save its progress before a stop: its number and
-        the reason, in words.
+        A complaint, in words, for each trial that could not save its progress before a stop, and
+        for each request of a user that was refused.
 
     Raises:
         StorageFull: the disk of Ray's scratch folder is full.
@@ -266,6 +269,7 @@ def run(
     private.keep_from_trials("AWS_")  # Ray would write the values to its logs
     nodes = Nodes(driver.note, head)
     parting = Parting(driver, stop)
+    requests = Requests(study.folder, driver)
     with tempfile.TemporaryDirectory(prefix="tuner-ray-") as scratch:
         tuner = tune.Tuner(
             _trainable(study, inputs),
@@ -282,7 +286,7 @@ def run(
                 callbacks=[_Watcher(driver, study.folder / "errors", parting, stop, head)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # we write ours
                 failure_config=tune.FailureConfig(max_failures=0),  # the driver retries trials
-                stop=_Stopper(parting, nodes),
+                stop=_Stopper(parting, nodes, requests),
                 verbose=0,
             ),
         )
@@ -293,4 +297,4 @@ def run(
                 raise StorageFull(scratch) from error
             if driver.outcome is None:
                 raise
-    return parting.complaints
+    return parting.complaints + requests.complaints

@@ -15,10 +15,12 @@ from tuner.errors import UserError
 from tuner.invocation import more_command
 from tuner.journal.journal import StudyExists, check_free, read_history
 from tuner.journal.ledger import Ledger, Limits
-from tuner.journal.records import END_STATES, StudyRecord
+from tuner.journal.records import SEARCHED, StudyRecord
+from tuner.search.candidates import to_complete
 from tuner.search.designed import Designed
-from tuner.search.outcome import NO_ROOM
 from tuner.search.recommend import NONE_WHOLE, all_ended, concluded, has_test
+from tuner.search.schedule import Schedule
+from tuner.search.supply import NO_ROOM, RULES
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
@@ -103,7 +105,7 @@ def extended(record: StudyRecord, folder: Place, extension: Extension) -> StudyC
             "begin a new study under another name.",
         )
     for trial in record.trials:
-        if trial.origin == "sampler" and not study.space.holds(trial.params):
+        if trial.origin in SEARCHED and not study.space.holds(trial.params):
             raise UserError(
                 f"trial {trial.number:03d} in the journal of {folder} is outside the search space",
                 "Restore the journal from a backup.",
@@ -139,19 +141,42 @@ def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
         spend = more("--gpu-hours +4", "budget.gpu_hours")
         spend = more("--until +2h", "budget.wall") if "wall" in spent else spend
         return f"{spent}; to spend more: {pairs if 'total_pairs' in spent else spend}"
-    if any(trial.state not in END_STATES for trial in record.trials):
+    schedule = Schedule(study, record.trials)
+    if schedule.waiting or schedule.promotable() is not None:
         return ""
     if study.design is not None:
         known = {trial.number: trial for trial in record.trials}
         if Designed(study).propose(len(known), known) is None:
             return f"study {record.name} is complete: its design has no more trials"
     elif len(record.trials) >= study.trials:
-        whole = study.sampler.enumerates and study.budget.trials is None
+        completes = study.scheduler.kind == "asha" and record.rules == RULES
+        if completes and limits.room(record) and to_complete(record.trials):
+            return ""
+        whole = study.budget.trials is None or study.trials < study.budget.trials
         trials = "" if whole else f"; for more trials: {more('--trials +8', 'budget.trials')}"
         return f"study {record.name} is complete: nothing is left to do{trials}"
     if not limits.room(record):
         return f"{NO_ROOM}; to spend more: {pairs}"
     return ""
+
+
+def check_rules(record: StudyRecord, study: StudyConfig) -> None:
+    """Refuse to go on with a search whose trials were chosen by the rules of another version.
+
+    Raises:
+        UserError: its next trials or stops would follow other rules than those before.
+    """
+    by_rules = study.scheduler.kind == "asha" or study.sampler.kind not in ("random", "grid")
+    if study.design is not None or record.rules == RULES or not by_rules:
+        return
+    writer = record.facts.environment.tuner or "unknown"
+    raise UserError(
+        f"{record.name} was begun by version {writer} of this tool, whose sampler and ASHA follow "
+        "other rules: its trials would no longer be comparable",
+        "Finish it with that version. Or begin a new study, which may learn from this one: "
+        f"--set name=NEW --set 'warm_start=[{record.name}]'. Its trials can be reported and "
+        "confirmed as they are.",
+    )
 
 
 def check_new(study: StudyConfig) -> None:

@@ -21,10 +21,19 @@ from tuner.run.checked import check_study
 from tuner.run.copies import check_own_runs
 from tuner.run.disk import check_space
 from tuner.run.machine import check_machine
-from tuner.run.resume import Extension, changed_blocks, check_new, extended, nothing_left
+from tuner.run.prior import earlier_studies, prior_trials
+from tuner.run.resume import (
+    Extension,
+    changed_blocks,
+    check_new,
+    check_rules,
+    extended,
+    nothing_left,
+)
 from tuner.search.driver import Driver
 from tuner.search.observer import Observer
 from tuner.search.outcome import StudyOutcome
+from tuner.search.supply import RULES
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
@@ -58,6 +67,7 @@ def begin(
             fails. With `tracking_later` a tracker that does not answer is accepted.
     """
     check_new(study)
+    earlier = earlier_studies(study)
     progress = ConsoleProgress(console)
     _check(study)
     tracker = _tracker(study, progress, tracking_later)
@@ -79,6 +89,8 @@ def begin(
             settings=study.model_dump(mode="json"),
             facts=prepared.facts,
             rungs=study.rungs,
+            rules=RULES,
+            prior=prior_trials(study, earlier, prepared.facts),
         )
         with Journal.create(study.folder, created) as journal:
             return _run(study, prepared, tracker, journal, console, progress, head)
@@ -116,6 +128,7 @@ def go_on(
         check_own_runs(record, folder, store_of(study))
         message = nothing_left(record, study)
         if not message:
+            check_rules(record, study)
             _check(study)
         tracker = _tracker(study, progress, tracking_later)
         changed = changed_blocks(record, study)

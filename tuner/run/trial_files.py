@@ -1,6 +1,7 @@
 """The files that each trial leaves on disk: a function of the study's record alone.
 
-No crash changes which files stay. A trial that may continue keeps its checkpoints. The best trials
+No crash changes which files stay. A trial that may continue keeps its checkpoints: also one that
+ASHA stopped, while the search may complete it at its end. The best trials
 that reached the full budget keep their final weights, in `best/NNNN/`. In a confirmation all trials
 keep them until they have been evaluated on test, and the recommended arm's trials after that. Other
 trials keep nothing.
@@ -19,8 +20,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tuner.errors import StorageFull, UserError
-from tuner.journal.records import END_STATES, Evaluation, StudyRecord, TrialRecord
+from tuner.journal.records import AT_REST, END_STATES, STOPPED, Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Phase
+from tuner.search.candidates import to_complete
 from tuner.search.recommend import untested
 from tuner.storage.folders import Place, copy, fetched, names_in, remove, write_atomically
 from tuner.study import StudyConfig
@@ -29,6 +31,7 @@ from tuner.training.checkpoint import (
     DAMAGE,
     MANIFEST,
     MODEL,
+    NAME,
     check_covered,
     name_of,
     remove_incomplete,
@@ -73,7 +76,7 @@ class TrialFiles:
         assert self._record is not None
         trials = {known.number: known for known in self._record.trials} | {trial.number: trial}
         self._record = self._record.model_copy(update={"trials": tuple(trials.values())})
-        if trial.state in END_STATES:
+        if trial.state in AT_REST:
             self._thread.submit(self._put_in_order, self._record, begins=False)
 
     def wait(self) -> None:
@@ -102,14 +105,22 @@ class TrialFiles:
             begins: True before any trial runs, when every unknown folder is left from before.
         """
         troubles: list[str] = []
-        ended = {self._name(trial) for trial in study.trials if trial.state in END_STATES}
+        spare = set[int]() if study.designed else {*to_complete(study.trials)}
+        ended = {
+            self._name(trial)
+            for trial in study.trials
+            if trial.state in END_STATES and trial.number not in spare
+        }
         goes_on = {self._name(trial) for trial in study.trials} - ended
+        rests = {self._name(trial) for trial in study.trials if trial.state in STOPPED} - ended
         try:
             unread = self._keep_weights(study, goes_on, troubles)
             for name in filter(_NUMBER.fullmatch, names_in(self._trials)):
                 folder = self._trials / name
                 if name in ended - unread or (begins and name not in goes_on | unread):
                     _attempt(troubles, f"{folder} could not be removed", remove, folder)
+                elif name in rests:
+                    _attempt(troubles, f"{folder} could not be tidied", _keep_latest, folder)
                 elif begins and name in goes_on:
                     _attempt(troubles, f"{folder} could not be tidied", remove_incomplete, folder)
         except Exception as error:  # the storage fails: the study continues, this is tried again
@@ -161,7 +172,7 @@ class TrialFiles:
             "trial": trial.number,
             "objective": study.facts.objective,
             "score": trial.last.objective,
-            "claim": study.facts.claim,
+            "claim": study.claim,
             "encoder": study.facts.encoder.model_dump(mode="json", exclude_unset=True),
             "sha256": checksum,
             "config": trial.config.model_dump(mode="json"),
@@ -225,6 +236,17 @@ def is_kept(folder: Place) -> bool:
     except WeightsLost:
         return False
     return True
+
+
+def _keep_latest(folder: Place) -> None:
+    """Remove all whole checkpoints of a trial but the latest. The trial may have resumed by now.
+
+    Raises:
+        OSError: something cannot be removed.
+    """
+    whole = [n for n in names_in(folder) if NAME.fullmatch(n) and MANIFEST in names_in(folder / n)]
+    for name in whole[:-1]:
+        remove(folder / name, MANIFEST)
 
 
 def _attempt(troubles: list[str], what: str, action: Callable[..., None], *arguments: Any) -> None:

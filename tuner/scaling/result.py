@@ -142,7 +142,7 @@ class Scaled:
         return cls(
             study=study,
             design=design,
-            claim=record.facts.claim,
+            claim=record.claim,
             objective=record.facts.objective,
             majority=majority,
             languages=languages,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from tuner.journal.records import END_STATES, TrialRecord, TrialState
+from tuner.journal.records import END_STATES, TrialRecord
 from tuner.search.proposer import Proposal, Trials
 from tuner.search.rates import choices
 from tuner.study import StudyConfig
@@ -72,12 +72,3 @@ class Designed:
             for _, point in self._points
             if point[SIZE] in chosen
         ]
-
-    def replay(self, trial: TrialRecord) -> None:
-        """Do nothing: the plan is fixed, and `propose` reads the trials itself."""
-
-    def evaluated(self, number: int, rung: int, objective: float) -> None:
-        """Do nothing, as in `replay`."""
-
-    def trial_ended(self, number: int, state: TrialState, objective: float | None) -> None:
-        """Do nothing, as in `replay`."""

@@ -7,8 +7,6 @@ the driver that wrote it.
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 
 from tuner import __version__
@@ -17,40 +15,35 @@ from tuner.journal.events import (
     AttemptFailed,
     DriverEnded,
     DriverStarted,
+    EndedState,
     Evaluated,
     Event,
-    Progressed,
-    TrialCreated,
     TrialEnded,
+    TrialPaused,
     TrialRestored,
     TrialStarted,
 )
+from tuner.journal.inbox import AddTrial, Request, StopTrial
 from tuner.journal.journal import Journal
-from tuner.journal.ledger import Limits
 from tuner.journal.records import (
+    AT_REST,
     END_STATES,
     Evaluation,
     Failure,
     FailureKind,
     StudyRecord,
     TrialRecord,
-    TrialState,
 )
 from tuner.journal.writer import Writer
 from tuner.progress import Phase
 from tuner.search import failures
-from tuner.search.asha import Asha
-from tuner.search.designed import Designed
+from tuner.search.heartbeats import Heartbeats
 from tuner.search.observer import Observer
 from tuner.search.outcome import StudyOutcome
-from tuner.search.proposer import Proposal, Proposer, Searched
+from tuner.search.schedule import Schedule
+from tuner.search.supply import Supply
 from tuner.study import StudyConfig
 from tuner.timing import now
-
-BASELINE = 0
-"""Number of the baseline trial, where a study has one."""
-PROGRESS_SECONDS = 10.0
-"""Time between two journal entries of running trials' progress, for the ledger if a driver dies."""
 
 
 class Driver:
@@ -72,18 +65,9 @@ class Driver:
         self._journal = journal
         self._writer = Writer(journal)
         self._observers = observers
-        self._budget = study.trials
-        self._proposer: Proposer = Searched(study) if study.design is None else Designed(study)
-        self._limits = Limits.of(study)
-        protected = frozenset({BASELINE} if study.baseline is not None else ())
-        rungs, eta = study.rungs, study.scheduler.reduction_factor
-        self._asha = Asha(rungs, eta, protected) if study.scheduler.kind == "asha" else None
-        self._waiting: deque[int] = deque()
-        self._under_way: set[int] = set()  # given out, and neither ended nor back in the queue
-        self._exhausted = False  # the proposer has no more points
-        self._seen: dict[int, int] = {}  # pairs seen by running trials, newer than in the journal
-        self._seen_written = time.monotonic()
-        self._replay()
+        self._schedule = Schedule(study, journal.history.trials.values())
+        self._supply = Supply(study, self._schedule, journal.history)
+        self._heartbeats = Heartbeats()
         self.outcome: StudyOutcome | None = None
         """The reason why the study stops before its trials have ended; None while it goes on."""
 
@@ -91,41 +75,36 @@ class Driver:
         """Start working, and pick up the trials that a killed driver left."""
         self._write(DriverStarted(time=now(), tuner=__version__))
         self._tell_study("study_started")
-        for number in list(self._waiting):  # a driver died before it journalled its decision
-            if self._trial(number).evaluations and not self._goes_on(number):
-                self._waiting.remove(number)
-                self._conclude(number)
+        latest = [number for number, _ in self._journal.history.arrivals[-1:]]
+        for number in self._schedule.waiting:
+            if number in latest:  # a driver may have died before its decision
+                self._decide(number)
+            else:
+                self._hold(number, self._trial(number).pairs_seen)
 
     def next_trial(self) -> TrialRecord | None:
-        """Return the next trial to run: an unfinished one, the baseline, or a new proposal.
+        """Return the next trial to run: an unfinished one, a paused one to resume, or a new one.
 
         None if no trial is ready now; `done` says whether one may come later.
         """
-        if self.should_stop() or not (self._waiting or self._may_create()):
+        if self.should_stop():
             return None
-        if self._waiting:
-            number = self._waiting.popleft()
-        else:
-            number = len(self._journal.history.trials)
-            proposal = self._proposer.propose(number, self._journal.history.trials)
-            if not isinstance(proposal, Proposal):
-                self._exhausted = proposal is None
-                return None
-            self._create(number, proposal)
-        self._under_way.add(number)
-        return self._trial(number)
+        if not self._schedule.waiting and (another := self._supply.next()) is not None:
+            self._write(another)
+            self._schedule.queue(another.number)
+        return self._trial(self._schedule.take()) if self._schedule.waiting else None
 
     @property
     def done(self) -> bool:
         """True when no trial waits or runs and none will be created, or the study should stop."""
-        return self.should_stop() or not (self._under_way or self._waiting or self._may_create())
+        return self.should_stop() or (self._schedule.is_idle and not self._supply.has_more)
 
     def trial_started(self, number: int) -> None:
         """Record that a worker begins to train the trial, for the first time or again.
 
-        A trial that has ended stays ended, even if its worker is lost just afterwards.
+        A trial at rest stays there, even if its worker is lost just afterwards.
         """
-        if self._trial(number).state in END_STATES:
+        if self._trial(number).state in AT_REST:
             return
         held = self._study.resources
         gpus, cpus = held.gpus_per_trial, held.cpus_per_trial
@@ -139,21 +118,26 @@ class Driver:
             return
         if self._trial(number).attempts > 1:
             self._write(TrialRestored(time=now(), number=number, pairs_seen=pairs_seen))
-        self._seen[number] = pairs_seen
+        self._heartbeats.note(number, pairs_seen)
 
     def note(self, event: Event) -> None:
         """Journal a fact that changes no trial's course, such as its nodes or its test scores."""
         self._write(event)
 
-    def progressed(self, number: int, pairs_seen: int, phase: Phase) -> None:
-        """Record a running trial's progress between two rungs."""
+    def progressed(self, number: int, pairs_seen: int, phase: Phase) -> bool:
+        """Record a running trial's progress between two rungs; return True if it continues.
+
+        It is held to the bar of its last rung, which may have risen since it passed.
+        """
         if self._writer.late:
-            return
-        self._seen[number] = pairs_seen
-        if time.monotonic() - self._seen_written > PROGRESS_SECONDS:
+            return True
+        self._heartbeats.note(number, pairs_seen)
+        if self._heartbeats.due:
             self._write_progress()
         for observer in self._observers:
             observer.progressed(self._trial(number), pairs_seen, phase)
+        self._hold(number, pairs_seen)
+        return self._trial(number).state == "running"
 
     def evaluated(self, number: int, evaluation: Evaluation) -> bool:
         """Record an evaluation and decide; return True if the trial continues.
@@ -164,35 +148,57 @@ class Driver:
         trial = self._trial(number)
         if all(evaluation.rung != known.rung for known in trial.evaluations):
             self._write(Evaluated(time=now(), number=number, evaluation=evaluation))
-            self._proposer.evaluated(number, evaluation.rung, evaluation.objective)
+            self._schedule.arrived(number, evaluation.rung, evaluation.objective)
             for observer in self._observers:
                 observer.evaluated(self._trial(number), evaluation)
-        self._seen[number] = max(evaluation.pairs_seen, self._seen.get(number, 0))
-        if trial.state == "running" and not self._goes_on(number):
-            self._conclude(number)
+        self._heartbeats.note(number, max(evaluation.pairs_seen, self._heartbeats.latest(trial)))
+        if trial.state == "running":
+            self._decide(number)
         return self._trial(number).state == "running"
 
     def attempt_failed(self, number: int, kind: FailureKind, reason: str) -> None:
         """Record a failed attempt, and retry the trial, fail it, or pause the whole study."""
-        if self._trial(number).state in END_STATES:
+        if self._trial(number).state in AT_REST:
             return
-        seen = max(self._seen.pop(number, 0), self._trial(number).pairs_seen)
+        seen = self._heartbeats.latest(self._trial(number))
+        self._heartbeats.forget(number)
         failure = Failure(time=now(), kind=kind, reason=reason, pairs_seen=seen)
         self._write(AttemptFailed(time=failure.time, number=number, failure=failure))
-        self._under_way.discard(number)
         verdict, why = failures.verdict(self._trial(number), self._study.resources)
         if verdict == "failed":
             self._end(number, "failed", why)
             if why := failures.all_alike(self._journal.history.trials.values()):
                 self.outcome = StudyOutcome("failed", why)
             return
-        self._waiting.appendleft(number)
+        self._schedule.retry(number)
         if verdict == "pause":
             self.outcome = StudyOutcome.paused(self._study.folder, number, kind, why)
 
+    def asked(self, id_: str, request: Request) -> str:
+        """Carry out a user's request, once.
+
+        Returns:
+            The reason why it is refused, in words; empty if it was carried out, now or before.
+        """
+        if id_ in self._journal.history.requests:
+            return ""
+        try:
+            match request:
+                case AddTrial():
+                    created = self._supply.added(request.params, id_)
+                    self._write(created)
+                    self._schedule.queue(created.number)
+                case StopTrial():
+                    self._stop(request.number, id_)
+        except UserError as error:
+            if self.outcome is not None:  # the journal cannot be written
+                raise
+            return str(error)
+        return ""
+
     def should_stop(self) -> bool:
         """Return whether trials should stop: the study pauses, failed or has spent its budget."""
-        if self.outcome is None and (spent := self._limits.spent(self.record())):
+        if self.outcome is None and (spent := self._supply.spent):
             self.outcome = StudyOutcome("completed", spent)
         return self.outcome is not None
 
@@ -204,8 +210,7 @@ class Driver:
             return self.record()
         self._write_progress()
         trials = self._journal.history.trials
-        no_room = not self._exhausted and len(trials) < self._budget
-        outcome = self.outcome or StudyOutcome.at_the_end(interrupted, no_room)
+        outcome = self.outcome or StudyOutcome.at_the_end(interrupted, self._supply.end)
         for number, trial in list(trials.items()):
             if trial.state == "running":
                 self._end(number, "interrupted", outcome.reason)
@@ -222,58 +227,57 @@ class Driver:
         """Return the current record of the study."""
         return self._journal.history.record(now())
 
-    def _replay(self) -> None:
-        """Rebuild rungs, sampler and the queue of unfinished trials from the journal."""
-        for number, trial in self._journal.history.trials.items():
-            self._proposer.replay(trial)
-            if trial.state not in END_STATES:
-                self._waiting.append(number)
-        for number, evaluation in self._journal.history.arrivals:
-            if self._asha is not None:
-                self._asha.goes_on(number, evaluation.rung, evaluation.objective)
-
-    def _goes_on(self, number: int) -> bool:
-        """Return whether the trial's latest evaluation lets it continue to another rung."""
+    def _decide(self, number: int) -> None:
+        """Let a trial end or pause at its last rung, if it does not continue."""
         trial = self._trial(number)
         last = trial.last
         assert last is not None
-        if last.rung == trial.budget:
-            return False
-        return self._asha is None or self._asha.goes_on(number, last.rung, last.objective)
+        match self._schedule.decision(trial):
+            case "continue":
+                pass
+            case "pause":
+                reason = f"paused by ASHA at {last.rung:,} pairs"
+                self._write(TrialPaused(time=now(), number=number, reason=reason))
+                self._rest(number)
+            case "stop" if last.rung == trial.budget:
+                self._end(number, "completed", f"full budget of {trial.budget:,} pairs")
+            case "stop":
+                self._end(number, "pruned", f"stopped by ASHA at {last.rung:,} pairs")
 
-    def _conclude(self, number: int) -> None:
+    def _hold(self, number: int, pairs_seen: int) -> None:
+        """Stop a trial that other trials have overtaken at its last rung."""
         trial = self._trial(number)
-        last = trial.last
-        assert last is not None
-        if last.rung == trial.budget:
-            self._end(number, "completed", f"full budget of {trial.budget:,} pairs")
+        if trial.state in AT_REST or not self._schedule.falls(trial, pairs_seen):
+            return
+        assert trial.last is not None
+        where = f"at {trial.last.rung:,} pairs, when others overtook it there"
+        self._end(number, "pruned", f"stopped by ASHA {where} ({pairs_seen:,} pairs seen)")
+
+    def _end(self, number: int, state: EndedState, reason: str, request: str = "") -> None:
+        ended = TrialEnded(time=now(), number=number, state=state, reason=reason, request=request)
+        self._write(ended)
+        self._rest(number)
+
+    def _stop(self, number: int, request: str) -> None:
+        """Stop a trial that a user no longer wants.
+
+        Raises:
+            UserError: there is no such trial, or it has ended.
+        """
+        trial = self._journal.history.trials.get(number)
+        if trial is None or trial.state in END_STATES:
+            what = "does not exist" if trial is None else f"has ended: {trial.state}"
+            raise UserError(f"trial {number} {what}", "Stop a trial that has not ended.")
+        self._end(number, "pruned", "stopped by hand", request)
+
+    def _rest(self, number: int) -> None:
+        """Tell everyone that a trial ended or paused."""
+        self._heartbeats.forget(number)
+        trial = self._trial(number)
+        if trial.state == "paused":
+            self._schedule.pause(number)
         else:
-            self._end(number, "pruned", f"stopped by ASHA at {last.rung:,} pairs")
-
-    def _may_create(self) -> bool:
-        if self._exhausted or len(self._journal.history.trials) >= self._budget:
-            return False
-        return self._limits.room(self.record())
-
-    def _create(self, number: int, proposal: Proposal) -> None:
-        self._write(
-            TrialCreated(
-                time=now(),
-                number=number,
-                origin=proposal.origin,
-                arm=proposal.arm,
-                params=proposal.params,
-                config=proposal.config,
-                budget=self._study.rungs_of(proposal.config)[-1],
-            )
-        )
-
-    def _end(self, number: int, state: TrialState, reason: str) -> None:
-        self._write(TrialEnded(time=now(), number=number, state=state, reason=reason))
-        self._under_way.discard(number)
-        self._seen.pop(number, None)
-        trial = self._trial(number)
-        self._proposer.trial_ended(number, state, trial.last.objective if trial.last else None)
+            self._schedule.end(number)
         for observer in self._observers:
             observer.trial_ended(trial)
 
@@ -283,10 +287,8 @@ class Driver:
             getattr(observer, what)(record)
 
     def _write_progress(self) -> None:
-        running = {n: at for n, at in dict(self._seen).items() if self._trial(n).state == "running"}
-        if any(at > self._trial(number).pairs_seen for number, at in running.items()):
-            self._write(Progressed(time=now(), pairs_seen=running))
-        self._seen_written = time.monotonic()
+        if event := self._heartbeats.unwritten(self._journal.history.trials):
+            self._write(event)
 
     def _write(self, event: Event) -> None:
         try:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner.search.sampler import Point, Sampler
+from tuner.search.observation import Observation
+from tuner.search.sampler import Accepts, Point, Sampler
 from tuner.study.samplers import SamplerConfig
 from tuner.study.space.feasible import Feasible
 
@@ -20,12 +22,17 @@ class GridSearch(Sampler):
 
     def __init__(self, feasible: Feasible, config: SamplerConfig) -> None:
         super().__init__(feasible, config)
-        self._left = feasible.grid()
-        random.Random(config.seed).shuffle(self._left)
+        points = feasible.grid()
+        random.Random(config.seed).shuffle(points)
+        self._points = [(_key(point), point) for point in points]
 
-    def next_point(self, number: int) -> Point | None:
-        return next(iter(self._left), None)
+    def next_point(
+        self, number: int, known: Sequence[Observation], accepts: Accepts
+    ) -> Point | None:
+        tried = {_key(each.params) for each in known}
+        left = (point for key, point in self._points if key not in tried)
+        return next(filter(accepts, left), None)
 
-    def proposed(self, number: int, params: dict[str, Any]) -> None:
-        if params in self._left:
-            self._left.remove(params)
+
+def _key(point: Mapping[str, Any]) -> frozenset[tuple[str, object]]:
+    return frozenset(point.items())

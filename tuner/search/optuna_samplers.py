@@ -1,85 +1,112 @@
-"""Samplers of Optuna, which proposes from a study in memory that is rebuilt from records."""
+"""Samplers of Optuna, which proposes from a study in memory that is rebuilt for each proposal."""
 
 from __future__ import annotations
 
+import random
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState as OptunaState
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tuner.journal.records import END_STATES, TrialState
-from tuner.search.sampler import Point, Sampler
-from tuner.study.samplers import SamplerConfig
-from tuner.study.space import Space
-from tuner.study.space.distributions import Choice, Distribution, Float, Int, PowerOfTwo, Scalar
-from tuner.study.space.feasible import Feasible
+from tuner.search.observation import Observation, modelled_rung, ranked
+from tuner.search.sampler import Accepts, Point, Sampler
+from tuner.study.space.distributions import (
+    Choice,
+    Distribution,
+    Fixed,
+    Float,
+    Int,
+    PowerOfTwo,
+    Scalar,
+)
+from tuner.study.space.feasible import LARGEST_GRID
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 ASKED = 100
 """Proposals of Optuna that are tried for a trial before a uniform draw is taken instead."""
+MODELLED = 300
+"""The most ended trials that TPE models; more cost time and change no proposal for the better."""
+PROCESSED = 100
+"""The most trials that a Gaussian process models; its cost grows with their cube."""
 
 
 class OptunaSampler(Sampler):
-    """Proposes Optuna's first point that meets the requirements.
+    """Proposes Optuna's first point that meets the requirements and was not tried before.
 
     If 100 proposals in a row do not, it draws uniformly from the points that do.
     """
-
-    def __init__(self, feasible: Feasible, config: SamplerConfig) -> None:
-        super().__init__(feasible, config)
-        self._study = optuna.create_study(direction="maximize")
-        self._trials: dict[int, optuna.Trial] = {}
 
     def seeded(self, seed: int) -> optuna.samplers.BaseSampler:
         """Return Optuna's sampler for one proposal."""
         raise NotImplementedError
 
-    def next_point(self, number: int) -> Point:
-        """Return Optuna's first feasible proposal, or a uniform draw after `ASKED` others.
+    def modelled(self, known: Sequence[Observation]) -> list[FrozenTrial]:
+        """Return the trials that Optuna's sampler models, best first."""
+        raise NotImplementedError
 
-        Each proposal is marked as failed at once, and Optuna ignores failed trials. So an Optuna
-        study that is rebuilt without the proposals makes the same ones.
-        """
-        self._study.sampler = self.seeded(self.seed_of(number))
+    def next_point(
+        self, number: int, known: Sequence[Observation], accepts: Accepts
+    ) -> Point | None:
+        modelled = self.modelled(known)
+        if not modelled and self.config.startup == "sobol":
+            return self._spread(number, accepts)
+        seed = self.seed_of(number)
+        study = optuna.create_study(direction="maximize", sampler=self.seeded(seed))
+        study.add_trials(modelled)
         for _ in range(ASKED):
-            trial = self._study.ask()
-            params = self._point(trial)
-            self._study.tell(trial, state=OptunaState.FAIL)
-            if self.feasible.keeps(params):
+            trial = study.ask()
+            params = self.feasible.space.sample(partial(suggested, trial))
+            study.tell(trial, state=TrialState.FAIL)  # Optuna ignores it from now on
+            if self.feasible.keeps(params) and accepts(params):
                 return params
-        return self.feasible.draw(self.seed_of(number))
+        return self._drawn(seed, accepts)
 
-    def proposed(self, number: int, params: dict[str, Any]) -> None:
-        """Tell Optuna about a trial with these values."""
-        self._study.sampler = optuna.samplers.RandomSampler(seed=0)  # proposes nothing here
-        self._study.enqueue_trial(_inner(self.feasible.space, params))
-        trial = self._study.ask()
-        taken = self._point(trial)
-        assert taken == params, f"Optuna took {taken} for {params}"
-        self._trials[number] = trial
+    def _spread(self, number: int, accepts: Accepts) -> Point | None:
+        """Return the trial's point of a scrambled Sobol sequence, or the next that is accepted.
 
-    def evaluated(self, number: int, rung: int, objective: float) -> None:
-        """Report an intermediate value to Optuna; `rung` is in pairs."""
-        trial = self._trials.get(number)
-        if trial is not None:
-            trial.report(objective, step=rung)
+        Each parameter has a dimension of its own, so conditions take nothing from the others.
+        """
+        space = self.feasible.space
+        names = space.ordered()
+        with _experimental():
+            sampler = optuna.samplers.QMCSampler(
+                scramble=True, seed=self.config.seed, warn_asynchronous_seeding=False
+            )
+        study = optuna.create_study(sampler=sampler)
+        unit: dict[str, BaseDistribution] = {name: FloatDistribution(0, 1) for name in names}
+        middle = dict.fromkeys(names, 0.5)  # a trial from which the sampler takes the dimensions
+        study.add_trial(create_trial(value=0.0, params=middle, distributions=unit))
+        for place in range(number + ASKED):
+            trial = study.ask(dict(unit))
+            study.tell(trial, state=TrialState.FAIL)
+            if place >= number:
+                at = trial.params
+                point = space.sample(lambda name, dist, at=at: _scaled(dist, at[name]))
+                if self.feasible.keeps(point) and accepts(point):
+                    return point
+        return self._drawn(self.seed_of(number), accepts)
 
-    def trial_ended(self, number: int, state: TrialState, objective: float | None) -> None:
-        """Tell Optuna how a trial ended."""
-        trial = self._trials.get(number)
-        if trial is None or state not in END_STATES:
-            return
-        if state == "completed" and objective is not None:
-            self._study.tell(trial, objective)
-        elif state == "pruned":
-            self._study.tell(trial, state=OptunaState.PRUNED)
-        else:
-            self._study.tell(trial, state=OptunaState.FAIL)
-
-    def _point(self, trial: optuna.Trial) -> Point:
-        return self.feasible.space.sample(lambda name, dist: _suggest(trial, name, dist))
+    def _drawn(self, seed: int, accepts: Accepts) -> Point | None:
+        """Draw uniformly from the accepted points; None if the space has no more of them."""
+        point = self.feasible.draw(seed)
+        if accepts(point):
+            return point
+        points = self.feasible.space.points(LARGEST_GRID)
+        if points is None:
+            return point
+        left = [point for point in points if self.feasible.keeps(point) and accepts(point)]
+        return random.Random(seed).choice(left) if left else None
 
 
 class Random(OptunaSampler):
@@ -88,17 +115,23 @@ class Random(OptunaSampler):
     def seeded(self, seed: int) -> optuna.samplers.BaseSampler:
         return optuna.samplers.RandomSampler(seed=seed)
 
+    def modelled(self, known: Sequence[Observation]) -> list[FrozenTrial]:
+        return []
+
 
 class Tpe(OptunaSampler):
     """Models the space on the trials so far: TPE, Bergstra et al. 2011.
 
     It is multivariate and grouped, so conditional parameters are modelled together. It uses a
     constant liar, so parallel trials stay apart.
+
+    TPE reads the order of trials, not their values. All trials are ordered by their values at one
+    rung, the highest that enough of them have reached; those that rest below it come after them.
+    So a trial that ran to the end is not better than one that stopped because it ran to the end.
     """
 
     def seeded(self, seed: int) -> optuna.samplers.BaseSampler:
-        with warnings.catch_warnings():  # these options are experimental, and we test them
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        with _experimental():
             return optuna.samplers.TPESampler(
                 seed=seed,
                 n_startup_trials=self.config.startup_trials,
@@ -107,36 +140,145 @@ class Tpe(OptunaSampler):
                 constant_liar=True,
             )
 
+    def modelled(self, known: Sequence[Observation]) -> list[FrozenTrial]:
+        rung = modelled_rung(known, self._least())
+        if rung is None:  # too few trials for a model
+            return []
+        order = ranked(known, rung)
+        if len(order) > MODELLED:
+            best, others = order[: MODELLED // 2], order[MODELLED // 2 :]
+            others.sort(key=lambda pair: pair[0].number)
+            order = best + others[-MODELLED // 2 :]
+        told = {each.number for each, _ in order}
+        running = [each for each in known if each.fate == "open" and each.number not in told]
+        frozen = [self._frozen(each.params, value) for each, value in order]
+        return frozen + [self._frozen(each.params, None) for each in running]
 
-def _suggest(trial: optuna.Trial, name: str, distribution: Distribution) -> Scalar:
+    def _least(self) -> int:
+        """Return how many trials must have reached a rung for it to be modelled."""
+        return max(self.config.startup_trials, len(self.feasible.space.root) + 2)
+
+    def _frozen(self, params: Mapping[str, Any], value: float | None) -> FrozenTrial:
+        """Return an Optuna trial with a value, or a running one without."""
+        space = self.feasible.space.root
+        varied = [name for name in params if not isinstance(space[name], Fixed)]
+        return create_trial(
+            state=TrialState.RUNNING if value is None else TrialState.COMPLETE,
+            value=value,
+            params={name: _inner(space[name], params[name]) for name in varied},
+            distributions={name: _distribution(space[name]) for name in varied},
+        )
+
+
+class Gp(Tpe):
+    """Models the objective by a Gaussian process, with Optuna's GPSampler.
+
+    It reads values, not their order, so it models the trials that have one at the modelled rung,
+    and those alone. It cannot model parameters with conditions: in a space with any, this is TPE.
+    """
+
+    def seeded(self, seed: int) -> optuna.samplers.BaseSampler:
+        if self.feasible.space.has_conditions:
+            return super().seeded(seed)
+        with _experimental():
+            return optuna.samplers.GPSampler(seed=seed, n_startup_trials=self.config.startup_trials)
+
+    def modelled(self, known: Sequence[Observation]) -> list[FrozenTrial]:
+        if self.feasible.space.has_conditions:
+            return super().modelled(known)
+        rung = modelled_rung(known, self._least())
+        if rung is None:
+            return []
+        at_rung = [each for each in known if rung in each.values and each.fate != "diverged"]
+        at_rung.sort(key=lambda each: (-each.values[rung], each.number))
+        if len(at_rung) > PROCESSED:
+            best, others = at_rung[: PROCESSED // 2], at_rung[PROCESSED // 2 :]
+            others.sort(key=lambda each: each.number)
+            at_rung = best + others[-PROCESSED // 2 :]
+        frozen = [self._frozen(each.params, each.values[rung]) for each in at_rung]
+        running = [e for e in known if e.fate == "open" and rung not in e.values]
+        return frozen + [self._frozen(each.params, None) for each in running]
+
+
+@contextmanager
+def _experimental() -> Iterator[None]:
+    """Accept options that Optuna calls experimental: they are tested here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
+
+
+def _distribution(distribution: Distribution) -> BaseDistribution:
+    """Return Optuna's distribution of a parameter.
+
+    A float with a step becomes the index of the step, since whole steps are exact and low + k *
+    step in a float distribution is not. A power of two becomes its exponent.
+    """
     match distribution:
         case Float(low=low, high=high, step=None, log=log):
-            return trial.suggest_float(name, low, high, log=log)
-        case Float(low=low, step=float(step)):
-            # Whole steps are exact; low + k * step in a float distribution is not.
-            index = trial.suggest_int(name, 0, distribution.steps)
-            return distribution.at(index)
+            return FloatDistribution(low, high, log=log)
+        case Float():
+            return IntDistribution(0, distribution.steps)
         case Int(low=low, high=high, step=step):
-            return trial.suggest_int(name, low, high - (high - low) % step, step=step)
+            return IntDistribution(low, high - (high - low) % step, step=step)
         case PowerOfTwo(low=low, high=high):
-            return 1 << trial.suggest_int(name, low.bit_length() - 1, high.bit_length() - 1)
+            return IntDistribution(low.bit_length() - 1, high.bit_length() - 1)
         case Choice(values=values):
-            chosen = trial.suggest_categorical(name, values)
+            return CategoricalDistribution(values)
+        case _:
+            raise AssertionError(f"a fixed value is not suggested: {distribution}")
+
+
+def suggested(trial: optuna.Trial, name: str, distribution: Distribution) -> Scalar:
+    """Return the value that Optuna suggests for a parameter."""
+    match _distribution(distribution):
+        case FloatDistribution(low=low, high=high, log=log):
+            return trial.suggest_float(name, low, high, log=log)
+        case IntDistribution(low=low, high=high, step=step):
+            return _outer(distribution, trial.suggest_int(name, low, high, step=step))
+        case CategoricalDistribution(choices=choices):
+            chosen = trial.suggest_categorical(name, choices)
             assert chosen is not None
             return chosen
+        case other:
+            raise AssertionError(f"not made by _distribution: {other}")
+
+
+def _outer(distribution: Distribution, suggested: int) -> Scalar:
+    """Convert one of Optuna's integers to the parameter's value."""
+    match distribution:
+        case PowerOfTwo():
+            return 1 << suggested
+        case Float():
+            return distribution.at(suggested)
         case _:
-            raise AssertionError(f"a fixed value is not suggested: {name}")
+            return suggested
 
 
-def _inner(space: Space, params: dict[str, Any]) -> dict[str, Any]:
-    """Convert a point to Optuna's own values: exponents of powers of two, indices of steps."""
-    inner = dict(params)
-    for name, value in params.items():
-        match space.root[name]:
-            case PowerOfTwo():
-                inner[name] = value.bit_length() - 1
-            case Float(step=float()) as stepped:
-                inner[name] = stepped.index(value)
-            case _:
-                pass
-    return inner
+def _scaled(distribution: Distribution, share: float) -> Scalar:
+    """Return the value at a share of a distribution, from 0 to 1."""
+    match _distribution(distribution):
+        case FloatDistribution(low=low, high=high, log=True):
+            return float(min(max(low * (high / low) ** share, low), high))
+        case FloatDistribution(low=low, high=high):
+            return float(low + share * (high - low))
+        case IntDistribution(low=low, high=high, step=step):
+            count = (high - low) // step + 1
+            return _outer(distribution, low + step * min(int(share * count), count - 1))
+        case CategoricalDistribution(choices=choices):
+            chosen = choices[min(int(share * len(choices)), len(choices) - 1)]
+            assert chosen is not None
+            return chosen
+        case other:
+            raise AssertionError(f"not made by _distribution: {other}")
+
+
+def _inner(distribution: Distribution, value: Any) -> Any:
+    """Convert a parameter's value to Optuna's: the opposite of `_outer`."""
+    match distribution:
+        case PowerOfTwo():
+            return value.bit_length() - 1
+        case Float(step=float()):
+            return distribution.index(value)
+        case _:
+            return value

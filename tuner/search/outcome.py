@@ -7,12 +7,10 @@ from typing import Self
 
 from tuner.errors import StorageFull, UserError
 from tuner.invocation import command
-from tuner.journal.records import END_STATES, FailureKind, StudyRecord, StudyState
+from tuner.journal.records import AT_REST, FailureKind, StudyRecord, StudyState
 from tuner.search.recommend import concluded
 from tuner.storage.folders import Place
 from tuner.study.design import ConfirmDesign
-
-NO_ROOM = "budget.total_pairs leaves no room for another trial"
 
 
 @dataclass(frozen=True)
@@ -42,11 +40,11 @@ class StudyOutcome:
         return cls("interrupted", error.problem, error)
 
     @classmethod
-    def at_the_end(cls, interrupted: bool, no_room: bool) -> Self:
-        """Return the outcome when no trial is left, none fits the budget, or a user interrupted."""
+    def at_the_end(cls, interrupted: bool, why: str) -> Self:
+        """Return the outcome when a user interrupted, or no other trial comes for this reason."""
         if interrupted:
             return cls("interrupted", "resume continues it")
-        return cls("completed", NO_ROOM if no_room else "")
+        return cls("completed", why)
 
     def of(self, study: StudyRecord) -> Self:
         """Return this outcome adjusted to a study's current record.
@@ -59,7 +57,7 @@ class StudyOutcome:
             why = f"{self.reason}: " if self.reason else ""
             why += "the confirmation has not ended"
             return replace(self, state="interrupted", reason=why)
-        ended = sum(trial.state in END_STATES for trial in study.trials)
+        ended = sum(trial.state in AT_REST for trial in study.trials)
         left = len(study.trials) - ended
         reason = f"{ended} trials" + (f", {left} unfinished" if left else "")
         if not study.complete:

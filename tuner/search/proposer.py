@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from tuner.journal.records import Origin, TrialRecord, TrialState
+from tuner.journal.prior import PriorTrial
+from tuner.journal.records import Origin, TrialRecord
+from tuner.search.observation import Fate, Observation
 from tuner.search.sampler import sampler_of
 from tuner.study import StudyConfig
+from tuner.study.given import given_point
 from tuner.study.trial import TrialConfig
 
 Trials = Mapping[int, TrialRecord]
+Params = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Proposal:
 
 
 class Proposer(Protocol):
-    """A source of trials: a function of the study and the facts that it has been given."""
+    """A source of trials: a function of the study and of its trials so far."""
 
     def propose(self, number: int, trials: Trials) -> Proposal | Literal["wait"] | None:
         """Return trial `number`; "wait" if it depends on running trials; None if no trial is left.
@@ -45,36 +50,65 @@ class Proposer(Protocol):
             UserError: nothing can be proposed.
         """
 
-    def replay(self, trial: TrialRecord) -> None:
-        """Record a trial that was proposed before, with everything known about it."""
-
-    def evaluated(self, number: int, rung: int, objective: float) -> None:
-        """Record an evaluation (`rung` in pairs)."""
-
-    def trial_ended(self, number: int, state: TrialState, objective: float | None) -> None:
-        """Record how a trial ended."""
-
 
 class Searched:
-    """The trials of a search: the control first, if there is one, then the sampler's proposals."""
+    """The trials of a search: the control, the points in its file, then the sampler's proposals.
 
-    def __init__(self, study: StudyConfig) -> None:
+    No configuration is proposed twice, since a trial is a function of its configuration and its
+    seed. Where the seed is sampled, the other settings may come up again with another seed.
+    """
+
+    def __init__(self, study: StudyConfig, prior: Sequence[PriorTrial] = ()) -> None:
         self._study = study
-        self._sampler = sampler_of(study.feasible, study.sampler)
-        self.evaluated = self._sampler.evaluated
-        self.trial_ended = self._sampler.trial_ended
+        self._prior = [
+            Observation(-1 - place, each.params, each.values, _fate(each))
+            for place, each in enumerate(reversed(prior))
+        ]
+        self._feasible = study.feasible
+        self._sampler = sampler_of(self._feasible, study.sampler)
+        self._tried: dict[str, int] = {}  # trials by configuration
+        self._located: dict[int, Params | None] = {}  # where in the space each trial lies
+        self._observed: dict[int, tuple[TrialRecord, Observation]] = {}
 
     def propose(self, number: int, trials: Trials) -> Proposal | None:
-        """Return the control as trial 0, then the sampler's; None if it has no point left."""
+        """Return the next trial of the search; None if the sampler has no point left."""
         study = self._study
         if number == 0 and study.baseline is not None:
             return Proposal("baseline", study.baseline, study.baseline_config())
-        params = self._sampler.propose(number)
-        if params is None:
-            return None
-        return Proposal("sampler", params, study.space.trial_config(study.trial, params))
+        begun = sum(trial.origin == "enqueued" for trial in trials.values()) if study.enqueue else 0
+        if begun < len(study.enqueue):
+            params = given_point(study, study.enqueue[begun])
+            return Proposal("enqueued", params, self._config(params))
+        for trial in list(trials.values())[len(self._located) :]:
+            self._tried.setdefault(_identity(trial.config), trial.number)
+            self._located[trial.number] = study.space.locate(trial.config.flat())
+        point = self._sampler.next_point(number, self._known(trials), self._is_new)
+        return None if point is None else Proposal("sampler", point, self._config(point))
 
-    def replay(self, trial: TrialRecord) -> None:
-        """Record a trial that was proposed before; the sampler does not learn about the control."""
-        if trial.origin == "sampler":
-            self._sampler.replay(trial)
+    def _known(self, trials: Trials) -> list[Observation]:
+        """Return what is known about the trials that lie in the space."""
+        known = list(self._prior)
+        for number, params in self._located.items():
+            if params is None:
+                continue
+            trial = trials[number]
+            record, observation = self._observed.get(number, (None, None))
+            if observation is None or record is not trial:
+                observation = Observation.of(trial, params)
+                self._observed[number] = (trial, observation)
+            known.append(observation)
+        return known
+
+    def _is_new(self, params: Params) -> bool:
+        return _identity(self._config(params)) not in self._tried
+
+    def _config(self, params: Params) -> TrialConfig:
+        return self._study.space.trial_config(self._study.trial, params)
+
+
+def _fate(trial: PriorTrial) -> Fate:
+    return "diverged" if trial.diverged else "resting"
+
+
+def _identity(config: TrialConfig) -> str:
+    return json.dumps(config.flat(), sort_keys=True)

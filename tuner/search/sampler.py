@@ -6,22 +6,23 @@ A new kind is a class made from `Sampler`, in a module of its own here, and its 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
 
-from tuner.journal.records import TrialRecord, TrialState
+from tuner.search.observation import Observation
 from tuner.study.samplers import SAMPLERS, SamplerConfig
 from tuner.study.space.distributions import Scalar
 from tuner.study.space.feasible import Feasible
 
 Point = dict[str, Scalar]
+Accepts = Callable[[Point], bool]
 
 
 class Sampler:
     """Proposes the next feasible point of a space.
 
-    Every kind of sampler defines `next_point`; one that learns overrides the other methods, too.
-    All randomness is a function of (seed, trial number), so a resumed study makes the same
+    A proposal is a function of the space, the settings, the trial's number and what is known about
+    the trials before it. A sampler keeps no state of its own, so a resumed study makes the same
     proposals as one that was never interrupted.
 
     Args:
@@ -33,46 +34,29 @@ class Sampler:
         self.feasible = feasible
         self.config = config
 
-    def next_point(self, number: int) -> Point | None:
-        """Choose values by dotted name for the trial `number`; None if no point is left.
+    def next_point(
+        self, number: int, known: Sequence[Observation], accepts: Accepts
+    ) -> Point | None:
+        """Choose values by dotted name for the trial `number`; None if no point was accepted.
+
+        Args:
+            number: the trial's number.
+            known: the trials before it that lie in the space, in order.
+            accepts: refuses feasible points that have been tried before.
 
         Raises:
             UserError: no feasible point was found.
         """
         raise NotImplementedError
 
-    def proposed(self, number: int, params: dict[str, Any]) -> None:
-        """Record that a trial has these values, proposed just now or before a resume."""
-
-    def evaluated(self, number: int, rung: int, objective: float) -> None:
-        """Record an evaluation (`rung` in pairs)."""
-
-    def trial_ended(self, number: int, state: TrialState, objective: float | None) -> None:
-        """Record how a trial ended. An unfinished or interrupted trial stays open."""
-
-    def propose(self, number: int) -> Point | None:
-        """Return values by dotted name for the trial `number`; None if no point is left.
-
-        Raises:
-            UserError: no feasible point was found.
-        """
-        params = self.next_point(number)
-        if params is not None:
-            self.proposed(number, params)
-        return params
-
-    def replay(self, record: TrialRecord) -> None:
-        """Record a trial that was proposed before, with everything known about it."""
-        self.proposed(record.number, record.params)
-        for evaluation in record.evaluations:
-            self.evaluated(record.number, evaluation.rung, evaluation.objective)
-        self.trial_ended(
-            record.number, record.state, record.last.objective if record.last else None
-        )
-
     def seed_of(self, number: int) -> int:
         """Return the seed of everything random in the proposal of a trial."""
         return (self.config.seed * 1_000_003 + number) % 2**32
+
+
+def anything(point: Point) -> bool:
+    """Accept every point."""
+    return True
 
 
 def sampler_of(feasible: Feasible, config: SamplerConfig) -> Sampler:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import takewhile
 from math import inf
-from typing import Self
+from typing import Any, Self
 
 from pydantic import model_validator
 
+from tuner.errors import UserError
 from tuner.storage.folders import Place
+from tuner.study.given import given_point
 from tuner.study.parts import Language, LanguagesConfig, ProtocolConfig, check_roles
 from tuner.study.planned import (
     budgets,
@@ -18,10 +19,11 @@ from tuner.study.planned import (
     planned_configs,
     planned_trials,
 )
+from tuner.study.rungs import default_first, rungs_from
 from tuner.study.samplers import SAMPLERS
 from tuner.study.settings import StudySettings
 from tuner.study.space import compose
-from tuner.study.space.feasible import AT_ONCE, LARGEST_GRID, Feasible, Tally
+from tuner.study.space.feasible import AT_ONCE, DEFAULTS, LARGEST_GRID, Feasible, Tally
 from tuner.study.trial import TrialConfig
 
 
@@ -36,15 +38,16 @@ class StudyConfig(StudySettings):
             check_design(self)
         for config in self.corner_configs():
             self.check_mix(config)
-        if self.scheduler.kind == "asha" and self.scheduler.min_pairs > self.budget.pairs_per_trial:
+        first, full = self.scheduler.min_pairs, self.budget.pairs_per_trial
+        if self.scheduler.kind == "asha" and first is not None and first > full:
             raise ValueError(
-                f"scheduler.min_pairs ({self.scheduler.min_pairs}) must not exceed "
-                f"budget.pairs_per_trial ({self.budget.pairs_per_trial})"
+                f"scheduler.min_pairs ({first}) must not exceed budget.pairs_per_trial ({full})"
             )
         self._check_budget()
         self.diagnostics.check_pairs(len(trained_on(self.languages, self.protocol)))
         if self.design is not None:
             return self
+        self._check_enqueued()
         if self.sampler.enumerates:
             self.feasible.grid()
         elif self.budget.trials is None:
@@ -78,15 +81,28 @@ class StudyConfig(StudySettings):
     def trials(self) -> int:
         """The number of trials that the study runs in all, the baseline included.
 
-        Each access enumerates the grid, so store the value if you need it often.
+        A search ends when it has tried every configuration of its space. Each access enumerates a
+        small space, so store the value if you need it often.
         """
         if self.design is not None:
             return planned_trials(self)
-        if not self.sampler.enumerates:
-            assert self.budget.trials is not None
-            return self.budget.trials
-        whole = len(self.feasible.grid()) + (self.baseline is not None)
-        return whole if self.budget.trials is None else min(self.budget.trials, whole)
+        asked = self.budget.trials
+        whole = self._configurations(LARGEST_GRID if self.sampler.enumerates else AT_ONCE)
+        if whole is None or asked is None:
+            found = asked if whole is None else whole
+            assert found is not None, "checked when the study was read"
+            return found
+        return min(asked, whole)
+
+    def _configurations(self, at_most: int) -> int | None:
+        """Return how many configurations a search can try; None if over `at_most` points."""
+        tally = self.feasible.tally(at_most, draws=0)
+        if not tally.complete:
+            return None
+        if self.baseline is None:
+            return tally.feasible
+        control = self.space.locate(self.baseline_config().flat())
+        return tally.feasible + (control is None or not self.feasible.keeps(control))
 
     def distinct(self) -> int | None:
         """Return how many points can be sampled; None if more than 100,000 or infinitely many."""
@@ -111,8 +127,10 @@ class StudyConfig(StudySettings):
         if self.scheduler.kind == "none":
             return budgets(self)
         eta, first = self.scheduler.reduction_factor, self.scheduler.min_pairs
-        lower = takewhile(lambda rung: rung < full, (first * eta**k for k in range(64)))
-        return (*lower, full)
+        if first is None:
+            warmup = max(self._values_of("optim.warmup_ratio"))
+            first = default_first(full, eta, warmup, max(self._values_of("batch.effective_size")))
+        return rungs_from(first, eta, full)
 
     def rungs_of(self, config: TrialConfig) -> tuple[int, ...]:
         """Return the rungs of one trial; the last is its full budget."""
@@ -144,6 +162,13 @@ class StudyConfig(StudySettings):
         for point in (*feasible.extremes(), *filter(feasible.keeps, inside)):
             yield self.space.trial_config(self.trial, point)
 
+    def _values_of(self, name: str) -> list[Any]:
+        """Return the values of a setting that trials may have: its ends, if it is sampled."""
+        fixed = [DEFAULTS[name] if name not in self.trial else self.trial[name]]
+        sampled = self.space.root.get(name)
+        values = fixed if sampled is None else list(sampled.ends())
+        return values + [value for other, value in (self.baseline or {}).items() if other == name]
+
     def _check_budget(self) -> None:
         budget = self.budget
         if budget.gpu_hours is not None and self.resources.gpus_per_trial == 0:
@@ -157,6 +182,19 @@ class StudyConfig(StudySettings):
                 f"budget.total_pairs leaves the search {searched:,.0f} pairs, less than one "
                 f"trial's budget.pairs_per_trial ({budget.pairs_per_trial:,})"
             )
+
+    def _check_enqueued(self) -> None:
+        """Refuse enqueued points that lie outside the space or are given twice."""
+        known = [] if self.baseline is None else [self.baseline_config()]
+        for number, settings in enumerate(self.enqueue, 1):
+            try:
+                point = given_point(self, settings)
+            except UserError as error:
+                raise ValueError(f"enqueue, point {number}: {error.problem}") from error
+            config = self.space.trial_config(self.trial, point)
+            if config in known:
+                raise ValueError(f"enqueue, point {number}: the baseline or an earlier point")
+            known.append(config)
 
     def _check_requirements(self) -> None:
         """Refuse a baseline that violates a requirement, and a space without a feasible point."""

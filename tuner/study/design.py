@@ -42,6 +42,10 @@ class Arm(Part):
         return _checked(settings)
 
 
+CANDIDATES = 5
+"""The configurations of a search that a confirmation retrains unless it is told otherwise."""
+
+
 class ConfirmDesign(Part):
     """The arms that a search has found, and its control, trained again with fresh seeds."""
 
@@ -54,6 +58,7 @@ class ConfirmDesign(Part):
     earlier: tuple[str, ...] = Field(
         (), description="earlier confirmations of the same search, which may have read test"
     )
+    by_hand: int = Field(0, ge=0, description="trials of the search that a user added or stopped")
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -159,12 +159,21 @@ class BudgetConfig(Part):
 
 
 class SchedulerConfig(Part):
-    """ASHA (arXiv 1810.05934), stopping variant, over rungs in pairs."""
+    """ASHA (arXiv 1810.05934) over rungs in pairs."""
 
     kind: Literal["asha", "none"] = Field(
         "asha", description="none: every trial runs to the full budget"
     )
-    min_pairs: int = Field(1, ge=1, description="the first rung, in pairs")
+    variant: Literal["stopping", "promotion"] = Field(
+        "stopping",
+        description="what happens to a trial that is not among the best at a rung: it stops for "
+        "good, or it pauses and resumes once it is",
+    )
+    min_pairs: int | None = Field(
+        None,
+        ge=1,
+        description="the first rung, in pairs; default: about 1/27 of the budget, past the warm-up",
+    )
     reduction_factor: int = Field(3, ge=2, description="eta: one trial in eta goes on at a rung")
 
 

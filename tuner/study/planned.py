@@ -42,6 +42,10 @@ def check_design(study: StudyConfig) -> None:
         raise ValueError(f"the design has {planned_trials(study)} trials: leave budget.trials out")
     if study.sampler != SamplerConfig():
         raise ValueError("a design has no sampler: leave the block out")
+    if study.warm_start:
+        raise ValueError("a design has no sampler that could learn: leave warm_start out")
+    if study.enqueue:
+        raise ValueError("a design has no points to enqueue: make them arms or points of its space")
     if study.baseline is not None:
         raise ValueError("a design has no baseline: make it one of the arms or points")
     if isinstance(design, ConfirmDesign):

@@ -7,7 +7,7 @@ setting of its own.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -36,6 +36,11 @@ SAMPLERS: dict[str, SamplerKind] = {
     "tpe": SamplerKind(
         "tuner.search.optuna_samplers:Tpe", "modelled on the trials so far", "proposed by TPE"
     ),
+    "gp": SamplerKind(
+        "tuner.search.optuna_samplers:Gp",
+        "a Gaussian process on the trials so far; TPE if the space has conditions",
+        "proposed by a Gaussian process",
+    ),
     "random": SamplerKind(
         "tuner.search.optuna_samplers:Random", "independent draws", "drawn at random"
     ),
@@ -60,7 +65,10 @@ class SamplerConfig(Part):
         ge=0,
         description="with the trial's number, determines every draw, or the order of a grid",
     )
-    startup_trials: int = Field(8, ge=1, description="random trials before TPE models the space")
+    startup_trials: int = Field(8, ge=1, description="trials before TPE or gp models the space")
+    startup: Literal["random", "sobol"] = Field(
+        "random", description="how these are drawn: independently, or spread by a Sobol sequence"
+    )
 
     @property
     def enumerates(self) -> bool:

@@ -93,6 +93,18 @@ class StudySettings(Part):
     baseline: dict[str, Any] | None = Field(
         None, description="settings of the first trial, which ASHA never stops"
     )
+    enqueue: tuple[dict[str, Any], ...] = Field(
+        (),
+        max_length=1000,
+        description="points to try right after the baseline: settings of the space by dotted name; "
+        "those left out have their values from `trial:`, or their defaults",
+    )
+    warm_start: tuple[Annotated[str, Field(pattern=f"^{NAME.pattern}$")], ...] = Field(
+        (),
+        max_length=100,
+        description="names of earlier searches in the same storage from which the sampler learns: "
+        "of the same data, encoder, languages, protocol, budget and rungs",
+    )
     design: DesignConfig | None = Field(
         None, description="planned trials in place of a search; none of them is pruned"
     )

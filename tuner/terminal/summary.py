@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.journal.ledger import Ledger
-from tuner.journal.records import END_STATES, StudyRecord, TrialRecord
+from tuner.journal.records import AT_REST, END_STATES, STOPPED, StudyRecord, TrialRecord, TrialState
 from tuner.study.design import ScalingDesign
 from tuner.terminal.console import COLOURS
 from tuner.terminal.progress import MARGIN, bar
@@ -64,8 +64,8 @@ class Summary:
 
     @property
     def ended(self) -> int:
-        """The number of trials that have ended."""
-        return sum(trial.state in END_STATES for trial in self.study.trials)
+        """The number of trials that have ended or paused."""
+        return sum(trial.state in AT_REST for trial in self.study.trials)
 
     @property
     def running(self) -> list[TrialRecord]:
@@ -106,8 +106,14 @@ class Summary:
         return {
             "running" if self.working else "interrupted": under_way,
             "waiting": self.trials - self.ended - under_way,
-            **{state: states.count(state) for state in ("completed", "pruned", "failed")},
+            **{state: states.count(state) for state in self._ends},
         }
+
+    @property
+    def _ends(self) -> tuple[TrialState, ...]:
+        """The states in which trials of the study come to rest."""
+        pauses = self.study.settings.scheduler.variant == "promotion"
+        return ("completed", "paused", "pruned", "failed") if pauses else END_STATES
 
     @property
     def ledger(self) -> Ledger:
@@ -122,7 +128,7 @@ class Summary:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         options = options.update(width=min(options.max_width - MARGIN, WIDEST))
-        claim = Text(self.study.facts.claim, style="dim")
+        claim = Text(self.study.claim, style="dim")
         above: list[RenderableType] = [*self._head(), self._states(), Text(), *self._best(), claim]
         above += [Text(), self._rungs(), Text(), self._work()]
         lines = sum(len(console.render_lines(part, options)) for part in above)
@@ -178,13 +184,14 @@ class Summary:
     def _rungs(self) -> Table:
         """Return a table of the trials at each rung."""
         table = Table.grid(padding=(0, 3))
-        headings = ("pairs", "reached", "stopped", "  best")[: 2 if self.study.designed else 4]
+        left = "stopped" if self._ends == END_STATES else "paused"
+        headings = ("pairs", "reached", left, "  best")[: 2 if self.study.designed else 4]
         for _ in headings:
             table.add_column(justify="right", no_wrap=True)
         table.add_row(*headings, style="dim")
         for rung in self.study.rungs:
             at = [(t, e) for t in self.study.trials for e in t.evaluations if e.rung == rung]
-            stopped = sum(trial.state == "pruned" and trial.last is e for trial, e in at)
+            stopped = sum(trial.state in STOPPED and trial.last is e for trial, e in at)
             row = (
                 f"{rung:,}",
                 str(len(at)),
@@ -202,8 +209,8 @@ class Summary:
         if ledger.gpu_hours:
             hours = budget.gpu_hours
             parts.append(f"{ledger.gpu_hours:.2f}{f' of {hours:g}' if hours else ''} GPU-hours")
-        for what in ("useful", "under_way", "pruned", "failed", "repeated"):
-            if what != "under_way" or ledger.under_way:
+        for what in ("useful", "under_way", "pruned", "paused", "failed", "repeated"):
+            if what not in ("under_way", "paused") or getattr(ledger, what):
                 share = getattr(ledger, what) / max(ledger.pairs, 1)
                 parts.append(f"{share:.0%} {what.replace('_', ' ')}")
         return Text(", ".join(parts), "dim", no_wrap=True, overflow="ellipsis")

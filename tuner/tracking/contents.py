@@ -26,6 +26,7 @@ STATUS = {
     "pending": "SCHEDULED",
     "running": "RUNNING",
     "completed": "FINISHED",
+    "paused": "FINISHED",
     "pruned": "FINISHED",
     "failed": "FAILED",
     "interrupted": "KILLED",
@@ -41,6 +42,7 @@ STUDY_PARAMS = (
     "protocol.strict_overlap",
     "budget.pairs_per_trial",
     "scheduler.kind",
+    "scheduler.variant",
     "sampler.kind",
     "sampler.seed",
     "design.kind",
@@ -51,6 +53,8 @@ ORIGIN_SUFFIXES: Mapping[Origin, str] = {
     "baseline": " baseline",
     "tuning": " tuning",
     "sampler": "",
+    "enqueued": " enqueued",
+    "added": " added",
     "design": "",
 }
 """The word after a trial's number, by the trial's origin."""
@@ -210,7 +214,7 @@ def _tags(study: StudyRecord, state: str, note: str) -> dict[str, str]:
         "mlflow.source.git.commit": environment.commit or "",
         "tuner.study": study.name,
         "tuner.study_id": study.id,
-        "tuner.claim": study.facts.claim,
+        "tuner.claim": study.claim,
         "tuner.state": state,
     }
     return _cut(tags)

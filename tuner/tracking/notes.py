@@ -11,6 +11,8 @@ from tuner.journal.records import OBJECTIVE, Origin, StudyRecord, TrialRecord
 ORIGINS: Mapping[Origin, str] = {
     "baseline": "the control",
     "sampler": "proposed by the sampler",
+    "enqueued": "enqueued in the study's file",
+    "added": "added by hand while the study ran",
     "tuning": "chooses a learning rate, not compared",
     "design": "planned",
 }
@@ -49,7 +51,7 @@ def study_note(study: StudyRecord) -> str:
             f"seeds; fixed on {moment(chosen.time)}, before test was read."
         )
     facts = {
-        "Claim": study.facts.claim,
+        "Claim": study.claim,
         f"Objective (`{OBJECTIVE}`)": study.facts.objective,
     }
     return "\n".join(
@@ -85,7 +87,7 @@ def trial_note(trial: TrialRecord, study: StudyRecord) -> str:
         f"`{name}` {format(value, '.4g') if isinstance(value, float) else value}"
         for name, value in trial.params.items()
     )
-    claim = study.facts.claim
+    claim = study.claim
     parts = [
         f"{ended}." + (" `tuner resume` goes on with it." * (trial.state == "interrupted")),
         f"Trial {trial.number} of `{study.name}`, {origin}" + (f": {sampled}." if sampled else "."),

@@ -46,7 +46,7 @@ def gradient_noise(study: StudyRecord) -> Section | None:
         "denominators are averaged before they are divided. The estimates are unbiased, so small "
         "ones may be negative; – is undefined. Equal parts: the B at which both parts are the "
         "same. Noise scale: tr(Σ) / |G|², in pairs.",
-        study.facts.claim,
+        study.claim,
         (
             "batches",
             "pairs seen",

@@ -20,6 +20,7 @@ KINDS = {
     "useful": "trials at full budget",
     "under_way": "trials under way or waiting to continue",
     "pruned": "trials that ASHA stopped",
+    "paused": "trials that ASHA paused",
     "failed": "trials that failed",
     "repeated": "lost with a worker or a driver, and trained again",
 }
@@ -45,7 +46,7 @@ def cost(study: StudyRecord) -> Section:
         sentences.append(f"GPUs were held for {ledger.gpu_hours:.2f} GPU-hours.")
     grid = Grid(
         "Pairs trained, by the outcome of their trials.",
-        study.facts.claim,
+        study.claim,
         ("pairs of", "pairs", "%"),
         tuple(rows),
         strong=frozenset([len(rows) - 1]),
@@ -97,7 +98,7 @@ def overlap(study: StudyRecord) -> list[Block]:
         "Pairs that share a sentence with another split, in any language. Groups: pairs of a split "
         "that share sentences among themselves; effective: the number of independent pairs that "
         f"these are worth if a group is answered alike. This study {message}.",
-        study.facts.claim,
+        study.claim,
         ("split", "pairs", *(f"shared with {split}" for split in splits), "groups", "effective"),
         rows,
     )
@@ -109,7 +110,7 @@ def reproduce(study: StudyRecord, folder: Place) -> Section:
     rows = tuple(study.facts.environment.versions.items())
     versions = Grid(
         "Versions when the study began. The commit is this tool's; + if its tree was changed.",
-        study.facts.claim,
+        study.claim,
         ("part", "version"),
         rows,
         left=2,

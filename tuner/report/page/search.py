@@ -8,13 +8,14 @@ from tuner.blocks import Block, Commands, Figure, Grid, Section, Words
 from tuner.confirm.design import check_confirmable
 from tuner.errors import UserError
 from tuner.invocation import lasting_command
-from tuner.journal.records import StudyRecord, TrialRecord
+from tuner.journal.records import STOPPED, StudyRecord, TrialRecord
 from tuner.report.importances import caveat, importances
 from tuner.report.leaderboard import percent, shown, varied
 from tuner.report.page.drawing.bars import lying_bars
 from tuner.report.page.drawing.curves import LearningCurve, Role, learning_curves
 from tuner.report.page.settings import by_setting
 from tuner.report.page.trials import leaderboard, name
+from tuner.search.edges import edges
 from tuner.storage.folders import Place
 from tuner.tracking.notes import NOTHING_LEARNT, instead_of_confirming
 
@@ -47,6 +48,9 @@ def conclusion_blocks(study: StudyRecord) -> list[Block]:
         )
     if not study.learnt:
         blocks.append(Words(f"{NOTHING_LEARNT.capitalize()}.", "warning"))
+    for edge in edges(study):
+        found = edge.sentence[:1].upper() + edge.sentence[1:]
+        blocks.append(Words(f"{found}. A wider search: {edge.option}", "warning"))
     flat = best.config.flat()
     settings = ", ".join(f"{n} {shown(flat[n])}" for n in varied(study) if flat[n] is not None)
     blocks += [
@@ -100,10 +104,10 @@ def _curves(study: StudyRecord) -> Figure:
             points = [(e.rung, 100 * e.objective) for e in trial.evaluations]
             pairs, scores = zip(*points, strict=True)
             curves.append(LearningCurve(_role(trial, best), pairs, scores))
-    stopped = sum(trial.state == "pruned" for trial in study.trials)
+    stopped = sum(trial.state in STOPPED for trial in study.trials)
     complete = len(study.ranked())
     rungs = ", ".join(f"{rung:,}" for rung in study.rungs)
-    claim, objective = study.facts.claim, study.facts.objective
+    claim, objective = study.claim, study.facts.objective
     alt = (
         f"Learning curves of {len(curves)} trials with rungs at {rungs} pairs: {complete} reached "
         f"the full budget, ASHA stopped {stopped}."
@@ -142,14 +146,14 @@ def _role(trial: TrialRecord, best: TrialRecord | None) -> Role:
         return "control"
     if trial.state == "completed":
         return "complete"
-    return "pruned" if trial.state == "pruned" else "other"
+    return "pruned" if trial.state in STOPPED else "other"
 
 
 def _importances(study: StudyRecord) -> list[Block]:
     found = importances(study)
     if found is None:
         return []
-    claim = study.facts.claim
+    claim = study.claim
     values = {setting: 100 * share for setting, share in found.shares.items()}
     text = ", ".join(f"{setting} {value:.0f} %" for setting, value in values.items())
     alt = f"Importances, which sum to 100 %: {text}."

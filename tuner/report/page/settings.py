@@ -71,7 +71,7 @@ def _scatter(study: StudyRecord, setting: str, told_apart: str | None) -> Figure
         )
         for label, trials in _series(study, told_apart).items()
     ]
-    claim, objective = study.facts.claim, study.facts.objective
+    claim, objective = study.claim, study.facts.objective
     apart = f", told apart by {setting_label(told_apart)}" if told_apart else ""
     alt = (
         f"Scores of {len(study.ranked())} complete trials against {setting_label(setting)}{apart}."
@@ -118,7 +118,7 @@ def _heat(study: StudyRecord) -> Figure:
         )
         for (row, column), there in sorted(cells.items())
     )
-    claim = study.facts.claim
+    claim = study.claim
     down, across = setting_label(MIX), setting_label(SIZE)
     alt = f"Heat map of mean scores of complete trials, {down} down, {across} across."
     caption = (
@@ -168,7 +168,7 @@ def _parallel(study: StudyRecord) -> Figure:
         "and end before the last axis. Unconfirmed; the leaderboard has the numbers."
     )
     draw = partial(parallel, uprights, paths, alt)
-    return Figure(draw, alt, caption, study.facts.claim, wide=True)
+    return Figure(draw, alt, caption, study.claim, wide=True)
 
 
 def _reader(setting: str) -> Callable[[TrialRecord], Any]:

@@ -16,6 +16,8 @@ FIRST = 12
 ORIGINS: dict[Origin, str] = {
     "baseline": "control",
     "sampler": "search",
+    "enqueued": "search, enqueued",
+    "added": "search, added by hand",
     "tuning": "chooses a learning rate",
     "design": "is compared",
 }
@@ -44,7 +46,7 @@ def leaderboard(study: StudyRecord) -> Grid:
     return Grid(
         f"Score: {study.facts.objective}, unconfirmed. Trials at full budget come first, "
         "ranked; scores at fewer pairs are not ranked against them.",
-        study.facts.claim,
+        study.claim,
         ("trial", *COLUMNS, *names),
         rows,
         left=2,
@@ -73,7 +75,7 @@ def planned(study: StudyRecord, first: int = 0) -> Grid:
     )
     return Grid(
         f"All started trials of the plan, not ranked. Score: {study.facts.objective}.",
-        study.facts.claim,
+        study.claim,
         ("trial", "purpose", *COLUMNS, *names),
         rows,
         left=3,
@@ -105,7 +107,7 @@ def again(study: StudyRecord, folder: Place) -> Grid:
     return Grid(
         "What trains each line again from the study's folder alone, and says whether the scores "
         "agree. Micro-batches: pairs of a forward pass, and from which step on.",
-        study.facts.claim,
+        study.claim,
         ("trial", "command", "seed", "pairs", "precision", "workers", "micro-batches"),
         rows,
         left=2,

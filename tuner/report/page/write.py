@@ -59,7 +59,7 @@ def page_of(status: StudyStatus, family: RelatedStudies) -> Page:
         kind,
         _status(status),
         study.settings.description,
-        study.facts.claim,
+        study.claim,
         (
             *sections,
             *optional,

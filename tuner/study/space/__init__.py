@@ -52,6 +52,11 @@ class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="typ
         self.ordered()
         return self
 
+    @property
+    def has_conditions(self) -> bool:
+        """True if a parameter depends on another."""
+        return any(distribution.when for distribution in self.root.values())
+
     def ordered(self) -> list[str]:
         """Return the names so that each parameter comes after those that its `when` names.
 
@@ -139,6 +144,17 @@ class Space(RootModel[dict[str, Annotated[Distribution, Field(discriminator="typ
         except KeyError:
             return False
         return taken == point and all(possible(self.root[name], point[name]) for name in point)
+
+    def locate(self, values: Mapping[str, Any]) -> dict[str, Scalar] | None:
+        """Return the point of the space at which a trial with these settings lies; None if none.
+
+        Args:
+            values: every setting of the trial, by dotted name.
+        """
+        point = self.sample(lambda name, distribution: values[name])
+        if any(point[name] != values[name] for name in point) or not self.holds(point):
+            return None
+        return point
 
     def _active(self, name: str, point: Mapping[str, Scalar]) -> bool:
         """Return whether a parameter's conditions hold in a point that already has their values."""

@@ -21,7 +21,7 @@ from tuner.report.page.drawing.canvas import (
 
 Role = Literal["best", "control", "complete", "pruned", "other"]
 LABELS: dict[Role, str] = {
-    "pruned": "stopped by ASHA (×)",
+    "pruned": "stopped or paused by ASHA (×)",
     "other": "failed or unfinished",
     "complete": "full budget",
     "control": "control",

@@ -1,0 +1,99 @@
+"""The order of trials for a sampler: by their values at one rung, however they ended."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tuner.search.observation import Fate, Observation, modelled_rung, ranked
+from tuner.search.optuna_samplers import MODELLED, Tpe
+from tuner.search.sampler import anything
+from tuner.study.samplers import SamplerConfig
+from tuner.study.space import Space
+from tuner.study.space.feasible import Feasible
+
+
+def known(number: int, *values: float, fate: Fate = "resting") -> Observation:
+    return Observation(
+        number, {"seed": number}, dict(zip((100, 300, 900), values, strict=False)), fate
+    )
+
+
+def test_the_modelled_rung_is_the_highest_that_enough_have_reached() -> None:
+    trials = [known(0, 0.5, 0.6, 0.7), known(1, 0.4, 0.5), known(2, 0.3), known(3)]
+    assert [modelled_rung(trials, least) for least in (1, 2, 3, 4)] == [900, 300, 100, None]
+    assert modelled_rung([], 1) is None
+
+
+def test_the_order_is_that_of_the_values_there_whatever_became_of_the_trials() -> None:
+    """By hand: a complete trial is worse than a stopped one that was better at the rung."""
+    trials = [
+        known(0, 0.5, 0.60, 0.9),
+        known(1, 0.6, 0.65),  # stopped at the modelled rung
+        known(2, 0.7, 0.55, fate="open"),  # on its way beyond it
+        known(3, 0.3),  # stopped below
+        known(4, 0.4),
+        known(5, 0.2, fate="open"),  # on its way to it
+        known(6, 0.9, 0.9, fate="diverged"),
+        known(7, 0.8, fate="unknown"),
+        known(8, fate="diverged"),
+    ]
+    order = ranked(trials, 300)
+    assert [each.number for each, _ in order] == [1, 0, 2, 4, 3, 6, 8]
+    values = [value for _, value in order]
+    assert values[:3] == [0.65, 0.60, 0.55]
+    assert values == sorted(values, reverse=True) and values[5] == values[6] < values[4] < 0.55
+
+
+def tpe() -> Tpe:
+    space = Space.model_validate({"mix.cross_lingual": {"type": "float", "low": 0, "high": 1}})
+    return Tpe(Feasible(space, {}, []), SamplerConfig(kind="tpe", startup_trials=4))
+
+
+def proposals(trials: list[Observation]) -> list[float]:
+    sampler = tpe()
+    points = [sampler.next_point(100 + n, trials, anything) for n in range(30)]
+    return [float(point["mix.cross_lingual"]) for point in points if point is not None]
+
+
+@pytest.mark.parametrize("at", [0.2, 0.8])
+def test_tpe_goes_where_the_values_at_the_rung_are_best(at: float) -> None:
+    """The complete trials lie elsewhere: those were early, and passed for free."""
+    chance = random.Random(0)
+    trials = []
+    for number in range(40):
+        place = chance.random()
+        value = 1 - abs(place - at)
+        complete = number < 3
+        values = {100: 0.1 if complete else value, **({900: 0.9} if complete else {})}
+        point = {"mix.cross_lingual": 1 - at if complete else place}
+        trials.append(Observation(number, point, values, "resting"))
+    near = sum(abs(each - at) < 0.25 for each in proposals(trials))
+    assert near > 20, "of 30; a uniform draw would have 15"
+
+
+def test_a_trial_under_way_keeps_others_away() -> None:
+    """The constant liar: what runs counts as bad until it is known."""
+    trials = [
+        Observation(n, {"mix.cross_lingual": n / 20}, {100: -abs(n / 20 - 0.5)}, "resting")
+        for n in range(21)
+    ]
+    running = [
+        Observation(50 + n, {"mix.cross_lingual": 0.45 + n / 100}, {}, "open") for n in range(10)
+    ]
+    alone = sum(abs(each - 0.5) < 0.06 for each in proposals(trials))
+    beside = sum(abs(each - 0.5) < 0.06 for each in proposals(trials + running))
+    assert beside < alone
+
+
+def test_of_many_trials_the_best_and_the_latest_are_modelled() -> None:
+    count = 10 * MODELLED
+    trials = [
+        Observation(n, {"mix.cross_lingual": n / count}, {100: float(n % 1000)}, "resting")
+        for n in range(count)
+    ]
+    values = [trial.value for trial in tpe().modelled(trials)]
+    assert len(values) == MODELLED
+    best = sorted((float(n % 1000) for n in range(count)), reverse=True)[: MODELLED // 2]
+    assert values[: MODELLED // 2] == best

@@ -1,0 +1,97 @@
+"""The requests of users to a study's driver: they are checked here, and go to its inbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tuner.errors import UserError
+from tuner.invocation import command
+from tuner.journal.inbox import AddTrial, Request, StopTrial, send
+from tuner.journal.journal import being_written, read_history
+from tuner.journal.records import END_STATES, StudyRecord
+from tuner.run.requests import EVERY_SECONDS
+from tuner.storage.folders import Place
+from tuner.study.file import reopened_study
+from tuner.study.given import given_point
+from tuner.study.plain_yaml import parse
+
+BY_HAND = "A choice by hand is part of the search: reports and claims say so."
+
+
+def ask_to_add(folder: Place, settings: Sequence[str]) -> str:
+    """Ask a study's driver to train a point of the space.
+
+    Args:
+        folder: the study's folder.
+        settings: `key=value` by dotted name; values are YAML.
+
+    Returns:
+        What happens next, in words.
+
+    Raises:
+        UserError: there is no such study, it does not go on, or the point is not one of its space.
+    """
+    record = read_history(folder).record()
+    study = reopened_study(record.settings, folder)
+    point = given_point(study, dict(map(_setting, settings)))
+    config = study.space.trial_config(study.trial, point)
+    for trial in record.trials:
+        if trial.config == config:
+            raise UserError(
+                f"trial {trial.number:03d} of {study.name} has these settings: {trial.state}",
+                "Choose others; for a replicate, vary the seed in the space.",
+            )
+    if len(record.trials) >= study.trials:
+        raise UserError(
+            f"all {study.trials} trials of {study.name} have begun",
+            f"More trials: {command('resume', folder)} --trials +8",
+        )
+    shown = ", ".join(f"{name}={value}" for name, value in point.items())
+    return _sent(folder, record, AddTrial(params=point), f"a trial with {shown}")
+
+
+def ask_to_stop(folder: Place, number: int) -> str:
+    """Ask a study's driver to stop a trial for good.
+
+    Returns:
+        What happens next, in words.
+
+    Raises:
+        UserError: there is no such study or trial, or the trial has ended.
+    """
+    record = read_history(folder).record()
+    if number >= len(record.trials):
+        raise UserError(
+            f"{record.name} has no trial {number}: it has {len(record.trials)} so far",
+            f"Its trials: {command('status', folder)}",
+        )
+    trial = record.trials[number]
+    if trial.state in END_STATES:
+        raise UserError(
+            f"trial {number} of {record.name} has ended: {trial.state}, {trial.reason}",
+            "Name a trial that runs, waits or has paused.",
+        )
+    return _sent(folder, record, StopTrial(number=number), f"the end of trial {number:03d}")
+
+
+def _sent(folder: Place, record: StudyRecord, request: Request, what: str) -> str:
+    if record.state == "completed":
+        raise UserError(
+            f"{record.name} is complete", f"Continue it first: {command('resume', folder)}"
+        )
+    send(folder, request)
+    if being_written(folder):
+        follows = f"The study's driver acts on it within {EVERY_SECONDS:.0f} s or at its next step."
+    else:
+        follows = f"No driver works on the study: {command('resume', folder)} acts on it."
+    return f"{record.name} is asked for {what}. {follows}\n{BY_HAND}"
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not value.strip():
+        raise UserError(
+            f"a setting is key=value, got {text!r}", "For instance: mix.cross_lingual=0.5"
+        )
+    return name.strip(), parse(value, name.strip())
