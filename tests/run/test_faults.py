@@ -94,7 +94,8 @@ def test_an_unknown_error_is_tried_again_and_then_the_trial_fails(
 @pytest.mark.slow
 def test_a_study_whose_trials_all_fail_alike_stops_early(tuner: Command, place: Path) -> None:
     """Five of eight trials diverge: exit code 1, and why."""
-    useless = ["--set", "space={optim.lr: 1e30}", "--set", "baseline=null"]
+    space = "space={optim.lr: 1e30, seed: {type: int, low: 0, high: 99}}"
+    useless = ["--set", space, "--set", "baseline=null"]
     code, printed = finish(tuner("search", str(SMOKE), *useless, "--set", "budget.trials=8"))
     assert code == 1, printed
     study = record(place)
