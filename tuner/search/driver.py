@@ -142,8 +142,7 @@ class Driver:
     def evaluated(self, number: int, evaluation: Evaluation) -> bool:
         """Record an evaluation and decide; return True if the trial continues.
 
-        A known evaluation changes nothing: a trial that restarts from a checkpoint reports the
-        evaluations in it again.
+        A known one changes nothing: a trial that restarts reports those in its checkpoint again.
         """
         trial = self._trial(number)
         if all(evaluation.rung != known.rung for known in trial.evaluations):
