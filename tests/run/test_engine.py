@@ -73,10 +73,12 @@ def test_a_study_to_its_end_and_what_it_leaves(tuner: Command, place: Path) -> N
     (node,) = study.nodes
     assert node.head and node.cpus >= 1 and node.gpus == 0
     for trial in study.trials:
-        (attempt,) = trial.placed
-        ended_as = "non_finite" if trial in diverged else trial.state
-        assert attempt.nodes == (node.node,) and attempt.outcome == ended_as
-        assert node.joined < attempt.placed < attempt.ended <= node.left
+        *stopped, last = trial.placed
+        assert [attempt.outcome for attempt in stopped] == ["pruned"] * trial.to_the_end
+        assert last.outcome == ("non_finite" if trial in diverged else trial.state)
+        for attempt in trial.placed:
+            assert attempt.nodes == (node.node,)
+            assert node.joined < attempt.placed < attempt.ended <= node.left
 
 
 @pytest.mark.slow
