@@ -11,9 +11,15 @@ from tuner.journal.journal import Journal
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.search.asha import Variant
 from tuner.search.driver import Driver
+from tuner.search.sampler import Point
 from tuner.study import StudyConfig
 
 Make = Callable[[int, float], Evaluation]
+
+
+def anything(point: Point) -> bool:
+    """Accept every point."""
+    return True
 
 
 def with_variant(study: StudyConfig, variant: Variant) -> StudyConfig:

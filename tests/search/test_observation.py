@@ -6,9 +6,9 @@ import random
 
 import pytest
 
+from tests.search.examples import anything
 from tuner.search.observation import Fate, Observation, modelled_rung, ranked
 from tuner.search.optuna_samplers import MODELLED, Tpe
-from tuner.search.sampler import anything
 from tuner.study.samplers import SamplerConfig
 from tuner.study.space import Space
 from tuner.study.space.feasible import Feasible

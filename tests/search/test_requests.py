@@ -38,13 +38,15 @@ def test_an_added_trial_comes_next_and_counts_as_by_hand(study: StudyConfig) -> 
         assert driver.asked("a", AddTrial(params=POINT)) == "", "a request comes once"
         assert len(journal.history.trials) == 2
         refused = driver.asked("b", AddTrial(params={**POINT, "optim.lr": 0.001}))
-        assert "trial 1 has these settings" in refused
+        assert "trial 001 of small has these settings" in refused
         assert begin(driver) == 1
         added = journal.history.trials[1]
         assert (added.origin, added.by_hand, added.params) == ("added", True, POINT)
         assert begin(driver) == 2 and journal.history.trials[2].origin == "sampler"
         record = driver.record()
     assert record.by_hand == 1
+    by_hand = "; a user added or stopped 1 trial of the search by hand"
+    assert record.claim == record.facts.claim + by_hand
     with Journal(study.folder) as journal:
         again = Driver(study, journal)
         again.start()
@@ -86,7 +88,7 @@ def test_a_stopped_trial_ends_at_its_next_sign_of_life(
             True,
         )
         assert driver.progressed(2, 50, "training")
-        for number, why in ((1, "has ended: pruned"), (77, "does not exist")):
+        for number, why in ((1, "has ended: pruned"), (77, "has no trial 77")):
             assert why in driver.asked(f"b{number}", StopTrial(number=number))
         assert driver.asked("c", StopTrial(number=0)) == "", "even the control"
 
@@ -130,7 +132,7 @@ def test_requests_are_read_from_the_inbox_and_removed(
         assert journal.history.trials[0].state == "pruned"
         assert [path.name for path in folder.iterdir()] == ["note.txt"]
     assert len(requests.complaints) == 2
-    assert "trial 9 does not exist" in requests.complaints[0]
+    assert "has no trial 9" in requests.complaints[0]
     assert "cannot be read" in requests.complaints[1]
 
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.records import facts
+from tests.search.examples import anything
 from tuner.errors import UserError
 from tuner.journal.events import StudyCreated
 from tuner.journal.journal import Journal
@@ -21,7 +22,7 @@ from tuner.journal.records import Evaluation, TrialRecord, TrialState
 from tuner.search import sampler as module
 from tuner.search.driver import Driver
 from tuner.search.observation import Observation
-from tuner.search.sampler import Sampler, anything
+from tuner.search.sampler import Sampler
 from tuner.study import StudyConfig
 from tuner.study.file import load_study, validate_study
 from tuner.study.samplers import SamplerConfig

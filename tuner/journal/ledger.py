@@ -87,8 +87,8 @@ class Limits:
         )
 
     @property
-    def any(self) -> bool:
-        """True if there is a limit."""
+    def given(self) -> bool:
+        """True if the budget sets a limit."""
         return min(self.total_pairs, self.gpu_hours, self.seconds) < inf
 
     def spent(self, study: StudyRecord) -> str:

@@ -9,11 +9,11 @@ from tuner.errors import UserError
 from tuner.invocation import command
 from tuner.journal.inbox import AddTrial, Request, StopTrial, send
 from tuner.journal.journal import being_written, read_history
-from tuner.journal.records import END_STATES, StudyRecord
+from tuner.journal.records import StudyRecord
 from tuner.run.requests import EVERY_SECONDS
+from tuner.search.requested import addable, check_stoppable
 from tuner.storage.folders import Place
 from tuner.study.file import reopened_study
-from tuner.study.given import given_point
 from tuner.study.plain_yaml import parse
 
 BY_HAND = "A choice by hand is part of the search: reports and claims say so."
@@ -34,19 +34,7 @@ def ask_to_add(folder: Place, settings: Sequence[str]) -> str:
     """
     record = read_history(folder).record()
     study = reopened_study(record.settings, folder)
-    point = given_point(study, dict(map(_setting, settings)))
-    config = study.space.trial_config(study.trial, point)
-    for trial in record.trials:
-        if trial.config == config:
-            raise UserError(
-                f"trial {trial.number:03d} of {study.name} has these settings: {trial.state}",
-                "Choose others; for a replicate, vary the seed in the space.",
-            )
-    if len(record.trials) >= study.trials:
-        raise UserError(
-            f"all {study.trials} trials of {study.name} have begun",
-            f"More trials: {command('resume', folder)} --trials +8",
-        )
+    point = addable(study, record.trials, dict(map(_setting, settings))).params
     shown = ", ".join(f"{name}={value}" for name, value in point.items())
     return _sent(folder, record, AddTrial(params=point), f"a trial with {shown}")
 
@@ -61,17 +49,7 @@ def ask_to_stop(folder: Place, number: int) -> str:
         UserError: there is no such study or trial, or the trial has ended.
     """
     record = read_history(folder).record()
-    if number >= len(record.trials):
-        raise UserError(
-            f"{record.name} has no trial {number}: it has {len(record.trials)} so far",
-            f"Its trials: {command('status', folder)}",
-        )
-    trial = record.trials[number]
-    if trial.state in END_STATES:
-        raise UserError(
-            f"trial {number} of {record.name} has ended: {trial.state}, {trial.reason}",
-            "Name a trial that runs, waits or has paused.",
-        )
+    check_stoppable(reopened_study(record.settings, folder), record.trials, number)
     return _sent(folder, record, StopTrial(number=number), f"the end of trial {number:03d}")
 
 

@@ -27,7 +27,6 @@ from tuner.journal.inbox import AddTrial, Request, StopTrial
 from tuner.journal.journal import Journal
 from tuner.journal.records import (
     AT_REST,
-    END_STATES,
     Evaluation,
     Failure,
     FailureKind,
@@ -40,6 +39,7 @@ from tuner.search import failures
 from tuner.search.heartbeats import Heartbeats
 from tuner.search.observer import Observer
 from tuner.search.outcome import StudyOutcome
+from tuner.search.requested import check_stoppable
 from tuner.search.schedule import Schedule
 from tuner.search.supply import Supply
 from tuner.study import StudyConfig
@@ -263,10 +263,7 @@ class Driver:
         Raises:
             UserError: there is no such trial, or it has ended.
         """
-        trial = self._journal.history.trials.get(number)
-        if trial is None or trial.state in END_STATES:
-            what = "does not exist" if trial is None else f"has ended: {trial.state}"
-            raise UserError(f"trial {number} {what}", "Stop a trial that has not ended.")
+        check_stoppable(self._study, list(self._journal.history.trials.values()), number)
         self._end(number, "pruned", "stopped by hand", request)
 
     def _rest(self, number: int) -> None:

@@ -14,6 +14,9 @@ Fate = Literal["open", "resting", "diverged", "unknown"]
 (completed, stopped or paused); it cannot be trained (its loss diverged, or it does not fit in
 memory); it was lost for a reason that says nothing about its settings."""
 
+COMPARED: tuple[Fate, ...] = ("open", "resting")
+"""The trials whose values say something about their settings."""
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -56,9 +59,16 @@ def _fate(trial: TrialRecord, has_values: bool) -> Fate:
 
 
 def modelled_rung(observations: Sequence[Observation], least: int) -> int | None:
-    """Return the highest rung that at least `least` trials have reached; None if none has."""
-    reached = Counter(rung for each in observations for rung in each.values)
+    """Return the highest rung at which at least `least` trials can be compared; None if none."""
+    compared = (each for each in observations if each.fate in COMPARED)
+    reached = Counter(rung for each in compared for rung in each.values)
     return max((rung for rung, trials in reached.items() if trials >= least), default=None)
+
+
+def at_rung(observations: Sequence[Observation], rung: int) -> list[Observation]:
+    """Return the trials that can be compared at a rung, the best first."""
+    there = [each for each in observations if each.fate in COMPARED and rung in each.values]
+    return sorted(there, key=lambda each: (-each.values[rung], each.number))
 
 
 def ranked(observations: Sequence[Observation], rung: int) -> list[tuple[Observation, float]]:
@@ -68,16 +78,11 @@ def ranked(observations: Sequence[Observation], rung: int) -> list[tuple[Observa
     ordered by the rung that they reached and then by their value at it; diverged ones are last.
     Trials that are open below `rung` are left out, as are those about which nothing is known.
     """
-    at_rung = [each for each in observations if _reached(each, rung)]
+    there = at_rung(observations, rung)
     below = [each for each in observations if each.fate == "resting" and rung not in each.values]
     diverged = [each for each in observations if each.fate == "diverged"]
-    at_rung.sort(key=lambda each: (-each.values[rung], each.number))
     below.sort(key=lambda each: (*(-part for part in each.standing), each.number))
-    floor = at_rung[-1].values[rung] if at_rung else 0.0
-    known = [(each, each.values[rung]) for each in at_rung]
+    floor = there[-1].values[rung] if there else 0.0
+    known = [(each, each.values[rung]) for each in there]
     known += [(each, floor - place) for place, each in enumerate(below, 1)]
     return known + [(each, floor - len(below) - 1) for each in diverged]
-
-
-def _reached(each: Observation, rung: int) -> bool:
-    return rung in each.values and each.fate in ("open", "resting")

@@ -54,11 +54,6 @@ class Sampler:
         return (self.config.seed * 1_000_003 + number) % 2**32
 
 
-def anything(point: Point) -> bool:
-    """Accept every point."""
-    return True
-
-
 def sampler_of(feasible: Feasible, config: SamplerConfig) -> Sampler:
     """Return the sampler that a study's settings name."""
     module, _, name = SAMPLERS[config.kind].code.partition(":")

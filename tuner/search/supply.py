@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from tuner.errors import UserError
-from tuner.invocation import command
 from tuner.journal.events import TrialCreated, TrialResumed
 from tuner.journal.history import History
 from tuner.journal.ledger import Limits
 from tuner.search.candidates import all_coming, to_complete
 from tuner.search.designed import Designed
 from tuner.search.proposer import Params, Proposal, Proposer, Searched
+from tuner.search.requested import addable
 from tuner.search.schedule import Schedule
 from tuner.study import StudyConfig
-from tuner.study.given import given_point
 from tuner.timing import now
 
 RULES = 2
@@ -59,20 +57,10 @@ class Supply:
         """Return the fact that a user's trial waits.
 
         Raises:
-            UserError: it lies outside the space, was tried before, or exceeds the budget.
+            UserError: it cannot be added.
         """
-        known = self._history.trials
-        point = given_point(self._study, params)
-        config = self._study.space.trial_config(self._study.trial, point)
-        for trial in known.values():
-            if trial.config == config:
-                raise UserError(f"trial {trial.number} has these settings", "Choose others.")
-        if len(known) >= self._trials:
-            raise UserError(
-                f"all {self._trials} trials of the study have begun",
-                f"More trials: {command('resume', self._study.folder)} --trials +8",
-            )
-        return self._created(Proposal("added", point, config), request)
+        trials = self._history.trials.values()
+        return self._created(addable(self._study, trials, params), request)
 
     def _created(self, proposal: Proposal, request: str = "") -> TrialCreated:
         return TrialCreated(
@@ -94,7 +82,7 @@ class Supply:
     @property
     def spent(self) -> str:
         """The limit of the budget that is reached, in words; empty if none is."""
-        if not self._limits.any:  # this is asked many times a second, and a record costs time
+        if not self._limits.given:  # this is asked many times a second, and a record costs time
             return ""
         return self._limits.spent(self._history.record(now()))
 
@@ -131,4 +119,4 @@ class Supply:
         return self._has_room()
 
     def _has_room(self) -> bool:
-        return not self._limits.any or self._limits.room(self._history.record(now()))
+        return not self._limits.given or self._limits.room(self._history.record(now()))

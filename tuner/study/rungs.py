@@ -6,8 +6,7 @@ import math
 from itertools import takewhile
 
 SMALLEST = 27
-"""The default first rung is at least about the full budget divided by this: three rungs of thirds.
-On recorded curves an earlier one than the ninth part pays (benchmarks/)."""
+"""The default first rung is about the full budget divided by this: thirds of thirds."""
 ROUNDED = 0.1
 """The share by which the default first rung may grow to be a multiple of the largest batch."""
 
