@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.search import examples
 from tests.search.examples import Make, create, run, with_variant
+from tuner.journal.inbox import AddTrial, StopTrial
 from tuner.journal.journal import Journal
 from tuner.search.asha import Variant
 from tuner.search.candidates import Standing, lacking, to_complete
@@ -115,3 +116,25 @@ def test_a_search_ends_with_its_candidates_wherever_it_is_killed(
             resumed = driver.finish()
         assert {trial.number for trial in resumed.trials if trial.to_the_end} == reasons
         assert [t.state for t in resumed.trials] == [t.state for t in record.trials]
+
+
+def test_an_added_trial_may_be_a_candidate_and_one_that_a_user_stopped_not(
+    study: StudyConfig, evaluation: Make
+) -> None:
+    point = {"optim.lr": 1e-3, "mix.cross_lingual": 0.5, "batch.effective_size": 16}
+    with create(study) as journal:
+        driver = Driver(study, journal)
+        driver.start()
+        for lr, stop in ((1e-3, False), (2e-3, True)):
+            added = AddTrial(params={**point, "optim.lr": lr, "fusion.kind": "last"})
+            assert driver.asked(f"add {lr}", added) == ""
+            trial = driver.next_trial()
+            assert trial is not None and trial.origin == "added"
+            driver.trial_started(trial.number)
+            assert driver.evaluated(trial.number, evaluation(100, 0.5))
+            if stop:
+                assert driver.asked("stop", StopTrial(number=trial.number)) == ""
+        trials = journal.history.trials
+        rests = [t.model_copy(update={"state": "pruned"}) for t in trials.values()]
+    assert to_complete(rests) == [0]
+    assert [trial.stopped_by_hand for trial in rests] == [False, True]

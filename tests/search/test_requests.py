@@ -41,7 +41,7 @@ def test_an_added_trial_comes_next_and_counts_as_by_hand(study: StudyConfig) -> 
         assert "trial 001 of small has these settings" in refused
         assert begin(driver) == 1
         added = journal.history.trials[1]
-        assert (added.origin, added.by_hand, added.params) == ("added", True, POINT)
+        assert (added.origin, added.params) == ("added", POINT)
         assert begin(driver) == 2 and journal.history.trials[2].origin == "sampler"
         record = driver.record()
     assert record.by_hand == 1
@@ -82,7 +82,7 @@ def test_a_stopped_trial_ends_at_its_next_sign_of_life(
         assert not driver.progressed(1, 200, "training")
         assert not driver.evaluated(1, evaluation(300, 0.9))
         stopped = journal.history.trials[1]
-        assert (stopped.state, stopped.reason, stopped.by_hand) == (
+        assert (stopped.state, stopped.reason, stopped.stopped_by_hand) == (
             "pruned",
             "stopped by hand",
             True,

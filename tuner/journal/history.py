@@ -106,7 +106,6 @@ class History:
                     params=event.params,
                     config=event.config,
                     budget=event.budget,
-                    by_hand=bool(event.request),
                 )
                 self.requests.add(event.request)
             case Recommended():
@@ -197,7 +196,7 @@ class History:
                     state=event.state,
                     reason=event.reason,
                     ended=event.time,
-                    by_hand=bool(event.request) or trial.by_hand,
+                    stopped_by_hand=bool(event.request),
                 )
 
     @property

@@ -194,7 +194,7 @@ class TrialRecord(Record):
     state: TrialState = "pending"
     reason: str = Field("", description="reason why it ended, in words")
     to_the_end: bool = Field(False, description="True if it continues whatever its rank")
-    by_hand: bool = Field(False, description="True if a user added or stopped it")
+    stopped_by_hand: bool = Field(False, description="True if a user stopped it")
     attempts: int = Field(0, description="times it was started: 1 unless it was restarted")
     started: float | None = Field(None, description="Unix time of the first start, seconds")
     ended: float | None = Field(None, description="Unix time, seconds")
@@ -257,7 +257,7 @@ class StudyRecord(Record):
         chosen = (
             self.settings.design.by_hand if isinstance(self.settings.design, ConfirmDesign) else 0
         )
-        return chosen + sum(trial.by_hand for trial in self.trials)
+        return chosen + sum(t.stopped_by_hand or t.origin == "added" for t in self.trials)
 
     @property
     def complete(self) -> list[TrialRecord]:
