@@ -46,11 +46,7 @@ class Standing:
         course: Literal["complete", "rests", "other"] = "other"
         if trial.state == "completed" or (trial.to_the_end and trial.state in _UNFINISHED):
             course = "complete"
-        elif (
-            trial.state in ("paused", "pruned")
-            and trial.last is not None
-            and not trial.stopped_by_hand
-        ):
+        elif trial.state in STOPPED and trial.last is not None and not trial.stopped_by_hand:
             course = "rests"
         rung, value = (trial.last.rung, trial.last.objective) if trial.last else (0, 0.0)
         return cls(trial.number, trial.config, course, rung, value)
