@@ -17,6 +17,7 @@ from rich.console import Console
 from tests.examples import SETTINGS
 from tests.records import facts
 from tuner import timing
+from tuner.journal.digest import Digest
 from tuner.journal.events import (
     AttemptFailed,
     DriverEnded,
@@ -140,7 +141,7 @@ def test_nothing_lasts_less_than_no_time(clock: list[float], cut: int, now: floa
     times = [1e9]
     for step in clock[1:]:
         times.append(max(0.0, times[-1] + step))
-    check_readers(History(at(times)[:cut]).record(now), now or 0.0)
+    check_readers(History.of(at(times)[:cut]).record(now), now or 0.0)
 
 
 def check_readers(study: StudyRecord, now: float) -> None:
@@ -155,7 +156,7 @@ def check_readers(study: StudyRecord, now: float) -> None:
     assert all(node.joined <= node.left for node in study.nodes)
     assert Ledger.of(study).gpu_hours >= 0
     for working in (True, False):
-        summary = Summary(study, "running", working, 9, study.seconds, now, {})
+        summary = Summary(Digest.of(study), "running", working, 9, study.seconds, now, {})
         left = summary.seconds_left
         assert left is None or left >= 0
         Console(file=StringIO(), width=100).print(summary)
@@ -189,19 +190,19 @@ def test_a_clock_that_is_set_back_costs_the_interval_in_which_it_was() -> None:
             continue
         exact = whole_but(place, -1.0)  # in this interval no time passes
         stepped = whole_but(place, -7200.0)
-        expected = durations(History(at(exact)).record())
-        assert durations(History(at(stepped)).record()) == expected, place
+        expected = durations(History.of(at(exact)).record())
+        assert durations(History.of(at(stepped)).record()) == expected, place
 
 
 def test_a_driver_whose_clock_is_behind_has_durations_of_its_own() -> None:
     exact, behind = whole_but(SECOND, 0.0), whole_but(SECOND, -1e5)
-    expected = durations(History(at(exact)).record())
-    told = durations(History(at(behind)).record())
+    expected = durations(History.of(at(exact)).record())
+    told = durations(History.of(at(behind)).record())
     assert told[0] == expected[0] and told[3] == expected[3]
 
 
 def test_nothing_is_drawn_of_a_study_whose_clock_stood_still() -> None:
-    study = History(at([5.0] * len(EVENTS))).record()
+    study = History.of(at([5.0] * len(EVENTS))).record()
     check_readers(study, 5.0)
     assert nodes(study) is None
 

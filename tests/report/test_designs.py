@@ -13,6 +13,7 @@ from rich.console import Console
 from tests.scaling.planted import SMALL, planted
 from tests.scaling.studies import planned, recorded
 from tuner.errors import UserError
+from tuner.journal.digest import Digest
 from tuner.journal.records import StudyRecord
 from tuner.report.leaderboard import as_csv, ordered
 from tuner.report.page.trials import planned as plan
@@ -53,7 +54,7 @@ def test_seeds_that_chose_a_rate_are_in_no_mean(record: StudyRecord) -> None:
 
 
 def test_at_a_glance_it_says_how_far_the_plan_is(record: StudyRecord) -> None:
-    status = StudyStatus(Path("studies/planted"), "completed", 18, record)
+    status = StudyStatus(Path("studies/planted"), "completed", 18, Digest.of(record))
     text = printed(status.summary)
     assert "no trial is stopped early, and none is ranked" in text
     assert "6 learning-rate trials and 12 compared trials have ended" in text

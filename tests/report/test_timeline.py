@@ -73,7 +73,7 @@ def record(*events: Event | list[Event]) -> StudyRecord:
         joined(0, HEAD, gpus=0),
     ]
     flat = [e for event in events for e in (event if isinstance(event, list) else [event])]
-    return History([*begin, *flat]).record()
+    return History.of([*begin, *flat]).record()
 
 
 def of(*events: Event | list[Event]) -> Timeline:

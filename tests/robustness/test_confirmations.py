@@ -40,7 +40,7 @@ from tuner.report.leaderboard import as_csv
 from tuner.report.page.beside import RelatedStudies
 from tuner.report.page.write import page_of
 from tuner.report.sides import side_of
-from tuner.report.status import look_at, show_status
+from tuner.report.status import look_at, look_at_all_of, show_status
 from tuner.tracking.contents import artifacts, of_study, of_trial
 from tuner.tracking.view import study_view
 
@@ -113,8 +113,8 @@ def read(folder: Path) -> int:
             show_status(status, Console(file=StringIO(), width=100))
             done += 1
         with suppress(UserError):
-            status = look_at(folder)
-            page = page_of(status, RelatedStudies.of(status.study, folder))
+            status, record = look_at_all_of(folder)
+            page = page_of(record, status, RelatedStudies.of(record, folder))
             done += bool(html(page) and markdown(page))
         with suppress(UserError):
             done += bool(Confirmed.of(read_history(folder).record()))

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from tests.confirm.searches import journal_of, searched
 from tuner.confirm.design import confirmation
+from tuner.journal.digest import Digest
 from tuner.journal.events import Progressed
 from tuner.journal.journal import read_history
 from tuner.journal.records import StudyRecord, TrialRecord
@@ -36,7 +37,7 @@ def summary(
         "now": 700.0,
         "heartbeats": beats,
     }
-    return Summary(study=study, **{**defaults, **settings})
+    return Summary(study=Digest.of(study), **{**defaults, **settings})
 
 
 def lines(shown: Summary, width: int = 80, height: int = 24, **settings: Any) -> list[str]:
@@ -179,5 +180,5 @@ def test_settings_in_short_are_unambiguous(study: StudyRecord, trial: Trial) -> 
             return flat
 
     record = record.model_copy(update={"config": Config(), "origin": "baseline"})
-    said = settings_in_short(record, study.model_copy(update={"settings": other}))
+    said = settings_in_short(record, other)
     assert said == "the baseline, fusion.kind=last, mix.kind=x, lr=0.0001"

@@ -89,7 +89,7 @@ def show_result(record: Any, folder: Place, console: Any) -> None:
     from tuner.report.status import StudyStatus
 
     console.print()
-    show_page(page_of(StudyStatus.after_end(record, folder), RelatedStudies()), console)
+    show_page(page_of(record, StudyStatus.after_end(record, folder), RelatedStudies()), console)
 
 
 def as_plain(record: Any) -> dict[str, Any]:

@@ -36,18 +36,17 @@ def report(
         options += [f"--metric={metric}" for metric in metrics] + ["--json"] * as_json
         _look_there(address, ["report", study, *options], storage, insecure)
     from tuner.blocks.console import show_blocks, show_page
-    from tuner.journal.journal import read_history
     from tuner.report.against import against as metrics_against
     from tuner.report.leaderboard import as_csv
     from tuner.report.page.beside import RelatedStudies
     from tuner.report.page.write import attach_page, page_of, write_page
-    from tuner.report.status import look_at
+    from tuner.report.status import look_at_all_of
     from tuner.report.timeline import timeline
     from tuner.report.timeline_figure import draw
     from tuner.storage.access import write
 
     folder = folder_of(study, storage)
-    record = read_history(folder).record()
+    status, record = look_at_all_of(folder)
     if as_json:
         found = timeline(record)
         numbers = found.numbers if found else None
@@ -59,20 +58,19 @@ def report(
         show_blocks(blocks, console)
         console.print(f"\nfigure: {figure}", highlight=False, soft_wrap=True)
         return
-    status = look_at(folder)
-    page = page_of(status, RelatedStudies.of(status.study, folder))
+    page = page_of(record, status, RelatedStudies.of(record, folder))
     show_page(page, console, whole=True)
-    write(folder / "leaderboard.csv", as_csv(status.study).encode())
+    write(folder / "leaderboard.csv", as_csv(record).encode())
     written = [("all settings and metrics", "leaderboard.csv")]
-    if found := timeline(status.study):
-        draw(status.study, found, folder / "figures" / "timeline.svg")
+    if found := timeline(record):
+        draw(record, found, folder / "figures" / "timeline.svg")
         written.append(("figure of the timeline", "figures/timeline.svg"))
     texts = write_page(page, folder)
     written += zip(("page", "the same in Markdown"), texts, strict=True)
     console.print()
     for what, name in written:
         console.print(f"{what}: {folder / name}", highlight=False, soft_wrap=True)
-    console.print(attach_page(status, texts), highlight=False, soft_wrap=True)
+    console.print(attach_page(record, folder, texts), highlight=False, soft_wrap=True)
 
 
 def compare(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 
+
+@dataclass
 class JournalClock:
     """Corrects the times of events, in the order of the journal. Times are Unix times in seconds.
 
@@ -11,21 +14,21 @@ class JournalClock:
 
     Attributes:
         latest: the time of the last event.
+        behind: seconds that the current driver's clock is behind it.
     """
 
-    def __init__(self) -> None:
-        self.latest = 0.0
-        self._behind = 0.0  # seconds that the current driver's clock is behind `latest`
+    latest: float = 0.0
+    behind: float = 0.0
 
     def restart(self) -> None:
         """Expect the clock of a new driver."""
-        self._behind = 0.0
+        self.behind = 0.0
 
     def corrected(self, time: float) -> float:
         """Return the time of the next event."""
-        self._behind = max(self._behind, self.latest - time)
-        return max(self.latest, time + self._behind) if self._behind else time
+        self.behind = max(self.behind, self.latest - time)
+        return max(self.latest, time + self.behind) if self.behind else time
 
     def shown(self, time: float) -> float:
         """Return a time of the current driver that is no event's, not before the last event."""
-        return max(self.latest, time + self._behind)
+        return max(self.latest, time + self.behind)

@@ -113,15 +113,22 @@ def create_file(folder: Path, record: bytes) -> bool:
                 staged.rmdir()
 
 
-def read_file(folder: Path) -> list[bytes]:
+def read_file(folder: Path, start: int = 0) -> list[bytes]:
     """Read the records of a file, even while another process writes it; the last may be torn.
+
+    Args:
+        folder: the study's folder.
+        start: where a later record begins, in bytes; the records between the first and it are left
+            out.
 
     Raises:
         UserError: the file cannot be read.
     """
     _check_plain(folder)
-    with reaching(folder / FILE):
-        return lines((folder / FILE).read_bytes())
+    with reaching(folder / FILE), open(folder / FILE, "rb") as file:
+        first = [file.readline()] if start else []
+        file.seek(start)
+        return [*first, *lines(file.read())]
 
 
 def lines(content: bytes) -> list[bytes]:

@@ -59,12 +59,16 @@ def encode(number: int, event: Event) -> bytes:
     return f'{text[:-1]}, "crc": "{zlib.crc32(text.encode()):08x}"}}\n'.encode()
 
 
-def decode(records: Sequence[bytes], folder: Place) -> tuple[History, int]:
+def decode(
+    records: Sequence[bytes], folder: Place, before: History | None = None, first: int = 0
+) -> tuple[History, int]:
     """Decode the records of a journal into the study's history.
 
     Args:
         records: return values of `encode`, in order; the last may be torn.
         folder: the study's folder, which has the study's name.
+        before: the history of the records before these, which grows; None if there are none.
+        first: the number of records before these.
 
     Returns:
         The history, and the number of intact records: all, or those before the torn one at the end.
@@ -72,9 +76,9 @@ def decode(records: Sequence[bytes], folder: Place) -> tuple[History, int]:
     Raises:
         UserError: the journal is empty or damaged, or belongs to another study or version.
     """
-    history = History()
+    history = before or History()
     writer = ""
-    for number, record in enumerate(records):
+    for number, record in enumerate(records, first):
         try:
             body = _body(number, record)
             writer = _writer(body) or writer
@@ -82,16 +86,16 @@ def decode(records: Sequence[bytes], folder: Place) -> tuple[History, int]:
             _check(event, history)
             history.apply(_followed(event, history, folder))
         except _Torn as error:
-            if number and not any(map(_is_sound, records[number + 1 :])):
+            if number and not any(map(_is_sound, records[number + 1 - first :])):
                 return history, number
             raise _damaged(folder, number, str(error)) from error
         except ValidationError as error:  # sound, but not in this version's format
             raise _unknown(folder, number, error, writer) from error
         except (ValueError, RecursionError) as error:
             raise _damaged(folder, number, str(error)) from error
-    if not records:
+    if not history.is_begun:
         raise UserError(f"the journal in {folder} is empty", "Restore it from a backup.")
-    return history, len(records)
+    return history, first + len(records)
 
 
 def _writer(body: Mapping[str, Any]) -> str:
@@ -142,7 +146,7 @@ def _sealed(record: bytes) -> dict[str, Any]:
     if int(seal[1], 16) != zlib.crc32(record[: seal.start()] + b"}"):
         raise _Torn("its checksum does not match")
     try:
-        body = json.loads(record, parse_int=_integer)
+        body = _JSON.decode(record.decode())
     except (ValueError, RecursionError) as error:
         raise _Torn(str(error)) from error
     if not isinstance(body, dict):
@@ -157,6 +161,9 @@ def _integer(text: str) -> int:
     return int(text)
 
 
+_JSON = json.JSONDecoder(parse_int=_integer)
+
+
 def _check(event: Event, history: History) -> None:
     """Refuse an event that no driver writes, or that readers could not interpret."""
     if isinstance(event, StudyCreated) == history.is_begun:
@@ -167,8 +174,8 @@ def _check(event: Event, history: History) -> None:
         case StudyCreated() | DriverStarted() | DriverEnded() | SettingsChanged():
             pass
         case TrialCreated():
-            if event.number != len(history.trials):
-                raise ValueError(f"trial {len(history.trials)} is next, not {event.number}")
+            if event.number != history.tally.trials:
+                raise ValueError(f"trial {history.tally.trials} is next, not {event.number}")
             if event.budget not in history.rungs:
                 raise ValueError(f"the study has no rung at {event.budget}, the trial's budget")
         case Recommended():
@@ -177,7 +184,7 @@ def _check(event: Event, history: History) -> None:
             if event.recommendation.arm not in event.recommendation.objective:
                 raise ValueError("it recommends an arm without an objective")
         case NodeJoined() | NodeLeft():
-            there = event.node in history.nodes
+            there = event.node in history.nodes.present
             if there == isinstance(event, NodeJoined):
                 raise ValueError(f"node {event.node} is {'already' if there else 'not'} present")
         case Progressed():

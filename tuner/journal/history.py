@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
+from tuner.journal.attempts import AttemptOutcome, Attempts
 from tuner.journal.clock import JournalClock
 from tuner.journal.events import (
     AttemptFailed,
@@ -30,82 +32,98 @@ from tuner.journal.events import (
 from tuner.journal.node_spans import NodeSpans
 from tuner.journal.prior import PriorTrial
 from tuner.journal.records import (
-    Attempt,
-    Evaluation,
-    FailureKind,
+    AT_REST,
     Recommendation,
     StudyRecord,
     StudyState,
     TrialRecord,
-    TrialState,
 )
+from tuner.journal.tally import Tally
 from tuner.study.settings import StudySettings
 
-AttemptOutcome = TrialState | FailureKind
 
-
+@dataclass
 class History:
     """Events folded into the study they describe. Folding an evaluation twice changes nothing.
 
+    All its attributes together are its state; `tuner.journal.snapshot` writes them down.
+
     Attributes:
-        trials: the current record of each trial, by number.
+        created: the study's first event.
+        settings: its settings after all changes.
         began: the storage in which the study began, if known.
-        arrivals: (trial, evaluation) in order of arrival.
+        state, reason: as its last driver left them.
+        seconds: the time that earlier drivers worked.
+        driver_since: the time at which the current driver started (Unix, seconds).
+        trials: the current record of each trial, by number; only read it.
+        tally: the sums over them; running attempts do not count yet.
+        under_way: numbers of the trials that are not at rest.
+        attempts: the attempts under way.
+        nodes: the nodes of the cluster.
+        clock: the clock of the journal.
+        last_arrival: the trial whose evaluation arrived last.
         recommendation: a confirmation's recommendation, once it has one.
         requests: ids of the users' requests that were carried out.
     """
 
-    def __init__(self, events: Iterable[Event] = ()) -> None:
-        self._created: StudyCreated | None = None
-        self._settings: StudySettings | None = None
-        self._state: StudyState = "running"
-        self._reason = ""
-        self._seconds = 0.0
-        self._driver_since: float | None = None
-        self._attempts: dict[int, TrialStarted] = {}  # running attempts
-        self._placed: dict[int, Attempt] = {}  # running attempts that reached a first step
-        self._waiting: dict[int, float] = {}  # when each trial began to wait, across drivers
-        self._nodes = NodeSpans()
-        self._clock = JournalClock()
-        self.began = ""
-        self.trials: dict[int, TrialRecord] = {}
-        self.arrivals: list[tuple[int, Evaluation]] = []
-        self.recommendation: Recommendation | None = None
-        self.requests: set[str] = set()
+    created: StudyCreated | None = None
+    settings: StudySettings | None = None
+    began: str = ""
+    state: StudyState = "running"
+    reason: str = ""
+    seconds: float = 0.0
+    driver_since: float | None = None
+    trials: dict[int, TrialRecord] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+    under_way: set[int] = field(default_factory=set)
+    attempts: Attempts = field(default_factory=Attempts)
+    nodes: NodeSpans = field(default_factory=NodeSpans)
+    clock: JournalClock = field(default_factory=JournalClock)
+    last_arrival: int | None = None
+    recommendation: Recommendation | None = None
+    requests: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> History:
+        """Return the history that events make, in the journal's order."""
+        history = cls()
         for event in events:
-            self.apply(event)
+            history.apply(event)
+        return history
 
     def apply(self, event: Event) -> None:
         """Fold in the next event, in the journal's order."""
         event = self._in_order(event)
         match event:
             case StudyCreated():
-                self._created = event
-                self._settings = StudySettings.model_validate(event.settings)
+                self.created = event
+                self.settings = StudySettings.model_validate(event.settings)
             case SettingsChanged():
-                assert self._settings is not None
-                whole = self._settings.model_dump(mode="json") | event.settings
-                self._settings = StudySettings.model_validate(whole)
+                assert self.settings is not None
+                whole = self.settings.model_dump(mode="json") | event.settings
+                self.settings = StudySettings.model_validate(whole)
             case DriverStarted():
-                self._end_driver(self._clock.latest)  # a driver without a DriverEnded was killed
-                self._driver_since = event.time
-                self._state, self._reason = "running", ""
+                self._end_driver(self.clock.latest)  # a driver without a DriverEnded was killed
+                self.driver_since = event.time
+                self.state, self.reason = "running", ""
             case DriverEnded():
                 self._end_driver(event.time)
-                self._state, self._reason = event.state, event.reason
+                self.state, self.reason = event.state, event.reason
             case NodeJoined():
-                self._nodes.joined(event)
+                self.nodes.joined(event)
             case NodeLeft():
-                self._nodes.ended(event.node, event.time)
+                self.nodes.ended(event.node, event.time)
             case TrialCreated():
-                self._waiting[event.number] = event.time
-                self.trials[event.number] = TrialRecord(
-                    number=event.number,
-                    origin=event.origin,
-                    arm=event.arm,
-                    params=event.params,
-                    config=event.config,
-                    budget=event.budget,
+                self.attempts.waits(event.number, event.time)
+                self._set(
+                    TrialRecord(
+                        number=event.number,
+                        origin=event.origin,
+                        arm=event.arm,
+                        params=event.params,
+                        config=event.config,
+                        budget=event.budget,
+                    )
                 )
                 self.requests.add(event.request)
             case Recommended():
@@ -116,13 +134,13 @@ class History:
             case _:
                 self._apply_to_trial(event)
         if not isinstance(event, SettingsChanged):  # the next driver writes it, maybe much later
-            self._clock.latest = event.time
+            self.clock.latest = event.time
 
     def _in_order(self, event: Event) -> Event:
         """Return the event with its time corrected so it is not before the previous event."""
         if isinstance(event, DriverStarted):
-            self._clock.restart()
-        time = self._clock.corrected(event.time)
+            self.clock.restart()
+        time = self.clock.corrected(event.time)
         return event if time == event.time else event.model_copy(update={"time": time})
 
     def _apply_to_trial(
@@ -141,7 +159,7 @@ class History:
         trial = self.trials[number]
         match event:
             case TrialStarted():
-                self._attempts[number] = event
+                self.attempts.started(event)
                 self._update(
                     number,
                     state="running",
@@ -151,7 +169,7 @@ class History:
                     ended=None,
                 )
             case TrialPlaced():
-                self._place(event)
+                self.attempts.reached_nodes(event)
             case TrialRestored():
                 lost = max(0, trial.pairs_seen - event.pairs_seen)
                 self._update(
@@ -162,7 +180,7 @@ class History:
             case AttemptFailed():
                 self._seen(number, event.failure.pairs_seen)
                 self._end_attempt(number, event.time, event.failure.kind)
-                self._waiting[number] = event.time
+                self.attempts.waits(number, event.time)
                 self._update(
                     number,
                     state="interrupted",
@@ -172,7 +190,7 @@ class History:
             case Evaluated():
                 self._seen(number, event.evaluation.pairs_seen)
                 if all(event.evaluation.rung != known.rung for known in trial.evaluations):
-                    self.arrivals.append((number, event.evaluation))
+                    self.last_arrival = number
                     self._update(number, evaluations=(*trial.evaluations, event.evaluation))
             case Tested():
                 self._update(number, tests=(*trial.tests, event.on_test))
@@ -180,7 +198,7 @@ class History:
                 self._end_attempt(number, event.time, "paused")
                 self._update(number, state="paused", reason=event.reason)
             case TrialResumed():
-                self._waiting[number] = event.time
+                self.attempts.waits(number, event.time)
                 self._update(
                     number,
                     state="pending",
@@ -202,22 +220,17 @@ class History:
     @property
     def is_begun(self) -> bool:
         """True once the study was created."""
-        return self._created is not None
+        return self.created is not None
 
     @property
     def rungs(self) -> tuple[int, ...]:
         """The study's rungs; empty before it was created."""
-        return () if self._created is None else self._created.rungs
+        return () if self.created is None else self.created.rungs
 
     @property
     def prior(self) -> tuple[PriorTrial, ...]:
         """Trials of earlier studies that the sampler learns from."""
-        return () if self._created is None else self._created.prior
-
-    @property
-    def nodes(self) -> Collection[str]:
-        """Ids of the cluster's nodes, as the current driver knows them."""
-        return self._nodes.present
+        return () if self.created is None else self.created.prior
 
     def record(self, now: float | None = None) -> StudyRecord:
         """Return the current study.
@@ -225,74 +238,57 @@ class History:
         Args:
             now: Unix time in seconds until which the driver has worked; default: the last event's.
         """
-        assert self._created is not None, "the journal does not begin with the study's creation"
-        assert self._settings is not None
-        until = self._clock.latest if now is None else self._clock.shown(now)
-        running = until - self._driver_since if self._driver_since is not None else 0.0
-        trials = {number: self._worked(number, until) for number in self.trials}
+        assert self.created is not None, "the journal does not begin with the study's creation"
+        assert self.settings is not None
+        until = self.until(now)
+        trials = tuple(self.attempts.worked(trial, until) for trial in self.trials.values())
         return StudyRecord(
-            name=self._created.name,
-            id=self._created.id,
-            created=self._created.time,
+            name=self.created.name,
+            id=self.created.id,
+            created=self.created.time,
             began=self.began,
-            settings=self._settings,
-            facts=self._created.facts,
-            rungs=self._created.rungs,
-            rules=self._created.rules,
-            state=self._state,
-            reason=self._reason,
-            seconds=self._seconds + running,
-            trials=tuple(trials.values()),
-            nodes=self._nodes.until(until),
+            settings=self.settings,
+            facts=self.created.facts,
+            rungs=self.created.rungs,
+            rules=self.created.rules,
+            state=self.state,
+            reason=self.reason,
+            seconds=self.seconds_until(until),
+            trials=trials,
+            nodes=self.nodes.until(until),
             recommendation=self.recommendation,
         )
+
+    def until(self, now: float | None) -> float:
+        """Return the time up to which running attempts count: `now`, or the last event's."""
+        return self.clock.latest if now is None else self.clock.shown(now)
+
+    def seconds_until(self, until: float) -> float:
+        """Return the seconds that drivers have worked by a time."""
+        since = until if self.driver_since is None else self.driver_since
+        return self.seconds + until - since
 
     def _seen(self, number: int, pairs_seen: int) -> None:
         self._update(number, pairs_seen=max(pairs_seen, self.trials[number].pairs_seen))
 
     def _update(self, number: int, **changes: Any) -> None:
-        self.trials[number] = self.trials[number].model_copy(update=changes)
+        self._set(self.trials[number].model_copy(update=changes))
 
-    def _worked(
-        self, number: int, until: float, outcome: AttemptOutcome = "running"
-    ) -> TrialRecord:
-        """Return the trial including the time that its running attempt, if any, has taken."""
-        trial, attempt = self.trials[number], self._attempts.get(number)
-        if attempt is None:
-            return trial
-        seconds = until - attempt.time
-        worked: dict[str, Any] = {
-            "seconds": trial.seconds + seconds,
-            "gpu_seconds": trial.gpu_seconds + seconds * attempt.gpus,
-        }
-        if placed := self._placed.get(number):
-            ended = placed.model_copy(update={"ended": until, "outcome": outcome})
-            worked["placed"] = (*trial.placed, ended)
-        return trial.model_copy(update=worked)
-
-    def _place(self, event: TrialPlaced) -> None:
-        attempt = self._attempts.get(event.number)
-        if attempt is not None:
-            self._placed[event.number] = Attempt(
-                nodes=event.nodes,
-                gpus=attempt.gpus,
-                cpus=attempt.cpus,
-                waiting=self._waiting[event.number],
-                placed=event.time,
-                ended=event.time,
-            )
+    def _set(self, trial: TrialRecord) -> None:
+        self.tally.change(self.trials.get(trial.number), trial)
+        self.trials[trial.number] = trial
+        change = self.under_way.discard if trial.state in AT_REST else self.under_way.add
+        change(trial.number)
 
     def _end_attempt(self, number: int, time: float, outcome: AttemptOutcome) -> None:
-        self.trials[number] = self._worked(number, time, outcome)
-        self._attempts.pop(number, None)
-        self._placed.pop(number, None)
+        self._set(self.attempts.ended(self.trials[number], time, outcome))
 
     def _end_driver(self, time: float) -> None:
-        if self._driver_since is not None:
-            self._seconds += time - self._driver_since
-            self._driver_since = None
-        for number in list(self._attempts):
+        if self.driver_since is not None:
+            self.seconds += time - self.driver_since
+            self.driver_since = None
+        for number in list(self.attempts.running):
             self._end_attempt(number, time, "interrupted")
             self._update(number, state="interrupted", reason="its driver died")
-        for node in list(self._nodes.present):  # the next driver writes the nodes again
-            self._nodes.ended(node, time)
+        for node in list(self.nodes.present):  # the next driver writes the nodes again
+            self.nodes.ended(node, time)

@@ -8,7 +8,6 @@ to the other can be read in either place.
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -169,22 +168,31 @@ def read_history(folder: Place) -> History:
     Raises:
         UserError: there is no study, or its journal is damaged.
     """
+    return decode(read_records(folder), folder)[0]
+
+
+def read_records(folder: Place, since: int = 0, start: int = 0) -> list[bytes]:
+    """Read a study's records, even while another process writes some; the last may be torn.
+
+    Args:
+        folder: the study's folder.
+        since: the number of a record; those between the first one and it are left out.
+        start: where it begins in the journal's file, in bytes.
+
+    Raises:
+        UserError: there is no study, or the journal cannot be read or is shorter.
+    """
     _check_no_links(folder)
     match _kind(folder):
         case "file" if isinstance(folder, Path):
-            records = read_file(folder)
+            return read_file(folder, start)
         case "file":
-            records = lines(read(folder, [FILE])[FILE])
+            content = read(folder, [FILE])[FILE]
+            return lines(content) if not start else [*lines(content)[:1], *lines(content[start:])]
         case "segments":
-            records = segments.read_segments(folder)
+            return segments.read_segments(folder, since)
         case None:
             raise _missing(folder)
-    return decode(records, folder)[0]
-
-
-def version(folder: Place) -> Hashable:
-    """Return a value that changes whenever the study's journal is written to."""
-    return listed(folder).get(FILE) or segments.version(folder)
 
 
 def _kind(folder: Place) -> Literal["file", "segments"] | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 
-from tuner.journal.records import AT_REST, StudyRecord
+from tuner.journal.records import AT_REST, StudyRecord, TrialRecord
+from tuner.journal.tally import Tally
 from tuner.study import StudyConfig
 from tuner.study.durations import seconds_of
 from tuner.study.trial import TrialConfig
@@ -13,12 +15,13 @@ from tuner.study.trial import TrialConfig
 
 @dataclass(frozen=True)
 class Ledger:
-    """The work done so far. The five kinds of pairs add up to all pairs trained.
+    """The work done so far. The six kinds of pairs add up to all pairs trained.
 
     Attributes:
         useful: pairs of trials that reached the full budget.
         under_way: pairs of trials that are running or will continue.
         pruned: pairs of trials that ASHA stopped.
+        paused: pairs of trials that ASHA paused.
         failed: pairs of trials that failed.
         repeated: pairs lost with a worker or a driver and trained again.
         gpu_hours: hours of GPUs held by trials.
@@ -36,19 +39,22 @@ class Ledger:
 
     @classmethod
     def of(cls, study: StudyRecord) -> Ledger:
-        """Return the current ledger of a study."""
-        pairs = dict.fromkeys(("completed", "pruned", "paused", "failed", "under_way"), 0)
-        for trial in study.trials:
-            pairs[trial.state if trial.state in pairs else "under_way"] += trial.pairs_seen
+        """Return the ledger of a study's record."""
+        return cls.told(Tally.of(study.trials), study.seconds)
+
+    @classmethod
+    def told(cls, tally: Tally, seconds: float) -> Ledger:
+        """Return the ledger of a study of which the sums over its trials are known."""
+        apart = {state: tally.pairs[state] for state in AT_REST}
         return cls(
-            useful=pairs["completed"],
-            under_way=pairs["under_way"],
-            pruned=pairs["pruned"],
-            paused=pairs["paused"],
-            failed=pairs["failed"],
-            repeated=sum(trial.repeated_pairs for trial in study.trials),
-            gpu_hours=sum(trial.gpu_seconds for trial in study.trials) / 3600,
-            seconds=study.seconds,
+            useful=apart["completed"],
+            under_way=sum(tally.pairs.values()) - sum(apart.values()),
+            pruned=apart["pruned"],
+            paused=apart["paused"],
+            failed=apart["failed"],
+            repeated=tally.repeated_pairs,
+            gpu_hours=tally.gpu_seconds / 3600,
+            seconds=seconds,
         )
 
     @property
@@ -91,9 +97,8 @@ class Limits:
         """True if the budget sets a limit."""
         return min(self.total_pairs, self.gpu_hours, self.seconds) < inf
 
-    def spent(self, study: StudyRecord) -> str:
+    def spent(self, ledger: Ledger) -> str:
         """Return which limit is reached, in words; empty if none is."""
-        ledger = Ledger.of(study)
         if ledger.pairs >= self.total_pairs:
             return f"budget.total_pairs is spent: {ledger.pairs:,} pairs were trained"
         if ledger.gpu_hours >= self.gpu_hours:
@@ -102,16 +107,12 @@ class Limits:
             return f"budget.wall is spent: {ledger.seconds:,.0f} s"
         return ""
 
-    def room(self, study: StudyRecord) -> bool:
-        """Return whether one more trial can reach its full budget if all unfinished ones do."""
+    def room(self, ledger: Ledger, under_way: Iterable[TrialRecord]) -> bool:
+        """Return whether one more trial can reach its full budget if those under way do."""
         if self.total_pairs == inf:
             return True
-        promised = sum(
-            _whole(trial.config, trial.budget) - trial.pairs_seen
-            for trial in study.trials
-            if trial.state not in AT_REST
-        )
-        return Ledger.of(study).pairs + promised + self.largest_trial <= self.total_pairs
+        promised = sum(_whole(trial.config, trial.budget) - trial.pairs_seen for trial in under_way)
+        return ledger.pairs + promised + self.largest_trial <= self.total_pairs
 
 
 def _whole(config: TrialConfig, full: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -24,21 +24,21 @@ class NodeSpan(Record):
     left: float = Field(description="time when it left; of this record if it is still there")
 
 
+@dataclass
 class NodeSpans:
-    """The time that each node was in the cluster, as the study's drivers saw it."""
+    """The time that each node was in the cluster, as the study's drivers saw it.
 
-    def __init__(self) -> None:
-        self._present: dict[str, NodeSpan] = {}
-        self._left: list[NodeSpan] = []
+    Attributes:
+        present: the nodes in the cluster now, by Ray's id.
+        left: those that left.
+    """
 
-    @property
-    def present(self) -> Collection[str]:
-        """Ids of the nodes in the cluster now."""
-        return self._present.keys()
+    present: dict[str, NodeSpan] = field(default_factory=dict)
+    left: list[NodeSpan] = field(default_factory=list)
 
     def joined(self, event: NodeJoined) -> None:
         """Record that the cluster has a node."""
-        self._present[event.node] = NodeSpan(
+        self.present[event.node] = NodeSpan(
             node=event.node,
             cpus=event.cpus,
             gpus=event.gpus,
@@ -49,9 +49,9 @@ class NodeSpans:
 
     def ended(self, node: str, time: float) -> None:
         """Record that a node left, or that nobody watches it any more."""
-        self._left.append(self._present.pop(node).model_copy(update={"left": time}))
+        self.left.append(self.present.pop(node).model_copy(update={"left": time}))
 
     def until(self, time: float) -> tuple[NodeSpan, ...]:
         """Return all spans up to a time (Unix, seconds), in the order in which nodes joined."""
-        there = [span.model_copy(update={"left": time}) for span in self._present.values()]
-        return tuple(sorted((*self._left, *there), key=lambda span: span.joined))
+        there = [span.model_copy(update={"left": time}) for span in self.present.values()]
+        return tuple(sorted((*self.left, *there), key=lambda span: span.joined))

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_serializer
 
+from tuner.journal.claim import chosen_before, claim_of
 from tuner.journal.facts import StudyFacts
 from tuner.journal.gradient_noise import NoiseRecord
 from tuner.journal.node_spans import NodeSpan
-from tuner.study.design import ConfirmDesign
 from tuner.study.scores import Count, Record, Scores
 from tuner.study.settings import StudySettings
 from tuner.study.trial import RecordedConfig
@@ -247,17 +247,13 @@ class StudyRecord(Record):
     @property
     def claim(self) -> str:
         """The claim that its scores support."""
-        trials = f"{self.by_hand} trial{'s' * (self.by_hand > 1)}"
-        by_hand = f"; a user added or stopped {trials} of the search by hand"
-        return self.facts.claim + by_hand * (self.by_hand > 0)
+        return claim_of(self.facts, self.by_hand)
 
     @property
     def by_hand(self) -> int:
         """The number of trials of the search that a user added or stopped while it ran."""
-        chosen = (
-            self.settings.design.by_hand if isinstance(self.settings.design, ConfirmDesign) else 0
-        )
-        return chosen + sum(t.stopped_by_hand or t.origin == "added" for t in self.trials)
+        here = sum(t.stopped_by_hand or t.origin == "added" for t in self.trials)
+        return here + chosen_before(self.settings)
 
     @property
     def complete(self) -> list[TrialRecord]:

@@ -71,8 +71,12 @@ def create_segments(folder: Place, record: bytes) -> bool:
     return create(_segment(folder, 0), record)
 
 
-def read_segments(folder: Place) -> list[bytes]:
+def read_segments(folder: Place, since: int = 0) -> list[bytes]:
     """Read all records, even while another process writes some; the last may be damaged.
+
+    Args:
+        folder: the study's folder.
+        since: the number of a record; those between the first one and it are left out.
 
     Raises:
         UserError: a record is missing or cannot be read.
@@ -80,17 +84,18 @@ def read_segments(folder: Place) -> list[bytes]:
     tags = version(folder)
     if [name for name, _ in tags] != [_name(number) for number in range(len(tags))]:
         tags = version(folder)  # on NFS, a listing may miss some of the files created meanwhile
+    asked = tags[:1] + tags[since:] if since else tags
     known = _known(folder)
-    new = [name for name, tag in tags if known.get(name, ("",))[0] != tag]
+    new = [name for name, tag in asked if known.get(name, ("",))[0] != tag]
     contents = read(folder / FOLDER, new)
-    known.update({name: (tag, contents[name]) for name, tag in tags if name in contents})
+    known.update({name: (tag, contents[name]) for name, tag in asked if name in contents})
     for number, (name, _) in enumerate(tags):
         if name != _name(number):
             raise UserError(
                 f"the journal in {folder} has no record {number + 1}: {_name(number)} is missing",
                 "Restore the file from a backup; the records before it are intact.",
             )
-    return [known[name][1] for name, _ in tags]
+    return [known[name][1] for name, _ in asked]
 
 
 def version(folder: Place) -> tuple[tuple[str, str], ...]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Hashable
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,9 +16,10 @@ from tuner.blocks import Grid
 from tuner.blocks.console import show_blocks
 from tuner.errors import UserError
 from tuner.invocation import READER, command, program
-from tuner.journal.history import History
-from tuner.journal.journal import being_written, is_begun, read_history, studies_in, version
+from tuner.journal.digest import Digest
+from tuner.journal.journal import being_written, is_begun, read_history, studies_in
 from tuner.journal.records import StudyRecord
+from tuner.journal.snapshot import brief_history
 from tuner.storage.folders import Place
 from tuner.study.file import reopened_study
 from tuner.terminal.progress import say
@@ -48,18 +47,19 @@ class StudyStatus:
         folder: the study's folder.
         state: its state, which accounts for whether its driver is alive.
         trials: number of trials that the study runs in all.
-        study: the record from its journal; a running study's time counts up to now.
+        study: its digest; a running study's time counts up to now.
     """
 
     folder: Place
     state: State
     trials: int
-    study: StudyRecord
+    study: Digest
 
     @classmethod
     def after_end(cls, study: StudyRecord, folder: Place) -> StudyStatus:
         """Return the status of a study whose driver has just ended."""
-        return cls(folder, study.state, _trials(study, folder), study)
+        digest = Digest.of(study)
+        return cls(folder, study.state, _trials(digest, folder), digest)
 
     @property
     def summary(self) -> Summary:
@@ -126,15 +126,31 @@ def look_at(folder: Place) -> StudyStatus:
         UserError: there is no study, or its journal is damaged.
     """
     at_work = being_written(folder)  # first: a driver that ends later journals it
-    record = _history(folder, version(folder)).record(time.time() if at_work else None)
-    state: State
-    if record.state == "completed":
-        state = "completed"
-    elif at_work:
-        state = "running"
-    else:
-        state = "driver died" if record.state == "running" else record.state
-    return StudyStatus(folder, state, _trials(record, folder), record)
+    study = Digest.now(brief_history(folder), time.time() if at_work else None)
+    return StudyStatus(folder, _state(study, at_work), _trials(study, folder), study)
+
+
+def look_at_all_of(folder: Place) -> tuple[StudyStatus, StudyRecord]:
+    """Return the current state of the study in a folder, and its whole record.
+
+    Raises:
+        UserError: there is no study, or its journal is damaged.
+    """
+    at_work = being_written(folder)
+    now = time.time() if at_work else None
+    history = read_history(folder)
+    study = Digest.now(history, now)
+    status = StudyStatus(folder, _state(study, at_work), _trials(study, folder), study)
+    return status, history.record(now)
+
+
+def _state(study: Digest, at_work: bool) -> State:
+    """Return a study's true state, given whether a driver works on it."""
+    if study.state == "completed":
+        return "completed"
+    if at_work:
+        return "running"
+    return "driver died" if study.state == "running" else study.state
 
 
 def show_status(status: StudyStatus, console: Console) -> None:
@@ -275,12 +291,6 @@ def _table(studies: list[StudyStatus | Unreadable]) -> Grid:
     )
 
 
-@lru_cache(maxsize=1)
-def _history(folder: Place, version: Hashable) -> History:
-    """Read a journal; cached by `version`, since a watched study is read often."""
-    return read_history(folder)
-
-
-def _trials(record: StudyRecord, folder: Place) -> int:
+def _trials(study: Digest, folder: Place) -> int:
     """Return how many trials the study runs in all."""
-    return max(reopened_study(record.settings, folder).trials, len(record.trials))
+    return max(reopened_study(study.settings, folder).trials, study.tally.trials)

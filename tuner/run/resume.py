@@ -15,7 +15,7 @@ from tuner.errors import UserError
 from tuner.invocation import more_command
 from tuner.journal.journal import StudyExists, check_free, read_history
 from tuner.journal.ledger import Ledger, Limits
-from tuner.journal.records import SEARCHED, StudyRecord
+from tuner.journal.records import AT_REST, SEARCHED, StudyRecord
 from tuner.search.candidates import to_complete
 from tuner.search.designed import Designed
 from tuner.search.recommend import NONE_WHOLE, all_ended, concluded, has_test
@@ -137,7 +137,9 @@ def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
         )
         return f"study {record.name} is complete: {read}"
     pairs = more("--set budget.total_pairs=…", "budget.total_pairs")
-    if spent := limits.spent(record):
+    ledger = Ledger.of(record)
+    under_way = [trial for trial in record.trials if trial.state not in AT_REST]
+    if spent := limits.spent(ledger):
         spend = more("--gpu-hours +4", "budget.gpu_hours")
         spend = more("--until +2h", "budget.wall") if "wall" in spent else spend
         return f"{spent}; to spend more: {pairs if 'total_pairs' in spent else spend}"
@@ -150,12 +152,12 @@ def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
             return f"study {record.name} is complete: its design has no more trials"
     elif len(record.trials) >= study.trials:
         completes = study.scheduler.kind == "asha" and record.rules == RULES
-        if completes and limits.room(record) and to_complete(record.trials):
+        if completes and limits.room(ledger, under_way) and to_complete(record.trials):
             return ""
         whole = study.budget.trials is None or study.trials < study.budget.trials
         trials = "" if whole else f"; for more trials: {more('--trials +8', 'budget.trials')}"
         return f"study {record.name} is complete: nothing is left to do{trials}"
-    if not limits.room(record):
+    if not limits.room(ledger, under_way):
         return f"{NO_ROOM}; to spend more: {pairs}"
     return ""
 

@@ -75,9 +75,9 @@ class Driver:
         """Start working, and pick up the trials that a killed driver left."""
         self._write(DriverStarted(time=now(), tuner=__version__))
         self._tell_study("study_started")
-        latest = [number for number, _ in self._journal.history.arrivals[-1:]]
+        latest = self._journal.history.last_arrival
         for number in self._schedule.waiting:
-            if number in latest:  # a driver may have died before its decision
+            if number == latest:  # a driver may have died before its decision
                 self._decide(number)
             else:
                 self._hold(number, self._trial(number).pairs_seen)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tuner.journal.digest import Digest
 from tuner.journal.events import TrialCreated, TrialResumed
 from tuner.journal.history import History
-from tuner.journal.ledger import Limits
+from tuner.journal.ledger import Ledger, Limits
 from tuner.search.candidates import all_coming, to_complete
 from tuner.search.designed import Designed
 from tuner.search.proposer import Params, Proposal, Proposer, Searched
@@ -82,9 +83,11 @@ class Supply:
     @property
     def spent(self) -> str:
         """The limit of the budget that is reached, in words; empty if none is."""
-        if not self._limits.given:  # this is asked many times a second, and a record costs time
-            return ""
-        return self._limits.spent(self._history.record(now()))
+        return (
+            self._limits.spent(Digest.now(self._history, now()).ledger)
+            if self._limits.given
+            else ""
+        )
 
     @property
     def end(self) -> str:
@@ -119,4 +122,10 @@ class Supply:
         return self._has_room()
 
     def _has_room(self) -> bool:
-        return not self._limits.given or self._limits.room(self._history.record(now()))
+        if not self._limits.given:
+            return True
+        under_way = [self._history.trials[number] for number in self._history.under_way]
+        return self._limits.room(self._ledger(), under_way)
+
+    def _ledger(self) -> Ledger:
+        return Digest.now(self._history, now()).ledger

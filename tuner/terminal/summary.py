@@ -5,10 +5,8 @@ Every line keeps its place, so that nothing moves while a study runs.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from statistics import fmean
+from dataclasses import dataclass, replace
 
 from rich.columns import Columns
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -16,9 +14,12 @@ from rich.constrain import Constrain
 from rich.table import Table
 from rich.text import Text
 
+from tuner.journal.digest import Digest
 from tuner.journal.ledger import Ledger
-from tuner.journal.records import AT_REST, END_STATES, STOPPED, StudyRecord, TrialRecord, TrialState
+from tuner.journal.records import AT_REST, END_STATES, TrialRecord, TrialState
+from tuner.journal.tally import AtRung
 from tuner.study.design import ScalingDesign
+from tuner.study.settings import StudySettings
 from tuner.terminal.console import COLOURS
 from tuner.terminal.progress import MARGIN, bar
 from tuner.wording import clock
@@ -42,7 +43,7 @@ class Summary:
     """The summary of a study.
 
     Attributes:
-        study: the record from its journal.
+        study: its digest.
         state: the state to show, in a word or two.
         working: whether a driver runs the study now.
         trials: number of trials that the study runs in all.
@@ -53,7 +54,7 @@ class Summary:
         running_rows: lines kept free for running trials.
     """
 
-    study: StudyRecord
+    study: Digest
     state: str
     working: bool
     trials: int
@@ -65,48 +66,39 @@ class Summary:
     @property
     def ended(self) -> int:
         """The number of trials that have ended or paused."""
-        return sum(trial.state in AT_REST for trial in self.study.trials)
+        return sum(self.study.tally.states[state] for state in AT_REST)
 
     @property
-    def running(self) -> list[TrialRecord]:
+    def running(self) -> tuple[TrialRecord, ...]:
         """The trials that are being trained, in order of number."""
-        return [trial for trial in self.study.trials if trial.state == "running" and self.working]
+        return self.study.running if self.working else ()
 
     @property
     def seconds_left(self) -> float | None:
         """The seconds left, by the mean duration of ended trials; None without one or a driver."""
-        durations = [took for trial in self.study.trials if (took := _duration(trial)) is not None]
-        if not durations or not self.working:
+        tally = self.study.tally
+        if not tally.undisturbed or not self.working:
             return None
-        each = fmean(durations)
-        ages = [self._age(trial) for trial in self.running]
-        left = [max(each - age, 0.0) for age in ages]
+        each = tally.undisturbed_seconds / tally.undisturbed
+        left = [max(each - self._age(trial), 0.0) for trial in self.running]
         waiting = self.trials - self.ended - len(left)
         if waiting <= 0:
             return max(left, default=0.0)
-        return (sum(left) + waiting * each) / self._at_once()
+        return (sum(left) + waiting * each) / tally.at_once
 
     def _age(self, trial: TrialRecord) -> float:
         """Return the seconds since a trial started; 0 if this machine's clock is behind."""
         assert trial.started is not None
         return max(0.0, self.now - trial.started)
 
-    def _at_once(self) -> int:
-        """Count trials that ran when the last one started; steadier than the number now."""
-        trials = [(t.started, t.ended) for t in self.study.trials if t.started is not None]
-        last = max(started for started, _ in trials)
-        return sum(
-            started <= last and (ended is None or ended >= last) for started, ended in trials
-        )
-
     def counts(self) -> dict[str, int]:
         """Count trials by state, with the same states in the same order every time."""
-        states = [trial.state for trial in self.study.trials]
-        under_way = states.count("running") + (0 if self.working else states.count("interrupted"))
+        states = self.study.tally.states
+        under_way = states["running"] + (0 if self.working else states["interrupted"])
         return {
             "running" if self.working else "interrupted": under_way,
             "waiting": self.trials - self.ended - under_way,
-            **{state: states.count(state) for state in self._ends},
+            **{state: states[state] for state in self._ends},
         }
 
     @property
@@ -118,13 +110,13 @@ class Summary:
     @property
     def ledger(self) -> Ledger:
         """The ledger so far, including the work of running trials since their last rung."""
-        trials = [
-            trial.model_copy(update={"pairs_seen": max(trial.pairs_seen, beat.pairs_seen)})
-            if trial.state == "running" and (beat := self.heartbeats.get(trial.number))
-            else trial
-            for trial in self.study.trials
-        ]
-        return Ledger.of(self.study.model_copy(update={"trials": tuple(trials)}))
+        newer = (
+            max(0, beat.pairs_seen - trial.pairs_seen)
+            for trial in self.study.running
+            if (beat := self.heartbeats.get(trial.number))
+        )
+        ledger = self.study.ledger
+        return replace(ledger, under_way=ledger.under_way + sum(newer))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         options = options.update(width=min(options.max_width - MARGIN, WIDEST))
@@ -167,14 +159,14 @@ class Summary:
             (f"{best.last.objective:.2%}", "bold"),
             f" {self.study.facts.objective}",
         )
-        lines = [score, Text("  " + settings_in_short(best, self.study))]
+        lines = [score, Text("  " + settings_in_short(best, self.study.settings))]
         for line in lines:
             line.no_wrap, line.overflow = True, "ellipsis"
         return lines
 
     def _planned(self) -> list[Text]:
         """Return two lines on the ended trials of a design, which has no best trial."""
-        ended = Counter(trial.origin for trial in self.study.trials if trial.state in END_STATES)
+        ended = self.study.tally.ended
         compared = f"{ended['design']} compared trials have ended"
         if isinstance(self.study.settings.design, ScalingDesign):
             compared = f"{ended['tuning']} learning-rate trials and {compared}"
@@ -190,13 +182,12 @@ class Summary:
             table.add_column(justify="right", no_wrap=True)
         table.add_row(*headings, style="dim")
         for rung in self.study.rungs:
-            at = [(t, e) for t in self.study.trials for e in t.evaluations if e.rung == rung]
-            stopped = sum(trial.state in STOPPED and trial.last is e for trial, e in at)
+            at = self.study.tally.rungs.get(rung, AtRung())
             row = (
                 f"{rung:,}",
-                str(len(at)),
-                "–" if rung == self.study.rungs[-1] else str(stopped),
-                f"{max(e.objective for _, e in at):.2%}" if at else "–",
+                str(at.reached),
+                "–" if rung == self.study.rungs[-1] else str(at.stopped),
+                f"{at.best:.2%}" if at.reached else "–",
             )
             table.add_row(*row[: len(headings)])
         return table
@@ -243,34 +234,25 @@ class Summary:
         )
 
 
-def settings_in_short(trial: TrialRecord, study: StudyRecord) -> str:
+def settings_in_short(trial: TrialRecord, settings: StudySettings) -> str:
     """Return the settings that distinguish a trial: `lr=0.0003, kind=dlfa, layer=2`."""
     if trial.arm:
         arm = trial.arm.replace("trial ", "the search's trial ")  # a number of the search
         return f"{arm}, seed {trial.config.seed}"
-    names = list(study.settings.space.root)
+    names = list(settings.space.root)
     values = trial.config.flat()
     short = {name: name.rpartition(".")[2] for name in names}
     unique = [name for name in names if list(short.values()).count(short[name]) == 1]
-    settings = [
+    said = [
         f"{short[name] if name in unique else name}={_shown(values[name])}"
         for name in names
         if values[name] is not None
     ]
-    return ", ".join(["the baseline"] * (trial.origin == "baseline") + settings)
+    return ", ".join(["the baseline"] * (trial.origin == "baseline") + said)
 
 
 def _shown(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _duration(trial: TrialRecord) -> float | None:
-    """Return the seconds that a trial took if it ended in its first attempt, otherwise None."""
-    if trial.state not in ("completed", "pruned") or trial.attempts != 1:
-        return None
-    assert trial.started is not None
-    assert trial.ended is not None
-    return trial.ended - trial.started
 
 
 def _colour(state: str) -> str:

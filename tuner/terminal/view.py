@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -10,6 +11,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from tuner.journal.digest import Digest
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Phase
 from tuner.terminal.progress import REFRESHES, say
@@ -38,9 +40,9 @@ class StudyView:
         self._console = console
         self._budget = trials
         self._began = self._said = time.monotonic()
-        self._study: StudyRecord | None = None
+        self._study: Digest | None = None
         self._before = 0.0  # seconds that earlier drivers took
-        self._trials: dict[int, TrialRecord] = {}
+        self._trials: dict[int, TrialRecord] = {}  # as the digest counts them
         self._heartbeats: dict[int, TrialActivity] = {}
         self._most_running = 1
         self._live = (
@@ -72,7 +74,7 @@ class StudyView:
 
     def study_started(self, study: StudyRecord) -> None:
         """Begin with the trials that a resumed study has already."""
-        self._study, self._before = study, study.seconds
+        self._study, self._before = Digest.of(study), study.seconds
         self._trials = {trial.number: trial for trial in study.trials}
         rungs = ", ".join(f"{rung:,}" for rung in study.rungs)
         ended = f"{self._summary().ended} of " if study.trials else ""
@@ -83,7 +85,7 @@ class StudyView:
 
     def trial_started(self, trial: TrialRecord) -> None:
         """Show that a trial began, or began again."""
-        self._trials[trial.number] = trial
+        self._changed(trial)
         self._heartbeats[trial.number] = TrialActivity(
             trial.last.rung if trial.last else 0, "starting"
         )
@@ -94,7 +96,7 @@ class StudyView:
             self._say(f"trial {trial.number:03d} started again{after}{why}")
         elif not self._live:
             assert self._study is not None
-            settings = settings_in_short(trial, self._study)
+            settings = settings_in_short(trial, self._study.settings)
             self._say(f"trial {trial.number:03d} started: {settings}")
 
     def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None:
@@ -105,7 +107,7 @@ class StudyView:
 
     def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None:
         """Show that a trial reached a rung."""
-        self._trials[trial.number] = trial
+        self._changed(trial)
         if not self._live:
             self._say(
                 f"trial {trial.number:03d} at {evaluation.rung:,} pairs: "
@@ -114,14 +116,15 @@ class StudyView:
 
     def trial_ended(self, trial: TrialRecord) -> None:
         """Show that a trial ended."""
-        self._trials[trial.number] = trial
+        self._changed(trial)
+        self._heartbeats.pop(trial.number, None)
         score = f" {trial.last.objective:.2%}" if trial.last else ""
         count = "" if self._live else f" [{self._summary().ended}/{self._budget}]"
         self._say(f"trial {trial.number:03d} {trial.state}{score}: {trial.reason}{count}")
 
     def study_ended(self, study: StudyRecord) -> None:
         """Show that the study's driver has ended."""
-        self._study = study
+        self._study = Digest.of(study)
         self._say(f"study {study.name} {study.state}: {study.reason}")
 
     def _say(self, line: str) -> None:
@@ -141,10 +144,20 @@ class StudyView:
         about = f", about {clock(left)} left" if left is not None else ""
         return f"running: {', '.join(named)} [{summary.ended}/{self._budget}{about}]"
 
+    def _changed(self, trial: TrialRecord) -> None:
+        """Bring the digest up to date with a trial."""
+        assert self._study is not None
+        self._study.tally.change(self._trials.get(trial.number), trial)
+        self._trials[trial.number] = trial
+        running = {each.number: each for each in self._study.running} | {trial.number: trial}
+        self._study = replace(
+            self._study, running=tuple(t for t in running.values() if t.state == "running")
+        )
+
     def _summary(self) -> Summary:
         assert self._study is not None
         return Summary(
-            study=self._study.model_copy(update={"trials": tuple(self._trials.values())}),
+            study=self._study,
             state="running",
             working=True,
             trials=self._budget,

@@ -8,6 +8,7 @@ import pytest
 
 from tests.report.page.studies import confirmation, probed, search
 from tuner.blocks import Page
+from tuner.journal.digest import Digest
 from tuner.journal.records import StudyRecord
 from tuner.report.page.beside import RelatedStudies
 from tuner.report.page.write import page_of
@@ -16,8 +17,8 @@ from tuner.report.status import StudyStatus
 
 def paged(study: StudyRecord, folder: Path) -> Page:
     there = folder / study.name
-    status = StudyStatus(there, "completed", len(study.trials), study)
-    return page_of(status, RelatedStudies.of(study, there))
+    status = StudyStatus(there, "completed", len(study.trials), Digest.of(study))
+    return page_of(study, status, RelatedStudies.of(study, there))
 
 
 @pytest.fixture(scope="session")

@@ -32,14 +32,15 @@ from tuner.tracking import attach, store_of
 from tuner.wording import clock, count
 
 
-def page_of(status: StudyStatus, family: RelatedStudies) -> Page:
+def page_of(study: StudyRecord, status: StudyStatus, family: RelatedStudies) -> Page:
     """Return the page of a study in its current state.
 
     Args:
-        status: the study and its state.
+        study: its whole record.
+        status: its state.
         family: the search and the confirmations that belong to it.
     """
-    study, folder = status.study, status.folder
+    folder = status.folder
     design = study.settings.design
     if design is None:
         kind, sections = "search", _search(study, folder, family)
@@ -57,7 +58,7 @@ def page_of(status: StudyStatus, family: RelatedStudies) -> Page:
     return Page(
         study.name,
         kind,
-        _status(status),
+        _status(study, status),
         study.settings.description,
         study.claim,
         (
@@ -82,12 +83,11 @@ def write_page(page: Page, folder: Place) -> dict[str, str]:
     return texts
 
 
-def attach_page(status: StudyStatus, texts: Mapping[str, str]) -> str:
+def attach_page(study: StudyRecord, folder: Place, texts: Mapping[str, str]) -> str:
     """Attach the page to the study's run in MLflow, and return a message about the outcome.
 
     An unreachable MLflow is not an error, since the files are in the study's folder.
     """
-    study, folder = status.study, status.folder
     try:
         settings = reopened_study(study.settings, folder)
         uri = store_of(settings)
@@ -182,8 +182,7 @@ def _planned(study: StudyRecord) -> Section:
     return Section("Trials, as planned", (planned(study),))
 
 
-def _status(status: StudyStatus) -> tuple[str, ...]:
-    study = status.study
+def _status(study: StudyRecord, status: StudyStatus) -> tuple[str, ...]:
     began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(study.created))
     ended = sum(trial.state in END_STATES for trial in study.trials)
     message = f"{ended} of {status.trials} trials ended"
