@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -22,7 +22,7 @@ from torch import Tensor
 from tuner.errors import StorageFull, UserError
 from tuner.journal.records import AT_REST, END_STATES, STOPPED, Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Phase
-from tuner.search.candidates import to_complete
+from tuner.search.candidates import Candidates
 from tuner.search.recommend import untested
 from tuner.storage.folders import Place, copy, fetched, names_in, remove, write_atomically
 from tuner.study import StudyConfig
@@ -59,25 +59,26 @@ class TrialFiles:
         self._study = study
         self._best = study.folder / "best"
         self._trials = study.trial_folder(0).parent
-        self._record: StudyRecord | None = None
+        self._record: StudyRecord | None = None  # without its trials, from the first one on
+        self._known: dict[int, TrialRecord] = {}
+        self._waiting = False  # an action is requested, and has not begun
+        self._candidates = Candidates()
         self._complaints: list[str] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="trial-files")
 
     def study_started(self, study: StudyRecord) -> None:
         """Tidy up what an earlier driver left, before a trial takes one of its folders."""
-        self._record = study
-        self._put_in_order(study, begins=True)
+        self._take(study)
+        self._put_in_order(begins=True)
 
     def trial_ended(self, trial: TrialRecord) -> None:
         """Remove the trial's checkpoints.
 
         If it is among the best, its weights stay and another trial's are removed.
         """
-        assert self._record is not None
-        trials = {known.number: known for known in self._record.trials} | {trial.number: trial}
-        self._record = self._record.model_copy(update={"trials": tuple(trials.values())})
+        self._known[trial.number] = trial
         if trial.state in AT_REST:
-            self._thread.submit(self._put_in_order, self._record, begins=False)
+            self._request()
 
     def wait(self) -> None:
         """Wait until all requested actions are done."""
@@ -95,39 +96,59 @@ class TrialFiles:
     def study_ended(self, study: StudyRecord) -> None:
         """Remove the weights that a confirmation with a recommendation no longer needs."""
         if study.recommendation is not None:
-            self._thread.submit(self._put_in_order, study, begins=False)
+            self._take(study)
+            self._request()
 
-    def _put_in_order(self, study: StudyRecord, begins: bool) -> None:
+    def _take(self, study: StudyRecord) -> None:
+        self._record, self._known = study, {trial.number: trial for trial in study.trials}
+
+    def _request(self) -> None:
+        """Tidy up on the thread; one action serves all requests that wait for it."""
+        if not self._waiting:
+            self._waiting = True
+            self._thread.submit(self._put_in_order, begins=False)
+
+    def _put_in_order(self, begins: bool) -> None:
         """Keep the weights that stay, and remove the folders that do not.
 
         Args:
-            study: the study's record at the time of the request; other trials may have begun since.
             begins: True before any trial runs, when every unknown folder is left from before.
         """
+        self._waiting = False  # a trial that ends from now on asks again
+        trials = dict(self._known)
+        assert self._record is not None
+        study = self._record.model_copy(update={"trials": tuple(trials.values())})
         troubles: list[str] = []
-        spare = set[int]() if study.designed else {*to_complete(study.trials)}
-        ended = {
-            self._name(trial)
-            for trial in study.trials
-            if trial.state in END_STATES and trial.number not in spare
-        }
-        goes_on = {self._name(trial) for trial in study.trials} - ended
-        rests = {self._name(trial) for trial in study.trials if trial.state in STOPPED} - ended
+        spare = set[int]() if study.designed else {*self._candidates.to_complete(study.trials)}
+
+        def goes_on(name: str) -> bool:
+            """Return whether a trial of that name may continue."""
+            trial = self._of_name(name, trials)
+            return trial is not None and (trial.state not in END_STATES or trial.number in spare)
+
         try:
             unread = self._keep_weights(study, goes_on, troubles)
             for name in filter(_NUMBER.fullmatch, names_in(self._trials)):
-                folder = self._trials / name
-                if name in ended - unread or (begins and name not in goes_on | unread):
+                folder, trial = self._trials / name, self._of_name(name, trials)
+                ended = trial is not None and not goes_on(name)
+                if name not in unread and (ended or (begins and trial is None)):
                     _attempt(troubles, f"{folder} could not be removed", remove, folder)
-                elif name in rests:
+                elif trial is not None and not ended and trial.state in STOPPED:
                     _attempt(troubles, f"{folder} could not be tidied", _keep_latest, folder)
-                elif begins and name in goes_on:
+                elif begins and goes_on(name):
                     _attempt(troubles, f"{folder} could not be tidied", remove_incomplete, folder)
         except Exception as error:  # the storage fails: the study continues, this is tried again
             troubles.append(f"the files of ended trials could not be removed: {_line(error)}")
         self._complaints = troubles
 
-    def _keep_weights(self, study: StudyRecord, goes_on: set[str], troubles: list[str]) -> set[str]:
+    def _of_name(self, name: str, trials: Mapping[int, TrialRecord]) -> TrialRecord | None:
+        """Return the trial whose folders have a name."""
+        trial = trials.get(int(name)) if _NUMBER.fullmatch(name) else None
+        return trial if trial is not None and self._name(trial) == name else None
+
+    def _keep_weights(
+        self, study: StudyRecord, goes_on: Callable[[str], bool], troubles: list[str]
+    ) -> set[str]:
         """Keep the weights that stay, and remove the others from `best/`.
 
         A trial that has not ended may have weights there if the journal's last record, which said
@@ -139,7 +160,7 @@ class TrialFiles:
         kept = staying(study, self._study.checkpoint.keep_best)
         best = {self._name(trial): trial for trial in kept}
         for name in names_in(self._best):
-            if name not in best and name not in goes_on:
+            if name not in best and not goes_on(name):
                 folder = self._best / name
                 _attempt(troubles, f"{folder} could not be removed", remove, folder, TRIAL)
         unread = set()

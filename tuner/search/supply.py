@@ -6,7 +6,7 @@ from tuner.journal.digest import Digest
 from tuner.journal.events import TrialCreated, TrialResumed
 from tuner.journal.history import History
 from tuner.journal.ledger import Ledger, Limits
-from tuner.search.candidates import all_coming, to_complete
+from tuner.search.candidates import Candidates
 from tuner.search.designed import Designed
 from tuner.search.proposer import Params, Proposal, Proposer, Searched
 from tuner.search.requested import addable
@@ -37,6 +37,7 @@ class Supply:
         )
         self._limits = Limits.of(study)
         self._trials = study.trials
+        self._candidates = Candidates()
         self._exhausted = False  # the proposer has no more points
 
     def next(self) -> TrialCreated | TrialResumed | None:
@@ -107,10 +108,11 @@ class Supply:
 
         It waits for the trials that ASHA may still stop: they may complete by themselves.
         """
-        trials = self._history.trials.values()
-        if self._study.scheduler.kind != "asha" or not all_coming(trials) or not self._has_room():
+        trials = self._history.trials
+        coming = all(trials[number].to_the_end for number in self._history.under_way)
+        if self._study.scheduler.kind != "asha" or not coming or not self._has_room():
             return None
-        numbers = to_complete(trials)
+        numbers = self._candidates.to_complete(trials.values())
         if not numbers:
             return None
         reason = "a candidate for `tuner confirm`"
