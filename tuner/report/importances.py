@@ -109,7 +109,7 @@ def caveat(found: Importances, study: StudyRecord) -> str:
 
 def _values(trials: Sequence[TrialRecord], name: str) -> list[Any]:
     """Return a setting's value in each trial; powers of two as exponents, as they are searched."""
-    values = [trial.config.flat()[name] for trial in trials]
+    values = [trial.config.value(name) for trial in trials]
     if LOGARITHMIC.get(name) == 2 and all(value & (value - 1) == 0 for value in _known(values)):
         return [value.bit_length() - 1 if value is not None else None for value in values]
     return values

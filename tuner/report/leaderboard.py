@@ -37,7 +37,8 @@ def ordered(study: StudyRecord) -> list[TrialRecord]:
     if study.designed:
         return list(study.trials)
     ranked = study.ranked()
-    others = [trial for trial in study.trials if trial not in ranked]
+    numbers = {trial.number for trial in ranked}
+    others = [trial for trial in study.trials if trial.number not in numbers]
     return ranked + sorted(
         others,
         key=lambda t: (
@@ -58,6 +59,7 @@ def as_csv(study: StudyRecord) -> str:
     """Return a CSV with a row for each trial, all settings and metrics, in leaderboard order."""
     rows: list[dict[str, Any]] = []
     ranks = {trial.number: rank for rank, trial in enumerate(study.ranked(), start=1)}
+    claim = study.claim
     for trial in ordered(study):
         last = trial.last
         rows.append(
@@ -72,7 +74,7 @@ def as_csv(study: StudyRecord) -> str:
                 "pairs_seen": last.pairs_seen if last else "",
                 **trial.config.flat(),
                 **(last.metrics() if last else {}),
-                "claim": study.claim,
+                "claim": claim,
             }
         )
     columns = list(dict.fromkeys(name for row in rows for name in row if name != "claim"))
@@ -97,7 +99,7 @@ def percent(share: float) -> str:
 
 
 def _value(trial: TrialRecord, name: str) -> Any:
-    return trial.config.flat()[name]
+    return trial.config.value(name)
 
 
 def shown(value: Any) -> str:

@@ -130,7 +130,7 @@ def _group(values: list[dict[str, float]], metrics: list[str]) -> SeedGroup:
 
 
 def _values(trials: list[TrialRecord], name: str) -> int:
-    return len({trial.config.flat()[name] for trial in trials})
+    return len({trial.config.value(name) for trial in trials})
 
 
 def _place(study: StudyRecord, name: str, value: Any) -> tuple[int, tuple[bool, bool, Any]]:

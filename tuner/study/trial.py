@@ -176,6 +176,13 @@ class TrialConfig(Part):
         """Return every setting by its dotted name, in the order of declaration."""
         return flatten(self.model_dump())
 
+    def value(self, name: str) -> Any:
+        """Return one setting by its dotted name."""
+        found: Any = self
+        for part in name.split("."):
+            found = getattr(found, part)
+        return found
+
     def identity(self) -> dict[str, Any]:
         """Return the settings that identify this configuration: all except neutral values."""
         neutral = _neutral()

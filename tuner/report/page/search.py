@@ -9,6 +9,7 @@ from tuner.confirm.design import check_confirmable
 from tuner.errors import UserError
 from tuner.invocation import lasting_command
 from tuner.journal.records import STOPPED, StudyRecord, TrialRecord
+from tuner.report import excerpt
 from tuner.report.importances import caveat, importances
 from tuner.report.leaderboard import percent, shown, varied
 from tuner.report.page.drawing.bars import lying_bars
@@ -98,8 +99,8 @@ def _board_notes(study: StudyRecord) -> list[Block]:
 
 
 def _curves(study: StudyRecord) -> Figure:
-    curves, best = [], study.best
-    for trial in study.trials:
+    curves, best, trials = [], study.best, excerpt.spread(study)
+    for trial in trials:
         if trial.evaluations:
             points = [(e.rung, 100 * e.objective) for e in trial.evaluations]
             pairs, scores = zip(*points, strict=True)
@@ -113,7 +114,7 @@ def _curves(study: StudyRecord) -> Figure:
         f"the full budget, ASHA stopped {stopped}."
     )
     numbers = Grid(
-        f"{objective}, in %, at each rung.",
+        f"{objective}, in %, at each rung.{excerpt.spread_of(study)}",
         claim,
         ("trial", "state", *(f"{rung:,}" for rung in study.rungs)),
         tuple(
@@ -125,14 +126,14 @@ def _curves(study: StudyRecord) -> Figure:
                     for rung in study.rungs
                 ),
             )
-            for trial in study.trials
+            for trial in trials
             if trial.evaluations
         ),
         left=2,
     )
     caption = (
         "Each line is a trial, evaluated at the rungs; a cross is where ASHA stopped it. "
-        "Unconfirmed."
+        f"Unconfirmed.{excerpt.spread_of(study)}"
     )
     majority = 100 * study.facts.majority_accuracy
     draw = partial(learning_curves, curves, study.rungs, majority, objective, alt)

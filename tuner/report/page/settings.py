@@ -13,6 +13,7 @@ from typing import Any
 
 from tuner.blocks import Block, Figure, Grid, SideBySide, Words
 from tuner.journal.records import StudyRecord, TrialRecord
+from tuner.report import excerpt
 from tuner.report.leaderboard import percent, varied
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.drawing.parallel import Path, Upright, parallel
@@ -155,24 +156,28 @@ def _parallel(study: StudyRecord) -> Figure:
     uprights.append(Upright("score, %", ends))
     ranks = {trial.number: place for place, trial in enumerate(reversed(ranked))}
     paths = []
-    for place, trial in enumerate(trials):
+    places = {trial.number: place for place, trial in enumerate(trials)}
+    shown = excerpt.spread(study)
+    for trial in shown:
+        place = places[trial.number]
         found = [column[place] for column in columns]
         if trial.number not in ranks or trial.last is None:
             paths.append(Path(tuple(found), None))
             continue
         end = (trial.last.objective - low) / (high - low) if high > low else 0.5
         paths.append(Path((*found, end), ranks[trial.number] / max(len(ranked) - 1, 1)))
-    alt = f"Parallel coordinates of {len(trials)} trials over {', '.join(names)} and the score."
+    alt = f"Parallel coordinates of {len(shown)} trials over {', '.join(names)} and the score."
     caption = (
         "Each line is a trial. Trials that are not at full budget have no score that compares "
         "and end before the last axis. Unconfirmed; the leaderboard has the numbers."
+        f"{excerpt.spread_of(study)}"
     )
     draw = partial(parallel, uprights, paths, alt)
     return Figure(draw, alt, caption, study.claim, wide=True)
 
 
 def _reader(setting: str) -> Callable[[TrialRecord], Any]:
-    return lambda trial: trial.config.flat()[setting]
+    return lambda trial: trial.config.value(setting)
 
 
 def _scores(trials: Sequence[TrialRecord]) -> list[float]:

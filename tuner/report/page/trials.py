@@ -7,7 +7,8 @@ from collections.abc import Callable
 from tuner.blocks import Grid
 from tuner.invocation import lasting_command
 from tuner.journal.records import Origin, StudyRecord, TrialRecord
-from tuner.report.leaderboard import ordered, percent, shown, varied
+from tuner.report import excerpt
+from tuner.report.leaderboard import percent, shown, varied
 from tuner.storage.folders import Place
 from tuner.wording import count
 
@@ -33,24 +34,23 @@ COLUMNS: dict[str, Callable[[TrialRecord], str]] = {
 
 def leaderboard(study: StudyRecord) -> Grid:
     """Return the leaderboard; most of a long one is folded."""
-    names, trials = varied(study), ordered(study)
-    best = study.best
+    names, trials = varied(study), excerpt.first(study)
     rows = tuple(
         (
             name(trial),
             *(column(trial) for column in COLUMNS.values()),
-            *(shown(trial.config.flat()[setting]) for setting in names),
+            *(shown(trial.config.value(setting)) for setting in names),
         )
         for trial in trials
     )
     return Grid(
-        f"Score: {study.facts.objective}, unconfirmed. Trials at full budget come first, "
-        "ranked; scores at fewer pairs are not ranked against them.",
+        f"Score: {study.facts.objective}, unconfirmed. Trials at full budget come first, ranked; "
+        f"scores at fewer pairs are not ranked against them.{excerpt.first_of(study)}",
         study.claim,
         ("trial", *COLUMNS, *names),
         rows,
         left=2,
-        strong=frozenset([trials.index(best)] if best else []),
+        strong=frozenset([0] if study.best else []),  # of a search, the first one is the best
         folded=_others(len(rows) - FIRST),
         first=FIRST,
     )
@@ -71,10 +71,11 @@ def planned(study: StudyRecord, first: int = 0) -> Grid:
             *(column(trial) for column in COLUMNS.values()),
             *(shown(trial.params.get(setting)) for setting in names),
         )
-        for trial in study.trials
+        for trial in excerpt.first(study)
     )
     return Grid(
-        f"All started trials of the plan, not ranked. Score: {study.facts.objective}.",
+        f"All started trials of the plan, not ranked. Score: {study.facts.objective}."
+        f"{excerpt.first_of(study)}",
         study.claim,
         ("trial", "purpose", *COLUMNS, *names),
         rows,
@@ -101,12 +102,13 @@ def again(study: StudyRecord, folder: Place) -> Grid:
             str(trial.last.workers),
             plan(trial),
         )
-        for trial in sorted(study.trials, key=lambda each: each.number)
+        for trial in sorted(excerpt.first(study), key=lambda each: each.number)
         if trial.last
     )
     return Grid(
         "What trains each line again from the study's folder alone, and says whether the scores "
-        "agree. Micro-batches: pairs of a forward pass, and from which step on.",
+        "agree. Micro-batches: pairs of a forward pass, and from which step on."
+        f"{excerpt.first_of(study)}",
         study.claim,
         ("trial", "command", "seed", "pairs", "precision", "workers", "micro-batches"),
         rows,
