@@ -26,6 +26,7 @@ from urllib.request import urlopen
 
 from tuner.errors import UserError
 from tuner.storage.access import create
+from tuner.storage.location import is_shared
 from tuner.study.parts import SQLITE
 from tuner.timing import within
 from tuner.tracking.addresses import absolute, database_file
@@ -136,7 +137,28 @@ def _make_database(file: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="tuner-mlflow-") as folder:
         made = Path(folder, "mlflow.db")
         _client(f"{SQLITE}{made}")
+        if not is_shared(file.parent):
+            _log_ahead(made)
         create(file, made.read_bytes())  # does nothing if another process was faster
+
+
+def _log_ahead(file: Path) -> None:
+    """Let a database write each change to a log first, which takes a third of the time.
+
+    The setting stays with the file. It loses nothing, but works only on a local disk.
+    """
+    with closing(sqlite3.connect(file, timeout=PATIENCE)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+
+
+def settle(uri: str) -> None:
+    """Move what a database has written to its log into its file, so that the file alone is whole.
+
+    Otherwise this happens only when the last process closes it, and `tuner ui` may have it open.
+    """
+    if is_file(uri):
+        with closing(sqlite3.connect(database_file(uri), timeout=PATIENCE)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _client(uri: str) -> MlflowClient:

@@ -18,7 +18,7 @@ from tuner.tracking.addresses import artifact_folder, without_credentials
 from tuner.tracking.contents import Contents, artifacts, of_study, of_trial
 from tuner.tracking.dataset import dataset
 from tuner.tracking.refusals import deleted, failed
-from tuner.tracking.store import connect, reach
+from tuner.tracking.store import connect, reach, settle
 from tuner.tracking.view import changes, studies_view, study_view
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ class Tracker:
             try:
                 with self._requests():
                     whole = self._whole(study, advance)
+                    settle(self._uri)
             except UserError:
                 if stuck and self.written == written:
                     raise
