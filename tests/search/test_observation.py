@@ -5,9 +5,16 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.search.examples import anything
-from tuner.search.observation import Fate, Observation, modelled_rung, ranked
+from tuner.search.observation import (
+    Fate,
+    Observation,
+    modelled_rung,
+    ranked,
+)
 from tuner.search.optuna_samplers import MODELLED, Tpe
 from tuner.study.samplers import SamplerConfig
 from tuner.study.space import Space
@@ -97,3 +104,26 @@ def test_of_many_trials_the_best_and_the_latest_are_modelled() -> None:
     assert len(values) == MODELLED
     best = sorted((float(n % 1000) for n in range(count)), reverse=True)[: MODELLED // 2]
     assert values[: MODELLED // 2] == best
+
+
+@settings(max_examples=200, deadline=None)
+@given(seed=st.integers(0, 10_000), most=st.integers(2, 12))
+def test_the_best_and_the_latest_are_those_of_the_whole_order(seed: int, most: int) -> None:
+    """Taken from the whole order, half of them at its top, the others by number."""
+    chance = random.Random(seed)
+    fates: list[Fate] = ["open", "resting", "resting", "diverged", "unknown"]
+    trials = [
+        known(
+            number,
+            *(round(chance.random(), 1) for _ in range(chance.randint(1, 3))),
+            fate=chance.choice(fates),
+        )
+        for number in range(chance.randint(0, 30))
+    ]
+    order = [each.number for each, _ in ranked(trials, 300)]
+    best, rest = order[: most // 2], sorted(order[most // 2 :])
+    expected = sorted(best + rest[-(most - most // 2) :])
+    found = ranked(trials, 300, most)
+    assert [each.number for each, _ in found] == [n for n in order if n in expected]
+    values = [value for _, value in found]
+    assert values == sorted(values, reverse=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from heapq import nsmallest
+from itertools import islice
 from typing import Any, Literal
 
 from tuner.journal.records import TrialRecord
@@ -65,24 +68,54 @@ def modelled_rung(observations: Sequence[Observation], least: int) -> int | None
     return max((rung for rung, trials in reached.items() if trials >= least), default=None)
 
 
-def at_rung(observations: Sequence[Observation], rung: int) -> list[Observation]:
-    """Return the trials that can be compared at a rung, the best first."""
-    there = [each for each in observations if each.fate in COMPARED and rung in each.values]
-    return sorted(there, key=lambda each: (-each.values[rung], each.number))
-
-
-def ranked(observations: Sequence[Observation], rung: int) -> list[tuple[Observation, float]]:
+def ranked(
+    observations: Sequence[Observation], rung: int, most: int | None = None
+) -> list[tuple[Observation, float]]:
     """Return the trials with known values, the best first, with numbers that order them.
 
     Trials that reached `rung` have their value there. Trials that rest below it come after them,
     ordered by the rung that they reached and then by their value at it; diverged ones are last.
     Trials that are open below `rung` are left out, as are those about which nothing is known.
+
+    Args:
+        observations: the trials, by number.
+        rung: the rung in pairs.
+        most: at most so many are returned: half of them the best, the others the latest of the
+            rest. Default: all.
     """
-    there = at_rung(observations, rung)
-    below = [each for each in observations if each.fate == "resting" and rung not in each.values]
-    diverged = [each for each in observations if each.fate == "diverged"]
-    below.sort(key=lambda each: (*(-part for part in each.standing), each.number))
-    floor = there[-1].values[rung] if there else 0.0
-    known = [(each, each.values[rung]) for each in there]
-    known += [(each, floor - place) for place, each in enumerate(below, 1)]
-    return known + [(each, floor - len(below) - 1) for each in diverged]
+    place = partial(_place, rung)
+    known = [each for each in observations if _is_known(each, rung)]
+    if most is not None and len(known) > most:
+        best = {each.number for each in nsmallest(most // 2, known, key=place)}
+        rest = (each for each in reversed(known) if each.number not in best)
+        latest = {each.number for each in islice(rest, most - most // 2)}
+        known = [each for each in known if each.number in best | latest]
+    order: list[tuple[Observation, float]] = []
+    value = 0.0
+    for each in sorted(known, key=place):
+        reached = rung in each.values and each.fate in COMPARED
+        diverged = each.fate == "diverged" and order and order[-1][0].fate == "diverged"
+        value = each.values[rung] if reached else value if diverged else value - 1
+        order.append((each, value))
+    return order
+
+
+def _is_known(observation: Observation, rung: int) -> bool:
+    """Return whether a trial has a place in the order at a rung."""
+    match observation.fate:
+        case "open":
+            return rung in observation.values
+        case "unknown":
+            return False
+        case "resting" | "diverged":
+            return True
+
+
+def _place(rung: int, observation: Observation) -> tuple[float, ...]:
+    """Return a key that orders the known trials at a rung, the best first."""
+    if observation.fate == "diverged":
+        return 2, observation.number
+    if rung in observation.values:
+        return 0, -observation.values[rung], observation.number
+    reached, value = observation.standing
+    return 1, -reached, -value, observation.number

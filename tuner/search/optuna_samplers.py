@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import optuna
 from optuna.distributions import (
@@ -18,7 +18,12 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tuner.search.observation import Observation, at_rung, modelled_rung, ranked
+from tuner.search.observation import (
+    COMPARED,
+    Observation,
+    modelled_rung,
+    ranked,
+)
 from tuner.search.sampler import Accepts, Point, Sampler
 from tuner.study.space.distributions import (
     Choice,
@@ -33,7 +38,6 @@ from tuner.study.space.feasible import LARGEST_GRID
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-T = TypeVar("T")
 ASKED = 100
 """Proposals of Optuna that are tried for a trial before a uniform draw is taken instead."""
 MODELLED = 300
@@ -145,10 +149,8 @@ class Tpe(OptunaSampler):
         rung = modelled_rung(known, self._least())
         if rung is None:  # too few trials for a model
             return []
-        order = ranked(known, rung)
-        order = best_and_latest(order, MODELLED, lambda pair: pair[0].number)
-        told = {each.number for each, _ in order}
-        running = [each for each in known if each.fate == "open" and each.number not in told]
+        order = ranked(known, rung, MODELLED)
+        running = [each for each in known if each.fate == "open" and rung not in each.values]
         frozen = [self._frozen(each.params, value) for each, value in order]
         return frozen + [self._frozen(each.params, None) for each in running]
 
@@ -187,24 +189,11 @@ class Gp(Tpe):
         rung = modelled_rung(known, self._least())
         if rung is None:
             return []
-        modelled = best_and_latest(at_rung(known, rung), PROCESSED, lambda each: each.number)
-        frozen = [self._frozen(each.params, each.values[rung]) for each in modelled]
+        there = [each for each in known if rung in each.values and each.fate in COMPARED]
+        modelled = ranked(there, rung, PROCESSED)
+        frozen = [self._frozen(each.params, value) for each, value in modelled]
         running = [e for e in known if e.fate == "open" and rung not in e.values]
         return frozen + [self._frozen(each.params, None) for each in running]
-
-
-def best_and_latest(order: list[T], most: int, number: Callable[[T], int]) -> list[T]:
-    """Return at most `most` trials: half of them the best, the others the latest of the rest.
-
-    Args:
-        order: trials, the best first.
-        most: how many are kept.
-        number: returns a trial's number.
-    """
-    if len(order) <= most:
-        return order
-    best, others = order[: most // 2], sorted(order[most // 2 :], key=number)
-    return best + others[-(most - most // 2) :]
 
 
 @contextmanager
