@@ -12,8 +12,10 @@ A table is a JSON file, gzipped or not:
                "scores": {"en": [0.55, ...]},     # higher is better, at each level
                "target": {"es": 0.71}}, ...]}     # at the last level; nothing is chosen by them
 
-A proposal is answered with the runs of the nearest params: the same words, and the nearest numbers,
-each measured on its range. A trial draws one of their replicates.
+A proposal is answered with a run of the nearest params: the same words, and the nearest numbers,
+each measured on its range. No search gets a run twice: trials whose settings differ a little do not
+have the same curve, and a table that said so would reward a search for looking everywhere, and
+punish it for looking more closely where it is good. So a proposal gets the nearest run that is left.
 """
 
 from __future__ import annotations
@@ -98,20 +100,38 @@ class Table:
             targets[number] += run.get("target", {}).values()
         self.truth = [float(np.mean(values)) for values in last]
         self.target = [float(np.mean(values)) for values in targets] if all(targets) else []
-        self._nearest: dict[str, int] = {}
+        self._nearest: dict[str, list[Curve]] = {}
 
     @property
     def seconds(self) -> float:
         """The mean time of a run to the last level."""
         return float(np.mean([c.seconds[-1] for curves in self._curves for c in curves]))
 
-    def curve(self, params: Mapping[str, Any], chance: random.Random) -> Curve:
-        """Return a replicate of the nearest params."""
+    def curve(self, params: Mapping[str, Any], chance: random.Random, drawn: set[int]) -> Curve:
+        """Draw the nearest run that is left, one of the replicates at random.
+
+        Args:
+            params: a point of the space.
+            chance: draws among replicates.
+            drawn: the ids of the runs that this search has had, which grows; if it has had all with
+                the same words, it gets the nearest again.
+        """
         key = json.dumps(params, sort_keys=True)
         if key not in self._nearest:
             distances = [self._distance(params, point) for point in self._points]
-            self._nearest[key] = int(np.argmin(distances))
-        return chance.choice(self._curves[self._nearest[key]])
+            order = sorted(range(len(distances)), key=distances.__getitem__)
+            self._nearest[key] = [
+                curve
+                for point in order
+                if distances[point] < math.inf
+                for curve in self._curves[point]
+            ]
+        curves = self._nearest[key]
+        left = next((curve for curve in curves if id(curve) not in drawn), curves[0])
+        alike = [c for c in self._curves[left.point] if id(c) not in drawn] or [left]
+        found = chance.choice(alike)
+        drawn.add(id(found))
+        return found
 
     def regret(self, point: int, truth: Sequence[float]) -> float:
         """Return what a choice loses: 0 for the table's best point, 1 for its median one."""

@@ -95,6 +95,7 @@ class Search:
         self._chance = random.Random(f"{table.name} {seed}")
         self._contestant = make(table, seed)
         self._params: dict[int, dict[str, object]] = {}
+        self._drawn: set[int] = set()
         self._curves: dict[int, Curve] = {}
         self._levels: dict[int, int] = {}  # by trial: the last level with a value; -1 before one
         self._fell: Counter[int] = Counter()
@@ -128,7 +129,7 @@ class Search:
             trial, params = found
             if trial not in self._curves:
                 self._params[trial] = params
-                self._curves[trial] = self._table.curve(params, self._chance)
+                self._curves[trial] = self._table.curve(params, self._chance, self._drawn)
                 self._levels[trial] = -1
             self._send(trial)
 

@@ -262,7 +262,7 @@ def test_other_errors_are_kept_as_text(tmp_path: Path) -> None:
     assert str(error_of(trial)).strip() == "no memory"
 
 
-def test_variables_that_are_taken_out_reach_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trials_get_no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[dict[str, Any]] = []
 
     def remote(**options: Any) -> Callable[[Any], Any]:
@@ -271,8 +271,9 @@ def test_variables_that_are_taken_out_reach_no_trial(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(class_cache.ray, "remote", remote)
     monkeypatch.setattr(class_cache, "ENV_VARS_TO_PROPAGATE", set(ENV_VARS_TO_PROPAGATE))
+    monkeypatch.setattr(class_cache, "DEFAULT_ENV_VARS", dict(class_cache.DEFAULT_ENV_VARS))
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     class_cache._ActorClassCache().get(Trainable)
-    private.keep_from_trials("AWS_")
+    private.give_trials_no_variables()
     class_cache._ActorClassCache().get(Trainable)
-    assert [each.get("AWS_SECRET_ACCESS_KEY") for each in given] == ["secret", None]
+    assert given[0]["AWS_SECRET_ACCESS_KEY"] == "secret" and given[1] == {}

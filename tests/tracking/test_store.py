@@ -66,12 +66,12 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 def test_a_process_that_is_killed_while_the_database_is_made_leaves_none(tmp_path: Path) -> None:
     """MLflow makes it in many steps, and cannot repair one that has only some."""
     (tmp_path / "tmp").mkdir()
-    code = f"from tuner.tracking import Tracker; Tracker({default_uri(tmp_path)!r}, 'demo')"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "TMPDIR": str(tmp_path / "tmp"),
-    }
+    code = (
+        "from tuner.tracking import Tracker, store\n"
+        f"store.MEMORY = {str(tmp_path / 'tmp')!r}\n"
+        f"Tracker({default_uri(tmp_path)!r}, 'demo')"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen([sys.executable, "-c", code], env=environment) as process:
         while not any(file.stat().st_size for file in tmp_path.rglob("mlflow.db")):
             assert process.poll() is None

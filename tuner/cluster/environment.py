@@ -6,7 +6,9 @@ import fcntl
 import os
 import socket
 import struct
+import sys
 
+from tuner.study import StudyConfig
 from tuner.study.parts import ResourcesConfig
 
 INTERFACE_ADDRESS = 0x8915
@@ -33,6 +35,27 @@ def variables(resources: ResourcesConfig) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
+
+
+def loading_ahead(study: StudyConfig, cpus: int) -> dict[str, str]:
+    """Return the variables that make idle processes of a local Ray load libraries ahead of trials.
+
+    Ray starts as many as it has CPUs, so they do it only where each of them will get a trial.
+
+    Args:
+        study: the study that will run there.
+        cpus: CPUs of the local Ray.
+    """
+    resources = study.resources
+    at_once = min(resources.max_concurrent_trials or cpus, study.trials)
+    each_gets_one = (
+        sys.platform == "linux"
+        and resources.cpus_per_trial == 1
+        and resources.gpus_per_trial == 0
+        and resources.workers == 1
+        and at_once >= cpus
+    )
+    return {"RAY_preload_python_modules": "tuner.run.preload"} if each_gets_one else {}
 
 
 def meet_through(address: str) -> None:

@@ -57,13 +57,14 @@ class LocalRay:
 
 
 @contextmanager
-def local_ray(cpus: int) -> Iterator[LocalRay]:
+def local_ray(cpus: int, variables: Mapping[str, str]) -> Iterator[LocalRay]:
     """Start Ray on this machine; it ends with the block or when this process ends.
 
     Within the block, the environment gives this process and its children access to Ray.
 
     Args:
         cpus: CPUs for trials.
+        variables: environment variables of Ray's workers.
 
     Raises:
         UserError: Ray did not start; the message says why, and where its logs are.
@@ -71,7 +72,11 @@ def local_ray(cpus: int) -> Iterator[LocalRay]:
     open_ = auth_mode() == DISABLED  # the user has given --insecure
     token = {} if open_ else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     ours = SETTINGS | token
-    with _variables(ours), tempfile.TemporaryFile() as errors, _head(cpus, errors) as process:
+    with (
+        _variables(ours),
+        tempfile.TemporaryFile() as errors,
+        _head(cpus, variables, errors) as process,
+    ):
         said = _first_line(process)
         if "address" not in said:
             raise _failed(said, errors)
@@ -80,13 +85,16 @@ def local_ray(cpus: int) -> Iterator[LocalRay]:
 
 
 @contextmanager
-def _head(cpus: int, errors: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
+def _head(
+    cpus: int, variables: Mapping[str, str], errors: IO[bytes]
+) -> Iterator[subprocess.Popen[str]]:
     asked = json.dumps({"folder": str(scratch()[1]), "cpus": cpus, "memory": memory()})
     process = subprocess.Popen(
         [sys.executable, "-P", str(HEAD), asked],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
+        env={**os.environ, **variables},
         encoding="utf-8",
         errors="replace",
         bufsize=1,

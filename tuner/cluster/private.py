@@ -246,11 +246,16 @@ def kubernetes(namespace: str, path: str) -> dict[str, Any]:
 # ---- Ray Tune's loop, of which schedulers and callbacks see only a part ----
 
 
-def keep_from_trials(prefix: str) -> None:
-    """Keep Tune from giving trials, and its logs, the values of variables with this prefix."""
-    from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE as NAMES
+def give_trials_no_variables() -> None:
+    """Keep Tune from giving trials environment variables of its own, which they do not need.
 
-    NAMES.difference_update({name for name in NAMES if name.startswith(prefix)})
+    Some are secrets, and Ray writes them to its logs. And with any, no process fits a trial that
+    Ray has started before.
+    """
+    from ray.tune.execution import class_cache
+
+    class_cache.ENV_VARS_TO_PROPAGATE.clear()
+    class_cache.DEFAULT_ENV_VARS.clear()
 
 
 def controller_of(given: Any) -> Any:

@@ -69,13 +69,13 @@ def cluster(
         at, starting, stopping = f"at {_answering(address)}", "joining Ray", "leaving Ray"
     if study is not None and address is not None and (note := make_private()):
         progress.tell(note)
-    # Workers on this machine inherit our environment.
+    # Workers on this machine inherit the environment of their Ray.
     shared = SharedCredentials(study.storage if study and address is not None else None)
     variables = environment.variables(study.resources) if study else {}
-    runtime_env = {
-        **shared.runtime_env,
-        "env_vars": variables | shared.runtime_env.get("env_vars", {}),
-    }
+    runtime_env = shared.runtime_env
+    if address is not None:
+        there = variables | runtime_env.get("env_vars", {})
+        runtime_env = {**runtime_env, "env_vars": there}
     ready = Event()
 
     def prepared() -> T:
@@ -90,7 +90,9 @@ def cluster(
             preparing = pool.submit(prepared)
             try:
                 if address is None:
-                    here = leaving.enter_context(local_ray(cpus().number))
+                    number = cpus().number
+                    ahead = environment.loading_ahead(study, number) if study else {}
+                    here = leaving.enter_context(local_ray(number, variables | ahead))
                     head = Known(here.address, True, str(here.logs), here.keep_logs)
                 else:
                     head = Known(address, False, LOGS_OF_HEAD, lambda: None)

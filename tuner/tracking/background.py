@@ -22,6 +22,9 @@ from tuner.tracking.tracker import PARENT, Tracker
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between a failed delivery and the next one, doubled each time up to the longest."""
+HOLD = 20.0
+"""Longest time in seconds that the start of a local store waits for the first trial: it takes the
+driver some seconds of computing, in which the trials could begin."""
 GIVE_UP = 10.0
 """Seconds during which a store may keep failing once a study has ended."""
 STALLED = 300.0
@@ -53,6 +56,7 @@ class BackgroundTracker:
         self._lacking: dict[int | None, StudyRecord | TrialRecord] = {}
         self._changed = threading.Condition()  # guards the three above
         self._closing = threading.Event()
+        self._under_way = threading.Event()  # trials train, or nothing will
         self._closed = 0.0  # when `close` was called, by the monotonic clock
         self._sign = 0.0  # when the store last gave a sign, by the same clock
         self._why = ""  # why the last delivery failed, or ""
@@ -76,15 +80,19 @@ class BackgroundTracker:
         self._tell(trial)
 
     def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None:
-        """Do nothing, since MLflow shows rungs only."""
+        """Note that a trial trains; MLflow shows rungs only."""
+        self._under_way.set()
 
     def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None:
+        self._under_way.set()
         self._tell(trial)
 
     def trial_ended(self, trial: TrialRecord) -> None:
+        self._under_way.set()
         self._tell(trial)
 
     def study_ended(self, study: StudyRecord) -> None:
+        self._under_way.set()
         self._tell_all(study)
 
     def close(self, hurried: Callable[[], bool] = lambda: False) -> list[str]:
@@ -99,6 +107,7 @@ class BackgroundTracker:
         """
         self._closed = self._sign = time.monotonic()
         self._closing.set()
+        self._under_way.set()
         with self._changed:
             self._changed.notify()
         name = "writing the rest to MLflow (Ctrl-C leaves it for later)"
@@ -140,6 +149,8 @@ class BackgroundTracker:
 
     def _deliver(self) -> None:
         failures, since = 0, 0.0
+        if self._tracker is None:
+            self._under_way.wait(HOLD)
         while self._wait():
             written = self._tracker.written if self._tracker else 0
             try:
