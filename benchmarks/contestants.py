@@ -82,7 +82,8 @@ class Ours:
         """Return the share of the first rung as a study's settings would have it: 1 / share."""
         full, sizes = self.table.levels[-1], self.table.space.root.get("batch.effective_size")
         largest = max(map(int, sizes.ends())) if sizes is not None else 1
-        return full / default_first(full, ETA, self.table.warmup, largest)
+        given = self.table.min_pairs
+        return full / (given or default_first(full, ETA, self.table.warmup, largest))
 
     def next(self) -> tuple[int, dict[str, Any]] | None:
         resumed = self._asha.promotable(self._paused)

@@ -6,6 +6,7 @@ A table is a JSON file, gzipped or not:
      "levels": [355, 711, ..., 9600],             # budgets at which runs were scored, ascending
      "objective": ["en", "de", "fr"],             # a search sees the mean of these scores
      "warmup": 0.1,                               # share of a run that warms up; default: 0
+     "min_pairs": 384,                            # first rung of the study; default: this tool's
      "runs": [{"params": {NAME: VALUE, ...},      # a point of the space
                "seed": 0,                         # runs of the same params are replicates
                "seconds": [0.4, 0.8, ...],        # of training, up to each level
@@ -14,8 +15,8 @@ A table is a JSON file, gzipped or not:
 
 A proposal is answered with a run of the nearest params: the same words, and the nearest numbers,
 each measured on its range. No search gets a run twice: trials whose settings differ a little do not
-have the same curve, and a table that said so would reward a search for looking everywhere, and
-punish it for looking more closely where it is good. So a proposal gets the nearest run that is left.
+have the same curve. A table that said so would reward a search for looking everywhere, and punish
+one that looks more closely where it is good. So a proposal gets the nearest run that is left.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class Table:
         space: what is searched.
         levels: budgets at which runs were scored.
         warmup: the share of a run in which its learning rate rises.
+        min_pairs: the first rung that the study's file gives; None if it gives none.
         units: the same as whole multiples of the first, the resource that peers count.
         truth: by point: the mean objective of its replicates at the last level.
         target: by point: the mean score on the targets there; empty without targets.
@@ -78,6 +80,7 @@ class Table:
         )
         self.levels: list[int] = found["levels"]
         self.warmup: float = found.get("warmup", 0.0)
+        self.min_pairs: int | None = found.get("min_pairs")
         self.units = [max(1, round(level / self.levels[0])) for level in self.levels]
         self.name = path.name.partition(".")[0]
         read = list(objective or found["objective"])

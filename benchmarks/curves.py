@@ -186,6 +186,7 @@ def write_table(out: Path, study: StudyConfig, prepared: Prepared, paths: Sequen
         "levels": levels(study.budget.pairs_per_trial),
         "objective": list(prepared.inputs.protocol.train),
         "warmup": study.trial["optim.warmup_ratio"],
+        "min_pairs": study.scheduler.min_pairs,
         "runs": [
             {"params": params, "seed": seed, **found}
             for (seed, params), found in zip(itertools.product(SEEDS, grid()), runs, strict=True)

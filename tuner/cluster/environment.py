@@ -52,7 +52,6 @@ def loading_ahead(study: StudyConfig, cpus: int) -> dict[str, str]:
         sys.platform == "linux"
         and resources.cpus_per_trial == 1
         and resources.gpus_per_trial == 0
-        and resources.workers == 1
         and at_once >= cpus
     )
     return {"RAY_preload_python_modules": "tuner.run.preload"} if each_gets_one else {}
