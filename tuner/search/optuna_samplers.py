@@ -40,8 +40,11 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 ASKED = 100
 """Proposals of Optuna that are tried for a trial before a uniform draw is taken instead."""
+INDEPENDENT = 1 / 3
+"""The share of proposals that are drawn uniformly although there is a model, as in BOHB (Falkner et
+al. 2018): what is best at a low rung need not be best at the end."""
 MODELLED = 300
-"""The most ended trials that TPE models: a proposal takes some 20 ms then, however many ended."""
+"""The most ended trials that TPE models: a proposal takes some 30 ms then, however many ended."""
 PROCESSED = 100
 """The most trials that a Gaussian process models; its cost grows with their cube."""
 
@@ -63,10 +66,12 @@ class OptunaSampler(Sampler):
     def next_point(
         self, number: int, known: Sequence[Observation], accepts: Accepts
     ) -> Point | None:
+        seed = self.seed_of(number)
         modelled = self.modelled(known)
         if not modelled and self.config.startup == "sobol":
             return self._spread(number, accepts)
-        seed = self.seed_of(number)
+        if modelled and random.Random(f"independent {seed}").random() < INDEPENDENT:
+            return self._drawn(seed, accepts)
         study = optuna.create_study(direction="maximize", sampler=self.seeded(seed))
         study.add_trials(modelled)
         for _ in range(ASKED):
