@@ -166,8 +166,9 @@ def test_a_gaussian_process_finds_a_peak() -> None:
         for n, point in enumerate(feasible.draw(seed) for seed in range(12))
     ]
     sampler = sampler_of("gp", feasible)
-    points = [sampler.next_point(20 + n, known, anything) for n in range(3)]
-    assert all(point and 6e-4 < point["optim.lr"] < 1.6e-3 for point in points)
+    points = [sampler.next_point(20 + n, known, anything) for n in range(6)]
+    near = [point for point in points if point and 6e-4 < point["optim.lr"] < 1.6e-3]
+    assert len(near) >= 3, "a third of them are drawn uniformly"
     conditional = Feasible(Space.model_validate(NUMBERS), {}, [])
     known = [Observation(n, conditional.draw(n), {100: n / 9}, "resting") for n in range(12)]
     gp, tpe = (sampler_of(kind, conditional) for kind in ("gp", "tpe"))
