@@ -100,8 +100,9 @@ def test_an_end_of_a_range_can_be_set() -> None:
 
 def test_rungs_are_in_pairs_and_do_not_depend_on_the_batch(tmp_path: Path) -> None:
     """min_pairs times powers of eta, below the full budget, then the full budget."""
-    assert load_study(NANO).rungs == (1600, 4800, 9600)
-    assert load_study(NANO, ["scheduler.reduction_factor=2"]).rungs == (1600, 3200, 6400, 9600)
+    assert load_study(NANO).rungs == (384, 1152, 3456, 9600)
+    halves = load_study(NANO, ["scheduler.min_pairs=1600", "scheduler.reduction_factor=2"])
+    assert halves.rungs == (1600, 3200, 6400, 9600)
     assert load_study(NANO, ["scheduler.kind=none"]).rungs == (9600,)
 
 

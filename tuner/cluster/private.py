@@ -81,8 +81,8 @@ def node_ids_here() -> set[str]:
 def job_with_own_path() -> JobConfig:
     """Return a job whose workers use Python's default import path.
 
-    By default, Ray's workers import from the driver's current folder first, and a user's `tuner.py`
-    or `torch.py` there would end each of them. No option turns that off.
+    By default, they import from the driver's current folder first, and a user's `torch.py` there
+    would end each of them. No option turns that off.
     """
     from ray.job_config import JobConfig
 
@@ -109,7 +109,7 @@ TIMED_OUT = ("imed out", "imeout", "Deadline Exceeded")
 def start_head(**parameters: Any) -> Node:
     """Start a head node as `ray.init` does, without the parts that `parameters` turn off.
 
-    The caller ends the processes of the node itself; Ray does not do it when this one exits.
+    The caller ends its processes itself; Ray does not do it when this one exits.
     """
     from ray._private.node import Node
     from ray._private.parameter import RayParams
@@ -239,23 +239,18 @@ def kubernetes(namespace: str, path: str) -> dict[str, Any]:
     """
     from ray.autoscaler._private.kuberay.node_provider import KubernetesHttpApiClient
 
-    resource: dict[str, Any] = KubernetesHttpApiClient(namespace).get(path)
-    return resource
+    return dict(KubernetesHttpApiClient(namespace).get(path))
 
 
 # ---- Ray Tune's loop, of which schedulers and callbacks see only a part ----
 
 
 def give_trials_no_variables() -> None:
-    """Keep Tune from giving trials environment variables of its own, which they do not need.
-
-    Some are secrets, and Ray writes them to its logs. And with any, no process fits a trial that
-    Ray has started before.
-    """
+    """Keep Tune from giving trials environment variables of the driver."""
     from ray.tune.execution import class_cache
 
-    class_cache.ENV_VARS_TO_PROPAGATE.clear()
-    class_cache.DEFAULT_ENV_VARS.clear()
+    for variables in (class_cache.ENV_VARS_TO_PROPAGATE, class_cache.DEFAULT_ENV_VARS):
+        variables.clear()
 
 
 def controller_of(given: Any) -> Any:

@@ -266,7 +266,7 @@ def run(
     Raises:
         StorageFull: the disk of Ray's scratch folder is full.
     """
-    private.give_trials_no_variables()
+    private.give_trials_no_variables()  # some are secrets; with any, no idle process fits a trial
     nodes = Nodes(driver.note, head)
     parting = Parting(driver, stop)
     requests = Requests(study.folder, driver)

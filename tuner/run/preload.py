@@ -1,4 +1,4 @@
-"""What a worker imports before it has a trial: idle processes of a local Ray import this module.
+"""Libraries for workers without a trial: idle processes of a local Ray import this module.
 
 While the driver reads its data, the other cores have nothing to do. One worker fewer than there are
 cores imports at once: then the first one is ready when the driver is.
