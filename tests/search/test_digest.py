@@ -51,9 +51,9 @@ def test_it_is_that_of_the_whole_record(
         driver.start()
         for _ in play(driver, searching, evaluation, random.Random(seed)):
             later = journal.history.clock.latest + 10
-            same(Digest.now(journal.history, later), Digest.of(journal.history.record(later)))
+            same(Digest.at(journal.history, later), Digest.of(journal.history.record(later)))
         driver.finish()
-        same(Digest.now(journal.history), Digest.of(journal.history.record()))
+        same(Digest.at(journal.history), Digest.of(journal.history.record()))
 
 
 def test_how_many_run_at_once_is_counted_when_one_starts(
@@ -97,7 +97,7 @@ def test_a_snapshot_and_the_records_since_are_the_journal(
         driver.start()
         for _ in play(driver, searching, evaluation, random.Random(1)):
             brief = snapshot.brief_history(searching.folder)
-            same(Digest.now(brief), Digest.now(read_history(searching.folder)))
+            same(Digest.at(brief), Digest.at(read_history(searching.folder)))
         record = driver.finish()
     assert len({*folds}) > 5, "later snapshots replace earlier ones"
     brief = snapshot.brief_history(searching.folder)
@@ -163,7 +163,7 @@ def test_a_snapshot_that_does_not_fit_counts_for_nothing(
     fault(study.folder)
     brief = snapshot.brief_history(study.folder)
     assert folds[-1] == 0
-    same(Digest.now(brief), Digest.now(read_history(study.folder)))
+    same(Digest.at(brief), Digest.at(read_history(study.folder)))
 
 
 def test_a_study_that_cannot_be_written_to_is_read(
@@ -178,7 +178,7 @@ def test_a_study_that_cannot_be_written_to_is_read(
     (study.folder / snapshot.SNAPSHOT).mkdir()  # so that it cannot be replaced
     for _ in range(2):
         brief = snapshot.brief_history(study.folder)
-        same(Digest.now(brief), Digest.now(read_history(study.folder)))
+        same(Digest.at(brief), Digest.at(read_history(study.folder)))
     assert folds == [0, 0]
 
 

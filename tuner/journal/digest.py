@@ -51,7 +51,7 @@ class Digest:
         )
 
     @classmethod
-    def now(cls, history: History, now: float | None = None) -> Digest:
+    def at(cls, history: History, now: float | None = None) -> Digest:
         """Return the digest of a study as it is now; the time it takes does not grow with it.
 
         Args:
@@ -96,4 +96,4 @@ class Digest:
     @property
     def ledger(self) -> Ledger:
         """Its spending so far."""
-        return Ledger.told(self.tally, self.seconds)
+        return Ledger.from_tally(self.tally, self.seconds)

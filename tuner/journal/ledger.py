@@ -40,10 +40,10 @@ class Ledger:
     @classmethod
     def of(cls, study: StudyRecord) -> Ledger:
         """Return the ledger of a study's record."""
-        return cls.told(Tally.of(study.trials), study.seconds)
+        return cls.from_tally(Tally.of(study.trials), study.seconds)
 
     @classmethod
-    def told(cls, tally: Tally, seconds: float) -> Ledger:
+    def from_tally(cls, tally: Tally, seconds: float) -> Ledger:
         """Return the ledger of a study of which the sums over its trials are known."""
         apart = {state: tally.pairs[state] for state in AT_REST}
         return cls(

@@ -126,7 +126,7 @@ def look_at(folder: Place) -> StudyStatus:
         UserError: there is no study, or its journal is damaged.
     """
     at_work = being_written(folder)  # first: a driver that ends later journals it
-    study = Digest.now(brief_history(folder), time.time() if at_work else None)
+    study = Digest.at(brief_history(folder), time.time() if at_work else None)
     return StudyStatus(folder, _state(study, at_work), _trials(study, folder), study)
 
 
@@ -139,7 +139,7 @@ def look_at_all_of(folder: Place) -> tuple[StudyStatus, StudyRecord]:
     at_work = being_written(folder)
     now = time.time() if at_work else None
     history = read_history(folder)
-    study = Digest.now(history, now)
+    study = Digest.at(history, now)
     status = StudyStatus(folder, _state(study, at_work), _trials(study, folder), study)
     return status, history.record(now)
 

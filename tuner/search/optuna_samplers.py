@@ -6,6 +6,8 @@ import random
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -45,6 +47,8 @@ INDEPENDENT = 1 / 3
 al. 2018): what is best at a low rung need not be best at the end."""
 MODELLED = 300
 """The most ended trials that TPE models: a proposal takes some 30 ms then, however many ended."""
+_ONCE = datetime(2000, 1, 1)
+"""The time of every trial as Optuna sees it, which does not look at it."""
 PROCESSED = 100
 """The most trials that a Gaussian process models; its cost grows with their cube."""
 
@@ -167,12 +171,29 @@ class Tpe(OptunaSampler):
         """Return an Optuna trial with a value, or a running one without."""
         space = self.feasible.space.root
         varied = [name for name in params if not isinstance(space[name], Fixed)]
-        return create_trial(
+        return _Known(
+            number=-1,
             state=TrialState.RUNNING if value is None else TrialState.COMPLETE,
             value=value,
+            datetime_start=_ONCE,
+            datetime_complete=None if value is None else _ONCE,
             params={name: _inner(space[name], params[name]) for name in varied},
             distributions={name: _distribution(space[name]) for name in varied},
+            user_attrs={},
+            system_attrs={},
+            intermediate_values={},
+            trial_id=-1,
         )
+
+
+class _Known(FrozenTrial):
+    """A trial that Optuna's study copies without its parts, since these never change.
+
+    Copying them would take most of a proposal's time.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FrozenTrial:
+        return copy(self)
 
 
 class Gp(Tpe):

@@ -85,9 +85,7 @@ class Supply:
     def spent(self) -> str:
         """The limit of the budget that is reached, in words; empty if none is."""
         return (
-            self._limits.spent(Digest.now(self._history, now()).ledger)
-            if self._limits.given
-            else ""
+            self._limits.spent(Digest.at(self._history, now()).ledger) if self._limits.given else ""
         )
 
     @property
@@ -130,4 +128,4 @@ class Supply:
         return self._limits.room(self._ledger(), under_way)
 
     def _ledger(self) -> Ledger:
-        return Digest.now(self._history, now()).ledger
+        return Digest.at(self._history, now()).ledger
