@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from tuner.search.asha import Asha, Decision, Variant
 from tuner.search.observation import Observation
-from tuner.search.optuna_samplers import suggested
+from tuner.search.optuna_space import suggested
 from tuner.search.sampler import sampler_of
 from tuner.study.rungs import default_first
 from tuner.study.samplers import SamplerConfig

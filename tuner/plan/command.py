@@ -21,6 +21,7 @@ from tuner.plan.plan import (
     trials_at_once,
 )
 from tuner.plan.prices import Prices
+from tuner.plan.rung_spread import rung_spreads
 from tuner.progress import Progress
 from tuner.run.checked import check_study
 from tuner.run.machine import this_machine
@@ -56,9 +57,11 @@ def plan_study(
             "--prices apply to a cluster's nodes, but this plan is for this machine",
             "Name the cluster with --address https://head, or with RAY_ADDRESS on its head.",
         )
-    recorded = recorded_pace(study, platform.platform(), _records(study.storage, progress))
+    earlier = list(_records(study.storage, progress))
+    recorded = recorded_pace(study, platform.platform(), earlier)
     pace = _measured(study, recorded, capacity, progress) if measure else recorded
-    return make_plan(study, pace, shape, capacity, prices)
+    plan = make_plan(study, pace, shape, capacity, prices)
+    return plan.model_copy(update={"spreads": rung_spreads(study, earlier)})
 
 
 def _capacity(progress: Progress) -> Capacity | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tuner.blocks import Block, Facts, Grid, Words
 from tuner.plan.nodes import ClusterPlan
 from tuner.plan.plan import OVERSHOOT, StudyPlan, TimePlan
+from tuner.plan.rung_spread import nearest
 from tuner.run.disk import DiskNeed, in_words, shortage
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign, ScalingDesign
@@ -49,6 +50,8 @@ def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
             f"{_rung_settings(study)} as multiples of "
             f"{max(batch.effective_size for batch in late)}."
         )
+    if study.scheduler.kind == "asha" and (unclear := _unclear(plan)):
+        sentences.append(unclear)
     if plan.time is None and plan.cluster is not None and study.design is not None:
         sentences.append(
             "no time is predicted: no earlier study here had this encoder, data and resources."
@@ -76,6 +79,24 @@ def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
             f"--set space.seed='[0, 1, 2]'"
         )
     return sentences
+
+
+def _unclear(plan: StudyPlan) -> str:
+    """Return a warning if scores at the first rung differ as chance has it; empty if not."""
+    first = nearest(plan.spreads, plan.rungs[0])
+    if first is None or first.clear or len(plan.rungs) < 2:
+        return ""
+    clear = next((each.rung for each in plan.spreads if each.clear), None)
+    return (
+        f"the first rung may stop trials by chance: in {first.study}, scores at {first.rung:,} "
+        f"pairs have a standard deviation of {first.spread:.1%}, and one of them is uncertain by "
+        f"{first.noise:.1%}. "
+        + (
+            f"From {clear:,} pairs on they differ clearly: --set scheduler.min_pairs={clear}"
+            if clear
+            else "They differ no more clearly at its later rungs."
+        )
+    )
 
 
 def _rung_settings(study: StudyConfig) -> str:
@@ -158,6 +179,14 @@ def _searched(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
             f"about {pairs:,.0f} with {rung:,}" for rung, pairs in plan.other_pairs.items()
         )
         facts.append(("first rung", f"{plan.rungs[0]:,} pairs; training would be {others}"))
+    if len(plan.rungs) > 1 and (seen := nearest(plan.spreads, plan.rungs[0])):
+        facts.append(
+            (
+                "scores there",
+                f"standard deviation {seen.spread:.1%} in {seen.study}, at {seen.rung:,} pairs; "
+                f"one of them is uncertain by {seen.noise:.1%}",
+            )
+        )
     return facts
 
 

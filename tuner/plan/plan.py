@@ -14,6 +14,7 @@ from tuner.model.shape import EncoderShape
 from tuner.plan.nodes import ClusterPlan, nodes_of
 from tuner.plan.pace import Pace
 from tuner.plan.prices import Prices
+from tuner.plan.rung_spread import RungSpread
 from tuner.plan.simulated import SimulatedStudy
 from tuner.plan.simulation import pairs_at, play
 from tuner.run.disk import DiskNeed, disk_need
@@ -84,6 +85,9 @@ class StudyPlan(Record):
     pairs: float = Field(description="pairs that all trials together train on")
     other_pairs: dict[int, float] = Field(
         {}, description="what these pairs would be with another first rung, by that rung in pairs"
+    )
+    spreads: tuple[RungSpread, ...] = Field(
+        (), description="how far scores lay apart at the rungs of an earlier search, if any"
     )
     evaluation_sets: int = Field(description="number of dev sets in an evaluation")
     batches: tuple[BatchPlan, ...]

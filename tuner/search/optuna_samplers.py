@@ -12,12 +12,7 @@ from functools import partial
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tuner.search.observation import (
@@ -26,16 +21,9 @@ from tuner.search.observation import (
     modelled_rung,
     ranked,
 )
+from tuner.search.optuna_space import inner, optuna_distribution, scaled, suggested
 from tuner.search.sampler import Accepts, Point, Sampler
-from tuner.study.space.distributions import (
-    Choice,
-    Distribution,
-    Fixed,
-    Float,
-    Int,
-    PowerOfTwo,
-    Scalar,
-)
+from tuner.study.space.distributions import Fixed
 from tuner.study.space.feasible import LARGEST_GRID
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -47,10 +35,10 @@ INDEPENDENT = 1 / 3
 al. 2018): what is best at a low rung need not be best at the end."""
 MODELLED = 300
 """The most ended trials that TPE models: a proposal takes some 30 ms then, however many ended."""
-_ONCE = datetime(2000, 1, 1)
-"""The time of every trial as Optuna sees it, which does not look at it."""
 PROCESSED = 100
 """The most trials that a Gaussian process models; its cost grows with their cube."""
+ONCE = datetime(2000, 1, 1)
+"""The time of every trial as Optuna's samplers see it; they do not look at it."""
 
 
 class OptunaSampler(Sampler):
@@ -106,7 +94,7 @@ class OptunaSampler(Sampler):
             study.tell(trial, state=TrialState.FAIL)
             if place >= number:
                 at = trial.params
-                point = space.sample(lambda name, dist, at=at: _scaled(dist, at[name]))
+                point = space.sample(lambda name, dist, at=at: scaled(dist, at[name]))
                 if self.feasible.keeps(point) and accepts(point):
                     return point
         return self._drawn(self.seed_of(number), accepts)
@@ -175,10 +163,10 @@ class Tpe(OptunaSampler):
             number=-1,
             state=TrialState.RUNNING if value is None else TrialState.COMPLETE,
             value=value,
-            datetime_start=_ONCE,
-            datetime_complete=None if value is None else _ONCE,
-            params={name: _inner(space[name], params[name]) for name in varied},
-            distributions={name: _distribution(space[name]) for name in varied},
+            datetime_start=ONCE,
+            datetime_complete=None if value is None else ONCE,
+            params={name: inner(space[name], params[name]) for name in varied},
+            distributions={name: optuna_distribution(space[name]) for name in varied},
             user_attrs={},
             system_attrs={},
             intermediate_values={},
@@ -228,79 +216,3 @@ def _experimental() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         yield
-
-
-def _distribution(distribution: Distribution) -> BaseDistribution:
-    """Return Optuna's distribution of a parameter.
-
-    A float with a step becomes the index of the step, since whole steps are exact and low + k *
-    step in a float distribution is not. A power of two becomes its exponent.
-    """
-    match distribution:
-        case Float(low=low, high=high, step=None, log=log):
-            return FloatDistribution(low, high, log=log)
-        case Float():
-            return IntDistribution(0, distribution.steps)
-        case Int(low=low, high=high, step=step):
-            return IntDistribution(low, high - (high - low) % step, step=step)
-        case PowerOfTwo(low=low, high=high):
-            return IntDistribution(low.bit_length() - 1, high.bit_length() - 1)
-        case Choice(values=values):
-            return CategoricalDistribution(values)
-        case _:
-            raise AssertionError(f"a fixed value is not suggested: {distribution}")
-
-
-def suggested(trial: optuna.Trial, name: str, distribution: Distribution) -> Scalar:
-    """Return the value that Optuna suggests for a parameter."""
-    match _distribution(distribution):
-        case FloatDistribution(low=low, high=high, log=log):
-            return trial.suggest_float(name, low, high, log=log)
-        case IntDistribution(low=low, high=high, step=step):
-            return _outer(distribution, trial.suggest_int(name, low, high, step=step))
-        case CategoricalDistribution(choices=choices):
-            chosen = trial.suggest_categorical(name, choices)
-            assert chosen is not None
-            return chosen
-        case other:
-            raise AssertionError(f"not made by _distribution: {other}")
-
-
-def _outer(distribution: Distribution, suggested: int) -> Scalar:
-    """Convert one of Optuna's integers to the parameter's value."""
-    match distribution:
-        case PowerOfTwo():
-            return 1 << suggested
-        case Float():
-            return distribution.at(suggested)
-        case _:
-            return suggested
-
-
-def _scaled(distribution: Distribution, share: float) -> Scalar:
-    """Return the value at a share of a distribution, from 0 to 1."""
-    match _distribution(distribution):
-        case FloatDistribution(low=low, high=high, log=True):
-            return float(min(max(low * (high / low) ** share, low), high))
-        case FloatDistribution(low=low, high=high):
-            return float(low + share * (high - low))
-        case IntDistribution(low=low, high=high, step=step):
-            count = (high - low) // step + 1
-            return _outer(distribution, low + step * min(int(share * count), count - 1))
-        case CategoricalDistribution(choices=choices):
-            chosen = choices[min(int(share * len(choices)), len(choices) - 1)]
-            assert chosen is not None
-            return chosen
-        case other:
-            raise AssertionError(f"not made by _distribution: {other}")
-
-
-def _inner(distribution: Distribution, value: Any) -> Any:
-    """Convert a parameter's value to Optuna's: the opposite of `_outer`."""
-    match distribution:
-        case PowerOfTwo():
-            return value.bit_length() - 1
-        case Float(step=float()):
-            return distribution.index(value)
-        case _:
-            return value
