@@ -1,6 +1,6 @@
 """What a study costs as it grows: journals of 100 to 50,000 trials, without any training.
 
-    python benchmarks/large.py                       # 2 cores: some ten minutes
+    python benchmarks/large.py
     python benchmarks/large.py --trials 100 1000     # the small ones
 
 A study of nano's space is written as its driver would have written it. Then it is measured:

@@ -129,6 +129,17 @@ def within_a_record(folder: Path) -> None:
     changed(folder, start=plain["start"] + 3)
 
 
+def a_running_trial_missing(folder: Path) -> None:
+    plain = json.loads((folder / snapshot.SNAPSHOT).read_bytes())["history"]
+    changed(folder, history={**plain, "under_way": [99], "trials": {}})
+
+
+def sums_of_no_trial(folder: Path) -> None:
+    plain = json.loads((folder / snapshot.SNAPSHOT).read_bytes())["history"]
+    tally = {**plain["tally"], "at_once": 0, "undisturbed": 3}
+    changed(folder, history={**plain, "tally": tally})
+
+
 def trials_missing(folder: Path) -> None:
     """The journal was restored from a backup, and other records followed."""
     lines = (folder / FILE).read_bytes().splitlines(keepends=True)
@@ -142,7 +153,7 @@ def changed(study: Path, **changes: object) -> None:
 
 FAULTS: list[Callable[[Path], None]] = [
     garbage, other_format, other_folder, other_records, beyond_the_end, within_a_record,
-    trials_missing,
+    a_running_trial_missing, sums_of_no_trial, trials_missing,
 ]  # fmt: skip
 
 

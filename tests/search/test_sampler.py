@@ -27,7 +27,7 @@ from tuner.study import StudyConfig
 from tuner.study.file import load_study, validate_study
 from tuner.study.samplers import SamplerConfig
 from tuner.study.space import Space
-from tuner.study.space.feasible import Feasible
+from tuner.study.space.feasible import LARGEST_GRID, Feasible
 from tuner.study.space.requirements import parse
 from tuner.study.trial import TrialConfig
 
@@ -312,3 +312,23 @@ def test_a_grid_study_ends_with_its_grid_or_its_budget(
         run(study, journal, evaluation, stop_after=4)
     with Journal(study.folder) as journal:
         assert run(study, journal, evaluation) == whole
+
+
+@pytest.mark.parametrize("kind", ["random", "tpe"])
+def test_nothing_comes_twice_in_a_space_too_large_to_be_listed(kind: str) -> None:
+    """Nine of ten points were tried: a draw that meets one of them is not the answer."""
+    space = {
+        "mix.cross_lingual": {"type": "float", "low": 0, "high": 1, "step": 0.001},
+        "fusion.kind": ["dlfa"],
+        "fusion.layer": {"type": "int", "low": 0, "high": 199},
+    }
+    feasible = Feasible(Space.model_validate(space), {}, [])
+    assert feasible.space.points(LARGEST_GRID) is None
+    known = [Observation(n, feasible.draw(n), {100: n / 40}, "resting") for n in range(40)]
+    sampler = sampler_of(kind, feasible)
+
+    def untried(point: dict[str, Any]) -> bool:
+        return bool(point["fusion.layer"] % 10 == 0)
+
+    points = [sampler.next_point(100 + n, known, untried) for n in range(30)]
+    assert all(point is not None and untried(point) for point in points)

@@ -1,8 +1,10 @@
 """Snapshots: a study's history up to a record, so that a summary need not read its whole journal.
 
 A snapshot is a file beside the journal. It holds the history without the trials that have ended,
-of which it keeps the tally. A reader checks it against the journal, and folds in the records since.
-If anything does not fit, the reader reads the whole journal: a snapshot never counts for more.
+of which it keeps the tally. A reader checks it against the journal's first record and the last one
+that it holds, and folds in the records since. If anything does not fit, the reader reads the whole
+journal: a snapshot never counts for more. Only summaries are made from it; a driver, a report and a
+confirmation read and check every record.
 """
 
 from __future__ import annotations
@@ -79,7 +81,23 @@ def _known(folder: Place) -> _Snapshot | None:
         found = _ADAPTER.validate_json(read(folder, [SNAPSHOT])[SNAPSHOT])
     except (UserError, KeyError, ValidationError):
         return None
-    return found if (found.format, found.folder) == (FORMAT, _path(folder)) else None
+    fits = (found.format, found.folder) == (FORMAT, _path(folder)) and _is_whole(found.history)
+    return found if fits else None
+
+
+def _is_whole(history: History) -> bool:
+    """Return whether a history's parts fit together, as those of a changed file may not."""
+    numbers, tally = history.trials.keys(), history.tally
+    return (
+        history.is_begun
+        and history.settings is not None
+        and history.under_way | history.attempts.running.keys() <= numbers
+        and history.attempts.placed.keys() <= history.attempts.running.keys()
+        and all(number == trial.number for number, trial in history.trials.items())
+        and all(t.started is not None for t in history.trials.values() if t.state == "running")
+        and (tally.at_once > 0 or not tally.undisturbed)
+        and (tally.best is None or tally.best.last is not None)
+    )
 
 
 def _continued(known: _Snapshot, folder: Place) -> History:

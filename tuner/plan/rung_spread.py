@@ -73,7 +73,7 @@ def _spread(record: StudyRecord, rung: int) -> RungSpread | None:
     if len(at) < LEAST:
         return None
     mean = fmean(each.objective for each in at)
-    pairs = min(score.pairs for each in at for score in each.select.values())
+    pairs = min((score.pairs for each in at for score in each.select.values()), default=0)
     return RungSpread(
         study=record.name,
         rung=rung,

@@ -101,14 +101,14 @@ class OptunaSampler(Sampler):
 
     def _drawn(self, seed: int, accepts: Accepts) -> Point | None:
         """Draw uniformly from the accepted points; None if the space has no more of them."""
-        point = self.feasible.draw(seed)
-        if accepts(point):
-            return point
-        points = self.feasible.space.points(LARGEST_GRID)
-        if points is None:
-            return point
+        chance = random.Random(seed)
+        for _ in range(ASKED):
+            point = self.feasible.draw(chance.getrandbits(64))
+            if accepts(point):
+                return point
+        points = self.feasible.space.points(LARGEST_GRID) or []  # none where it has more of them
         left = [point for point in points if self.feasible.keeps(point) and accepts(point)]
-        return random.Random(seed).choice(left) if left else None
+        return chance.choice(left) if left else None
 
 
 class Random(OptunaSampler):
