@@ -34,7 +34,7 @@ INDEPENDENT = 1 / 3
 """The share of proposals that are drawn uniformly although there is a model, as in BOHB (Falkner et
 al. 2018): what is best at a low rung need not be best at the end."""
 MODELLED = 300
-"""The most ended trials that TPE models: a proposal takes some 30 ms then, however many ended."""
+"""The most ended trials that TPE models, so that a model's cost does not grow without end."""
 PROCESSED = 100
 """The most trials that a Gaussian process models; its cost grows with their cube."""
 ONCE = datetime(2000, 1, 1)
