@@ -7,7 +7,7 @@ trials go on. This tool's trials are evaluated at its rungs alone.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import optuna
@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 
 from tuner.search.asha import Asha, Decision, Variant
 from tuner.search.observation import Observation
+from tuner.search.observations import Observations
 from tuner.search.optuna_space import suggested
 from tuner.search.sampler import sampler_of
 from tuner.study.rungs import default_first
@@ -67,6 +68,7 @@ class Ours:
     rechecks: bool = True
     startup: Literal["random", "sobol"] = "random"
     _known: dict[int, Observation] = field(default_factory=dict)
+    _observations: Observations = field(default_factory=Observations)
     _paused: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -91,12 +93,14 @@ class Ours:
             self._paused.discard(resumed)
             self._now(resumed, fate="open")
             return resumed, dict(self._known[resumed].params)
-        number, known = len(self._known), list(self._known.values())
-        tried = [each.params for each in known]
-        point = self._sampler.next_point(number, known, lambda params: params not in tried)
+        number, tried = len(self._known), [each.params for each in self._known.values()]
+        point = self._sampler.next_point(
+            number, self._observations, lambda params: params not in tried
+        )
         if point is None:
             return None
         self._known[number] = Observation(number, point, {}, "open")
+        self._observations.put(self._known[number])
         return number, point
 
     def told(self, trial: int, level: int, value: float) -> Decision:
@@ -116,7 +120,8 @@ class Ours:
         return True
 
     def _now(self, trial: int, **changes: Any) -> None:
-        self._known[trial] = Observation(**{**vars(self._known[trial]), **changes})
+        self._known[trial] = replace(self._known[trial], **changes)
+        self._observations.put(self._known[trial])
 
 
 @dataclass

@@ -49,6 +49,7 @@ from tuner.journal.records import Evaluation
 from tuner.run.prepare import prepare
 from tuner.search.asha import Asha
 from tuner.search.driver import Driver
+from tuner.search.observations import Observations
 from tuner.search.sampler import sampler_of
 from tuner.search.supply import RULES
 from tuner.study import StudyConfig
@@ -88,7 +89,7 @@ def events(study: StudyConfig, trials: int, facts: Any) -> Iterator[Event]:
     asha = Asha(study.rungs, study.scheduler.reduction_factor)
     draw = sampler_of(study.feasible, study.sampler.model_copy(update={"kind": "random"}))
     for number in range(trials):
-        params = draw.next_point(number, (), lambda point: True)
+        params = draw.next_point(number, Observations(), lambda point: True)
         assert params is not None
         config = study.space.trial_config(study.trial, params)
         budget = study.rungs[-1]

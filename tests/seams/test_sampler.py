@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from tuner.journal.records import Evaluation, StudyRecord
 from tuner.plan.landscape import Landscape
 from tuner.plan.simulation import play
 from tuner.search.driver import Driver
-from tuner.search.observation import Observation
+from tuner.search.observations import Observations
 from tuner.search.sampler import Accepts, Point, Sampler
 from tuner.study import StudyConfig
 from tuner.study.file import validate_study
@@ -32,9 +32,7 @@ Make = Callable[[int, float], Evaluation]
 class Halves(Sampler):
     """Draws points whose `mix.cross_lingual` is in the upper half."""
 
-    def next_point(
-        self, number: int, known: Sequence[Observation], accepts: Accepts
-    ) -> Point | None:
+    def next_point(self, number: int, known: Observations, accepts: Accepts) -> Point | None:
         draws = (self.feasible.draw(self.seed_of(number) + draw) for draw in range(1000))
         return next(point for point in draws if point["mix.cross_lingual"] >= 0.5)
 
@@ -126,9 +124,7 @@ def test_the_docs_have_a_row_for_each() -> None:
 
 CODE = '''"""A sampler of the upper half."""
 
-from collections.abc import Sequence
-
-from tuner.search.observation import Observation
+from tuner.search.observations import Observations
 from tuner.search.sampler import Accepts, Point, Sampler
 
 
@@ -136,7 +132,7 @@ class Halves(Sampler):
     """Draws points whose `mix.cross_lingual` is in the upper half."""
 
     def next_point(
-        self, number: int, known: Sequence[Observation], accepts: Accepts
+        self, number: int, known: Observations, accepts: Accepts
     ) -> Point | None:
         draws = (self.feasible.draw(self.seed_of(number) + draw) for draw in range(1000))
         return next(point for point in draws if point["mix.cross_lingual"] >= 0.5)

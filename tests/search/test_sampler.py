@@ -22,6 +22,7 @@ from tuner.journal.records import Evaluation, TrialRecord, TrialState
 from tuner.search import sampler as module
 from tuner.search.driver import Driver
 from tuner.search.observation import Observation
+from tuner.search.observations import Observations
 from tuner.search.sampler import Sampler
 from tuner.study import StudyConfig
 from tuner.study.file import load_study, validate_study
@@ -63,7 +64,7 @@ class Told:
         known = [Observation.of(record, record.params) for record in records]
         tried = [record.params for record in records]
         sampler = sampler_of(self._kind, self.feasible)
-        params = sampler.next_point(number, known, lambda point: point not in tried)
+        params = sampler.next_point(number, Observations(known), lambda point: point not in tried)
         assert params is not None
         return params
 
@@ -118,7 +119,7 @@ def test_proposals_of_the_shipped_spaces_are_valid(path: Path, kind: Kind, seed:
         with pytest.raises(ValueError, match="a grid needs parameters with finitely many values"):
             sampler_of(kind, study.feasible)
         return
-    sampler, known = sampler_of(kind, study.feasible, seed), list[Observation]()
+    sampler, known = sampler_of(kind, study.feasible, seed), Observations()
     for number in range(5):
         params = sampler.next_point(number, known, anything)
         assert params is not None
@@ -128,7 +129,7 @@ def test_proposals_of_the_shipped_spaces_are_valid(path: Path, kind: Kind, seed:
         assert not any(parse(text).broken_by(config.flat()) for text in study.require)
         assert study.space.locate(config.flat()) == params
         values = {100: config.mix.cross_lingual}
-        known.append(Observation(number, params, values, "resting"))
+        known.put(Observation(number, params, values, "resting"))
 
 
 NUMBERS = {
@@ -146,8 +147,10 @@ def test_sobol_spreads_the_start_and_is_reproducible() -> None:
     for seed in range(5):
         settings = {"kind": "tpe", "seed": seed, "startup": "sobol", "startup_trials": 8}
         sampler = module.sampler_of(feasible, SamplerConfig.model_validate(settings))
-        points = [sampler.next_point(number, [], anything) for number in range(8)]
-        assert points == [sampler.next_point(number, [], anything) for number in range(8)]
+        points = [sampler.next_point(number, Observations(), anything) for number in range(8)]
+        assert points == [
+            sampler.next_point(number, Observations(), anything) for number in range(8)
+        ]
         assert all(point is not None and feasible.space.holds(point) for point in points)
         eighths = {int(math.log(point["optim.lr"] / 1e-4, 100) * 8) for point in points if point}
         assert eighths == set(range(8))
@@ -161,16 +164,18 @@ def test_a_gaussian_process_finds_a_peak() -> None:
     """In numbers, by values; with conditions it is TPE."""
     space = {name: NUMBERS[name] for name in ("optim.lr", "mix.cross_lingual")}
     feasible = Feasible(Space.model_validate(space), {}, [])
-    known = [
+    known = Observations(
         Observation(n, point, {100: -abs(math.log10(point["optim.lr"]) + 3)}, "resting")
         for n, point in enumerate(feasible.draw(seed) for seed in range(12))
-    ]
+    )
     sampler = sampler_of("gp", feasible)
     points = [sampler.next_point(20 + n, known, anything) for n in range(6)]
     near = [point for point in points if point and 6e-4 < point["optim.lr"] < 1.6e-3]
     assert len(near) >= 3, "a third of them are drawn uniformly"
     conditional = Feasible(Space.model_validate(NUMBERS), {}, [])
-    known = [Observation(n, conditional.draw(n), {100: n / 9}, "resting") for n in range(12)]
+    known = Observations(
+        Observation(n, conditional.draw(n), {100: n / 9}, "resting") for n in range(12)
+    )
     gp, tpe = (sampler_of(kind, conditional) for kind in ("gp", "tpe"))
     assert gp.next_point(20, known, anything) == tpe.next_point(20, known, anything)
 
@@ -183,17 +188,17 @@ def rare(share: str) -> Feasible:
 def test_rare_feasible_points_are_found() -> None:
     """One in a thousand: more than Optuna is asked for, and still a function of the seed."""
     sampler = sampler_of("random", rare("10"), seed=1)
-    points = [sampler.next_point(number, [], anything) for number in range(4)]
+    points = [sampler.next_point(number, Observations(), anything) for number in range(4)]
     assert all(point is not None and 0 <= point["seed"] < 10 for point in points)
     again = sampler_of("random", rare("10"), seed=1)
-    assert points == [again.next_point(number, [], anything) for number in range(4)]
+    assert points == [again.next_point(number, Observations(), anything) for number in range(4)]
     assert len({str(point) for point in points}) > 1
 
 
 def test_an_infeasible_space_ends_in_an_error() -> None:
     """Reached only where the check on loading found a point by luck."""
     with pytest.raises(UserError, match=r"none of 20,000 random points .* requirements"):
-        sampler_of("tpe", rare("0")).next_point(0, [], anything)
+        sampler_of("tpe", rare("0")).next_point(0, Observations(), anything)
 
 
 @pytest.mark.parametrize("kind", ["tpe", "random"])
@@ -201,11 +206,11 @@ def test_a_space_is_exhausted_without_a_repetition(kind: Kind) -> None:
     """Twelve feasible points, then none: TPE, which would come back to its best ones, too."""
     space = Space.model_validate({"seed": {"type": "int", "low": 0, "high": 20}})
     sampler = sampler_of(kind, Feasible(space, {}, ["seed < 12"]))
-    known = list[Observation]()
+    known = Observations()
     for number in range(12):
         point = sampler.next_point(number, known, lambda p: p not in [k.params for k in known])
         assert point is not None
-        known.append(Observation(number, point, {100: -abs(point["seed"] - 5)}, "resting"))
+        known.put(Observation(number, point, {100: -abs(point["seed"] - 5)}, "resting"))
     assert sorted(each.params["seed"] for each in known) == list(range(12))
     assert sampler.next_point(12, known, lambda p: p not in [k.params for k in known]) is None
 
@@ -221,12 +226,12 @@ GRID = {
 
 
 def points_of_a_grid(feasible: Feasible, seed: int, count: int) -> list[dict[str, Any] | None]:
-    sampler, known = sampler_of("grid", feasible, seed), list[Observation]()
+    sampler, known = sampler_of("grid", feasible, seed), Observations()
     points: list[dict[str, Any] | None] = []
     for number in range(1, count + 1):
         point = sampler.next_point(number, known, anything)
         points.append(point)
-        known.append(Observation(number, point or {}, {}, "open"))
+        known.put(Observation(number, point or {}, {}, "open"))
     return points
 
 
@@ -324,7 +329,9 @@ def test_nothing_comes_twice_in_a_space_too_large_to_be_listed(kind: str) -> Non
     }
     feasible = Feasible(Space.model_validate(space), {}, [])
     assert feasible.space.points(LARGEST_GRID) is None
-    known = [Observation(n, feasible.draw(n), {100: n / 40}, "resting") for n in range(40)]
+    known = Observations(
+        Observation(n, feasible.draw(n), {100: n / 40}, "resting") for n in range(40)
+    )
     sampler = sampler_of(kind, feasible)
 
     def untried(point: dict[str, Any]) -> bool:

@@ -23,6 +23,7 @@ from tuner.plan.simulated import SimulatedStudy
 from tuner.search.asha import Asha, Decision
 from tuner.search.candidates import Standing, lacking
 from tuner.search.observation import Fate, Observation
+from tuner.search.observations import Observations
 from tuner.search.sampler import sampler_of
 from tuner.study import StudyConfig, trained_on
 from tuner.study.design import ScalingDesign
@@ -216,13 +217,13 @@ class _Play:
             self._send(now, number)
         return bool(chosen)
 
-    def _known(self) -> list[Observation]:
+    def _known(self) -> Observations:
         """Return what the sampler knows: all trials but the control."""
-        return [
+        return Observations(
             Observation(number, trial.params, trial.values, trial.fate)
             for number, trial in enumerate(self._trials)
             if number or self._study.baseline is None
-        ]
+        )
 
     def _send(self, now: float, number: int) -> None:
         """Let a trial train up to its next rung."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from tuner.search.observation import Observation
+from tuner.search.observations import Observations
 from tuner.search.sampler import Accepts, Point, Sampler
 from tuner.study.samplers import SamplerConfig
 from tuner.study.space.feasible import Feasible
@@ -26,9 +26,7 @@ class GridSearch(Sampler):
         random.Random(config.seed).shuffle(points)
         self._points = [(_key(point), point) for point in points]
 
-    def next_point(
-        self, number: int, known: Sequence[Observation], accepts: Accepts
-    ) -> Point | None:
+    def next_point(self, number: int, known: Observations, accepts: Accepts) -> Point | None:
         tried = {_key(each.params) for each in known}
         left = (point for key, point in self._points if key not in tried)
         return next(filter(accepts, left), None)

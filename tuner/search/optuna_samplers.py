@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from datetime import datetime
@@ -15,16 +15,12 @@ import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tuner.search.observation import (
-    COMPARED,
-    Observation,
-    modelled_rung,
-    ranked,
-)
+from tuner.search.observations import Observations
 from tuner.search.optuna_space import inner, optuna_distribution, scaled, suggested
 from tuner.search.sampler import Accepts, Point, Sampler
+from tuner.study.samplers import SamplerConfig
 from tuner.study.space.distributions import Fixed
-from tuner.study.space.feasible import LARGEST_GRID
+from tuner.study.space.feasible import LARGEST_GRID, Feasible
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -51,13 +47,11 @@ class OptunaSampler(Sampler):
         """Return Optuna's sampler for one proposal."""
         raise NotImplementedError
 
-    def modelled(self, known: Sequence[Observation]) -> list[FrozenTrial]:
+    def modelled(self, known: Observations) -> list[FrozenTrial]:
         """Return the trials that Optuna's sampler models, best first."""
         raise NotImplementedError
 
-    def next_point(
-        self, number: int, known: Sequence[Observation], accepts: Accepts
-    ) -> Point | None:
+    def next_point(self, number: int, known: Observations, accepts: Accepts) -> Point | None:
         seed = self.seed_of(number)
         modelled = self.modelled(known)
         if not modelled and self.config.startup == "sobol":
@@ -117,7 +111,7 @@ class Random(OptunaSampler):
     def seeded(self, seed: int) -> optuna.samplers.BaseSampler:
         return optuna.samplers.RandomSampler(seed=seed)
 
-    def modelled(self, known: Sequence[Observation]) -> list[FrozenTrial]:
+    def modelled(self, known: Observations) -> list[FrozenTrial]:
         return []
 
 
@@ -132,6 +126,14 @@ class Tpe(OptunaSampler):
     So a trial that ran to the end is not better than one that stopped because it ran to the end.
     """
 
+    def __init__(self, feasible: Feasible, config: SamplerConfig) -> None:
+        super().__init__(feasible, config)
+        self._distributions = {
+            name: optuna_distribution(distribution)
+            for name, distribution in feasible.space.root.items()
+            if not isinstance(distribution, Fixed)
+        }
+
     def seeded(self, seed: int) -> optuna.samplers.BaseSampler:
         with _experimental():
             return optuna.samplers.TPESampler(
@@ -142,14 +144,13 @@ class Tpe(OptunaSampler):
                 constant_liar=True,
             )
 
-    def modelled(self, known: Sequence[Observation]) -> list[FrozenTrial]:
-        rung = modelled_rung(known, self._least())
+    def modelled(self, known: Observations) -> list[FrozenTrial]:
+        rung = known.highest_rung(self._least())
         if rung is None:  # too few trials for a model
             return []
-        order = ranked(known, rung, MODELLED)
-        running = [each for each in known if each.fate == "open" and rung not in each.values]
+        order = known.ranked(rung, MODELLED)
         frozen = [self._frozen(each.params, value) for each, value in order]
-        return frozen + [self._frozen(each.params, None) for each in running]
+        return frozen + [self._frozen(each.params, None) for each in known.below(rung)]
 
     def _least(self) -> int:
         """Return how many trials must have reached a rung for it to be modelled."""
@@ -158,7 +159,7 @@ class Tpe(OptunaSampler):
     def _frozen(self, params: Mapping[str, Any], value: float | None) -> FrozenTrial:
         """Return an Optuna trial with a value, or a running one without."""
         space = self.feasible.space.root
-        varied = [name for name in params if not isinstance(space[name], Fixed)]
+        varied = [name for name in params if name in self._distributions]
         return _Known(
             number=-1,
             state=TrialState.RUNNING if value is None else TrialState.COMPLETE,
@@ -166,7 +167,7 @@ class Tpe(OptunaSampler):
             datetime_start=ONCE,
             datetime_complete=None if value is None else ONCE,
             params={name: inner(space[name], params[name]) for name in varied},
-            distributions={name: optuna_distribution(space[name]) for name in varied},
+            distributions={name: self._distributions[name] for name in varied},
             user_attrs={},
             system_attrs={},
             intermediate_values={},
@@ -197,17 +198,15 @@ class Gp(Tpe):
         with _experimental():
             return optuna.samplers.GPSampler(seed=seed, n_startup_trials=self.config.startup_trials)
 
-    def modelled(self, known: Sequence[Observation]) -> list[FrozenTrial]:
+    def modelled(self, known: Observations) -> list[FrozenTrial]:
         if self.feasible.space.has_conditions:
             return super().modelled(known)
-        rung = modelled_rung(known, self._least())
+        rung = known.highest_rung(self._least())
         if rung is None:
             return []
-        there = [each for each in known if rung in each.values and each.fate in COMPARED]
-        modelled = ranked(there, rung, PROCESSED)
-        frozen = [self._frozen(each.params, value) for each, value in modelled]
-        running = [e for e in known if e.fate == "open" and rung not in e.values]
-        return frozen + [self._frozen(each.params, None) for each in running]
+        order = known.ranked(rung, PROCESSED, only_there=True)
+        frozen = [self._frozen(each.params, value) for each, value in order]
+        return frozen + [self._frozen(each.params, None) for each in known.below(rung)]
 
 
 @contextmanager

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, Protocol
 
 from tuner.journal.prior import PriorTrial
 from tuner.journal.records import Origin, TrialRecord
 from tuner.search.observation import Fate, Observation
+from tuner.search.observations import Observations
 from tuner.search.sampler import sampler_of
 from tuner.study import StudyConfig
 from tuner.study.given import given_point
@@ -60,15 +62,15 @@ class Searched:
 
     def __init__(self, study: StudyConfig, prior: Sequence[PriorTrial] = ()) -> None:
         self._study = study
-        self._prior = [
+        self._known = Observations(
             Observation(-1 - place, each.params, each.values, _fate(each))
             for place, each in enumerate(reversed(prior))
-        ]
+        )
         self._feasible = study.feasible
         self._sampler = sampler_of(self._feasible, study.sampler)
         self._tried: dict[str, int] = {}  # trials by configuration
-        self._located: dict[int, Params | None] = {}  # where in the space each trial lies
-        self._observed: dict[int, tuple[TrialRecord, Observation]] = {}
+        self._located: list[Params | None] = []  # where in the space each trial lies
+        self._seen: list[TrialRecord | None] = []  # each trial as it is in `_known`
 
     def propose(self, number: int, trials: Trials) -> Proposal | None:
         """Return the next trial of the search; None if the sampler has no point left."""
@@ -79,25 +81,22 @@ class Searched:
         if begun < len(study.enqueue):
             params = given_point(study, study.enqueue[begun])
             return Proposal("enqueued", params, self._config(params))
-        for trial in list(trials.values())[len(self._located) :]:
-            self._tried.setdefault(_identity(trial.config), trial.number)
-            self._located[trial.number] = study.space.locate(trial.config.flat())
-        point = self._sampler.next_point(number, self._known(trials), self._is_new)
+        self._look_at(trials)
+        point = self._sampler.next_point(number, self._known, self._is_new)
         return None if point is None else Proposal("sampler", point, self._config(point))
 
-    def _known(self, trials: Trials) -> list[Observation]:
-        """Return what is known about the trials that lie in the space."""
-        known = list(self._prior)
-        for number, params in self._located.items():
-            if params is None:
-                continue
-            trial = trials[number]
-            record, observation = self._observed.get(number, (None, None))
-            if observation is None or record is not trial:
-                observation = Observation.of(trial, params)
-                self._observed[number] = (trial, observation)
-            known.append(observation)
-        return known
+    def _look_at(self, trials: Trials) -> None:
+        """Take in what is new about the trials, as far as they lie in the space."""
+        for trial in islice(trials.values(), len(self._located), None):
+            self._tried.setdefault(_identity(trial.config), trial.number)
+            self._located.append(self._study.space.locate(trial.config.flat()))
+            self._seen.append(None)
+        for number, (trial, seen) in enumerate(zip(trials.values(), self._seen, strict=True)):
+            if trial is not seen:
+                self._seen[number] = trial
+                params = self._located[number]
+                if params is not None:
+                    self._known.put(Observation.of(trial, params))
 
     def _is_new(self, params: Params) -> bool:
         return _identity(self._config(params)) not in self._tried

@@ -6,10 +6,10 @@ A new kind is a class made from `Sampler`, in a module of its own here, and its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import import_module
 
-from tuner.search.observation import Observation
+from tuner.search.observations import Observations
 from tuner.study.samplers import SAMPLERS, SamplerConfig
 from tuner.study.space.distributions import Scalar
 from tuner.study.space.feasible import Feasible
@@ -34,14 +34,12 @@ class Sampler:
         self.feasible = feasible
         self.config = config
 
-    def next_point(
-        self, number: int, known: Sequence[Observation], accepts: Accepts
-    ) -> Point | None:
+    def next_point(self, number: int, known: Observations, accepts: Accepts) -> Point | None:
         """Choose values by dotted name for the trial `number`; None if no point was accepted.
 
         Args:
             number: the trial's number.
-            known: the trials before it that lie in the space, in order.
+            known: the trials before it that lie in the space.
             accepts: refuses feasible points that have been tried before.
 
         Raises:
