@@ -47,6 +47,7 @@ bench: $(INSTALLED) ## speed, beside what people use today: what two cores can, 
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/control_plane.py
 	$(BIN)/python benchmarks/scaling.py
+	$(PIP) install 'accelerate>=1.15' # transformers' Trainer needs it, with which the rest compares
 	$(BIN)/python benchmarks/search.py --repetitions 1
 ifdef TOKENS
 	$(BIN)/python benchmarks/throughput.py $(TOKENS) --shape 4x256 --sizes 32 128

@@ -20,6 +20,7 @@ from tests.processes import (
     workers_of_trials,
 )
 from tuner.cli import main
+from tuner.journal import snapshot
 from tuner.journal.journal import FILE
 from tuner.journal.records import StudyRecord
 
@@ -82,7 +83,9 @@ def test_a_study_to_its_end_and_what_it_leaves(tuner: Command, place: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_driver_that_died_right_at_the_end_is_made_good(tuner: Command, place: Path) -> None:
+def test_a_driver_that_died_right_at_the_end_is_made_good(
+    tuner: Command, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It left a checkpoint, and neither its last record nor MLflow: resume trains nothing."""
     code, printed = finish(tuner("search", str(SMOKE), "--set", "budget.trials=1"))
     assert code == 0, printed
@@ -103,6 +106,14 @@ def test_a_driver_that_died_right_at_the_end_is_made_good(tuner: Command, place:
     assert ended.state == "completed" and ended.trials[0].attempts == 1
     parent, (child,) = runs_in_mlflow(place)
     assert parent.info.status == child.info.status == "FINISHED"
+
+    monkeypatch.setattr(snapshot, "WORTH", 0)  # as if the journal were long
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(sys, "argv", ["tuner", "resume", "smoke"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code in (0, None)
+    assert (journal.parent / snapshot.SNAPSHOT).exists(), "the next summary is quick"
 
 
 @pytest.mark.slow

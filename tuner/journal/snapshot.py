@@ -75,6 +75,15 @@ def brief_history(folder: Place) -> History:
     return history
 
 
+def refresh(folder: Place) -> None:
+    """Bring a study's snapshot up to date, so that the next summary is quick.
+
+    Where the journal cannot be read now, nothing is written, and that summary reads it whole.
+    """
+    with suppress(UserError):
+        brief_history(folder)
+
+
 def _known(folder: Place) -> _Snapshot | None:
     """Return the snapshot in a folder, if there is one in this format."""
     try:

@@ -16,6 +16,7 @@ from tuner.journal.events import SettingsChanged, StudyCreated
 from tuner.journal.facts import StudyFacts
 from tuner.journal.journal import Journal, is_begun, read_history
 from tuner.journal.records import StudyRecord
+from tuner.journal.snapshot import refresh
 from tuner.progress import Progress
 from tuner.run.checked import check_study
 from tuner.run.copies import check_own_runs
@@ -213,6 +214,7 @@ def _run(
         record = driver.finish(stop.received)
         stop.begin_final_writes()
         complaints += [*files.close(), *tracker.close(lambda: stop.hurried)]
+        refresh(study.folder)
     for complaint in complaints:
         say(console, complaint, style="yellow")
     if driver.outcome is not None and driver.outcome.error is not None:
@@ -242,6 +244,7 @@ def _settle(
         tracker.study_ended(record)
     for complaint in (*files.close(), *tracker.close()):
         say(console, complaint, style="yellow")
+    refresh(study.folder)
     return record
 
 

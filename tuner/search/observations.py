@@ -14,7 +14,7 @@ Place = tuple[float, ...]
 
 
 class Observations:
-    """What is known about the trials of a study, in the order of their numbers.
+    """The known trials of a study, in the order of their numbers.
 
     It is kept up to date trial by trial, so a proposal costs as much after 10,000 trials as after
     1,000.
