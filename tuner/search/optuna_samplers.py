@@ -26,7 +26,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 ASKED = 100
 """Proposals of Optuna that are tried for a trial before a uniform draw is taken instead."""
-INDEPENDENT = 1 / 3
+INDEPENDENT = 1 / 6
 """The share of proposals that are drawn uniformly although there is a model, as in BOHB (Falkner et
 al. 2018): what is best at a low rung need not be best at the end."""
 MODELLED = 300
