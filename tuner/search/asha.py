@@ -24,7 +24,7 @@ class Asha:
     """The decisions at rungs.
 
     Of n values known at a rung, the best floor(n / eta) pass. With `stopping`, a trial that does
-    not pass stops for good, and all pass while fewer than eta values are known: the first would
+    not pass stops for good, and the best passes while fewer than eta values are known: it would
     otherwise have to wait. With `promotion`, it pauses, and resumes once it does pass.
 
     Args:
@@ -76,9 +76,10 @@ class Asha:
         return "continue" if value >= self.bar(rung) else "stop"
 
     def bar(self, rung: int) -> float:
-        """Return the value that a trial needs at a rung; -inf while fewer than eta are known."""
-        passing = len(self._ranking[rung]) // self._eta
-        return -self._ranking[rung][passing - 1][0] if passing else -math.inf
+        """Return the value that a trial needs at a rung; -inf while none is known."""
+        ranking = self._ranking[rung]
+        passing = max(1, len(ranking) // self._eta)
+        return -ranking[passing - 1][0] if ranking else -math.inf
 
     def falls(self, trial: int, pairs_seen: int) -> bool:
         """Return whether a running trial should stop, since its last rung's bar has risen above it.

@@ -14,7 +14,7 @@ from tuner.search.schedule import Schedule
 from tuner.study import StudyConfig
 from tuner.timing import now
 
-RULES = 2
+RULES = 3
 """Version of the rules by which samplers and ASHA choose trials. It rises when the same journal
 would lead to other trials, so that no search goes on by other rules than it began with."""
 NO_ROOM = "budget.total_pairs leaves no room for another trial"
