@@ -5,6 +5,7 @@ They get a value at every level of a table, and decide when they like.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -125,6 +126,7 @@ class SyneTune:
         from syne_tune.optimizer import baselines
 
         np.random.seed(self.seed)
+        logging.getLogger("syne_tune").setLevel(logging.ERROR)  # a line for every search
         self.levels = list(range(len(self.table.levels)))
         kind = baselines.ASHA if self.searcher == "random" else baselines.BOHB
         self._scheduler = kind(

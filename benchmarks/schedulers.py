@@ -15,12 +15,13 @@ import heapq
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import contestants
 import numpy as np
@@ -215,6 +216,31 @@ def interval(differences: list[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Return the means over seeds, every seed's regret, and the trials stopped between rungs.
+
+    These are a share of the trials that began, by their effective batch size.
+    """
+    began: Counter[int] = Counter()
+    fell: Counter[int] = Counter()
+    for each in outcomes:
+        for size, (trials, stopped) in each.by_size.items():
+            began[size] += trials
+            fell[size] += stopped
+    names = ("regret", "target", "seconds", "trials", "distinct", "completed")
+    means = {
+        name: [value for each in outcomes if (value := getattr(each, name)) is not None]
+        for name in names
+    }
+    return {
+        **{name: round(fmean(values), 4) for name, values in means.items() if values},
+        "regrets": [round(each.regret, 4) for each in outcomes],
+        "stopped between rungs": {
+            size: round(fell[size] / began[size], 4) for size in sorted(began)
+        },
+    }
+
+
 def main() -> None:
     """Simulate, print a table, and write the outcomes."""
     parser = command_line(__doc__, "schedulers.json")
@@ -241,10 +267,8 @@ def main() -> None:
                 differences = [ours - other for ours, other in zip(first, regrets, strict=True)]
                 low, high = interval(differences)
                 found[f"{name}, W = {workers}"] = {
-                    "regret": fmean(regrets),
-                    "first minus this": [fmean(differences), low, high],
-                    "outcomes": [asdict(each) for each in outcomes],
-                }
+                    "first minus this": [round(each, 4) for each in (fmean(differences), low, high)]
+                } | summary(outcomes)
                 on_target = [each.target for each in outcomes if each.target is not None]
                 print(
                     f"  {name:22} {fmean(regrets):6.3f}  {fmean(differences):+.3f} "

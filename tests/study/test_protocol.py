@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tuner.study.parts import LanguagesConfig, ProtocolConfig
+from tuner.study.parts import LanguagesConfig, ProtocolConfig, check_roles
 from tuner.study.protocol import EvaluationProtocol
 from tuner.study.scores import Scores
 
@@ -29,6 +29,12 @@ def scores(**accuracies: float) -> dict[str, Scores]:
     }
 
 
+def check(source: list[str], target: list[str], **settings: Any) -> None:
+    """Check the roles, as a study's YAML is checked."""
+    languages = LanguagesConfig(source=tuple(source), target=tuple(target))
+    check_roles(languages, ProtocolConfig(**settings))
+
+
 def names(sets: Any) -> list[str]:
     """Names of evaluation sets."""
     return [chosen.name for chosen in sets]
@@ -47,6 +53,32 @@ def test_what_the_encoder_was_fine_tuned_on_before_is_not_zero_shot() -> None:
     )
     pivoted = protocol(["en", "de"], ["es", "ja"], kind="pivot", pivot=("ja",))
     assert pivoted.seen == ("en", "de", "ja")
+
+
+@pytest.mark.parametrize("code", ["de", "DE", "de-AT", "de_CH", "De-Latn-DE"])
+def test_another_code_of_a_language_is_that_language(code: str) -> None:
+    """By its primary subtag: it is never zero-shot where the other one trains or chooses."""
+    for source in (["en", "de"], ["en", "de-LI"]):
+        with pytest.raises(ValueError, match=f"{code} cannot be both source and target"):
+            check(source, [code, "es"])
+    for target in ("de", "de-LI"):
+        pivoted = protocol(["en"], [target, "es"], kind="pivot", pivot=(code,))
+        assert pivoted.zero_shot == ("es",) and "zero-shot for es;" in pivoted.claim
+        languages = LanguagesConfig(source=("en",), target=(target, "es"))
+        found = EvaluationProtocol.of(languages, ProtocolConfig(), False, seen=(code,))
+        assert found.zero_shot == ("es",)
+        assert f"fine-tuned on {target} before" in found.claim
+    taught = protocol(["en", "de-LI"], [code, "es"], kind="translate_train")
+    assert taught.zero_shot == ("es",) and f"supervised for {code}, never" in taught.claim
+    with pytest.raises(ValueError, match="a language that is trained on: en, de-LI"):
+        check(["en", "de-LI", code], ["es"], objective="held_out", held_out=code)
+    with pytest.raises(ValueError, match=f"a pivot must not be trained on, but {code}"):
+        check(["en", "de-LI"], ["es"], kind="pivot", pivot=(code,))
+    assert protocol(["en"], [code, "es", "ja"]).groups["enf"] == (code, "es")
+
+
+def test_codes_that_merely_begin_alike_are_different_languages() -> None:
+    assert protocol(["de"], ["den", "d"]).zero_shot == ("den", "d")
 
 
 def test_zero_shot_reads_source_dev_alone() -> None:

@@ -16,6 +16,7 @@ from tuner.statistics.items import Table
 from tuner.statistics.power import DifferenceVariance, smallest_detectable
 from tuner.statistics.variance import Estimate, estimate
 from tuner.study.design import CONTROL
+from tuner.study.languages import among
 from tuner.study.protocol import EvaluationSet
 
 
@@ -157,7 +158,7 @@ def areas(
     for first, second in product(languages, repeat=2):
         accuracy = pairs.get(EvaluationSet(first, second).name)
         if accuracy is not None:
-            known = (first in trained) + (second in trained)
+            known = among(first, trained) + among(second, trained)
             parts.setdefault("mono" if first == second else "cross", []).append(accuracy)
             parts.setdefault(("unseen", "mixed", "seen")[known], []).append(accuracy)
     order = ("mono", "cross", "seen", "mixed", "unseen")

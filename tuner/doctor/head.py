@@ -16,9 +16,9 @@ from tuner.run.disk import disk_need, in_words, shortage
 from tuner.run.machine import memory_here
 from tuner.shown import without_secrets
 from tuner.storage.folders import is_remote
-from tuner.study import StudyConfig, trained_on
+from tuner.study import StudyConfig
 from tuner.study.data import HubData
-from tuner.study.parts import SQLITE, TrackingConfig
+from tuner.study.parts import SQLITE, TrackingConfig, trained_on
 from tuner.tracking.store import reach
 from tuner.tracking.tracker import Tracker
 

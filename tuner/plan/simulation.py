@@ -25,9 +25,9 @@ from tuner.search.candidates import Standing, lacking
 from tuner.search.observation import Fate, Observation
 from tuner.search.observations import Observations
 from tuner.search.sampler import sampler_of
-from tuner.study import StudyConfig, trained_on
+from tuner.study import StudyConfig
 from tuner.study.design import ScalingDesign
-from tuner.study.parts import NOISE_BATCH
+from tuner.study.parts import NOISE_BATCH, trained_on
 from tuner.study.planned import configured, planned_params
 from tuner.study.trial import TrialConfig
 

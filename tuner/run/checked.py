@@ -11,7 +11,8 @@ from collections.abc import Callable
 from tuner.data.sources import look
 from tuner.model.fetching import HubAway
 from tuner.model.shape import EncoderShape, check_encoder
-from tuner.study import StudyConfig, trained_on
+from tuner.study import StudyConfig
+from tuner.study.parts import trained_on
 
 
 def check_study(

@@ -27,8 +27,8 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 ASKED = 100
 """Proposals of Optuna that are tried for a trial before a uniform draw is taken instead."""
 INDEPENDENT = 1 / 6
-"""The share of proposals that are drawn uniformly although there is a model, since what is best at a
-low rung need not be best at the end. In BOHB (Falkner et al. 2018) it is a third."""
+"""The share of proposals that are drawn uniformly although there is a model: what is best at a low
+rung need not be best at the end. In BOHB (Falkner et al. 2018) it is a third."""
 MODELLED = 300
 """The most ended trials that TPE models, so that a model's cost does not grow without end."""
 PROCESSED = 100

@@ -11,7 +11,8 @@ from pydantic import model_validator
 from tuner.errors import UserError
 from tuner.storage.folders import Place
 from tuner.study.given import given_point
-from tuner.study.parts import Language, LanguagesConfig, ProtocolConfig, check_roles
+from tuner.study.languages import Language
+from tuner.study.parts import check_roles, trained_on
 from tuner.study.planned import (
     budgets,
     check_design,
@@ -225,8 +226,3 @@ def _none_feasible(tally: Tally) -> str:
         f"none of {looked_at} points of the space satisfies the requirements; {most!r} excludes "
         f"the most points ({tally.excluded[most]:,})"
     )
-
-
-def trained_on(languages: LanguagesConfig, protocol: ProtocolConfig) -> tuple[Language, ...]:
-    """Return the source languages except the one that is held out."""
-    return tuple(language for language in languages.source if language != protocol.held_out)

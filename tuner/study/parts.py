@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from tuner.storage.location import local
 from tuner.study.durations import Duration
+from tuner.study.languages import Language, among
 from tuner.study.trial import Part
-
-Language = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,34}$")]
-"""A language code; it appears in folder names and metric names."""
 
 NANO = "nano"
 """The name of the built-in encoder."""
@@ -105,10 +103,10 @@ def check_roles(languages: LanguagesConfig, protocol: ProtocolConfig) -> None:
     Raises:
         ValueError: the roles contradict the protocol.
     """
-    both = set(languages.source) & set(languages.target)
+    both = sorted(each for each in languages.target if among(each, languages.source))
     if both and protocol.kind != "translate_train":
         raise ValueError(
-            f"{', '.join(sorted(both))} cannot be both source and target: a language that is "
+            f"{', '.join(both)} cannot be both source and target: a language that is "
             f"trained on is never zero-shot (protocol.kind: translate_train allows both, and then "
             f"claims supervised)"
         )
@@ -119,13 +117,23 @@ def check_roles(languages: LanguagesConfig, protocol: ProtocolConfig) -> None:
             raise ValueError(f"protocol.held_out must be a source language: {protocol.held_out!r}")
         if len(languages.source) < 2:
             raise ValueError("protocol.held_out leaves no source language to train on")
+        if among(protocol.held_out, trained := trained_on(languages, protocol)):
+            raise ValueError(
+                f"protocol.held_out {protocol.held_out} is a language that is trained on: "
+                f"{', '.join(trained)}"
+            )
     if protocol.objective == "cross_lingual" and len(languages.source) < 2:
         raise ValueError("protocol.objective cross_lingual needs two source languages")
-    trained_pivot = set(protocol.pivot) & set(languages.source)
+    trained_pivot = [each for each in protocol.pivot if among(each, languages.source)]
     if trained_pivot:
         raise ValueError(
             f"a pivot must not be trained on, but {', '.join(trained_pivot)} is a source"
         )
+
+
+def trained_on(languages: LanguagesConfig, protocol: ProtocolConfig) -> tuple[Language, ...]:
+    """Return the source languages except the one that is held out."""
+    return tuple(language for language in languages.source if language != protocol.held_out)
 
 
 class BudgetConfig(Part):

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from tuner.study import trained_on
-from tuner.study.parts import LanguagesConfig, ProtocolConfig
+from tuner.study.languages import among, primary
+from tuner.study.parts import LanguagesConfig, ProtocolConfig, trained_on
 from tuner.study.scores import Scores
 
 FAMILY_OF_ENGLISH = frozenset({"de", "es", "fr"})
@@ -97,7 +97,7 @@ class EvaluationProtocol:
         )
         recorded = [lang for lang in targets if lang not in choosing]
         oracle = _monolingual(recorded) if protocol.record_oracle else ()
-        zero_shot = tuple(lang for lang in recorded if lang not in {*train, *seen})
+        zero_shot = tuple(lang for lang in recorded if not among(lang, (*train, *choosing, *seen)))
         untrained = [lang for lang in choosing if lang not in train]
         return cls(
             train=train,
@@ -139,8 +139,8 @@ class EvaluationProtocol:
 
         Empty groups are left out.
         """
-        family = tuple(lang for lang in self.targets if lang in FAMILY_OF_ENGLISH)
-        rest = tuple(lang for lang in self.targets if lang not in FAMILY_OF_ENGLISH)
+        family = tuple(lang for lang in self.targets if primary(lang) in FAMILY_OF_ENGLISH)
+        rest = tuple(lang for lang in self.targets if lang not in family)
         groups = zip(MEANS, (self.train, self.targets, family, rest), strict=True)
         return {group: languages for group, languages in groups if languages}
 
@@ -176,7 +176,7 @@ def _claim(
     seen: Sequence[str],
 ) -> str:
     """Return the claim in words; `untrained` languages are used to choose but not to train."""
-    supervised = [lang for lang in targets if lang in train]
+    supervised = [lang for lang in targets if among(lang, train)]
     parts = []
     if kind == "oracle":
         parts.append(f"upper bound, selected on target dev, never zero-shot: {', '.join(targets)}")
@@ -184,7 +184,7 @@ def _claim(
         parts.append(f"zero-shot for {', '.join(zero_shot)}")
     if supervised:
         parts.append(f"supervised for {', '.join(supervised)}, never zero-shot")
-    if before := [lang for lang in targets if lang in seen and lang not in train]:
+    if before := [lang for lang in targets if among(lang, seen) and not among(lang, train)]:
         parts.append(f"the encoder was fine-tuned on {', '.join(before)} before: never zero-shot")
     if untrained and kind != "oracle":
         parts.append(f"selected also on dev of {', '.join(untrained)}")
