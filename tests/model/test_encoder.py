@@ -10,6 +10,7 @@ import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModel,
@@ -234,3 +235,31 @@ def test_nano_is_built_in() -> None:
 def test_loading_is_silent(folders: dict[str, Path], capfd: pytest.CaptureFixture[str]) -> None:
     load_encoder(at(folders["bert"])).build()
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("model", "head"),
+    [
+        ("BertForSequenceClassification", "classifier"),
+        ("BertForTokenClassification", "classifier"),
+        ("BertForQuestionAnswering", "qa_outputs"),
+        ("DistilBertForSequenceClassification", "classifier"),
+        ("XLMRobertaForSequenceClassification", "classifier"),
+        ("BertForPreTraining", ""),
+        ("BertForMaskedLM", ""),
+        ("DistilBertForMaskedLM", ""),
+        ("XLMRobertaForMaskedLM", ""),
+        ("ElectraForPreTraining", ""),
+        ("AlbertForPreTraining", ""),
+        ("BertModel", ""),
+    ],
+)
+def test_a_head_for_a_task_is_told_from_those_of_pre_training(
+    model: str, head: str, tmp_path: Path
+) -> None:
+    kind = getattr(transformers, model)
+    sizes = {"embedding_size": 16} if model.startswith(("Albert", "Electra")) else {}
+    sizes |= {"max_position_embeddings": 40}
+    kind(kind.config_class(**SIZES, **sizes)).save_pretrained(tmp_path)
+    found = load_encoder(at(tmp_path)).task_head
+    assert (found == head) if head != "classifier" else found in ("classifier", "pre_classifier")

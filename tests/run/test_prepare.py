@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,9 +17,11 @@ from tuner.data import nano
 from tuner.data.overlap import components_of
 from tuner.errors import UserError
 from tuner.journal.facts import StudyFacts
+from tuner.model.encoder import PretrainedEncoder, load_encoder
 from tuner.run.prepare import Prepared, check_unchanged, prepare
 from tuner.study import file as study_file
 from tuner.study.file import load_study
+from tuner.study.parts import EncoderConfig
 
 NANO = Path(__file__).parents[2] / "search_spaces" / "nano.yaml"
 SPLITS = {
@@ -83,6 +86,44 @@ def test_the_overlap_is_told_and_kept(folder: Path) -> None:
     assert facts.data.machine_translated is False, "English is not"
     assert facts.encoder.seen == ()
     assert facts.data.training_pairs == 21
+
+
+def test_test_pairs_in_the_training_text_limit_the_claim(folder: Path) -> None:
+    """Unless they are dropped from it."""
+    alone, _ = prepared(folder)
+    test = (folder / "es" / "test.jsonl").read_text().splitlines()
+    with (folder / "en" / "train.jsonl").open("a") as train:
+        for number, line in enumerate(test[:2]):
+            train.write("\n" + json.dumps({**json.loads(line), "id": f"9{number}"}))
+    held, _ = prepared(folder)
+    limit = "; test pairs that the training text holds: 2 of 5 of es"
+    assert held.facts.claim == alone.facts.claim + limit == held.inputs.protocol.claim
+    strict, _ = prepared(folder, "protocol.strict_overlap=true")
+    assert strict.facts.claim == alone.facts.claim
+
+
+def test_a_copied_language_is_refused(folder: Path) -> None:
+    for each in SPLITS:
+        (folder / "es" / f"{each}.jsonl").write_text((folder / "en" / f"{each}.jsonl").read_text())
+    with pytest.raises(UserError, match="en and es have the same sentences in 11 of 11"):
+        prepared(folder)
+
+
+@pytest.mark.parametrize(("seen", "limits"), [((), True), (("en", "ja"), False)])
+def test_an_encoder_that_was_fine_tuned_limits_the_claim(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, seen: tuple[str, ...], limits: bool
+) -> None:
+    """Unless it says on which languages, as an exported one does."""
+
+    def fine_tuned(config: EncoderConfig) -> PretrainedEncoder:
+        encoder = load_encoder(config)
+        settings = {**encoder.config, **({"seen_languages": list(seen)} if seen else {})}
+        return replace(encoder, task_head="classifier", config=settings)
+
+    monkeypatch.setattr(sys.modules["tuner.run.prepare"], "load_encoder", fine_tuned)
+    found, _ = prepared(folder)
+    told = "; the encoder has a task head (classifier): it was fine-tuned on unknown data"
+    assert found.facts.claim.endswith(told) == limits
 
 
 def test_truncated_pairs_are_told_and_kept(folder: Path) -> None:

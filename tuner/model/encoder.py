@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import ERROR, getLogger
@@ -50,6 +50,12 @@ from tuner.study.parts import EncoderConfig
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
 
 
+TASK_HEADS = frozenset(
+    {"classifier", "pre_classifier", "classification_head", "score", "logits_proj", "qa_outputs"}
+)
+"""Names that transformers gives to modules for a task; those of pre-training have others."""
+
+
 @dataclass(frozen=True, eq=False)
 class PretrainedEncoder:
     """An encoder as data: picklable, free of torch modules, shareable through an object store.
@@ -63,6 +69,8 @@ class PretrainedEncoder:
         checksum: sha256 over configuration and weights, before any was cut.
         kept_tokens: ids, ascending, of the tokens that the rows of `embedding` are for; None if
             they are for all tokens. See `tuner.model.vocabulary`.
+        task_head: name of a module for a task in the checkpoint, beside the encoder; empty if it
+            has none. It tells that the encoder was fine-tuned, but not on what.
     """
 
     name: str
@@ -72,6 +80,7 @@ class PretrainedEncoder:
     has_pooler: bool
     checksum: str
     kept_tokens: np.ndarray | None = None
+    task_head: str = ""
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -168,6 +177,7 @@ def load_encoder(encoder: EncoderConfig) -> PretrainedEncoder:
         embedding=_embedding(model),
         has_pooler=getattr(model, "pooler", None) is not None and not missing_pooler,
         checksum=_checksum(settings, weights),
+        task_head=_task_head(report["unexpected_keys"]),
     )
 
 
@@ -231,6 +241,12 @@ def _check_finite(encoder: EncoderConfig, model: PreTrainedModel) -> None:
                 f"numbers in {name} are NaN or infinite",
                 "Copy them again, or save them again in float32: float16 overflows at 65,504.",
             )
+
+
+def _task_head(unexpected: Iterable[str]) -> str:
+    """Return the name of the first module for a task among weights that the encoder has not."""
+    modules = sorted(name.partition(".")[0] for name in unexpected)
+    return next((module for module in modules if module in TASK_HEADS), "")
 
 
 def _embedding(model: PreTrainedModel) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tuner import __version__
+from tuner.data.agreement import check_apart, repeated_in_training
 from tuner.data.corpus import Corpus
 from tuner.data.overlap import Overlap, without_shared
 from tuner.data.sources import load_corpus
@@ -73,14 +74,19 @@ def prepare(study: StudyConfig, progress: Progress) -> Prepared:
     train = trained_on(study.languages, study.protocol)
     with progress.task("reading the corpus", "tables") as advance:
         corpus = load_corpus(study.data, study.all_languages, train, advance)
-    protocol = EvaluationProtocol.of(
-        study.languages, study.protocol, corpus.machine_translated, encoder.seen
-    )
-    with progress.task("comparing the sentences of its splits"):
+    with progress.task("comparing the sentences of its languages and splits"):
         overlap = Overlap.of(corpus)
+        check_apart(overlap)
         if study.protocol.strict_overlap:
             corpus = without_shared(corpus, overlap)
             overlap = Overlap.of(corpus)
+    protocol = EvaluationProtocol.of(
+        study.languages,
+        study.protocol,
+        corpus.machine_translated,
+        encoder.seen,
+        tuple(filter(None, (repeated_in_training(overlap), _fine_tuned(encoder)))),
+    )
     for note in (*corpus.notes, *overlap.notes):
         progress.tell(note)
     with progress.task("tokenising", "sentences") as advance:
@@ -137,6 +143,13 @@ def prepare(study: StudyConfig, progress: Progress) -> Prepared:
     )
     chosen_by, test = tokens.parted()
     return Prepared(TrialInputs(protocol, chosen_by, encoder), test, facts)
+
+
+def _fine_tuned(encoder: PretrainedEncoder) -> str:
+    """Return in words that an encoder was fine-tuned on what is not known; "" if it was not."""
+    if not encoder.task_head or encoder.seen:
+        return ""
+    return f"the encoder has a task head ({encoder.task_head}): it was fine-tuned on unknown data"
 
 
 def environment() -> Environment:

@@ -68,6 +68,7 @@ class EvaluationProtocol:
         protocol: ProtocolConfig,
         machine_translated: bool | None,
         seen: Sequence[str] = (),
+        evidence: Sequence[str] = (),
     ) -> EvaluationProtocol:
         """Derive the roles.
 
@@ -77,6 +78,7 @@ class EvaluationProtocol:
             machine_translated: whether any training text is machine-translated; None if unknown.
             seen: languages on which another study fine-tuned or chose the encoder; none of them is
                 zero-shot in this study.
+            evidence: what was found in data and encoder that limits the claim, in words.
         """
         train = trained_on(languages, protocol)
         targets = tuple(languages.target)
@@ -107,8 +109,19 @@ class EvaluationProtocol:
             targets=targets,
             zero_shot=zero_shot,
             aggregate="worst" if protocol.objective == "worst" else "mean",
-            claim=_claim(
-                train, targets, zero_shot, untrained, protocol.kind, machine_translated, seen
+            claim="; ".join(
+                (
+                    _claim(
+                        train,
+                        targets,
+                        zero_shot,
+                        untrained,
+                        protocol.kind,
+                        machine_translated,
+                        seen,
+                    ),
+                    *evidence,
+                )
             ),
         )
 
