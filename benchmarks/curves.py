@@ -33,7 +33,7 @@ from tuner.journal.records import Evaluation
 from tuner.run.prepare import Prepared, prepare
 from tuner.study import StudyConfig
 from tuner.study.file import load_study
-from tuner.study.protocol import EvaluationSet
+from tuner.study.protocol import EvaluationSet, Part
 from tuner.study.space import compose
 from tuner.study.trial import TrialConfig
 from tuner.training.evaluation import Predictions, predict
@@ -85,10 +85,11 @@ def run(study: StudyConfig, prepared: Prepared, config: TrialConfig) -> dict[str
     """Train one; score it at every level on permitted sets, and at the end on the targets."""
     inputs, cpu, kept = prepared.inputs, torch.device("cpu"), Kept()
     sources = inputs.protocol.train
-    permitted = [EvaluationSet(a, b) for a in sources for b in sources]
+    permitted = tuple(EvaluationSet(a, b) for a in sources for b in sources)
     targets = [EvaluationSet(each, each) for each in inputs.protocol.targets]
     # Its own evaluations are not needed: the smallest that there can be.
-    one = replace(inputs.protocol, select=(permitted[0],), read=(permitted[0],), oracle=())
+    first = permitted[:1]
+    one = replace(inputs.protocol, select=first, parts=(Part("mean", first),), oracle=())
     inputs = replace(inputs, protocol=one)
     tokens = EVALUATION_MICRO_BATCHES * config.batch.micro_size * inputs.corpus.max_length
     seconds: list[float] = []

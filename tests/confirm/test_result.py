@@ -97,7 +97,7 @@ def test_the_worst_language_is_the_least_of_means_over_seeds() -> None:
     assert control.dev.value == pytest.approx(9 / 16)
     assert result.best.dev_set == "de" and result.compared_on == "en"
     said = " ".join(sentences(result))
-    assert "On dev of en, the language with the lowest mean over all configurations" in said
+    assert "On dev of en, where the mean over all configurations is lowest" in said
 
 
 def test_what_is_no_confirmation_is_refused() -> None:

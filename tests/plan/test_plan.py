@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from io import StringIO
 from pathlib import Path
@@ -134,7 +135,7 @@ def test_the_files_of_a_trial_take_what_is_planned(
     corpus = load_corpus(study.data, ["en", "de"], ["en"])
     tokens = tokenise(corpus, load_tokenizer(study.encoder), 32)
     protocol = EvaluationProtocol.of(study.languages, study.protocol, False)
-    protocol = EvaluationProtocol(("en",), protocol.select, protocol.read, (), (), (), "mean", "")
+    protocol = dataclasses.replace(protocol, train=("en",), oracle=())
     config = TrialConfig.from_flat({"fusion.kind": "dlfa", "fusion.layer": 1})
     taken: list[int] = []
     replace = os.replace

@@ -103,8 +103,13 @@ def test_a_language_trained_on_is_never_zero_shot() -> None:
 def test_a_pivot_chooses_and_is_not_claimed() -> None:
     """Its dev is permitted; it is no zero-shot target."""
     found = protocol(["en"], ["es", "ja"], kind="pivot", pivot=("es",))
-    assert names(found.read) == ["en", "es"] and names(found.oracle) == ["ja"]
+    assert names(found.select) == ["en", "es"] and names(found.oracle) == ["ja"]
+    assert names(found.read) == ["es"], "it alone, where nothing else is said"
     assert found.zero_shot == ("ja",) and "selected also on dev of es" in found.claim
+    both = protocol(["en"], ["es", "ja"], kind="pivot", pivot=("es",), objective="mean")
+    assert names(both.read) == ["en", "es"]
+    with pytest.raises(ValueError, match=r"protocol.objective pivot needs protocol.kind: pivot"):
+        protocol(["en"], ["es"], objective="pivot")
 
 
 def test_oracle_claims_nothing_zero_shot() -> None:
@@ -118,9 +123,20 @@ def test_other_objectives() -> None:
     """Worst language, source x source pairs, a source held out from training."""
     worst = protocol(["en", "de"], ["ja"], objective="worst")
     assert worst.objective(scores(en=0.9, de=0.7)) == 0.7
-    cross = protocol(["en", "de"], ["ja"], objective="cross_lingual")
-    assert names(cross.read) == ["en-de", "de-en"]
-    assert cross.objective(scores(en_de=0.6, de_en=0.8, en=1.0, de=1.0)) == pytest.approx(0.7)
+    crossed = protocol(["en", "de"], ["ja"], objective="cross_lingual")
+    assert names(crossed.read) == ["en-de", "de-en"]
+    assert crossed.objective(scores(en_de=0.6, de_en=0.8, en=1.0, de=1.0)) == pytest.approx(0.7)
+    balanced = protocol(["en", "de"], ["ja"], objective="balanced")
+    assert names(balanced.read) == names(balanced.select) == ["en", "de", "en-de", "de-en"]
+    mono = scores(en=0.9, de=0.7, en_de=0.9, de_en=1.0)
+    assert balanced.objective(mono) == pytest.approx(0.8), "the monolingual mean is the lesser"
+    cross = scores(en=0.9, de=0.7, en_de=0.5, de_en=0.7)
+    assert balanced.objective(cross) == pytest.approx(0.6), "here the cross-lingual one"
+    assert balanced.objective_name == (
+        "lesser of the mean dev accuracies on en, de and on en-de, de-en"
+    )
+    with pytest.raises(ValueError, match=r"protocol.objective balanced needs two source languages"):
+        check(["en"], ["ja"], objective="balanced")
     held = protocol(["en", "de", "fr"], ["ja"], objective="held_out", held_out="fr")
     assert held.train == ("en", "de") and names(held.read) == ["fr"]
     assert held.objective(scores(en=1.0, de=1.0, fr=0.6)) == 0.6
@@ -145,8 +161,9 @@ def test_averages_are_unweighted_and_empty_groups_absent() -> None:
     [
         *product(
             ("zero_shot", "pivot", "translate_train"),
-            ("mean", "worst", "cross_lingual", "held_out"),
+            ("mean", "worst", "cross_lingual", "balanced", "held_out"),
         ),
+        ("pivot", "pivot"),
         ("oracle", "mean"),
         ("oracle", "worst"),
     ],

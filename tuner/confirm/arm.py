@@ -52,10 +52,9 @@ class ArmResult:
         failed: the seeds whose trial did not reach it.
         collapsed: seeds whose objective is at most that of the most frequent label.
         tested: for each seed, accuracy on test by language, ordered pair of languages, and mean.
-        dev: the objective, estimated over seeds; None if no seed has finished. If the objective is
-            the worst language, the estimate is of the language with the lowest mean over the arm's
-            seeds.
-        dev_set: the set of `dev`: `mean`, or the one language.
+        dev: the objective, estimated over seeds; None if no seed has finished. If the objective has
+            several parts, the estimate is of that with the lowest mean over the arm's seeds.
+        dev_set: the part of the objective that `dev` is of: `mean` if it is the only one.
         test: test estimates by language and by mean over languages.
         pairs: mean accuracy over seeds of every ordered pair of languages; `en` means en and en.
         areas: unweighted means of `pairs`: mono and cross (one language, two), seen, mixed and

@@ -13,7 +13,7 @@ from tuner.statistics.items import Table
 from tuner.statistics.tables import protocol_of, table_of
 from tuner.statistics.variance import estimate
 from tuner.study.design import Arm, ConfirmDesign
-from tuner.study.protocol import EvaluationProtocol, EvaluationSet
+from tuner.study.protocol import EvaluationProtocol, EvaluationSet, Part
 
 RECIPE = ("mix.cross_lingual", "batch.effective_size", "optim.lr", "fusion.kind")
 """The settings shown for the external reference, which has no other arm to differ from."""
@@ -29,7 +29,7 @@ class ConfirmationView:
         done: for each arm, the trials that reached the full budget, by seed.
         languages: the languages that have test.
         groups: means over languages whose languages all have test.
-        worst: true if the objective is the worst of several languages.
+        worst: true if the objective is the least of several parts.
     """
 
     def __init__(self, study: StudyRecord, design: ConfirmDesign) -> None:
@@ -45,7 +45,7 @@ class ConfirmationView:
             for group, languages in self.protocol.groups.items()
             if set(languages) <= set(self.languages)
         }
-        self.worst = self.protocol.aggregate == "worst" and len(self.protocol.read) > 1
+        self.worst = len(self.protocol.parts) > 1
 
     def whole(self) -> list[str]:
         """Return the arms that have all their seeds; only these are compared."""
@@ -63,7 +63,7 @@ class ConfirmationView:
             for seed, t in trials.items()
             if t.tests
         }
-        lowest = self.lowest([name]) if trials else None
+        lowest = self.lowest([name])
         pairs = cells(tested, self.languages)
         named = {language: (language,) for language in self.languages} | self.groups
         return ArmResult(
@@ -75,7 +75,7 @@ class ConfirmationView:
             collapsed=tuple(seed for seed, trial in trials.items() if self.study.collapsed(trial)),
             tested=tested,
             dev=estimate(self.dev(name, lowest)) if trials else None,
-            dev_set="mean" if lowest is None else lowest.name,
+            dev_set=lowest.name,
             test={
                 at: estimate(self.test(name, languages))
                 for at, languages in named.items()
@@ -95,11 +95,10 @@ class ConfirmationView:
             return {name: flat[name] for name in names or RECIPE}
         return arm.settings
 
-    def dev(self, arm: str, only: EvaluationSet | None) -> Table:
-        """Return an arm's table on the dev sets of the objective, or on one of them."""
+    def dev(self, arm: str, part: Part) -> Table:
+        """Return an arm's table on the dev sets of a part of the objective."""
         answers = [trial.last.answers for trial in self.done[arm].values() if trial.last]
-        read = self.protocol.read if only is None else (only,)
-        return table_of(self.study.facts.overlap, "dev", answers, read)
+        return table_of(self.study.facts.overlap, "dev", answers, part.sets)
 
     def test(self, arm: str, languages: Sequence[str]) -> Table:
         """Return an arm's table on monolingual test pairs in these languages."""
@@ -111,15 +110,16 @@ class ConfirmationView:
         """Return whether all completed trials of an arm were evaluated on test."""
         return all(trial.tests for trial in self.done[arm].values())
 
-    def lowest(self, arms: Sequence[str]) -> EvaluationSet | None:
-        """Return the set with the lowest mean over arms and seeds; None unless `worst`."""
+    def lowest(self, arms: Sequence[str]) -> Part:
+        """Return the part of the objective with the lowest mean over arms and seeds."""
         trials = [trial for arm in arms for trial in self.done[arm].values() if trial.last]
-        if not self.worst or not trials:
-            return None
-        return min(
-            self.protocol.read,
-            key=lambda each: fmean(t.last.select[each.name].accuracy for t in trials if t.last),
-        )
+
+        def mean(part: Part) -> float:
+            scores = (t.last.select[each.name] for t in trials if t.last for each in part.sets)
+            return fmean(score.accuracy for score in scores)
+
+        parts = self.protocol.parts
+        return min(parts, key=mean) if trials else parts[0]
 
     def majority(self) -> dict[str, float]:
         """Return the majority accuracy on test, which depends only on the data, not the trial."""

@@ -33,9 +33,9 @@ class Confirmed:
         search: unique id of the search.
         claim: the claim that its numbers support.
         objective: the objective used to choose, in words.
-        worst: true if the objective is the worst of several languages.
-        compared_on: the dev set on which arms are compared: `mean`, or, if the objective is the
-            worst language, the language with the lowest mean over all compared arms and seeds.
+        worst: true if the objective is the least of several parts.
+        compared_on: the part of the objective on which arms are compared: `mean` if it is the only
+            one, else that with the lowest mean over all compared arms and seeds.
         majority: objective of always giving the most frequent label.
         test_majority: its accuracy on test, by language.
         seeds: seeds of every arm.
@@ -112,7 +112,7 @@ class Confirmed:
             claim=study.claim,
             objective=study.facts.objective,
             worst=reading.worst,
-            compared_on="mean" if lowest is None else lowest.name,
+            compared_on=lowest.name,
             majority=study.facts.majority_accuracy,
             test_majority=reading.majority(),
             seeds=design.seeds,

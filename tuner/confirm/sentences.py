@@ -35,10 +35,7 @@ def conclusion(result: Confirmed) -> tuple[str, ...]:
     """State the recommendation, its test accuracy with the uncertainty, and the claim."""
     on_dev = result.objective
     if result.worst:
-        on_dev = (
-            f"dev of {result.compared_on}, the language with the lowest mean over all "
-            "configurations"
-        )
+        on_dev = f"dev of {result.compared_on}, where the mean over all configurations is lowest"
     said = [_recommended(result)]
     for group in _compared_groups(result)[:1]:
         said += _on_test(result, group)

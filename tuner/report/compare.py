@@ -169,7 +169,7 @@ def _rows(
 ) -> Iterator[tuple[str, tuple[EvaluationSet, ...]]]:
     """Yield the name of each row and its dev sets; no mean appears twice."""
     means = set()
-    if a.read == b.read and a.aggregate == b.aggregate == "mean":
+    if a.parts == b.parts and len(a.parts) == 1:
         yield OBJECTIVE, a.read
         means.add(a.read)
     for name, languages in a.groups.items():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -66,10 +67,11 @@ class ProtocolConfig(Part):
         "zero_shot",
         description="the data that may be used to choose, and so the claims allowed for targets",
     )
-    objective: Literal["mean", "worst", "cross_lingual", "held_out"] = Field(
+    objective: Literal["mean", "worst", "cross_lingual", "balanced", "held_out", "pivot"] = Field(
         "mean",
-        description="score over the permitted dev sets: mean, worst language, source x source, or "
-        "the held-out language",
+        description="score over the permitted dev sets: mean, worst language, source x source, "
+        "balanced (the lesser of the means over source languages and over source x source), the "
+        "held-out language, or the pivot alone (the default with kind: pivot)",
     )
     pivot: tuple[Language, ...] = Field((), description="languages whose dev may be used to choose")
     held_out: Language | None = Field(None, description="a source language that is not trained on")
@@ -82,15 +84,25 @@ class ProtocolConfig(Part):
         "with test, train pairs that share one with dev or test; test stays whole",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _objective_of_kind(cls, given: Any) -> Any:
+        """Choose by the pivot alone where nothing else is said."""
+        if isinstance(given, Mapping) and given.get("kind") == "pivot":
+            return {"objective": "pivot", **given}
+        return given
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if (self.kind == "pivot") != bool(self.pivot):
             raise ValueError("protocol.pivot must be set with protocol.kind: pivot, and only then")
+        if self.objective == "pivot" and self.kind != "pivot":
+            raise ValueError("protocol.objective pivot needs protocol.kind: pivot")
         if (self.objective == "held_out") != (self.held_out is not None):
             raise ValueError(
                 "protocol.held_out must be set with objective: held_out, and only then"
             )
-        if self.kind == "oracle" and self.objective in ("cross_lingual", "held_out"):
+        if self.kind == "oracle" and self.objective not in ("mean", "worst"):
             raise ValueError(
                 "protocol.kind oracle selects on target dev: set objective: mean or worst"
             )
@@ -122,8 +134,8 @@ def check_roles(languages: LanguagesConfig, protocol: ProtocolConfig) -> None:
                 f"protocol.held_out {protocol.held_out} is a language that is trained on: "
                 f"{', '.join(trained)}"
             )
-    if protocol.objective == "cross_lingual" and len(languages.source) < 2:
-        raise ValueError("protocol.objective cross_lingual needs two source languages")
+    if protocol.objective in ("cross_lingual", "balanced") and len(languages.source) < 2:
+        raise ValueError(f"protocol.objective {protocol.objective} needs two source languages")
     trained_pivot = [each for each in protocol.pivot if among(each, languages.source)]
     if trained_pivot:
         raise ValueError(

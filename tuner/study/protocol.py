@@ -37,6 +37,19 @@ class EvaluationSet:
         return f"{self.language1}-{self.language2}"
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the objective: the mean accuracy over some dev sets.
+
+    Attributes:
+        name: `mean` if the objective has no other part, else that of its set or of its kind.
+        sets: the dev sets.
+    """
+
+    name: str
+    sets: tuple[EvaluationSet, ...]
+
+
 @dataclass(frozen=True)
 class EvaluationProtocol:
     """The roles of languages in a study.
@@ -44,21 +57,19 @@ class EvaluationProtocol:
     Attributes:
         train: languages trained on.
         select: dev sets that may be used to choose; all are evaluated.
-        read: those of `select` that the objective reads.
+        parts: the parts of the objective, which is the least of them.
         oracle: dev sets of targets, which are only recorded; no decision may read them.
         targets: languages that results are claimed for.
         zero_shot: targets whose scores may be called zero-shot.
-        aggregate: how `select` becomes the objective.
         claim: the sentence that every reported number carries.
     """
 
     train: tuple[str, ...]
     select: tuple[EvaluationSet, ...]
-    read: tuple[EvaluationSet, ...]
+    parts: tuple[Part, ...]
     oracle: tuple[EvaluationSet, ...]
     targets: tuple[str, ...]
     zero_shot: tuple[str, ...]
-    aggregate: str
     claim: str
 
     @classmethod
@@ -86,14 +97,9 @@ class EvaluationProtocol:
         if protocol.kind == "oracle":
             permitted += targets
         select = _monolingual(permitted)
-        if protocol.objective == "cross_lingual":
-            read = tuple(EvaluationSet(a, b) for a in train for b in train if a != b)
-        elif protocol.objective == "held_out":
-            assert protocol.held_out is not None
-            read = _monolingual([protocol.held_out])
-        else:
-            read = _monolingual(targets) if protocol.kind == "oracle" else select
-        select = tuple(dict.fromkeys((*select, *read)))
+        read = _monolingual(targets) if protocol.kind == "oracle" else select
+        parts = _parts(protocol, train, read)
+        select = tuple(dict.fromkeys((*select, *(each for part in parts for each in part.sets))))
         choosing = dict.fromkeys(
             lang for each in select for lang in (each.language1, each.language2)
         )
@@ -104,11 +110,10 @@ class EvaluationProtocol:
         return cls(
             train=train,
             select=select,
-            read=read,
+            parts=parts,
             oracle=oracle,
             targets=targets,
             zero_shot=zero_shot,
-            aggregate="worst" if protocol.objective == "worst" else "mean",
             claim="; ".join(
                 (
                     _claim(
@@ -126,13 +131,17 @@ class EvaluationProtocol:
         )
 
     def objective(self, select: Mapping[str, Scores]) -> float:
-        """Return the one number that ASHA and the sampler see: accuracy over `self.read`.
+        """Return the one number that ASHA and the sampler see: the least of the parts.
 
         Args:
             select: scores of permitted sets by name.
         """
-        accuracies = [select[chosen.name].accuracy for chosen in self.read]
-        return min(accuracies) if self.aggregate == "worst" else fmean(accuracies)
+        return min(fmean(select[each.name].accuracy for each in part.sets) for part in self.parts)
+
+    @property
+    def read(self) -> tuple[EvaluationSet, ...]:
+        """The sets of `select` that the objective reads."""
+        return tuple(each for part in self.parts for each in part.sets)
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -143,8 +152,12 @@ class EvaluationProtocol:
     @property
     def objective_name(self) -> str:
         """The objective in words, e.g. `mean dev accuracy on en, de`."""
-        names = ", ".join(chosen.name for chosen in self.read)
-        return f"{self.aggregate} dev accuracy on {names}"
+        names = [", ".join(each.name for each in part.sets) for part in self.parts]
+        if len(names) == 1:
+            return f"mean dev accuracy on {names[0]}"
+        if all(len(part.sets) == 1 for part in self.parts):
+            return f"worst dev accuracy on {', '.join(names)}"
+        return f"lesser of the mean dev accuracies on {' and on '.join(names)}"
 
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:
@@ -173,6 +186,29 @@ def mean_scores(scores: Sequence[Scores]) -> Scores:
         f1=fmean(score.f1 for score in scores),
         pairs=sum(score.pairs for score in scores),
     )
+
+
+def _parts(
+    protocol: ProtocolConfig, train: Sequence[str], read: tuple[EvaluationSet, ...]
+) -> tuple[Part, ...]:
+    """Return the parts of the objective; `read` are the monolingual sets that may be chosen by."""
+    crossed = tuple(EvaluationSet(a, b) for a in train for b in train if a != b)
+    match protocol.objective:
+        case "mean":
+            return (Part("mean", read),)
+        case "worst" if len(read) > 1:
+            return tuple(Part(each.name, (each,)) for each in read)
+        case "worst":
+            return (Part("mean", read),)
+        case "cross_lingual":
+            return (Part("mean", crossed),)
+        case "balanced":
+            return Part("monolingual", _monolingual(train)), Part("cross-lingual", crossed)
+        case "held_out":
+            assert protocol.held_out is not None
+            return (Part("mean", _monolingual([protocol.held_out])),)
+        case "pivot":
+            return (Part("mean", _monolingual(protocol.pivot)),)
 
 
 def _monolingual(languages: Sequence[str]) -> tuple[EvaluationSet, ...]:

@@ -59,7 +59,7 @@ def _leaderboard(result: Confirmed) -> list[Block]:
     if result.worst:
         dev = f"dev accuracy on {result.compared_on}"
         named = ", ".join(f"{arm.dev_set} of {arm.name}" for arm in arms if arm.dev)
-        lowest = f" Dev is the language with the lowest mean over seeds: {named}."
+        lowest = f" Dev is that part of it where the mean over seeds is lowest: {named}."
     board = Grid(
         f"Ordered by {dev}, which was used to choose; test was not.{lowest} ± is half of the 95 % "
         "interval over seeds and groups of pairs that share sentences. Each is for one "
