@@ -31,8 +31,8 @@ from workload import SOURCES, encoder_config, load, random_encoder
 from tuner.data.batches import HybridBatches
 from tuner.data.tokens import TokenisedCorpus
 from tuner.model.vocabulary import cut
-from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.study.protocol import EvaluationProtocol
+from tuner.study.roles import LanguagesConfig, ProtocolConfig
 from tuner.study.trial import TrialConfig
 from tuner.training.inputs import TrialInputs
 from tuner.training.loop import Step, train

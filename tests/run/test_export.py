@@ -29,7 +29,8 @@ from tuner.run.trial_files import TrialFiles
 from tuner.search.driver import Driver
 from tuner.study import StudyConfig
 from tuner.study.file import load_study
-from tuner.study.parts import EncoderConfig, LanguagesConfig
+from tuner.study.parts import EncoderConfig
+from tuner.study.roles import LanguagesConfig
 from tuner.study.trial import TrialConfig
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.checkpoint import Checkpoints

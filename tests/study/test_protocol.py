@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tuner.study.parts import LanguagesConfig, ProtocolConfig, check_roles
 from tuner.study.protocol import EvaluationProtocol
+from tuner.study.roles import LanguagesConfig, ProtocolConfig, check_roles
 from tuner.study.scores import Scores
 
 

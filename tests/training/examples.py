@@ -13,8 +13,8 @@ from tuner.data.tokens import TokenisedCorpus
 from tuner.journal.records import Evaluation
 from tuner.model.encoder import PretrainedEncoder
 from tuner.storage.folders import Place
-from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.study.protocol import EvaluationProtocol
+from tuner.study.roles import LanguagesConfig, ProtocolConfig
 from tuner.study.scores import Scores
 from tuner.study.trial import TrialConfig
 from tuner.training.checkpoint import Checkpoints, TrialProgress

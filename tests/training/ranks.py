@@ -17,8 +17,8 @@ from tuner.data.tokens import Pairs, TokenisedCorpus
 from tuner.journal.records import Evaluation
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
-from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.study.protocol import EvaluationProtocol
+from tuner.study.roles import LanguagesConfig, ProtocolConfig
 from tuner.study.trial import FusionConfig, HeadConfig, TrialConfig
 from tuner.training import group as groups
 from tuner.training.accumulation import MicroBatches

@@ -20,8 +20,9 @@ from tuner.journal.records import Evaluation
 from tuner.model.encoder import load_encoder, load_tokenizer
 from tuner.run.prepare import _majority_accuracy
 from tuner.study.data import FilesData
-from tuner.study.parts import EncoderConfig, LanguagesConfig, ProtocolConfig
+from tuner.study.parts import EncoderConfig
 from tuner.study.protocol import EvaluationProtocol
+from tuner.study.roles import LanguagesConfig, ProtocolConfig
 from tuner.study.trial import TrialConfig
 from tuner.training.checkpoint import Checkpoints
 from tuner.training.evaluation import Predictions

@@ -15,8 +15,8 @@ from tuner.journal.arrays import text_as_bits
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
 from tuner.model.packing import PaddedPairs
-from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.study.protocol import EvaluationProtocol, EvaluationSet
+from tuner.study.roles import LanguagesConfig, ProtocolConfig
 from tuner.study.trial import FusionConfig, HeadConfig
 from tuner.training.accumulation import OutOfMemory
 from tuner.training.evaluation import Evaluating, Predictions, evaluate_dev, predict

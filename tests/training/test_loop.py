@@ -18,8 +18,9 @@ from tuner.journal.arrays import text_as_bits
 from tuner.journal.records import Evaluation
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
 from tuner.study.data import NanoData
-from tuner.study.parts import EncoderConfig, LanguagesConfig, ProtocolConfig
+from tuner.study.parts import EncoderConfig
 from tuner.study.protocol import EvaluationProtocol
+from tuner.study.roles import LanguagesConfig, ProtocolConfig
 from tuner.study.trial import TrialConfig
 from tuner.training.evaluation import Evaluating
 from tuner.training.inputs import TrialInputs

@@ -18,7 +18,8 @@ from tuner.shown import without_secrets
 from tuner.storage.folders import is_remote
 from tuner.study import StudyConfig
 from tuner.study.data import HubData
-from tuner.study.parts import SQLITE, TrackingConfig, trained_on
+from tuner.study.parts import SQLITE, TrackingConfig
+from tuner.study.roles import trained_on
 from tuner.tracking.store import reach
 from tuner.tracking.tracker import Tracker
 

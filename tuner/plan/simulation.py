@@ -27,8 +27,9 @@ from tuner.search.observations import Observations
 from tuner.search.sampler import sampler_of
 from tuner.study import StudyConfig
 from tuner.study.design import ScalingDesign
-from tuner.study.parts import NOISE_BATCH, trained_on
+from tuner.study.parts import NOISE_BATCH
 from tuner.study.planned import configured, planned_params
+from tuner.study.roles import trained_on
 from tuner.study.trial import TrialConfig
 
 SCORE_DEVIATION = 0.1

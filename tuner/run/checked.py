@@ -12,7 +12,7 @@ from tuner.data.sources import look
 from tuner.model.fetching import HubAway
 from tuner.model.shape import EncoderShape, check_encoder
 from tuner.study import StudyConfig
-from tuner.study.parts import trained_on
+from tuner.study.roles import trained_on
 
 
 def check_study(

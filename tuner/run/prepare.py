@@ -28,8 +28,9 @@ from tuner.model.shape import check_fits
 from tuner.model.vocabulary import cut
 from tuner.progress import Progress
 from tuner.study import StudyConfig
-from tuner.study.parts import NANO, trained_on
+from tuner.study.parts import NANO
 from tuner.study.protocol import EvaluationProtocol
+from tuner.study.roles import trained_on
 from tuner.study.scores import Scores
 from tuner.training.inputs import TrialInputs
 from tuner.version import commit

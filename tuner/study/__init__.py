@@ -12,7 +12,6 @@ from tuner.errors import UserError
 from tuner.storage.folders import Place
 from tuner.study.given import given_point
 from tuner.study.languages import Language
-from tuner.study.parts import check_roles, trained_on
 from tuner.study.planned import (
     budgets,
     check_design,
@@ -20,6 +19,7 @@ from tuner.study.planned import (
     planned_configs,
     planned_trials,
 )
+from tuner.study.roles import check_roles, trained_on
 from tuner.study.rungs import default_first, rungs_from
 from tuner.study.samplers import SAMPLERS
 from tuner.study.settings import StudySettings

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from tuner.study.languages import among, primary
-from tuner.study.parts import LanguagesConfig, ProtocolConfig, trained_on
+from tuner.study.roles import LanguagesConfig, ProtocolConfig, trained_on
 from tuner.study.scores import Scores
 
 FAMILY_OF_ENGLISH = frozenset({"de", "es", "fr"})

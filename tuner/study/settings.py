@@ -24,12 +24,11 @@ from tuner.study.parts import (
     CheckpointConfig,
     DiagnosticsConfig,
     EncoderConfig,
-    LanguagesConfig,
-    ProtocolConfig,
     ResourcesConfig,
     SchedulerConfig,
     TrackingConfig,
 )
+from tuner.study.roles import LanguagesConfig, ProtocolConfig
 from tuner.study.samplers import SamplerConfig
 from tuner.study.space import Space
 from tuner.study.space.requirements import parse

@@ -13,8 +13,8 @@ from tuner.errors import UserError
 from tuner.study import StudyConfig
 from tuner.study.data import DirectoryData, FilesData
 from tuner.study.file import load_study, reopened_study
-from tuner.study.parts import LanguagesConfig, ProtocolConfig
 from tuner.study.protocol import EvaluationProtocol
+from tuner.study.roles import LanguagesConfig, ProtocolConfig
 from tuner.study.settings import StudySettings
 
 NANO = Path("search_spaces/nano.yaml")

@@ -1,0 +1,113 @@
+"""The roles of languages: which of them train, choose and are reported, as a study's YAML says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from tuner.study.languages import Language, among
+from tuner.study.trial import Part
+
+
+class LanguagesConfig(Part):
+    """Languages by role, as ISO 639-1 codes."""
+
+    source: tuple[Language, ...] = Field(min_length=1, description="languages to train on")
+    target: tuple[Language, ...] = Field((), description="languages that are only evaluated")
+
+    @field_validator("source", "target")
+    @classmethod
+    def _distinct(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(languages)) != len(languages):
+            raise ValueError(f"languages must be distinct, got {', '.join(languages)}")
+        return languages
+
+
+class ProtocolConfig(Part):
+    """The data that may be used to choose configurations, and so the claims that results allow."""
+
+    kind: Literal["zero_shot", "pivot", "translate_train", "oracle"] = Field(
+        "zero_shot",
+        description="the data that may be used to choose, and so the claims allowed for targets",
+    )
+    objective: Literal["mean", "worst", "cross_lingual", "balanced", "held_out", "pivot"] = Field(
+        "mean",
+        description="score over the permitted dev sets: mean, worst language, source x source, "
+        "balanced (the lesser of the means over source languages and over source x source), the "
+        "held-out language, or the pivot alone (the default with kind: pivot)",
+    )
+    pivot: tuple[Language, ...] = Field((), description="languages whose dev may be used to choose")
+    held_out: Language | None = Field(None, description="a source language that is not trained on")
+    record_oracle: bool = Field(
+        True, description="record scores on target dev as oracle/...; no choice depends on them"
+    )
+    strict_overlap: bool = Field(
+        False,
+        description="drop pairs that share a sentence with a later split: dev pairs that share one "
+        "with test, train pairs that share one with dev or test; test stays whole",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _objective_of_kind(cls, given: Any) -> Any:
+        """Choose by the pivot alone where nothing else is said."""
+        if isinstance(given, Mapping) and given.get("kind") == "pivot":
+            return {"objective": "pivot", **given}
+        return given
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if (self.kind == "pivot") != bool(self.pivot):
+            raise ValueError("protocol.pivot must be set with protocol.kind: pivot, and only then")
+        if self.objective == "pivot" and self.kind != "pivot":
+            raise ValueError("protocol.objective pivot needs protocol.kind: pivot")
+        if (self.objective == "held_out") != (self.held_out is not None):
+            raise ValueError(
+                "protocol.held_out must be set with objective: held_out, and only then"
+            )
+        if self.kind == "oracle" and self.objective not in ("mean", "worst"):
+            raise ValueError(
+                "protocol.kind oracle selects on target dev: set objective: mean or worst"
+            )
+        return self
+
+
+def check_roles(languages: LanguagesConfig, protocol: ProtocolConfig) -> None:
+    """Refuse languages whose roles contradict the protocol.
+
+    Raises:
+        ValueError: the roles contradict the protocol.
+    """
+    both = sorted(each for each in languages.target if among(each, languages.source))
+    if both and protocol.kind != "translate_train":
+        raise ValueError(
+            f"{', '.join(both)} cannot be both source and target: a language that is "
+            f"trained on is never zero-shot (protocol.kind: translate_train allows both, and then "
+            f"claims supervised)"
+        )
+    if protocol.kind == "oracle" and not languages.target:
+        raise ValueError("protocol.kind oracle selects on target dev: name languages.target")
+    if protocol.held_out is not None:
+        if protocol.held_out not in languages.source:
+            raise ValueError(f"protocol.held_out must be a source language: {protocol.held_out!r}")
+        if len(languages.source) < 2:
+            raise ValueError("protocol.held_out leaves no source language to train on")
+        if among(protocol.held_out, trained := trained_on(languages, protocol)):
+            raise ValueError(
+                f"protocol.held_out {protocol.held_out} is a language that is trained on: "
+                f"{', '.join(trained)}"
+            )
+    if protocol.objective in ("cross_lingual", "balanced") and len(languages.source) < 2:
+        raise ValueError(f"protocol.objective {protocol.objective} needs two source languages")
+    trained_pivot = [each for each in protocol.pivot if among(each, languages.source)]
+    if trained_pivot:
+        raise ValueError(
+            f"a pivot must not be trained on, but {', '.join(trained_pivot)} is a source"
+        )
+
+
+def trained_on(languages: LanguagesConfig, protocol: ProtocolConfig) -> tuple[Language, ...]:
+    """Return the source languages except the one that is held out."""
+    return tuple(language for language in languages.source if language != protocol.held_out)
