@@ -127,10 +127,10 @@ def test_logits_of_another_shape_are_refused(
 def long_pairs(folder: Path) -> dict[str, Any]:
     """Pairs of 30 words a sentence: `max_length` truncates all of them."""
     asked = data(folder)
-    for file in folder.glob("*.jsonl"):
+    for place, file in enumerate(sorted(folder.glob("*.jsonl"))):
         lines = [json.loads(line) for line in file.read_text().splitlines()]
         for number, line in enumerate(lines):
-            words = " ".join(f"w{(number + word) % 50}" for word in range(30))
+            words = " ".join(f"w{(number + word * (2 * place + 1)) % 50}" for word in range(30))
             line |= {"sentence1": words, "sentence2": words}
         file.write_text("\n".join(map(json.dumps, lines)))
     return asked

@@ -20,7 +20,11 @@ from tuner.errors import UserError
 
 MOST = 0.5
 """The largest share of pairs that may agree."""
-BEFORE: Mapping[Split, tuple[Split, ...]] = {"dev": ("train",), "test": ("train", "dev")}
+BEFORE: Mapping[Split, tuple[Split, ...]] = {
+    "train": (),
+    "dev": ("train",),
+    "test": ("train", "dev"),
+}
 """The splits that a split must not repeat."""
 NONE = -1
 """In place of a pair's number where a language lacks it."""
