@@ -15,8 +15,7 @@ from curve_table import Table
 from optuna.trial import TrialState
 
 from tuner.search.asha import Asha, Decision, Variant
-from tuner.search.observation import Observation
-from tuner.search.observations import Observations
+from tuner.search.observations import Observation, Observations
 from tuner.search.optuna_space import suggested
 from tuner.search.sampler import sampler_of
 from tuner.study.rungs import default_first

@@ -8,7 +8,7 @@ import pytest
 
 from tests.data.examples import Texts, corpus_of
 from tuner.data import nano
-from tuner.data.agreement import check_apart, repeated_in_training
+from tuner.data.agreement import Agreement
 from tuner.data.overlap import Overlap
 from tuner.data.sources import load_corpus
 from tuner.errors import UserError
@@ -35,18 +35,18 @@ def test_a_language_is_not_a_copy_of_another(split: str, copied: int, refused: b
     languages = {"en": ENGLISH, "es": some(SPANISH, ENGLISH, copied)}
     overlap = Overlap.of(corpus_of(**{"dev": {"en": OTHER}, split: languages}))  # type: ignore[arg-type]
     if not refused:
-        check_apart(overlap)
+        Agreement.of(overlap).check()
         return
     with pytest.raises(UserError, match=rf"en and es .* in {copied} of 10 pairs of {split}"):
-        check_apart(overlap)
+        Agreement.of(overlap).check()
 
 
 def test_only_ids_that_both_languages_have_are_compared() -> None:
     few = dict(list(ENGLISH.items())[:3])
     with pytest.raises(UserError, match="in 3 of 3 pairs of dev"):
-        check_apart(Overlap.of(corpus_of(dev={"en": ENGLISH, "en-GB": few})))
+        Agreement.of(Overlap.of(corpus_of(dev={"en": ENGLISH, "en-GB": few}))).check()
     apart = {f"5{id_}": text for id_, text in ENGLISH.items()}
-    check_apart(Overlap.of(corpus_of(dev={"en": ENGLISH, "en-GB": apart})))
+    Agreement.of(Overlap.of(corpus_of(dev={"en": ENGLISH, "en-GB": apart}))).check()
 
 
 @pytest.mark.parametrize("later", [("train", "dev"), ("train", "test"), ("dev", "test")])
@@ -60,12 +60,12 @@ def test_a_split_does_not_repeat_an_earlier_one(later: tuple[str, str], language
         texts = some(dict(list(swapped(SPANISH).items())[count:]), repeated, count)
         overlap = Overlap.of(corpus_of(**{**held, repeating: {language: texts}}))  # type: ignore[arg-type]
         if not refused:
-            check_apart(overlap)
+            Agreement.of(overlap).check()
             continue
         with pytest.raises(
             UserError, match=f"6 of the 10 pairs in the {repeating} set of {language} .* {earlier}"
         ):
-            check_apart(overlap)
+            Agreement.of(overlap).check()
 
 
 def test_test_pairs_in_the_training_text_are_counted() -> None:
@@ -77,10 +77,10 @@ def test_test_pairs_in_the_training_text_are_counted() -> None:
             test={"en": {"1": "a/b", "2": "two 4/one  4 "}, "es": SPANISH, "zh": {"1": "c/d"}},
         )
     )
-    check_apart(overlap)
+    Agreement.of(overlap).check()
     told = "test pairs that the training text holds: 1 of 2 of en, 1 of 10 of es"
-    assert repeated_in_training(overlap) == told
-    assert repeated_in_training(Overlap.of(corpus_of(dev={"en": OTHER}))) == ""
+    assert Agreement.of(overlap).test_in_training == told
+    assert Agreement.of(Overlap.of(corpus_of(dev={"en": OTHER}))).test_in_training == ""
 
 
 def test_nano_and_the_official_sets_are_apart(pawsx_dir: Path) -> None:
@@ -91,5 +91,5 @@ def test_nano_and_the_official_sets_are_apart(pawsx_dir: Path) -> None:
     ):
         train = ["en", "de"] if data.source == "nano" else []
         overlap = Overlap.of(load_corpus(data, list(nano.LANGUAGES), train))
-        check_apart(overlap)
-        assert repeated_in_training(overlap) == ""
+        Agreement.of(overlap).check()
+        assert Agreement.of(overlap).test_in_training == ""

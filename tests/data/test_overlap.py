@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from tests.data.examples import MADE, SPLIT, Texts, corpus_of
 from tests.waiting import Within
 from tuner.data import nano
+from tuner.data.agreement import Agreement
 from tuner.data.overlap import Overlap, components_of
 from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
@@ -180,6 +181,8 @@ def test_the_whole_of_pawsx_takes_seconds(within: Within) -> None:
     few = {language: dict(list(rows.items())[:2000]) for language, rows in train.items()}
     corpus = corpus_of(train=train, dev=few, test=few)
     with within(10):  # 2 on an idle machine
-        counts = Overlap.of(corpus).counts
+        overlap = Overlap.of(corpus)
+        counts, held = overlap.counts, Agreement.of(overlap).test_in_training
+    assert held.count("2,000 of 2,000") == len(nano.LANGUAGES)
     assert counts["train"].shared["dev"] == 2001, "2,000 and one that shares a first sentence"
     assert counts["dev"].components == 667

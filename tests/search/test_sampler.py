@@ -21,8 +21,7 @@ from tuner.journal.journal import Journal
 from tuner.journal.records import Evaluation, TrialRecord, TrialState
 from tuner.search import sampler as module
 from tuner.search.driver import Driver
-from tuner.search.observation import Observation
-from tuner.search.observations import Observations
+from tuner.search.observations import Observation, Observations
 from tuner.search.sampler import Sampler
 from tuner.study import StudyConfig
 from tuner.study.file import load_study, validate_study

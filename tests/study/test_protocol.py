@@ -79,6 +79,9 @@ def test_another_code_of_a_language_is_that_language(code: str) -> None:
 
 def test_codes_that_merely_begin_alike_are_different_languages() -> None:
     assert protocol(["de"], ["den", "d"]).zero_shot == ("den", "d")
+    assert protocol(["x-one"], ["x-two", "X-One-b"]).zero_shot == ("x-two", "X-One-b")
+    with pytest.raises(ValueError, match="X-One cannot be both"):
+        check(["x-one"], ["X-One"])
 
 
 def test_zero_shot_reads_source_dev_alone() -> None:

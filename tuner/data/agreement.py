@@ -9,7 +9,8 @@ copied or given twice, and what is called zero-shot would not be.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import combinations
+from dataclasses import dataclass
+from itertools import combinations, product
 
 import numpy as np
 from jaxtyping import Int
@@ -33,50 +34,69 @@ Pairs = Mapping[str, Int[np.ndarray, " ids"]]
 """The number of each row's pair of texts, by language; equal pairs have equal numbers."""
 
 
-def check_apart(overlap: Overlap) -> None:
-    """Refuse languages, and splits, of which more than half of the pairs agree.
+@dataclass(frozen=True)
+class Agreement:
+    """The pairs of a corpus, by their texts.
 
-    Raises:
-        UserError: two languages of a split do, or a split repeats an earlier one.
+    Attributes:
+        pairs: the pairs of each split.
+        known: the numbers of all pairs of a split in any language, ascending.
     """
-    pairs = _pairs(overlap)
-    for split, languages in pairs.items():
-        for first, second in combinations(languages, 2):
-            both = (languages[first] != NONE) & (languages[second] != NONE)
-            alike = int((languages[first] == languages[second])[both].sum())
-            if alike > MOST * both.sum():
-                raise UserError(
-                    f"{first} and {second} have the same sentences in {alike:,} of "
-                    f"{int(both.sum()):,} pairs of {split}, as if one were a copy of the other",
-                    f"Give each language its own text, or leave {first} or {second} out.",
-                )
-    for split, earlier in BEFORE.items():
-        for language, numbers in pairs.get(split, {}).items():
-            for other in earlier:
-                repeated, known = _repeated(numbers, pairs.get(other, {})), numbers != NONE
-                if repeated > MOST * known.sum():
+
+    pairs: Mapping[Split, Pairs]
+    known: Mapping[Split, Int[np.ndarray, " some"]]
+
+    @classmethod
+    def of(cls, overlap: Overlap) -> Agreement:
+        """Compare the pairs of a corpus, whose sentences are known."""
+        pairs = _pairs(overlap)
+        every = {split: np.concatenate([*of.values()]) for split, of in pairs.items()}
+        return cls(pairs, {split: np.unique(each[each != NONE]) for split, each in every.items()})
+
+    def check(self) -> None:
+        """Refuse languages, and splits, of which more than half of the pairs agree.
+
+        Raises:
+            UserError: two languages of a split do, or a split repeats an earlier one.
+        """
+        for split, languages in self.pairs.items():
+            for first, second in combinations(languages, 2):
+                both = (languages[first] != NONE) & (languages[second] != NONE)
+                alike = int((languages[first] == languages[second])[both].sum())
+                if alike > MOST * both.sum():
                     raise UserError(
-                        f"{repeated:,} of the {int(known.sum()):,} pairs in the {split} set of "
-                        f"{language} are pairs of {other}, too",
+                        f"{first} and {second} have the same sentences in {alike:,} of "
+                        f"{int(both.sum()):,} pairs of {split}, as if one were a copy of the other",
+                        f"Give each language its own text, or leave {first} or {second} out.",
+                    )
+            for language, other in product(languages, BEFORE[split]):
+                repeated, pairs = self._repeated(split, language, other)
+                if repeated > MOST * pairs:
+                    raise UserError(
+                        f"{repeated:,} of the {pairs:,} pairs in the {split} set of {language} are "
+                        f"pairs of {other}, too",
                         f"Give {language} a {split} set that {other} does not hold.",
                     )
 
+    @property
+    def test_in_training(self) -> str:
+        """The test pairs of each language that the training text holds, in words; "" if none."""
+        counts = {
+            each: self._repeated("test", each, "train") for each in self.pairs.get("test", {})
+        }
+        held = [f"{n:,} of {of:,} of {each}" for each, (n, of) in counts.items() if n]
+        return f"test pairs that the training text holds: {', '.join(held)}" if held else ""
 
-def repeated_in_training(overlap: Overlap) -> str:
-    """Return in words how many test pairs of each language the training text holds; "" if none."""
-    pairs = _pairs(overlap)
-    counts = [
-        f"{repeated:,} of {int((numbers != NONE).sum()):,} of {language}"
-        for language, numbers in pairs.get("test", {}).items()
-        if (repeated := _repeated(numbers, pairs.get("train", {})))
-    ]
-    return f"test pairs that the training text holds: {', '.join(counts)}" if counts else ""
+    def _repeated(self, split: Split, language: str, other: Split) -> tuple[int, int]:
+        """Return how many pairs of a language another split has, in any language, and of how many.
 
-
-def _repeated(numbers: Int[np.ndarray, " ids"], others: Pairs) -> int:
-    """Return how many pairs another split has, in any of its languages."""
-    known = np.unique(np.concatenate([*others.values(), [NONE]]))
-    return int(np.isin(numbers, known[known != NONE]).sum())
+        The few are looked up in the many, which are sorted once.
+        """
+        numbers = self.pairs[split][language]
+        numbers, known = numbers[numbers != NONE], self.known.get(other, np.array([], np.int64))
+        found = np.searchsorted(known, numbers)
+        inside = found < len(known)
+        return int((known[found[inside]] == numbers[inside]).sum()), len(numbers)
 
 
 def _pairs(overlap: Overlap) -> dict[Split, Pairs]:

@@ -22,8 +22,7 @@ from tuner.plan.pace import Pace
 from tuner.plan.simulated import SimulatedStudy
 from tuner.search.asha import Asha, Decision
 from tuner.search.candidates import Standing, lacking
-from tuner.search.observation import Fate, Observation
-from tuner.search.observations import Observations
+from tuner.search.observations import Fate, Observation, Observations
 from tuner.search.sampler import sampler_of
 from tuner.study import StudyConfig
 from tuner.study.design import ScalingDesign

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tuner import __version__
-from tuner.data.agreement import check_apart, repeated_in_training
+from tuner.data.agreement import Agreement
 from tuner.data.corpus import Corpus
 from tuner.data.overlap import Overlap, without_shared
 from tuner.data.sources import load_corpus
@@ -77,16 +77,18 @@ def prepare(study: StudyConfig, progress: Progress) -> Prepared:
         corpus = load_corpus(study.data, study.all_languages, train, advance)
     with progress.task("comparing the sentences of its languages and splits"):
         overlap = Overlap.of(corpus)
-        check_apart(overlap)
+        agreement = Agreement.of(overlap)
+        agreement.check()
         if study.protocol.strict_overlap:
             corpus = without_shared(corpus, overlap)
             overlap = Overlap.of(corpus)
+            agreement = Agreement.of(overlap)
     protocol = EvaluationProtocol.of(
         study.languages,
         study.protocol,
         corpus.machine_translated,
         encoder.seen,
-        tuple(filter(None, (repeated_in_training(overlap), _fine_tuned(encoder)))),
+        tuple(filter(None, (agreement.test_in_training, _fine_tuned(encoder)))),
     )
     for note in (*corpus.notes, *overlap.notes):
         progress.tell(note)

@@ -13,7 +13,7 @@ from tuner.journal.facts import StudyFacts
 from tuner.journal.journal import read_history
 from tuner.journal.prior import PriorTrial
 from tuner.journal.records import SEARCHED, StudyRecord
-from tuner.search.observation import Observation
+from tuner.search.observations import Observation
 from tuner.study import StudyConfig
 
 MACHINE = ("batch.micro_size", "precision", "seed")

@@ -214,7 +214,8 @@ def _run(
         record = driver.finish(stop.received)
         stop.begin_final_writes()
         complaints += [*files.close(), *tracker.close(lambda: stop.hurried)]
-        refresh(study.folder)
+        if not stop.received:  # who stops it does not wait for that
+            refresh(study.folder)
     for complaint in complaints:
         say(console, complaint, style="yellow")
     if driver.outcome is not None and driver.outcome.error is not None:

@@ -10,8 +10,7 @@ from typing import Any, Literal, Protocol
 
 from tuner.journal.prior import PriorTrial
 from tuner.journal.records import Origin, TrialRecord
-from tuner.search.observation import Fate, Observation
-from tuner.search.observations import Observations
+from tuner.search.observations import Fate, Observation, Observations
 from tuner.search.sampler import sampler_of
 from tuner.study import StudyConfig
 from tuner.study.given import given_point

@@ -13,8 +13,12 @@ Language = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,34}$")]
 
 
 def primary(code: str) -> str:
-    """Return the primary subtag of a code: `de` for `de`, `DE`, `de-AT` and `de_CH` (RFC 5646)."""
-    return re.split(r"[-_]", code, maxsplit=1)[0].lower()
+    """Return the primary subtag of a code: `de` for `de`, `DE`, `de-AT` and `de_CH` (RFC 5646).
+
+    A code of private use, `x-…`, has none: all of it counts.
+    """
+    subtag = re.split(r"[-_]", code, maxsplit=1)[0]
+    return (code if len(subtag) == 1 else subtag).lower()
 
 
 def among(code: str, codes: Iterable[str]) -> bool:

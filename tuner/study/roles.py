@@ -83,9 +83,9 @@ def check_roles(languages: LanguagesConfig, protocol: ProtocolConfig) -> None:
     both = sorted(each for each in languages.target if among(each, languages.source))
     if both and protocol.kind != "translate_train":
         raise ValueError(
-            f"{', '.join(both)} cannot be both source and target: a language that is "
-            f"trained on is never zero-shot (protocol.kind: translate_train allows both, and then "
-            f"claims supervised)"
+            f"{', '.join(both)} cannot be both source and target (de-AT and de are one language): "
+            f"a language that is trained on is never zero-shot (protocol.kind: translate_train "
+            f"allows both, and then claims supervised)"
         )
     if protocol.kind == "oracle" and not languages.target:
         raise ValueError("protocol.kind oracle selects on target dev: name languages.target")

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.search.examples import anything
-from tuner.search.observation import COMPARED, Fate, Observation
-from tuner.search.observations import Observations
+from tuner.search.observations import COMPARED, Fate, Observation, Observations
 from tuner.search.optuna_samplers import MODELLED, Tpe
 from tuner.study.samplers import SamplerConfig
 from tuner.study.space import Space
