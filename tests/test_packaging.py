@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from email.parser import Parser
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tuner import DISTRIBUTION, __version__
 
@@ -51,3 +57,45 @@ def test_the_citation_has_what_its_format_asks_for() -> None:
     assert str(cited["version"]) == __version__ and cited["license"] == PROJECT["license"]
     assert cited["authors"] == PROJECT["authors"]
     assert set(cited["keywords"]) <= set(PROJECT["keywords"])
+
+
+def required(names: Iterable[str]) -> set[str]:
+    """Return the distributions that an installation of these brings, themselves included."""
+    found: set[tuple[str, str]] = set()  # name and extra
+    left = [Requirement(name) for name in names]
+    while left:
+        each = left.pop()
+        name = canonicalize_name(each.name)
+        for extra in ("", *each.extras):
+            if (name, extra) not in found:
+                found.add((name, extra))
+                with suppress(PackageNotFoundError):  # for another platform
+                    below = map(Requirement, requires(name) or ())
+                    left += [
+                        r for r in below if not r.marker or r.marker.evaluate({"extra": extra})
+                    ]
+    return {name for name, _ in found}
+
+
+@pytest.mark.takes_long("reads all modules, and the metadata of what is installed")
+def test_what_the_package_imports_is_installed_with_it() -> None:
+    """Not by chance, with what the tests or the benchmarks need besides."""
+    brought = required(PROJECT["dependencies"])
+    known = packages_distributions()
+    missing = {
+        module
+        for path in (ROOT / "tuner").rglob("*.py")
+        for module in imported(path.read_text(encoding="utf-8"))
+        if module not in sys.stdlib_module_names and module != "tuner"
+        if not brought & {canonicalize_name(name) for name in known.get(module, ())}
+    }
+    assert missing == set()
+
+
+def imported(code: str) -> Iterator[str]:
+    """Yield the top-level names of the modules that some code imports."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]

@@ -91,7 +91,7 @@ def _watched(pipe: TextIO, folder: Path) -> Iterator[None]:
 
 def _watch(head: int, pipe: TextIO, folder: Path) -> None:
     """Watch the processes that a head starts, and end the head with all of them if one ends."""
-    import psutil  # type: ignore[import-untyped]  # Ray depends on it
+    import psutil  # type: ignore[import-untyped]
 
     from tuner.cluster.private import NEEDED
 
