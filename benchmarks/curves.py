@@ -32,8 +32,8 @@ from writing import RESULTS, command_line, machine, moment
 from tuner.journal.records import Evaluation
 from tuner.run.prepare import Prepared, prepare
 from tuner.study import StudyConfig
+from tuner.study.criteria import Criterion, EvaluationSet, Part
 from tuner.study.file import load_study
-from tuner.study.protocol import EvaluationSet, Part
 from tuner.study.space import compose
 from tuner.study.trial import TrialConfig
 from tuner.training.evaluation import Predictions, predict
@@ -89,7 +89,11 @@ def run(study: StudyConfig, prepared: Prepared, config: TrialConfig) -> dict[str
     targets = [EvaluationSet(each, each) for each in inputs.protocol.targets]
     # Its own evaluations are not needed: the smallest that there can be.
     first = permitted[:1]
-    one = replace(inputs.protocol, select=first, parts=(Part("mean", first),), oracle=())
+    mean = Criterion("mean", (Part("mean", first),))
+    one = replace(
+        inputs.protocol, criteria={"mean": mean}, objective=mean, at_rungs=first, select=first,
+        oracle=(),
+    )  # fmt: skip
     inputs = replace(inputs, protocol=one)
     tokens = EVALUATION_MICRO_BATCHES * config.batch.micro_size * inputs.corpus.max_length
     seconds: list[float] = []

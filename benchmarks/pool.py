@@ -39,9 +39,9 @@ from tuner.model.classifier import PairClassifier
 from tuner.progress import Advance
 from tuner.run.prepare import Prepared, prepare
 from tuner.study import StudyConfig
+from tuner.study.criteria import EvaluationSet
 from tuner.study.data import Split
 from tuner.study.file import load_study
-from tuner.study.protocol import EvaluationSet
 from tuner.study.space import compose
 from tuner.study.trial import TrialConfig
 from tuner.training.checkpoint import Checkpoint, Checkpoints, TrialProgress

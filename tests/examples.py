@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ import pytest
 from tests.processes import Command
 from tuner.journal.records import Evaluation
 from tuner.study import StudyConfig
+from tuner.study.criteria import Part
 from tuner.study.file import validate_study
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.scores import Scores
 
 SETTINGS: dict[str, Any] = {
@@ -107,3 +110,13 @@ def tuner(place: Path, empty_mlflow: Path) -> Iterator[Command]:
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def objective_of(protocol: EvaluationProtocol, select: Mapping[str, Scores]) -> float:
+    """Return the objective of these scores, for one whose parts are means of accuracies."""
+
+    def mean(part: Part) -> float:
+        assert part.together is None
+        return fmean(select[each.name].accuracy for each in part.sets)
+
+    return protocol.objective.value(mean)

@@ -139,6 +139,7 @@ def settings(name: str, **blocks: Any) -> dict[str, Any]:
         "data": {"source": "nano"},
         "encoder": {"name": "nano", "max_length": 32},
         "languages": {"source": ["en", "de"], "target": ["es", "ja"]},
+        "protocol": {"objective": "mean"},
         "scheduler": {"kind": "none"},
         "budget": {"pairs_per_trial": 800},
         **blocks,
@@ -199,7 +200,7 @@ def confirmed(
             dev, test = one
             own = [on_test(test)] if test else []
             trials.append(trial(number, name, 1000 + k, evaluated(dev, worst), own))
-    protocol = {"objective": "worst"} if worst else {}
+    protocol = {"objective": "worst" if worst else "mean"}
     means = {
         name: float(np.mean([t.last.objective for t in trials if t.arm == name and t.last]))
         for name, seeds in arms.items()

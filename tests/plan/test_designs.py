@@ -9,6 +9,7 @@ import pytest
 from tests.plan.examples import printed
 from tests.scaling.studies import planned
 from tuner.model.shape import EncoderShape
+from tuner.plan.evaluation_sets import EvaluationSets
 from tuner.plan.pace import Pace
 from tuner.plan.plan import make_plan
 from tuner.plan.simulation import play
@@ -40,10 +41,10 @@ def test_equal_steps_are_planned_as_such(tmp_path: Path) -> None:
 def test_what_is_compared_waits_for_all_rates(tmp_path: Path) -> None:
     """With a place for each: 640 pairs of tuning, 6.4 s, and as many again."""
     study = planned(tmp_path)
-    at_once = play(study, study.trials, at_once=200, pace=PACE, sets=0, seed=0)
+    at_once = play(study, study.trials, at_once=200, pace=PACE, sets=EvaluationSets(0, 0), seed=0)
     assert at_once.seconds == pytest.approx(7 + 2 * 6.4)
     assert at_once.reached == (126,) and at_once.pairs == 126 * 640
-    one = play(study, study.trials, at_once=1, pace=PACE, sets=0, seed=0)
+    one = play(study, study.trials, at_once=1, pace=PACE, sets=EvaluationSets(0, 0), seed=0)
     assert one.seconds == pytest.approx(7 + 126 * 6.4)
 
 

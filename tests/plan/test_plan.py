@@ -48,12 +48,13 @@ def test_batches_and_their_overshoot(study: StudyConfig) -> None:
     assert largest.pairs_seen == (128, 320, 960)
     assert (largest.overshoot, largest.at_rung) == (pytest.approx(0.28), 100)
     assert plan.batches[0].pairs_per_second == pytest.approx(1 / 2e-3)
-    assert plan.evaluation_sets == 4 and plan.trials == 9 and plan.distinct == 12
+    assert (plan.sets_at_rungs, plan.sets_at_full) == (4, 6)
+    assert plan.trials == 9 and plan.distinct == 12
     assert plan.disk is None
 
 
 def test_time_is_that_of_the_study_played_through(study: StudyConfig) -> None:
-    """One configuration, nothing stopped: nine trials of 1.8 s training and 2 s evaluation."""
+    """One configuration, nothing stopped: nine trials of 1.6 s training and 3 s evaluation."""
     fixed = changed(
         study,
         space={"batch.effective_size": 10, "seed": {"type": "int", "low": 0, "high": 99}},
@@ -64,7 +65,7 @@ def test_time_is_that_of_the_study_played_through(study: StudyConfig) -> None:
     plan = make_plan(fixed, PACE, encoder=None)
     assert plan.at_once == 3
     assert plan.time is not None
-    trial = 900 * 1e-3 + 90 * 8e-3 + 4 * 0.5
+    trial = 900 * 1e-3 + 90 * 8e-3 + 6 * 0.5
     assert plan.time.trial_seconds == pytest.approx(9 * trial)
     assert plan.time.seconds == pytest.approx(7 + 3 * trial + 2 * 1.0)
     assert plan.time.low_seconds == pytest.approx(plan.time.high_seconds)

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from tests.plan.examples import PACE
+from tuner.plan.evaluation_sets import EvaluationSets
 from tuner.plan.landscape import Landscape
 from tuner.plan.simulation import pairs_at, play
 from tuner.study import StudyConfig
 from tuner.study.file import validate_study
 from tuner.study.space import Space
+
+SETS = EvaluationSets(at_rungs=3, at_full=4)
 
 
 def changed(study: StudyConfig, **settings: Any) -> StudyConfig:
@@ -36,7 +39,7 @@ def test_without_asha_every_second_is_accounted_for(study: StudyConfig) -> None:
         space={"batch.effective_size": [10, 20, 30]},  # all divide 900: 9 s, and 4 sets of .5 s
         baseline={"batch.effective_size": 20},
     )
-    outcome = play(whole, 3, at_once=2, pace=PACE, sets=4, seed=0)
+    outcome = play(whole, 3, at_once=2, pace=PACE, sets=SETS, seed=0)
     assert outcome.reached == (3,)
     assert outcome.pairs == 2700 and outcome.sizes <= {10, 20, 30}
     assert outcome.busy == pytest.approx(33.0)
@@ -46,17 +49,18 @@ def test_without_asha_every_second_is_accounted_for(study: StudyConfig) -> None:
 def test_the_noise_probe_takes_time_at_every_rung(study: StudyConfig) -> None:
     """It takes as long as training in batches of 8 on that many pairs: 2 s for 128, 4 s for 256."""
     probed = changed(study, diagnostics={"gradient_noise": True, "noise_pairs": 128})
-    one = changed(probed, languages={"source": ["en"], "target": ["ja"]}, trial={}, space={})
+    languages = {"source": ["en"], "target": ["ja"]}
+    one = changed(probed, languages=languages, protocol={}, trial={}, space={})
     slow = replace(PACE, per_step=8 * 0.01)
     for each, seconds in ((one, 2.56), (probed, 5.12)):
         without = changed(each, diagnostics={})
-        reached = sum(play(each, 1, 1, slow, 4, 0).reached)
-        more = play(each, 1, 1, slow, 4, 0).busy - play(without, 1, 1, slow, 4, 0).busy
+        reached = sum(play(each, 1, 1, slow, SETS, 0).reached)
+        more = play(each, 1, 1, slow, SETS, 0).busy - play(without, 1, 1, slow, SETS, 0).busy
         assert more == pytest.approx(reached * seconds)
 
 
 def test_a_longer_study_is_like_what_was_played(study: StudyConfig) -> None:
-    played = play(study, 9, 3, PACE, 4, 0)
+    played = play(study, 9, 3, PACE, SETS, 0)
     twice = played.extended(2.0, PACE.startup)
     assert twice.reached[0] == 18 and twice.pairs == 2 * played.pairs
     assert twice.seconds - 7 == pytest.approx(2 * (played.seconds - 7))
@@ -67,12 +71,13 @@ def test_rungs_that_one_step_passes_share_its_evaluation(study: StudyConfig) -> 
     only = changed(
         study, baseline={"batch.effective_size": 512}, budget={"trials": 1, "pairs_per_trial": 900}
     )
-    outcome = play(only, 1, at_once=1, pace=PACE, sets=4, seed=0)
+    outcome = play(only, 1, at_once=1, pace=PACE, sets=SETS, seed=0)
     assert outcome.reached == (1, 1, 1)
     assert outcome.pairs == 1024
-    assert outcome.busy == pytest.approx(0.01 * 1024 + 2 * 4 * 0.5)
+    assert outcome.busy == pytest.approx(0.01 * 1024 + (3 + 4) * 0.5)
 
 
+@pytest.mark.takes_long("plays 32 studies through: the difference is one of means")
 def test_all_reach_the_first_rung_and_more_go_on_where_the_sampler_learns(
     study: StudyConfig,
 ) -> None:
@@ -86,7 +91,7 @@ def test_all_reach_the_first_rung_and_more_go_on_where_the_sampler_learns(
                 "mix.cross_lingual": {"type": "float", "low": 0, "high": 1},
             },
         )
-        played = [play(large, 40, 4, PACE, 4, seed).reached for seed in range(8)]
+        played = [play(large, 40, 4, PACE, SETS, seed).reached for seed in range(16)]
         return [fmean(numbers) for numbers in zip(*played, strict=True)]
 
     blind, learning = reached("random"), reached("tpe")
@@ -97,9 +102,9 @@ def test_all_reach_the_first_rung_and_more_go_on_where_the_sampler_learns(
 
 def test_a_study_is_played_alike_each_time(study: StudyConfig) -> None:
     assert (
-        play(study, 9, 2, PACE, 4, 3)
-        == play(study, 9, 2, PACE, 4, 3)
-        != play(study, 9, 2, PACE, 4, 4)
+        play(study, 9, 2, PACE, SETS, 3)
+        == play(study, 9, 2, PACE, SETS, 3)
+        != play(study, 9, 2, PACE, SETS, 4)
     )
 
 
@@ -113,7 +118,7 @@ def test_a_grid_is_played_whole(study: StudyConfig) -> None:
         baseline=None,
         require=["batch.effective_size != 24 or seed == 0"],
     )
-    outcome = play(grid, 5, 2, PACE, 4, 0)
+    outcome = play(grid, 5, 2, PACE, SETS, 0)
     assert outcome.reached == (5,)
     assert outcome.pairs == 2 * 904 + 2 * 912 + 912
     assert outcome.sizes == {8, 16, 24}

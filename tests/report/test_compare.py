@@ -246,7 +246,7 @@ def test_different_protocols_are_told_and_what_one_alone_permits_is_not_shown() 
         "two", trial(3, {"en": B, "ja": B}), settings={"protocol": protocol}, facts=facts
     )
     two = _trial("two:3", record, Path("two"), 3)
-    assert protocol_of(record).read[0].name == "ja"
+    assert protocol_of(record).objective.sets[0].name == "ja"
     found = compare(of_trial("one", A), two)
     assert [row.name for row in found.rows] == ["select/en"]
     assert "Their protocols differ" in " ".join(sentences(found))

@@ -102,7 +102,7 @@ def test_a_spent_budget_says_how_to_go_on(study: StudyConfig, done: Any) -> None
     [
         ("space.optim.lr.high=0.1", "space.optim.lr.high: was 0.01, now 0.1"),
         ("budget.pairs_per_trial=1800", "budget.pairs_per_trial: was 900, now 1800"),
-        ("protocol.kind=oracle", "protocol.kind: was zero_shot, now oracle"),
+        ("protocol.objective=mean", "protocol.objective: was balanced, now mean"),
         ("sampler.seed=9", "sampler.seed: was 3, now 9"),
         ("trial.batch.micro_size=4", "trial.batch.micro_size: was not set, now 4"),
         ("trial.optim.lr=1e-3", "space.optim.lr.type: was float, now fixed"),

@@ -301,12 +301,14 @@ def test_the_weights_that_stay_score_what_is_written_beside_them(study: StudyCon
     kept = TrialConfig.model_validate(facts["config"])
     model = PairClassifier(inputs.encoder, kept.fusion, kept.head, inputs.corpus.num_labels, 7)
     model.load_state_dict(load_file(folder / "model.safetensors"))
-    evaluation = evaluate_dev(Forward(model, device), inputs.corpus, inputs.protocol, 4096)
+    roles = inputs.protocol
+    evaluation = evaluate_dev(Forward(model, device), inputs.corpus, roles, roles.sets, 4096)
     while True:
         try:
             next(evaluation)
         except StopIteration as end:
-            select = end.value.select
+            criteria = end.value.criteria
             break
-    assert inputs.protocol.objective(select) == facts["score"] == evaluations[-1].objective
+    assert criteria == evaluations[-1].criteria
+    assert criteria[roles.objective.name] == facts["score"] == evaluations[-1].objective
     assert facts["score"] != evaluations[0].objective

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.examples import objective_of
 from tests.records import facts
 from tuner.journal.arrays import bits_as_text, ints_as_text
 from tuner.journal.records import Evaluation, Failure, FailureKind, StudyRecord, TrialRecord
@@ -29,6 +30,7 @@ SETTINGS: dict[str, Any] = {
     "data": {"source": "nano"},
     "encoder": {"name": "nano", "max_length": 32},
     "languages": {"source": ["en", "de"], "target": ["es", "ja"]},
+    "protocol": {"objective": "mean"},
     "budget": {"pairs_per_trial": 640},
     "scheduler": {"kind": "none"},
     "space": {
@@ -114,7 +116,7 @@ def recorded(
         settings=study.model_dump(mode="json"),
         facts=facts(
             claim=protocol.claim,
-            objective=protocol.objective_name,
+            objective=protocol.objective.in_words,
             data={"machine_translated": True},
             overlap={"rows": {"dev": rows}},
         ),
@@ -145,7 +147,7 @@ def _evaluation(
         rung=rung,
         pairs_seen=rung,
         step=rung // config.batch.effective_size,
-        objective=protocol.objective(select),
+        objective=objective_of(protocol, select),
         select=select,
         oracle=oracle,
         answers=answers,

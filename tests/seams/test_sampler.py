@@ -17,6 +17,7 @@ from tuner.errors import UserError
 from tuner.journal.journal import Journal
 from tuner.journal.records import Evaluation, StudyRecord
 from tuner.plan.landscape import Landscape
+from tuner.plan.evaluation_sets import EvaluationSets
 from tuner.plan.simulation import play
 from tuner.search.driver import Driver
 from tuner.search.observations import Observations
@@ -93,7 +94,7 @@ def test_a_plan_simulates_it_and_names_it(
         return quality(landscape, params)
 
     monkeypatch.setattr(Landscape, "quality", seen)
-    play(named, 8, 2, PACE, 1, seed=5)
+    play(named, 8, 2, PACE, EvaluationSets(1, 1), seed=5)
     assert len(played) == 8 and min(shares(played[1:])) >= 0.5
     assert "drawn from the upper half" in printed(named, None)
 

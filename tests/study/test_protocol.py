@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.examples import SETTINGS
+from tests.examples import objective_of as value
+from tuner.study.file import validate_study
 from tuner.study.protocol import EvaluationProtocol
 from tuner.study.roles import LanguagesConfig, ProtocolConfig, check_roles
 from tuner.study.scores import Scores
@@ -87,12 +90,13 @@ def test_codes_that_merely_begin_alike_are_different_languages() -> None:
 def test_zero_shot_reads_source_dev_alone() -> None:
     """Targets are recorded as oracle and claimed zero-shot."""
     found = protocol(["en", "de"], ["es", "ja"])
-    assert names(found.select) == names(found.read) == ["en", "de"]
+    assert names(found.objective.sets) == names(found.at_rungs) == ["en", "de"]
+    assert names(found.select) == ["en", "de", "en-de", "de-en"]
     assert names(found.oracle) == ["es", "ja"]
     assert found.zero_shot == ("es", "ja")
     assert found.claim == "zero-shot for es, ja; trained on en, de (machine-translated: yes)"
-    assert found.objective(scores(en=0.9, de=0.8)) == pytest.approx(0.85)
-    assert found.objective_name == "mean dev accuracy on en, de"
+    assert value(found, scores(en=0.9, de=0.8)) == pytest.approx(0.85)
+    assert found.objective.in_words == "mean dev accuracy on en, de"
 
 
 def test_a_language_trained_on_is_never_zero_shot() -> None:
@@ -105,12 +109,12 @@ def test_a_language_trained_on_is_never_zero_shot() -> None:
 
 def test_a_pivot_chooses_and_is_not_claimed() -> None:
     """Its dev is permitted; it is no zero-shot target."""
-    found = protocol(["en"], ["es", "ja"], kind="pivot", pivot=("es",))
+    found = protocol(["en"], ["es", "ja"], kind="pivot", pivot=("es",), objective="pivot")
     assert names(found.select) == ["en", "es"] and names(found.oracle) == ["ja"]
-    assert names(found.read) == ["es"], "it alone, where nothing else is said"
+    assert names(found.objective.sets) == ["es"]
     assert found.zero_shot == ("ja",) and "selected also on dev of es" in found.claim
     both = protocol(["en"], ["es", "ja"], kind="pivot", pivot=("es",), objective="mean")
-    assert names(both.read) == ["en", "es"]
+    assert names(both.objective.sets) == ["en", "es"]
     with pytest.raises(ValueError, match=r"protocol.objective pivot needs protocol.kind: pivot"):
         protocol(["en"], ["es"], objective="pivot")
 
@@ -118,31 +122,95 @@ def test_a_pivot_chooses_and_is_not_claimed() -> None:
 def test_oracle_claims_nothing_zero_shot() -> None:
     """Selected on target dev: an upper bound."""
     found = protocol(["en"], ["es", "ja"], kind="oracle")
-    assert names(found.read) == ["es", "ja"] and found.zero_shot == ()
+    assert names(found.objective.sets) == ["es", "ja"] and found.zero_shot == ()
     assert "never zero-shot" in found.claim and "zero-shot for" not in found.claim
 
 
 def test_other_objectives() -> None:
     """Worst language, source x source pairs, a source held out from training."""
     worst = protocol(["en", "de"], ["ja"], objective="worst")
-    assert worst.objective(scores(en=0.9, de=0.7)) == 0.7
+    assert value(worst, scores(en=0.9, de=0.7)) == 0.7
     crossed = protocol(["en", "de"], ["ja"], objective="cross_lingual")
-    assert names(crossed.read) == ["en-de", "de-en"]
-    assert crossed.objective(scores(en_de=0.6, de_en=0.8, en=1.0, de=1.0)) == pytest.approx(0.7)
+    assert names(crossed.objective.sets) == ["en-de", "de-en"]
+    assert value(crossed, scores(en_de=0.6, de_en=0.8, en=1.0, de=1.0)) == pytest.approx(0.7)
     balanced = protocol(["en", "de"], ["ja"], objective="balanced")
-    assert names(balanced.read) == names(balanced.select) == ["en", "de", "en-de", "de-en"]
+    assert names(balanced.objective.sets) == ["en", "de", "en-de", "de-en"]
     mono = scores(en=0.9, de=0.7, en_de=0.9, de_en=1.0)
-    assert balanced.objective(mono) == pytest.approx(0.8), "the monolingual mean is the lesser"
+    assert value(balanced, mono) == pytest.approx(0.8), "the monolingual mean is the lesser"
     cross = scores(en=0.9, de=0.7, en_de=0.5, de_en=0.7)
-    assert balanced.objective(cross) == pytest.approx(0.6), "here the cross-lingual one"
-    assert balanced.objective_name == (
-        "lesser of the mean dev accuracies on en, de and on en-de, de-en"
+    assert value(balanced, cross) == pytest.approx(0.6), "here the cross-lingual one"
+    assert balanced.objective.in_words == (
+        "balanced dev accuracy (the lesser of the means on en, de and on en-de, de-en)"
     )
-    with pytest.raises(ValueError, match=r"protocol.objective balanced needs two source languages"):
-        check(["en"], ["ja"], objective="balanced")
+    for name in ("cross_lingual", "balanced", "joint"):
+        with pytest.raises(ValueError, match=f"{name} needs two source languages that are trained"):
+            check(["en"], ["ja"], objective=name)
     held = protocol(["en", "de", "fr"], ["ja"], objective="held_out", held_out="fr")
-    assert held.train == ("en", "de") and names(held.read) == ["fr"]
-    assert held.objective(scores(en=1.0, de=1.0, fr=0.6)) == 0.6
+    assert held.train == ("en", "de") and names(held.objective.sets) == ["fr"]
+    assert value(held, scores(en=1.0, de=1.0, fr=0.6)) == 0.6
+
+
+def test_joint_has_a_part_for_each_class_over_every_permitted_set() -> None:
+    languages = LanguagesConfig(source=("en", "de"), target=("ja",))
+    roles = EvaluationProtocol.of(
+        languages, ProtocolConfig(objective="joint"), machine_translated=True, classes=3
+    )
+    assert [part.together for part in roles.objective.parts] == [0, 1, 2]
+    for part in roles.objective.parts:
+        assert names(part.sets) == ["en", "de", "en-de", "de-en"]
+    shares = iter([0.9, 0.2, 0.7])
+    assert roles.objective.value(lambda part: next(shares)) == 0.2, "of the class where it is least"
+
+
+def test_all_permitted_criteria_are_evaluated_at_the_full_budget() -> None:
+    crossing = ["mean", "worst", "cross_lingual", "balanced", "joint"]
+    assert list(protocol(["en", "de"], ["ja"]).criteria) == crossing
+    assert list(protocol(["en"], ["ja"]).criteria) == ["mean", "worst"]
+    pivoted = protocol(["en", "de"], ["ja"], kind="pivot", pivot=("ko",), objective="pivot")
+    assert list(pivoted.criteria) == [*crossing, "pivot"]
+    held = protocol(["en", "de", "fr"], ["ja"], objective="held_out", held_out="fr")
+    assert list(held.criteria) == [*crossing, "held_out"]
+    upper = protocol(["en", "de"], ["ja", "ko"], kind="oracle")
+    assert list(upper.criteria) == ["mean", "worst"]
+    for found in (pivoted, held):
+        read = {each for by in found.criteria.values() for each in by.sets}
+        assert read == {*found.select} and not read & {*found.oracle}
+
+
+def test_a_study_of_an_older_version_evaluates_what_it_did() -> None:
+    """The sets of its objective and of what trains, and all of them at every rung."""
+    languages = LanguagesConfig(source=("en", "de"), target=("ja",))
+    for objective, sets in (
+        ("mean", ["en", "de"]),
+        ("cross_lingual", ["en", "de", "en-de", "de-en"]),
+    ):
+        config = ProtocolConfig(objective=objective)
+        found = EvaluationProtocol.of(languages, config, True, recorded=())
+        assert list(found.criteria) == [objective] and names(found.select) == sets
+        assert names(found.at_rungs) == names(found.sets) == [*sets, "ja"]
+
+
+@pytest.mark.parametrize(
+    ("source", "given", "objective"),
+    [
+        (["en"], {}, "mean"),
+        (["en", "de"], {}, "balanced"),
+        (["en", "de"], {"kind": "translate_train"}, "balanced"),
+        (["en", "de"], {"objective": "mean"}, "mean"),
+        (["en", "de"], {"kind": "oracle"}, "mean"),
+        (["en", "de"], {"kind": "pivot", "pivot": ["ja"]}, "pivot"),
+        (["en"], {"kind": "pivot", "pivot": ["ja"]}, "pivot"),
+        (["en", "de"], {"kind": "pivot", "pivot": ["ja"], "objective": "worst"}, "worst"),
+        (["en", "de"], {"objective": "held_out", "held_out": "de"}, "held_out"),
+    ],
+)
+def test_the_default_objective(source: list[str], given: dict[str, Any], objective: str) -> None:
+    languages = {"source": source, "target": ["ja", "ko"]}
+    settings = {**SETTINGS, "space": {}, "languages": languages, "protocol": given}
+    study = validate_study({**settings, "baseline": None}, "the test")
+    assert study.protocol.objective == objective
+    again = validate_study(study.model_dump(mode="json"), "the test")
+    assert again.protocol == study.protocol
 
 
 def test_averages_are_unweighted_and_empty_groups_absent() -> None:

@@ -10,16 +10,25 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
+from tests.records import facts as record_facts
 from tuner.data.tokens import TokenisedCorpus
-from tuner.journal.arrays import text_as_bits
+from tuner.journal.arrays import bits_as_text, ints_as_text, text_as_bits
 from tuner.model.classifier import PairClassifier
 from tuner.model.encoder import PretrainedEncoder
 from tuner.model.packing import PaddedPairs
-from tuner.study.protocol import EvaluationProtocol, EvaluationSet
+from tuner.statistics.tables import part_table
+from tuner.study.criteria import EvaluationSet, Part
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.roles import LanguagesConfig, ProtocolConfig
 from tuner.study.trial import FusionConfig, HeadConfig
 from tuner.training.accumulation import OutOfMemory
-from tuner.training.evaluation import Evaluating, Predictions, evaluate_dev, predict
+from tuner.training.evaluation import (
+    Evaluating,
+    Predictions,
+    evaluate_dev,
+    part_value,
+    predict,
+)
 from tuner.training.forward import Forward
 
 TOKENS = 16 * 21
@@ -125,9 +134,10 @@ def accuracy(forward: Forward, corpus: TokenisedCorpus, language: str) -> float:
 def test_means_of_targets_are_oracle_where_the_targets_are(
     forward: Forward, corpus: TokenisedCorpus
 ) -> None:
-    dev = returned(evaluate_dev(forward, corpus, protocol("en fr", "de ja"), TOKENS))
+    roles = protocol("en fr", "de ja")
+    dev = returned(evaluate_dev(forward, corpus, roles, roles.sets, TOKENS))
     select, oracle = dev.select, dev.oracle
-    assert list(select) == ["en", "fr", "sources"]
+    assert list(select) == ["en", "fr", "en-fr", "fr-en", "sources"]
     assert list(oracle) == ["de", "ja", "targets", "enf", "rest"]
     of = {language: accuracy(forward, corpus, language) for language in corpus.languages}
     assert select["sources"].accuracy == pytest.approx(fmean([of["en"], of["fr"]]))
@@ -138,7 +148,7 @@ def test_means_of_targets_are_oracle_where_the_targets_are(
 
 def test_a_mean_with_one_oracle_score_is_oracle(forward: Forward, corpus: TokenisedCorpus) -> None:
     pivoted = protocol("en", "de ja", kind="pivot", pivot=("ja",))
-    dev = returned(evaluate_dev(forward, corpus, pivoted, TOKENS))
+    dev = returned(evaluate_dev(forward, corpus, pivoted, pivoted.sets, TOKENS))
     assert list(dev.select) == ["en", "ja", "sources", "rest"]
     assert list(dev.oracle) == ["de", "targets", "enf"]
 
@@ -151,8 +161,8 @@ def test_select_is_the_same_whatever_is_recorded_beside_it(
         without = protocol(
             "en fr", "fr de ja", kind="translate_train", record_oracle=False, **settings
         )
-        dev = returned(evaluate_dev(forward, corpus, with_oracle, TOKENS))
-        alone = returned(evaluate_dev(forward, corpus, without, TOKENS))
+        dev = returned(evaluate_dev(forward, corpus, with_oracle, with_oracle.sets, TOKENS))
+        alone = returned(evaluate_dev(forward, corpus, without, without.sets, TOKENS))
         assert (alone.select, alone.oracle) == (dev.select, {})
         assert dev.oracle.keys() == {"de", "ja", "targets", "enf", "rest"}
 
@@ -160,7 +170,8 @@ def test_select_is_the_same_whatever_is_recorded_beside_it(
 def test_targets_are_select_under_the_oracle_protocol(
     forward: Forward, corpus: TokenisedCorpus
 ) -> None:
-    dev = returned(evaluate_dev(forward, corpus, protocol("en", "de ja", kind="oracle"), TOKENS))
+    roles = protocol("en", "de ja", kind="oracle")
+    dev = returned(evaluate_dev(forward, corpus, roles, roles.sets, TOKENS))
     assert dev.select.keys() == {"en", "de", "ja", "sources", "targets", "enf", "rest"}
     assert dev.oracle == {}
 
@@ -170,7 +181,7 @@ def test_answers_are_of_every_set_and_agree_with_its_scores(
 ) -> None:
     """Pair by pair, in the order of rows that are clean in both languages; means have none."""
     crossed = protocol("en fr", "de ja", objective="cross_lingual")
-    dev = returned(evaluate_dev(forward, corpus, crossed, TOKENS))
+    dev = returned(evaluate_dev(forward, corpus, crossed, crossed.sets, TOKENS))
     assert list(dev.answers) == ["en", "fr", "en-fr", "fr-en", "de", "ja"]
     for name, text in dev.answers.items():
         first, _, second = name.partition("-")
@@ -182,11 +193,48 @@ def test_answers_are_of_every_set_and_agree_with_its_scores(
         assert 0 < right.sum() < len(right)
 
 
+def test_joint_is_the_share_of_a_class_that_is_right_in_every_permitted_set(
+    forward: Forward, corpus: TokenisedCorpus
+) -> None:
+    """Counted by hand, id by id, over those clean in all; and also from the record."""
+    roles = protocol("en fr", "de ja", objective="joint")
+    dev = returned(evaluate_dev(forward, corpus, roles, roles.sets, TOKENS))
+    right: dict[int, list[bool]] = {}
+    classes: dict[int, int] = {}
+    for each in roles.select:
+        (found,) = returned(predict(forward, corpus, "dev", [each], TOKENS))
+        for row, got, label in zip(found.rows, found.predicted, found.labels, strict=True):
+            right.setdefault(row, []).append(bool(got == label))
+            classes[row] = label
+    everywhere = [row for row, answers in right.items() if len(answers) == 4]
+    assert 0 < len(everywhere) < len(right)
+    of_class = [[all(right[row]) for row in everywhere if classes[row] == c] for c in (0, 1)]
+    shares = [fmean(own) for own in of_class]
+    assert dev.criteria["joint"] == min(shares) and shares[0] != shares[1]
+    split = corpus.splits["dev"]
+    clean = dict(zip(corpus.languages, map(bits_as_text, split.clean), strict=True))
+    rows = {"dev": {"components": ints_as_text(np.arange(len(split.labels))), "clean": clean}}
+    classes_of = {"dev_classes": ints_as_text(split.labels)}
+    facts = record_facts(overlap={"rows": rows}, data=classes_of)
+    for part, share in zip(roles.objective.parts, shares, strict=True):
+        assert part_table(facts, [dev.answers], part).mean == pytest.approx(share)
+
+
+def test_a_constant_answer_scores_no_joint(corpus: TokenisedCorpus) -> None:
+    sets = (EvaluationSet("en", "en"), EvaluationSet("fr", "fr"))
+    found = {}
+    for each in sets:
+        rows = corpus.rows("dev", [each.language1])
+        labels = corpus.splits["dev"].labels[rows]
+        found[each] = Predictions(rows, np.zeros_like(labels), labels)
+    assert [part_value(found, Part("", sets, label)) for label in (0, 1)] == [1.0, 0.0]
+
+
 def test_dev_alone_is_read(forward: Forward, corpus: TokenisedCorpus) -> None:
     dev_alone = replace(corpus, splits={"dev": corpus.splits["dev"]})
     roles = protocol("en fr", "de ja")
-    alone = returned(evaluate_dev(forward, dev_alone, roles, TOKENS))
-    whole = returned(evaluate_dev(forward, corpus, roles, TOKENS))
+    alone = returned(evaluate_dev(forward, dev_alone, roles, roles.sets, TOKENS))
+    whole = returned(evaluate_dev(forward, corpus, roles, roles.sets, TOKENS))
     assert (alone.select, alone.oracle) == (whole.select, whole.oracle)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
 import torch
 
+from tests.examples import objective_of
 from tests.training.examples import CPU, PROTOCOL, trial
 from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
@@ -58,12 +60,29 @@ def test_answers_are_kept_at_the_full_budget_alone(run: Any, corpus: TokenisedCo
         (60, 2, True),
     ]
     last = done.evaluations[-1]
-    assert last.answers.keys() == {"en", "de", "fr", "ja"}
-    for language, text in last.answers.items():
-        scores = (last.select | last.oracle)[language]
+    sources = ("en", "de", "fr")
+    crossed = {f"{a}-{b}" for a in sources for b in sources if a != b}
+    assert last.answers.keys() == {*sources, *crossed, "ja"}
+    for name, text in last.answers.items():
+        scores = (last.select | last.oracle)[name]
         assert text_as_bits(text, scores.pairs).mean() == pytest.approx(scores.accuracy)
-    assert last.metrics().keys() == done.evaluations[0].metrics().keys()
     assert Evaluation.model_validate_json(last.model_dump_json()) == last
+
+
+def test_rungs_evaluate_what_the_objective_reads_and_the_full_budget_every_permitted_set(
+    run: Any,
+) -> None:
+    first, last = run(trial(), (14, 70)).evaluations
+    assert first.select.keys() == {"en", "de", "fr", "sources"} and not first.oracle
+    assert first.criteria == {} and first.objective == first.select["sources"].accuracy
+    assert last.oracle.keys() == {"ja", "targets", "rest"}
+    own, of = last.select["sources"].accuracy, last.criteria
+    crossed = fmean(score.accuracy for name, score in last.select.items() if "-" in name)
+    assert of["mean"] == pytest.approx(own) and of["cross_lingual"] == pytest.approx(crossed)
+    assert of["balanced"] == pytest.approx(min(own, crossed))
+    assert of["worst"] == min(last.select[name].accuracy for name in ("en", "de", "fr"))
+    assert list(of) == ["mean", "worst", "cross_lingual", "balanced", "joint"]
+    assert last.objective == of["mean"]
 
 
 def test_a_diverging_trial_stops_before_it_reports_or_saves(run: Any, tmp_path: Path) -> None:
@@ -94,7 +113,7 @@ def test_costs_are_measured(corpus: TokenisedCorpus, encoder: PretrainedEncoder)
     assert second.evaluation_seconds > 0
     assert 50 < second.peak_memory_mb < 100_000
     assert second.time > first.time > 1.7e9
-    assert second.objective == PROTOCOL.objective(second.select)
+    assert second.objective == objective_of(PROTOCOL, second.select)
 
 
 def test_an_evaluation_says_how_far_it_is(
@@ -108,10 +127,11 @@ def test_an_evaluation_says_how_far_it_is(
     told = [event for event in events[:first] if isinstance(event, Evaluating)]
     last = events[first]
     assert isinstance(last, Evaluation)
-    pairs = sum(last.select[name].pairs for name in ("en", "de", "fr")) + last.oracle["ja"].pairs
+    assert last.select.keys() == {"en", "de", "fr", "sources"} and not last.oracle
+    pairs = sum(last.select[name].pairs for name in ("en", "de", "fr"))
     done = [event.pairs_done for event in told]
     assert {event.pairs_total for event in told} == {pairs}
-    assert done[0] == 0 and done[-1] == pairs and done == sorted(set(done)) and len(done) > 4
+    assert done[0] == 0 and done[-1] == pairs and done == sorted(set(done)) and len(done) > 3
 
 
 @pytest.mark.takes_long("tokenises and trains on the built-in languages")

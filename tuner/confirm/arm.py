@@ -15,9 +15,9 @@ from tuner.statistics.comparisons import FromBest, holm, with_the_best
 from tuner.statistics.items import Table
 from tuner.statistics.power import DifferenceVariance, smallest_detectable
 from tuner.statistics.variance import Estimate, estimate
+from tuner.study.criteria import EvaluationSet
 from tuner.study.design import CONTROL
 from tuner.study.languages import among
-from tuner.study.protocol import EvaluationSet
 
 
 @dataclass(frozen=True)

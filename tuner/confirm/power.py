@@ -8,7 +8,7 @@ from tuner.confirm.design import seedless
 from tuner.journal.records import StudyRecord, TrialRecord
 from tuner.statistics.items import Table
 from tuner.statistics.power import DifferenceVariance, smallest_detectable
-from tuner.statistics.tables import protocol_of, table_of
+from tuner.statistics.tables import part_table, protocol_of
 from tuner.statistics.variance import parts_of
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
@@ -73,8 +73,10 @@ def seed_variance(search: StudyRecord) -> float | None:
 
 
 def _dev_table(search: StudyRecord, trial: TrialRecord) -> Table | None:
-    """Return a trial's table on the dev sets of its objective; None if answers are not recorded."""
-    read = protocol_of(search).read
-    if trial.last is None or not all(each.name in trial.last.answers for each in read):
+    """Return a trial's table on the lowest part of its objective; None if answers are unknown."""
+    objective = protocol_of(search).objective
+    if trial.last is None or not all(e.name in trial.last.answers for e in objective.sets):
         return None
-    return table_of(search.facts.overlap, "dev", [trial.last.answers], read)
+    answers = [trial.last.answers]
+    parts = [part_table(search.facts, answers, part) for part in objective.parts]
+    return min(parts, key=lambda table: table.mean)

@@ -10,10 +10,11 @@ from tuner.confirm.arm import ArmResult, Difference, areas, cells
 from tuner.journal.records import StudyRecord, TrialRecord
 from tuner.statistics.comparisons import FromBest
 from tuner.statistics.items import Table
-from tuner.statistics.tables import protocol_of, table_of
+from tuner.statistics.tables import part_table, protocol_of, table_of
 from tuner.statistics.variance import estimate
+from tuner.study.criteria import EvaluationSet, Part
 from tuner.study.design import Arm, ConfirmDesign
-from tuner.study.protocol import EvaluationProtocol, EvaluationSet, Part
+from tuner.study.protocol import EvaluationProtocol
 
 RECIPE = ("mix.cross_lingual", "batch.effective_size", "optim.lr", "fusion.kind")
 """The settings shown for the external reference, which has no other arm to differ from."""
@@ -45,7 +46,7 @@ class ConfirmationView:
             for group, languages in self.protocol.groups.items()
             if set(languages) <= set(self.languages)
         }
-        self.worst = len(self.protocol.parts) > 1
+        self.worst = len(self.protocol.objective.parts) > 1
 
     def whole(self) -> list[str]:
         """Return the arms that have all their seeds; only these are compared."""
@@ -96,9 +97,9 @@ class ConfirmationView:
         return arm.settings
 
     def dev(self, arm: str, part: Part) -> Table:
-        """Return an arm's table on the dev sets of a part of the objective."""
+        """Return an arm's table on dev of a part of the objective."""
         answers = [trial.last.answers for trial in self.done[arm].values() if trial.last]
-        return table_of(self.study.facts.overlap, "dev", answers, part.sets)
+        return part_table(self.study.facts, answers, part)
 
     def test(self, arm: str, languages: Sequence[str]) -> Table:
         """Return an arm's table on monolingual test pairs in these languages."""
@@ -112,14 +113,19 @@ class ConfirmationView:
 
     def lowest(self, arms: Sequence[str]) -> Part:
         """Return the part of the objective with the lowest mean over arms and seeds."""
-        trials = [trial for arm in arms for trial in self.done[arm].values() if trial.last]
+        parts, known = self.protocol.objective.parts, [arm for arm in arms if self.done[arm]]
+        if len(parts) == 1 or not known:
+            return parts[0]
+        return min(parts, key=lambda part: fmean(self.dev(arm, part).mean for arm in known))
 
-        def mean(part: Part) -> float:
-            scores = (t.last.select[each.name] for t in trials if t.last for each in part.sets)
-            return fmean(score.accuracy for score in scores)
-
-        parts = self.protocol.parts
-        return min(parts, key=mean) if trials else parts[0]
+    def criteria(self, arms: Sequence[str]) -> dict[str, dict[str, float]]:
+        """Return the mean over seeds of every criterion that all seeds of an arm have, by arm."""
+        found = {}
+        for arm in arms:
+            seeds = [trial.last.criteria for trial in self.done[arm].values() if trial.last]
+            shared = [name for name in seeds[0] if all(name in own for own in seeds)]
+            found[arm] = {name: fmean(own[name] for own in seeds) for name in shared}
+        return found
 
     def majority(self) -> dict[str, float]:
         """Return the majority accuracy on test, which depends only on the data, not the trial."""

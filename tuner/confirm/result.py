@@ -15,6 +15,7 @@ from tuner.confirm.reading import ConfirmationView
 from tuner.errors import UserError
 from tuner.invocation import command
 from tuner.journal.records import StudyRecord
+from tuner.search.choices import Choice, choices
 from tuner.search.recommend import NONE_WHOLE, concluded, untested
 from tuner.study.design import CONTROL, ConfirmDesign
 
@@ -41,6 +42,7 @@ class Confirmed:
         seeds: seeds of every arm.
         arms: the arms as planned; the control is the first, if there is one.
         recommended: name of the recommended arm.
+        choices: what each permitted criterion would have recommended; empty in older records.
         groups: the languages of each mean, if all of them have test.
         trained: the training languages.
         zero_shot: targets that may be called zero-shot.
@@ -62,6 +64,7 @@ class Confirmed:
     seeds: tuple[int, ...]
     arms: tuple[ArmResult, ...]
     recommended: str
+    choices: tuple[Choice, ...]
     groups: Mapping[str, tuple[str, ...]]
     trained: tuple[str, ...]
     zero_shot: tuple[str, ...]
@@ -125,6 +128,7 @@ class Confirmed:
                 for arm in design.arms
             ),
             recommended=study.recommendation.arm,
+            choices=choices(reading.criteria(whole), study.settings.protocol.objective),
             groups=reading.groups,
             trained=reading.protocol.train,
             zero_shot=reading.protocol.zero_shot,

@@ -7,6 +7,7 @@ from typing import Any
 
 from tuner.confirm.arm import ArmResult, Difference
 from tuner.confirm.result import COMPARED, DEV, Confirmed
+from tuner.search.choices import dissenting, in_words
 from tuner.statistics.variance import Estimate
 from tuner.study.design import CONTROL, REFERENCE
 from tuner.wording import between, count, p_value, points
@@ -50,6 +51,8 @@ def conclusion(result: Confirmed) -> tuple[str, ...]:
             f"{in_a_sentence(result.recommended)} collapsed: no better on dev than always "
             "giving the most frequent label."
         )
+    if dissenting(result.choices):
+        said.append(in_words(result.choices))
     return (*said, f"Claim: {result.claim}.")
 
 

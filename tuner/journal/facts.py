@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tuner.study.roles import Objective
 from tuner.study.scores import Count
 
 
@@ -35,6 +36,9 @@ class DataFacts(_Facts):
     )
     truncated: dict[str, dict[str, Count]] = Field(
         {}, description="pairs that were cut to the encoder's length, by split and language"
+    )
+    dev_classes: str | None = Field(
+        None, description="the class of each row of dev, encoded as `tuner.journal.arrays` does"
     )
     notes: tuple[str, ...] = Field((), description="notes on the data for the user")
 
@@ -101,6 +105,11 @@ class StudyFacts(_Facts):
     objective: str = Field(description="meaning of the objective, in words")
     majority_accuracy: float = Field(
         ge=0, le=1, description="the objective of always giving the most frequent label"
+    )
+    criteria: tuple[Objective, ...] = Field(
+        (),
+        description="the permitted criteria that are evaluated at the full budget; empty in a "
+        "study of an older version, which evaluated its objective's sets at every rung",
     )
     data: DataFacts
     overlap: OverlapFacts = OverlapFacts()

@@ -72,6 +72,9 @@ class Evaluation(Record):
     )
     select: dict[str, Scores]
     oracle: dict[str, Scores] = Field({})
+    criteria: dict[str, float] = Field(
+        {}, description="every permitted criterion by its name; only at the full budget"
+    )
     noise: dict[str, NoiseRecord] = Field(
         {},
         description="gradient noise by kind of batch (`monolingual`, `cross_lingual`), if it is "
@@ -120,6 +123,7 @@ class Evaluation(Record):
             for name, score in scores.items():
                 named[f"{role}/accuracy/{name}"] = score.accuracy
                 named[f"{role}/f1/{name}"] = score.f1
+        named |= {f"select/criterion/{name}": value for name, value in self.criteria.items()}
         for kind, noise in self.noise.items():
             for name, value in noise.metrics().items():
                 named[f"{DIAGNOSTIC}noise/{kind}/{name}"] = value

@@ -11,6 +11,7 @@ from tuner.errors import UserError
 from tuner.model.files import SAVE_AGAIN, raise_unloadable, texts
 from tuner.study import StudyConfig
 from tuner.study.protocol import EvaluationProtocol
+from tuner.study.roles import CROSSED
 
 USUAL = {"zh": "zh_CN"}
 """The code that stands for a language if an encoder has several: PAWS-X and XNLI are in simplified
@@ -68,6 +69,11 @@ def assumed_codes(config: Mapping[str, object], languages: Sequence[str], name: 
     ]
 
 
+def takes_one_language(config: Mapping[str, object], name: str) -> bool:
+    """Return whether an encoder is given the language of a sequence, so it reads one language."""
+    return _known(config, name) is not None
+
+
 def check_one_language(config: Mapping[str, object], study: StudyConfig) -> None:
     """Refuse pairs in two languages if the encoder takes one language per sequence.
 
@@ -76,7 +82,7 @@ def check_one_language(config: Mapping[str, object], study: StudyConfig) -> None
             of the study's languages.
     """
     name = study.encoder.name
-    if _known(config, name) is None:
+    if not takes_one_language(config, name):
         return
     why = f"the encoder {name!r} takes one language per sequence, but"
     remedy = "or use an encoder that does not take the language, such as XLM-R."
@@ -86,12 +92,12 @@ def check_one_language(config: Mapping[str, object], study: StudyConfig) -> None
             f"Fix it at 0 (--set trial.mix.cross_lingual=0, and remove it from `space:`), {remedy}",
         )
     protocol = EvaluationProtocol.of(study.languages, study.protocol, machine_translated=False)
-    if any(each.language1 != each.language2 for each in (*protocol.select, *protocol.oracle)):
+    if study.protocol.objective in CROSSED:
         raise UserError(
             f"{why} protocol.objective {study.protocol.objective} evaluates pairs in two languages",
             f"Choose another objective, such as --set protocol.objective=mean, {remedy}",
         )
-    chosen = [each.language1 for each in (*protocol.select, *protocol.oracle)]
+    chosen = [each.language1 for each in protocol.sets]
     languages = dict.fromkeys((*protocol.train, *protocol.targets, *chosen))
     language_numbers(config, tuple(languages), name)
 

@@ -11,11 +11,11 @@ from tuner.cluster.capacity import Capacity
 from tuner.errors import UserError
 from tuner.journal.journal import read_history, studies_in
 from tuner.journal.records import StudyRecord
+from tuner.plan.evaluation_sets import EvaluationSets
 from tuner.plan.pace import BETWEEN_SECONDS, STARTUP_SECONDS, Pace, recorded_pace
 from tuner.plan.plan import (
     StudyPlan,
     calibrated,
-    evaluation_sets,
     fit_here,
     make_plan,
     trials_at_once,
@@ -103,7 +103,7 @@ def _measured(
     load = DRIVER_LOAD if full else 1.0
     return Pace.fitted(
         [replace(seen, seconds_per_pair=load * seen.seconds_per_pair) for seen in observations],
-        load * evaluation / evaluation_sets(study),
+        load * evaluation / EvaluationSets.of(study).at_full,
         f"measured now, {processes} in parallel",
         recorded.startup if recorded else STARTUP_SECONDS,
         recorded.between if recorded else BETWEEN_SECONDS,

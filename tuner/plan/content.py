@@ -120,6 +120,12 @@ def _of_cluster(cluster: ClusterPlan, time: TimePlan | None) -> list[str]:
     return sentences
 
 
+def _sets(plan: StudyPlan) -> str:
+    if len(plan.rungs) == 1:
+        return f"{plan.sets_at_full} dev sets at the full budget"
+    return f"{plan.sets_at_rungs} dev sets at each rung, {plan.sets_at_full} at the full budget"
+
+
 def _facts(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
     facts = _planned(plan, study) if study.design is not None else _searched(plan, study)
     facts.insert(1, ("at once", f"{plan.at_once:,}, {plan.at_once_since}"))
@@ -128,7 +134,7 @@ def _facts(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
         facts.append(("excluded", f"{excluded} by {requirement}"))
     facts += [
         ("training", f"about {plan.pairs:,.0f} pairs in all trials together"),
-        ("evaluation", f"{plan.evaluation_sets} dev sets at each rung{_probed(study)}"),
+        ("evaluation", f"{_sets(plan)}{_probed(study)}"),
     ]
     if plan.disk is not None:
         facts += _disk(plan.disk, study)

@@ -11,6 +11,7 @@ from pydantic import Field
 from tuner.cluster.capacity import Capacity
 from tuner.errors import UserError
 from tuner.model.shape import EncoderShape
+from tuner.plan.evaluation_sets import EvaluationSets
 from tuner.plan.nodes import ClusterPlan, nodes_of
 from tuner.plan.pace import Pace
 from tuner.plan.prices import Prices
@@ -20,13 +21,13 @@ from tuner.plan.simulation import pairs_at, play
 from tuner.run.disk import DiskNeed, disk_need
 from tuner.run.machine import this_machine
 from tuner.study import StudyConfig
-from tuner.study.protocol import EvaluationProtocol
 from tuner.study.scores import Record
 from tuner.study.trial import TrialConfig
 
 OTHER_PLAYS = 3
 EQUAL = Pace(1.0, 0.0, {"last": 1.0}, 0.0, 0.0, 0.0, "")
 """A pace of a second per pair: it gives the order of events where none is known."""
+ONE = EvaluationSets(1, 1)
 MAX_PLAYS, TRIALS_PLAYED = 40, 600
 """The most simulations of a study, and their trials in total."""
 MAX_SIMULATED_TRIALS = 100
@@ -89,7 +90,8 @@ class StudyPlan(Record):
     spreads: tuple[RungSpread, ...] = Field(
         (), description="how far scores lay apart at the rungs of an earlier search, if any"
     )
-    evaluation_sets: int = Field(description="number of dev sets in an evaluation")
+    sets_at_rungs: int = Field(description="number of dev sets that are evaluated at a rung")
+    sets_at_full: int = Field(description="number of them at the full budget")
     batches: tuple[BatchPlan, ...]
     disk: DiskNeed | None = None
     time: TimePlan | None = None
@@ -118,7 +120,7 @@ def make_plan(
     Raises:
         UserError: the cluster can never hold a trial of the study.
     """
-    sets = evaluation_sets(study)
+    sets = EvaluationSets.of(study)
     at_once, since = trials_at_once(study, capacity)
     used = capacity.used_by(study.resources, at_once) if capacity else []
     if pace and not any(nodes > type_.alive for type_, nodes, _ in used):
@@ -143,7 +145,8 @@ def make_plan(
         reached=tuple(map(fmean, zip(*(outcome.reached for outcome in outcomes), strict=True))),
         pairs=fmean(outcome.pairs for outcome in outcomes),
         other_pairs=_with_other_rungs(study, played, at_once, outcomes),
-        evaluation_sets=sets,
+        sets_at_rungs=sets.at_rungs,
+        sets_at_full=sets.at_full,
         batches=tuple(_batch_plan(study, size, pace) for size in sorted(sizes)),
         disk=disk_need(study, encoder, at_once) if encoder else None,
         time=_time_plan(study, outcomes, pace) if pace else None,
@@ -170,16 +173,10 @@ def _with_other_rungs(
             scheduler = study.scheduler.model_copy(update={"min_pairs": rung})
             sampler = study.sampler.model_copy(update={"kind": "random"})
             other = study.model_copy(update={"scheduler": scheduler, "sampler": sampler})
-            plays = [play(other, played, at_once, EQUAL, 1, seed) for seed in range(OTHER_PLAYS)]
+            plays = [play(other, played, at_once, EQUAL, ONE, seed) for seed in range(OTHER_PLAYS)]
             pairs[rung] = fmean(each.pairs for each in plays)
     now = fmean(outcome.pairs for outcome in outcomes)
     return {rung: now * others / pairs[first] for rung, others in pairs.items() if rung != first}
-
-
-def evaluation_sets(study: StudyConfig) -> int:
-    """Return the number of dev sets in an evaluation."""
-    protocol = EvaluationProtocol.of(study.languages, study.protocol, machine_translated=False)
-    return len({*protocol.select, *protocol.oracle})
 
 
 def calibrated(study: StudyConfig) -> list[TrialConfig]:

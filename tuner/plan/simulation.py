@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, Literal
 
+from tuner.plan.evaluation_sets import EvaluationSets
 from tuner.plan.landscape import Landscape
 from tuner.plan.pace import Pace
 from tuner.plan.simulated import SimulatedStudy
@@ -44,7 +45,7 @@ def pairs_at(rung: int, effective_size: int) -> int:
 
 
 def play(
-    study: StudyConfig, trials: int, at_once: int, pace: Pace, sets: int, seed: int
+    study: StudyConfig, trials: int, at_once: int, pace: Pace, sets: EvaluationSets, seed: int
 ) -> SimulatedStudy:
     """Simulate a study on a landscape.
 
@@ -53,7 +54,7 @@ def play(
         trials: number of trials to simulate.
         at_once: number of trials that run in parallel.
         pace: the pace of trials.
-        sets: number of dev sets in an evaluation.
+        sets: numbers of dev sets in an evaluation.
         seed: seed of landscape, noise and sampler.
     """
     return _Play(study, trials, pace, sets, seed).run(at_once)
@@ -88,7 +89,9 @@ class _Trial:
 class _Play:
     """A simulated study in progress; its clock counts simulated seconds."""
 
-    def __init__(self, study: StudyConfig, trials: int, pace: Pace, sets: int, seed: int) -> None:
+    def __init__(
+        self, study: StudyConfig, trials: int, pace: Pace, sets: EvaluationSets, seed: int
+    ) -> None:
         self._study, self._pace, self._sets = study, pace, sets
         self._count = trials
         sampler = study.sampler.model_copy(update={"seed": seed})
@@ -245,10 +248,12 @@ class _Play:
         """Return the seconds from the last rung to the end of the evaluation at this one."""
         pairs = self._pairs_to(trial, rung)
         seconds = self._pace.training(trial.config, pairs)
-        return seconds + self._evaluation(trial.config) if pairs else seconds
-
-    def _evaluation(self, config: TrialConfig) -> float:
-        return self._pace.per_set * self._sets + self._probe(config)
+        if not pairs:
+            return seconds
+        size, full = trial.config.batch.effective_size, self._study.rungs[-1]
+        whole = pairs_at(rung, size) == pairs_at(full, size)
+        sets = self._sets.at_full if whole else self._sets.at_rungs
+        return seconds + self._pace.per_set * sets + self._probe(trial.config)
 
     def _spend(self, trial: _Trial, rung: int, share: float) -> None:
         """Count a share of the way from the last rung to this one."""

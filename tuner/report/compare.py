@@ -20,7 +20,8 @@ from tuner.journal.records import OBJECTIVE
 from tuner.report.sides import Side
 from tuner.statistics.items import Table
 from tuner.statistics.variance import Estimate, estimate
-from tuner.study.protocol import EvaluationProtocol, EvaluationSet
+from tuner.study.criteria import EvaluationSet
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.trial import flatten
 
 BLOCKS = ("encoder", "languages", "protocol")
@@ -103,7 +104,7 @@ def compare(a: Side, b: Side, oracle: bool = False) -> Comparison:
         raise UserError(f"{a.name} and {b.name} are the same: {a.what}", "Name two different ones.")
     _check_same_data(a, b)
     permitted = [each for each in a.protocol.select if each in b.protocol.select]
-    evaluated = [_evaluated(side.protocol) for side in (a, b)]
+    evaluated = [side.protocol.sets for side in (a, b)]
     common = [each for each in evaluated[0] if each in evaluated[1]]
     others = [each for each in common if each not in permitted] if oracle else []
     if not (permitted or others):
@@ -123,10 +124,6 @@ def compare(a: Side, b: Side, oracle: bool = False) -> Comparison:
     return Comparison(a, b, tuple(_settings(a, b)), seeds, tuple(rows), tuple(alone))
 
 
-def _evaluated(protocol: EvaluationProtocol) -> tuple[EvaluationSet, ...]:
-    return (*protocol.select, *protocol.oracle)
-
-
 def _check_same_data(a: Side, b: Side) -> None:
     """Raise UserError unless both sides have the same dev pairs, item by item."""
     data = [side.record.facts.data for side in (a, b)]
@@ -139,7 +136,7 @@ def _check_same_data(a: Side, b: Side) -> None:
             f"the two have different data (checksum and languages): {sentences[0]}; {sentences[1]}",
             "Compare studies of the same data: differences need the same dev pairs.",
         )
-    for each in set(_evaluated(a.protocol)) & set(_evaluated(b.protocol)):
+    for each in set(a.protocol.sets) & set(b.protocol.sets):
         found = [
             components_of(side.record.facts.overlap, "dev", each.language1, each.language2)
             for side in (a, b)
@@ -169,9 +166,10 @@ def _rows(
 ) -> Iterator[tuple[str, tuple[EvaluationSet, ...]]]:
     """Yield the name of each row and its dev sets; no mean appears twice."""
     means = set()
-    if a.parts == b.parts and len(a.parts) == 1:
-        yield OBJECTIVE, a.read
-        means.add(a.read)
+    objective = a.objective
+    if objective.parts == b.objective.parts and [p.together for p in objective.parts] == [None]:
+        yield OBJECTIVE, objective.sets
+        means.add(objective.sets)
     for name, languages in a.groups.items():
         sets = tuple(EvaluationSet(language, language) for language in languages)
         if len(sets) < 2 or b.groups.get(name) != languages or sets in means:

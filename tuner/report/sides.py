@@ -14,8 +14,9 @@ from tuner.statistics.items import Table
 from tuner.statistics.tables import protocol_of, table_of
 from tuner.storage.folders import Place
 from tuner.storage.location import study_folder
+from tuner.study.criteria import EvaluationSet
 from tuner.study.design import ScalingDesign
-from tuner.study.protocol import EvaluationProtocol, EvaluationSet
+from tuner.study.protocol import EvaluationProtocol
 
 _TRIAL = re.compile(r"(?P<study>.+):(?P<trial>\d{1,9})", re.DOTALL)
 

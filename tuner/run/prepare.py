@@ -9,6 +9,8 @@ import platform
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
+from typing import get_args
 
 import numpy as np
 
@@ -20,18 +22,24 @@ from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
 from tuner.data.tokens import TokenisedCorpus
 from tuner.errors import UserError
+from tuner.journal.arrays import ints_as_text
 from tuner.journal.facts import DataFacts, EncoderFacts, Environment, StudyFacts
 from tuner.model.encoder import PretrainedEncoder, load_encoder, load_tokenizer
-from tuner.model.one_language import assumed_codes, check_one_language, language_numbers
+from tuner.model.one_language import (
+    assumed_codes,
+    check_one_language,
+    language_numbers,
+    takes_one_language,
+)
 from tuner.model.probe import cached_probe
 from tuner.model.shape import check_fits
 from tuner.model.vocabulary import cut
 from tuner.progress import Progress
 from tuner.study import StudyConfig
+from tuner.study.criteria import Part
 from tuner.study.parts import NANO
 from tuner.study.protocol import EvaluationProtocol
-from tuner.study.roles import trained_on
-from tuner.study.scores import Scores
+from tuner.study.roles import CROSSED, Objective, trained_on
 from tuner.training.inputs import TrialInputs
 from tuner.version import commit
 
@@ -54,12 +62,14 @@ class Prepared:
     facts: StudyFacts
 
 
-def prepare(study: StudyConfig, progress: Progress) -> Prepared:
+def prepare(study: StudyConfig, progress: Progress, recorded: StudyFacts | None = None) -> Prepared:
     """Load and check the data and the encoder, and tokenise the data.
 
     Args:
         study: the study's settings.
         progress: receives one line for each thing that was found, dropped or assumed.
+        recorded: the facts of a study that has begun. Data and encoder must be the same, and it
+            goes on with the criteria that it began with.
 
     Raises:
         UserError: the data or the encoder is missing or broken, or does not fit the settings.
@@ -89,6 +99,8 @@ def prepare(study: StudyConfig, progress: Progress) -> Prepared:
         corpus.machine_translated,
         encoder.seen,
         tuple(filter(None, (agreement.test_in_training, _fine_tuned(encoder)))),
+        classes=len(corpus.labels),
+        recorded=_criteria(encoder) if recorded is None else recorded.criteria,
     )
     for note in (*corpus.notes, *overlap.notes):
         progress.tell(note)
@@ -118,14 +130,16 @@ def prepare(study: StudyConfig, progress: Progress) -> Prepared:
     progress.tell(protocol.claim)
     facts = StudyFacts(
         claim=protocol.claim,
-        objective=protocol.objective_name,
+        objective=protocol.objective.in_words,
         majority_accuracy=_majority_accuracy(tokens, protocol),
+        criteria=tuple(protocol.criteria),
         data=DataFacts(
             source=study.data.source,
             checksum=corpus.checksum,
             splits={split: corpus.checksum_of(split) for split in corpus.rows},
             languages=corpus.languages,
             labels=corpus.labels,
+            dev_classes=ints_as_text(tokens.splits["dev"].labels),
             counts=_counts(corpus),
             training_pairs=shared,
             machine_translated=corpus.machine_translated,
@@ -144,8 +158,17 @@ def prepare(study: StudyConfig, progress: Progress) -> Prepared:
         ),
         environment=environment(),
     )
+    if recorded is not None:
+        check_unchanged(recorded, facts)
     chosen_by, test = tokens.parted()
     return Prepared(TrialInputs(protocol, chosen_by, encoder), test, facts)
+
+
+def _criteria(encoder: PretrainedEncoder) -> tuple[Objective, ...] | None:
+    """Return the criteria that a new study evaluates; None for every permitted one."""
+    if not takes_one_language(encoder.config, encoder.name):
+        return None
+    return tuple(name for name in get_args(Objective) if name not in CROSSED)
 
 
 def _fine_tuned(encoder: PretrainedEncoder) -> str:
@@ -170,7 +193,7 @@ def environment() -> Environment:
 
 
 def check_unchanged(recorded: StudyFacts, found: StudyFacts) -> None:
-    """Refuse to resume a study with data or an encoder that differ from those it began with.
+    """Refuse to go on with a study whose data or encoder differ from those it began with.
 
     Raises:
         UserError: the checksum of the data or the encoder has changed.
@@ -234,12 +257,18 @@ def _majority_accuracy(tokens: TokenisedCorpus, protocol: EvaluationProtocol) ->
 
     A trial that scores no higher has learnt nothing.
     """
-    scores = {}
-    for chosen in protocol.read:
-        rows = tokens.rows("dev", (chosen.language1, chosen.language2))
-        most = np.bincount(tokens.splits["dev"].labels[rows], minlength=tokens.num_labels).max()
-        scores[chosen.name] = Scores(accuracy=most / len(rows), f1=0.0, pairs=len(rows))
-    return protocol.objective(scores)
+
+    def most_frequent(part: Part) -> float:
+        if part.together is not None:
+            return 0.0  # it is wrong for every pair of the other classes
+        shares = []
+        for each in part.sets:
+            rows = tokens.rows("dev", (each.language1, each.language2))
+            counts = np.bincount(tokens.splits["dev"].labels[rows], minlength=tokens.num_labels)
+            shares.append(float(counts.max()) / len(rows))
+        return fmean(shares)
+
+    return protocol.objective.value(most_frequent)
 
 
 def _counts(corpus: Corpus) -> dict[str, dict[str, int]]:

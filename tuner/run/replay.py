@@ -21,7 +21,7 @@ from tuner.journal.facts import Environment
 from tuner.journal.journal import read_history
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Progress
-from tuner.run.prepare import check_unchanged, prepare
+from tuner.run.prepare import prepare
 from tuner.run.single import watched
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
@@ -135,8 +135,7 @@ def replay(folder: Place, number: int, progress: Progress) -> Replay:
             "Replay it with the version of tuner that trained it: "
             f"{record.facts.environment.commit or 'unknown'}",
         )
-    prepared = prepare(study, progress)
-    check_unchanged(record.facts, prepared.facts)
+    prepared = prepare(study, progress, record.facts)
     device = _device(trial, study, progress)
     torch.set_num_threads(last.threads or study.resources.threads)
     progress.tell(f"training trial {number:03d} of {record.name} again, to {last.rung:,} pairs")

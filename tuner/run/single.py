@@ -48,13 +48,13 @@ def train_one(study: StudyConfig, console: Console) -> dict[str, Any]:
     events = train(config, rungs, inputs, device, noise_pairs=study.diagnostics.probed_pairs)
     last: Evaluation | None = None
     for last in watched(events, rungs[-1], progress):
-        say(console, _in_words(last, inputs.protocol.objective_name))
+        say(console, _in_words(last, inputs.protocol.objective.in_words))
     assert last is not None
     console.print()
     show_blocks(scores(last, inputs.protocol.claim), console)
     return {
         "claim": inputs.protocol.claim,
-        "objective": inputs.protocol.objective_name,
+        "objective": inputs.protocol.objective.in_words,
         "config": config.model_dump(mode="json"),
         "evaluation": last.model_dump(mode="json"),
     }

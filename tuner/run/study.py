@@ -162,11 +162,8 @@ def _check(study: StudyConfig) -> None:
 def _prepare(study: StudyConfig, progress: Progress, record: StudyRecord | None = None) -> Prepared:
     """Prepare the trials' inputs; the libraries for it are loaded here, while Ray starts."""
     with progress.task("loading libraries"):
-        from tuner.run.prepare import check_unchanged, prepare
-    prepared = prepare(study, progress)
-    if record is not None:
-        check_unchanged(record.facts, prepared.facts)
-    return prepared
+        from tuner.run.prepare import prepare
+    return prepare(study, progress, record.facts if record is not None else None)
 
 
 def _run(

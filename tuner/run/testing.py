@@ -35,9 +35,9 @@ from tuner.search.outcome import StudyOutcome
 from tuner.search.recommend import NONE_WHOLE, all_ended, recommendation, untested
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
+from tuner.study.criteria import EvaluationSet
 from tuner.study.design import ConfirmDesign
 from tuner.study.parts import ResourcesConfig
-from tuner.study.protocol import EvaluationSet
 from tuner.timing import now
 from tuner.training.accumulation import OutOfMemory, reporting_out_of_memory
 from tuner.training.evaluation import predict

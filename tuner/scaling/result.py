@@ -21,10 +21,11 @@ from tuner.scaling.model import Fit, fit
 from tuner.search.rates import TunedRate, choices
 from tuner.statistics.tables import protocol_of, table_of
 from tuner.study import StudyConfig
+from tuner.study.criteria import EvaluationSet
 from tuner.study.design import SIZE, ScalingDesign
 from tuner.study.file import reopened_study
 from tuner.study.planned import configured, scored_points, sizes
-from tuner.study.protocol import EvaluationProtocol, EvaluationSet
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.trial import TrialConfig
 
 RESPONSES = ("targets", "sources", "enf", "rest")
@@ -137,7 +138,9 @@ class Scaled:
             fits, unfitted = _fits(record, languages, of_cell)
         else:
             fits = {}
-        chose = {lang for each in protocol.read for lang in (each.language1, each.language2)}
+        chose = {
+            lang for each in protocol.objective.sets for lang in (each.language1, each.language2)
+        }
         there = sum(point[SIZE] in chosen for point in points)
         return cls(
             study=study,
@@ -231,7 +234,7 @@ def _shared(trials: Iterable[Mapping[int, TrialRecord]]) -> tuple[int, ...]:
 
 def _responses(protocol: EvaluationProtocol) -> dict[str, tuple[str, ...]]:
     """Return the languages of each response whose languages were all evaluated."""
-    evaluated = {each.name for each in (*protocol.select, *protocol.oracle)}
+    evaluated = {each.name for each in protocol.sets}
     groups = protocol.groups
     return {
         name: groups[name]

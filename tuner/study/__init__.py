@@ -19,7 +19,7 @@ from tuner.study.planned import (
     planned_configs,
     planned_trials,
 )
-from tuner.study.roles import check_roles, trained_on
+from tuner.study.roles import check_roles, trained_on, with_default_objective
 from tuner.study.rungs import default_first, rungs_from
 from tuner.study.samplers import SAMPLERS
 from tuner.study.settings import StudySettings
@@ -30,6 +30,11 @@ from tuner.study.trial import TrialConfig
 
 class StudyConfig(StudySettings):
     """The settings of one study: the content of a file of `search_spaces/`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _objective(cls, given: Any) -> Any:
+        return with_default_objective(given)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,8 +1,8 @@
 """Protocol: which data may train, select and report, and the claim of a study's numbers.
 
 It is derived from the study's languages and protocol block, never typed in. Everything that chooses
-(ASHA, the sampler, a leaderboard) reads `EvaluationProtocol.objective`, which is a function of
-permitted dev scores alone.
+(ASHA, the sampler, a leaderboard) reads the value of `EvaluationProtocol.objective`, a criterion,
+which is a function of permitted dev alone.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from tuner.study.criteria import Criterion, EvaluationSet, criteria_of, monolingual
 from tuner.study.languages import among, primary
-from tuner.study.roles import LanguagesConfig, ProtocolConfig, trained_on
+from tuner.study.roles import LanguagesConfig, Objective, ProtocolConfig, trained_on
 from tuner.study.scores import Scores
 
 FAMILY_OF_ENGLISH = frozenset({"de", "es", "fr"})
@@ -22,42 +23,16 @@ MEANS = ("sources", "targets", "enf", "rest")
 """Names of the means over languages, reported beside the scores of single languages."""
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationSet:
-    """A dev or test set: sentence1 in one language, sentence2 in the same or another one."""
-
-    language1: str
-    language2: str
-
-    @property
-    def name(self) -> str:
-        """The set's name: `en` if both languages are the same, else the ordered pair `en-de`."""
-        if self.language1 == self.language2:
-            return self.language1
-        return f"{self.language1}-{self.language2}"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A part of the objective: the mean accuracy over some dev sets.
-
-    Attributes:
-        name: `mean` if the objective has no other part, else that of its set or of its kind.
-        sets: the dev sets.
-    """
-
-    name: str
-    sets: tuple[EvaluationSet, ...]
-
-
 @dataclass(frozen=True)
 class EvaluationProtocol:
     """The roles of languages in a study.
 
     Attributes:
         train: languages trained on.
-        select: dev sets that may be used to choose; all are evaluated.
-        parts: the parts of the objective, which is the least of them.
+        criteria: the permitted criteria that are evaluated, by name.
+        objective: the criterion that chooses, which is one of them.
+        at_rungs: dev sets that are evaluated below the full budget.
+        select: dev sets that the criteria read; at the full budget all are evaluated.
         oracle: dev sets of targets, which are only recorded; no decision may read them.
         targets: languages that results are claimed for.
         zero_shot: targets whose scores may be called zero-shot.
@@ -65,8 +40,10 @@ class EvaluationProtocol:
     """
 
     train: tuple[str, ...]
+    criteria: Mapping[Objective, Criterion]
+    objective: Criterion
+    at_rungs: tuple[EvaluationSet, ...]
     select: tuple[EvaluationSet, ...]
-    parts: tuple[Part, ...]
     oracle: tuple[EvaluationSet, ...]
     targets: tuple[str, ...]
     zero_shot: tuple[str, ...]
@@ -80,6 +57,9 @@ class EvaluationProtocol:
         machine_translated: bool | None,
         seen: Sequence[str] = (),
         evidence: Sequence[str] = (),
+        *,
+        classes: int = 2,
+        recorded: Sequence[Objective] | None = None,
     ) -> EvaluationProtocol:
         """Derive the roles.
 
@@ -90,27 +70,38 @@ class EvaluationProtocol:
             seen: languages on which another study fine-tuned or chose the encoder; none of them is
                 zero-shot in this study.
             evidence: what was found in data and encoder that limits the claim, in words.
+            classes: the number of classes.
+            recorded: the criteria that a study's record names; an empty list if an older version
+                wrote it, which evaluated the sets of the objective, and all of them at every rung.
+                None: every criterion that is permitted.
         """
         train = trained_on(languages, protocol)
         targets = tuple(languages.target)
-        permitted = [*train, *protocol.pivot]
+        permitted = criteria_of(protocol, train, targets, classes)
+        objective = permitted[protocol.objective]
+        kept = permitted if recorded is None else {*recorded, objective.name}
+        criteria = {name: each for name, each in permitted.items() if name in kept}
+        # Dev of what trains or serves as pivot is always evaluated: reports show it.
+        always = permitted["mean"].sets
         if protocol.kind == "oracle":
-            permitted += targets
-        select = _monolingual(permitted)
-        read = _monolingual(targets) if protocol.kind == "oracle" else select
-        parts = _parts(protocol, train, read)
-        select = tuple(dict.fromkeys((*select, *(each for part in parts for each in part.sets))))
+            always = monolingual([*train, *targets])
+        sets = (*always, *(each for by in criteria.values() for each in by.sets))
+        select = tuple(dict.fromkeys(sets))
         choosing = dict.fromkeys(
             lang for each in select for lang in (each.language1, each.language2)
         )
-        recorded = [lang for lang in targets if lang not in choosing]
-        oracle = _monolingual(recorded) if protocol.record_oracle else ()
-        zero_shot = tuple(lang for lang in recorded if not among(lang, (*train, *choosing, *seen)))
+        only_recorded = [lang for lang in targets if lang not in choosing]
+        oracle = monolingual(only_recorded) if protocol.record_oracle else ()
+        zero_shot = tuple(
+            lang for lang in only_recorded if not among(lang, (*train, *choosing, *seen))
+        )
         untrained = [lang for lang in choosing if lang not in train]
         return cls(
             train=train,
+            criteria=criteria,
+            objective=objective,
+            at_rungs=(*select, *oracle) if recorded == () else objective.sets,
             select=select,
-            parts=parts,
             oracle=oracle,
             targets=targets,
             zero_shot=zero_shot,
@@ -130,34 +121,16 @@ class EvaluationProtocol:
             ),
         )
 
-    def objective(self, select: Mapping[str, Scores]) -> float:
-        """Return the one number that ASHA and the sampler see: the least of the parts.
-
-        Args:
-            select: scores of permitted sets by name.
-        """
-        return min(fmean(select[each.name].accuracy for each in part.sets) for part in self.parts)
-
     @property
-    def read(self) -> tuple[EvaluationSet, ...]:
-        """The sets of `select` that the objective reads."""
-        return tuple(each for part in self.parts for each in part.sets)
+    def sets(self) -> tuple[EvaluationSet, ...]:
+        """The dev sets that are evaluated at the full budget."""
+        return (*self.select, *self.oracle)
 
     @property
     def seen(self) -> tuple[str, ...]:
         """Languages used to train or choose; the trained encoder is zero-shot for none of them."""
         chosen = (lang for each in self.select for lang in (each.language1, each.language2))
         return tuple(dict.fromkeys((*self.train, *chosen)))
-
-    @property
-    def objective_name(self) -> str:
-        """The objective in words, e.g. `mean dev accuracy on en, de`."""
-        names = [", ".join(each.name for each in part.sets) for part in self.parts]
-        if len(names) == 1:
-            return f"mean dev accuracy on {names[0]}"
-        if all(len(part.sets) == 1 for part in self.parts):
-            return f"worst dev accuracy on {', '.join(names)}"
-        return f"lesser of the mean dev accuracies on {' and on '.join(names)}"
 
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:
@@ -186,33 +159,6 @@ def mean_scores(scores: Sequence[Scores]) -> Scores:
         f1=fmean(score.f1 for score in scores),
         pairs=sum(score.pairs for score in scores),
     )
-
-
-def _parts(
-    protocol: ProtocolConfig, train: Sequence[str], read: tuple[EvaluationSet, ...]
-) -> tuple[Part, ...]:
-    """Return the parts of the objective; `read` are the monolingual sets that may be chosen by."""
-    crossed = tuple(EvaluationSet(a, b) for a in train for b in train if a != b)
-    match protocol.objective:
-        case "mean":
-            return (Part("mean", read),)
-        case "worst" if len(read) > 1:
-            return tuple(Part(each.name, (each,)) for each in read)
-        case "worst":
-            return (Part("mean", read),)
-        case "cross_lingual":
-            return (Part("mean", crossed),)
-        case "balanced":
-            return Part("monolingual", _monolingual(train)), Part("cross-lingual", crossed)
-        case "held_out":
-            assert protocol.held_out is not None
-            return (Part("mean", _monolingual([protocol.held_out])),)
-        case "pivot":
-            return (Part("mean", _monolingual(protocol.pivot)),)
-
-
-def _monolingual(languages: Sequence[str]) -> tuple[EvaluationSet, ...]:
-    return tuple(EvaluationSet(lang, lang) for lang in dict.fromkeys(languages))
 
 
 def _claim(

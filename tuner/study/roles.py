@@ -10,6 +10,11 @@ from pydantic import Field, field_validator, model_validator
 from tuner.study.languages import Language, among
 from tuner.study.trial import Part
 
+Objective = Literal["mean", "worst", "cross_lingual", "balanced", "joint", "held_out", "pivot"]
+"""The name of a criterion by which a study may choose."""
+CROSSED: tuple[Objective, ...] = ("cross_lingual", "balanced", "joint")
+"""The criteria that read pairs of different source languages."""
+
 
 class LanguagesConfig(Part):
     """Languages by role, as ISO 639-1 codes."""
@@ -32,11 +37,13 @@ class ProtocolConfig(Part):
         "zero_shot",
         description="the data that may be used to choose, and so the claims allowed for targets",
     )
-    objective: Literal["mean", "worst", "cross_lingual", "balanced", "held_out", "pivot"] = Field(
+    objective: Objective = Field(
         "mean",
         description="score over the permitted dev sets: mean, worst language, source x source, "
-        "balanced (the lesser of the means over source languages and over source x source), the "
-        "held-out language, or the pivot alone (the default with kind: pivot)",
+        "balanced (the lesser of the means over source languages and over source x source), joint "
+        "(the share of a class that is right in every set), the held-out language, or the pivot "
+        "alone. Default: pivot with kind: pivot, else balanced with two sources or more, else mean",
+        json_schema_extra=lambda schema: schema.pop("default"),
     )
     pivot: tuple[Language, ...] = Field((), description="languages whose dev may be used to choose")
     held_out: Language | None = Field(None, description="a source language that is not trained on")
@@ -48,14 +55,6 @@ class ProtocolConfig(Part):
         description="drop pairs that share a sentence with a later split: dev pairs that share one "
         "with test, train pairs that share one with dev or test; test stays whole",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _objective_of_kind(cls, given: Any) -> Any:
-        """Choose by the pivot alone where nothing else is said."""
-        if isinstance(given, Mapping) and given.get("kind") == "pivot":
-            return {"objective": "pivot", **given}
-        return given
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -72,6 +71,30 @@ class ProtocolConfig(Part):
                 "protocol.kind oracle selects on target dev: set objective: mean or worst"
             )
         return self
+
+
+def with_default_objective(settings: Any) -> Any:
+    """Return the settings of a study with the objective that is the default for its protocol.
+
+    It is `pivot` with `kind: pivot`, else `balanced` with two source languages or more. One source,
+    a held-out source, or the upper bound `oracle` leave `mean`.
+    """
+    if not isinstance(settings, Mapping):
+        return settings
+    languages, protocol = settings.get("languages"), settings.get("protocol") or {}
+    if not isinstance(protocol, Mapping) or "objective" in protocol:
+        return settings
+    sources = languages.get("source") if isinstance(languages, Mapping) else None
+    match protocol.get("kind", "zero_shot"):
+        case "pivot":
+            objective = "pivot"
+        case "zero_shot" | "translate_train" if (
+            isinstance(sources, list | tuple) and len(sources) > 1 and not protocol.get("held_out")
+        ):
+            objective = "balanced"
+        case _:
+            return settings
+    return {**settings, "protocol": {**protocol, "objective": objective}}
 
 
 def check_roles(languages: LanguagesConfig, protocol: ProtocolConfig) -> None:
@@ -99,8 +122,11 @@ def check_roles(languages: LanguagesConfig, protocol: ProtocolConfig) -> None:
                 f"protocol.held_out {protocol.held_out} is a language that is trained on: "
                 f"{', '.join(trained)}"
             )
-    if protocol.objective in ("cross_lingual", "balanced") and len(languages.source) < 2:
-        raise ValueError(f"protocol.objective {protocol.objective} needs two source languages")
+    if protocol.objective in CROSSED and len(trained_on(languages, protocol)) < 2:
+        raise ValueError(
+            f"protocol.objective {protocol.objective} needs two source languages that are trained "
+            f"on, got {', '.join(trained_on(languages, protocol))}: set protocol.objective: mean"
+        )
     trained_pivot = [each for each in protocol.pivot if among(each, languages.source)]
     if trained_pivot:
         raise ValueError(

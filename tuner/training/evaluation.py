@@ -1,9 +1,11 @@
-"""Evaluation: predictions for evaluation sets, their scores, and the means a protocol permits."""
+"""Evaluation: predictions for evaluation sets, their scores, and the criteria of a protocol."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -12,7 +14,8 @@ from jaxtyping import Bool, Int
 from tuner.data.corpus import Split
 from tuner.data.tokens import Pairs, TokenisedCorpus
 from tuner.journal.arrays import bits_as_text
-from tuner.study.protocol import EvaluationProtocol, EvaluationSet
+from tuner.study.criteria import EvaluationSet, Part
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.scores import Scores
 from tuner.training.accumulation import OutOfMemory
 from tuner.training.forward import Forward
@@ -35,12 +38,14 @@ class DevScores:
     Attributes:
         select: scores of permitted sets by name, and means of these alone.
         oracle: all other recorded scores.
+        criteria: the values of the permitted criteria whose sets were all evaluated, by name.
         answers: the pairs of each set that were classified correctly, encoded for the journal, by
             the set's name; means have none.
     """
 
     select: dict[str, Scores]
     oracle: dict[str, Scores]
+    criteria: dict[str, float]
     answers: dict[str, str]
 
 
@@ -166,23 +171,54 @@ def evaluate_dev(
     forward: Forward,
     corpus: TokenisedCorpus,
     protocol: EvaluationProtocol,
+    sets: Sequence[EvaluationSet],
     tokens: int,
     group: Group = ALONE,
 ) -> Generator[Evaluating, None, DevScores]:
-    """Compute dev scores by name, and the means over languages.
+    """Compute dev scores by name, the means over languages, and the criteria.
 
-    `select` is computed from permitted sets alone; a mean that uses any `oracle` score goes to
-    `oracle`. The generator yields its progress as `predict` does, over all sets together.
+    `select` and `criteria` are computed from permitted sets alone; a mean that uses any `oracle`
+    score goes to `oracle`. The generator yields its progress as `predict` does, over all sets
+    together.
+
+    Args:
+        forward: the model.
+        corpus: the corpus with the dev split.
+        protocol: the roles of languages.
+        sets: the sets of the protocol that are evaluated.
+        tokens: as in `predict`.
+        group: as in `predict`.
     """
-    sets = (*protocol.select, *protocol.oracle)
     predictions = yield from predict(forward, corpus, "dev", sets, tokens, group)
     scores = {each.name: found.scores() for each, found in zip(sets, predictions, strict=True)}
-    select = {chosen.name: scores[chosen.name] for chosen in protocol.select}
+    select = {each.name: scores[each.name] for each in sets if each in protocol.select}
     select |= protocol.averages(select)
-    oracle = {chosen.name: scores[chosen.name] for chosen in protocol.oracle}
+    oracle = {each.name: scores[each.name] for each in sets if each in protocol.oracle}
     averages = protocol.averages(select | oracle)
     oracle |= {name: score for name, score in averages.items() if name not in select}
+    permitted = {
+        each: found
+        for each, found in zip(sets, predictions, strict=True)
+        if each in protocol.select
+    }
+    criteria = {
+        name: criterion.value(partial(part_value, permitted))
+        for name, criterion in protocol.criteria.items()
+        if permitted.keys() >= set(criterion.sets)
+    }
     answers = {
         each.name: bits_as_text(found.right) for each, found in zip(sets, predictions, strict=True)
     }
-    return DevScores(select, oracle, answers)
+    return DevScores(select, oracle, {str(name): each for name, each in criteria.items()}, answers)
+
+
+def part_value(predictions: Mapping[EvaluationSet, Predictions], part: Part) -> float:
+    """Return the value of a criterion's part from the predictions for its sets."""
+    found = [predictions[each] for each in part.sets]
+    if part.together is None:
+        return fmean(float(np.mean(each.right)) for each in found)
+    rows = reduce(np.intersect1d, [each.rows for each in found])
+    common = [np.isin(each.rows, rows) for each in found]
+    right = np.all([each.right[at] for each, at in zip(found, common, strict=True)], axis=0)
+    of_class = found[0].labels[common[0]] == part.together
+    return float(np.mean(right[of_class])) if of_class.any() else 0.0

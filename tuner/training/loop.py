@@ -193,7 +193,10 @@ def train(
         if due:
             started = time.perf_counter()
             tokens = EVALUATION_MICRO_BATCHES * micro_batches.tokens
-            dev = yield from evaluate_dev(forward, corpus, protocol, tokens, group)
+            sets = protocol.at_rungs
+            if due[-1] == full_budget:
+                sets = protocol.sets
+            dev = yield from evaluate_dev(forward, corpus, protocol, sets, tokens, group)
             scored, noise = time.perf_counter(), {}
             if probe is not None:
                 noise = yield from probe.measure(forward, due[0], micro_batches.size, group)
@@ -205,7 +208,7 @@ def train(
                 rung=due[0],
                 pairs_seen=progress.step * size,
                 step=progress.step,
-                objective=protocol.objective(dev.select),
+                objective=dev.criteria[protocol.objective.name],
                 select=dev.select,
                 oracle=dev.oracle,
                 noise=noise,
@@ -222,7 +225,9 @@ def train(
                 threads=torch.get_num_threads(),
             )
             for rung in due:
-                own = {"rung": rung, "answers": dev.answers if rung == full_budget else {}}
+                own: dict[str, object] = {"rung": rung}
+                if rung == full_budget:
+                    own |= {"criteria": dev.criteria, "answers": dev.answers}
                 evaluations.append(evaluation.model_copy(update=own))
             progress.evaluations += evaluations
             progress.loss_sum = 0.0

@@ -20,8 +20,9 @@ from tuner.journal.records import (
     TrialState,
 )
 from tuner.study import StudyConfig
+from tuner.study.criteria import EvaluationSet
 from tuner.study.file import validate_study
-from tuner.study.protocol import EvaluationProtocol, EvaluationSet
+from tuner.study.protocol import EvaluationProtocol
 from tuner.study.scores import Scores
 from tuner.study.trial import TrialConfig
 
@@ -56,6 +57,9 @@ SPEED: dict[str, Any] = {
     "micro_plan": ((0, 32), (40, 16)),
     "precision": "fp32",
 }
+
+
+MEAN = {"objective": "mean"}
 
 
 def settings_of(folder: Path, **changes: Any) -> StudyConfig:
@@ -153,7 +157,9 @@ def confirmation(
     arms = [{"name": arm, "settings": {"optim.lr": 1e-3}, "search_score": 0.9} for arm in truth]
     arms[0]["search_score"] = None
     design = {"kind": "confirm", "study": search_id, "arms": arms, "seeds": list(seeds)}
-    study = settings_of(folder, name=name, scheduler={"kind": "none"}, design=design, **changes)
+    study = settings_of(
+        folder, name=name, scheduler={"kind": "none"}, design=design, protocol=MEAN, **changes
+    )
     protocol = EvaluationProtocol.of(study.languages, study.protocol, machine_translated=True)
     draw = np.random.default_rng(0)
     languages = [*study.languages.source, *study.languages.target]

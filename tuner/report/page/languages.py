@@ -13,7 +13,7 @@ from tuner.report.leaderboard import percent
 from tuner.report.page.drawing.bars import LanguageSeries, language_bars
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.published import Published
-from tuner.study.protocol import EvaluationSet
+from tuner.study.criteria import EvaluationSet
 
 AREAS = {
     "mono": "both sentences in one language",

@@ -12,10 +12,12 @@ from tuner.journal.records import STOPPED, StudyRecord, TrialRecord
 from tuner.report import excerpt
 from tuner.report.importances import caveat, importances
 from tuner.report.leaderboard import percent, shown, varied
+from tuner.report.page.criteria import by_criterion, criteria
 from tuner.report.page.drawing.bars import lying_bars
 from tuner.report.page.drawing.curves import LearningCurve, Role, learning_curves
 from tuner.report.page.settings import by_setting
 from tuner.report.page.trials import leaderboard, name
+from tuner.search.choices import dissenting, in_words
 from tuner.search.edges import edges
 from tuner.storage.folders import Place
 from tuner.tracking.notes import NOTHING_LEARNT, instead_of_confirming
@@ -49,6 +51,8 @@ def conclusion_blocks(study: StudyRecord) -> list[Block]:
         )
     if not study.learnt:
         blocks.append(Words(f"{NOTHING_LEARNT.capitalize()}.", "warning"))
+    if dissenting(chosen := by_criterion(study)):
+        blocks.append(Words(in_words(chosen)))
     for edge in edges(study):
         found = edge.sentence[:1].upper() + edge.sentence[1:]
         blocks.append(Words(f"{found}. A wider search: {edge.option}", "warning"))
@@ -84,6 +88,8 @@ def sections(study: StudyRecord) -> list[Section]:
     made = [Section("Leaderboard, unconfirmed", board, brief=True)]
     if any(trial.last for trial in study.trials):
         made.append(Section("Learning curves", (_curves(study),)))
+    if (compared := criteria(study)) is not None:
+        made.append(compared)
     settings = by_setting(study)
     if settings:
         made.append(Section("Settings and scores", tuple(settings)))
