@@ -59,7 +59,8 @@ class Table:
 
     Args:
         path: the file.
-        objective: names of the scores that a search sees the mean of; default: the file's own.
+        objective: names of scores in parts: a search sees the mean of each part's scores, and of
+            several parts the least. Default: the file's own.
 
     Attributes:
         space: what is searched.
@@ -71,7 +72,7 @@ class Table:
         target: by point: the mean score on the targets there; empty without targets.
     """
 
-    def __init__(self, path: Path, objective: Sequence[str] = ()) -> None:
+    def __init__(self, path: Path, objective: Sequence[Sequence[str]] = ()) -> None:
         raw = path.read_bytes()
         found = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
         # Not validated: the names may be those of another tool's settings.
@@ -83,7 +84,7 @@ class Table:
         self.min_pairs: int | None = found.get("min_pairs")
         self.units = [max(1, round(level / self.levels[0])) for level in self.levels]
         self.name = path.name.partition(".")[0]
-        read = list(objective or found["objective"])
+        read = objective or [found["objective"]]
         self._points: list[dict[str, Any]] = []
         self._curves: list[list[Curve]] = []
         last: list[list[float]] = []
@@ -97,7 +98,8 @@ class Table:
                 self._curves.append([])
                 last.append([])
                 targets.append([])
-            values = np.mean([run["scores"][name] for name in read], axis=0).tolist()
+            parts = [np.mean([run["scores"][name] for name in part], axis=0) for part in read]
+            values = np.min(parts, axis=0).tolist()
             self._curves[number].append(Curve(number, values, run["seconds"]))
             last[number].append(values[-1])
             targets[number] += run.get("target", {}).values()

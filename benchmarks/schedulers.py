@@ -197,7 +197,7 @@ class Search:
 _table: Table
 
 
-def _start(path: Path, objective: list[str]) -> None:
+def _start(path: Path, objective: Sequence[Sequence[str]]) -> None:
     """In every process, once."""
     global _table
     _table = Table(path, objective)
@@ -252,8 +252,9 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     asked = parser.parse_args()
     found: dict[str, dict[str, object]] = {}
+    objective = [asked.objective] if asked.objective else []
     with ProcessPoolExecutor(
-        asked.processes, initializer=_start, initargs=(asked.table, asked.objective)
+        asked.processes, initializer=_start, initargs=(asked.table, objective)
     ) as processes:
         for workers in asked.workers:
             print(f"\nW = {workers}: regret, difference to {asked.only[0]} [95 %], on the targets")

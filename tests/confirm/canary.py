@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +25,23 @@ SOURCES, TARGETS = ("en", "de"), ("es", "ja")
 FILES: dict[Split, str] = {"train": "train.tsv", "dev": "dev_2k.tsv", "test": "test_2k.tsv"}
 
 
-def corpus(folder: Path, turned: bool) -> Path:
+def corpus(folder: Path, turned: bool, pivots: Sequence[str] = ()) -> Path:
     """Nano's pairs in files; `turned`: wrong labels wherever nothing that chooses may look.
 
     The targets' pairs have ids of their own: the same pair has the same label in all languages.
+    Dev of `pivots` may choose, so it is not turned.
     """
     for language in (*SOURCES, *TARGETS):
         (folder / language).mkdir(parents=True)
         for split, file in FILES.items():
             if split == "train" and language in TARGETS:
                 continue
-            wrong = turned and (split == "test" or (split == "dev" and language in TARGETS))
+            never = language in TARGETS and language not in pivots
+            wrong = turned and (split == "test" or (split == "dev" and never))
             lines = ["id\tsentence1\tsentence2\tlabel"]
             for row in nano.rows(language, split)[:400]:
                 label = 1 - row.label if wrong else row.label
-                id_ = f"target-{row.id}" if language in TARGETS else row.id
+                id_ = f"{language}-{row.id}" if language in TARGETS else row.id
                 lines.append(f"{id_}\t{row.sentence1}\t{row.sentence2}\t{label}")
             (folder / language / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder

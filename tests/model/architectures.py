@@ -210,6 +210,7 @@ def study(encoder: Path, data: dict[str, Any], **trial: Any) -> StudyConfig:
             "encoder": {"name": str(encoder), "max_length": MAX_LENGTH},
             "data": data,
             "languages": {"source": LANGUAGES, "target": []},
+            "protocol": {"objective": "mean"},
             "budget": {"pairs_per_trial": 16, "trials": 1},
             "scheduler": {"kind": "none"},
             "trial": {"mix.cross_lingual": 0, "batch.effective_size": 8, "optim.lr": 1e-3} | trial,

@@ -23,6 +23,7 @@ STUDY = {
     "data": {"source": "nano"},
     "encoder": {"name": "nano", "max_length": 32},
     "languages": {"source": ["en", "de"]},
+    "protocol": {"objective": "mean"},
     "budget": {"trials": 9, "pairs_per_trial": 900},
     "space": {"optim.lr": [1e-4, 1e-3]},
 }

@@ -132,6 +132,8 @@ def test_each_pair_goes_through_the_adapters_of_its_language(
     asked = study(tmp_path, data(tmp_path))
     inputs = prepare(asked, Told()).inputs
     assert inputs.corpus.language_ids == (0, 1)
+    assert list(inputs.protocol.criteria) == ["mean", "worst"], "none reads two languages"
+    assert all(each.language1 == each.language2 for each in inputs.protocol.sets)
     model = PairClassifier(inputs.encoder, FusionConfig(), HeadConfig()).double().eval()
     theirs = XmodModel.from_pretrained(tmp_path).double().eval()
     kept = torch.from_numpy(inputs.encoder.kept_tokens)

@@ -16,6 +16,7 @@ from tuner.cli import main
 from tuner.data import nano
 from tuner.data.overlap import components_of
 from tuner.errors import UserError
+from tuner.journal.arrays import text_as_ints
 from tuner.journal.facts import StudyFacts
 from tuner.model.encoder import PretrainedEncoder, load_encoder
 from tuner.run.prepare import Prepared, check_unchanged, prepare
@@ -66,6 +67,20 @@ def prepared(folder: Path, *overrides: str) -> tuple[Prepared, list[str]]:
     ]
     told = Told()
     return prepare(load_study(NANO, settings), told), told.lines
+
+
+def test_a_study_goes_on_with_the_criteria_that_it_began_with() -> None:
+    """One of an older version evaluated its objective's sets alone, and them at every rung."""
+    study = load_study(NANO, ["languages={source: [en, de], target: [ja]}"])
+    new = prepare(study, Told())
+    assert new.facts.criteria == ("mean", "worst", "cross_lingual", "balanced", "joint")
+    assert [each.name for each in new.inputs.protocol.at_rungs] == ["en", "de", "en-de", "de-en"]
+    labels = new.inputs.corpus.splits["dev"].labels
+    assert text_as_ints(new.facts.data.dev_classes or "").tolist() == labels.tolist()
+    older = new.facts.model_copy(update={"criteria": ()})
+    resumed = prepare(study, Told(), older).inputs.protocol
+    assert list(resumed.criteria) == ["balanced"]
+    assert resumed.at_rungs == resumed.sets
 
 
 def test_the_overlap_is_told_and_kept(folder: Path) -> None:

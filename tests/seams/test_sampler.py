@@ -16,8 +16,8 @@ from tests.search.examples import configurations, create, run
 from tuner.errors import UserError
 from tuner.journal.journal import Journal
 from tuner.journal.records import Evaluation, StudyRecord
-from tuner.plan.landscape import Landscape
 from tuner.plan.evaluation_sets import EvaluationSets
+from tuner.plan.landscape import Landscape
 from tuner.plan.simulation import play
 from tuner.search.driver import Driver
 from tuner.search.observations import Observations

@@ -30,6 +30,11 @@ class LanguagesConfig(Part):
         return languages
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    """Take from the schema a default that depends on other settings."""
+    del schema["default"]
+
+
 class ProtocolConfig(Part):
     """The data that may be used to choose configurations, and so the claims that results allow."""
 
@@ -43,7 +48,7 @@ class ProtocolConfig(Part):
         "balanced (the lesser of the means over source languages and over source x source), joint "
         "(the share of a class that is right in every set), the held-out language, or the pivot "
         "alone. Default: pivot with kind: pivot, else balanced with two sources or more, else mean",
-        json_schema_extra=lambda schema: schema.pop("default"),
+        json_schema_extra=_without_default,
     )
     pivot: tuple[Language, ...] = Field((), description="languages whose dev may be used to choose")
     held_out: Language | None = Field(None, description="a source language that is not trained on")
