@@ -40,7 +40,7 @@ test-slow: $(INSTALLED) ## the tests that take minutes
 test-times: $(INSTALLED) ## unit tests once more, one by one: fails where one takes too long; wants an idle machine
 	$(PYTEST) --strict-times -m "not slow and not integration"
 
-chaos: $(INSTALLED) ## kill and tear studies at 64 random moments, count what is lost: 25 minutes
+chaos: $(INSTALLED) ## kill and tear studies at 64 random moments, count what is lost: half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos --json benchmarks/results/chaos.json
 
 bench: $(INSTALLED) ## speed, beside what people use today: what two cores can, in 40 minutes

@@ -131,6 +131,7 @@ def main() -> int:
     def tell(text: str) -> None:
         print(f"[{time.monotonic() - started:5.0f} s] {text}", flush=True)
 
+    machine = {**environment().versions, "cores": len(os.sched_getaffinity(0))}
     tell(f"seed {options.seed}; everything is written to {place.folder}")
     try:
         for name in options.only or FAULTS:
@@ -147,7 +148,6 @@ def main() -> int:
     seconds = round(time.monotonic() - started)
     print(f"{'all zeros' if clean else 'NOT all zeros: see above'}; {seconds} s")
     if options.json:
-        machine = {**environment(), "cores": len(os.sched_getaffinity(0))}
         result = {
             "seed": options.seed,
             "seconds": seconds,
