@@ -30,7 +30,7 @@ from tuner.search.driver import Driver
 from tuner.study import StudyConfig
 from tuner.study.file import load_study
 from tuner.study.parts import EncoderConfig
-from tuner.study.roles import LanguagesConfig
+from tuner.study.roles import LanguagesConfig, ProtocolConfig
 from tuner.study.trial import TrialConfig
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.checkpoint import Checkpoints
@@ -140,7 +140,8 @@ def test_it_is_zero_shot_for_no_language_that_it_was_fine_tuned_on(
     export(study.folder, 0, tmp_path / "out", QUIET)
     languages = LanguagesConfig(source=("en",), target=("de", "fr", "ja"))
     encoder = EncoderConfig(name=str(tmp_path / "out"), max_length=32)
-    other = study.model_copy(update={"languages": languages, "encoder": encoder})
+    changed = {"languages": languages, "protocol": ProtocolConfig(), "encoder": encoder}
+    other = study.model_copy(update=changed)
     found = prepare(other, QUIET)
     assert found.inputs.protocol.zero_shot == ("fr", "ja")
     assert found.facts.claim == (

@@ -1,4 +1,4 @@
-"""What other criteria would have chosen, by hand; and Pareto fronts beside their definition."""
+"""Choices of other criteria, checked by hand, and Pareto fronts beside their definition."""
 
 from __future__ import annotations
 
