@@ -19,15 +19,15 @@ NANO = Path(__file__).parents[2] / "search_spaces" / "nano.yaml"
 
 @pytest.mark.slow
 def test_the_default_trial_learns_nano() -> None:
-    """85% on the source languages; about 6 s of training and evaluation on 2 idle cores."""
+    """80% on the source languages; about 6 s of training and evaluation on 2 idle cores."""
     study = load_study(NANO)
     console = Console(file=io.StringIO(), width=80)
     result = train_one(study, console)
     evaluation = Evaluation.model_validate(result["evaluation"])
     assert result["claim"].startswith("zero-shot for es, zh, ja, ko; trained on en, de, fr")
     assert evaluation.rung == study.budget.pairs_per_trial
-    assert evaluation.select["sources"].accuracy == pytest.approx(evaluation.objective)
-    assert evaluation.objective >= 0.85
+    assert evaluation.objective == evaluation.criteria["balanced"]
+    assert evaluation.select["sources"].accuracy >= 0.8
     near, far = evaluation.oracle["es"].accuracy, evaluation.oracle["rest"].accuracy
     assert near - far >= 0.05
     printed = console.file.getvalue()  # type: ignore[attr-defined]

@@ -10,9 +10,21 @@ from zlib import decompress
 import pytest
 
 from tests import records
+from tests.tracking.examples import evaluation
 from tuner.journal.records import StudyRecord
+from tuner.study.scores import Scores
 from tuner.study.trial import FIELDS, TrialConfig
-from tuner.tracking.view import KEPT, OURS, SAVED, View, changes, newest, studies_view, study_view
+from tuner.tracking.view import (
+    CLOSED,
+    KEPT,
+    OURS,
+    SAVED,
+    View,
+    changes,
+    newest,
+    studies_view,
+    study_view,
+)
 
 LIMIT = 20_000  # characters of an experiment's tag
 VALUES = {**TrialConfig().flat(), "fusion.layer": 1}
@@ -106,6 +118,15 @@ def test_no_view_shows_what_may_not_choose(view: View) -> None:
     assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} <= sections
     numbers = [chart["uuid"] for chart in state["compareRunCharts"]]
     assert len(set(numbers)) == len(numbers)
+
+
+def test_charts_of_every_metric_start_closed() -> None:
+    """MLflow opens a section of its own for a prefix that no view names."""
+    scores = Scores(accuracy=0.5, f1=0.5, pairs=10)
+    whole = evaluation(0, 1).model_copy(
+        update={"oracle": {"ja": scores}, "criteria": {"mean": 0.5, "joint": 0.25}}
+    )
+    assert {name.rpartition("/")[0] for name in whole.metrics()} <= {*CLOSED}
 
 
 def test_all_studies_are_nested() -> None:

@@ -41,6 +41,7 @@ CLOSED = (
     "select",
     "select/accuracy",
     "select/f1",
+    "select/criterion",
     "train",
     "cost",
     "oracle/accuracy",
