@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
-from typing import get_args
 
 import numpy as np
 
 from tuner import __version__
 from tuner.data.agreement import Agreement
 from tuner.data.corpus import Corpus
+from tuner.data.evaluable import evaluable
 from tuner.data.overlap import Overlap, without_shared
 from tuner.data.sources import load_corpus
 from tuner.data.tokenise import tokenise
@@ -100,7 +100,7 @@ def prepare(study: StudyConfig, progress: Progress, recorded: StudyFacts | None 
         encoder.seen,
         tuple(filter(None, (agreement.test_in_training, _fine_tuned(encoder)))),
         classes=len(corpus.labels),
-        recorded=_criteria(encoder) if recorded is None else recorded.criteria,
+        recorded=_criteria(study, encoder, corpus) if recorded is None else recorded.criteria,
     )
     for note in (*corpus.notes, *overlap.notes):
         progress.tell(note)
@@ -164,11 +164,16 @@ def prepare(study: StudyConfig, progress: Progress, recorded: StudyFacts | None 
     return Prepared(TrialInputs(protocol, chosen_by, encoder), test, facts)
 
 
-def _criteria(encoder: PretrainedEncoder) -> tuple[Objective, ...] | None:
-    """Return the criteria that a new study evaluates; None for every permitted one."""
-    if not takes_one_language(encoder.config, encoder.name):
-        return None
-    return tuple(name for name in get_args(Objective) if name not in CROSSED)
+def _criteria(
+    study: StudyConfig, encoder: PretrainedEncoder, corpus: Corpus
+) -> tuple[Objective, ...]:
+    """Return the criteria that a new study evaluates: those that its encoder and data allow."""
+    protocol = EvaluationProtocol.of(
+        study.languages, study.protocol, corpus.machine_translated, classes=len(corpus.labels)
+    )
+    found = evaluable(corpus, protocol.criteria, study.protocol.objective)
+    one_language = takes_one_language(encoder.config, encoder.name)
+    return tuple(name for name in found if not (one_language and name in CROSSED))
 
 
 def _fine_tuned(encoder: PretrainedEncoder) -> str:
