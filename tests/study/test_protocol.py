@@ -140,7 +140,7 @@ def test_other_objectives() -> None:
     cross = scores(en=0.9, de=0.7, en_de=0.5, de_en=0.7)
     assert value(balanced, cross) == pytest.approx(0.6), "here the cross-lingual one"
     assert balanced.objective.in_words == (
-        "balanced dev accuracy (the lesser of the means on en, de and on en-de, de-en)"
+        "balanced dev accuracy (the lesser of the means on en, de and across them)"
     )
     for name in ("cross_lingual", "balanced", "joint"):
         with pytest.raises(ValueError, match=f"{name} needs two source languages that are trained"):

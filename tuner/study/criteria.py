@@ -63,19 +63,19 @@ class Criterion:
     @property
     def in_words(self) -> str:
         """Its meaning, e.g. `mean dev accuracy on en, de`."""
-        names = [", ".join(each.name for each in part.sets) for part in self.parts]
+        names = ", ".join(dict.fromkeys(each.language1 for each in self.sets))
         match self.name:
-            case "joint":
-                share = "the least share of a class's pairs that are right in each of"
-                return f"joint dev accuracy ({share} {names[0]})"
-            case "worst" if len(names) > 1:
-                return f"worst dev accuracy on {', '.join(names)}"
+            case "cross_lingual":
+                return f"mean dev accuracy across {names} (the sentences of a pair in two of them)"
             case "balanced":
-                return (
-                    f"balanced dev accuracy (the lesser of the means on {' and on '.join(names)})"
-                )
-            case "mean" | "worst" | "cross_lingual" | "held_out" | "pivot":
-                return f"mean dev accuracy on {names[0]}"
+                return f"balanced dev accuracy (the lesser of the means on {names} and across them)"
+            case "joint":
+                share = "the least share of a class's pairs that are right on and across"
+                return f"joint dev accuracy ({share} {names})"
+            case "worst" if len(self.parts) > 1:
+                return f"worst dev accuracy on {names}"
+            case "mean" | "worst" | "held_out" | "pivot":
+                return f"mean dev accuracy on {names}"
 
     def value(self, of: Callable[[Part], float]) -> float:
         """Return its value.

@@ -9,12 +9,14 @@ import pytest
 
 from tuner.blocks.palette import LEVELS, colours, contrast
 from tuner.report.page.drawing.bars import LanguageSeries, language_bars, lying_bars
-from tuner.report.page.drawing.canvas import HEAT, SERIES
+from tuner.report.page.drawing.canvas import HEAT, LABEL, SERIES, score_label
 from tuner.report.page.drawing.curves import LearningCurve, learning_curves
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.drawing.intervals import Course, Interval, courses, forest
 from tuner.report.page.drawing.parallel import Path, Upright, parallel
 from tuner.report.page.drawing.scatter import Dots, scatter
+from tuner.study.criteria import criteria_of
+from tuner.study.roles import ProtocolConfig
 
 ALT = 'Costs $5, "quoted" & <b>.'
 
@@ -85,6 +87,16 @@ def test_the_same_figure_is_the_same_text() -> None:
 def test_markers_of_two_figures_do_not_share_a_name(drawn: dict[str, str]) -> None:
     names = [set(re.findall(r'\sid="([^"]+)"', svg)) for svg in drawn.values()]
     assert sum(map(len, names)) == len(set.union(*names)) > 0
+
+
+def test_the_label_of_every_criterion_fits_beside_its_axis() -> None:
+    """Also with the seven languages of PAWS-X."""
+    seven = ["en", "de", "es", "fr", "ja", "ko", "zh"]
+    criteria = criteria_of(ProtocolConfig(), seven, [], classes=2)
+    for criterion in criteria.values():
+        lines = score_label(criterion.in_words).splitlines()
+        assert max(map(len, lines)) <= LABEL and len(lines) <= 2
+        assert "dev accuracy" in lines[0] and lines[-1].endswith(", %")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

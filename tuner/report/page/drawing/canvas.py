@@ -10,6 +10,7 @@ import re
 from hashlib import sha256
 from html import escape
 from io import StringIO
+from textwrap import fill
 from typing import TYPE_CHECKING, Literal
 
 from tuner.blocks.palette import LEVELS
@@ -39,6 +40,8 @@ _NAMES = {
 }
 POINTS = 72.0
 """Points per inch."""
+LABEL = 40
+"""The most characters in a line of an upright axis' label."""
 ENLARGED = 1.25
 """Greatest factor by which the page enlarges a figure."""
 
@@ -61,6 +64,14 @@ def plain(axis: Axes, grid: Literal["x", "y", "none"] = "y") -> None:
     if grid != "none":
         axis.grid(axis=grid, color=LINE, lw=0.6)
     axis.set_axisbelow(True)
+
+
+def score_label(objective: str) -> str:
+    """Return an axis label for scores: the objective in words, in lines that fit beside the axis.
+
+    The explanation in brackets is left out; captions have it.
+    """
+    return fill(f"{objective.partition(' (')[0]}, %", LABEL)
 
 
 def majority_line(axis: Axes, score: float) -> None:

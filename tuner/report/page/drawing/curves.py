@@ -16,6 +16,7 @@ from tuner.report.page.drawing.canvas import (
     legend,
     majority_line,
     plain,
+    score_label,
     svg,
 )
 
@@ -97,6 +98,6 @@ def learning_curves(
     axis.set_xlim(left=0)
     axis.margins(x=0.03)
     axis.set_xlabel("pairs seen (dashed: rungs)")
-    axis.set_ylabel(f"{objective}, %")
+    axis.set_ylabel(score_label(objective))
     legend(axis, columns=2)
     return svg(figure, alt)

@@ -12,6 +12,7 @@ from tuner.report.page.drawing.canvas import (
     legend,
     majority_line,
     plain,
+    score_label,
     svg,
 )
 
@@ -73,6 +74,6 @@ def scatter(
     axis.set_xticks(list(ticks), list(ticks.values()))
     axis.set_xlim(min(ticks) - 0.5, max(ticks) + 0.5)
     axis.set_xlabel(setting)
-    axis.set_ylabel(f"{objective}, %")
+    axis.set_ylabel(score_label(objective))
     legend(axis, title=told_apart, columns=4)
     return svg(figure, alt)
