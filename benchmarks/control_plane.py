@@ -4,7 +4,7 @@ Ours is a whole `tuner search` with everything on: journal, TPE, ASHA, live view
 only the actor is another, which imports no torch and reports at once. Beside it Ray Tune alone,
 with the same actor and its own ASHA, and with nothing logged.
 
-    python benchmarks/control_plane.py          # 2 cores: four minutes
+    python benchmarks/control_plane.py          # 2 cores: five minutes
 """
 
 from __future__ import annotations
@@ -51,18 +51,27 @@ def ours(trials: int) -> dict[str, Any]:
         }  # fmt: skip
         study = load_study(NANO, [f"{name}={value}" for name, value in settings.items()])
         assert len(study.rungs) == RUNGS
-        evaluated = Driver.evaluated
-        reports, tenth = 0, trials * RUNGS // 10
+        evaluated, next_trial = Driver.evaluated, Driver.next_trial
+        reports, tenth, proposals = 0, trials * RUNGS // 10, 0.0
+
+        def timed(self: Driver) -> Any:
+            nonlocal proposals
+            begun = time.thread_time()
+            proposal = next_trial(self)
+            proposals += time.thread_time() - begun
+            return proposal
 
         def counted(self: Driver, number: int, evaluation: Evaluation) -> bool:
             nonlocal reports
             goes_on = evaluated(self, number, evaluation)
             reports += 1
             if reports % tenth == 0:
-                marks.append({"reports": reports, **cost(), "journal_mb": size(study.folder)})
+                spent = {"proposals_seconds": proposals, "journal_mb": size(study.folder)}
+                marks.append({"reports": reports, **cost(), **spent})
             return goes_on
 
         Driver.evaluated = counted  # type: ignore[method-assign]
+        Driver.next_trial = timed  # type: ignore[method-assign]
         engine._trainable = lambda *inputs: tune.with_resources(idle_actor(study), {"CPU": 1})
         record = begin(study, Console(file=io.StringIO(), width=80))
         states = [trial.state for trial in record.trials]
@@ -110,12 +119,13 @@ def ray_alone(trials: int) -> dict[str, Any]:
 
 
 def cost() -> dict[str, float]:
-    """Of this process, all its threads, so far."""
+    """Of this process so far, all its threads; and of the calling one, which drives the study."""
     status = Path("/proc/self/status").read_text()
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "seconds": time.perf_counter(),
         "cpu_seconds": used.ru_utime + used.ru_stime,
+        "driver_seconds": time.thread_time(),
         "memory_mb": int(status.split("VmRSS:")[1].split()[0]) / 2**10,
     }
 
@@ -133,10 +143,17 @@ def between(marks: list[dict[str, float]]) -> dict[str, float]:
     def share(key: str, begin: dict[str, float], end: dict[str, float]) -> float:
         return 1000 * (end[key] - begin[key]) / (end["reports"] - begin["reports"])
 
+    proposals = {}
+    if "proposals_seconds" in last:
+        proposals = {"of_it_proposals": round(share("proposals_seconds", first, last), 2)}
     return {
         "reports": reports,
         "ms_a_report": round(share("seconds", first, last), 2),
         "cpu_ms_a_report": round(share("cpu_seconds", first, last), 2),
+        "driver_cpu_ms_a_report": round(share("driver_seconds", first, last), 2),
+        **proposals,
+        "driver_cpu_ms_in_the_first_tenth": round(share("driver_seconds", *marks[:2]), 2),
+        "driver_cpu_ms_in_the_last_tenth": round(share("driver_seconds", *marks[-2:]), 2),
         "ms_a_report_in_the_first_tenth": round(share("seconds", *marks[:2]), 2),
         "ms_a_report_in_the_last_tenth": round(share("seconds", *marks[-2:]), 2),
         "memory_mb_at_a_tenth": round(first["memory_mb"], 1),
