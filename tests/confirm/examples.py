@@ -169,6 +169,7 @@ def confirmed(
     recommended: str,
     search_scores: Mapping[str, float] | None = None,
     worst: bool = False,
+    estimating: Mapping[str, Sequence[tuple[Right, Right] | None]] | None = None,
     **design: Any,
 ) -> StudyRecord:
     """A confirmation that has come to its end.
@@ -178,6 +179,7 @@ def confirmed(
         recommended: name of an arm.
         search_scores: of arms that a search had scored.
         worst: the objective is the worst of the languages.
+        estimating: the same as `arms`, of the arms and the seeds that estimate.
         design: other keys of the block.
     """
     count = len(next(iter(arms.values())))
@@ -190,19 +192,25 @@ def confirmed(
         "seeds": [1000 + k for k in range(count)],
         **design,
     }
+    runs = [(name, 1000 + k, arms[name][k]) for k in range(count) for name in arms]
+    for k in range(count, count + max(map(len, (estimating or {}).values()), default=0)):
+        block.setdefault("estimating", []).append(1000 + k)  # type: ignore[attr-defined]
+        runs += [(name, 1000 + k, own[k - count]) for name, own in (estimating or {}).items()]
     trials = []
-    for k in range(count):
-        for name, seeds in arms.items():
-            number, one = len(trials), seeds[k]
-            if one is None:
-                trials.append(trial(number, name, 1000 + k, None, state="failed"))
-                continue
-            dev, test = one
-            own = [on_test(test)] if test else []
-            trials.append(trial(number, name, 1000 + k, evaluated(dev, worst), own))
+    for number, (name, seed, one) in enumerate(runs):
+        if one is None:
+            trials.append(trial(number, name, seed, None, state="failed"))
+            continue
+        dev, test = one
+        own = [on_test(test)] if test else []
+        trials.append(trial(number, name, seed, evaluated(dev, worst), own))
     protocol = {"objective": "worst" if worst else "mean"}
     means = {
-        name: float(np.mean([t.last.objective for t in trials if t.arm == name and t.last]))
+        name: float(
+            np.mean(
+                [t.last.objective for t in trials[: count * len(arms)] if t.arm == name and t.last]
+            )
+        )
         for name, seeds in arms.items()
         if None not in seeds
     }

@@ -57,7 +57,9 @@ def searched(tmp_path: Path, trials: list[Any] | None = None, **blocks: Any) -> 
     return study("small", made, trials)
 
 
-def made(tmp_path: Path, top: int = 5, seeds: int = 3, **blocks: Any) -> StudyConfig:
+def made(
+    tmp_path: Path, top: int = 5, seeds: tuple[int, int] = (3, 6), **blocks: Any
+) -> StudyConfig:
     return confirmation(searched(tmp_path, **blocks), tmp_path / "small", top, seeds)
 
 

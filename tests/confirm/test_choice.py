@@ -23,7 +23,8 @@ def design_of(study: StudyRecord) -> ConfirmDesign:
 
 
 def test_the_highest_mean_of_arms_with_all_seeds() -> None:
-    """`lucky` has the best seed, `broken` the best mean but a seed that failed."""
+    """`lucky` has the best seed, `broken` the best mean but a seed that failed: it loses fewer
+    runs to leave out the arm (2) than the seed (4)."""
     arms = {
         "control": [(dev(4, 4), ONES), (dev(4, 4), ONES)],
         "lucky": [(dev(8, 8), ONES), (dev(1, 0), ONES)],
@@ -52,8 +53,20 @@ def test_of_equal_ones_the_first_and_target_dev_changes_nothing() -> None:
         assert chosen is not None and chosen.arm == "control"
 
 
-def test_none_where_every_arm_lacks_a_seed() -> None:
-    study = confirmed({"control": [(dev(5, 5), ONES), None]}, "control")
+def test_arms_that_lack_a_seed_are_compared_over_the_others() -> None:
+    arms = {
+        "control": [(dev(5, 5), ONES), None, (dev(4, 4), ONES)],
+        "trial 001": [(dev(5, 6), ONES), None, (dev(5, 4), ONES)],
+    }
+    study = confirmed(arms, "control")
+    assert objectives(design_of(study), study.trials) == {
+        "control": pytest.approx(18 / 32),
+        "trial 001": pytest.approx(20 / 32),
+    }
+
+
+def test_none_where_no_run_is_complete() -> None:
+    study = confirmed({"control": [None, None]}, "control")
     assert recommendation(design_of(study), study.trials) is None
     unchosen = study.model_copy(update={"recommendation": None})
     assert concluded(design_of(study), unchosen), "nothing else can come of it"

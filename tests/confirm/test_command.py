@@ -24,19 +24,19 @@ def end(study: StudyConfig) -> None:
 
 def test_begun_gone_on_with_and_again(tmp_path: Path) -> None:
     search, folder = searched(tmp_path), tmp_path / "small"
-    first = planned(search, folder, ConfirmOptions(top=2, seeds=2))
-    assert first == confirmation(search, folder, 2, 2)
+    first = planned(search, folder, ConfirmOptions(top=2, seeds=(1, 2)))
+    assert first == confirmation(search, folder, 2, (1, 2))
     begin(first, search)
     assert confirmations(search, folder) == ["small-confirm"]
     for asked in (
         ConfirmOptions(),
         ConfirmOptions(top=2),
-        ConfirmOptions(seeds=2),
+        ConfirmOptions(seeds=(1, 2)),
         ConfirmOptions(top=9),
     ):
         assert planned(search, folder, asked) == first
-    for asked in (ConfirmOptions(top=1), ConfirmOptions(seeds=3)):
-        with pytest.raises(UserError, match="with 2 configurations besides") as refused:
+    for asked in (ConfirmOptions(top=1), ConfirmOptions(seeds=(1, 3))):
+        with pytest.raises(UserError, match="with 3 configurations") as refused:
             planned(search, folder, asked)
         assert "--again" in refused.value.remedy
     with pytest.raises(UserError, match="--again: small-confirm has not ended"):
@@ -50,7 +50,7 @@ def test_begun_gone_on_with_and_again(tmp_path: Path) -> None:
 
 def test_a_name_that_something_else_has(tmp_path: Path) -> None:
     search = searched(tmp_path)
-    begin(confirmation(search, tmp_path / "small", 1, 2), search)
+    begin(confirmation(search, tmp_path / "small", 1, (1, 2)), search)
     other = search.model_copy(update={"id": "another search of that name"})
     with pytest.raises(UserError, match="is not a confirmation of this study small"):
         confirmations(other, tmp_path / "small")
@@ -60,7 +60,10 @@ def test_a_name_that_something_else_has(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["nothing"], "there is no study nothing"),
-        (["nothing", "--seeds", "1"], "--seeds"),
+        (["nothing", "--seeds", "5"], "Give two numbers, such as --seeds 3+6"),
+        (["nothing", "--seeds", "3+1"], "at least 1 seed chooses and 2 estimate"),
+        (["nothing", "--seeds", "300+201"], "at most 500 together"),
+        (["nothing", "--seeds", "x+y"], "--seeds x+y is not understood"),
         (["nothing", "--top", "0"], "--top"),
     ],
 )

@@ -18,13 +18,12 @@ from tuner.confirm.design import confirmation
 from tuner.confirm.result import Confirmed
 from tuner.errors import UserError
 from tuner.journal import events
-from tuner.journal.events import Recommended
 from tuner.journal.records import StudyRecord
 from tuner.run.resume import nothing_left
 from tuner.run.trial_files import TRIAL, staying
 from tuner.search.driver import Driver
 from tuner.search.outcome import StudyOutcome
-from tuner.search.recommend import NONE_WHOLE, recommendation
+from tuner.search.recommend import NONE_WHOLE
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
 from tuner.study.file import validate_study
@@ -43,7 +42,7 @@ def train_all(driver: Driver, made: StudyConfig) -> None:
 def test_it_is_done_when_every_trial_was_tested(tmp_path: Path) -> None:
     """Each time that a driver ends, what is left is what the next one does."""
     search = searched(tmp_path)
-    made = confirmation(search, tmp_path / "small", 1, 2)
+    made = confirmation(search, tmp_path / "small", 1, (1, 2))
     design = made.design
     assert isinstance(design, ConfirmDesign)
     with journal_of(made, search) as journal:
@@ -53,34 +52,36 @@ def test_it_is_done_when_every_trial_was_tested(tmp_path: Path) -> None:
         record = driver.finish()
         assert record.state == "interrupted" and "the confirmation has not ended" in record.reason
         assert nothing_left(record, made) == ""
-        assert len(staying(record, 0)) == 4, "all are still to be tested"
+        assert record.recommendation is not None and record.recommendation.arm == "trial 002"
+        runs = [(trial.arm, trial.config.seed) for trial in record.trials]
+        chose = [("control", 1001), ("trial 002", 1001)]
+        estimate = [(arm, seed) for seed in design.estimating for arm in ("trial 002", "control")]
+        assert runs == [*chose, *estimate] and len(runs) == 6
+        assert [t.number for t in staying(record, 0)] == [2, 3, 4, 5], "still to be tested"
 
         driver = Driver(made, journal)
         driver.start()
         assert driver.done, "nothing is trained again"
-        chosen = recommendation(design, record.trials)
-        assert chosen is not None and chosen.arm == "trial 002"
-        driver.note(Recommended(time=time.time(), recommendation=chosen))
-        for number in (0, 1, 2):
+        for number in (2, 3, 4):
             driver.note(events.Tested(time=time.time(), number=number, on_test=TEST))
         record = driver.finish()
         assert record.state == "interrupted" and nothing_left(record, made) == ""
-        assert [trial.number for trial in staying(record, 5)] == [1, 3]
-        assert [trial.number for trial in staying(record, 0)] == [3], "still to be tested"
+        assert [trial.number for trial in staying(record, 5)] == [2, 4, 5]
+        assert [trial.number for trial in staying(record, 0)] == [5], "still to be tested"
 
         driver = Driver(made, journal)
         driver.start()
-        driver.note(events.Tested(time=time.time(), number=3, on_test=TEST))
+        driver.note(events.Tested(time=time.time(), number=5, on_test=TEST))
         record = driver.finish()
         assert record.state == "completed"
-        assert "is complete: all of its trials were evaluated on test" in nothing_left(record, made)
-        assert [trial.arm for trial in staying(record, 5)] == ["trial 002"] * 2
+        assert "the trials that estimate were evaluated on test" in nothing_left(record, made)
+        assert [trial.number for trial in staying(record, 5)] == [2, 4]
         assert staying(record, 0) == []
 
 
 def test_a_budget_that_ends_it_leaves_it_unfinished(tmp_path: Path) -> None:
     search = searched(tmp_path)
-    made = confirmation(search, tmp_path / "small", 1, 2, (), ["budget.wall=1s"])
+    made = confirmation(search, tmp_path / "small", 1, (1, 2), (), ["budget.wall=1s"])
     with journal_of(made, search) as journal:
         driver = Driver(made, journal)
         driver.start()
@@ -117,7 +118,7 @@ def again(search: StudyRecord, folder: Path) -> str:
 def test_where_every_arm_has_failed_another_may_be_asked_for(tmp_path: Path) -> None:
     """Before, going on was told to be what is left, and going on did nothing."""
     search, folder = searched(tmp_path), tmp_path / "small"
-    first = confirmation(search, folder, 1, 2)
+    first = confirmation(search, folder, 1, (1, 2))
     with journal_of(first, search) as journal:
         driver = Driver(first, journal)
         driver.start()
@@ -128,10 +129,10 @@ def test_where_every_arm_has_failed_another_may_be_asked_for(tmp_path: Path) -> 
         record = driver.finish()
     assert record.state == "failed"
     assert nothing_left(record, first) == (
-        "study small-confirm has ended: nothing is recommended, since every configuration has a "
-        "seed that failed, and test was not read"
+        "study small-confirm has ended: nothing is recommended, since no run that could choose "
+        "has completed, and test was not read"
     )
-    with pytest.raises(UserError, match="every configuration has a seed that failed") as refused:
+    with pytest.raises(UserError, match="no run that could choose has completed") as refused:
         Confirmed.of(record)
     assert "--again" in refused.value.remedy
     assert again(search, folder) == "small-confirm-2"
@@ -140,29 +141,22 @@ def test_where_every_arm_has_failed_another_may_be_asked_for(tmp_path: Path) -> 
 def test_where_weights_are_gone_another_may_be_asked_for(tmp_path: Path) -> None:
     """Test was still to be read with them: going on would be refused for ever."""
     search, folder = searched(tmp_path), tmp_path / "small"
-    first = confirmation(search, folder, 1, 2)
+    first = confirmation(search, folder, 1, (1, 2))
     best = tmp_path / "small-confirm" / "best"
     with journal_of(first, search) as journal:
         driver = Driver(first, journal)
         driver.start()
         train_all(driver, first)
-        record = driver.finish()
-        with pytest.raises(UserError, match="has not ended"):
-            again(search, folder)
-        design = first.design
-        assert isinstance(design, ConfirmDesign)
-        chosen = recommendation(design, record.trials)
-        assert chosen is not None
+        driver.finish()
         driver = Driver(first, journal)
         driver.start()
-        driver.note(Recommended(time=time.time(), recommendation=chosen))
-        for number in (0, 1, 2):
+        for number in (2, 3, 4):
             driver.note(events.Tested(time=time.time(), number=number, on_test=TEST))
         driver.finish()
-    (best / "0003").mkdir(parents=True)
-    weights = best / "0003" / MODEL
+    (best / "0005").mkdir(parents=True)
+    weights = best / "0005" / MODEL
     save_file({"weight": torch.zeros(2)}, weights)
-    (best / "0003" / TRIAL).write_text(json.dumps({"sha256": sha256(weights)}))
+    (best / "0005" / TRIAL).write_text(json.dumps({"sha256": sha256(weights)}))
     with pytest.raises(UserError, match="has not ended"):
         again(search, folder)
     whole = weights.read_bytes()

@@ -18,7 +18,10 @@ from tuner.errors import UserError
 def test_means_differences_and_optimism_by_hand() -> None:
     result = Confirmed.of(two_arms())
     control, best = result.arms
-    assert result.control is control and result.best is best
+    assert result.best is best and [arm.name for arm in result.estimated] == [
+        "trial 007",
+        "control",
+    ]
     assert best.objective == pytest.approx((13 + 13 + 14) / 48)
     assert best.optimism == pytest.approx(0.95 - 40 / 48)
     assert control.optimism is None
@@ -26,10 +29,10 @@ def test_means_differences_and_optimism_by_hand() -> None:
     assert best.test["targets"].value == pytest.approx((13 + 13 + 14) / 48)
     assert best.test["es"].value == pytest.approx(7 / 8)
     assert control.test["targets"].value == pytest.approx((7 + 8 + 7) / 48)
-    difference = best.against_control["targets"]
+    (difference,) = result.contrasts["targets"]
+    assert (difference.arm, difference.control) == ("trial 007", "control")
     assert difference.estimate.value == pytest.approx((40 - 22) / 48)
     assert difference.adjusted == pytest.approx(difference.estimate.p), "one comparison"
-    assert set(control.against_control) == set()
     assert control.collapsed == (1001,), "at most the majority's 0.5"
     assert best.collapsed == () and result.test_majority == dict.fromkeys(LANGUAGES, 0.5)
     assert best.tested[1002]["ja"] == 7 / 8
@@ -39,7 +42,7 @@ def test_means_differences_and_optimism_by_hand() -> None:
 def test_the_paired_interval_is_narrower_than_the_arms() -> None:
     """An error that both arms make on the same pairs is not a difference."""
     result = Confirmed.of(two_arms())
-    paired = result.best.against_control["sources"].estimate
+    paired = result.contrasts["sources"][0].estimate
     own = result.best.test["sources"]
     assert 0 <= paired.error < own.error
 
@@ -51,26 +54,41 @@ def test_the_heat_map_and_its_parts() -> None:
     }
     arm = Confirmed.of(confirmed({"control": [(CONTROL[0], right)] * 2}, "control")).best
     cells = np.arange(16).reshape(4, 4) % 9 / 8
-    assert list(arm.pairs.values()) == pytest.approx(list(cells.ravel()))
-    assert arm.pairs["en-es"] == cells[0, 2] and arm.pairs["es-en"] == cells[2, 0]
+    values = {name: found.value for name, found in arm.pairs.items()}
+    each = itertools.product(range(4), repeat=2)
+    assert {pair: values[name] for pair, name in zip(each, right, strict=True)} == {
+        (row, column): pytest.approx(cells[row, column]) for row in range(4) for column in range(4)
+    }
+    assert all(found.low <= found.value <= found.high for found in arm.pairs.values())
     mono = np.eye(4, dtype=bool)
-    assert arm.areas["mono"] == pytest.approx(cells[mono].mean())
-    assert arm.areas["cross"] == pytest.approx(cells[~mono].mean())
-    assert arm.areas["seen"] == pytest.approx(cells[:2, :2].mean())
-    assert arm.areas["unseen"] == pytest.approx(cells[2:, 2:].mean())
+    assert arm.areas["mono"].value == pytest.approx(cells[mono].mean())
+    assert arm.areas["cross"].value == pytest.approx(cells[~mono].mean())
+    assert arm.areas["seen"].value == pytest.approx(cells[:2, :2].mean())
+    assert arm.areas["unseen"].value == pytest.approx(cells[2:, 2:].mean())
     mixed = np.concatenate([cells[:2, 2:].ravel(), cells[2:, :2].ravel()])
-    assert arm.areas["mixed"] == pytest.approx(mixed.mean())
+    assert arm.areas["mixed"].value == pytest.approx(mixed.mean())
 
 
-def test_an_arm_without_a_seed_is_shown_and_compared_with_nothing() -> None:
+def test_a_failed_seed_costs_its_arm_or_its_seed() -> None:
+    """Of three arms with two seeds, the arm: two runs are lost, and not three."""
     arms = {"control": [CONTROL] * 2, "trial 001": [BETTER, None], "trial 002": [BETTER] * 2}
     result = Confirmed.of(confirmed(arms, "trial 002"))
     broken = result.arm("trial 001")
     assert broken.failed == (1001,) and broken.objective == pytest.approx(13 / 16)
     assert broken.dev is not None and broken.dev.seeds == 1
-    assert broken.against_control == {} and broken.from_best == {}
-    assert result.arm("trial 002").against_control.keys() == {"targets", "sources"}
+    assert broken.from_best == {} and result.compared == ("control", "trial 002")
+    for group in ("targets", "sources"):
+        assert [each.arm for each in result.contrasts[group]] == ["trial 002"], "one seed is none"
     assert "Failed seeds: 1 of 6 (1 of trial 001)" in " ".join(sentences(result))
+
+
+def test_a_failed_seed_of_two_arms_costs_the_seed() -> None:
+    arms = {"control": [CONTROL] * 3, "trial 001": [BETTER, None, BETTER]}
+    result = Confirmed.of(confirmed(arms, "trial 001"))
+    assert result.compared == ("control", "trial 001")
+    (contrast,) = result.contrasts["targets"]
+    assert contrast.estimate.seeds == 2, "those that both have"
+    assert contrast.estimate.value == pytest.approx((13 - 7) / 16)
 
 
 def test_holm_over_the_arms() -> None:
@@ -78,7 +96,7 @@ def test_holm_over_the_arms() -> None:
     other = ({"en": 5, "de": 5}, {"en": 5, "de": 5, "es": 5, "ja": 3})
     arms = {"control": [CONTROL] * 2, "trial 001": [BETTER] * 2, "trial 002": [other] * 2}
     result = Confirmed.of(confirmed(arms, "trial 001"))
-    first, second = (result.arm(f"trial 00{k}").against_control["targets"] for k in (1, 2))
+    first, second = result.contrasts["targets"]
     low, high = sorted([first, second], key=lambda found: found.estimate.p)
     assert low.adjusted == pytest.approx(min(1, 2 * low.estimate.p))
     assert high.adjusted == pytest.approx(max(low.adjusted, high.estimate.p))

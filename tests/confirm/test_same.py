@@ -50,7 +50,7 @@ def test_a_journal_of_an_earlier_version_has_a_checksum_of_the_whole() -> None:
 
 def test_a_reference_is_gone_on_with_where_it_is_the_same(tmp_path: Path) -> None:
     search, folder = searched(tmp_path), tmp_path / "small"
-    confirmed = confirmation(search, folder, 1, 2)
+    confirmed = confirmation(search, folder, 1, (1, 2))
     made = reference(search, folder, confirmed)
     begin(made, search)
     there = read_history(made.folder).record()
@@ -60,6 +60,6 @@ def test_a_reference_is_gone_on_with_where_it_is_the_same(tmp_path: Path) -> Non
         check_own(made, there, other)
     with pytest.raises(UserError, match="is not an external reference of this study small"):
         check_own(made, search.model_copy(update={"name": made.name}), search)
-    more = reference(search, folder, confirmation(search, folder, 1, 3))
+    more = reference(search, folder, confirmation(search, folder, 1, (1, 3)))
     with pytest.raises(UserError, match="seeds that differ from those of the confirmation"):
         check_own(more, there, search)

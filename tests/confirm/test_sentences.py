@@ -9,7 +9,7 @@ import pytest
 from tests.confirm.arms import BETTER, CONTROL, two_arms
 from tests.confirm.examples import confirmed
 from tests.report.page.examples import printed
-from tuner.confirm.arm import Difference
+from tuner.confirm.arm import Contrast
 from tuner.confirm.result import DEV, Confirmed
 from tuner.confirm.sentences import conclusion, sentences
 from tuner.report.page.confirmation import sections
@@ -23,9 +23,9 @@ def estimate(value: float, low: float, high: float, p: float) -> Estimate:
 
 def with_difference(low: float, high: float, adjusted: float) -> str:
     result = Confirmed.of(two_arms())
-    found = Difference(estimate((low + high) / 2, low, high, adjusted), adjusted)
-    best = replace(result.best, against_control={"targets": found})
-    return " ".join(sentences(replace(result, arms=(result.arms[0], best))))
+    found = estimate((low + high) / 2, low, high, adjusted)
+    contrast = Contrast("trial 007", "control", found, adjusted)
+    return " ".join(sentences(replace(result, contrasts={"targets": [contrast]})))
 
 
 def test_the_recommendation_its_claim_and_its_numbers() -> None:
@@ -33,21 +33,26 @@ def test_the_recommendation_its_claim_and_its_numbers() -> None:
     assert said[0] == (
         "Recommended before test was read: trial 007 (mix.cross_lingual 0, batch.effective_size "
         "32, optim.lr 2e-05, fusion.kind last). It scores 83.33 % in mean dev accuracy on en, de, "
-        "averaged over 3 fresh seeds, the highest of the 2 configurations whose seeds are all "
-        "complete."
+        "averaged over 3 fresh seeds, the highest of the 2 configurations that were "
+        "compared."
     )
     first = conclusion(Confirmed.of(two_arms()))
     assert first == said[: len(first)]
     assert "accuracy of 83.33 %, mean over the targets (es, ja)" in first[1]
-    assert "control's" in first[2] and first[3].endswith("(Hsu's comparison with the best).")
+    assert (
+        "difference from the 45.83 % of the control on the targets was found: +37.50 points"
+        in first[2]
+        and first[3].endswith("(Hsu's comparison with the best).")
+    )
     assert "best: control, trial 007 (" in first[3]
     assert "due to chance in these seeds. Each interval" in first[4]
-    assert first[5] == ("Claim: zero-shot for es, ja; trained on en, de (machine-translated: yes).")
+    assert first[5].startswith("0 of the 3 seeds of trial 007 collapsed")
+    assert "Up to 63 % of other seeds may" in first[5], "1 − 0.05^(1/3)"
+    assert first[6] == ("Claim: zero-shot for es, ja; trained on en, de (machine-translated: yes).")
     text = " ".join(said)
     assert "trial 007 scored highest, with 95.00 %. Over 3 fresh seeds it scores 83.33 %" in text
     assert "The search's score was 11.67 points higher." in text
     assert "Collapsed seeds: 1 of 6 (1 of control)" in text
-    assert "collapsed: no better" not in text, "of the recommended one none has"
     assert "With 3 seeds and 1 comparison, a true difference" in text
     assert "Earlier confirmations" not in text
 
@@ -55,9 +60,9 @@ def test_the_recommendation_its_claim_and_its_numbers() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "adjusted", "expected"),
     [
-        (0.01, 0.03, 0.02, "significantly better than the control's 45.83 %: +2.00 points"),
-        (-0.03, -0.01, 0.0001, "significantly worse than the control's 45.83 %: −2.00 points"),
-        (-0.01, 0.03, 0.2, "No significant difference from the control's 45.83 %"),
+        (0.01, 0.03, 0.02, "significantly better than the 45.83 % of the control: +2.00 points"),
+        (-0.03, -0.01, 0.0001, "significantly worse than the 45.83 % of the control: −2.00 points"),
+        (-0.01, 0.03, 0.2, "No significant difference from the 45.83 % of the control"),
         (0.001, 0.03, 0.06, "on the targets was found: +1.55 points"),
     ],
     ids=["above", "below", "interval holds 0", "not after correction"],
@@ -83,7 +88,7 @@ def test_where_one_is_shown_to_be_the_best_on_dev_luck_has_not_chosen() -> None:
     assert "trial 007 is the best of 2 configurations (Hsu's comparison with the best)" in said
     assert "chance" not in said
     without = " ".join(conclusion(replace(Confirmed.of(two_arms()), languages=())))
-    assert "due to chance in these seeds. Claim:" in without
+    assert "due to chance in these seeds. 0 of the 3" in without
 
 
 def test_where_nothing_varies_no_smallest_difference_is_told() -> None:

@@ -33,10 +33,13 @@ def confirm(
     storage: Storage = "studies",
     top: Annotated[
         int | None,
-        typer.Option(min=1, max=999, help="configurations besides the control; default: 5"),
+        typer.Option(min=1, max=999, help="configurations besides the controls; default: 3"),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=2, max=500, help="fresh seeds per configuration; default: 5")
+        str | None,
+        typer.Option(
+            metavar="N+M", help="fresh seeds that choose, and others that estimate; default: 3+6"
+        ),
     ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="confirm again with different seeds: STUDY-confirm-2")
@@ -52,7 +55,7 @@ def confirm(
     tokenless: Tokenless = False,
     as_json: Json = False,
 ) -> None:
-    """Retrain the best of a search and its control with fresh seeds; recommend; read test."""
+    """Retrain the best of a search and its controls with fresh seeds; recommend; read test."""
     from tuner.cluster.credentials import check_tokens
 
     check_tokens(tokenless)
@@ -62,9 +65,10 @@ def confirm(
     say_at_the_end(f"continue with {goes_on}")
     with ending_at_once(lambda: message):
         with loading(console):
-            from tuner.confirm.command import ConfirmOptions
+            from tuner.confirm.command import ConfirmOptions, parse_seeds
             from tuner.confirm.command import confirm as run
-        asked = ConfirmOptions(top, seeds, again, reference, overrides)
+        numbers = None if seeds is None else parse_seeds(seeds)
+        asked = ConfirmOptions(top, numbers, again, reference, overrides)
         records = run(folder, asked, console, tracking_later)
     last = records[-1]
     for record in records:

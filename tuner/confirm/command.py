@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from rich.console import Console
 
@@ -22,19 +23,21 @@ from tuner.errors import UserError
 from tuner.invocation import command
 from tuner.journal.facts import StudyFacts
 from tuner.journal.journal import is_begun, read_history
-from tuner.journal.records import StudyRecord
+from tuner.journal.records import SEARCHED, StudyRecord
 from tuner.run.resume import Extension
 from tuner.search.edges import edges
 from tuner.search.recommend import concluded, has_test, untested
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
-from tuner.study.design import CANDIDATES, CONTROL, ConfirmDesign
+from tuner.study.design import ConfirmDesign
 from tuner.study.file import reopened_study
 from tuner.terminal.progress import say
 from tuner.wording import count
 
-SEEDS = 5
-"""The default numbers of configurations and of seeds."""
+TOP = 3
+"""The default number of configurations besides the controls."""
+SEEDS = (3, 6)
+"""The default numbers of seeds that choose and that estimate."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,16 @@ class ConfirmOptions:
     """The user's options.
 
     Attributes:
-        top: number of configurations besides the control; None for that of the confirmation that
-            was begun, or 5.
-        seeds: seeds of each configuration; None means the same as for `top`.
+        top: number of configurations besides the controls; None for that of the confirmation that
+            was begun, or 3.
+        seeds: how many seeds choose, and how many estimate; None means the same as for `top`.
         again: start another confirmation, with different seeds, if one exists already.
         reference: also run the external reference.
         overrides: `key=value` of budget, resources, checkpoint or tracking.
     """
 
     top: int | None = None
-    seeds: int | None = None
+    seeds: tuple[int, int] | None = None
     again: bool = False
     reference: bool = False
     overrides: Sequence[str] = ()
@@ -81,12 +84,12 @@ def confirm(
     made = planned(search, folder, asked)
     assert isinstance(made.design, ConfirmDesign)
     beside = _reference(search, folder, made, asked) if asked.reference else None
-    tell = partial(_tell, search, made, asked.top or CANDIDATES, console)
+    tell = partial(_tell, search, made, asked.top or TOP, console)
     same = partial(check_same, search.facts)
     done = [_run(made, tell, same, asked, console, tracking_later)]
     if beside is not None and done[0].state == "completed":
         pairs = f"{planned_pairs(beside):,} pairs of English alone"
-        note = f"{beside.name}, the external reference: {len(made.design.seeds)} seeds, {pairs}"
+        note = f"{beside.name}, the external reference: {len(made.design.estimates)} seeds, {pairs}"
         same = partial(check_same, done[0].facts, splits=("dev", "test"))  # train differs
         done.append(_run(beside, lambda: say(console, note), same, asked, console, tracking_later))
     return done
@@ -118,26 +121,52 @@ def planned(search: StudyRecord, folder: Place, asked: ConfirmOptions) -> StudyC
                 f"Finish that one first: {command('confirm', folder)}",
             )
     if not begun or asked.again:
-        top, seeds = asked.top or CANDIDATES, asked.seeds or SEEDS
-        if seeds > MAX_SEEDS:
-            raise UserError(f"--seeds {seeds:,} is more than {MAX_SEEDS}", "Use fewer seeds.")
+        top, seeds = asked.top or TOP, asked.seeds or SEEDS
         return confirmation(search, folder, top, seeds, begun, asked.overrides)
     there = folder.parent / begun[-1]
     study = reopened_study(read_history(there).record().settings, there)
     design = study.design
     assert isinstance(design, ConfirmDesign)
-    names, seeds = [arm.name for arm in design.arms], len(design.seeds)
-    top = len(names) - 1 if asked.top is None else asked.top
-    arms, _ = chosen(search, reopened_study(search.settings, folder), top)
-    others = asked.top is not None and [arm["name"] for arm in arms] != names
+    names = [arm.name for arm in design.arms]
+    seeds = (len(design.seeds), len(design.estimating))
+    others = asked.top is not None and names != [
+        arm["name"] for arm in _arms(search, folder, asked.top)
+    ]
     if others or asked.seeds not in (None, seeds):
+        number = f"{seeds[0]}+{seeds[1]} seeds" if seeds[1] else f"{seeds[0]} seeds of each"
         raise UserError(
-            f"{study.name} was started with {count(len(names) - 1, 'configuration')} besides the "
-            f"{CONTROL} and {seeds} seeds of each",
+            f"{study.name} was started with {count(len(names), 'configuration')} "
+            f"({', '.join(names)}) and {number}",
             f"Leave out --top and --seeds to continue it, or start another with different seeds: "
             f"{command('confirm', folder)} --again",
         )
     return study
+
+
+def _arms(search: StudyRecord, folder: Place, top: int) -> list[dict[str, Any]]:
+    return chosen(search, reopened_study(search.settings, folder), top)[0]
+
+
+def parse_seeds(text: str) -> tuple[int, int]:
+    """Parse how many seeds choose and how many estimate, such as `3+6`.
+
+    Raises:
+        UserError: it is not two numbers, or they are too small or too large.
+    """
+    choosing, _, estimating = text.partition("+")
+    remedy = (
+        "Give two numbers, such as --seeds 3+6: with 3 seeds all configurations are trained to "
+        "choose one, and with 6 others that one and its controls are trained to estimate it."
+    )
+    if not (choosing.strip().isdecimal() and estimating.strip().isdecimal()):
+        raise UserError(f"--seeds {text} is not understood", remedy)
+    seeds = int(choosing), int(estimating)
+    if seeds[0] < 1 or seeds[1] < 2 or sum(seeds) > MAX_SEEDS:
+        raise UserError(
+            f"--seeds {text}: at least 1 seed chooses and 2 estimate, at most {MAX_SEEDS} together",
+            remedy,
+        )
+    return seeds
 
 
 def _is_over(confirmed: StudyRecord, folder: Place) -> bool:
@@ -200,19 +229,29 @@ def _tell(search: StudyRecord, study: StudyConfig, top: int, console: Console) -
     say(
         console,
         f"{study.name}: {arms} configurations ({names}) with {seeds} fresh seeds each "
-        f"({design.seeds[0]} to {design.seeds[-1]}): {arms * seeds} trials, "
-        f"{planned_pairs(study):,} pairs",
+        f"({design.seeds[0]} to {design.seeds[-1]}) to choose one: {arms * seeds} trials",
     )
-    if arms - 1 < top:
-        others = count(arms - 1, "other configuration")
-        say(console, f"--top {top}: {search.name} has only {others} at the full budget")
+    others, most = count(len(design.estimating), "other seed"), design.trials()
+    say(
+        console,
+        f"then {others} ({design.estimating[0]} to {design.estimating[-1]}) of the chosen one and "
+        f"of the controls estimate it: {most} trials and {planned_pairs(study):,} pairs in total "
+        "at most",
+    )
+    for control in design.controls:
+        best = f"the best of {count(control.of, 'completed trial')} with {control.kind}"
+        say(console, f"control: {control.arm}, {best}")
+    sampled = sum(trial.origin in SEARCHED for trial in search.complete)
+    if sampled < top:
+        completed = count(sampled, "sampled trial")
+        say(console, f"--top {top}: {search.name} completed only {completed}")
     for edge in edges(search):
         say(console, f"{search.name}: {edge.sentence}. A wider search: {edge.option}", "yellow")
     found = detectable(search, study)
     if found is None:
         say(
             console,
-            f"the smallest difference from the {CONTROL} that it can detect is unknown beforehand",
+            "the smallest difference from a control that it can detect is unknown beforehand",
         )
     else:
         least, seen = found
@@ -225,9 +264,9 @@ def _tell(search: StudyRecord, study: StudyConfig, top: int, console: Console) -
         )
         say(
             console,
-            f"it detects a true difference from the {CONTROL} of {100 * least:.2f} points on the "
-            f"dev sets that choose with a power of at least 80 %; {seeds_differ}; on the test "
-            "targets the difference may have to be larger",
+            f"it detects a true difference from a control of {100 * least:.2f} points on the dev "
+            f"sets that choose with a power of at least 80 %; {seeds_differ}; on the test targets "
+            "the difference may have to be larger",
         )
     if not has_test(search):
         say(

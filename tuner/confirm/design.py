@@ -8,11 +8,11 @@ from typing import Any
 
 from tuner.errors import UserError
 from tuner.invocation import command
-from tuner.journal.records import END_STATES, SEARCHED, StudyRecord
+from tuner.journal.records import END_STATES, SEARCHED, StudyRecord, TrialRecord
 from tuner.run.resume import MAY_CHANGE, STAYS, nothing_left
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
-from tuner.study.design import CONTROL, REFERENCE, Arm, ConfirmDesign
+from tuner.study.design import CONTROL, CONTROLS, REFERENCE, Arm, ConfirmDesign
 from tuner.study.durations import duration_of, seconds_of
 from tuner.study.file import override, reopened_study, validate_study
 from tuner.study.planned import configured
@@ -71,17 +71,18 @@ def confirmation(
     search: StudyRecord,
     folder: Place,
     top: int,
-    seeds: int,
+    seeds: tuple[int, int],
     earlier: Sequence[str] = (),
     overrides: Sequence[str] = (),
 ) -> StudyConfig:
-    """Build the study that retrains the best configurations of a search, and its control.
+    """Build the study that retrains the best configurations of a search, and its controls.
 
     Args:
         search: record of the search.
         folder: folder of the search; the confirmation is a sibling.
         top: number of configurations; fewer if fewer different ones reached the full budget.
-        seeds: number of seeds of each; neither the search nor an earlier confirmation used them.
+        seeds: how many choose, and how many estimate; neither the search nor an earlier
+            confirmation used them.
         earlier: names of earlier confirmations of this search.
         overrides: `key=value` of budget, resources, checkpoint or tracking.
 
@@ -91,18 +92,22 @@ def confirmation(
     check_confirmable(search, folder)
     study = reopened_study(search.settings, folder)
     base = {name: value for name, value in study.trial.items() if name != "seed"}
-    arms, known = chosen(search, study, top)
+    arms, controls, known = chosen(search, study, top)
+    fresh = fresh_seeds(search, sum(seeds), len(earlier))
     settings = _sibling(search, folder.parent, f"-confirm{_number(earlier)}", trial=base)
     settings["description"] = f"The best configurations of {search.name} with fresh seeds."
     settings["design"] = {
         "kind": "confirm",
         "study": search.id,
         "arms": arms,
-        "seeds": fresh_seeds(search, seeds, len(earlier)),
+        "seeds": fresh[: seeds[0]],
+        "estimating": fresh[seeds[0] :],
+        "controls": controls,
+        "completed": len(search.complete),
         "earlier": list(earlier),
         "by_hand": search.by_hand,
     }
-    made = _made(settings, seeds, overrides)
+    made = _made(settings, seeds[1], overrides)
     assert isinstance(made.design, ConfirmDesign)
     for arm, whole in zip(made.design.arms, known, strict=True):
         assert seedless(configured(made, arm.settings).flat()) == whole
@@ -112,29 +117,43 @@ def confirmation(
 
 def chosen(
     search: StudyRecord, study: StudyConfig, top: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Select the control and the best configurations of a search, each once, whatever its seeds.
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Select the arms of a confirmation, each configuration once, whatever its seeds.
+
+    They are the search's baseline, its best configurations, and its tuned controls: the best
+    completed trial of each kind of control, of which the baseline may be one. If all trials are of
+    a kind, it is no control.
 
     Returns:
-        The arms of a design as plain values, and each complete configuration without its seed.
+        The arms and the tuned controls of a design as plain values, and each arm's complete
+        configuration without its seed.
     """
     arms: list[dict[str, Any]] = [{"name": CONTROL, "settings": seedless(study.baseline or {})}]
     known = [seedless(study.baseline_config().flat())]
+
+    def name_of(trial: TrialRecord) -> str:
+        """Return the name of the arm that has a trial's configuration; add it if none has."""
+        config = seedless(trial.config.flat())
+        if config not in known:
+            assert trial.last is not None
+            known.append(config)
+            name, score = f"trial {trial.number:03d}", trial.last.objective
+            params = seedless(trial.params)
+            arms.append({"name": name, "settings": params, "search_score": score})
+        return str(arms[known.index(config)]["name"])
+
     for trial in search.ranked():
-        if trial.origin not in SEARCHED or (config := seedless(trial.config.flat())) in known:
-            continue
-        known.append(config)
-        assert trial.last is not None
-        arms.append(
-            {
-                "name": f"trial {trial.number:03d}",
-                "settings": seedless(trial.params),
-                "search_score": trial.last.objective,
-            }
-        )
         if len(arms) == top + 1:
             break
-    return arms, known
+        if trial.origin in SEARCHED:
+            name_of(trial)
+    controls = []
+    for setting, value in CONTROLS:
+        alike = [trial for trial in search.ranked() if trial.config.flat()[setting] == value]
+        if 0 < len(alike) < len(search.complete):
+            arm, of = name_of(alike[0]), len(alike)
+            controls.append({"setting": setting, "value": value, "arm": arm, "of": of})
+    return arms, controls, known
 
 
 def reference(
@@ -149,7 +168,7 @@ def reference(
     Args:
         search: record of the search.
         folder: folder of the search; the reference is a sibling.
-        confirmed: confirmation of the search, whose seeds the reference uses.
+        confirmed: confirmation of the search; the reference uses the seeds that estimate.
         overrides: as in `confirmation`.
 
     Raises:
@@ -181,12 +200,12 @@ def reference(
             "kind": "confirm",
             "study": search.id,
             "arms": [{"name": REFERENCE, "settings": {}}],
-            "seeds": list(confirmed.design.seeds),
+            "seeds": list(confirmed.design.estimates),
             "earlier": list(confirmed.design.earlier),
         },
     }
     settings["budget"] = {"pairs_per_trial": EPOCHS * pairs}
-    return _made(settings, len(confirmed.design.seeds), overrides)
+    return _made(settings, len(confirmed.design.estimates), overrides)
 
 
 def fresh_seeds(search: StudyRecord, number: int, earlier: int = 0) -> list[int]:
@@ -223,7 +242,7 @@ def _sibling(
 def _made(settings: dict[str, Any], seeds: int, overrides: Sequence[str]) -> StudyConfig:
     """Validate plain settings as a study; refuse overrides that would affect the comparison."""
     checkpoint = settings["checkpoint"]
-    if checkpoint["keep_best"] > 0:  # keep the weights of all seeds of the recommended arm
+    if checkpoint["keep_best"] > 0:  # of all seeds of the recommended arm that estimate
         settings["checkpoint"] = checkpoint | {"keep_best": seeds}
     for text in overrides:
         key = text.partition("=")[0].strip()
@@ -244,16 +263,23 @@ def _check_room(study: StudyConfig) -> None:
     pairs, least = study.budget.total_pairs, planned_pairs(study) + max(sizes) - min(sizes)
     if pairs is not None and least > pairs:
         raise UserError(
-            f"the confirmation trains {least:,} pairs, and the search's budget.confirm_share "
-            f"leaves it {pairs:,}",
+            f"the confirmation trains up to {least:,} pairs, and the search's "
+            f"budget.confirm_share leaves it {pairs:,}",
             f"Lower --top or --seeds, or --set budget.total_pairs={least}",
         )
 
 
 def planned_pairs(study: StudyConfig) -> int:
-    """Return the pairs that a confirmation trains on if no training is lost and repeated."""
-    assert isinstance(study.design, ConfirmDesign)
-    return len(study.design.seeds) * sum(whole_pairs(study, arm) for arm in study.design.arms)
+    """Return the most pairs that a confirmation trains on if no training is repeated.
+
+    How many runs estimate depends on which arm is recommended.
+    """
+    design = study.design
+    assert isinstance(design, ConfirmDesign)
+    sizes = {arm.name: whole_pairs(study, arm) for arm in design.arms}
+    estimating = max(sum(sizes[arm] for arm in design.estimated(name)) for name in sizes)
+    choosing = len(design.seeds) * sum(sizes.values())
+    return choosing + (len(design.estimating) * estimating)
 
 
 def whole_pairs(study: StudyConfig, arm: Arm) -> int:

@@ -11,14 +11,14 @@ from tuner.statistics.power import DifferenceVariance, smallest_detectable
 from tuner.statistics.tables import part_table, protocol_of
 from tuner.statistics.variance import parts_of
 from tuner.study import StudyConfig
-from tuner.study.design import ConfirmDesign
+from tuner.study.design import CONTROL, ConfirmDesign
 
 SEED_DEVIATION = 0.01
 """The standard deviation of a score over seeds, assumed if the search cannot show it."""
 
 
 def detectable(search: StudyRecord, confirmed: StudyConfig) -> tuple[float, bool] | None:
-    """Return a difference from the control that a confirmation detects with 80 % power or more.
+    """Return a difference from a control that a confirmation detects with 80 % power or more.
 
     The variance over items comes from the search's own trials on permitted dev. The variance over
     seeds comes from trials that differ only in their seed, or is assumed (`SEED_DEVIATION`). Each
@@ -35,14 +35,15 @@ def detectable(search: StudyRecord, confirmed: StudyConfig) -> tuple[float, bool
     if not search.facts.overlap.rows:
         return None
     tables = {trial.number: _dev_table(search, trial) for trial in search.complete}
-    control = next((t.number for t in search.complete if t.origin == "baseline"), None)
-    if control is None or tables[control] is None or len(design.arms) < 2:
-        return None
-    names = {arm.name for arm in design.arms}
-    arms = [t.number for t in search.complete if f"trial {t.number:03d}" in names]
-    ours = tables[control]
+    numbers = {f"trial {number:03d}": number for number in tables}
+    numbers[CONTROL] = next((t.number for t in search.complete if t.origin == "baseline"), -1)
+    arms = {arm.name: tables.get(numbers.get(arm.name, -1)) for arm in design.arms}
+    controls = dict.fromkeys(control.arm for control in design.controls)
     parts = [
-        parts_of(own.minus(ours)) for number in arms if ours and (own := tables[number]) is not None
+        parts_of(own.minus(ours))
+        for control in controls
+        for name, own in arms.items()
+        if own is not None and name not in controls and (ours := arms[control]) is not None
     ]
     if not parts:
         return None
@@ -54,7 +55,7 @@ def detectable(search: StudyRecord, confirmed: StudyConfig) -> tuple[float, bool
     )
     if noise.seeds == noise.items == 0:
         return None
-    least = smallest_detectable(noise, len(design.seeds), len(design.arms) - 1)
+    least = smallest_detectable(noise, len(design.estimating), len(controls))
     return least, seen is not None
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from tuner.confirm.arm import ArmResult, Difference, areas, cells
+from tuner.confirm.arm import ArmResult, areas
 from tuner.journal.records import StudyRecord, TrialRecord
+from tuner.search.recommend import estimating
 from tuner.statistics.comparisons import FromBest
+from tuner.statistics.complete import complete_block
 from tuner.statistics.items import Table
 from tuner.statistics.tables import part_table, protocol_of, table_of
 from tuner.statistics.variance import estimate
@@ -27,17 +29,22 @@ class ConfirmationView:
         study: the record.
         design: its arms and seeds.
         protocol: the roles of languages.
-        done: for each arm, the trials that reached the full budget, by seed.
+        choosing: for each arm, the trials that chose and reached the full budget, by seed.
+        estimating: the same of those that are evaluated on test.
+        compared: the arms that are compared on dev, and the seeds over which they are.
         languages: the languages that have test.
         groups: means over languages whose languages all have test.
-        worst: true if the objective is the least of several parts.
+        in_parts: true if the objective is the least of several parts.
     """
 
     def __init__(self, study: StudyRecord, design: ConfirmDesign) -> None:
         self.study, self.design = study, design
         self.protocol: EvaluationProtocol = protocol_of(study)
-        done = study.complete
-        self.done = {a.name: _by_seed(t for t in done if t.arm == a.name) for a in design.arms}
+        self.choosing = _by_arm(
+            design, (t for t in study.complete if t.config.seed in design.seeds)
+        )
+        self.estimating = _by_arm(design, estimating(study))
+        self.compared = complete_block(self.choosing)
         self.languages = tuple(
             language for language, pairs in study.facts.data.counts.get("test", {}).items() if pairs
         )
@@ -46,47 +53,49 @@ class ConfirmationView:
             for group, languages in self.protocol.groups.items()
             if set(languages) <= set(self.languages)
         }
-        self.worst = len(self.protocol.objective.parts) > 1
+        self.in_parts = len(self.protocol.objective.parts) > 1
 
-    def whole(self) -> list[str]:
-        """Return the arms that have all their seeds; only these are compared."""
-        return [name for name, own in self.done.items() if len(own) == len(self.design.seeds)]
-
-    def arm(
-        self, name: str, against: dict[str, Difference], from_best: dict[str, FromBest]
-    ) -> ArmResult:
-        """Collect the results of an arm; the caller gives its comparisons with others."""
+    def arm(self, name: str, from_best: Mapping[str, FromBest]) -> ArmResult:
+        """Collect the results of an arm; the caller gives its comparisons with the best."""
         arm = next(arm for arm in self.design.arms if arm.name == name)
-        trials = self.done[name]
-        objectives = {seed: t.last.objective for seed, t in trials.items() if t.last}
+        choosing, estimating = self.choosing[name], self.estimating[name]
+        trials = {**choosing, **estimating}
         tested = {
             seed: {at: score.accuracy for at, score in t.tests[-1].scores.items()}
-            for seed, t in trials.items()
+            for seed, t in estimating.items()
             if t.tests
         }
         lowest = self.lowest([name])
-        pairs = cells(tested, self.languages)
-        named = {language: (language,) for language in self.languages} | self.groups
+        evaluated = set.intersection(*map(set, tested.values())) if tested else set()
+        every = areas(self.languages, self.protocol.train, evaluated)
+        crossed = {each.name: [each] for area in every.values() for each in area}
+        single = {at: (at,) for at in self.languages if tested}
+        planned = [*self.design.seeds] + [
+            seed for seed in self.design.estimating if name in self._estimated()
+        ]
         return ArmResult(
             name=name,
             settings=self._settings(arm, trials.values()),
             search_score=arm.search_score,
-            objectives=objectives,
-            failed=tuple(seed for seed in self.design.seeds if seed not in trials),
+            choosing=_objectives(choosing),
+            estimating=_objectives(estimating),
+            failed=tuple(seed for seed in planned if seed not in trials),
             collapsed=tuple(seed for seed, trial in trials.items() if self.study.collapsed(trial)),
             tested=tested,
-            dev=estimate(self.dev(name, lowest)) if trials else None,
+            dev=estimate(self.dev(name, lowest)) if choosing else None,
             dev_set=lowest.name,
             test={
-                at: estimate(self.test(name, languages))
-                for at, languages in named.items()
-                if tested
+                at: estimate(self.test(name, languages)[1])
+                for at, languages in {**single, **(self.groups if tested else {})}.items()
             },
-            pairs=pairs,
-            areas=areas(pairs, self.languages, self.protocol.train),
-            against_control=against,
+            pairs={at: estimate(self._test(name, sets)) for at, sets in crossed.items()},
+            areas={at: estimate(self._test(name, sets)) for at, sets in every.items()},
             from_best=from_best,
         )
+
+    def _estimated(self) -> list[str]:
+        assert self.study.recommendation is not None
+        return self.design.estimated(self.study.recommendation.arm)
 
     def _settings(self, arm: Arm, trials: Iterable[TrialRecord]) -> dict[str, Any]:
         """Return an arm's values of the settings that vary between arms, else those of `RECIPE`."""
@@ -96,35 +105,44 @@ class ConfirmationView:
             return {name: flat[name] for name in names or RECIPE}
         return arm.settings
 
-    def dev(self, arm: str, part: Part) -> Table:
-        """Return an arm's table on dev of a part of the objective."""
-        answers = [trial.last.answers for trial in self.done[arm].values() if trial.last]
-        return part_table(self.study.facts, answers, part)
+    def dev(self, arm: str, part: Part, seeds: Sequence[int] | None = None) -> Table:
+        """Return an arm's table on dev of a part of the objective, over seeds that chose."""
+        trials = self.choosing[arm]
+        chosen = [trials[seed].last for seed in (trials if seeds is None else seeds)]
+        return part_table(self.study.facts, [last.answers for last in chosen if last], part)
 
-    def test(self, arm: str, languages: Sequence[str]) -> Table:
-        """Return an arm's table on monolingual test pairs in these languages."""
-        answers = [trial.tests[-1].answers for trial in self.done[arm].values() if trial.tests]
-        sets = [EvaluationSet(language, language) for language in languages]
+    def test(self, arm: str, languages: Sequence[str]) -> tuple[tuple[int, ...], Table]:
+        """Return an arm's seeds with test, and its table on monolingual pairs in languages."""
+        seeds = tuple(seed for seed, trial in self.estimating[arm].items() if trial.tests)
+        return seeds, self._test(arm, [EvaluationSet(at, at) for at in languages])
+
+    def _test(self, arm: str, sets: Sequence[EvaluationSet]) -> Table:
+        answers = [t.tests[-1].answers for t in self.estimating[arm].values() if t.tests]
         return table_of(self.study.facts.overlap, "test", answers, sets)
 
-    def all_tested(self, arm: str) -> bool:
-        """Return whether all completed trials of an arm were evaluated on test."""
-        return all(trial.tests for trial in self.done[arm].values())
+    def tested(self) -> list[str]:
+        """Return the arms whose complete trials were all evaluated on test, and some were."""
+        return [
+            name
+            for name, own in self.estimating.items()
+            if own and all(t.tests for t in own.values())
+        ]
 
     def lowest(self, arms: Sequence[str]) -> Part:
-        """Return the part of the objective with the lowest mean over arms and seeds."""
-        parts, known = self.protocol.objective.parts, [arm for arm in arms if self.done[arm]]
+        """Return the part of the objective with the lowest mean over arms and their seeds."""
+        parts, known = self.protocol.objective.parts, [arm for arm in arms if self.choosing[arm]]
         if len(parts) == 1 or not known:
             return parts[0]
         return min(parts, key=lambda part: fmean(self.dev(arm, part).mean for arm in known))
 
-    def criteria(self, arms: Sequence[str]) -> dict[str, dict[str, float]]:
+    def criteria(self) -> dict[str, dict[str, float]]:
         """Return the mean over seeds of every criterion that all seeds of an arm have, by arm."""
         found = {}
+        arms, seeds = self.compared
         for arm in arms:
-            seeds = [trial.last.criteria for trial in self.done[arm].values() if trial.last]
-            shared = [name for name in seeds[0] if all(name in own for own in seeds)]
-            found[arm] = {name: fmean(own[name] for own in seeds) for name in shared}
+            own = [last.criteria for seed in seeds if (last := self.choosing[arm][seed].last)]
+            shared = [name for name in own[0] if all(name in each for each in own)]
+            found[arm] = {name: fmean(each[name] for each in own) for name in shared}
         return found
 
     def majority(self) -> dict[str, float]:
@@ -133,5 +151,14 @@ class ConfirmationView:
         return tests[0].majority if tests else {}
 
 
-def _by_seed(trials: Iterable[TrialRecord]) -> dict[int, TrialRecord]:
-    return {trial.config.seed: trial for trial in sorted(trials, key=lambda t: t.config.seed)}
+def _by_arm(
+    design: ConfirmDesign, trials: Iterable[TrialRecord]
+) -> dict[str, dict[int, TrialRecord]]:
+    found: dict[str, dict[int, TrialRecord]] = {arm.name: {} for arm in design.arms}
+    for trial in sorted(trials, key=lambda trial: trial.config.seed):
+        found[trial.arm][trial.config.seed] = trial
+    return found
+
+
+def _objectives(trials: Mapping[int, TrialRecord]) -> dict[int, float]:
+    return {seed: trial.last.objective for seed, trial in trials.items() if trial.last}

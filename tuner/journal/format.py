@@ -39,6 +39,7 @@ from tuner.journal.history import History
 from tuner.journal.moved import with_current_paths
 from tuner.shown import printable
 from tuner.storage.folders import Place
+from tuner.study.design import ConfirmDesign
 
 LATEST = 1e11
 """Unix time in seconds, in the year 5138; a later time is invalid."""
@@ -215,10 +216,20 @@ def _check(event: Event, history: History) -> None:
                 _check_trial(number, history)
         case _:
             _check_trial(event.number, history)
-            if isinstance(event, Tested) and history.recommendation is None:
-                raise ValueError("test was read before an arm was recommended")
+            if isinstance(event, Tested):
+                _check_tested(event, history)
             if isinstance(event, Evaluated) and event.evaluation.rung not in history.rungs:
                 raise ValueError(f"the study has no rung at {event.evaluation.rung}")
+
+
+def _check_tested(event: Tested, history: History) -> None:
+    """Refuse that test was read by a run that chose, or before a choice was made."""
+    if history.recommendation is None:
+        raise ValueError("test was read before an arm was recommended")
+    design = history.settings.design if history.settings else None
+    seed = history.trials[event.number].config.seed
+    if isinstance(design, ConfirmDesign) and seed not in design.estimates:
+        raise ValueError(f"test was read by trial {event.number:03d}, which chose")
 
 
 def _check_created(event: StudyCreated, folder: Place) -> None:

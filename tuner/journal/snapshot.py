@@ -27,7 +27,7 @@ from tuner.storage.folders import Place
 from tuner.study.scores import Record
 
 SNAPSHOT = "snapshot.json"
-FORMAT = 3
+FORMAT = 4
 """The format of a snapshot; a file with another one is ignored."""
 WORTH = 500
 """The number of records from which on reading them again takes longer than writing a snapshot."""

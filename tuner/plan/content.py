@@ -200,9 +200,10 @@ def _planned(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
     """Describe the trials of a design."""
     trials = f"{plan.trials:,}, planned, each to its full budget"
     match study.design:
-        case ConfirmDesign(arms=arms, seeds=seeds):
-            compared = f"{len(arms)} configurations x {len(seeds)} seeds"
-            return [("trials", trials), ("compared", compared)]
+        case ConfirmDesign(arms=arms, seeds=seeds, estimating=estimating):
+            chosen = f"{len(arms)} configurations x {len(seeds)} seeds"
+            rest = f"{plan.trials - len(arms) * len(seeds)} at most, {len(estimating)} seeds each"
+            return [("trials", trials), ("choose", chosen), ("estimate", rest)]
         case ScalingDesign(seeds=seeds, tuning=tuning, hold=hold):
             of, rates, own = len(sizes(study)), len(tuning.lr), len(tuning.seeds)
             tuned = of * rates * own

@@ -10,6 +10,7 @@ from tuner.errors import UserError
 from tuner.invocation import command
 from tuner.journal.journal import read_history
 from tuner.journal.records import StudyRecord, TrialRecord
+from tuner.search.recommend import estimating
 from tuner.statistics.items import Table
 from tuner.statistics.tables import protocol_of, table_of
 from tuner.storage.folders import Place
@@ -118,7 +119,7 @@ def _study(text: str, record: StudyRecord, folder: Place) -> Side:
         )
     arm = record.recommendation.arm
     trials = tuple(
-        sorted((t for t in record.complete if t.arm == arm), key=lambda trial: trial.config.seed)
+        sorted((t for t in estimating(record) if t.arm == arm), key=lambda trial: trial.config.seed)
     )
     what = f"what {record.name} recommends, {arm}, with {len(trials)} seeds"
     chosen = f"recommended from {len(design.arms)} configurations, by its dev scores"

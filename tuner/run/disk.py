@@ -8,10 +8,9 @@ from pydantic import Field
 
 from tuner.errors import UserError
 from tuner.model.shape import EncoderShape, added_parameters
-from tuner.search.candidates import CONTROLS
 from tuner.storage.folders import Place, is_remote
 from tuner.study import StudyConfig
-from tuner.study.design import CANDIDATES, ConfirmDesign, ScalingDesign
+from tuner.study.design import CANDIDATES, CONTROLS, ConfirmDesign, ScalingDesign
 from tuner.study.scores import Record
 
 FLOAT32 = 4
@@ -51,8 +50,10 @@ def disk_need(study: StudyConfig, encoder: EncoderShape, at_once: int) -> DiskNe
     match study.design:
         case None:
             keep_best = min(study.checkpoint.keep_best, trials)
-        case ConfirmDesign():
-            keep_best = trials  # all weights stay until they have been evaluated on test
+        case ConfirmDesign() as design:  # until they have been evaluated on test
+            keep_best = trials
+            if design.estimating:
+                keep_best -= len(design.arms) * len(design.seeds)
         case ScalingDesign():
             keep_best = 0  # a scaling study compares configurations and has no best trial
     parameters = encoder.parameters + max(

@@ -133,7 +133,9 @@ def nothing_left(record: StudyRecord, study: StudyConfig) -> str:
         if record.recommendation is None:
             return f"study {record.name} has ended: {NONE_WHOLE}, and test was not read"
         read = (
-            "all of its trials were evaluated on test" if has_test(record) else "there is no test"
+            "the trials that estimate were evaluated on test"
+            if has_test(record)
+            else "there is no test"
         )
         return f"study {record.name} is complete: {read}"
     pairs = more("--set budget.total_pairs=…", "budget.total_pairs")

@@ -24,7 +24,7 @@ from tuner.errors import UserError
 from tuner.interrupts import OrderlyStop
 from tuner.invocation import command
 from tuner.journal.arrays import bits_as_text
-from tuner.journal.events import Recommended, Tested
+from tuner.journal.events import Tested
 from tuner.journal.records import OnTest, TrialRecord
 from tuner.model.classifier import PairClassifier
 from tuner.progress import Progress
@@ -32,7 +32,7 @@ from tuner.run.trial_files import kept_weights
 from tuner.run.worker import device_given
 from tuner.search.driver import Driver
 from tuner.search.outcome import StudyOutcome
-from tuner.search.recommend import NONE_WHOLE, all_ended, recommendation, untested
+from tuner.search.recommend import NONE_WHOLE, all_ended, untested
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
 from tuner.study.criteria import EvaluationSet
@@ -64,7 +64,7 @@ def conclude(
     stop: OrderlyStop,
     progress: Progress,
 ) -> None:
-    """Fix the recommendation once all trials have ended, then evaluate them all on test.
+    """Evaluate the trials that estimate on test, once all trials have ended.
 
     Steps that are already in the journal are not repeated. Nothing is done if trials are left to
     run, if somebody wants the study to stop, or if the driver has an outcome. A failure becomes the
@@ -83,13 +83,9 @@ def conclude(
     if stop.received or driver.outcome is not None or not all_ended(design, record):
         return
     if record.recommendation is None:
-        chosen = recommendation(design, record.trials)
-        if chosen is None:
-            driver.outcome = StudyOutcome("failed", NONE_WHOLE)
-            return
-        driver.note(Recommended(time=now(), recommendation=chosen))
-        progress.tell(f"recommended on {record.facts.objective}: {chosen.arm}")
-    trials = untested(driver.record())
+        driver.outcome = StudyOutcome("failed", NONE_WHOLE)
+        return
+    trials = untested(record)
     if not trials:
         return
 

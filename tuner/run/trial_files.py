@@ -2,9 +2,9 @@
 
 No crash changes which files stay. A trial that may continue keeps its checkpoints: also one that
 ASHA stopped, while the search may complete it at its end. The best trials
-that reached the full budget keep their final weights, in `best/NNNN/`. In a confirmation all trials
-keep them until they have been evaluated on test, and the recommended arm's trials after that. Other
-trials keep nothing.
+that reached the full budget keep their final weights, in `best/NNNN/`. In a confirmation the trials
+that estimate keep them until they have been evaluated on test, and those of the recommended arm
+after that. Other trials keep nothing.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from tuner.errors import StorageFull, UserError
 from tuner.journal.records import AT_REST, END_STATES, STOPPED, Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Phase
 from tuner.search.candidates import Candidates
-from tuner.search.recommend import untested
+from tuner.search.recommend import estimating, untested
 from tuner.storage.folders import Place, copy, fetched, names_in, remove, write_atomically
 from tuner.study import StudyConfig
-from tuner.study.design import ScalingDesign
+from tuner.study.design import ConfirmDesign, ScalingDesign
 from tuner.training.checkpoint import (
     DAMAGE,
     MANIFEST,
@@ -93,11 +93,15 @@ class TrialFiles:
     def progressed(self, trial: TrialRecord, pairs_seen: int, phase: Phase) -> None: ...
     def evaluated(self, trial: TrialRecord, evaluation: Evaluation) -> None: ...
 
+    def recommended(self, study: StudyRecord) -> None:
+        """Keep or remove weights as a confirmation's recommendation says."""
+        self._take(study)
+        self._request()
+
     def study_ended(self, study: StudyRecord) -> None:
         """Remove the weights that a confirmation with a recommendation no longer needs."""
         if study.recommendation is not None:
-            self._take(study)
-            self._request()
+            self.recommended(study)
 
     def _take(self, study: StudyRecord) -> None:
         self._record, self._known = study, {trial.number: trial for trial in study.trials}
@@ -217,9 +221,12 @@ def staying(study: StudyRecord, keep_best: int) -> list[TrialRecord]:
         return study.ranked()[:keep_best]
     if isinstance(study.settings.design, ScalingDesign):
         return []
+    design = study.settings.design
+    assert isinstance(design, ConfirmDesign)
     if study.recommendation is None:
-        return by_score
-    best = [trial for trial in by_score if trial.arm == study.recommendation.arm][:keep_best]
+        return [trial for trial in by_score if trial.config.seed in design.estimates]
+    best = [t for t in estimating(study) if t.arm == study.recommendation.arm]
+    best = [trial for trial in by_score if trial in best][:keep_best]
     return best + [trial for trial in untested(study) if trial not in best]
 
 

@@ -9,18 +9,14 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Literal
 
 from tuner.journal.records import STOPPED, TrialRecord
-from tuner.study.design import CANDIDATES
+from tuner.study.design import CANDIDATES, CONTROLS
 from tuner.study.trial import TrialConfig
 
-CONTROLS: tuple[Callable[[TrialConfig], bool], ...] = (
-    lambda config: config.mix.cross_lingual == 0,
-    lambda config: not config.fusion.fuses,
-)
-"""The kinds of trial that the best ones are compared with: no cross-lingual batches, no fusion."""
 _UNFINISHED = ("pending", "running", "interrupted")
 
 
@@ -101,7 +97,10 @@ class Candidates:
         value.
         """
         chosen: list[Standing] = []
-        for is_of_kind, enough in ((_any, CANDIDATES), *((kind, 1) for kind in CONTROLS)):
+        kinds: list[Callable[[TrialConfig], bool]] = [
+            partial(_is, *control) for control in CONTROLS
+        ]
+        for is_of_kind, enough in ((_any, CANDIDATES), *((kind, 1) for kind in kinds)):
             known: set[str] = set()
             for each in chain(self._by_rank("complete"), tuple(chosen), self._by_rank("rests")):
                 if len(known) == enough:
@@ -131,6 +130,10 @@ def lacking(standings: Iterable[Standing]) -> list[int]:
     for standing in standings:
         candidates.place(standing)
     return candidates.lacking()
+
+
+def _is(setting: str, value: float | str, config: TrialConfig) -> bool:
+    return bool(config.flat()[setting] == value)
 
 
 def _any(config: TrialConfig) -> bool:

@@ -81,6 +81,7 @@ class Driver:
                 self._decide(number)
             else:
                 self._hold(number, self._trial(number).pairs_seen)
+        self._choose()
 
     def next_trial(self) -> TrialRecord | None:
         """Return the next trial to run: an unfinished one, a paused one to resume, or a new one.
@@ -106,8 +107,7 @@ class Driver:
         """
         if self._trial(number).state in AT_REST:
             return
-        held = self._study.resources
-        gpus, cpus = held.gpus_per_trial, held.cpus_per_trial
+        gpus, cpus = self._study.resources.gpus_per_trial, self._study.resources.cpus_per_trial
         self._write(TrialStarted(time=now(), number=number, gpus=gpus, cpus=cpus))
         for observer in self._observers:
             observer.trial_started(self._trial(number))
@@ -208,9 +208,8 @@ class Driver:
             self._tell_study("study_ended", update)
             return self.record()
         self._write_progress()
-        trials = self._journal.history.trials
         outcome = self.outcome or StudyOutcome.at_the_end(interrupted, self._supply.end)
-        for number, trial in list(trials.items()):
+        for number, trial in list(self._journal.history.trials.items()):
             if trial.state == "running":
                 self._end(number, "interrupted", outcome.reason)
         outcome = outcome.of(self.record())
@@ -270,12 +269,16 @@ class Driver:
         """Tell everyone that a trial ended or paused."""
         self._heartbeats.forget(number)
         trial = self._trial(number)
-        if trial.state == "paused":
-            self._schedule.pause(number)
-        else:
-            self._schedule.end(number)
+        (self._schedule.pause if trial.state == "paused" else self._schedule.end)(number)
         for observer in self._observers:
             observer.trial_ended(trial)
+        self._choose()
+
+    def _choose(self) -> None:
+        """Fix a confirmation's recommendation, if the trials that choose have ended."""
+        if (chosen := self._supply.choice()) is not None:
+            self._write(chosen)
+            self._tell_study("recommended")
 
     def _tell_study(self, what: str, update: Mapping[str, str] | None = None) -> None:
         record = self.record().model_copy(update=update)

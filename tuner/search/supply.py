@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from tuner.journal.digest import Digest
-from tuner.journal.events import TrialCreated, TrialResumed
+from tuner.journal.events import Recommended, TrialCreated, TrialResumed
 from tuner.journal.history import History
 from tuner.journal.ledger import Ledger, Limits
 from tuner.search.candidates import Candidates
 from tuner.search.designed import Designed
 from tuner.search.proposer import Params, Proposal, Proposer, Searched
+from tuner.search.recommend import choice_is_due, recommendation
 from tuner.search.requested import addable
 from tuner.search.schedule import Schedule
 from tuner.study import StudyConfig
+from tuner.study.design import ConfirmDesign
 from tuner.timing import now
 
 RULES = 3
@@ -54,6 +56,14 @@ class Supply:
             self._exhausted = proposal is None
             return None
         return self._created(proposal)
+
+    def choice(self) -> Recommended | None:
+        """Return a confirmation's recommendation, as soon as it can be made; None otherwise."""
+        design, trials = self._study.design, self._history.trials.values()
+        if not isinstance(design, ConfirmDesign) or self._history.recommendation is not None:
+            return None
+        chosen = recommendation(design, trials) if choice_is_due(design, trials) else None
+        return None if chosen is None else Recommended(time=now(), recommendation=chosen)
 
     def added(self, params: Params, request: str) -> TrialCreated:
         """Return the fact that a user's trial waits.

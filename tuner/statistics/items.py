@@ -75,6 +75,10 @@ class Table:
         """The mean score over seeds."""
         return float(self.scores.mean())
 
+    def of_seeds(self, rows: Sequence[int]) -> Table:
+        """Return the table of some of its seeds, by their rows."""
+        return Table(self.totals[list(rows)], self.weights)
+
     def minus(self, other: Table) -> Table:
         """Return this configuration minus another, paired by seed and by component."""
         return combined([self, other], [1.0, -1.0])

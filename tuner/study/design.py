@@ -23,6 +23,7 @@ CONTROL, REFERENCE = "control", "reference"
 reference."""
 Seed = Annotated[int, Field(ge=0)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1)]
+ControlSetting = Literal["mix.cross_lingual", "fusion.kind"]
 
 
 class Arm(Part):
@@ -43,18 +44,56 @@ class Arm(Part):
 
 
 CANDIDATES = 5
-"""The configurations of a search that a confirmation retrains unless it is told otherwise."""
+"""The configurations that a search completes before it ends, so that they can be confirmed."""
+CONTROLS: tuple[tuple[ControlSetting, float | str], ...] = (
+    ("mix.cross_lingual", 0.0),
+    ("fusion.kind", "last"),
+)
+"""The kinds of control: no cross-lingual batches, no fusion."""
+
+
+class TunedControl(Part):
+    """The best configuration of a search that lacks cross-lingual batches or fusion.
+
+    It is tuned like the recommended one, so a difference between them is no effect of tuning alone.
+    """
+
+    setting: ControlSetting = Field(description="the setting that makes it a control")
+    value: float | str = Field(description="that setting's value: 0, or last")
+    arm: str = Field(description="its arm")
+    of: int = Field(ge=1, description="completed trials with this value that it is the best of")
+
+    @property
+    def kind(self) -> str:
+        """The kind of control in words, for example `mix.cross_lingual 0`."""
+        value = format(self.value, "g") if isinstance(self.value, float) else self.value
+        return f"{self.setting} {value}"
 
 
 class ConfirmDesign(Part):
-    """The arms that a search has found, and its control, trained again with fresh seeds."""
+    """The arms that a search has found, and its controls, trained again with fresh seeds.
+
+    All arms are trained with the seeds that choose. Then the recommended arm and the tuned controls
+    are trained with other seeds, which estimate. So luck that chose an arm is not in its estimate.
+    """
 
     kind: Literal["confirm"] = Field(description="chosen configurations with fresh seeds")
     study: str = Field(description="unique id of the search that is confirmed")
     arms: tuple[Arm, ...] = Field(
         min_length=1, max_length=1000, description="configurations, each trained with every seed"
     )
-    seeds: Seeds = Field(description="every arm is trained with each of them")
+    seeds: Seeds = Field(description="seeds that choose: every arm is trained with each of them")
+    estimating: tuple[Seed, ...] = Field(
+        (),
+        description="seeds that estimate: those of the recommended arm and the tuned controls. "
+        "Empty: all runs choose and estimate, as in the external reference and in older versions",
+    )
+    controls: tuple[TunedControl, ...] = Field(
+        (), description="tuned controls, against which effects are stated; none in older versions"
+    )
+    completed: int = Field(
+        0, ge=0, description="completed trials of the search from which the best arms were chosen"
+    )
     earlier: tuple[str, ...] = Field(
         (), description="earlier confirmations of the same search, which may have read test"
     )
@@ -62,9 +101,32 @@ class ConfirmDesign(Part):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        _check_distinct("design.arms", [arm.name for arm in self.arms])
+        names = [arm.name for arm in self.arms]
+        _check_distinct("design.arms", names)
         _check_distinct("design.seeds", self.seeds)
+        _check_distinct("design.seeds and design.estimating", self.seeds + self.estimating)
+        if unknown := [each.arm for each in self.controls if each.arm not in names]:
+            raise ValueError(f"design.controls names {unknown[0]!r}, which is none of design.arms")
         return self
+
+    @property
+    def estimates(self) -> tuple[int, ...]:
+        """The seeds of the runs that are evaluated on test."""
+        return self.estimating or self.seeds
+
+    def estimated(self, recommended: str) -> list[str]:
+        """Return the arms whose runs are evaluated on test if one is recommended."""
+        if not self.estimating:
+            return [arm.name for arm in self.arms]
+        return list(dict.fromkeys([recommended, *(each.arm for each in self.controls)]))
+
+    def trials(self, recommended: str = "") -> int:
+        """Return the number of trials if an arm is recommended; without one, the largest."""
+        of = max(
+            len(self.estimated(name))
+            for name in ([recommended] if recommended else [arm.name for arm in self.arms])
+        )
+        return len(self.arms) * len(self.seeds) + of * len(self.estimating)
 
 
 class TuningDesign(Part):

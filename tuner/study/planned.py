@@ -11,6 +11,7 @@ from tuner.study.design import (
     LARGEST_DESIGN,
     SIZE,
     TUNED,
+    Arm,
     ConfirmDesign,
     DesignConfig,
     ScalingDesign,
@@ -88,10 +89,10 @@ def _check_scaling(study: StudyConfig, design: ScalingDesign) -> None:
 
 
 def planned_trials(study: StudyConfig) -> int:
-    """Return how many trials a design has, those that tune learning rates included."""
+    """Return how many trials a design has at most, those that tune learning rates included."""
     match study.design:
-        case ConfirmDesign(arms=arms, seeds=seeds):
-            return len(arms) * len(seeds)
+        case ConfirmDesign() as design:
+            return design.trials()
         case ScalingDesign() as design:
             tuned = len(sizes(study)) * len(design.tuning.lr) * len(design.tuning.seeds)
             return tuned + len(study.feasible.grid()) * len(design.seeds)
@@ -123,17 +124,40 @@ def scored_points(study: StudyConfig, design: ScalingDesign) -> list[Params]:
 def planned_params(study: StudyConfig) -> list[Params]:
     """Return the params of a design's trials, in order.
 
-    A learning rate that is yet to be chosen is the middle one of its grid.
+    A learning rate that is yet to be chosen is the middle one of its grid. A recommended arm that
+    is yet to be chosen is the one whose batches are the largest, beside the tuned controls.
     """
     match study.design:
-        case ConfirmDesign(arms=arms, seeds=seeds):
-            return [{**arm.settings, "seed": seed} for seed in seeds for arm in arms]
+        case ConfirmDesign() as design:
+            return [params for _, params in _confirming(study, design)]
         case ScalingDesign() as design:
             middle = design.tuning.lr[len(design.tuning.lr) // 2]
             scored = [{**point, TUNED: middle} for point in scored_points(study, design)]
             return [*tuning_points(study, design), *scored]
         case None:
             raise AssertionError("the study has no design")
+
+
+def confirm_points(design: ConfirmDesign, recommended: str = "") -> list[tuple[str, Params]]:
+    """Return a confirmation's points, each with its arm: all arms of a seed, then the next.
+
+    Args:
+        design: the confirmation.
+        recommended: the recommended arm, for the points that estimate; "" for those that choose.
+    """
+    settings = {arm.name: arm.settings for arm in design.arms}
+    seeds = design.estimating if recommended else design.seeds
+    arms = design.estimated(recommended) if recommended else list(settings)
+    return [(arm, {**settings[arm], "seed": seed}) for seed in seeds for arm in arms]
+
+
+def _confirming(study: StudyConfig, design: ConfirmDesign) -> list[tuple[str, Params]]:
+    def size(arm: Arm) -> tuple[int, int]:
+        batch = configured(study, arm.settings).batch
+        return len(design.estimated(arm.name)), batch.effective_size
+
+    largest = max(design.arms, key=size)
+    return [*confirm_points(design), *confirm_points(design, largest.name)]
 
 
 def first_planned(study: StudyConfig) -> Params:

@@ -14,6 +14,7 @@ from rich.text import Text
 from tuner.journal.digest import Digest
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Phase
+from tuner.study.design import ConfirmDesign
 from tuner.terminal.progress import REFRESHES, say
 from tuner.terminal.summary import Summary, TrialActivity, settings_in_short
 from tuner.timing import now
@@ -121,6 +122,16 @@ class StudyView:
         score = f" {trial.last.objective:.2%}" if trial.last else ""
         count = "" if self._live else f" [{self._summary().ended}/{self._budget}]"
         self._say(f"trial {trial.number:03d} {trial.state}{score}: {trial.reason}{count}")
+
+    def recommended(self, study: StudyRecord) -> None:
+        """Show a confirmation's choice, and how many trials follow from it."""
+        design, chosen = study.settings.design, study.recommendation
+        assert isinstance(design, ConfirmDesign) and chosen is not None
+        self._budget = design.trials(chosen.arm)
+        self._say(f"recommended on {study.facts.objective}: {chosen.arm}")
+        if design.estimating:
+            arms, seeds = design.estimated(chosen.arm), len(design.estimating)
+            self._say(f"{seeds} other seeds estimate it: {', '.join(arms)}")
 
     def study_ended(self, study: StudyRecord) -> None:
         """Show that the study's driver has ended."""

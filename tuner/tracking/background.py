@@ -91,6 +91,9 @@ class BackgroundTracker:
         self._under_way.set()
         self._tell(trial)
 
+    def recommended(self, study: StudyRecord) -> None:
+        self._tell_all(study)
+
     def study_ended(self, study: StudyRecord) -> None:
         self._under_way.set()
         self._tell_all(study)

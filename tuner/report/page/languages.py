@@ -13,6 +13,7 @@ from tuner.report.leaderboard import percent
 from tuner.report.page.drawing.bars import LanguageSeries, language_bars
 from tuner.report.page.drawing.heat import heat
 from tuner.report.page.published import Published
+from tuner.statistics.variance import Estimate
 from tuner.study.criteria import EvaluationSet
 
 AREAS = {
@@ -33,15 +34,13 @@ def ranked(result: Confirmed) -> list[ArmResult]:
 
 
 def language_figure(result: Confirmed, figures: Sequence[Published]) -> Figure:
-    """Draw bars of the recommended arm, the control and the next best ones, with intervals.
+    """Draw bars of the recommended arm and its controls, with intervals.
 
     Args:
         result: the result of a confirmation or of the external reference.
         figures: published figures; only the external reference may be shown beside them.
     """
-    first = [arm for arm in (result.best, result.control) if arm is not None]
-    arms = list({arm.name: arm for arm in (*first, *ranked(result)) if arm.test}.values())
-    series = [_language_series(arm, result) for arm in arms[:MAX_SERIES]]
+    series = [_language_series(arm, result) for arm in result.estimated[:MAX_SERIES]]
     marks = [LanguageSeries(each.label, each.accuracy, {}, published=True) for each in figures]
     languages = result.languages
     majority = 100 * fmean(result.test_majority.values()) if result.test_majority else 0.0
@@ -52,7 +51,7 @@ def language_figure(result: Confirmed, figures: Sequence[Published]) -> Figure:
     )
     alt = f"Test accuracy by language, in %: {text}."
     caption = (
-        f"Test accuracy by language, mean over {len(result.seeds)} seeds with 95 % intervals; "
+        f"Test accuracy by language, mean over {len(result.estimating)} seeds with 95 % intervals; "
         f"trained on {trained}. The dotted line is always giving the most frequent label."
     )
     if figures:
@@ -84,25 +83,24 @@ def language_figure(result: Confirmed, figures: Sequence[Published]) -> Figure:
 
 
 def crossed(result: Confirmed) -> list[Block]:
-    """Return heat maps of the recommended arm and the control, and means over their parts."""
-    arms = [result.best]
-    if result.control is not None and result.control is not result.best and result.control.pairs:
-        arms.append(result.control)
+    """Return heat maps of the recommended arm and a control, and means over their parts."""
+    arms = [arm for arm in result.estimated if arm.pairs][:2]
     rows = tuple(
-        (arm.name, *(percent(arm.areas[at]) if at in arm.areas else "–" for at in AREAS))
-        for arm in result.arms
+        (arm.name, *(with_interval(arm.areas.get(at)) for at in AREAS))
+        for arm in result.estimated
         if arm.pairs
     )
     named = "; ".join(f"{at}: {words}" for at, words in AREAS.items())
     areas = Grid(
-        f"Unweighted means over ordered pairs of languages, in %, mean over seeds. {named}.",
+        "Unweighted means over ordered pairs of languages, in %, mean over seeds; ± is half of the "
+        f"95 % interval. {named}.",
         result.claim,
         ("configuration", *AREAS),
         rows,
     )
     note = (
         "Sentence 1 in one language, sentence 2 in another: the generalised setting of arXiv "
-        "2104.08645. Means over seeds; no interval is drawn."
+        "2104.08645. The table of each map has the 95 % interval of every pair."
     )
     return [Words(note, "note"), areas, SideBySide(tuple(_heat(result, arm) for arm in arms))]
 
@@ -125,7 +123,7 @@ def beside_published(result: Confirmed, figures: Sequence[Published]) -> Section
 def _heat(result: Confirmed, arm: ArmResult) -> Figure:
     languages = result.languages
     values = {
-        (row, column): 100 * arm.pairs[name]
+        (row, column): 100 * arm.pairs[name].value
         for row, first in enumerate(languages)
         for column, second in enumerate(languages)
         if (name := EvaluationSet(first, second).name) in arm.pairs
@@ -146,15 +144,22 @@ def _heat(result: Confirmed, arm: ArmResult) -> Figure:
             (
                 first,
                 *(
-                    f"{values[row, column]:.2f}" if (row, column) in values else "–"
-                    for column in range(len(languages))
+                    with_interval(arm.pairs.get(EvaluationSet(first, second).name))
+                    for second in languages
                 ),
             )
-            for row, first in enumerate(languages)
+            for first in languages
         ),
     )
     draw = partial(heat, languages, languages, values, {}, "sentence 2", "sentence 1", alt)
     return Figure(draw, alt, caption, result.claim, numbers)
+
+
+def with_interval(found: Estimate | None) -> str:
+    """Format an estimate in percent with half of its interval; a dash if there is none."""
+    if found is None:
+        return "–"
+    return f"{percent(found.value)} ± {percent((found.high - found.low) / 2)}"
 
 
 def _language_series(arm: ArmResult, result: Confirmed) -> LanguageSeries:
