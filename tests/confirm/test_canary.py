@@ -46,7 +46,7 @@ def chosen(folder: Path, objective: Objective) -> tuple[list[Any], list[float]]:
     study = validate_study(settings(folder, **blocks), "the canary")
     prepared = prepare(study, quiet)
     search = run(study, prepared)
-    planned = confirmation(search, study.folder, 1, 2)
+    planned = confirmation(search, study.folder, 1, (1, 2))
     again = run(planned, prepared)
     design = planned.design
     assert isinstance(design, ConfirmDesign)
@@ -57,7 +57,8 @@ def chosen(folder: Path, objective: Objective) -> tuple[list[Any], list[float]]:
         for t in (*search.trials, *again.trials)
     ]
     oracle = [t.last.oracle["ja"].accuracy for t in search.complete if t.last]
-    return [trials, design.arms, design.seeds, found.arm, found.objective], oracle
+    planned_runs = [design.arms, design.seeds, design.estimating, design.controls]
+    return [trials, planned_runs, found.arm, found.objective], oracle
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_the_heat_map_and_its_parts() -> None:
 
 
 def test_a_failed_seed_costs_its_arm_or_its_seed() -> None:
-    """Of three arms with two seeds, the arm: two runs are lost, and not three."""
+    """It costs the arm where two runs are lost with it, and three with the seed."""
     arms = {"control": [CONTROL] * 2, "trial 001": [BETTER, None], "trial 002": [BETTER] * 2}
     result = Confirmed.of(confirmed(arms, "trial 002"))
     broken = result.arm("trial 001")

@@ -18,6 +18,7 @@ from tuner.errors import UserError
 from tuner.journal import events
 from tuner.journal.journal import Journal
 from tuner.journal.records import StudyRecord
+from tuner.report.status import look_at
 from tuner.search.driver import Driver
 from tuner.search.recommend import estimating
 from tuner.study import StudyConfig
@@ -164,6 +165,7 @@ def test_a_recommended_control_saves_its_second_run(tmp_path: Path) -> None:
         record = driver.finish()
     assert made.trials == 10 and len(record.trials) == 8
     assert runs(record)[6:] == [("control", 1003), ("control", 1004)]
+    assert look_at(made.folder).trials == 8, "of 8, and not of 10"
 
 
 def test_a_journal_in_which_a_run_that_chose_read_test_is_refused(tmp_path: Path) -> None:

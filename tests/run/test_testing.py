@@ -27,6 +27,7 @@ from tuner.model.packing import PaddedPairs
 from tuner.run.prepare import prepare
 from tuner.run.testing import NotTested, crossed, evaluate_on_test
 from tuner.run.trial_files import TrialFiles
+from tuner.search.recommend import estimating
 from tuner.study.file import load_study, validate_study
 from tuner.terminal.progress import ConsoleProgress
 from tuner.training.checkpoint import Checkpoints
@@ -114,7 +115,7 @@ def test_searched_confirmed_interrupted_and_once_more(tuner: Command, place: Pat
     code, printed = ended(tuner("search", str(SMOKE)))
     assert code == 0 and "tuner confirm smoke" in printed, printed
 
-    asked = ("confirm", "smoke", "--top", "1", "--seeds", "2")
+    asked = ("confirm", "smoke", "--top", "1", "--seeds", "1+2")
     first = tuner(*asked)
     wait_for(place, lambda s: any(t.tests for t in s.trials), first, NAME, 600)
     first.send_signal(signal.SIGINT)
@@ -123,39 +124,45 @@ def test_searched_confirmed_interrupted_and_once_more(tuner: Command, place: Pat
     stopped = record(place, NAME)
     assert stopped.state == "interrupted" and stopped.recommendation is not None
     tested = {trial.number: trial.tests for trial in stopped.trials if trial.tests}
-    assert 0 < len(tested) < 4
+    assert 0 < len(tested) < len(estimating(stopped))
 
     code, printed = ended(tuner(*asked, "--json"))
     assert code == 0, printed
     study = record(place, NAME)
     assert study.state == "completed" and study.recommendation == stopped.recommendation
-    for trial in study.trials:
-        assert trial.state == "completed" and len(trial.tests) == 1
+    assert all(trial.state == "completed" for trial in study.trials)
+    estimated = estimating(study)
+    assert [t.number for t in study.trials if t.tests] == [t.number for t in estimated]
+    assert len(estimated) >= 2 and len(study.trials) > len(estimated)
+    for trial in estimated:
+        assert len(trial.tests) == 1 and len(trial.tests[0].answers) == 16
         assert tested.get(trial.number, trial.tests) == trial.tests
-        assert len(trial.tests[0].answers) == 16
     result = Confirmed.of(study)
     assert "before test was read" in printed and study.facts.claim in printed
     (told,) = json.loads(printed[printed.index('[{"name"') :].splitlines()[0])
     assert told["result"]["recommended"] == result.recommended and told["state"] == "completed"
     journal = (place / "studies" / NAME / FILE).read_text(encoding="utf-8").splitlines()
     events = [json.loads(line)["event"] for line in journal]
-    assert events.count("recommended") == 1 and events.count("tested") == 4
-    assert max(n for n, e in enumerate(events) if e == "evaluated") < events.index("recommended")
+    assert events.count("recommended") == 1 and events.count("tested") == len(estimated)
+    assert max(n for n, e in enumerate(events) if e == "evaluated") < events.index("tested")
     kept = sorted(path.name for path in (place / "studies" / NAME / "best").iterdir())
-    assert kept == [f"{t.number:04d}" for t in study.trials if t.arm == result.recommended]
+    assert kept == [f"{t.number:04d}" for t in estimated if t.arm == result.recommended]
 
     parent, children = runs_in_mlflow(place, NAME)
     assert parent.data.tags["tuner.recommendation"] == result.recommended
     for trial, run in zip(study.trials, children, strict=True):
-        assert run.data.tags["tuner.arm"] == trial.arm and run.data.tags["tuner.test_read"]
+        assert run.data.tags["tuner.arm"] == trial.arm
         assert run.data.tags["tuner.claim"] == study.facts.claim
+        assert ("tuner.test_read" in run.data.tags) == (trial in estimated)
+        if trial not in estimated:
+            continue
         scored = trial.tests[0].scores
         assert run.data.metrics["test/accuracy/es-ja"] == pytest.approx(scored["es-ja"].accuracy)
     searched, its_trials = runs_in_mlflow(place)
     logged = [name for run in (searched, *its_trials) for name in run.data.metrics]
     assert logged and not any(name.startswith("test/") for name in logged)
 
-    once_more = ("--again", "--top", "1", "--seeds", "2", "--reference", "--json")
+    once_more = ("--again", "--top", "1", "--seeds", "1+2", "--reference", "--json")
     code, printed = ended(tuner("confirm", "smoke", *once_more))
     assert code == 0, printed
     fresh, alone = record(place, f"{NAME}-2"), record(place, "smoke-reference-2")
@@ -170,6 +177,7 @@ def test_searched_confirmed_interrupted_and_once_more(tuner: Command, place: Pat
     told = json.loads(printed[printed.index('[{"name"') :].splitlines()[0])
     assert [each["name"] for each in told] == [f"{NAME}-2", "smoke-reference-2"]
     assert "trial" not in Confirmed.of(alone).recommended
+    assert {t.config.seed for t in alone.trials} == {t.config.seed for t in estimating(fresh)}
 
     code, printed = ended(tuner("resume", "smoke"))
     assert code == 0 and "has read test" not in printed, "nothing is left to add"
@@ -191,6 +199,6 @@ def test_a_confirmation_on_other_data_begins_nothing(
     run_here(study, prepare(study, ConsoleProgress(Console(quiet=True))))
     test = data / "es" / "test_2k.tsv"
     test.write_text("".join(test.read_text().splitlines(keepends=True)[:-50]), encoding="utf-8")
-    code, printed = ended(tuner("confirm", "canary", "--top", "1", "--seeds", "2"))
+    code, printed = ended(tuner("confirm", "canary", "--top", "1", "--seeds", "1+2"))
     assert code == 2 and "the data (test) has changed since the search began" in printed, printed
     assert not (studies / "canary-confirm").exists()

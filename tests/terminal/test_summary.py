@@ -135,7 +135,7 @@ def test_without_heartbeats_the_journal_says_how_far_trials_are(study: StudyReco
 def test_the_bars_of_a_confirmation_follow_its_journal(tmp_path: Path) -> None:
     """Its trials are evaluated at their end alone: what is heard in between moves the bar."""
     search = searched(tmp_path)
-    made = confirmation(search, tmp_path / "small", 1, 2)
+    made = confirmation(search, tmp_path / "small", 1, (2, 2))
     with journal_of(made, search) as journal:
         driver = Driver(made, journal)
         driver.start()

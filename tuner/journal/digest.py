@@ -21,6 +21,7 @@ class Digest:
         name, created, settings, facts, rungs, state, reason, seconds: as in the study's record.
         tally: the sums over its trials, which include the running ones.
         running: the trials whose state is `running`.
+        recommended: the arm that a confirmation recommends; "" before it does.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Digest:
     seconds: float
     tally: Tally
     running: tuple[TrialRecord, ...]
+    recommended: str = ""
 
     @classmethod
     def of(cls, study: StudyRecord) -> Digest:
@@ -48,6 +50,7 @@ class Digest:
             seconds=study.seconds,
             tally=Tally.of(study.trials),
             running=tuple(trial for trial in study.trials if trial.state == "running"),
+            recommended=study.recommendation.arm if study.recommendation else "",
         )
 
     @classmethod
@@ -76,6 +79,7 @@ class Digest:
             seconds=history.seconds_until(until),
             tally=tally,
             running=tuple(worked),
+            recommended=history.recommendation.arm if history.recommendation else "",
         )
 
     @property

@@ -21,6 +21,7 @@ from tuner.journal.journal import being_written, is_begun, read_history, studies
 from tuner.journal.records import StudyRecord
 from tuner.journal.snapshot import brief_history
 from tuner.storage.folders import Place
+from tuner.study.design import ConfirmDesign
 from tuner.study.file import reopened_study
 from tuner.terminal.progress import say
 from tuner.terminal.streams import unread
@@ -293,4 +294,7 @@ def _table(studies: list[StudyStatus | Unreadable]) -> Grid:
 
 def _trials(study: Digest, folder: Place) -> int:
     """Return how many trials the study runs in all."""
-    return max(reopened_study(study.settings, folder).trials, study.tally.trials)
+    design, known = study.settings.design, study.tally.trials
+    if isinstance(design, ConfirmDesign) and study.recommended:
+        return max(design.trials(study.recommended), known)
+    return max(reopened_study(study.settings, folder).trials, known)

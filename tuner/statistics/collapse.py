@@ -1,4 +1,4 @@
-"""How many other seeds may collapse, given those that did."""
+"""The bound of how many other seeds may collapse, given those that did."""
 
 from __future__ import annotations
 
