@@ -1,9 +1,10 @@
 """Whether the statistics keep what they promise, on studies whose truth is known.
 
 1,000 studies a row: planted (planted.py), and drawn from a pool of real nano runs (resampled.py).
-Each is a search of 64 trials, the best five of which are confirmed beside the control with fresh
-seeds on other items; then what `tuner.statistics` says is compared with the truth, and so is what
-one would read off the search.
+Each is a search of 64 trials. The best three, the baseline and the tuned controls are trained again
+with seeds that choose on dev; the chosen one and the controls with others, which estimate on test.
+Then what `tuner.statistics` says is compared with the truth, and so is what one would read off the
+search, and off a confirmation whose runs both choose and estimate.
 
     make calibrate      # 2 cores: four minutes
 """
@@ -19,7 +20,7 @@ from typing import Any
 
 import effects
 import numpy as np
-from judging import World, markdown, study, summary
+from judging import Scheme, World, markdown, study, summary
 from planted import World as Planted
 from pool import Pool, read
 from resampled import Resampled, exact_t
@@ -28,14 +29,23 @@ from writing import command_line, write
 
 from tuner.scaling.design import Cell
 from tuner.study.data import Split
+from tuner.study.design import CONTROLS
 
 TRIALS = 64
 DEV, TEST = 500, 1000
 """Items of the planted sets."""
 CONTROL = {"mix.cross_lingual": 0.0, "batch.effective_size": 32, "fusion.kind": "last"}
+DEFAULT = Scheme()
+OTHERS = Scheme(2, 4), Scheme(3, 12)
 UNSTABLE, COLLAPSES = 0.125, 0.3
 """Share of unstable configurations, where there are any, and how often a seed of theirs collapses:
 not one of the goals, since no interval knows of a collapse that none of its seeds had."""
+
+
+FEW = {"10 groups": 25, "20 groups": 50, "30 groups": 75}
+"""Items of a test set with so many effective groups of shared sentences."""
+FAILING = 0.05
+"""The share of runs that fail, where some do."""
 
 
 @dataclass(frozen=True)
@@ -44,42 +54,50 @@ class Row:
 
     Attributes:
         truth: `planted` or `pool`.
-        seeds: of the confirmation.
+        scheme: seeds of the confirmation, and the share of its runs that fail.
         equal: no configuration is better than another.
         unstable: some collapse with some seeds.
+        groups: test has so few groups; "" for as many as usual.
     """
 
     truth: str
-    seeds: int = 5
+    scheme: Scheme = DEFAULT
     equal: bool = False
     unstable: bool = False
+    groups: str = ""
 
     @property
     def name(self) -> str:
         """As it stands in the results."""
         kind = "no effects" if self.equal else "unstable ones among them" if self.unstable else ""
-        return ", ".join(part for part in (self.truth, kind, f"{self.seeds} seeds") if part)
+        failing = f"{self.scheme.failing:.0%} of runs fail" if self.scheme.failing else ""
+        parts = (self.truth, kind, self.groups, failing, self.scheme.name)
+        return ", ".join(part for part in parts if part)
 
 
 ROWS = [
-    Row(truth, seeds, equal)
-    for truth in ("planted", "pool")
-    for equal in (False, True)
-    for seeds in (3, 5, 10)
-] + [Row("planted", unstable=True)]
-DESIGNS = [Row(truth, equal=equal) for truth in ("planted", "pool") for equal in (False, True)]
+    *(Row(truth, equal=equal) for truth in ("planted", "pool") for equal in (False, True)),
+    *(Row("pool", scheme, equal) for scheme in OTHERS for equal in (False, True)),
+    *(Row("planted", equal=equal, groups=groups) for groups in FEW for equal in (False, True)),
+    *(Row(truth, Scheme(failing=FAILING)) for truth in ("planted", "pool")),
+    Row("planted", unstable=True),
+]
+DESIGNS = [
+    Row(truth, Scheme(5, 0), equal) for truth in ("planted", "pool") for equal in (False, True)
+]
 
 
-def planted(row: Row, rng: np.random.Generator) -> tuple[World, World]:
-    """A world of source dev and one of target test."""
-    sources, targets = searched(rng, TRIALS, row.equal)
+def planted(row: Row, rng: np.random.Generator) -> tuple[World, World, list[np.ndarray]]:
+    """A world of source dev and one of target test; and which configurations are controls."""
+    sources, targets, settings = searched(rng, TRIALS, row.equal)
     collapse = None
     if row.unstable:
         collapse = np.where(rng.random(TRIALS) < UNSTABLE, COLLAPSES, 0.0)
         collapse[0] = 0
-    return Planted(sources, rng, DEV, collapse=collapse), Planted(
-        targets, rng, TEST, collapse=collapse
-    )
+    dev = Planted(sources, rng, DEV, collapse=collapse)
+    test = Planted(targets, rng, FEW.get(row.groups, TEST), collapse=collapse)
+    monolingual = np.array([beta == 0 for beta, _, _ in settings])
+    return dev, test, [monolingual, np.array([layer is None for _, _, layer in settings])]
 
 
 @cache
@@ -93,8 +111,8 @@ def read_pool() -> Pool:
     return Pool(configurations, found.languages, found.sources, right, found.components)
 
 
-def resampled(row: Row, rng: np.random.Generator) -> tuple[World, World]:
-    """Source dev and target test of the pool, components drawn."""
+def resampled(row: Row, rng: np.random.Generator) -> tuple[World, World, list[np.ndarray]]:
+    """Source dev and target test of the pool, components drawn; and which are controls."""
     runs = read_pool()
     sources, targets = slice(None, runs.sources), slice(runs.sources, None)
     parts: tuple[tuple[Split, slice], ...] = (("dev", sources), ("test", targets))
@@ -102,7 +120,9 @@ def resampled(row: Row, rng: np.random.Generator) -> tuple[World, World]:
         Resampled(runs.right[split][:, :, languages], runs.components[split], rng, row.equal)
         for split, languages in parts
     )
-    return dev, test
+    settings = [{"fusion.kind": "dlfa", **each} for each in runs.configurations]
+    kinds = [np.array([each[name] == value for each in settings]) for name, value in CONTROLS]
+    return dev, test, kinds
 
 
 def as_cell(settings: dict[str, Any]) -> Cell:
@@ -118,8 +138,9 @@ def one(task: tuple[Row, np.random.SeedSequence]) -> dict[str, float]:
     """One study."""
     row, seed = task
     draw = planted if row.truth == "planted" else resampled
-    dev, test = draw(row, np.random.default_rng(seed))
-    return study(dev, test, row.seeds, TRIALS)
+    rng = np.random.default_rng(seed)
+    dev, test, kinds = draw(row, rng)
+    return study(dev, test, kinds, row.scheme, TRIALS, rng)
 
 
 def one_design(task: tuple[Row, np.random.SeedSequence]) -> dict[str, float]:
@@ -130,9 +151,9 @@ def one_design(task: tuple[Row, np.random.SeedSequence]) -> dict[str, float]:
         design = effects.cells(BETAS)
         surface, accuracies = designed(rng, design, row.equal)
         world = Planted(accuracies, rng, TEST)
-        return effects.study(world, design, row.seeds, surface.effects())
+        return effects.study(world, design, row.scheme.choosing, surface.effects())
     design = [as_cell(settings) for settings in read_pool().configurations]
-    return effects.study(resampled(row, rng)[1], design, row.seeds)
+    return effects.study(resampled(row, rng)[1], design, row.scheme.choosing)
 
 
 def main() -> None:

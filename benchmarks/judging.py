@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy import stats
 
 from tuner.statistics.comparisons import holm, with_the_best
+from tuner.statistics.complete import complete_block
 from tuner.statistics.items import Table
 from tuner.statistics.variance import estimate
 
 LEVEL = 0.05
-CONFIRMED = 5
-"""How many configurations `tuner confirm` trains again, the control not counted."""
+CONFIRMED = 3
+"""How many configurations `tuner confirm` trains again, the controls not counted."""
+ONCE = 5, 5
+"""Configurations and seeds of a confirmation whose runs both choose and estimate, as it was."""
 
 
 class World(Protocol):
@@ -38,14 +42,45 @@ class World(Protocol):
     def tables(self, runs: Any, which: Sequence[int]) -> list[Table]: ...
 
 
-def study(dev: World, test: World, seeds: int, trials: int) -> dict[str, float]:
-    """A search on dev, its best configurations trained with fresh seeds, the best on dev on test.
+@dataclass(frozen=True)
+class Scheme:
+    """How a search is confirmed.
+
+    Attributes:
+        choosing: seeds of all arms.
+        estimating: other seeds, of the recommended arm and the tuned controls; 0 in a scaling
+            study.
+        failing: the share of runs that fail.
+    """
+
+    choosing: int = 3
+    estimating: int = 6
+    failing: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Its seeds, as `--seeds` takes them."""
+        apart = f"+{self.estimating}" if self.estimating else ""
+        return f"{self.choosing}{apart} seeds"
+
+
+def study(
+    dev: World,
+    test: World,
+    kinds: Sequence[Bool[np.ndarray, " configurations"]],
+    scheme: Scheme,
+    trials: int,
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    """A search on dev, its best and its controls with fresh seeds, the best on dev on test.
 
     Args:
         dev: what selects.
         test: the same configurations on items that selected nothing.
-        seeds: of the confirmation; each trial of the search has one of its own.
-        trials: of the search, each of a configuration drawn anew but for the first: the control.
+        kinds: which configurations are controls, for each kind of control.
+        scheme: how it is confirmed.
+        trials: of the search, each of a configuration drawn anew but for the first: the baseline.
+        rng: what runs fail with.
 
     Returns:
         Which statements were right, 1 or 0, or the share of those that were; lengths in points.
@@ -53,92 +88,93 @@ def study(dev: World, test: World, seeds: int, trials: int) -> dict[str, float]:
     ran = [0, *_drawn(dev, trials)]
     searched = np.array([dev.tables(dev.runs(1), [number])[0].mean for number in ran])
     ranked = list(dict.fromkeys(ran[trial] for trial in np.argsort(-searched, kind="stable")))
-    chosen = [0, *[number for number in ranked if number][:CONFIRMED]]
-    runs = test.runs(seeds)
-    on_test, on_dev = test.tables(runs, chosen), dev.tables(runs, chosen)
+    controls = [next(number for number in ranked if kind[number]) for kind in kinds]
+    arms = list(dict.fromkeys([0, *[n for n in ranked if n][:CONFIRMED], *controls]))
+    choosing = dev.tables(dev.runs(scheme.choosing), arms)
+    done = {place: _left(scheme.choosing, scheme.failing, rng) for place in range(len(arms))}
+    places, seeds = complete_block(done)
+    if len(places) < 2:
+        return {}
+    compared, on_dev = [arms[n] for n in places], [choosing[n].of_seeds(seeds) for n in places]
+    recommended = compared[int(np.argmax([table.mean for table in on_dev]))]
+    estimated = list(dict.fromkeys([recommended, *controls]))
+    on_test = test.tables(test.runs(scheme.estimating), estimated)
+    kept = {n: _left(scheme.estimating, scheme.failing, rng) for n in range(len(estimated))}
     best = int(np.argmax(searched))
     claimed, true = searched[best] - searched[0], dev.truth[ran[best]] - dev.truth[0]
-    first = int(np.argmax([table.mean for table in on_dev]))
-    recommended = chosen[first]
     return {
-        **judged(on_test, test.truth[chosen], test.pairs),
-        **_of_recommended(on_test, test.truth[chosen], first),
-        "mean on dev covered": _covered(on_dev, dev.truth[chosen]),
-        "recommended on dev covered": _covered(on_dev[first:][:1], dev.truth[[recommended]]),
-        "best on dev is tied on dev": _best_is_tied(on_dev, dev.truth[chosen]),
+        **_estimated(on_test, test.truth[estimated], kept, test.pairs),
+        "best on dev is tied on dev": _best_is_tied(on_dev, dev.truth[compared]),
+        "tied on dev": float(sum(each.tied for each in with_the_best(on_dev))),
+        "runs": float(len(arms) * scheme.choosing + len(estimated) * scheme.estimating),
         "search score too high by": 100 * (searched[best] - dev.truth[ran[best]]),
-        "gain over the control too high by": 100 * (claimed - true),
-        "a gain of half a point and more claimed": float(claimed > 0.005),
+        "gain over the baseline too high by": 100 * (claimed - true),
         "claimed and not so": float(claimed > 0.005 and true <= 0),
-        "best fresh mean on dev too high by": 100
-        * (max(table.mean for table in on_dev) - dev.truth[recommended]),
+        **_once(dev, test, ranked),
     }
 
 
-def _of_recommended(
-    tables: Sequence[Table], truth: Float[np.ndarray, " configurations"], first: int
-) -> dict[str, float]:
-    """What is said on test of the configuration that dev chose, by the same runs."""
-    difference, true = tables[first].minus(tables[0]), truth[first] - truth[0]
-    return {
-        "recommended covered": _covered([tables[first]], truth[[first]]),
-        "recommended too high by": 100 * (tables[first].mean - truth[first]),
-        "its difference covered": _covered([difference], true[None]) if first else math.nan,
-        "its difference found falsely": (
-            float(estimate(difference).p < LEVEL and difference.mean * true <= 0)
-            if first
-            else math.nan
-        ),
-    }
+def _left(seeds: int, failing: float, rng: np.random.Generator) -> list[int]:
+    return [seed for seed in range(seeds) if failing == 0 or rng.random() >= failing]
 
 
-def judged(
-    tables: Sequence[Table], truth: Float[np.ndarray, " configurations"], pairs: int
+def _estimated(
+    tables: Sequence[Table],
+    truth: Float[np.ndarray, " configurations"],
+    kept: Mapping[int, Sequence[int]],
+    pairs: int,
 ) -> dict[str, float]:
-    """Means, differences from the control, ties with the best: which of them are right.
+    """What is said of the recommended configuration, by runs that chose nothing.
 
     Args:
-        tables: the control's first.
+        tables: its own, then the controls'.
         truth: their true means.
+        kept: the seeds of each that have not failed.
         pairs: how many were evaluated, over all languages.
     """
-    differences = [table.minus(tables[0]) for table in tables[1:]]
-    true = truth[1:] - truth[0]
+    own = tables[0].of_seeds(kept[0])
+    both = [(n, [seed for seed in kept[0] if seed in kept[n]]) for n in range(1, len(tables))]
+    paired = [(n, common) for n, common in both if len(common) >= 2]
+    differences = [tables[0].of_seeds(c).minus(tables[n].of_seeds(c)) for n, c in paired]
+    true = np.array([truth[0] - truth[n] for n, _ in paired])
     estimates = [estimate(difference) for difference in differences]
-    adjusted = holm([each.p for each in estimates])
+    adjusted = holm([each.p for each in estimates]) if estimates else np.zeros(0)
     wrong = [
         p < LEVEL and each.value * difference <= 0
         for p, each, difference in zip(adjusted, estimates, true, strict=True)
     ]
-    by_seeds = [_seeds_alone(table) for table in differences]
+    seeds_alone, *_ = _with([own], truth[:1])
+    (low, high, _), is_ = seeds_alone
+    item_error = math.sqrt(own.mean * (1 - own.mean) / pairs)
     return {
-        "mean covered": _covered(tables, truth),
-        "difference covered": _covered(differences, true),
-        "difference found falsely": float(any(wrong)),
-        "differences found": float(np.mean(adjusted < LEVEL)),
-        "best is tied": _best_is_tied(tables, truth),
-        "tied": float(sum(each.tied for each in with_the_best(tables))),
-        "width of a difference": 100 * float(np.mean([each.high - each.low for each in estimates])),
-        "mean covered by seeds alone": float(
-            np.mean([low <= is_ <= high for (low, high, _), is_ in _with(tables, truth)])
+        "recommended covered": _covered([own], truth[:1]),
+        "difference covered": _covered(differences, true) if differences else math.nan,
+        "difference found falsely": float(any(wrong)) if differences else math.nan,
+        "differences found": float(np.mean(adjusted < LEVEL)) if estimates else math.nan,
+        "recommended too high by": 100 * (own.mean - truth[0]),
+        "width of a difference": (
+            100 * float(np.mean([e.high - e.low for e in estimates])) if estimates else math.nan
         ),
-        "mean covered by independent pairs": float(
-            np.mean(
-                [
-                    abs(table.mean - is_) <= 1.96 * math.sqrt(table.mean * (1 - table.mean) / pairs)
-                    for table, is_ in zip(tables, truth, strict=True)
-                ]
-            )
+        "covered by seeds alone": float(low <= is_ <= high),
+        "covered by independent pairs": float(abs(own.mean - is_) <= 1.96 * item_error),
+        "covered by the bootstrap over seeds": float(_bootstrapped(own, is_)),
+    }
+
+
+def _once(dev: World, test: World, ranked: Sequence[int]) -> dict[str, float]:
+    """What the same runs would say that chose: five configurations and the baseline, five seeds."""
+    configurations, seeds = ONCE
+    arms = [0, *[number for number in ranked if number][:configurations]]
+    runs = test.runs(seeds)
+    first = int(np.argmax([table.mean for table in dev.tables(runs, arms)]))
+    tables = test.tables(runs, [arms[first], 0])
+    truth = test.truth[[arms[first], 0]]
+    return {
+        "covered, if its runs chose": _covered(tables[:1], truth[:1]),
+        "difference covered, if its runs chose": (
+            _covered([tables[0].minus(tables[1])], truth[:1] - truth[1:]) if first else math.nan
         ),
-        "mean covered by the bootstrap over seeds": float(
-            np.mean([_bootstrapped(table, is_) for table, is_ in zip(tables, truth, strict=True)])
-        ),
-        "difference found falsely by seeds alone, uncorrected": float(
-            any(
-                p < LEVEL and table.mean * difference <= 0
-                for (_, _, p), table, difference in zip(by_seeds, differences, true, strict=True)
-            )
-        ),
+        "too high by, if its runs chose": 100 * (tables[0].mean - truth[0]),
     }
 
 
@@ -170,8 +206,8 @@ def summary(found: Sequence[dict[str, float]]) -> dict[str, Any]:
     Studies that do not have something, a nan, are left out of it.
     """
     said: dict[str, Any] = {}
-    for name in found[0]:
-        values = [each[name] for each in found if not math.isnan(each[name])]
+    for name in max(found, key=len):
+        values = [each[name] for each in found if name in each and not math.isnan(each[name])]
         if not values:
             continue
         if all(0 <= value <= 1 for value in values):
@@ -202,26 +238,21 @@ def markdown(found: dict[str, dict[str, Any]]) -> str:
 
 COLUMNS = {
     "studies": (
-        "mean covered",
+        "recommended covered",
         "difference covered",
         "difference found falsely",
-        "best is tied",
-        "tied",
-        "mean covered by seeds alone",
-        "mean covered by independent pairs",
-        "mean covered by the bootstrap over seeds",
-        "difference found falsely by seeds alone, uncorrected",
-        "recommended covered",
-        "its difference covered",
-        "its difference found falsely",
-        "recommended too high by",
-        "mean on dev covered",
-        "recommended on dev covered",
         "best on dev is tied on dev",
+        "tied on dev",
+        "recommended too high by",
+        "covered, if its runs chose",
+        "difference covered, if its runs chose",
+        "too high by, if its runs chose",
+        "covered by seeds alone",
+        "covered by independent pairs",
+        "covered by the bootstrap over seeds",
         "search score too high by",
-        "gain over the control too high by",
+        "gain over the baseline too high by",
         "claimed and not so",
-        "best fresh mean on dev too high by",
     ),
     "scaling studies": (
         "effect covered",

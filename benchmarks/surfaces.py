@@ -11,7 +11,8 @@ from jaxtyping import Float
 from tuner.scaling.design import Cell
 
 BETAS, EFFECTIVE_SIZES, LAYERS = (0.0, 0.25, 0.5, 0.75, 1.0), (8, 16, 32, 64, 128), (None, 1, 2, 3)
-CONTROL: tuple[float, int, int | None] = (0.0, 32, None)
+Setting = tuple[float, int, int | None]
+CONTROL: Setting = (0.0, 32, None)
 LOWEST, HIGHEST = 0.55, 0.97
 """Accuracies of a language."""
 
@@ -88,7 +89,9 @@ class Surface:
         return {name: 100 * value for name, value in points.items()}
 
 
-def searched(rng: np.random.Generator, trials: int, equal: bool) -> tuple[Points, Points]:
+def searched(
+    rng: np.random.Generator, trials: int, equal: bool
+) -> tuple[Points, Points, list[Setting]]:
     """The true accuracies of a search's configurations in three source and four target languages.
 
     Args:
@@ -96,8 +99,11 @@ def searched(rng: np.random.Generator, trials: int, equal: bool) -> tuple[Points
             learning rate that does not fit costs either alike.
         trials: how many, the control first.
         equal: whether none is better than another.
+
+    Returns:
+        Accuracies in the source and in the target languages, and the settings.
     """
-    settings = [CONTROL]
+    settings: list[Setting] = [CONTROL]
     while len(settings) < trials:
         settings.append((rng.choice(BETAS), rng.choice(EFFECTIVE_SIZES), rng.choice(LAYERS)))  # type: ignore[arg-type]
     ill_fitting = np.abs(rng.normal(0, 0.015, trials)) * (np.arange(trials) > 0)
@@ -109,7 +115,7 @@ def searched(rng: np.random.Generator, trials: int, equal: bool) -> tuple[Points
             accuracies -= ill_fitting
         levels = rng.normal(0, 0.03, languages)
         of_languages.append(np.clip(accuracies[:, None] + levels, LOWEST, HIGHEST))
-    return of_languages[0], of_languages[1]
+    return of_languages[0], of_languages[1], settings
 
 
 def designed(

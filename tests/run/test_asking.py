@@ -51,10 +51,10 @@ def test_a_point_is_sent_whole(begun: Path) -> None:
     [
         (["optim.lr"], "key=value"),
         (["optim.lr="], "key=value"),
-        (["optim.lr=5"], "not a point of the space"),
+        (["optim.lr=5"], r"optim.lr=5.* lies outside the space of small"),
         (["optim.lr=[1"], "optim.lr"),
         (["optim.rate=1"], "is not varied"),
-        (["optim.lr=1e-3", "fusion.layer=1"], "not a point of the space"),
+        (["optim.lr=1e-3", "fusion.layer=1"], "applies only with fusion.kind dlfa"),
     ],
 )
 def test_what_is_no_point_is_refused_and_not_sent(
@@ -63,6 +63,18 @@ def test_what_is_no_point_is_refused_and_not_sent(
     with pytest.raises(UserError, match=said):
         ask_to_add(begun, settings)
     assert inbox.waiting(begun) == {}
+
+
+def test_more_than_the_study_has_room_for_is_refused_before_it_is_sent(begun: Path) -> None:
+    """Its driver would refuse it later, unseen."""
+    with Journal(begun) as journal:
+        history = journal.history
+        assert history.settings is not None and history.settings.budget.trials is not None
+        room = history.settings.budget.trials - len(history.trials)
+    for number in range(room):
+        ask_to_add(begun, [f"optim.lr={1e-3 + number * 1e-5}", *POINT[1:]])
+    with pytest.raises(UserError, match="have begun or are asked for"):
+        ask_to_add(begun, ["optim.lr=2e-3", *POINT[1:]])
 
 
 def test_a_point_that_was_tried_is_refused(begun: Path) -> None:
@@ -77,7 +89,12 @@ def test_a_trial_is_stopped_by_its_number(begun: Path) -> None:
     said = ask_to_stop(begun, 2)
     assert list(inbox.waiting(begun).values()) == [StopTrial(number=2)]
     assert "002" in said and "by hand" in said
-    for number, why in ((0, "has ended: completed"), (99, "no trial 99")):
+    for number, why in (
+        (0, "is its control"),
+        (1, "has ended: "),
+        (2, "is asked for the end of trial 002 already"),
+        (99, "no trial 99"),
+    ):
         with pytest.raises(UserError, match=why):
             ask_to_stop(begun, number)
 

@@ -84,17 +84,31 @@ def test_what_lies_outside_or_was_run_otherwise_is_left_out(earlier: StudyConfig
     found = prior_trials(narrow, earlier_studies(narrow), facts())
     assert 0 < len(found) < 8 and all(each.params["fusion.kind"] == "last" for each in found)
     other = later(storage, trial={"optim.weight_decay": 0.3})
-    assert prior_trials(other, earlier_studies(other), facts()) == ()
+    with pytest.raises(UserError, match=r"none of the 9 trials .* in optim\.weight_decay"):
+        prior_trials(other, earlier_studies(other), facts())
     machine = later(storage, trial={"batch.micro_size": 4, "seed": 5})
     assert len(prior_trials(machine, earlier_studies(machine), facts())) == 8
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "other languages": ({"languages": {"source": ["en", "fr"]}}, "its languages are"),
-    "another budget": ({"budget": {"trials": 9, "pairs_per_trial": 800}}, "pairs_per_trial are"),
-    "other rungs": ({"scheduler": {"min_pairs": 300}}, "its rungs are"),
-    "another objective": ({"protocol": {"objective": "worst"}}, "its protocol are"),
-    "another protocol": ({"protocol": {"kind": "oracle"}}, "what may be read to choose"),
+    "other languages": (
+        {"languages": {"source": ["en", "fr"]}},
+        "en, de and is here en, fr",
+    ),
+    "another budget": (
+        {"budget": {"trials": 9, "pairs_per_trial": 800}},
+        "was 900 and is here 800",
+    ),
+    "other rungs": ({"scheduler": {"min_pairs": 300}}, "rungs was .* and is here 300"),
+    "another objective": (
+        {"protocol": {"objective": "worst"}},
+        "was balanced and is here worst",
+    ),
+    "another protocol": (
+        {"protocol": {"kind": "oracle"}},
+        "was zero_shot and is here oracle",
+    ),
+    "a sampler that learns nothing": ({"sampler": {"kind": "random"}}, "learns from no trial"),
     "no such study": ({"warm_start": ["nothing"]}, "nothing"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.examples import SETTINGS
 from tuner.errors import UserError
 from tuner.study.file import validate_study
-from tuner.study.given import given_point
+from tuner.study.given import check_enqueued_fit, given_point
 
 
 def made(**settings: Any) -> Any:
@@ -48,6 +49,41 @@ def test_what_is_no_point_of_the_space_is_refused_in_both_ways(settings: dict[st
         given_point(made(), given)
     with pytest.raises(UserError, match="enqueue, point 2"):
         made(enqueue=[{"optim.lr": 2e-3}, given])
+
+
+@pytest.mark.parametrize(
+    ("settings", "allowed"),
+    [
+        ({"optim.lr": 0.5}, "optim.lr=0.5 lies outside the space of .*a number from"),
+        ({"mix.cross_lingual": 0.55}, "in steps of 0"),
+        ({"batch.effective_size": 24}, "a power of two from"),
+        ({"fusion.kind": "sum"}, "last, dlfa"),
+        (
+            {"fusion.kind": "last", "fusion.layer": 2},
+            "fusion.layer=2 applies only with",
+        ),
+        ({"fusion.kind": "dlfa"}, "leave out fusion.layer.*layer: a whole number"),
+    ],
+)
+def test_the_message_names_the_setting_and_what_is_allowed(
+    settings: dict[str, Any], allowed: str
+) -> None:
+    with pytest.raises(UserError) as refused:
+        given_point(made(), {"optim.lr": 1e-3, **settings})
+    assert re.search(allowed, f"{refused.value.problem} {refused.value.remedy}")
+
+
+def test_a_setting_that_the_space_fixes_has_its_value() -> None:
+    study = made(space={**made().model_dump()["space"], "head.dropout": 0.25})
+    assert given_point(study, {"optim.lr": 1e-3})["head.dropout"] == 0.25
+
+
+def test_more_points_than_trials_are_refused_before_a_study_begins() -> None:
+    study = made(enqueue=[{"optim.lr": 1e-3}], budget={"trials": 2, "pairs_per_trial": 100})
+    check_enqueued_fit(study)
+    few = study.model_copy(update={"budget": study.budget.model_copy(update={"trials": 1})})
+    with pytest.raises(UserError, match=r"budget.trials is 1, .* are 2 trials"):
+        check_enqueued_fit(few)
 
 
 def test_a_requirement_holds_for_them_too() -> None:

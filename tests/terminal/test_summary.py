@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from tests.confirm.searches import journal_of, searched
+from tests.records import with_settings
 from tuner.confirm.design import confirmation
 from tuner.journal.digest import Digest
 from tuner.journal.events import Progressed
@@ -81,6 +82,16 @@ def test_time_left_is_that_of_trials_that_ended(study: StudyRecord) -> None:
     assert summary(study, working=False).seconds_left is None
     nothing = study.model_copy(update={"trials": study.trials[5:]})
     assert summary(nothing).seconds_left is None
+
+
+def test_paused_trials_have_not_ended(study: StudyRecord, trial: Trial) -> None:
+    """They may go on, so they count apart; how many do is not known, and so is the time left."""
+    paused = tuple(trial(7 + number, "paused", 0.7) for number in range(3))
+    promoting = with_settings(study, scheduler={"variant": "promotion"})
+    shown = summary(promoting.model_copy(update={"trials": (*study.trials, *paused)}), trials=10)
+    assert (shown.ended, shown.paused) == (5, 3) and shown.counts()["waiting"] == 0
+    assert "5 of 10 trials ended" in "\n".join(lines(shown))
+    assert shown.seconds_left is None
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 200])

@@ -76,6 +76,26 @@ def test_a_study_that_goes_on_says_how_far_it_is(
     assert log.file.getvalue().startswith(line)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("state", "to_the_end", "expected"),
+    [
+        ("paused", False, "goes on after 1,600 pairs: it is among the best there"),
+        ("pruned", True, "goes on after 1,600 pairs: it is a candidate for `tuner confirm`"),
+        ("paused", True, "goes on after 1,600 pairs: it is a candidate for `tuner confirm`"),
+        ("interrupted", False, "starts again after 1,600 pairs"),
+    ],
+)
+def test_a_trial_that_goes_on_says_why(
+    log: Console, study: StudyRecord, trial: Trial, state: str, to_the_end: bool, expected: str
+) -> None:
+    rests = trial(1, state, 0.7)
+    again = trial(1, "running", 0.7).model_copy(update={"attempts": 2, "to_the_end": to_the_end})
+    with StudyView(log, trials=24) as view:
+        view.study_started(study.model_copy(update={"trials": (rests,)}))
+        view.trial_started(again)
+    assert f"trial 001 {expected}" in said(log).splitlines()[-1]
+
+
 def test_a_quiet_log_says_what_runs(
     log: Console, study: StudyRecord, trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,11 @@ from tuner.confirm.words import difference, interval, percent
 from tuner.wording import count
 
 
+FEW_GROUPS = 30
+"""Effective groups of pairs in test below which intervals hold less often than they claim
+(`benchmarks/calibrate.py`)."""
+
+
 def others(result: Confirmed, group: str) -> list[str]:
     """Report other arms that differ from the search's baseline on a mean over languages."""
     others = [each for each in result.contrasts.get(group, ()) if each.arm != result.recommended]
@@ -87,6 +92,11 @@ def trouble(result: Confirmed) -> list[str]:
             f"With {len(result.estimating)} seeds and {compared}, a true difference from a control "
             f"of {100 * result.detectable:.2f} points on the {group} is detected with a power of "
             "80 %. Smaller differences are missed more often."
+        )
+    if result.groups_tested is not None and result.groups_tested < FEW_GROUPS:
+        said.append(
+            f"Test has {result.groups_tested:.0f} effective groups of pairs that share sentences. "
+            "With so few, intervals hold in up to 2 % fewer cases than they claim."
         )
     if result.untested:
         said.append(f"Not evaluated on test: {count(result.untested, 'trial')}.")

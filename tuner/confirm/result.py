@@ -56,6 +56,8 @@ class Confirmed:
         contrasts: differences from controls on test, for each mean in `COMPARED` that has test.
         detectable: the difference from a control on `targets` (else `sources`) that such a design
             detects with a power of 80 %: the median over contrasts; None if nothing is compared.
+        groups_tested: effective number of test's groups of pairs that share sentences; None if older
+            versions did not record it.
         untested: number of trials that reached the full budget but were not evaluated on test.
         earlier: earlier confirmations of the same search, which may have read the same test.
     """
@@ -83,6 +85,7 @@ class Confirmed:
     languages: tuple[str, ...]
     contrasts: Mapping[str, Sequence[Contrast]]
     detectable: float | None
+    groups_tested: float | None
     untested: int
     earlier: tuple[str, ...]
 
@@ -110,7 +113,7 @@ class Confirmed:
                 f"{study.name} recommends {study.recommendation.arm!r}, which is not an arm of it",
                 "Restore the journal from a backup.",
             )
-        recommended = study.recommendation.arm
+        recommended, overlap = study.recommendation.arm, study.facts.overlap.counts
         reading = ConfirmationView(study, design)
         arms, seeds = reading.compared
         lowest = reading.lowest(arms)
@@ -163,6 +166,7 @@ class Confirmed:
                 for group, found in tables.items()
             },
             detectable=None if first is None else detectable(whole[first], pairs),
+            groups_tested=counts.effective_ids if (counts := overlap.get("test")) else None,
             untested=len(untested(study)),
             earlier=design.earlier,
         )

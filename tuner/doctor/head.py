@@ -14,6 +14,7 @@ from tuner.model.shape import EncoderShape, check_encoder, describe_encoder
 from tuner.run.checked import check_data
 from tuner.run.disk import disk_need, in_words, shortage
 from tuner.run.machine import memory_here
+from tuner.run.prior import earlier_studies
 from tuner.shown import without_secrets
 from tuner.storage.folders import is_remote
 from tuner.study import StudyConfig
@@ -35,6 +36,7 @@ def from_files(study: StudyConfig) -> list[Finding]:
     checks: dict[str, Callable[[StudyConfig], object]] = {
         "data": check_data,
         "encoder": check_encoder,
+        "warm start": earlier_studies,
     }
     findings = []
     for name, check in checks.items():

@@ -31,12 +31,20 @@ class AddTrial(Record):
     kind: Literal["add"] = "add"
     params: dict[str, Any] = Field(description="values by dotted name, a point of the space")
 
+    def in_words(self) -> str:
+        """Describe what is asked for."""
+        return "a trial with " + ", ".join(f"{name}={each}" for name, each in self.params.items())
+
 
 class StopTrial(Record):
     """Stop a trial that runs, waits or has paused."""
 
     kind: Literal["stop"] = "stop"
     number: int = Field(ge=0)
+
+    def in_words(self) -> str:
+        """Describe what is asked for."""
+        return f"the end of trial {self.number:03d}"
 
 
 Request = AddTrial | StopTrial

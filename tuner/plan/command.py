@@ -25,8 +25,10 @@ from tuner.plan.rung_spread import rung_spreads
 from tuner.progress import Progress
 from tuner.run.checked import check_study
 from tuner.run.machine import this_machine
+from tuner.run.prior import earlier_studies
 from tuner.storage.folders import Place
 from tuner.study import StudyConfig
+from tuner.study.given import check_enqueued_fit
 
 DRIVER_LOAD = 1.1
 """The factor by which CPU trials take longer in a study that fills the cores, because the driver,
@@ -50,6 +52,8 @@ def plan_study(
         UserError: the settings do not fit the encoder, cannot be measured here, or need more than
             the cluster can ever provide; or there are prices but no cluster.
     """
+    check_enqueued_fit(study)
+    earlier_studies(study)
     shape = check_study(study, progress.tell)
     capacity = _capacity(progress)
     if capacity is None and prices is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from tuner.blocks import Block, Facts, Grid, Words
 from tuner.plan.nodes import ClusterPlan
-from tuner.plan.plan import OVERSHOOT, StudyPlan, TimePlan
+from tuner.plan.plan import OVERSHOOT, StudyPlan
 from tuner.plan.rung_spread import nearest
-from tuner.run.disk import DiskNeed, in_words, shortage
+from tuner.plan.warnings import warnings
+from tuner.run.disk import DiskNeed, in_words
 from tuner.study import StudyConfig
-from tuner.study.design import ConfirmDesign, ScalingDesign
+from tuner.study.design import CANDIDATES, CONTROLS, ConfirmDesign, ScalingDesign
 from tuner.study.planned import sizes
 from tuner.study.samplers import SAMPLERS
 from tuner.wording import clock
@@ -18,8 +19,8 @@ MAX_ROWS = 12
 NO_CLAIM = ""
 """A plan has no results, so its numbers carry no claim."""
 SURVIVE = (
-    "More than that share survive: trials that tie, trials that come early, and trials that a "
-    "sampler proposes once it has learnt."
+    "More trials survive a rung than the share that ASHA keeps: those that tie, those that come "
+    "early, those that a sampler proposes once it has learnt, and the candidates for confirm."
 )
 
 
@@ -32,92 +33,6 @@ def content(plan: StudyPlan, study: StudyConfig) -> list[Block]:
     if plan.cluster is not None:
         blocks.append(_nodes(plan.cluster))
     return [*blocks, *(Words(warning, "warning") for warning in warnings(plan, study))]
-
-
-def warnings(plan: StudyPlan, study: StudyConfig) -> list[str]:
-    """Return warnings about the plan for the user to read before the study starts."""
-    sentences = []
-    if plan.too_small is not None:
-        sentences.append(f"search will refuse to start here: {plan.too_small}")
-    late = [batch for batch in plan.batches if batch.overshoot > OVERSHOOT]
-    if late:
-        worst = max(late, key=lambda batch: (batch.overshoot, batch.effective_size))
-        sizes = ", ".join(str(batch.effective_size) for batch in late)
-        sentences.append(
-            f"evaluations are late by more than {OVERSHOOT:.0%} of a rung at B = {sizes}; the "
-            f"worst is B = {worst.effective_size}, {worst.overshoot:.1%} past "
-            f"{worst.at_rung:,} pairs. Rungs that are multiples of B avoid this: choose "
-            f"{_rung_settings(study)} as multiples of "
-            f"{max(batch.effective_size for batch in late)}."
-        )
-    if study.scheduler.kind == "asha" and (unclear := _unclear(plan)):
-        sentences.append(unclear)
-    if plan.time is None and plan.cluster is not None and study.design is not None:
-        sentences.append(
-            "no time is predicted: no earlier study here had this encoder, data and resources."
-        )
-    elif plan.time is None:
-        measured = (
-            "A short study on the cluster shows how fast its nodes are: --set name=pilot --set "
-            f"budget.trials={2 * plan.at_once}"
-            if plan.cluster is not None
-            else "--calibrate times a few steps on this machine."
-        )
-        sentences.append(
-            "no time is predicted: no earlier study here had this encoder, data and resources. "
-            + measured
-        )
-    if plan.cluster is not None:
-        sentences += _of_cluster(plan.cluster, plan.time)
-    if plan.disk is not None and (lacking := shortage(plan.disk, study.storage)):
-        sentences.append(f"{lacking.problem}: search will refuse. {lacking.remedy}.")
-    asked = study.budget.trials
-    if study.design is None and asked is not None and plan.trials < asked:
-        sentences.append(
-            f"the space holds {plan.distinct:,} configurations, so the study ends after "
-            f"{plan.trials:,} of {asked:,} trials. For replicates make seed an axis: "
-            f"--set space.seed='[0, 1, 2]'"
-        )
-    return sentences
-
-
-def _unclear(plan: StudyPlan) -> str:
-    """Return a warning if scores at the first rung differ as chance has it; empty if not."""
-    first = nearest(plan.spreads, plan.rungs[0])
-    if first is None or first.clear or len(plan.rungs) < 2:
-        return ""
-    clear = next((each.rung for each in plan.spreads if each.clear), None)
-    return (
-        f"the first rung may stop trials by chance: in {first.study}, scores at {first.rung:,} "
-        f"pairs have a standard deviation of {first.spread:.1%}, and one of them is uncertain by "
-        f"{first.noise:.1%}. "
-        + (
-            f"From {clear:,} pairs on they differ clearly: --set scheduler.min_pairs={clear}"
-            if clear
-            else "They differ no more clearly at its later rungs."
-        )
-    )
-
-
-def _rung_settings(study: StudyConfig) -> str:
-    full = "budget.pairs_per_trial"
-    return full if study.scheduler.kind == "none" else f"scheduler.min_pairs and {full}"
-
-
-def _of_cluster(cluster: ClusterPlan, time: TimePlan | None) -> list[str]:
-    sentences = []
-    if cluster.growing and time is not None and time.boot_seconds == 0:
-        sentences.append(
-            f"nodes have to boot first ({cluster.growing} of them), and no earlier study has shown "
-            "how long that takes: add a few minutes to the time in clouds."
-        )
-    unpriced = [node.type for node in cluster.nodes if node.per_hour is None]
-    if cluster.currency is not None and unpriced:
-        sentences.append(
-            f"no price is given for {', '.join(unpriced)}: the cost does not include them. Add "
-            "them to per_hour in the price table."
-        )
-    return sentences
 
 
 def _sets(plan: StudyPlan) -> str:
@@ -170,16 +85,18 @@ def _searched(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
     if study.sampler.kind == "gp" and study.space.has_conditions:
         proposed = "proposed by TPE, since a Gaussian process cannot model the space's conditions"
     baseline = ", the baseline first" if study.baseline is not None else ""
-    stops = (
-        f"; ASHA {'pauses' if study.scheduler.variant == 'promotion' else 'stops'} those below the "
-        f"best 1 in {study.scheduler.reduction_factor} so far"
-        if study.scheduler.kind == "asha"
-        else ", each to the full budget"
-    )
+    stops = f"; {_asha(study)}" if study.scheduler.kind == "asha" else ", each to the full budget"
     facts = [
         ("trials", f"{plan.trials:,}{baseline}, {proposed}{stops}"),
         ("configurations", f"{plan.distinct:,}" if plan.distinct else "unlimited"),
     ]
+    if study.enqueue:
+        facts.append(("enqueued", f"{len(study.enqueue)} points, right after the baseline"))
+    if study.warm_start:
+        facts.append(("warm start", f"the sampler learns from {', '.join(study.warm_start)}"))
+    if study.scheduler.kind == "asha":
+        kinds = " and one with ".join(" ".join(map(str, control)) for control in CONTROLS)
+        facts.append(("completed", f"at least {CANDIDATES} for confirm; one with {kinds}"))
     if plan.other_pairs:
         others = ", ".join(
             f"about {pairs:,.0f} with {rung:,}" for rung, pairs in plan.other_pairs.items()
@@ -194,6 +111,13 @@ def _searched(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
             )
         )
     return facts
+
+
+def _asha(study: StudyConfig) -> str:
+    best = f"the best 1 in {study.scheduler.reduction_factor}"
+    if study.scheduler.variant == "promotion":
+        return f"ASHA pauses all at each rung and goes on with {best} so far"
+    return f"ASHA stops those below {best} so far"
 
 
 def _planned(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
@@ -227,7 +151,11 @@ def _planned(plan: StudyPlan, study: StudyConfig) -> list[tuple[str, str]]:
 
 
 def _disk(need: DiskNeed, study: StudyConfig) -> list[tuple[str, str]]:
-    checkpoints = need.checkpoints_at_once * need.at_once + need.resting
+    checkpoints = f"{need.checkpoints_at_once * need.at_once + need.resting} checkpoints"
+    if need.resting:
+        paused = study.scheduler.variant == "promotion"
+        rest = "that have paused" if paused else "that may still go on"
+        checkpoints += f" ({need.resting} of trials {rest})"
     free = "" if need.free_bytes is None else f"; {in_words(need.free_bytes)} are free"
     best = f", the best {need.keep_best} weights of {in_words(need.weights_bytes)}"
     return [
@@ -238,7 +166,7 @@ def _disk(need: DiskNeed, study: StudyConfig) -> list[tuple[str, str]]:
         ),
         (
             "disk",
-            f"at most {in_words(need.peak_bytes)} at once, for {checkpoints} checkpoints"
+            f"at most {in_words(need.peak_bytes)} at once, for {checkpoints}"
             f"{best if need.keep_best else ''} and the journal, in {study.storage}{free}",
         ),
     ]

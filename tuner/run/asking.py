@@ -7,7 +7,7 @@ from typing import Any
 
 from tuner.errors import UserError
 from tuner.invocation import command
-from tuner.journal.inbox import AddTrial, Request, StopTrial, send
+from tuner.journal.inbox import AddTrial, Request, StopTrial, send, waiting
 from tuner.journal.journal import being_written, read_history
 from tuner.journal.records import StudyRecord
 from tuner.run.requests import EVERY_SECONDS
@@ -35,8 +35,13 @@ def ask_to_add(folder: Place, settings: Sequence[str]) -> str:
     record = read_history(folder).record()
     study = reopened_study(record.settings, folder)
     point = addable(study, record.trials, dict(map(_setting, settings))).params
-    shown = ", ".join(f"{name}={value}" for name, value in point.items())
-    return _sent(folder, record, AddTrial(params=point), f"a trial with {shown}")
+    asked = [each for each in waiting(folder).values() if isinstance(each, AddTrial)]
+    if len(record.trials) + len(asked) >= study.trials:
+        raise UserError(
+            f"all {study.trials} trials of {study.name} have begun or are asked for",
+            f"More trials, once it has ended: {command('resume', folder)} --trials +8",
+        )
+    return _sent(folder, record, AddTrial(params=point))
 
 
 def ask_to_stop(folder: Place, number: int) -> str:
@@ -50,20 +55,26 @@ def ask_to_stop(folder: Place, number: int) -> str:
     """
     record = read_history(folder).record()
     check_stoppable(reopened_study(record.settings, folder), record.trials, number)
-    return _sent(folder, record, StopTrial(number=number), f"the end of trial {number:03d}")
+    return _sent(folder, record, StopTrial(number=number))
 
 
-def _sent(folder: Place, record: StudyRecord, request: Request, what: str) -> str:
+def _sent(folder: Place, record: StudyRecord, request: Request) -> str:
+    if request in waiting(folder).values():
+        raise UserError(
+            f"{record.name} is asked for {request.in_words()} already",
+            f"Its driver acts on it: {command('status', folder)}",
+        )
     if record.state == "completed":
         raise UserError(
-            f"{record.name} is complete", f"Continue it first: {command('resume', folder)}"
+            f"{record.name} is complete, and no driver will act on it",
+            f"Continue it with more trials first: {command('resume', folder)} --trials +8",
         )
     send(folder, request)
     if being_written(folder):
         follows = f"The study's driver acts on it within {EVERY_SECONDS:.0f} s or at its next step."
     else:
         follows = f"No driver works on the study: {command('resume', folder)} acts on it."
-    return f"{record.name} is asked for {what}. {follows}\n{BY_HAND}"
+    return f"{record.name} is asked for {request.in_words()}. {follows}\n{BY_HAND}"
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -7,6 +7,7 @@ earlier ones. They count for the sampler alone: ASHA, the leaderboard and `confi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from tuner.errors import UserError
 from tuner.journal.facts import StudyFacts
@@ -15,6 +16,7 @@ from tuner.journal.prior import PriorTrial
 from tuner.journal.records import SEARCHED, StudyRecord
 from tuner.search.observations import Observation
 from tuner.study import StudyConfig
+from tuner.study.trial import flatten
 
 MACHINE = ("batch.micro_size", "precision", "seed")
 """Settings of a trial that may differ: those of the machine, and the seed."""
@@ -46,9 +48,10 @@ def prior_trials(
     Their settings outside the space must be the study's own, up to the machine's.
 
     Raises:
-        UserError: an earlier study had other data or another encoder.
+        UserError: an earlier study had other data or another encoder, or none of its trials can be
+            learnt from.
     """
-    found = []
+    found: list[PriorTrial] = []
     for record in earlier:
         for what, was, now in (
             ("data", record.facts.data.checksum, facts.data.checksum),
@@ -61,6 +64,7 @@ def prior_trials(
                     f"{now[:60]}",
                     f"Leave {record.name} out of warm_start.",
                 )
+        others, before = set[str](), len(found)
         for trial in record.trials:
             point = study.space.locate(trial.config.flat())
             if point is None or trial.origin not in (*SEARCHED, "baseline"):
@@ -68,6 +72,7 @@ def prior_trials(
             known = Observation.of(trial, point)
             own = study.space.trial_config(study.trial, point).flat()
             differs = {n for n, value in trial.config.flat().items() if own[n] != value}
+            others |= differs - {*MACHINE}
             if known.fate in ("resting", "diverged") and differs <= {*MACHINE}:
                 found.append(
                     PriorTrial(
@@ -78,6 +83,13 @@ def prior_trials(
                         diverged=known.fate == "diverged",
                     )
                 )
+        if len(found) == before:
+            why = f": they differ in {', '.join(sorted(others))}" if others else ""
+            raise UserError(
+                f"warm_start: none of the {len(record.trials)} trials of {record.name} lies in "
+                f"this space with the settings of `trial:`{why}",
+                f"Leave {record.name} out of warm_start, or give this study the same settings.",
+            )
     return tuple(found)
 
 
@@ -86,19 +98,24 @@ def _differences(study: StudyConfig, record: StudyRecord) -> list[str]:
     was = record.settings
     if was.design is not None:
         return ["it is a planned design, not a search"]
+    theirs, ours = was.model_dump(mode="json"), study.model_dump(mode="json")
     wrong = []
-    if was.protocol.kind != study.protocol.kind or was.protocol.pivot != study.protocol.pivot:
-        wrong.append(
-            f"its trials were chosen by protocol {was.protocol.kind}, this study's is "
-            f"{study.protocol.kind}: what may be read to choose is not the same"
-        )
-    for name, theirs, ours in (
-        ("protocol", was.protocol, study.protocol),
-        ("languages", was.languages, study.languages),
-        ("encoder", was.encoder, study.encoder),
-        ("budget.pairs_per_trial", was.budget.pairs_per_trial, study.budget.pairs_per_trial),
-        ("rungs", record.rungs, study.rungs),
-    ):
-        if theirs != ours and not (name == "protocol" and wrong):
-            wrong.append(f"its {name} are {theirs}, here {ours}")
+    for block in ("protocol", "languages", "encoder"):
+        before, now = flatten(theirs[block]), flatten(ours[block])
+        for name in dict.fromkeys([*before, *now]):
+            if before.get(name) != now.get(name):
+                wrong.append(_differs(f"{block}.{name}", before.get(name), now.get(name)))
+    budget = "budget.pairs_per_trial"
+    if was.budget.pairs_per_trial != study.budget.pairs_per_trial:
+        wrong.append(_differs(budget, was.budget.pairs_per_trial, study.budget.pairs_per_trial))
+    elif record.rungs != study.rungs:
+        wrong.append(_differs("rungs", list(record.rungs), list(study.rungs)))
     return wrong
+
+
+def _differs(name: str, before: Any, now: Any) -> str:
+    shown = (
+        ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for value in (before, now)
+    )
+    return f"{name} was {' and is here '.join(text or 'nothing' for text in shown)}"

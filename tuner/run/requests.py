@@ -45,7 +45,8 @@ class Requests:
                     "it cannot be read" if request is None else self._driver.asked(id_, request)
                 )
                 if complaint:
-                    self.complaints.append(f"the request {id_} was refused: {complaint}")
+                    what = "a request" if request is None else request.in_words()
+                    self.complaints.append(f"{what} was refused: {complaint}")
                 inbox.answered(self._folder, id_)
         except UserError:
             if self._driver.outcome is not None:  # the journal cannot be written

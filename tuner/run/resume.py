@@ -26,6 +26,7 @@ from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
 from tuner.study.durations import duration_of, seconds_of
 from tuner.study.file import changed_study, override, reopened_study
+from tuner.study.given import check_enqueued_fit
 from tuner.study.trial import flatten
 
 MAY_CHANGE = ("budget", "resources", "checkpoint", "tracking")
@@ -187,8 +188,8 @@ def check_new(study: StudyConfig) -> None:
     """Refuse to begin a study whose name is taken, and list the settings that differ.
 
     Raises:
-        UserError: the folder already holds a study, or the name is too long for its confirmation
-            to be named after it.
+        UserError: the folder already holds a study, the name is too long for its confirmation to
+            be named after it, or the budget ends before the enqueued points.
     """
     if study.baseline is not None and len(study.name) > MAX_NAME_LENGTH:
         raise UserError(
@@ -196,6 +197,7 @@ def check_new(study: StudyConfig) -> None:
             f"names of its confirmations, such as {study.name}-confirm",
             f"Give a search a name of at most {MAX_NAME_LENGTH}.",
         )
+    check_enqueued_fit(study)
     try:
         check_free(study.folder)
     except StudyExists as error:

@@ -83,6 +83,10 @@ def begin(
             check(prepared.facts)
         at_once = head.outlives(partial(concurrency, study.resources))
         check_space(study, prepared.inputs.encoder.shape, at_once)
+        prior = prior_trials(study, earlier, prepared.facts)
+        if prior:
+            of = sum(len(record.trials) for record in earlier)
+            say(console, f"warm start: the sampler learns from {len(prior)} of {of} earlier trials")
         created = StudyCreated(
             time=now(),
             name=study.name,
@@ -91,7 +95,7 @@ def begin(
             facts=prepared.facts,
             rungs=study.rungs,
             rules=RULES,
-            prior=prior_trials(study, earlier, prepared.facts),
+            prior=prior,
         )
         with Journal.create(study.folder, created) as journal:
             return _run(study, prepared, tracker, journal, console, progress, head)

@@ -38,7 +38,7 @@ def addable(
 
 
 def check_stoppable(study: StudyConfig, trials: Sequence[TrialRecord], number: int) -> None:
-    """Refuse to stop a trial that is unknown or has ended.
+    """Refuse to stop a trial that is unknown or has ended, and the control.
 
     Raises:
         UserError: it is.
@@ -49,6 +49,11 @@ def check_stoppable(study: StudyConfig, trials: Sequence[TrialRecord], number: i
             f"Its trials: {command('status', study.folder)}",
         )
     trial = trials[number]
+    if trial.origin == "baseline":
+        raise UserError(
+            f"trial {number} of {study.name} is its control, with which all others are compared",
+            "Let it run to its end.",
+        )
     if trial.state in END_STATES:
         raise UserError(
             f"trial {number} of {study.name} has ended: {trial.state}, {trial.reason}",

@@ -54,6 +54,12 @@ class StudyConfig(StudySettings):
         if self.design is not None:
             return self
         self._check_enqueued()
+        if self.warm_start and not SAMPLERS[self.sampler.kind].learns:
+            learning = ", ".join(name for name, kind in SAMPLERS.items() if kind.learns)
+            raise ValueError(
+                f"sampler.kind {self.sampler.kind} learns from no trial, so warm_start would do "
+                f"nothing: leave it out, or set sampler.kind to one of {learning}"
+            )
         if self.sampler.enumerates:
             self.feasible.grid()
         elif self.budget.trials is None:

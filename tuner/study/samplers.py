@@ -24,22 +24,28 @@ class SamplerKind:
         description: how it proposes, in the documentation of the settings.
         trials: its trials, in a plan.
         enumerates: True if it proposes each point of the space once and then ends.
+        learns: True if earlier trials change what it proposes.
     """
 
     code: str
     description: str
     trials: str
     enumerates: bool = False
+    learns: bool = False
 
 
 SAMPLERS: dict[str, SamplerKind] = {
     "tpe": SamplerKind(
-        "tuner.search.optuna_samplers:Tpe", "modelled on the trials so far", "proposed by TPE"
+        "tuner.search.optuna_samplers:Tpe",
+        "modelled on the trials so far",
+        "proposed by TPE",
+        learns=True,
     ),
     "gp": SamplerKind(
         "tuner.search.optuna_samplers:Gp",
         "a Gaussian process on the trials so far; TPE if the space has conditions",
         "proposed by a Gaussian process",
+        learns=True,
     ),
     "random": SamplerKind(
         "tuner.search.optuna_samplers:Random", "independent draws", "drawn at random"

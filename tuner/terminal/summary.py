@@ -16,7 +16,7 @@ from rich.text import Text
 
 from tuner.journal.digest import Digest
 from tuner.journal.ledger import Ledger
-from tuner.journal.records import AT_REST, END_STATES, TrialRecord, TrialState
+from tuner.journal.records import END_STATES, TrialRecord, TrialState
 from tuner.journal.tally import AtRung
 from tuner.study.design import ScalingDesign
 from tuner.study.settings import StudySettings
@@ -65,8 +65,13 @@ class Summary:
 
     @property
     def ended(self) -> int:
-        """The number of trials that have ended or paused."""
-        return sum(self.study.tally.states[state] for state in AT_REST)
+        """The number of trials that have ended; a paused one may go on."""
+        return sum(self.study.tally.states[state] for state in END_STATES)
+
+    @property
+    def paused(self) -> int:
+        """The number of paused trials."""
+        return self.study.tally.states["paused"]
 
     @property
     def running(self) -> tuple[TrialRecord, ...]:
@@ -81,9 +86,9 @@ class Summary:
             return None
         each = tally.undisturbed_seconds / tally.undisturbed
         left = [max(each - self._age(trial), 0.0) for trial in self.running]
-        waiting = self.trials - self.ended - len(left)
-        if waiting <= 0:
-            return max(left, default=0.0)
+        waiting = self.trials - self.ended - self.paused - len(left)
+        if waiting <= 0:  # which paused trials will go on is not known
+            return None if self.paused else max(left, default=0.0)
         return (sum(left) + waiting * each) / tally.at_once
 
     def _age(self, trial: TrialRecord) -> float:
@@ -97,7 +102,7 @@ class Summary:
         under_way = states["running"] + (0 if self.working else states["interrupted"])
         return {
             "running" if self.working else "interrupted": under_way,
-            "waiting": self.trials - self.ended - under_way,
+            "waiting": self.trials - self.ended - self.paused - under_way,
             **{state: states[state] for state in self._ends},
         }
 

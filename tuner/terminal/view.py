@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from tuner.journal.digest import Digest
-from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
+from tuner.journal.records import STOPPED, Evaluation, StudyRecord, TrialRecord
 from tuner.progress import Phase
 from tuner.study.design import ConfirmDesign
 from tuner.terminal.progress import REFRESHES, say
@@ -86,6 +86,7 @@ class StudyView:
 
     def trial_started(self, trial: TrialRecord) -> None:
         """Show that a trial began, or began again."""
+        before = self._trials.get(trial.number)
         self._changed(trial)
         self._heartbeats[trial.number] = TrialActivity(
             trial.last.rung if trial.last else 0, "starting"
@@ -94,7 +95,13 @@ class StudyView:
         if trial.attempts > 1:
             after = f" after {trial.last.rung:,} pairs" if trial.last else ""
             why = f": {trial.failures[-1].reason}" if trial.failures else ""
-            self._say(f"trial {trial.number:03d} started again{after}{why}")
+            if trial.to_the_end:
+                why = ": it is a candidate for `tuner confirm`"
+            state = before.state if before is not None else ""
+            if state == "paused" and not trial.to_the_end:
+                why = ": it is among the best there"
+            how = "goes on" if state in STOPPED else "starts again"
+            self._say(f"trial {trial.number:03d} {how}{after}{why}")
         elif not self._live:
             assert self._study is not None
             settings = settings_in_short(trial, self._study.settings)

@@ -51,6 +51,9 @@ def conclusion_blocks(study: StudyRecord) -> list[Block]:
         )
     if not study.learnt:
         blocks.append(Words(f"{NOTHING_LEARNT.capitalize()}.", "warning"))
+    if study.settings.warm_start:
+        earlier = ", ".join(study.settings.warm_start)
+        blocks.append(Words(f"Its sampler had learnt from earlier studies: {earlier}."))
     if dissenting(chosen := by_criterion(study)):
         blocks.append(Words(in_words(chosen)))
     for edge in edges(study):
@@ -111,13 +114,14 @@ def _curves(study: StudyRecord) -> Figure:
             points = [(e.rung, 100 * e.objective) for e in trial.evaluations]
             pairs, scores = zip(*points, strict=True)
             curves.append(LearningCurve(_role(trial, best), pairs, scores))
-    stopped = sum(trial.state in STOPPED for trial in study.trials)
+    by_hand = sum(trial.stopped_by_hand for trial in study.trials)
+    stopped = sum(trial.state in STOPPED for trial in study.trials) - by_hand
     complete = len(study.ranked())
     rungs = ", ".join(f"{rung:,}" for rung in study.rungs)
     claim, objective = study.claim, study.facts.objective
     alt = (
         f"Learning curves of {len(curves)} trials with rungs at {rungs} pairs: {complete} reached "
-        f"the full budget, ASHA stopped {stopped}."
+        f"the full budget, ASHA stopped {stopped}" + (f", a user {by_hand}." if by_hand else ".")
     )
     numbers = Grid(
         f"{objective}, in %, at each rung.{excerpt.spread_of(study)}",

@@ -25,7 +25,7 @@ ORIGINS: dict[Origin, str] = {
 DIGITS = 12
 """Digits of a checksum that are shown."""
 COLUMNS: dict[str, Callable[[TrialRecord], str]] = {
-    "state": lambda trial: trial.state,
+    "state": lambda trial: "stopped by hand" if trial.stopped_by_hand else trial.state,
     "score, %": lambda trial: percent(trial.last.objective) if trial.last else "–",
     "pairs": lambda trial: f"{trial.last.rung:,}" if trial.last else "–",
 }
@@ -118,8 +118,9 @@ def again(study: StudyRecord, folder: Place) -> Grid:
 
 
 def name(trial: TrialRecord) -> str:
-    """Return a trial's name in tables: its number, and whether it is the control."""
-    return f"{trial.number:03d}" + (" control" if trial.origin == "baseline" else "")
+    """Return a trial's name in tables: its number, and whose it is if it is not the sampler's."""
+    whose = {"baseline": " control", "enqueued": " enqueued", "added": " added by hand"}
+    return f"{trial.number:03d}{whose.get(trial.origin, '')}"
 
 
 def plan(trial: TrialRecord) -> str:
