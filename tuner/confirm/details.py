@@ -9,7 +9,6 @@ from tuner.confirm.result import COMPARED, Confirmed
 from tuner.confirm.words import difference, interval, percent
 from tuner.wording import count
 
-
 FEW_GROUPS = 30
 """Effective groups of pairs in test below which intervals hold less often than they claim
 (`benchmarks/calibrate.py`)."""

@@ -56,8 +56,8 @@ class Confirmed:
         contrasts: differences from controls on test, for each mean in `COMPARED` that has test.
         detectable: the difference from a control on `targets` (else `sources`) that such a design
             detects with a power of 80 %: the median over contrasts; None if nothing is compared.
-        groups_tested: effective number of test's groups of pairs that share sentences; None if older
-            versions did not record it.
+        groups_tested: effective number of test's groups of pairs that share sentences; None if it
+            was not recorded.
         untested: number of trials that reached the full budget but were not evaluated on test.
         earlier: earlier confirmations of the same search, which may have read the same test.
     """
