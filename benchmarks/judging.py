@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import stats
 
+from tuner.search.complete import complete_block
 from tuner.statistics.comparisons import holm, with_the_best
-from tuner.statistics.complete import complete_block
 from tuner.statistics.items import Table
 from tuner.statistics.variance import estimate
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from tuner.confirm.arm import ArmResult, areas
 from tuner.journal.records import StudyRecord, TrialRecord
+from tuner.search.complete import complete_block
 from tuner.search.recommend import estimating
 from tuner.statistics.comparisons import FromBest
-from tuner.statistics.complete import complete_block
 from tuner.statistics.items import Table
 from tuner.statistics.tables import part_table, protocol_of, table_of
 from tuner.statistics.variance import estimate

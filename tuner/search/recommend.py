@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from statistics import fmean
 
 from tuner.journal.records import END_STATES, Recommendation, StudyRecord, TrialRecord
-from tuner.statistics.complete import complete_block
+from tuner.search.complete import complete_block
 from tuner.study.design import ConfirmDesign
 from tuner.timing import now
 

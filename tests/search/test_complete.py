@@ -8,9 +8,9 @@ from itertools import combinations
 import pytest
 from scipy.stats import binom
 
-from tuner.statistics import complete
+from tuner.search import complete
+from tuner.search.complete import complete_block
 from tuner.statistics.collapse import collapse_bound
-from tuner.statistics.complete import complete_block
 
 
 def by_brute_force(done: dict[str, set[int]]) -> int:
