@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -266,3 +267,33 @@ def test_a_target_that_is_held_out_chooses_and_is_not_claimed() -> None:
     assert found.claim == (
         "zero-shot for es; selected also on dev of de; trained on en (machine-translated: yes)"
     )
+
+
+def grouped(target: Sequence[str], **groups: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    languages = LanguagesConfig(source=("en",), target=tuple(target), groups=groups)
+    return dict(EvaluationProtocol.of(languages, ProtocolConfig(), None).groups)
+
+
+def test_groups_of_targets_are_a_setting() -> None:
+    """Of PAWS-X's languages they have a default; of others they have none."""
+    assert grouped(["de-AT", "ja"])["enf"] == ("de-AT",)
+    assert grouped(["sw", "ja"]).keys() == {"sources", "targets"}
+    own = grouped(["sw", "ja", "de"], african=["sw"], asian=["ja"])
+    assert own["african"] == ("sw",) and own["asian"] == ("ja",)
+    assert own.keys() == {"sources", "targets", "african", "asian"}, "de is in none"
+
+
+@pytest.mark.parametrize(
+    ("groups", "why"),
+    [
+        ({"targets": ["ja"]}, "targets is the name of a language or a mean"),
+        ({"ja": ["ja"]}, "ja is the name of a language"),
+        ({"akin": ["fr"]}, "akin names fr, not among languages.target"),
+        ({"akin": []}, "must have languages"),
+        ({"akin": ["ja", "ja"]}, "each once"),
+        ({"Akin": ["ja"]}, "groups"),
+    ],
+)
+def test_groups_that_mean_nothing_are_refused(groups: Any, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        grouped(["ja", "de"], **groups)

@@ -23,6 +23,7 @@ from tuner.errors import UserError
 from tuner.invocation import command
 from tuner.journal.facts import StudyFacts
 from tuner.journal.journal import is_begun, read_history
+from tuner.journal.readings import earlier, read_before
 from tuner.journal.records import SEARCHED, StudyRecord
 from tuner.run.resume import Extension
 from tuner.search.edges import edges
@@ -273,5 +274,7 @@ def _tell(search: StudyRecord, study: StudyConfig, top: int, console: Console) -
             console,
             "the data has no test set: the confirmation ends with the recommendation, based on dev",
         )
-    if design.earlier:
+    if before := read_before(earlier(study.storage, search.facts.data.test_items)):
+        say(console, before, "yellow")
+    elif design.earlier:
         say(console, f"test may already have been read by {', '.join(design.earlier)}")

@@ -99,7 +99,12 @@ def trouble(result: Confirmed) -> list[str]:
         )
     if result.untested:
         said.append(f"Not evaluated on test: {count(result.untested, 'trial')}.")
-    if result.earlier:
+    if result.read_before:
+        said.append(
+            f"This test was read before, by {', '.join(result.read_before)}. What was seen then "
+            "may have influenced this study."
+        )
+    elif result.earlier:
         said.append(
             f"Earlier confirmations of the same search ({', '.join(result.earlier)}) may have read "
             "test already, and their results may have influenced the decision to run this one."

@@ -60,6 +60,7 @@ class Confirmed:
             was not recorded.
         untested: number of trials that reached the full budget but were not evaluated on test.
         earlier: earlier confirmations of the same search, which may have read the same test.
+        read_before: studies that had read this test before, whatever their name, and when.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Confirmed:
     groups_tested: float | None
     untested: int
     earlier: tuple[str, ...]
+    read_before: tuple[str, ...]
 
     @classmethod
     def of(cls, study: StudyRecord) -> Confirmed:
@@ -169,6 +171,7 @@ class Confirmed:
             groups_tested=counts.effective_ids if (counts := overlap.get("test")) else None,
             untested=len(untested(study)),
             earlier=design.earlier,
+            read_before=study.read_before or (),
         )
 
     def arm(self, name: str) -> ArmResult:

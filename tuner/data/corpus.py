@@ -87,6 +87,17 @@ class Corpus:
         """Return the checksum of one split."""
         return self._digest(split)
 
+    def items_of(self, split: Split) -> dict[str, str]:
+        """Return a checksum of each language's rows of a split, whatever the language is called."""
+        found = {}
+        for language, rows in self.rows.get(split, {}).items():
+            digest = hashlib.sha256()
+            for _, row in sorted(rows.items()):
+                fields = (row.id, row.sentence1, row.sentence2, row.label)
+                digest.update(json.dumps(fields).encode() + b"\n")
+            found[language] = digest.hexdigest()
+        return found
+
     def _digest(self, *splits: Split) -> str:
         digest = hashlib.sha256()
         for split in sorted(splits):

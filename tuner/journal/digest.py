@@ -22,6 +22,7 @@ class Digest:
         tally: the sums over its trials, which include the running ones.
         running: the trials whose state is `running`.
         recommended: the arm that a confirmation recommends; "" before it does.
+        read_before: as in the study's record; empty if unknown.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Digest:
     tally: Tally
     running: tuple[TrialRecord, ...]
     recommended: str = ""
+    read_before: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, study: StudyRecord) -> Digest:
@@ -51,6 +53,7 @@ class Digest:
             tally=Tally.of(study.trials),
             running=tuple(trial for trial in study.trials if trial.state == "running"),
             recommended=study.recommendation.arm if study.recommendation else "",
+            read_before=study.read_before or (),
         )
 
     @classmethod
@@ -80,6 +83,7 @@ class Digest:
             tally=tally,
             running=tuple(worked),
             recommended=history.recommendation.arm if history.recommendation else "",
+            read_before=history.read_before or (),
         )
 
     @property
@@ -95,7 +99,8 @@ class Digest:
     @property
     def claim(self) -> str:
         """The claim that its scores support."""
-        return claim_of(self.facts, self.tally.by_hand + chosen_before(self.settings))
+        by_hand = self.tally.by_hand + chosen_before(self.settings)
+        return claim_of(self.facts, by_hand, self.read_before)
 
     @property
     def ledger(self) -> Ledger:

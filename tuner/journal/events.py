@@ -164,6 +164,13 @@ class Recommended(_Event):
     recommendation: Recommendation
 
 
+class TestOpened(_Event):
+    """A confirmation is about to read test."""
+
+    event: Literal["test_opened"] = "test_opened"
+    before: tuple[str, ...] = Field(description="earlier readings of it, in words")
+
+
 class Tested(_Event):
     """A trial of a confirmation was evaluated on test."""
 
@@ -205,6 +212,7 @@ Event = (
     | TrialResumed
     | TrialEnded
     | Recommended
+    | TestOpened
     | Tested
     | NodeJoined
     | NodeLeft

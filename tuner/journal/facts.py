@@ -25,6 +25,7 @@ class DataFacts(_Facts):
     source: str
     checksum: str = Field(description="SHA-256 of all splits")
     splits: dict[str, str] = Field({}, description="SHA-256 of each split")
+    test_items: dict[str, str] = Field({}, description="SHA-256 of each language's test items")
     languages: tuple[str, ...]
     labels: tuple[str, ...] = ()
     counts: dict[str, dict[str, Count]] = Field(description="pairs by split and language")

@@ -33,6 +33,7 @@ from tuner.journal.events import (
     SettingsChanged,
     StudyCreated,
     Tested,
+    TestOpened,
     TrialCreated,
 )
 from tuner.journal.history import History
@@ -207,6 +208,9 @@ def _check(event: Event, history: History) -> None:
                 raise ValueError("it is a second recommendation")
             if event.recommendation.arm not in event.recommendation.objective:
                 raise ValueError("it recommends an arm without an objective")
+        case TestOpened():
+            if history.recommendation is None or history.read_before is not None:
+                raise ValueError("test was opened before an arm was recommended, or twice")
         case NodeJoined() | NodeLeft():
             there = event.node in history.nodes.present
             if there == isinstance(event, NodeJoined):

@@ -21,6 +21,7 @@ from tuner.journal.events import (
     SettingsChanged,
     StudyCreated,
     Tested,
+    TestOpened,
     TrialCreated,
     TrialEnded,
     TrialPaused,
@@ -63,6 +64,7 @@ class History:
         clock: the clock of the journal.
         last_arrival: the trial whose evaluation arrived last.
         recommendation: a confirmation's recommendation, once it has one.
+        read_before: earlier readings of test in words, once a confirmation is about to read it.
         requests: ids of the users' requests that were carried out.
     """
 
@@ -81,6 +83,7 @@ class History:
     clock: JournalClock = field(default_factory=JournalClock)
     last_arrival: int | None = None
     recommendation: Recommendation | None = None
+    read_before: tuple[str, ...] | None = None
     requests: set[str] = field(default_factory=set)
 
     @classmethod
@@ -128,6 +131,8 @@ class History:
                 self.requests.add(event.request)
             case Recommended():
                 self.recommendation = event.recommendation
+            case TestOpened():
+                self.read_before = event.before
             case Progressed():
                 for number, pairs_seen in event.pairs_seen.items():
                     self._seen(number, pairs_seen)
@@ -257,6 +262,7 @@ class History:
             trials=trials,
             nodes=self.nodes.until(until),
             recommendation=self.recommendation,
+            read_before=self.read_before,
         )
 
     def until(self, now: float | None) -> float:

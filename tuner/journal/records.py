@@ -242,6 +242,7 @@ class StudyRecord(Record):
     recommendation: Recommendation | None = Field(
         None, description="recommendation of a confirmation; test is never read before it"
     )
+    read_before: tuple[str, ...] | None = Field(None, description="earlier readings of its test")
 
     @field_serializer("facts")
     def _known(self, facts: StudyFacts) -> dict[str, Any]:
@@ -251,7 +252,7 @@ class StudyRecord(Record):
     @property
     def claim(self) -> str:
         """The claim that its scores support."""
-        return claim_of(self.facts, self.by_hand)
+        return claim_of(self.facts, self.by_hand, self.read_before or ())
 
     @property
     def by_hand(self) -> int:
@@ -272,9 +273,8 @@ class StudyRecord(Record):
     def ranked(self) -> list[TrialRecord]:
         """Return the complete trials of a search, best first; ties go to the earlier trial.
 
-        Scores at lower budgets are never compared with these. A design's trials are not ranked: a
-        design compares configurations over seeds, where the best trial is merely the luckiest, and
-        a design that holds steps equal gives its trials unequal budgets.
+        Scores at lower budgets are never compared with these. A design's trials are not ranked: it
+        compares configurations over seeds, where the best trial is merely the luckiest.
         """
         if self.designed:
             return []
@@ -288,8 +288,8 @@ class StudyRecord(Record):
     def collapsed(self, trial: TrialRecord) -> bool:
         """Return whether a trial's last score is at most that of the most frequent label.
 
-        Such a trial has learnt nothing. A score that is above that level by rounding alone has
-        collapsed, too. A trial without a score has not collapsed.
+        Such a trial has learnt nothing; rounding alone puts no score above that level. A trial
+        without a score has not collapsed.
         """
         majority = self.facts.majority_accuracy
         return trial.last is not None and trial.last.objective < majority + ROUNDING

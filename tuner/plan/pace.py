@@ -6,7 +6,7 @@ cost of each pair, and the cost of each optimizer step, whatever its size.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
@@ -15,8 +15,7 @@ import numpy as np
 
 from tuner.journal.records import Evaluation, StudyRecord, TrialRecord
 from tuner.study import StudyConfig
-from tuner.study.protocol import MEANS
-from tuner.study.scores import Scores
+from tuner.study.roles import MEANS
 from tuner.study.trial import TrialConfig
 
 STARTUP_SECONDS = 8.0
@@ -111,9 +110,10 @@ def recorded_pace(study: StudyConfig, platform: str, records: Iterable[StudyReco
         for trial in trained
         for seen in _observed(trial)
     ]
+    means = {*MEANS, *(group for record in alike for group in record.settings.languages.means)}
     per_set = slower * median(
         (evaluation.evaluation_seconds - evaluation.noise_seconds)
-        / _sets(evaluation.select, evaluation.oracle)
+        / len({*evaluation.select, *evaluation.oracle} - means)
         for trial in trained
         for evaluation in trial.evaluations
     )
@@ -179,10 +179,6 @@ def _overhead(trial: TrialRecord) -> float:
         return 1.0
     seconds = evaluated[-1].train_seconds + sum(e.evaluation_seconds for e in evaluated)
     return max(1.0, (stretch[1] - stretch[0]) / seconds)
-
-
-def _sets(select: Mapping[str, Scores], oracle: Mapping[str, Scores]) -> int:
-    return len({*select, *oracle} - {*MEANS})
 
 
 def _in_one_go(record: StudyRecord) -> bool:

@@ -137,6 +137,7 @@ def prepare(study: StudyConfig, progress: Progress, recorded: StudyFacts | None 
             source=study.data.source,
             checksum=corpus.checksum,
             splits={split: corpus.checksum_of(split) for split in corpus.rows},
+            test_items=corpus.items_of("test"),
             languages=corpus.languages,
             labels=corpus.labels,
             dev_classes=ints_as_text(tokens.splits["dev"].labels),

@@ -15,6 +15,8 @@ from tuner.invocation import command
 from tuner.journal.events import SettingsChanged, StudyCreated
 from tuner.journal.facts import StudyFacts
 from tuner.journal.journal import Journal, is_begun, read_history
+from tuner.journal.readings import earlier as earlier_readings
+from tuner.journal.readings import read_before
 from tuner.journal.records import StudyRecord
 from tuner.journal.snapshot import refresh
 from tuner.progress import Progress
@@ -83,6 +85,10 @@ def begin(
             check(prepared.facts)
         at_once = head.outlives(partial(concurrency, study.resources))
         check_space(study, prepared.inputs.encoder.shape, at_once)
+        if study.design is None:
+            items = prepared.facts.data.test_items
+            if before := read_before(earlier_readings(study.storage, items)):
+                say(console, f"{before}; what was seen then may influence this search", "yellow")
         prior = prior_trials(study, earlier, prepared.facts)
         if prior:
             of = sum(len(record.trials) for record in earlier)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 from tuner.scaling.design import levels
 from tuner.scaling.findings import interval, is_main, response_label, shown
 from tuner.scaling.model import Effect, Fit
 from tuner.scaling.result import Scaled
+from tuner.study.roles import MEANS
 from tuner.wording import count, listed, number
 
 WIDER = "Repeat with a wider grid, as a study with another name."
@@ -78,22 +81,25 @@ def _mix(fit: Fit, effects: dict[str, Effect]) -> list[str]:
 
 def _reversal(result: Scaled) -> list[str]:
     """Report if β helps some targets and harms others, both significantly; their mean hides it."""
-    if not {"enf", "rest"} <= set(result.fits):
-        return []
-    akin, others = (
-        next((effect for effect in result.fits[response].effects if effect.name == "β"), None)
-        for response in ("enf", "rest")
-    )
-    if akin is None or others is None or not (shown(akin) and shown(others)):
-        return []
-    if (akin.estimate.value > 0) == (others.estimate.value > 0):
-        return []
-    verbs = ("rises", "falls") if akin.estimate.value > 0 else ("falls", "rises")
-    return [
-        f"{_capital(akin.unit)}, accuracy {verbs[0]} on the {response_label(result, 'enf')}, "
-        f"{interval(akin.estimate)}, and {verbs[1]} on the {response_label(result, 'rest')}, "
-        f"{interval(others.estimate)}; both effects are significant."
-    ]
+    found = {
+        group: effect
+        for group in result.fits
+        if group not in MEANS
+        for effect in result.fits[group].effects
+        if effect.name == "β" and shown(effect)
+    }
+    said = []
+    for first, second in combinations(found, 2):
+        one, other = found[first], found[second]
+        if (one.estimate.value > 0) == (other.estimate.value > 0):
+            continue
+        verbs = ("rises", "falls") if one.estimate.value > 0 else ("falls", "rises")
+        said.append(
+            f"{_capital(one.unit)}, accuracy {verbs[0]} on the {response_label(result, first)}, "
+            f"{interval(one.estimate)}, and {verbs[1]} on the {response_label(result, second)}, "
+            f"{interval(other.estimate)}; both effects are significant."
+        )
+    return said
 
 
 def _size(effects: dict[str, Effect]) -> list[str]:

@@ -13,6 +13,7 @@ from tuner.scaling.design import Factor, Level, levels
 from tuner.scaling.model import Effect, Fit
 from tuner.scaling.result import Scaled
 from tuner.statistics.variance import Estimate
+from tuner.study.roles import MEANS
 from tuner.wording import between, count, listed, number, p_value, points
 
 LEVEL = 0.05
@@ -242,5 +243,6 @@ def is_main(effect: Effect) -> bool:
 
 def response_label(result: Scaled, response: str) -> str:
     """Describe a response in words, with its languages."""
-    words = {"enf": "targets akin to English", "rest": "other targets"}
-    return f"{words.get(response, response)} ({listed(result.languages[response])})"
+    named = response if response in MEANS else f"targets {response}"
+    words = {"enf": "targets akin to English", "rest": "other targets"}.get(response, named)
+    return f"{words} ({listed(result.languages[response])})"

@@ -28,9 +28,6 @@ from tuner.study.planned import configured, scored_points, sizes
 from tuner.study.protocol import EvaluationProtocol
 from tuner.study.trial import TrialConfig
 
-RESPONSES = ("targets", "sources", "enf", "rest")
-"""Means over languages, as an evaluation names them; the first one recorded is the primary."""
-
 
 @dataclass(frozen=True)
 class Seed:
@@ -177,7 +174,7 @@ class Scaled:
     @property
     def primary(self) -> str:
         """The primary response: that of the targets, if it was recorded."""
-        return next(response for response in RESPONSES if response in self.languages)
+        return next(iter(self.languages))
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -233,14 +230,11 @@ def _shared(trials: Iterable[Mapping[int, TrialRecord]]) -> tuple[int, ...]:
 
 
 def _responses(protocol: EvaluationProtocol) -> dict[str, tuple[str, ...]]:
-    """Return the languages of each response whose languages were all evaluated."""
+    """Return the languages of each response that were all evaluated, the targets' mean first."""
     evaluated = {each.name for each in protocol.sets}
-    groups = protocol.groups
-    return {
-        name: groups[name]
-        for name in RESPONSES
-        if name in groups and evaluated.issuperset(groups[name])
-    }
+    order = sorted(protocol.groups, key=lambda name: name != "targets")
+    groups = {name: protocol.groups[name] for name in order}
+    return {name: own for name, own in groups.items() if evaluated.issuperset(own)}
 
 
 def _accuracies(trial: TrialRecord, responses: Iterable[str]) -> dict[str, float]:

@@ -12,15 +12,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from tuner.study.criteria import Criterion, EvaluationSet, criteria_of, monolingual
-from tuner.study.languages import among, primary
-from tuner.study.roles import LanguagesConfig, Objective, ProtocolConfig, trained_on
+from tuner.study.languages import among
+from tuner.study.roles import MEANS, LanguagesConfig, Objective, ProtocolConfig, trained_on
 from tuner.study.scores import Scores
-
-FAMILY_OF_ENGLISH = frozenset({"de", "es", "fr"})
-"""The PAWS-X targets in group `enf` of arXiv 2205.08497; all others are in `rest`."""
-
-MEANS = ("sources", "targets", "enf", "rest")
-"""Names of the means over languages, reported beside the scores of single languages."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +30,7 @@ class EvaluationProtocol:
         oracle: dev sets of targets, which are only recorded; no decision may read them.
         targets: languages that results are claimed for.
         zero_shot: targets whose scores may be called zero-shot.
+        groups: languages by mean: `sources`, `targets`, and groups of targets; none is empty.
         claim: the sentence that every reported number carries.
     """
 
@@ -47,6 +42,7 @@ class EvaluationProtocol:
     oracle: tuple[EvaluationSet, ...]
     targets: tuple[str, ...]
     zero_shot: tuple[str, ...]
+    groups: Mapping[str, tuple[str, ...]]
     claim: str
 
     @classmethod
@@ -96,6 +92,7 @@ class EvaluationProtocol:
             lang for lang in only_recorded if not among(lang, (*train, *choosing, *seen))
         )
         untrained = [lang for lang in choosing if lang not in train]
+        groups = {**dict(zip(MEANS, (train, targets), strict=True)), **languages.means}
         return cls(
             train=train,
             criteria=criteria,
@@ -105,6 +102,7 @@ class EvaluationProtocol:
             oracle=oracle,
             targets=targets,
             zero_shot=zero_shot,
+            groups={name: each for name, each in groups.items() if each},
             claim="; ".join(
                 (
                     _claim(
@@ -131,17 +129,6 @@ class EvaluationProtocol:
         """Languages used to train or choose; the trained encoder is zero-shot for none of them."""
         chosen = (lang for each in self.select for lang in (each.language1, each.language2))
         return tuple(dict.fromkeys((*self.train, *chosen)))
-
-    @property
-    def groups(self) -> dict[str, tuple[str, ...]]:
-        """Languages by group: `sources`, `targets`, and `enf` and `rest` among the targets.
-
-        Empty groups are left out.
-        """
-        family = tuple(lang for lang in self.targets if primary(lang) in FAMILY_OF_ENGLISH)
-        rest = tuple(lang for lang in self.targets if lang not in family)
-        groups = zip(MEANS, (self.train, self.targets, family, rest), strict=True)
-        return {group: languages for group, languages in groups if languages}
 
     def averages(self, scores: Mapping[str, Scores]) -> dict[str, Scores]:
         """Return unweighted means over `groups`, only for groups with all languages scored."""

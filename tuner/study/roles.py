@@ -16,11 +16,25 @@ CROSSED: tuple[Objective, ...] = ("cross_lingual", "balanced", "joint")
 """The criteria that read pairs of different source languages."""
 
 
+PAWSX = ("en", "de", "es", "fr", "ja", "ko", "zh")
+FAMILY_OF_ENGLISH = ("de", "es", "fr")
+"""The targets of PAWS-X in group `enf` of arXiv 2205.08497; all others are in `rest`."""
+MEANS = ("sources", "targets")
+"""Names of the means over languages that every study has; groups of targets follow them."""
+GroupName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+
+
 class LanguagesConfig(Part):
     """Languages by role, as ISO 639-1 codes."""
 
     source: tuple[Language, ...] = Field(min_length=1, description="languages to train on")
     target: tuple[Language, ...] = Field((), description="languages that are only evaluated")
+    groups: dict[GroupName, tuple[Language, ...]] = Field(
+        {},
+        max_length=20,
+        description="groups of targets whose means are reported, by name; the languages of PAWS-X "
+        "have two without it: enf (de, es, fr) and rest",
+    )
 
     @field_validator("source", "target")
     @classmethod
@@ -28,6 +42,29 @@ class LanguagesConfig(Part):
         if len(set(languages)) != len(languages):
             raise ValueError(f"languages must be distinct, got {', '.join(languages)}")
         return languages
+
+    @model_validator(mode="after")
+    def _grouped(self) -> Self:
+        for name, languages in self.groups.items():
+            if name in (*MEANS, *self.source, *self.target):
+                raise ValueError(f"languages.groups: {name} is the name of a language or a mean")
+            if not languages or len(set(languages)) < len(languages):
+                raise ValueError(f"languages.groups.{name} must have languages, each once")
+            if others := [each for each in languages if each not in self.target]:
+                raise ValueError(
+                    f"languages.groups.{name} names {', '.join(others)}, not among languages.target"
+                )
+        return self
+
+    @property
+    def means(self) -> dict[str, tuple[str, ...]]:
+        """The groups of targets, by name: those given, or those of PAWS-X."""
+        if self.groups:
+            return self.groups
+        if not all(among(each, PAWSX) for each in self.target):
+            return {}
+        akin = tuple(each for each in self.target if among(each, FAMILY_OF_ENGLISH))
+        return {"enf": akin, "rest": tuple(each for each in self.target if each not in akin)}
 
 
 def _without_default(schema: dict[str, Any]) -> None:

@@ -164,7 +164,10 @@ def test_a_reference_stands_beside_them_and_a_confirmation_does_not(
     study = confirmation(place, {"reference": 0.8}, name="planted-reference")
     result = Confirmed.of(study)
     section = beside_published(result, FIGURES[:1])
-    figure = section.blocks[1]
+    words, figure = section.blocks[:2]
+    assert isinstance(words, Words) and "154 test rows" in words.text
+    low, high = (0.85 * 1946 + right for right in (0, 54))
+    assert f"between {low / 20:.1f} and {high / 20:.1f} % there" in words.text
     assert isinstance(figure, Figure) and figure.numbers is not None
     assert "XTREME, mBERT" in figure.draw() and "quoted by another source" in figure.caption
     told = [row for row in figure.numbers.rows if row[0] == "XTREME, mBERT"]

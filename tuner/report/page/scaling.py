@@ -10,7 +10,14 @@ from tuner.report.page.drawing.heat import heat
 from tuner.report.page.drawing.intervals import Course, Interval, courses, forest
 from tuner.report.page.levels import ABSENT
 from tuner.scaling.conclusion import conclusion
-from tuner.scaling.findings import ALIKE, ends, is_main, main_findings, shown
+from tuner.scaling.findings import (
+    ALIKE,
+    ends,
+    is_main,
+    main_findings,
+    response_label,
+    shown,
+)
 from tuner.scaling.model import Fit
 from tuner.scaling.result import Scaled
 from tuner.scaling.sentences import sentences
@@ -18,8 +25,6 @@ from tuner.search.rates import TunedRate
 from tuner.statistics.variance import Estimate
 from tuner.wording import number, p_alone, points
 
-GROUPS = {"enf": "targets akin to English", "rest": "other targets"}
-"""Responses in words; the names of other responses speak for themselves."""
 UNFINISHED = "Under way: this page covers the trials that have ended, and may change."
 FIXED = {"pairs": "at equal pairs", "steps": "at equal steps"}
 
@@ -76,7 +81,7 @@ def _effects(result: Scaled, response: str) -> Figure:
         )
         for effect in fit.effects
     ]
-    what = f"dev accuracy of the {_response(result, response)}"
+    what = f"dev accuracy of the {response_label(result, response)}"
     claim = result.claim
     text = "; ".join(
         f"{effect.name} {points(effect.estimate.value)} ({ends(effect.estimate)})"
@@ -138,7 +143,7 @@ def _against_size(result: Scaled, response: str, fit: Fit) -> Figure:
         )
         for share in shares
     ]
-    what = f"dev accuracy of the {_response(result, response)}"
+    what = f"dev accuracy of the {response_label(result, response)}"
     basis = ALIKE if fit.missing else "k and granularity"
     alt = f"Mean {what} against B for each β."
     caption = (
@@ -159,7 +164,7 @@ def _against_layer(result: Scaled, response: str, fit: Fit) -> Figure:
     means = fit.means["layer"]
     names = [ABSENT["fusion.layer"] if level is None else str(level) for level in means]
     points_at = {place: _ends(found) for place, found in enumerate(means.values())}
-    what = f"dev accuracy of the {_response(result, response)}"
+    what = f"dev accuracy of the {response_label(result, response)}"
     basis = ALIKE if fit.missing else "B, β and granularity"
     alt = f"Mean {what} against k."
     caption = (
@@ -182,7 +187,7 @@ def _heat(result: Scaled, response: str, fit: Fit) -> Figure:
         (shares.index(share), sizes.index(size)): found.value
         for (size, share), found in fit.surface.items()
     }
-    what = f"dev accuracy of the {_response(result, response)}"
+    what = f"dev accuracy of the {response_label(result, response)}"
     alt = f"Heat map of mean {what}, β down and B across."
     caption = (
         f"Mean {what}, in %, β down and B across. Shades run from the lowest to the "
@@ -270,10 +275,6 @@ def _seeds(result: Scaled) -> Grid:
         left=2,
         folded=f"{len(rows)} runs",
     )
-
-
-def _response(result: Scaled, response: str) -> str:
-    return f"{GROUPS.get(response, response)} ({', '.join(result.languages[response])})"
 
 
 def _left_out(result: Scaled) -> str:

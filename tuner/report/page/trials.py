@@ -22,6 +22,15 @@ ORIGINS: dict[Origin, str] = {
     "tuning": "chooses a learning rate",
     "design": "is compared",
 }
+WHOSE: dict[Origin, str] = {
+    "baseline": " control",
+    "sampler": "",
+    "enqueued": " enqueued",
+    "added": " added by hand",
+    "tuning": "",
+    "design": "",
+}
+"""What follows a trial's number in tables."""
 DIGITS = 12
 """Digits of a checksum that are shown."""
 COLUMNS: dict[str, Callable[[TrialRecord], str]] = {
@@ -119,8 +128,7 @@ def again(study: StudyRecord, folder: Place) -> Grid:
 
 def name(trial: TrialRecord) -> str:
     """Return a trial's name in tables: its number, and whose it is if it is not the sampler's."""
-    whose = {"baseline": " control", "enqueued": " enqueued", "added": " added by hand"}
-    return f"{trial.number:03d}{whose.get(trial.origin, '')}"
+    return f"{trial.number:03d}{WHOSE[trial.origin]}"
 
 
 def plan(trial: TrialRecord) -> str:
