@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,14 @@ from tuner.data.corpus import Corpus, Row
 from tuner.errors import UserError
 from tuner.journal import events
 from tuner.journal.journal import Journal
-from tuner.journal.readings import FOLDER, Reading, earlier, read_before, register
-from tuner.run import testing
+from tuner.journal.readings import (
+    FOLDER,
+    Reading,
+    earlier,
+    opening,
+    read_before,
+    register,
+)
 from tuner.search.driver import Driver
 
 DAY = 86400.0
@@ -80,21 +87,19 @@ def test_a_study_is_registered_before_it_reads_and_told_of_others(tmp_path: Path
         driver = Driver(made, journal)
         driver.start()
         trained(driver, made, {})
-        testing._open(made, driver, driver.record())
+        opened = opening(tmp_path, driver.record())
+        assert opened is not None
+        driver.note(opened)
         record = driver.record()
         assert record.read_before == ("another-confirm on 2025-11-24",)
         assert record.claim.endswith("; this test was read 1 time before")
         register(tmp_path, reading("a third", "y", es="1"))
-        testing._open(made, driver, record)
-        assert driver.record().read_before == record.read_before
+        assert opening(tmp_path, record) is None, "it has begun to read"
     assert {each.study for each in earlier(tmp_path, {"es": "1"})} >= {"small-confirm"}
-    kinds = [event.event for event in journal_events(made.folder)]
-    assert kinds.count("test_opened") == 1 > kinds.index("recommended") - kinds.index("test_opened")
-
-
-def journal_events(folder: Path) -> list[events.Event]:
-    lines = (folder / "journal.jsonl").read_text().splitlines()
-    return [events.EVENT.validate_json(line) for line in lines if '"event"' in line]
+    lines = (made.folder / "journal.jsonl").read_text().splitlines()
+    kinds = [json.loads(line)["event"] for line in lines]
+    assert kinds.count("test_opened") == 1
+    assert kinds.index("recommended") < kinds.index("test_opened")
 
 
 def test_what_was_read_before_is_told() -> None:

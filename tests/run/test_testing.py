@@ -168,6 +168,12 @@ def test_searched_confirmed_interrupted_and_once_more(tuner: Command, place: Pat
     fresh, alone = record(place, f"{NAME}-2"), record(place, "smoke-reference-2")
     assert {t.config.seed for t in fresh.trials}.isdisjoint({t.config.seed for t in study.trials})
     result = Confirmed.of(fresh)
+    assert fresh.read_before is not None and [each.split()[0] for each in fresh.read_before] == [
+        NAME
+    ]
+    assert study.read_before == () and fresh.claim.endswith("; this test was read 1 time before")
+    assert "this test was read 1 time before: smoke-confirm on" in printed
+    assert alone.read_before is not None and len(alone.read_before) == 2
     assert result.earlier == (NAME,) and {arm.name for arm in result.arms} > {"control"}
     assert alone.state == "completed" and len(alone.trials) == 2
     for trial in alone.trials:

@@ -13,9 +13,12 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
+from tuner.journal.events import TestOpened
+from tuner.journal.records import StudyRecord
 from tuner.storage.access import create, listed, read
 from tuner.storage.folders import Place
 from tuner.study.scores import Record
+from tuner.timing import now
 from tuner.wording import count
 
 FOLDER = ".test-readings"
@@ -79,6 +82,23 @@ def read_before(readings: list[Reading]) -> str:
         return ""
     times = count(len(readings), "time")
     return f"this test was read {times} before: {', '.join(each.in_words() for each in readings)}"
+
+
+def opening(storage: Place, study: StudyRecord) -> TestOpened | None:
+    """Register that a study is about to read test; return the event that says who has read it.
+
+    The result is None if the journal has that event, or an older version began the study, which
+    did not record what its test items are.
+
+    Raises:
+        UserError: the storage cannot be used.
+    """
+    items = study.facts.data.test_items
+    if study.read_before is not None or not items:
+        return None
+    found = earlier(storage, items, study.id)
+    register(storage, Reading(study=study.name, id=study.id, time=now(), items=items))
+    return TestOpened(time=now(), before=tuple(each.in_words() for each in found))
 
 
 def _name(id_: str) -> str:

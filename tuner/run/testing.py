@@ -24,9 +24,9 @@ from tuner.errors import UserError
 from tuner.interrupts import OrderlyStop
 from tuner.invocation import command
 from tuner.journal.arrays import bits_as_text
-from tuner.journal.events import Tested, TestOpened
-from tuner.journal.readings import Reading, earlier, register
-from tuner.journal.records import OnTest, StudyRecord, TrialRecord
+from tuner.journal.events import Tested
+from tuner.journal.readings import opening
+from tuner.journal.records import OnTest, TrialRecord
 from tuner.model.classifier import PairClassifier
 from tuner.progress import Progress
 from tuner.run.trial_files import kept_weights
@@ -90,7 +90,8 @@ def conclude(
     if not trials:
         return
     try:
-        _open(study, driver, record)
+        if (opened := opening(study.storage, record)) is not None:
+            driver.note(opened)
     except UserError as error:
         driver.outcome = StudyOutcome("interrupted", error.problem, error)
         return
@@ -108,20 +109,6 @@ def conclude(
             "are gone for good, confirm the search once more with --again."
         )
         driver.outcome = StudyOutcome("interrupted", problem, UserError(problem, remedy))
-
-
-def _open(study: StudyConfig, driver: Driver, record: StudyRecord) -> None:
-    """Register that a study reads test, and journal who has read it before; once.
-
-    Raises:
-        UserError: the storage cannot be used.
-    """
-    items = record.facts.data.test_items
-    if record.read_before is not None or not items:  # an older version did not record them
-        return
-    found = earlier(study.storage, items, record.id)
-    register(study.storage, Reading(study=record.name, id=record.id, time=now(), items=items))
-    driver.note(TestOpened(time=now(), before=tuple(each.in_words() for each in found)))
 
 
 def evaluate_on_test(

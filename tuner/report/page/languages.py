@@ -114,9 +114,10 @@ def beside_published(result: Confirmed, figures: Sequence[Published]) -> Section
     )
     if figures:
         words += (
-            " XTREME also scores the 154 test rows without a translation, whose text is NS and whose "
-            "label is always 0, at most 54 in a language; they are left out here. Where 54 are, an "
-            "accuracy of 85 % here is one between 82.7 and 85.4 % there, depending on their answers."
+            " XTREME also scores the 154 test rows without a translation, whose text is NS and "
+            "whose label is always 0, at most 54 in a language; they are left out here. Where 54 "
+            "are, an accuracy of 85 % here is one between 82.7 and 85.4 % there, depending on "
+            "their answers."
         )
     else:
         words += (
