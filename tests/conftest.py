@@ -58,7 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_machine_is_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a log says only of a long task depends on the machine, and not on what is tested."""
+    """Keep silent what a log says of long tasks only: it depends on the machine."""
     monkeypatch.setattr("tuner.terminal.progress.LOG_AFTER", 3600.0)
 
 

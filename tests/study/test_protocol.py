@@ -275,7 +275,7 @@ def grouped(target: Sequence[str], **groups: Sequence[str]) -> dict[str, tuple[s
 
 
 def test_groups_of_targets_are_a_setting() -> None:
-    """Of PAWS-X's languages they have a default; of others they have none."""
+    """They have a default for PAWS-X's languages, and none for others."""
     assert grouped(["de-AT", "ja"])["enf"] == ("de-AT",)
     assert grouped(["sw", "ja"]).keys() == {"sources", "targets"}
     own = grouped(["sw", "ja", "de"], african=["sw"], asian=["ja"])

@@ -10,14 +10,8 @@ from tuner.report.page.drawing.heat import heat
 from tuner.report.page.drawing.intervals import Course, Interval, courses, forest
 from tuner.report.page.levels import ABSENT
 from tuner.scaling.conclusion import conclusion
-from tuner.scaling.findings import (
-    ALIKE,
-    ends,
-    is_main,
-    main_findings,
-    response_label,
-    shown,
-)
+from tuner.scaling.findings import ALIKE, ends, is_main, main_findings, shown
+from tuner.scaling.findings import response_label as label
 from tuner.scaling.model import Fit
 from tuner.scaling.result import Scaled
 from tuner.scaling.sentences import sentences
@@ -81,7 +75,7 @@ def _effects(result: Scaled, response: str) -> Figure:
         )
         for effect in fit.effects
     ]
-    what = f"dev accuracy of the {response_label(result, response)}"
+    what = f"dev accuracy of the {label(result, response)}"
     claim = result.claim
     text = "; ".join(
         f"{effect.name} {points(effect.estimate.value)} ({ends(effect.estimate)})"
@@ -143,7 +137,7 @@ def _against_size(result: Scaled, response: str, fit: Fit) -> Figure:
         )
         for share in shares
     ]
-    what = f"dev accuracy of the {response_label(result, response)}"
+    what = f"dev accuracy of the {label(result, response)}"
     basis = ALIKE if fit.missing else "k and granularity"
     alt = f"Mean {what} against B for each β."
     caption = (
@@ -164,7 +158,7 @@ def _against_layer(result: Scaled, response: str, fit: Fit) -> Figure:
     means = fit.means["layer"]
     names = [ABSENT["fusion.layer"] if level is None else str(level) for level in means]
     points_at = {place: _ends(found) for place, found in enumerate(means.values())}
-    what = f"dev accuracy of the {response_label(result, response)}"
+    what = f"dev accuracy of the {label(result, response)}"
     basis = ALIKE if fit.missing else "B, β and granularity"
     alt = f"Mean {what} against k."
     caption = (
@@ -187,7 +181,7 @@ def _heat(result: Scaled, response: str, fit: Fit) -> Figure:
         (shares.index(share), sizes.index(size)): found.value
         for (size, share), found in fit.surface.items()
     }
-    what = f"dev accuracy of the {response_label(result, response)}"
+    what = f"dev accuracy of the {label(result, response)}"
     alt = f"Heat map of mean {what}, β down and B across."
     caption = (
         f"Mean {what}, in %, β down and B across. Shades run from the lowest to the "

@@ -30,7 +30,7 @@ WHOSE: dict[Origin, str] = {
     "tuning": "",
     "design": "",
 }
-"""What follows a trial's number in tables."""
+"""The words after a trial's number in tables."""
 DIGITS = 12
 """Digits of a checksum that are shown."""
 COLUMNS: dict[str, Callable[[TrialRecord], str]] = {
