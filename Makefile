@@ -55,7 +55,7 @@ else
 	@echo "training itself: make bench TOKENS=tokens.npz (see benchmarks/README.md)"
 endif
 
-calibrate: $(INSTALLED) ## whether the statistics keep what they promise: 17,000 studies, 4 minutes
+calibrate: $(INSTALLED) ## whether the statistics keep what they promise: 21,000 studies, 10 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibrate.py
 
 lint: $(INSTALLED) ## ruff

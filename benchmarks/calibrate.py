@@ -6,7 +6,7 @@ with seeds that choose on dev; the chosen one and the controls with others, whic
 Then what `tuner.statistics` says is compared with the truth, and so is what one would read off the
 search, and off a confirmation whose runs both choose and estimate.
 
-    make calibrate      # 2 cores: four minutes
+    make calibrate      # 2 cores: ten minutes
 """
 
 from __future__ import annotations

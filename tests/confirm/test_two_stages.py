@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from tests.confirm.arms import BETTER, CONTROL
 from tests.confirm.examples import confirmed, evaluated, on_test
 from tests.confirm.searches import journal_of, searched
+from tuner.cli.confirming import as_plain
 from tuner.confirm.design import confirmation
 from tuner.confirm.result import DEV, Confirmed
 from tuner.confirm.sentences import sentences
@@ -23,6 +26,7 @@ from tuner.search.driver import Driver
 from tuner.search.recommend import estimating
 from tuner.study import StudyConfig
 from tuner.study.design import ConfirmDesign
+from tuner.terminal.view import StudyView
 
 LUCKY = ({"en": 8, "de": 8}, {})
 """On dev, of a run that chose: it has no test."""
@@ -83,6 +87,26 @@ def test_effects_are_stated_against_tuned_controls() -> None:
     assert "over 3 other seeds that chose nothing" in said
     assert "was chosen from 20 completed trials. A control" in said, "2 of 20 is no equal tuning"
     assert "Failed seeds: 1 of 17 (1 of control)" in said
+
+
+def test_it_is_told_as_json() -> None:
+    """Every number of it, and the controls with their kinds."""
+    told = json.loads(json.dumps(as_plain(two_stages())))
+    assert [each["kind"] for each in told["result"]["controls"]] == [
+        "mix.cross_lingual 0",
+        "fusion.kind last",
+    ]
+    assert told["result"]["contrasts"]["targets"][0]["control"] == "trial 004"
+    assert told["result"]["recommended"] == "trial 007" and told["sentences"]
+
+
+def test_one_that_goes_on_counts_the_trials_that_it_needs() -> None:
+    """As many as follow from its recommendation, not as many as another would need."""
+    study = two_stages(controls=[{**each, "arm": "trial 007"} for each in CONTROLS])
+    console = Console(file=io.StringIO(), width=100)
+    with StudyView(console, trials=17) as view:
+        view.study_started(study.model_copy(update={"trials": study.trials[:9]}))
+    assert "9 of 11 trials ended" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_recommended_control_is_the_answer() -> None:

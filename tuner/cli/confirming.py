@@ -105,7 +105,9 @@ def as_plain(record: Any) -> dict[str, Any]:
     if record.recommendation is None:
         return stands
     result = Confirmed.of(record)
-    return {**stands, "result": asdict(result), "sentences": sentences(result)}
+    controls = [{**each.model_dump(), "kind": each.kind} for each in result.controls]
+    plain = {**asdict(result), "controls": controls}
+    return {**stands, "result": plain, "sentences": sentences(result)}
 
 
 def end_as(record: Any, folder: Place, goes_on: str) -> None:

@@ -128,8 +128,9 @@ def _on_test(result: Confirmed, group: str) -> list[str]:
                 f"It cannot be compared with {control_in_words(result, name)} on the {group}: "
                 "trials are missing."
             )
-    fewest = min((control.of for control in result.controls), default=0)
-    if 2 * fewest < result.completed and group == compared_groups(result)[0]:
+    against = {contrast.control for contrast in result.contrasts.get(group, ())}
+    fewest = [control.of for control in result.controls if control.arm in against]
+    if fewest and 2 * min(fewest) < result.completed and group == compared_groups(result)[0]:
         said.append(
             f"The recommended configuration was chosen from {result.completed} completed trials. A "
             "control that was chosen from far fewer is tuned less, and part of its difference may "

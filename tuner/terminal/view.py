@@ -77,6 +77,8 @@ class StudyView:
         """Begin with the trials that a resumed study has already."""
         self._study, self._before = Digest.of(study), study.seconds
         self._trials = {trial.number: trial for trial in study.trials}
+        if isinstance(study.settings.design, ConfirmDesign) and study.recommendation is not None:
+            self._budget = study.settings.design.trials(study.recommendation.arm)
         rungs = ", ".join(f"{rung:,}" for rung in study.rungs)
         ended = f"{self._summary().ended} of " if study.trials else ""
         done = " ended" if study.trials else ""
