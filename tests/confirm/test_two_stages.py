@@ -90,7 +90,7 @@ def test_effects_are_stated_against_tuned_controls() -> None:
 
 
 def test_it_is_told_as_json() -> None:
-    """Every number of it, and the controls with their kinds."""
+    """It holds every number, and the controls with their kinds."""
     told = json.loads(json.dumps(as_plain(two_stages())))
     assert [each["kind"] for each in told["result"]["controls"]] == [
         "mix.cross_lingual 0",
@@ -101,7 +101,7 @@ def test_it_is_told_as_json() -> None:
 
 
 def test_one_that_goes_on_counts_the_trials_that_it_needs() -> None:
-    """As many as follow from its recommendation, not as many as another would need."""
+    """They follow from its recommendation; another might need more."""
     study = two_stages(controls=[{**each, "arm": "trial 007"} for each in CONTROLS])
     console = Console(file=io.StringIO(), width=100)
     with StudyView(console, trials=17) as view:
