@@ -79,6 +79,7 @@ def test_a_failed_seed_costs_its_arm_or_its_seed() -> None:
     assert broken.from_best == {} and result.compared == ("control", "trial 002")
     for group in ("targets", "sources"):
         assert [each.arm for each in result.contrasts[group]] == ["trial 002"], "one seed is none"
+    assert {arm.name for arm in result.arms if "targets" in arm.from_best} == {*result.compared}
     assert "Failed seeds: 1 of 6 (1 of trial 001)" in " ".join(sentences(result))
 
 

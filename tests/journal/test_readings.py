@@ -59,12 +59,14 @@ def test_the_first_record_of_a_study_stays(tmp_path: Path) -> None:
     assert (found.study, found.time) == ("first", NOVEMBER)
 
 
-def test_no_name_leaves_the_folder_and_no_damage_hides_the_others(tmp_path: Path) -> None:
+def test_no_name_leaves_the_folder_and_no_damage_passes_in_silence(tmp_path: Path) -> None:
     register(tmp_path, reading("bad", "../../outside", es="1"))
     register(tmp_path, reading("good", "b", es="1"))
-    (tmp_path / FOLDER / f"{'0' * 32}.json").write_text("{")
     assert not (tmp_path.parent / "outside.json").exists()
     assert [each.study for each in earlier(tmp_path, {"es": "1"})] == ["bad", "good"]
+    (tmp_path / FOLDER / f"{'0' * 32}.json").write_text("{")
+    with pytest.raises(UserError, match=f"{'0' * 32}.json is damaged"):
+        earlier(tmp_path, {"es": "1"})
 
 
 def corpus(code: str, label: int = 0) -> Corpus:

@@ -90,6 +90,12 @@ def test_what_lies_outside_or_was_run_otherwise_is_left_out(earlier: StudyConfig
     assert len(prior_trials(machine, earlier_studies(machine), facts())) == 8
 
 
+def test_groups_of_languages_change_no_score(earlier: StudyConfig) -> None:
+    study = later(Path(str(earlier.storage)))
+    grouped = study.languages.model_copy(update={"groups": {"all": study.languages.target}})
+    assert earlier_studies(study.model_copy(update={"languages": grouped}))
+
+
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "other languages": (
         {"languages": {"source": ["en", "fr"]}},

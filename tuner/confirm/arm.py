@@ -18,8 +18,14 @@ from tuner.statistics.variance import Estimate, estimate
 from tuner.study.criteria import EvaluationSet
 from tuner.study.languages import among
 
-AREAS = ("mono", "cross", "seen", "mixed", "unseen")
-"""The parts of the heat map of language pairs, in order."""
+AREAS = {
+    "mono": "both sentences in one language",
+    "cross": "sentences in two languages",
+    "seen": "both in training languages",
+    "mixed": "one in a training language",
+    "unseen": "neither in a training language",
+}
+"""The parts of the heat map of language pairs, in words and in order."""
 Pairs = Sequence[tuple[str, str]]
 
 

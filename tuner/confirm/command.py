@@ -241,7 +241,7 @@ def _tell(search: StudyRecord, study: StudyConfig, top: int, console: Console) -
     )
     for control in design.controls:
         best = f"the best of {count(control.of, 'completed trial')} with {control.kind}"
-        say(console, f"control: {control.arm}, {best}")
+        say(console, f"tuned control: {control.arm}, {best}")
     sampled = sum(trial.origin in SEARCHED for trial in search.complete)
     if sampled < top:
         completed = count(sampled, "sampled trial")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from tuner.confirm.arm import AREAS
 from tuner.confirm.result import COMPARED, Confirmed
 from tuner.confirm.words import difference, interval, percent
 from tuner.wording import count
@@ -50,17 +51,10 @@ def optimism(result: Confirmed) -> list[str]:
 def crossed(result: Confirmed) -> list[str]:
     """Report the recommended arm's accuracy over the ordered pairs of languages."""
     best, pairs = result.best, len(result.best.pairs)
-    named = {
-        "mono": "both sentences in one language",
-        "cross": "sentences in two languages",
-        "seen": "both in training languages",
-        "mixed": "one in a training language",
-        "unseen": "neither in a training language",
-    }
     if pairs < 2:
         return []
     parts = ", ".join(
-        f"{named[at]} {percent(found.value)} (95 % CI {interval(found)} %)"
+        f"{AREAS[at]} {percent(found.value)} (95 % CI {interval(found)} %)"
         for at, found in best.areas.items()
     )
     return [f"Mean accuracy over the {pairs} ordered pairs of languages: {parts}."]

@@ -132,8 +132,9 @@ class Confirmed:
             }
             for group, found in tables.items()
         }
-        if not design.estimating and set(tested) == set(arms):
-            best["targets"] = from_best(whole.get("targets", {}))
+        if not design.estimating and {*arms} <= {*tested}:
+            on_targets = whole.get("targets", {})
+            best["targets"] = from_best({n: on_targets[n] for n in arms if n in on_targets})
         first = next((group for group in COMPARED if whole.get(group)), None)
         return cls(
             name=study.name,

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
+from tuner.errors import UserError
 from tuner.journal.events import TestOpened
 from tuner.journal.records import StudyRecord
 from tuner.storage.access import create, listed, read
@@ -62,15 +63,19 @@ def earlier(storage: Place, items: Mapping[str, str], own: str = "") -> list[Rea
         own: id of the study that asks.
 
     Raises:
-        UserError: the storage cannot be used.
+        UserError: the storage cannot be used, or a record in it cannot be read.
     """
     names = [name for name in listed(storage / FOLDER) if name.endswith(".json")]
     found = []
-    for content in read(storage / FOLDER, names).values():
+    for name, content in read(storage / FOLDER, names).items():
         try:
             reading = Reading.model_validate_json(content)
-        except ValidationError:
-            continue  # of a later version, or not ours
+        except ValidationError as error:
+            raise UserError(
+                f"{storage / FOLDER / name} is damaged or of a later version, so it is unknown "
+                "which test was read",
+                "Restore it from a backup, or remove it if no test was read.",
+            ) from error
         if reading.id != own and {*reading.items.values()} & {*items.values()}:
             found.append(reading)
     return sorted(found, key=lambda reading: (reading.time, reading.study))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic.main import IncEx
+
 from tuner.errors import UserError
 from tuner.journal.facts import StudyFacts
 from tuner.journal.journal import read_history
@@ -98,7 +100,8 @@ def _differences(study: StudyConfig, record: StudyRecord) -> list[str]:
     was = record.settings
     if was.design is not None:
         return ["it is a planned design, not a search"]
-    theirs, ours = was.model_dump(mode="json"), study.model_dump(mode="json")
+    means: IncEx = {"languages": {"groups"}}  # only reported
+    theirs, ours = (each.model_dump(mode="json", exclude=means) for each in (was, study))
     wrong = []
     for block in ("protocol", "languages", "encoder"):
         before, now = flatten(theirs[block]), flatten(ours[block])

@@ -243,6 +243,6 @@ def is_main(effect: Effect) -> bool:
 
 def response_label(result: Scaled, response: str) -> str:
     """Describe a response in words, with its languages."""
-    named = response if response in MEANS else f"targets {response}"
+    named = response if response in MEANS else f"targets in group {response}"
     words = {"enf": "targets akin to English", "rest": "other targets"}.get(response, named)
     return f"{words} ({listed(result.languages[response])})"

@@ -133,7 +133,7 @@ def lacking(standings: Iterable[Standing]) -> list[int]:
 
 
 def _is(setting: str, value: float | str, config: TrialConfig) -> bool:
-    return bool(config.flat()[setting] == value)
+    return bool(config.value(setting) == value)
 
 
 def _any(config: TrialConfig) -> bool:

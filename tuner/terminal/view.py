@@ -140,7 +140,7 @@ class StudyView:
         self._say(f"recommended on {study.facts.objective}: {chosen.arm}")
         if design.estimating:
             arms, seeds = design.estimated(chosen.arm), len(design.estimating)
-            self._say(f"{seeds} other seeds estimate it: {', '.join(arms)}")
+            self._say(f"{seeds} other seeds of these estimate it: {', '.join(arms)}")
 
     def study_ended(self, study: StudyRecord) -> None:
         """Show that the study's driver has ended."""

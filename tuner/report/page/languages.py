@@ -7,7 +7,7 @@ from functools import partial
 from statistics import fmean
 
 from tuner.blocks import Block, Figure, Grid, Section, SideBySide, Words
-from tuner.confirm.arm import ArmResult
+from tuner.confirm.arm import AREAS, ArmResult
 from tuner.confirm.result import Confirmed
 from tuner.report.leaderboard import percent
 from tuner.report.page.drawing.bars import LanguageSeries, language_bars
@@ -16,14 +16,6 @@ from tuner.report.page.published import Published
 from tuner.statistics.variance import Estimate
 from tuner.study.criteria import EvaluationSet
 
-AREAS = {
-    "mono": "both sentences in one language",
-    "cross": "sentences in two languages",
-    "seen": "both in training languages",
-    "mixed": "one in a training language",
-    "unseen": "neither in a training language",
-}
-"""Parts of the heat map, by name, in words."""
 MAX_SERIES = 4
 """Most configurations whose bars stand side by side."""
 
